@@ -1,0 +1,1 @@
+"""Baselines, peers and the harness that times them against the pipeline."""

@@ -1,0 +1,1 @@
+"""A lazy Polars feature pipeline for panel data, with snapshots in DuckDB."""

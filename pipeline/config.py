@@ -1,0 +1,306 @@
+"""Typed configuration: composed from YAML, overridden by dotted paths, refused early.
+
+Layers are merged in this order, a later one wins: the defaults of each stage's
+transformation (``configs/transforms/<transform>.yaml``), the chosen source
+(``configs/sources/<source>.yaml``), ``configs/pipeline.yaml``, the profile
+(``configs/profiles/<profile>.yaml``) and the overrides of the command line. Merging and
+``${...}`` interpolation are OmegaConf's, types and bounds are msgspec's. Every mistake
+is reported, not the first one only.
+"""
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, cast, get_args, get_origin
+
+import msgspec
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from pipeline.errors import ConfigError, nearest
+
+Tree: TypeAlias = dict[str, Any]
+"""A configuration as plain dicts, lists and scalars."""
+
+COMMAND_LINE = "command line"
+
+
+class BaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every configuration: immutable, and a misspelt field is refused."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One origin of values: a file, or the command line."""
+
+    name: str
+    tree: Tree
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong in a configuration: where, and what was expected and found."""
+
+    file: str
+    path: str
+    text: str
+
+    def __str__(self) -> str:
+        """Format as ``file: path: text``."""
+        return f"{self.file}: {self.path}: {self.text}"
+
+
+def refuse(mistakes: Sequence[Mistake]) -> None:
+    """Raise one ConfigError that lists all mistakes, if there are any."""
+    if mistakes:
+        count = f"{len(mistakes)} mistake{'s' * (len(mistakes) > 1)}"
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ConfigError(
+            f"configuration: {count}\n{lines}\n"
+            "hint: `just config` prints the configuration as it is resolved"
+        )
+
+
+def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
+    """Read a YAML file as a layer.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its top level is a mapping, or the file is empty.
+    root : Path
+        Project folder; the layer is named by the path relative to it.
+    under : str, optional
+        Key of the composed tree below which the file's values belong.
+
+    Raises
+    ------
+    ConfigError
+        If the file is absent (names the files beside it), is not YAML, or holds
+        something else than a mapping.
+    """
+    name = path.relative_to(root).as_posix()
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise ConfigError(
+            f"{name}: no such file{nearest(path.stem, known)}\n"
+            f"found in {path.parent.relative_to(root).as_posix()}: {', '.join(known)}"
+        )
+    try:
+        loaded = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{name}: not readable as YAML\nfound: {error}") from error
+    if not isinstance(loaded, DictConfig):
+        raise ConfigError(f"{name}: expected a mapping at the top, found a list")
+    tree = cast("Tree", OmegaConf.to_container(loaded))
+    return Layer(name, tree if under is None else {under: tree})
+
+
+def parse_overrides(overrides: Iterable[str]) -> Layer:
+    """Read ``dotted.path=value`` words; values are YAML, so ``a.b=[1, 2]`` is a list.
+
+    Raises
+    ------
+    ConfigError
+        If a word has no ``=``, or its value is not YAML.
+    """
+    words = list(overrides)
+    mistakes: list[Mistake] = []
+    for word in words:
+        path, equals, _ = word.partition("=")
+        if not equals or not path:
+            text = "expected dotted.path=value, found no '='"
+            mistakes.append(Mistake(COMMAND_LINE, word, text))
+            continue
+        try:
+            OmegaConf.from_dotlist([word])
+        except (YAMLError, OmegaConfBaseException) as error:
+            text = f"expected a YAML value, found: {error}"
+            mistakes.append(Mistake(COMMAND_LINE, path, text))
+    refuse(mistakes)
+    tree = cast("Tree", OmegaConf.to_container(OmegaConf.from_dotlist(words)))
+    return Layer(COMMAND_LINE, tree)
+
+
+def merge(layers: Sequence[Layer]) -> DictConfig:
+    """Merge layers; mappings are merged key by key, everything else is replaced.
+
+    Raises
+    ------
+    ConfigError
+        If a layer puts a mapping where another has a list or a scalar.
+    """
+    merged = OmegaConf.create({})
+    for layer in layers:
+        try:
+            merged = OmegaConf.merge(merged, layer.tree)
+        except (OmegaConfBaseException, ValueError, TypeError) as error:
+            raise ConfigError(f"{layer.name}: does not fit\nfound: {error}") from error
+    return cast("DictConfig", merged)
+
+
+def resolve(merged: DictConfig, layers: Sequence[Layer]) -> tuple[Tree, list[Mistake]]:
+    """Replace every ``${...}``, and name those that lead nowhere.
+
+    Returns
+    -------
+    tuple of (dict, list of Mistake)
+        The plain tree, without the keys that could not be resolved, and the mistakes.
+    """
+    mistakes: list[Mistake] = []
+
+    def plain(node: DictConfig, path: str) -> Tree:
+        tree: Tree = {}
+        for key in node:
+            name = str(key)
+            child = f"{path}.{name}" if path else name
+            try:
+                value: Any = node[key]
+                if isinstance(value, DictConfig):
+                    tree[name] = plain(value, child)
+                elif OmegaConf.is_config(value):
+                    tree[name] = OmegaConf.to_container(value, resolve=True)
+                else:
+                    tree[name] = value
+            except OmegaConfBaseException as error:
+                text = _why_unresolved(node, key, error, merged)
+                mistakes.append(Mistake(origin_of(child, layers), child, text))
+        return tree
+
+    return plain(merged, ""), mistakes
+
+
+def _why_unresolved(
+    node: DictConfig, key: Any, error: OmegaConfBaseException, merged: DictConfig
+) -> str:
+    """Say what an interpolation asked for, with the nearest path that exists."""
+    if OmegaConf.is_missing(node, key):
+        return "a value is required here, found none"
+    found = str(error).splitlines()[0]
+    raw = cast("Tree", OmegaConf.to_container(node))[key]
+    wanted = str(raw).removeprefix("${").removesuffix("}")
+    known = list(_paths(cast("Tree", OmegaConf.to_container(merged))))
+    return f"expected the path of a value, found {raw} ({found}){nearest(wanted, known)}"
+
+
+def _paths(tree: Tree, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of every node."""
+    for key, value in tree.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _paths(cast("Tree", value), f"{prefix}{key}.")
+
+
+def origin_of(path: str, layers: Sequence[Layer]) -> str:
+    """Name the last layer that holds a path, or else its longest known beginning."""
+    parts = path.replace("[", ".[").split(".")
+    for length in range(len(parts), 0, -1):
+        for layer in reversed(layers):
+            if _holds(layer.tree, parts[:length]):
+                return layer.name
+    return layers[-1].name if layers else COMMAND_LINE
+
+
+def _holds(tree: Any, parts: Sequence[str]) -> bool:
+    """Tell whether a nested mapping has the given path."""
+    for part in parts:
+        if not isinstance(tree, Mapping) or part not in tree:
+            return False
+        tree = cast("Mapping[str, Any]", tree)[part]
+    return True
+
+
+def check(
+    value: Any, type_: Any, path: str, layers: Sequence[Layer]
+) -> tuple[Any, list[Mistake]]:
+    """Decode a plain value as a type, and collect every mistake in it.
+
+    Parameters
+    ----------
+    value : Any
+        Plain tree.
+    type_ : Any
+        A Config, or any type msgspec can decode.
+    path : str
+        Dotted path of the value in the composed tree, for the messages.
+    layers : sequence of Layer
+        Where values came from, for the messages.
+
+    Returns
+    -------
+    tuple of (Any, list of Mistake)
+        The decoded value (None where there is a mistake) and the mistakes.
+    """
+    try:
+        return msgspec.convert(value, type_), []
+    except msgspec.ValidationError as error:
+        mistakes = list(_mistakes(value, type_, path, layers))
+        if not mistakes:  # a rule over several fields
+            text = str(error).split(" - at `$")[0]
+            mistakes = [Mistake(origin_of(path, layers), path, text)]
+        return None, mistakes
+
+
+def _mistakes(
+    value: Any, type_: Any, path: str, layers: Sequence[Layer]
+) -> Iterator[Mistake]:
+    """Descend to the parts of a value, and yield what is wrong with each."""
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
+        yield from _struct_mistakes(value, type_, path, layers)
+        return
+    parts = list(_parts(value, type_))
+    inner = [m for p, v, t in parts for m in _mistakes(v, t, path + p, layers)]
+    yield from inner
+    if inner:
+        return
+    try:
+        msgspec.convert(value, type_)
+    except msgspec.ValidationError as error:
+        text = str(error).split(" - at `$")[0].replace("`", "")
+        text = text[:1].lower() + text[1:]
+        known = [str(choice) for choice in get_args(type_)]
+        hint = nearest(value, known) if isinstance(value, str) else ""
+        found = f", found {value!r}" if "got" not in text else f" ({value!r})"
+        yield Mistake(origin_of(path, layers), path, text + found + hint)
+
+
+def _struct_mistakes(
+    value: Any, type_: type[msgspec.Struct], path: str, layers: Sequence[Layer]
+) -> Iterator[Mistake]:
+    """Yield unknown, missing and wrong fields of one struct."""
+    if not isinstance(value, Mapping):
+        text = f"expected a mapping, found {value!r}"
+        yield Mistake(origin_of(path, layers), path, text)
+        return
+    tree = cast("Mapping[str, Any]", value)
+    fields = {f.encode_name: f for f in msgspec.structs.fields(type_)}
+    tag = type_.__struct_config__.tag_field
+    for name in tree:
+        if name not in fields and name != tag:
+            at = f"{path}.{name}"
+            known = f"; known fields: {', '.join(fields)}"
+            text = "unknown field" + (nearest(name, fields) or known)
+            yield Mistake(origin_of(at, layers), at, text)
+    for name, field in fields.items():
+        at = f"{path}.{name}"
+        if name in tree:
+            yield from _mistakes(tree[name], field.type, at, layers)
+        elif field.required and not difflib.get_close_matches(name, set(tree) - set(fields)):
+            yield Mistake(origin_of(path, layers), at, "a value is required, found none")
+
+
+def _parts(value: Any, type_: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (path suffix, value, type) of a list's or mapping's elements."""
+    origin, args = get_origin(type_), get_args(type_)
+    if hasattr(type_, "__metadata__"):
+        yield from _parts(value, args[0])
+    elif origin in (list, tuple) and isinstance(value, list):
+        for i, item in enumerate(cast("list[Any]", value)):
+            yield f"[{i}]", item, args[0]
+    elif origin is dict and isinstance(value, dict):
+        for key, item in cast("Tree", value).items():
+            yield f".{key}", item, args[1]
+
+Config = BaseConfig

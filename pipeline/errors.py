@@ -1,0 +1,39 @@
+"""Errors a user can act on.
+
+The first line of a message names the place and the fault, in lower case; then what
+was found against what was expected; then a line ``hint:``. The command line prints
+them without a traceback; any other exception is a fault of this project.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PipelineError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ConfigError(PipelineError):
+    """A configuration file or an override is wrong."""
+
+
+class SourceError(PipelineError):
+    """A source cannot be read, or holds too many bad rows."""
+
+
+class SchemaError(PipelineError):
+    """A stage asks for columns that its input does not have."""
+
+
+class SnapshotError(PipelineError):
+    """A snapshot or the catalog is missing, damaged or in use."""
+
+
+class QueryError(PipelineError):
+    """A query or one of its parameters is wrong."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name was probably meant, as ``; did you mean 'x'?`` or nothing."""
+    match = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{match[0]}'?" if match else ""

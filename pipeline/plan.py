@@ -1,0 +1,99 @@
+"""Compose stages into one graph of lazy frames, and check it before data is read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline.errors import SchemaError, nearest
+from pipeline.settings import SOURCE, Stage
+from pipeline.transforms import load_transform
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage with its place in the graph."""
+
+    stage: Stage
+    lf: pl.LazyFrame
+    schema: pl.Schema
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The composed graph.
+
+    Attributes
+    ----------
+    source : pl.LazyFrame
+        The raw rows.
+    nodes : dict of str to Node
+        One per stage, in the order of the configuration.
+    """
+
+    source: pl.LazyFrame
+    nodes: dict[str, Node]
+
+    @property
+    def snapshots(self) -> dict[str, Node]:
+        """The stages that are published, by the name of their snapshot."""
+        return {n.stage.snapshot: n for n in self.nodes.values() if n.stage.snapshot}
+
+
+def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
+    """Build the graph stage by stage; nothing is read.
+
+    Parameters
+    ----------
+    source : pl.LazyFrame
+        The raw rows.
+    stages : sequence of Stage
+        Inputs before users.
+
+    Returns
+    -------
+    Plan
+        Every node's schema is resolved.
+
+    Raises
+    ------
+    SchemaError
+        If a stage asks for a column or a dtype that its input does not have; names the
+        stage, its file and the columns there are.
+    """
+    shared = source
+    nodes: dict[str, Node] = {}
+    for stage in stages:
+        inputs = [shared if name == SOURCE else nodes[name].lf for name in stage.inputs]
+        nodes[stage.name] = _add_stage(stage, inputs)
+    return Plan(source, nodes)
+
+
+def _add_stage(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> Node:
+    """Apply a transformation, and resolve the schema of what it returns."""
+    apply = load_transform(stage.transform).apply
+    try:
+        lf = apply(*inputs, stage.config)
+        schema = lf.collect_schema()
+        missing = [name for name in stage.key if name not in schema]
+        if missing:
+            raise SchemaError(f"snapshot '{stage.snapshot}' has no key columns {missing}")
+    except (PolarsError, SchemaError) as error:
+        raise _schema_error(stage, inputs, error) from error
+    return Node(stage, lf, schema)
+
+
+def _schema_error(
+    stage: Stage, inputs: Sequence[pl.LazyFrame], error: Exception
+) -> SchemaError:
+    """Say which stage asked for what, and what there was."""
+    found = [name for lf in inputs for name in lf.collect_schema().names()]
+    what = str(error).strip().splitlines()[0]
+    wanted = what.split('"')[1] if what.count('"') >= 2 else what
+    return SchemaError(
+        f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
+        f"{what}{nearest(wanted, found)}\n"
+        f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
+        f"hint: see {stage.file} and the section '{stage.name}' of configs/pipeline.yaml"
+    )

@@ -1,0 +1,275 @@
+"""The settings of a run: source, stages, and one Config per stage."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+
+from pipeline.config import (
+    BaseConfig,
+    Layer,
+    Mistake,
+    Tree,
+    check,
+    load_layer,
+    merge,
+    origin_of,
+    parse_overrides,
+    refuse,
+    resolve,
+)
+from pipeline.errors import ConfigError, nearest
+from pipeline.sources import SourceConfig
+from pipeline.sources.columns import Kind
+from pipeline.transforms import load_transform, transform_names
+
+SOURCE = "source"
+"""What a stage names as its input to read the raw rows."""
+
+RESERVED = (SOURCE, "columns", "panel", "stages")
+"""Top-level sections that are not a stage's."""
+
+
+class StageConfig(BaseConfig, frozen=True, kw_only=True):
+    """An entry of ``stages`` in ``configs/pipeline.yaml``."""
+
+    transform: str | None = None
+    inputs: list[str] | None = None
+    snapshot: str | None = None
+    key: list[str] = []
+
+    def __post_init__(self) -> None:
+        """Refuse a snapshot without an order of its rows."""
+        if self.snapshot is not None and not self.key:
+            raise ValueError("expected a key, the columns that sort the snapshot")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One use of a transformation.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the pipeline.
+    transform : str
+        Name of the transformation.
+    inputs : tuple of str
+        Stages before this one, or ``source``.
+    config : BaseConfig
+        The transformation's settings.
+    snapshot : str or None
+        Name under which the output is published.
+    key : tuple of str
+        Columns that sort the snapshot; empty without one.
+    file : str
+        Where most of its settings come from, for messages.
+    """
+
+    name: str
+    transform: str
+    inputs: tuple[str, ...]
+    config: BaseConfig
+    snapshot: str | None
+    key: tuple[str, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run needs to know.
+
+    Attributes
+    ----------
+    root : Path
+        Project folder: holds ``configs/`` and ``.pipeline/``.
+    profile : str or None
+        The overlay in use.
+    source : SourceConfig
+        Where the rows come from.
+    stages : tuple of Stage
+        In the order of the configuration, inputs before users.
+    tree : dict
+        The resolved configuration, plain.
+    """
+
+    root: Path
+    profile: str | None
+    source: SourceConfig
+    stages: tuple[Stage, ...]
+    tree: Tree
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    start = (start or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / "configs" / "pipeline.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
+        "hint: change into the folder you cloned"
+    )
+
+
+def load_settings(
+    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+) -> Settings:
+    """Compose, resolve and check the configuration.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    profile : str, optional
+        Name of a file in ``configs/profiles/``.
+    overrides : tuple of str
+        ``dotted.path=value`` words of the command line.
+
+    Raises
+    ------
+    ConfigError
+        With all mistakes: file, path, what was expected, what was found.
+    """
+    configs = root / "configs"
+    choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
+    top = [load_layer(configs / "pipeline.yaml", root)]
+    if profile is not None:
+        top.append(load_layer(configs / "profiles" / f"{profile}.yaml", root))
+    top.append(parse_overrides(word for word in overrides if word not in choices))
+
+    source = _choose_source(top, choices)
+    stage_trees = _stage_trees(top)
+    layers = [
+        load_layer(configs / "sources" / f"{source}.yaml", root, under=SOURCE),
+        *_transform_layers(stage_trees, configs / "transforms", root),
+        *top,
+    ]
+    tree, mistakes = resolve(merge(layers), layers)
+    unresolved = [mistake.path for mistake in mistakes]
+
+    mistakes += _unknown_sections(tree, layers)
+    source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
+    mistakes += found
+    mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
+    stages, found = _check_stages(tree, layers)
+    mistakes += found
+    # What could not be resolved is absent from the tree: one message is enough.
+    refuse([m for i, m in enumerate(mistakes) if i < len(unresolved) or m.path not in unresolved])
+    return Settings(root, profile, source_config, tuple(stages), tree)
+
+
+def _choose_source(layers: list[Layer], choices: list[str]) -> str:
+    """Take the plain name under ``source`` out of the layers; the last one counts.
+
+    A mapping there is left in its layer: it changes values of the chosen source.
+    """
+    source = ""
+    for layer in layers:
+        if isinstance(layer.tree.get(SOURCE), str):
+            source = layer.tree.pop(SOURCE)
+    return choices[-1].partition("=")[2] if choices else source
+
+
+def _stage_trees(layers: list[Layer]) -> dict[str, Tree]:
+    """Read which stages there are; one set to null by a later layer is left out."""
+    merged = merge([Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers])
+    stages = cast("Tree", OmegaConf.to_container(merged))["stages"]
+    return {name: stage for name, stage in stages.items() if stage is not None}
+
+
+def _transform_layers(
+    stages: dict[str, Tree], folder: Path, root: Path
+) -> list[Layer]:
+    """Load the defaults of each stage's transformation, under the stage's name."""
+    transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
+    return [
+        load_layer(folder / f"{transform}.yaml", root, under=name)
+        for name, transform in transforms.items()
+        if transform in transform_names()  # else reported with the other mistakes
+    ]
+
+
+def _transform_of(name: str, stage: Any) -> Any:
+    """Name a stage's transformation: its own name unless it says otherwise."""
+    return stage.get("transform", name) if isinstance(stage, dict) else name
+
+
+def _unknown_sections(tree: Tree, layers: list[Layer]) -> list[Mistake]:
+    """Find top-level sections that belong to nothing, such as a misspelt stage."""
+    known = [*RESERVED, *tree.get("stages", {})]
+    return [
+        Mistake(
+            origin_of(name, layers),
+            name,
+            "no such stage or section" + nearest(name, known),
+        )
+        for name in tree
+        if name not in known
+    ]
+
+
+def _check_stages(tree: Tree, layers: list[Layer]) -> tuple[list[Stage], list[Mistake]]:
+    """Decode every stage and its config; inputs must name stages above."""
+    stages: list[Stage] = []
+    mistakes: list[Mistake] = []
+    above = [SOURCE]
+    snapshots: dict[str, str] = {}
+    for name, stage_tree in tree.get("stages", {}).items():
+        if stage_tree is None:
+            continue
+        at = f"stages.{name}"
+        if name in RESERVED:
+            text = "a stage cannot have the name of a section"
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+        entry, found = check(stage_tree, StageConfig, at, layers)
+        mistakes += found
+        transform = _transform_of(name, stage_tree)
+        if transform not in transform_names():
+            text = f"no such transformation, found {transform!r}"
+            text += nearest(str(transform), transform_names())
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+        elif entry is not None:
+            loaded = load_transform(transform)
+            inputs = tuple(entry.inputs or above[-1:])
+            mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
+            if entry.snapshot in snapshots:
+                text = f"snapshot '{entry.snapshot}' is stage '{snapshots[entry.snapshot]}' too"
+                mistakes.append(Mistake(origin_of(at, layers), at, text))
+            if entry.snapshot:
+                snapshots[entry.snapshot] = name
+            config, found = check(tree.get(name, {}), loaded.config, name, layers)
+            mistakes += found
+            key = tuple(entry.key)
+            file = f"configs/transforms/{transform}.yaml"
+            stages.append(Stage(name, transform, inputs, config, entry.snapshot, key, file))
+        above.append(name)
+    return stages, mistakes
+
+
+def _wrong_inputs(
+    inputs: tuple[str, ...], n_inputs: int, above: list[str], at: str, layers: list[Layer]
+) -> list[Mistake]:
+    """Find inputs that are not above, or are not as many as the function takes."""
+    path = f"{at}.inputs"
+    file = origin_of(path, layers)
+    mistakes = [
+        Mistake(
+            file,
+            path,
+            f"expected a stage above or '{SOURCE}', found '{name}'{nearest(name, above)}",
+        )
+        for name in inputs
+        if name not in above
+    ]
+    if len(inputs) != n_inputs:
+        text = f"expected {n_inputs} input{'s' * (n_inputs != 1)}, found {len(inputs)}"
+        mistakes.append(Mistake(file, path, text))
+    return mistakes

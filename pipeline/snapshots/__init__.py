@@ -1,0 +1,1 @@
+"""Published stage outputs: immutable Parquet objects and a DuckDB catalog of views."""

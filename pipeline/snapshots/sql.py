@@ -1,0 +1,186 @@
+"""Ask the catalog in SQL: one SELECT, read-only, no files, no network."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from pipeline.errors import QueryError, SnapshotError, nearest
+from pipeline.snapshots.store import Store
+
+_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
+_PARAMETER = re.compile(
+    r"--\s*param:\s*(?P<name>\w+)\s+(?P<type>[A-Z]\w*)\s*=\s*(?P<default>.*?)"
+    r"\s*(?:--\s*(?P<meaning>.*))?$"
+)
+_QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A value that a named query can be given; ``default`` is a SQL literal."""
+
+    name: str
+    type: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class NamedQuery:
+    """A file of ``queries/``."""
+
+    name: str
+    question: str
+    parameters: tuple[Parameter, ...]
+    sql: str
+
+
+def connect(store: Store) -> duckdb.DuckDBPyConnection:
+    """Open the catalog read-only; SQL can read the snapshots and nothing else.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no catalog yet, or it cannot be opened.
+    """
+    if not store.catalog.exists():
+        raise SnapshotError(
+            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
+        )
+    try:
+        con = duckdb.connect(store.catalog.resolve(), read_only=True)
+    except duckdb.Error as error:
+        raise SnapshotError(
+            f"{store.catalog}: cannot be opened\nfound: {error}\n"
+            "hint: `just run` writes it anew once the file is removed"
+        ) from error
+    objects = str(store.objects.absolute()).replace("'", "''")
+    con.execute(f"SET allowed_directories = ['{objects}']")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    return con
+
+
+def select(
+    con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyRelation:
+    """Run one SELECT (also SHOW, DESCRIBE, SUMMARIZE, FROM, WITH) or EXPLAIN of one.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        From `connect`.
+    sql : str
+        One statement.
+    values : dict, optional
+        Values of its ``$name`` parameters.
+
+    Returns
+    -------
+    DuckDBPyRelation
+        The result, not yet fetched.
+
+    Raises
+    ------
+    QueryError
+        If it is not one such statement, or DuckDB refuses it.
+    """
+    try:
+        # An EXPLAIN ANALYZE runs its statement, so it is that one that must be a SELECT.
+        statements = con.extract_statements(_EXPLAIN.sub("", sql, count=1))
+        kinds = [str(statement.type).rpartition(".")[2] for statement in statements]
+        if kinds != ["SELECT"]:
+            found = ", ".join(kinds) or "nothing"
+            raise QueryError(
+                f"sql: expected one SELECT, found {found}\n"
+                "hint: snapshots are read-only; change the pipeline to change them"
+            )
+        return con.sql(sql, params=values) if values else con.sql(sql)
+    except duckdb.Error as error:
+        raise QueryError(f"sql: {error}") from error
+
+
+def query_names(folder: Path) -> list[str]:
+    """List the named queries, sorted."""
+    return sorted(path.stem for path in folder.glob("*.sql"))
+
+
+def load_query(folder: Path, name: str) -> NamedQuery:
+    """Read a named query and its header.
+
+    The header is ``-- question: ...`` and, per parameter,
+    ``-- param: name TYPE = default -- meaning``.
+
+    Raises
+    ------
+    QueryError
+        If there is no such query, or its header states no question.
+    """
+    path = folder / f"{name}.sql"
+    if not path.is_file():
+        known = query_names(folder)
+        raise QueryError(
+            f"no query '{name}'{nearest(name, known)}\nfound: {', '.join(known)}"
+        )
+    sql = path.read_text()
+    lines = sql.splitlines()
+    questions = [match["question"] for line in lines if (match := _QUESTION.match(line))]
+    if not questions:
+        raise QueryError(f"queries/{name}.sql: expected a line '-- question: ...'")
+    parameters = tuple(
+        Parameter(m["name"], m["type"], m["default"], m["meaning"] or "")
+        for line in lines
+        if (m := _PARAMETER.match(line))
+    )
+    return NamedQuery(name, questions[0], parameters, sql)
+
+
+def run_query(
+    con: duckdb.DuckDBPyConnection, query: NamedQuery, given: dict[str, str]
+) -> duckdb.DuckDBPyRelation:
+    """Run a named query with the given values, and the defaults for the rest.
+
+    Raises
+    ------
+    QueryError
+        If a value is given for no parameter, or does not fit its type.
+    """
+    known = {parameter.name: parameter for parameter in query.parameters}
+    for name in given:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise QueryError(
+                f"query '{query.name}' has no parameter '{name}'{nearest(name, known)}\n"
+                f"found: {listed}"
+            )
+    values = {
+        name: _value(con, query, parameter, given.get(name))
+        for name, parameter in known.items()
+    }
+    return select(con, query.sql, values)
+
+
+def _value(
+    con: duckdb.DuckDBPyConnection,
+    query: NamedQuery,
+    parameter: Parameter,
+    given: str | None,
+) -> Any:
+    """Cast a value to its parameter's type, as DuckDB reads it."""
+    try:
+        if given is None:
+            sql = f"SELECT CAST({parameter.default} AS {parameter.type})"
+            row = con.execute(sql).fetchone()
+        else:
+            sql = f"SELECT CAST($1 AS {parameter.type})"
+            row = con.execute(sql, [given]).fetchone()
+    except duckdb.Error as error:
+        raise QueryError(
+            f"query '{query.name}': parameter '{parameter.name}': "
+            f"expected {parameter.type}, found {given or parameter.default!r}"
+        ) from error
+    assert row is not None
+    return row[0]

@@ -1,0 +1,117 @@
+"""Where snapshots live, and how a run is published whole or not at all.
+
+``.pipeline/objects/<run>/<snapshot>.parquet`` holds the rows, immutable.
+``.pipeline/catalogs/<run>.duckdb`` holds views over them and the metadata.
+``.pipeline/snapshots.duckdb`` is a link to the newest catalog: replacing it is the one
+step that publishes a run, so a crash before it leaves the previous run in place, and a
+reader that has the old catalog open goes on reading the old objects.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import SnapshotError
+
+KEPT_RUNS = 3
+"""Runs whose objects stay, for readers that opened the catalog before the last one."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The folder of a project's state."""
+
+    folder: Path
+
+    @property
+    def catalog(self) -> Path:
+        """The DuckDB file users open."""
+        return self.folder / "snapshots.duckdb"
+
+    @property
+    def objects(self) -> Path:
+        """One folder of Parquet files per run."""
+        return self.folder / "objects"
+
+    @property
+    def catalogs(self) -> Path:
+        """One DuckDB file per run."""
+        return self.folder / "catalogs"
+
+    @property
+    def staging(self) -> Path:
+        """Where a run writes before it is published."""
+        return self.folder / "staging"
+
+
+def open_store(root: Path) -> Store:
+    """Return the store of a project, and make its folders.
+
+    Raises
+    ------
+    SnapshotError
+        If they cannot be made.
+    """
+    store = Store(root / ".pipeline")
+    try:
+        for folder in (store.objects, store.catalogs):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SnapshotError(
+            f"{store.folder}: cannot be written\nfound: {error}\n"
+            "hint: the pipeline keeps all its state there; make the folder writable"
+        ) from error
+    return store
+
+
+@contextmanager
+def staged_run(store: Store) -> Iterator[Path]:
+    """Hold the writer's lock, and give an empty folder to write to.
+
+    What is still in the folder at the end, or was left by a run that died, is removed.
+
+    Raises
+    ------
+    SnapshotError
+        If another run holds the lock.
+    """
+    lock = FileLock(store.folder / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise SnapshotError(
+            f"{store.folder}: another run is writing\nhint: wait until it has ended"
+        ) from error
+    try:
+        shutil.rmtree(store.staging, ignore_errors=True)
+        store.staging.mkdir()
+        yield store.staging
+    finally:
+        shutil.rmtree(store.staging, ignore_errors=True)
+        lock.release()
+
+
+def link_catalog(store: Store, catalog: Path) -> None:
+    """Make a catalog the one users open, atomically."""
+    link = store.folder / "snapshots.duckdb.next"
+    link.unlink(missing_ok=True)
+    link.symlink_to(catalog.relative_to(store.folder))
+    link.replace(store.catalog)
+
+
+def remove_old_runs(store: Store) -> None:
+    """Remove the objects and catalogs of all but the newest `KEPT_RUNS` runs.
+
+    A run that was not published has objects but no catalog; it goes too.
+    """
+    kept = sorted(p.stem for p in store.catalogs.glob("*.duckdb"))[-KEPT_RUNS:]
+    for catalog in store.catalogs.iterdir():
+        if catalog.name.partition(".")[0] not in kept:
+            catalog.unlink()
+    for objects in store.objects.iterdir():
+        if objects.name not in kept:
+            shutil.rmtree(objects)

@@ -1,0 +1,125 @@
+"""The kinds of column a source may declare, and what makes one of their cells good."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+Kind = Literal["code", "count", "money", "number", "label", "text"]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What a kind of column holds; ``smallest`` is the least allowed number."""
+
+    dtype: type[pl.DataType]
+    nullable: bool = False
+    smallest: int | None = None
+    dollar: bool = False
+    thousands: bool = False
+
+
+_RULES: dict[Kind, _Rule] = {
+    "code": _Rule(pl.Int64, smallest=0),
+    "count": _Rule(pl.Int64, smallest=1, thousands=True),
+    "money": _Rule(pl.Float64, smallest=0, dollar=True, thousands=True),
+    "number": _Rule(pl.Float64, nullable=True),
+    "label": _Rule(pl.String),
+    "text": _Rule(pl.String, nullable=True),
+}
+
+# Groups of exactly three digits: "8,37" is a slip of the hand, not 837.
+_GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
+
+
+def dtype_of(kind: Kind) -> type[pl.DataType]:
+    """Return the Polars dtype of a kind: Int64, Float64 (US dollars) or String."""
+    return _RULES[kind].dtype
+
+
+def is_checked(kind: Kind) -> bool:
+    """Tell whether cells of this kind can be bad; only ``text`` takes anything."""
+    return kind != "text"
+
+
+def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
+    """Read numbers as people and spreadsheets write them.
+
+    Spaces around the number are dropped, one leading ``$`` (money), commas between
+    groups of three digits (money and counts) and a fraction of zeros (whole numbers:
+    ``5.0`` is 5). The rest is Polars' cast: leading zeros, a sign and, in a Float64,
+    an exponent are read; hexadecimal and underscores are not.
+
+    Parameters
+    ----------
+    text : pl.Expr
+        String expression, as found in the file.
+    kind : Kind
+        What the column holds; ``label`` and ``text`` are returned as they are.
+
+    Returns
+    -------
+    pl.Expr of shape (n_rows,)
+        Of ``dtype_of(kind)``; null where the text cannot be read. Infinities and
+        NaN are read as such, for ``is_good`` to refuse.
+    """
+    rule = _RULES[kind]
+    if rule.dtype is pl.String:
+        return text
+    number = text.str.strip_chars()
+    if rule.dollar:
+        number = number.str.strip_prefix("$")
+    if rule.thousands:
+        plain = number.str.replace_all(",", "", literal=True)
+        number = pl.when(number.str.contains(_GROUPED)).then(plain).otherwise(number)
+    if rule.dtype is pl.Int64:
+        number = number.str.replace(r"^([+-]?\d+)\.0+$", "$1")
+    return number.cast(rule.dtype, strict=False)
+
+
+def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
+    """Judge the cells of a column.
+
+    Parameters
+    ----------
+    raw : pl.Expr
+        The cells before parsing, of any dtype; where they were read typed, ``value``.
+    value : pl.Expr
+        The parsed cells, of ``dtype_of(kind)``.
+    kind : Kind
+        What the column holds.
+
+    Returns
+    -------
+    pl.Expr of shape (n_rows,)
+        Boolean; null, where ``value`` is, counts as false.
+    """
+    rule = _RULES[kind]
+    if rule.dtype is pl.String:
+        return pl.lit(True) if rule.nullable else ~is_blank(value)
+    good = value.is_finite() if rule.dtype is pl.Float64 else pl.lit(True)
+    if rule.smallest is not None:
+        good &= value >= rule.smallest
+    return good
+
+
+def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
+    """Say why ``is_good`` refused a cell: a String, null where the cell is good."""
+    smallest = _RULES[kind].smallest
+    return (
+        pl.when(is_good(raw, value, kind))
+        .then(None)
+        .when(is_blank(raw))
+        .then(pl.lit(f"missing {kind}"))
+        .when(value.is_null())
+        .then(pl.lit(f"unreadable {kind}"))
+        .when(value.cast(pl.Float64, strict=False).is_finite().not_())
+        .then(pl.lit(f"{kind} not finite"))
+        .otherwise(pl.lit(f"negative {kind}" if smallest == 0 else f"{kind} below 1"))
+    )
+
+
+def is_blank(cell: pl.Expr) -> pl.Expr:
+    """Tell whether a cell is null or, written out, nothing but spaces."""
+    text = cell.cast(pl.String).str.strip_chars()
+    return text.is_null() | (text == "")

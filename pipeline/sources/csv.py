@@ -1,0 +1,228 @@
+"""CSV files: one or a glob, each with its own column order and dialect.
+
+A clean file is read straight into the declared dtypes. What Polars cannot read that
+way becomes null, so the first pass only says *that* something is wrong; a second one
+(``repair=True``) reads every number as text, cleans it, and says *what*.
+"""
+
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta, field
+
+from pipeline.config import Config
+from pipeline.errors import SourceError
+from pipeline.sources.columns import Kind, dtype_of, is_blank, parse_text
+from pipeline.sources.csv_file import explain, read_head, read_records
+from pipeline.sources.scan import (
+    BAD_SCHEMA,
+    GOOD,
+    OVERFLOW,
+    RECORD,
+    Scan,
+    bad_cells,
+    find_files,
+    good_rows,
+    judge,
+    match_columns,
+)
+
+
+class CsvSource(Config, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
+    """Raw rows in CSV files, plain, gzip or zstd, with a header, UTF-8.
+
+    Attributes
+    ----------
+    path : str
+        File or glob, relative to the project's folder.
+    columns : dict of str to Kind
+        The columns to read, in the order they are wanted; others are ignored.
+    rename : dict of str to str
+        Found name to declared name, for files that spell them differently.
+    max_bad_rows : int
+        More bad rows than this stop the run.
+    """
+
+    path: str
+    columns: dict[str, Kind]
+    rename: dict[str, str] = field(default_factory=dict[str, str])
+    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
+
+
+def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:
+    """Scan CSV files into the declared columns.
+
+    Reads only the head of each file. A column whose head needs cleaning (``$361.00``,
+    ``"8,375.41"``) is read as text and cleaned, and so is every ``number``, whose
+    nulls may be good; the others are read typed.
+
+    Parameters
+    ----------
+    config : CsvSource
+        What to read.
+    root : Path
+        Folder that ``config.path`` is relative to.
+    repair : bool
+        Read every number as text, so that ``bad`` is exact: slower.
+
+    Returns
+    -------
+    Scan
+        ``rows`` in file and record order. Blank lines are no rows.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, is no CSV, has no rows or lacks a declared column.
+    """
+    files = find_files(config.path, root)
+    parts = [_scan_file(file, config, repair=repair) for file in files]
+    return Scan(
+        rows=pl.concat([rows for rows, _ in parts]),
+        bad=pl.concat([bad for _, bad in parts]),
+        exact=repair,
+        files=files,
+    )
+
+
+def number_lines(bad: pl.DataFrame) -> pl.DataFrame:
+    """Find the line of the file on which each bad record starts.
+
+    Parameters
+    ----------
+    bad : pl.DataFrame
+        Of schema ``BAD_SCHEMA``, from CSV files that still are what they were.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``file``, ``line`` (Int64, counted from 1, the header's line included),
+        ``column``, ``value``, ``reason``; sorted by file and line.
+    """
+    parts = [
+        group.with_columns(
+            line=pl.col("record").replace_strict(
+                _lines_of(Path(str(file)), set(group["record"])),
+                default=None,
+                return_dtype=pl.Int64,
+            )
+        )
+        for (file,), group in bad.group_by("file", maintain_order=True)
+    ]
+    columns = ["file", "line", "column", "value", "reason"]
+    if not parts:
+        return pl.DataFrame(schema={**BAD_SCHEMA, "line": pl.Int64}).select(columns)
+    return pl.concat(parts).select(columns).sort("file", "line", maintain_order=True)
+
+
+def diagnose(files: tuple[Path, ...]) -> SourceError | None:
+    """Say which file made Polars fail, and why, after a run has failed.
+
+    Parameters
+    ----------
+    files : tuple of Path
+        The CSV files of the failed run.
+
+    Returns
+    -------
+    SourceError or None
+        For the first file that cannot be read on its own; None if all can.
+    """
+    for file in files:
+        try:
+            pl.scan_csv(
+                file, glob=False, infer_schema=False, truncate_ragged_lines=True
+            ).select(pl.all().is_null().sum()).collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError) as error:
+            return explain(file, error)
+    return None
+
+
+def _scan_file(
+    file: Path, config: CsvSource, *, repair: bool
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Scan one file into good rows and bad cells."""
+    head = read_head(file)
+    found = match_columns(head.names, config.columns, config.rename, file)
+    names = [f"__unused {position}" for position in range(len(head.names))]
+    for name, position in found.items():
+        names[position] = name
+    cleaned = {
+        name
+        for name, kind in config.columns.items()
+        if _is_number(kind)
+        and (repair or _needs_cleaning(head.column(found[name]), kind))
+    }
+    dtypes: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
+    for name, kind in config.columns.items():
+        dtypes[name] = pl.String if name in cleaned else dtype_of(kind)
+    lf = pl.scan_csv(
+        file,
+        glob=False,
+        has_header=False,
+        skip_lines=head.lines,
+        schema={**dtypes, OVERFLOW: pl.String},
+        missing_columns="insert",
+        extra_columns="ignore",
+        truncate_ragged_lines=True,
+        ignore_errors=True,
+        row_index_name=RECORD,
+    )
+    parsed = {
+        name: parse_text(pl.col(name), config.columns[name]) for name in sorted(cleaned)
+    }
+    if repair:
+        # Looking at every column also makes Polars refuse broken quotes in any.
+        lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
+    judged = judge(lf, parsed, config.columns)
+    bad = bad_cells(judged, parsed, config.columns, file)
+    if not repair:
+        bad = pl.concat([bad, _lost_records(judged, file, head.lines)])
+    return good_rows(judged, config.columns), bad
+
+
+def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
+    """Tell whether a column of numbers must be read as text, by the file's head."""
+    cast = head.cast(dtype_of(kind), strict=False)
+    cleaned = head.to_frame("text").select(parse_text(pl.col("text"), kind)).to_series()
+    return kind == "number" or cleaned.null_count() < cast.null_count()
+
+
+def _is_number(kind: Kind) -> bool:
+    """Tell whether cells of this kind are numbers."""
+    return dtype_of(kind) is not pl.String
+
+
+def _lost_records(judged: pl.LazyFrame, file: Path, header_lines: int) -> pl.LazyFrame:
+    """Make a bad cell if the file has not as many records as lines below its header.
+
+    A quote that does not close swallows the lines up to the next quote, and Polars
+    does not see that in a column it was not asked for. A quoted line break, which is
+    in order, looks the same from here: the repairing pass tells them apart.
+    """
+    # Counting a column keeps Polars from a short cut that does not parse the rows.
+    counts = pl.concat(
+        [
+            judged.select(records=pl.col(GOOD).count()),
+            pl.scan_lines(file).select(lines=pl.len()),
+        ],
+        how="horizontal",
+    )
+    odd = counts.filter(pl.col("records") + header_lines != pl.col("lines"))
+    return odd.with_columns(
+        pl.lit(str(file)).alias("file"),
+        pl.lit(None, pl.UInt32).alias("record"),
+        pl.lit(None, pl.String).alias("column"),
+        pl.lit(None, pl.String).alias("value"),
+        pl.lit("records span lines").alias("reason"),
+    ).select(BAD_SCHEMA.names())
+
+
+def _lines_of(file: Path, wanted: set[int]) -> dict[int, int]:
+    """Find the first line of the wanted data records of a file."""
+    records = read_records(file)
+    next(record for _, record in records if record)  # the header
+    numbered = enumerate(line for line, _ in islice(records, max(wanted) + 1))
+    return {number: line for number, line in numbered if number in wanted}

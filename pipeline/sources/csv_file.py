@@ -1,0 +1,207 @@
+"""One CSV file as Python reads it: its head, its records, and what is wrong with it.
+
+Polars reads the data; this is for what it does not say: which columns a file has, how
+they are written, on which line a record starts, why a file cannot be read.
+"""
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import polars as pl
+
+from pipeline.errors import SourceError
+
+_HEAD_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of a file: column names, lines they take, first records."""
+
+    names: list[str]
+    lines: int
+    records: list[list[str]]
+
+    def column(self, position: int) -> pl.Series:
+        """Return a column's first cells, null where a record is too short."""
+        cells = [r[position] if position < len(r) else None for r in self.records]
+        return pl.Series(cells, dtype=pl.String)
+
+
+def read_head(file: Path) -> Head:
+    """Read the header and the first records of a CSV file.
+
+    Parameters
+    ----------
+    file : Path
+        Plain, gzip or zstd.
+
+    Returns
+    -------
+    Head
+        Of the first 256 KiB, decompressed.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, is no CSV in UTF-8 or has no rows.
+    """
+    try:
+        with _open(file) as raw:
+            head = raw.read(_HEAD_BYTES)
+        _refuse_other_formats(file, head)
+        is_whole = len(head) < _HEAD_BYTES
+        text = head if is_whole else head[: head.rfind(b"\n") + 1]
+        reader = csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""))
+        names = next((record for record in reader if record), list[str]())
+        lines = reader.line_num
+        records = [record for record in reader if record]
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+        raise explain(file, error) from error
+    if is_whole and not records:
+        raise SourceError(
+            f"{file}: {'holds a header but no rows' if names else 'is empty'}\n"
+            f"found: {len(head)} bytes\nexpected: a header line and rows\n"
+            "hint: fetch the file again, or remove it"
+        )
+    # The last record of a part may be cut within quotes.
+    return Head(names, lines, records if is_whole else records[:-1])
+
+
+def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
+    """Read a CSV file's records, the header included, as Polars counts them.
+
+    Parameters
+    ----------
+    file : Path
+        Plain, gzip or zstd.
+
+    Yields
+    ------
+    tuple of int and list of str
+        The line on which a record starts, counted from 1, and its fields; a blank line
+        is a record without any.
+    """
+    with _open(file) as raw:
+        lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
+        # Polars ends lines at \n alone, Python's reader at \r too.
+        reader = csv.reader(line.replace("\r", "") for line in lines)
+        start = 1
+        for record in reader:
+            yield start, record
+            start = reader.line_num + 1
+
+
+def explain(file: Path, error: Exception) -> SourceError:
+    """Find out what is wrong with a file that could not be read.
+
+    Parameters
+    ----------
+    file : Path
+        The file; it is read again, to find the place.
+    error : Exception
+        What reading it raised, for faults that are not found.
+
+    Returns
+    -------
+    SourceError
+        To be raised: damaged compression, the first byte that is not UTF-8, the first
+        quote that does not close, or the error's own words.
+    """
+    if isinstance(error, PermissionError):
+        return SourceError(
+            f"{file}: may not be read\nfound: {error.strerror}\n"
+            "expected: a readable file\nhint: change its permissions"
+        )
+    try:
+        fault = _bad_encoding(file) or _bad_quotes(file)
+    except (OSError, EOFError, zlib.error) as damage:
+        return SourceError(
+            f"{file}: ends early or is damaged\nfound: {damage}\n"
+            "expected: a whole file\nhint: fetch or compress it again"
+        )
+    found, hint = fault or (str(error).splitlines()[0], "correct the file")
+    return SourceError(
+        f"{file}: cannot be read as CSV\nfound: {found}\n"
+        f'expected: UTF-8 text, fields quoted with "\nhint: {hint}'
+    )
+
+
+def _open(file: Path) -> BinaryIO:
+    """Open a file for reading, decompressed as its first bytes say."""
+    with file.open("rb") as raw:
+        magic = raw.read(4)
+    if magic[:2] == b"\x1f\x8b":
+        return cast("BinaryIO", gzip.open(file))
+    if magic == b"\x28\xb5\x2f\xfd":
+        # Imported late: the standard library has no zstd before Python 3.14.
+        import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
+
+        stream: Any = pa.input_stream(  # pyright: ignore[reportUnknownMemberType]
+            str(file), compression="zstd"
+        )
+        return cast("BinaryIO", stream)
+    return file.open("rb")
+
+
+def _refuse_other_formats(file: Path, head: bytes) -> None:
+    """Refuse what is not UTF-8 text with fields."""
+    start = head[:512].lstrip().lower()
+    if head.startswith(b"PAR1"):
+        found, hint = "a Parquet file", "use `kind: parquet` in the source's config"
+    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        found, hint = "text in UTF-16", "save it as UTF-8"
+    elif head.startswith(b"PK\x03\x04"):
+        found, hint = "a zip archive or a workbook", "unpack it, or save it as CSV"
+    elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
+        found, hint = "an HTML or XML page", "download the data, not its web page"
+    elif b"\0" in head:
+        found, hint = "binary data", "name a CSV file, plain, gzip or zstd"
+    elif b"\r" in head and b"\n" not in head:
+        found, hint = "lines that end in \\r alone", "save it with \\n or \\r\\n"
+    else:
+        return
+    raise SourceError(
+        f"{file}: is not a CSV file\nfound: {found}\nexpected: UTF-8 text with a header"
+        f"\nhint: {hint}"
+    )
+
+
+def _bad_encoding(file: Path) -> tuple[str, str] | None:
+    """Find the first line that is not UTF-8."""
+    with _open(file) as raw:
+        offset = 0
+        for number, line in enumerate(raw, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                at = f"line {number}, byte offset {offset + error.start}"
+                return (
+                    f"byte 0x{line[error.start]:02x} on {at} is not UTF-8",
+                    "save it as UTF-8, e.g. with `iconv -f latin1 -t utf-8`",
+                )
+            offset += len(line)
+    return None
+
+
+def _bad_quotes(file: Path) -> tuple[str, str] | None:
+    """Find the first record whose quotes do not pair up."""
+    with _open(file) as raw:
+        lines = io.TextIOWrapper(raw, "utf-8-sig", newline="\n")
+        reader = csv.reader((line.replace("\r", "") for line in lines), strict=True)
+        start = 1
+        try:
+            for _ in reader:
+                start = reader.line_num + 1
+        except csv.Error:
+            return (
+                f"a quote opened on line {start} is not closed properly",
+                f"look at line {start}; a quote inside a quoted field is written twice",
+            )
+    return None

@@ -1,0 +1,165 @@
+"""Parquet files: one or a glob, each with its own column order and number widths."""
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta, field
+
+from pipeline.config import Config
+from pipeline.errors import SourceError
+from pipeline.sources.columns import Kind, dtype_of, parse_text
+from pipeline.sources.scan import (
+    OVERFLOW,
+    RECORD,
+    Scan,
+    bad_cells,
+    find_files,
+    good_rows,
+    judge,
+    match_columns,
+)
+
+
+class ParquetSource(Config, frozen=True, kw_only=True, tag="parquet", tag_field="kind"):
+    """Raw rows in Parquet files.
+
+    Attributes
+    ----------
+    path : str
+        File or glob, relative to the project's folder.
+    columns : dict of str to Kind
+        The columns to read, in the order they are wanted; others are ignored.
+    rename : dict of str to str
+        Found name to declared name, for files that spell them differently.
+    max_bad_rows : int
+        More bad rows than this stop the run.
+    """
+
+    path: str
+    columns: dict[str, Kind]
+    rename: dict[str, str] = field(default_factory=dict[str, str])
+    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
+
+
+def scan_parquet(
+    config: ParquetSource,
+    root: Path,
+    *,
+    repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
+) -> Scan:
+    """Scan Parquet files into the declared columns.
+
+    Reads only the footers. Numbers of any width are cast, strings are cleaned as
+    those of a CSV file are.
+
+    Parameters
+    ----------
+    config : ParquetSource
+        What to read.
+    root : Path
+        Folder that ``config.path`` is relative to.
+    repair : bool
+        Ignored: Parquet keeps its raw cells, the first pass is exact.
+
+    Returns
+    -------
+    Scan
+        ``rows`` in file and record order.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, is no Parquet, has no rows, lacks a declared column or
+        holds one with a dtype that cannot become the declared one.
+    """
+    files = find_files(config.path, root)
+    parts = [_scan_file(file, config) for file in files]
+    return Scan(
+        rows=pl.concat([rows for rows, _ in parts]),
+        bad=pl.concat([bad for _, bad in parts]),
+        exact=True,
+        files=files,
+    )
+
+
+def number_lines(bad: pl.DataFrame) -> pl.DataFrame:
+    """Count rows from 1, as ``line``: a Parquet file has no lines.
+
+    Takes and returns what ``pipeline.sources.csv.number_lines`` does.
+    """
+    return bad.select(
+        "file",
+        pl.col("record").cast(pl.Int64).alias("line") + 1,
+        "column",
+        "value",
+        "reason",
+    ).sort("file", "line", maintain_order=True)
+
+
+def diagnose(files: tuple[Path, ...]) -> SourceError | None:
+    """Say which file made Polars fail, and why, after a run has failed."""
+    for file in files:
+        try:
+            pl.scan_parquet(file).select(pl.all().is_null().sum()).collect(
+                engine="streaming"
+            )
+        except (pl.exceptions.PolarsError, OSError) as error:
+            return _unreadable(file, error)
+    return None
+
+
+def _scan_file(file: Path, config: ParquetSource) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Scan one file into good rows and bad cells."""
+    lf = pl.scan_parquet(file, glob=False, row_index_name=RECORD)
+    try:
+        schema = pl.read_parquet_schema(file)
+        n_rows = lf.select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(file, error) from error
+    if n_rows == 0:
+        raise SourceError(
+            f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
+            "hint: write the file again, or remove it"
+        )
+    names = list(schema)
+    found = match_columns(names, config.columns, config.rename, file)
+    declared = lf.select(
+        RECORD,
+        *(pl.col(names[position]).alias(name) for name, position in found.items()),
+        pl.lit(None, pl.String).alias(OVERFLOW),
+    )
+    parsed = {
+        name: _parse(name, schema[names[position]], config.columns[name], file)
+        for name, position in found.items()
+        if schema[names[position]] != dtype_of(config.columns[name])
+    }
+    judged = judge(declared, parsed, config.columns)
+    bad = bad_cells(judged, parsed, config.columns, file)
+    return good_rows(judged, config.columns), bad
+
+
+def _parse(name: str, dtype: pl.DataType, kind: Kind, file: Path) -> pl.Expr:
+    """Bring a column to its declared dtype; null where a cell does not fit."""
+    column, wanted = pl.col(name), dtype_of(kind)
+    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
+        return parse_text(column.cast(pl.String), kind)
+    if not dtype.is_numeric():
+        raise SourceError(
+            f"{file}: column {name!r} has the wrong type\n"
+            f"found: {dtype}\nexpected: a {kind}, as {wanted} or text\n"
+            "hint: change the column's kind in the config, or write the file again"
+        )
+    if wanted is pl.Int64 and not dtype.is_integer():
+        # A cast alone would cut 5.5 down to 5.
+        column = pl.when(column == column.floor()).then(column)
+    return column.cast(wanted, strict=False)
+
+
+def _unreadable(file: Path, error: Exception) -> SourceError:
+    """Say that a file is no readable Parquet file."""
+    return SourceError(
+        f"{file}: cannot be read as Parquet\nfound: {str(error).splitlines()[0]}\n"
+        "expected: a whole, readable Parquet file\n"
+        "hint: check its permissions, write it again, or use `kind: csv`"
+    )

@@ -1,0 +1,246 @@
+"""What every source gives: good rows, bad cells, and the files they come from."""
+
+import glob
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.errors import SourceError, nearest
+from pipeline.sources.columns import Kind, is_checked, is_good, why_bad
+
+BAD_SCHEMA = pl.Schema(
+    {
+        "file": pl.String,
+        "record": pl.UInt32,
+        "column": pl.String,
+        "value": pl.String,
+        "reason": pl.String,
+    }
+)
+
+# Names no declared column has.
+RECORD = "__record"
+OVERFLOW = "__overflow"
+GOOD = "__good"
+_RAW = "__raw "
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A source, read lazily.
+
+    Attributes
+    ----------
+    rows : pl.LazyFrame
+        The good rows: the declared columns, in the declared order.
+    bad : pl.LazyFrame
+        The bad cells, one a row, of schema ``BAD_SCHEMA``; ``record`` counts a file's
+        data records from 0, ``column`` is null when the record as a whole is wrong.
+    exact : bool
+        Whether ``bad`` can be believed. If False, an empty ``bad`` means that all is
+        well; anything else, that the source must be scanned again with
+        ``repair=True``, because values were lost and repairable ones count as bad.
+    files : tuple of Path
+        What is read, sorted.
+    """
+
+    rows: pl.LazyFrame
+    bad: pl.LazyFrame
+    exact: bool
+    files: tuple[Path, ...]
+
+
+def find_files(path: str, root: Path) -> tuple[Path, ...]:
+    """Find the files a path or a glob names.
+
+    Parameters
+    ----------
+    path : str
+        File or glob, relative to ``root`` or absolute.
+    root : Path
+        Folder of the project.
+
+    Returns
+    -------
+    tuple of Path
+        Sorted, at least one, all of them files.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or a folder is.
+    """
+    literal = root / path
+    if literal.is_dir():
+        raise SourceError(
+            f"{literal}: is a folder, not a file\n"
+            f"found: {_listing(literal)}\n"
+            "hint: name a file, or a glob such as 'data/*.csv'"
+        )
+    if literal.is_file():
+        return (literal,)
+    top = Path(literal.anchor)
+    found = sorted(top.glob(str(literal.relative_to(top))))
+    files = tuple(file for file in found if file.is_file())
+    if not files:
+        folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
+        names = [entry.name for entry in folder.iterdir()]
+        raise SourceError(
+            f"{literal}: {'matches no file' if _is_glob(literal) else 'no such file'}"
+            f"{nearest(literal.name, names)}\n"
+            f"found in {folder}: {_listing(folder)}\n"
+            "hint: correct `path` in the source's config, or put the file there"
+        )
+    return files
+
+
+def match_columns(
+    found: list[str], columns: Mapping[str, Kind], rename: Mapping[str, str], file: Path
+) -> dict[str, int]:
+    """Find the declared columns among a file's columns.
+
+    Parameters
+    ----------
+    found : list of str
+        The file's column names, in its order.
+    columns : mapping of str to Kind
+        The declared columns.
+    rename : mapping of str to str
+        Found name to declared name.
+    file : Path
+        For the message.
+
+    Returns
+    -------
+    dict of str to int
+        The position in ``found`` of each declared column, in the declared order.
+
+    Raises
+    ------
+    SourceError
+        If a declared column is absent or there twice.
+    """
+    names = [rename.get(name, name) for name in found]
+    absent = [name for name in columns if name not in names]
+    twice = [name for name in columns if names.count(name) > 1]
+    if absent:
+        lines = "\n".join(f"  {name!r}{nearest(name, names)}" for name in absent)
+        hint = (
+            "map found names to declared ones under `rename` in the source's config"
+            if len(found) > 1
+            else "separate the fields by commas"
+        )
+        raise SourceError(
+            f"{file}: {len(absent)} of {len(columns)} declared columns are missing\n"
+            f"found: {', '.join(map(repr, names))}\n"
+            f"expected also:\n{lines}\n"
+            f"hint: {hint}"
+        )
+    if twice:
+        raise SourceError(
+            f"{file}: column {twice[0]!r} is there {names.count(twice[0])} times\n"
+            f"found: {', '.join(map(repr, names))}\n"
+            "expected: each declared column once\n"
+            "hint: rename or remove one of them in the file"
+        )
+    return {name: names.index(name) for name in columns}
+
+
+def judge(
+    lf: pl.LazyFrame, parsed: Mapping[str, pl.Expr], columns: Mapping[str, Kind]
+) -> pl.LazyFrame:
+    """Parse one file's cells and mark its good rows.
+
+    The verdict is a column that ``good_rows`` and ``bad_cells`` share. As two opposite
+    filters, Polars would push it into the scan twice and read the file twice.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        The file's rows with the declared columns as found, their number ``RECORD``
+        and what stood right of the last column, ``OVERFLOW``.
+    parsed : mapping of str to pl.Expr
+        How to read the columns that were not found with their declared dtype.
+    columns : mapping of str to Kind
+        The declared columns.
+
+    Returns
+    -------
+    pl.LazyFrame
+        ``lf`` with the columns parsed, their raw cells beside them, and ``GOOD``, a
+        Boolean without nulls.
+    """
+    good = [
+        is_good(_raw(name, parsed), pl.col(name), kind)
+        for name, kind in columns.items()
+        if is_checked(kind)
+    ]
+    verdict = pl.all_horizontal(*good, pl.col(OVERFLOW).is_null()).fill_null(False)
+    return lf.with_columns(
+        *(pl.col(name).alias(_RAW + name) for name in parsed),
+        *(expr.alias(name) for name, expr in parsed.items()),
+    ).with_columns(verdict.alias(GOOD))
+
+
+def good_rows(judged: pl.LazyFrame, columns: Mapping[str, Kind]) -> pl.LazyFrame:
+    """Keep the declared columns of the good rows."""
+    return judged.filter(pl.col(GOOD)).select(list(columns))
+
+
+def bad_cells(
+    judged: pl.LazyFrame,
+    parsed: Mapping[str, pl.Expr],
+    columns: Mapping[str, Kind],
+    file: Path,
+) -> pl.LazyFrame:
+    """List the bad cells of one file, one a row, of schema ``BAD_SCHEMA``."""
+    cells = [
+        _cell(name, raw, why_bad(raw, pl.col(name), kind))
+        for name, kind in columns.items()
+        if is_checked(kind)
+        for raw in [_raw(name, parsed)]
+    ]
+    too_long = pl.when(pl.col(OVERFLOW).is_not_null()).then(
+        pl.lit("more fields than the header")
+    )
+    cells.append(_cell(None, pl.col(OVERFLOW), too_long))
+    return (
+        judged.filter(~pl.col(GOOD))
+        .select(
+            file=pl.lit(str(file)),
+            record=pl.col(RECORD).cast(pl.UInt32),
+            cell=pl.concat_list(cells),
+        )
+        .explode("cell")
+        .unnest("cell")
+        .filter(pl.col("reason").is_not_null())
+    )
+
+
+def _raw(name: str, parsed: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Refer to a column's cells as they were before parsing."""
+    return pl.col(_RAW + name if name in parsed else name)
+
+
+def _cell(column: str | None, value: pl.Expr, reason: pl.Expr) -> pl.Expr:
+    """Make one cell of the bad table; it stays only if it has a reason."""
+    return pl.struct(
+        column=pl.lit(column, pl.String),
+        value=value.cast(pl.String),
+        reason=reason.cast(pl.String),
+    )
+
+
+def _is_glob(path: Path) -> bool:
+    """Tell whether a path has wildcards."""
+    return glob.has_magic(str(path))
+
+
+def _listing(folder: Path) -> str:
+    """Name what is in a folder, the first ten."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    shown: Iterator[str] = iter(names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return (", ".join(shown) or "nothing") + more

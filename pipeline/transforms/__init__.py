@@ -1,0 +1,58 @@
+"""Transformations: one file each, with a Config and a function of the file's name.
+
+A transformation is a pure function ``name(lf, ..., config) -> LazyFrame``. It never
+collects and never reads a file, a clock or a global.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import cast
+
+import polars as pl
+
+from pipeline.config import BaseConfig
+from pipeline.errors import ConfigError, nearest
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transformation, loaded by name."""
+
+    name: str
+    apply: Callable[..., pl.LazyFrame]
+    config: type[BaseConfig]
+    n_inputs: int
+
+
+def transform_names() -> list[str]:
+    """List the transformations there are, sorted."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+@cache
+def load_transform(name: str) -> Transform:
+    """Import the transformation of a name.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or the file lacks the function or its Config.
+    """
+    known = transform_names()
+    if name not in known:
+        raise ConfigError(
+            f"no transformation '{name}'{nearest(name, known)}; known: {', '.join(known)}"
+        )
+    module = importlib.import_module(f"{__name__}.{name}")
+    missing = [part for part in (name, "Config") if not hasattr(module, part)]
+    if missing:
+        raise ConfigError(
+            f"pipeline/transforms/{name}.py: defines no {' and no '.join(missing)}"
+        )
+    function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
+    n_inputs = len(inspect.signature(function).parameters) - 1
+    return Transform(name, function, module.Config, n_inputs)

@@ -1,0 +1,48 @@
+"""Leave out categories with too few cases to learn from."""
+
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `drop_rare_drgs`."""
+
+    category: str
+    weight: str
+    time: str
+    min_total: Annotated[int, Meta(ge=0)]
+    """A category stays if its summed weight is greater; this total itself goes."""
+    reference_periods: Annotated[int, Meta(ge=1)] | None
+    """Sum over the first periods of the panel only; null sums over all (a leak)."""
+
+
+def drop_rare_drgs(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Keep the categories whose weight in a reference window is above a threshold.
+
+    With a reference window at the start of the panel, which rows are kept in a later
+    year does not depend on that year or on any after it.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds `category` (any dtype), `weight` and `time` (integers).
+    config : Config
+        Columns, threshold and window.
+
+    Returns
+    -------
+    pl.LazyFrame
+        The rows of the kept categories, in any order; a null category goes.
+    """
+    reference = lf
+    if config.reference_periods is not None:
+        first = pl.col(config.time).min()
+        window = pl.col(config.time) < first + config.reference_periods
+        reference = lf.filter(window)
+    totals = reference.group_by(config.category).agg(pl.col(config.weight).sum())
+    common = totals.filter(pl.col(config.weight) > config.min_total)
+    return lf.join(common, on=config.category, how="semi")

@@ -1,0 +1,70 @@
+"""Means of an entity's columns over the periods before."""
+
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.panel import By, lagged
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `rolling_columns`."""
+
+    keys: Annotated[list[str], Meta(min_length=1)]
+    time: str
+    columns: list[str]
+    window: Annotated[int, Meta(ge=1)]
+    min_samples: Annotated[int, Meta(ge=1)]
+    by: By
+    drop_nulls: bool
+    """Drop the rows where any of the means is null."""
+    suffix: str
+    """Appended to each name, with ``{}`` for the window."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mean that could never be taken."""
+        if self.min_samples > self.window:
+            raise ValueError(
+                f"expected min_samples <= window, found {self.min_samples} > {self.window}"
+            )
+
+
+def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Average each column over the `window` periods before, for the same entity.
+
+    The window is ``[t - window, t - 1]``: a row never sees itself.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        One row per entity (`keys`) and period (`time`, an integer); numeric columns.
+    config : Config
+        Columns, window, and whether it is counted on the calendar or in rows.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One Float64 column more per column: the mean of the values that are there, null
+        if they are fewer than `min_samples`. Sorted by `keys`, then `time`.
+    """
+    suffix = config.suffix.format(config.window)
+
+    def rolling_mean(column: str) -> pl.Expr:
+        past = [
+            lagged(column, n, keys=config.keys, time=config.time, by=config.by)
+            for n in range(1, config.window + 1)
+        ]
+        mean = pl.mean_horizontal(past)
+        if config.min_samples > 1:
+            n_known = pl.sum_horizontal(value.is_not_null() for value in past)
+            mean = pl.when(n_known >= config.min_samples).then(mean)
+        return mean.alias(column + suffix)
+
+    rolled = lf.sort(*config.keys, config.time).with_columns(
+        rolling_mean(column) for column in config.columns
+    )
+    if config.drop_nulls:
+        return rolled.drop_nulls([column + suffix for column in config.columns])
+    return rolled

@@ -1,0 +1,75 @@
+"""The size class of an entity among all entities of a period."""
+
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `yearly_discharge_bin`."""
+
+    time: str
+    entity: str
+    weight: str
+    n_bins: Annotated[int, Meta(ge=2)]
+    column: str
+    lag: Annotated[int, Meta(ge=0)]
+    """Take the class of so many periods before; 0 leaks that of the row's own."""
+    suffix: str
+    """Appended to `column` if `lag` is not 0, with ``{}`` for the lag."""
+
+
+def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Cut the entities of each period into quantile bins of their total weight.
+
+    Bins are closed on the right, the lowest edge is included, edges are linearly
+    interpolated quantiles (Hyndman and Fan's type 7 [1]_) and equal edges are merged.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds `time` and `weight` (integers) and `entity` (any dtype).
+    config : Config
+        Columns, number of bins, lag and names.
+
+    Returns
+    -------
+    pl.LazyFrame
+        One column more, Int64 in 0..n_bins-1, as of `lag` periods before; null where
+        the entity had no row then. In any order.
+
+    References
+    ----------
+    .. [1] Hyndman and Fan, "Sample Quantiles in Statistical Packages", The American
+       Statistician 50(4), 1996.
+    """
+    total = pl.col(config.weight)
+    edges = [
+        total.quantile(i / config.n_bins, interpolation="linear").over(config.time)
+        for i in range(config.n_bins + 1)
+    ]
+    below = [edge < total for edge in edges]
+    distinct = [
+        below[0],
+        *(
+            is_below & (edge != previous)
+            for is_below, edge, previous in zip(below[1:], edges[1:], edges, strict=False)
+        ),
+    ]
+    # The lowest edge is below every other value, so it opens no bin of its own.
+    bin_ = pl.sum_horizontal(edge.cast(pl.Int64) for edge in distinct) - 1
+    name = config.column + (config.suffix.format(config.lag) if config.lag else "")
+    keys = [config.time, config.entity]
+    bins = (
+        lf.group_by(keys)
+        .agg(total.sum())
+        .select(
+            pl.col(config.time) + config.lag,
+            config.entity,
+            bin_.clip(lower_bound=0).alias(name),
+        )
+    )
+    return lf.join(bins, on=keys, how="left")

@@ -1,0 +1,164 @@
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import duckdb_features, pandas_origin, pandas_vectorised
+from benchmarks.semantics import DEFAULT, KEY, ORIGIN, Semantics
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+RAW_NAMES = [
+    *("Year", "Facility Id", "Facility Name", "APR DRG Code"),
+    *("APR Severity of Illness Code", "APR DRG Description"),
+    *("APR Severity of Illness Description", "APR Medical Surgical Code"),
+    *("APR Medical Surgical Description", "Discharges"),
+    *("Mean Charge", "Median Charge", "Mean Cost", "Median Cost"),
+]
+BOTH = pytest.mark.parametrize(
+    "baseline", [pandas_origin, pandas_vectorised], ids=["origin", "vectorised"]
+)
+
+
+def run_steps(baseline: ModuleType) -> dict[str, pd.DataFrame]:
+    """Run the steps of a pandas baseline on the golden rows, the origin's way."""
+    money = baseline.money_columns(baseline.read_raw(GOLDEN / "raw.csv"))
+    kept = baseline.drop_rare_drgs(money, ORIGIN)
+    panel = baseline.agg_severities(kept)
+    binned = baseline.ratio_drg_facility_vs_year(panel, ORIGIN)
+    binned = baseline.yearly_discharge_bin(binned, ORIGIN)
+    rolled = baseline.rolling_columns(baseline.lag_columns(binned, ORIGIN), ORIGIN)
+    return {
+        "total_mean_cost": money,
+        "drop_rare_drgs": kept,
+        "agg_severities": panel,
+        "yearly_discharge_bin": binned,
+        "rolling_columns": rolled,
+        "drop_non_lag_columns": baseline.drop_non_lag_columns(rolled),
+    }
+
+
+def assert_same(actual: pd.DataFrame, expected: pd.DataFrame) -> None:
+    """Compare values and column order; not dtypes, nor the index."""
+    pd.testing.assert_frame_equal(
+        actual.reset_index(drop=True),
+        expected.reset_index(drop=True),
+        check_dtype=False,
+        rtol=1e-9,
+        atol=1e-12,
+    )
+
+
+def panel_of(rows: list[tuple], path: Path) -> Path:
+    """Write (year, facility, severity, discharges, median charge) as a raw CSV."""
+    raw = [
+        (year, facility, "A", 1, severity, "D", "S", "M", "Medical", n, 9, value, 1, 0)
+        for year, facility, severity, n, value in rows
+    ]
+    pd.DataFrame(raw, columns=RAW_NAMES).to_csv(path, index=False)
+    return path
+
+
+@BOTH
+def test_every_step_reproduces_the_golden_result(baseline: ModuleType) -> None:
+    for step, actual in run_steps(baseline).items():
+        expected = pd.read_parquet(GOLDEN / f"{step}.parquet")
+        columns = [column for column in expected.columns if column in actual.columns]
+        key = [
+            *KEY,
+            *("apr_severity_of_illness_code", "discharges", "mean_charge"),
+        ]
+        key = [column for column in key if column in columns]
+        assert set(expected.columns) - set(columns) <= {
+            "facility_name",
+            "apr_medical_surgical_code",
+        }
+        assert_same(
+            actual.sort_values(key)[columns], expected.sort_values(key)[columns]
+        )
+
+
+@pytest.mark.parametrize(
+    "semantics",
+    [
+        ORIGIN,
+        DEFAULT,
+        Semantics(
+            reference_periods=3, min_discharges=900, group_lag=2, by_calendar=False
+        ),
+    ],
+    ids=["origin", "default", "mixed"],
+)
+def test_the_three_baselines_agree_on_the_features(semantics: Semantics) -> None:
+    path = GOLDEN / "raw.csv"
+    plain = pandas_origin.features(pandas_origin.read_raw(path), semantics)
+    vectorised = pandas_vectorised.features(pandas_vectorised.read_raw(path), semantics)
+    sql = duckdb_features.features(duckdb_features.read_raw(path), semantics)
+    assert len(plain) > 1000
+    assert_same(vectorised, plain)
+    assert_same(sql.to_pandas(), plain)
+
+
+def test_weighted_medians_match_the_hand_worked_ones(tmp_path: Path) -> None:
+    groups = {
+        1: ([(1, 2, 30.0), (2, 1, 10.0), (3, 1, 20.0)], 20.0),  # 2 of 4 is half
+        2: ([(1, 3, 50.0), (1, 2, 40.0), (2, 4, 60.0)], 50.0),  # severity 1 twice
+        3: ([(4, 7, 70.0)], 70.0),  # one row
+        4: (
+            [(1, 9, None), (2, 1, 80.0), (3, 1, 90.0)],
+            80.0,
+        ),  # the null weighs nothing
+        5: ([(1, 9, None), (2, 1, None)], None),  # nothing but nulls
+        6: ([(1, 1, 5.0), (2, 1, 5.0), (3, 3, 6.0)], 6.0),  # equal values, below half
+    }
+    rows = [(2010, facility, *row) for facility, (g, _) in groups.items() for row in g]
+    path = panel_of(
+        # The year after shows the medians of 2010 as lags.
+        rows + [(2011, facility, 1, 1, 1.0) for facility in groups],
+        tmp_path / "raw.csv",
+    )
+    expected = pd.Series({facility: median for facility, (_, median) in groups.items()})
+    everything = Semantics(
+        reference_periods=None, min_discharges=0, group_lag=0, by_calendar=True
+    )
+    for baseline in (pandas_origin, pandas_vectorised):
+        rows_2010 = baseline.money_columns(baseline.read_raw(path)).query(
+            "year == 2010"
+        )
+        panel = baseline.agg_severities(rows_2010).set_index("facility_id")
+        np.testing.assert_array_equal(panel["w_median_charge"], expected)
+    sql = duckdb_features.features(duckdb_features.read_raw(path), everything)
+    lags = sql.to_pandas().set_index("facility_id")["w_median_charge_lag1"]
+    # Facility 5 has no rolling mean either, so its row goes.
+    np.testing.assert_array_equal(lags, expected.dropna())
+
+
+def test_a_skipped_year_is_null_by_calendar_and_bridged_by_row(tmp_path: Path) -> None:
+    path = panel_of(
+        [(2009, 1, 1, 4, 10.0), (2011, 1, 1, 4, 30.0), (2014, 1, 1, 4, 60.0)],
+        tmp_path / "raw.csv",
+    )
+    lag, rolling = "w_median_charge_lag1", "w_median_charge_rolling2"
+    for by_calendar, expected in (
+        (True, [[2011, None, 10]]),
+        (False, [[2011, 10, 10], [2014, 30, 20]]),
+    ):
+        semantics = Semantics(
+            reference_periods=None,
+            min_discharges=0,
+            group_lag=0,
+            by_calendar=by_calendar,
+        )
+        frames = [
+            pandas_origin.features(pandas_origin.read_raw(path), semantics),
+            pandas_vectorised.features(pandas_vectorised.read_raw(path), semantics),
+            duckdb_features.features(
+                duckdb_features.read_raw(path), semantics
+            ).to_pandas(),
+        ]
+        for frame in frames:
+            assert_same(
+                frame[["year", lag, rolling]].astype(float),
+                pd.DataFrame(expected, columns=["year", lag, rolling], dtype=float),
+            )

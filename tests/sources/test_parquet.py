@@ -1,0 +1,213 @@
+"""Parquet files are brought to the declared columns, or refused before data is read."""
+
+import datetime as dt
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline.errors import SourceError
+from pipeline.sources.columns import Kind
+from pipeline.sources.csv import CsvSource, scan_csv
+from pipeline.sources.parquet import (
+    ParquetSource,
+    diagnose,
+    number_lines,
+    scan_parquet,
+)
+from pipeline.sources.scan import Scan
+
+Collect = Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]
+
+GOOD: dict[str, Any] = {
+    "Year": [2009],
+    "Name": ["x"],
+    "Discharges": [5],
+    "Mean Cost": [1.5],
+    "Ratio": [-2.0],
+    "Note": [None],
+}
+
+
+def _write(folder: Path, name: str = "raw.parquet", **cells: object) -> Path:
+    """Write one good row, with some columns replaced."""
+    file = folder / name
+    pl.DataFrame({**GOOD, **cells}, schema_overrides={"Note": pl.String}).write_parquet(
+        file
+    )
+    return file
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        {"Year": pl.Series([2009], dtype=pl.UInt16)},
+        {"Year": [2009.0]},
+        {"Year": ["02009"]},
+        {"Name": pl.Series(["x"], dtype=pl.Categorical)},
+        {"Name": pl.Series(["x"], dtype=pl.Enum(["x"]))},
+        {"Discharges": [" 5.0 "]},
+        {"Mean Cost": ["$1.50"]},
+        {"Mean Cost": [Decimal("1.50")]},
+        {"Mean Cost": pl.Series([1.5], dtype=pl.Float32)},
+        {"Ratio": [-2]},
+        {"Extra": [dt.date(2009, 1, 1)]},
+    ],
+    ids=lambda cells: "{}: {}".format(
+        *next((k, pl.Series(v).dtype) for k, v in cells.items())
+    ),
+)
+def test_castable_columns_become_the_declared_ones(
+    cells: dict[str, Any],
+    tmp_path: Path,
+    collect: Collect,
+    columns: dict[str, Kind],
+) -> None:
+    _write(tmp_path, **cells)
+    config = ParquetSource(path="raw.parquet", columns=columns)
+    rows, bad = collect(scan_parquet(config, tmp_path))
+    expected = pl.DataFrame(GOOD, schema_overrides={"Note": pl.String})
+    assert_frame_equal(rows, expected)
+    assert bad.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "value", "reason"),
+    [
+        ("Year", None, None, "missing code"),
+        ("Year", 2009.5, "2009.5", "unreadable code"),
+        ("Year", float("nan"), "NaN", "unreadable code"),
+        ("Discharges", 0, "0", "count below 1"),
+        ("Discharges", "8,37", "8,37", "unreadable count"),
+        ("Mean Cost", float("inf"), "inf", "money not finite"),
+        ("Mean Cost", -1, "-1", "negative money"),
+        ("Ratio", float("nan"), "NaN", "number not finite"),
+        ("Name", " ", " ", "missing label"),
+    ],
+    ids=str,
+)
+def test_bad_row_is_named_with_its_number_value_and_reason(
+    column: str,
+    cell: object,
+    value: str | None,
+    reason: str,
+    tmp_path: Path,
+    collect: Collect,
+    columns: dict[str, Kind],
+) -> None:
+    good = GOOD[column][0]
+    # A frame whose second row is bad; mixed numbers become floats, as anywhere.
+    file = tmp_path / "raw.parquet"
+    cells = pl.Series(
+        [str(good) if isinstance(cell, str) else good, cell], strict=False
+    )
+    twice = {name: cell * 2 for name, cell in GOOD.items()}
+    pl.DataFrame({**twice, column: cells}, schema_overrides={"Note": pl.String}).cast(
+        {column: cells.dtype}
+    ).write_parquet(file)
+    scan = scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+    rows, bad = collect(scan)
+    assert scan.exact
+    assert rows.height == 1
+    assert number_lines(bad).drop("value").rows() == [(str(file), 2, column, reason)]
+    shown = bad["value"].item()
+    assert shown == value or float(shown) == float(str(value))
+
+
+def test_parquet_and_csv_of_a_table_give_the_same_rows(
+    tmp_path: Path, collect: Collect, columns: dict[str, Kind]
+) -> None:
+    table = pl.DataFrame(
+        {
+            "Note": ["NA", None],
+            "Year": ["004", "2010"],
+            "Name": ["a, b", "c"],
+            "Discharges": ["1,234", "5"],
+            "Mean Cost": ["$8,375.41", "1e3"],
+            "Ratio": [None, "-2.5"],
+        }
+    )
+    table.write_parquet(tmp_path / "raw.parquet")
+    table.write_csv(tmp_path / "raw.csv")
+    of_parquet, _ = collect(
+        scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+    )
+    of_csv, _ = collect(scan_csv(CsvSource(path="raw.csv", columns=columns), tmp_path))
+    assert_frame_equal(of_parquet, of_csv, check_exact=True)
+    assert of_parquet.height == 2
+
+
+def test_files_of_a_glob_may_differ_in_order_and_widths(
+    tmp_path: Path, collect: Collect
+) -> None:
+    pl.DataFrame({"Jahr": [2010], "Cost": [2]}).write_parquet(tmp_path / "b.parquet")
+    pl.DataFrame({"Cost": ["$1"], "Year": [2009.0]}).write_parquet(
+        tmp_path / "a.parquet"
+    )
+    config = ParquetSource(
+        path="*.parquet",
+        columns={"Year": "code", "Cost": "money"},
+        rename={"Jahr": "Year"},
+    )
+    rows, _ = collect(scan_parquet(config, tmp_path))
+    assert rows.rows() == [(2009, 1.0), (2010, 2.0)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "found"),
+    [
+        ({"Year": [dt.date(2009, 1, 1)]}, "column 'Year' has the wrong type\nfound: D"),
+        ({"Mean Cost": [True]}, "found: Boolean\nexpected: a money, as Float64"),
+        ({"Name": [["x"]]}, "column 'Name' has the wrong type\nfound: List(String)"),
+        ({name: [] for name in GOOD}, "holds no rows"),
+    ],
+    ids=["date", "boolean", "list", "no rows"],
+)
+def test_wrong_column_is_refused_before_data_is_read(
+    cells: dict[str, Any], found: str, tmp_path: Path, columns: dict[str, Kind]
+) -> None:
+    file = _write(tmp_path, **cells)
+    with pytest.raises(SourceError) as caught:
+        scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+    assert str(caught.value).startswith(f"{file}: ")
+    assert found in str(caught.value)
+    assert "\nhint: " in str(caught.value)
+
+
+def test_missing_column_is_named_with_the_nearest_found(
+    tmp_path: Path, columns: dict[str, Kind]
+) -> None:
+    pl.DataFrame({**GOOD, "Note": [""]}).rename(
+        {"Mean Cost": "Mean Costs"}
+    ).write_parquet(tmp_path / "raw.parquet")
+    with pytest.raises(SourceError, match="'Mean Cost'; did you mean 'Mean Costs'"):
+        scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"Year\n2009\n", b"PAR1\0\0\0\0PAR1"])
+def test_file_that_is_no_parquet_is_refused(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "raw.parquet"
+    file.write_bytes(content)
+    with pytest.raises(SourceError, match="cannot be read as Parquet"):
+        scan_parquet(
+            ParquetSource(path="raw.parquet", columns={"Year": "code"}), tmp_path
+        )
+
+
+def test_damaged_data_is_diagnosed_after_the_run_failed(
+    tmp_path: Path, collect: Collect
+) -> None:
+    file = tmp_path / "raw.parquet"
+    pl.DataFrame({"Year": range(10_000)}).write_parquet(file)
+    content = bytearray(file.read_bytes())
+    content[4:200] = bytes(196)
+    file.write_bytes(content)
+    config = ParquetSource(path="raw.parquet", columns={"Year": "code"})
+    scan = scan_parquet(config, tmp_path)
+    with pytest.raises((pl.exceptions.PolarsError, OSError)):
+        collect(scan)
+    assert str(diagnose(scan.files)).startswith(f"{file}: cannot be read as Parquet")
