@@ -76,7 +76,9 @@ def features(raw: duckdb.DuckDBPyRelation, semantics: Semantics) -> pa.Table:
     pa.Table of shape (n_panel_rows, 38)
         Key, target and features, sorted by facility, DRG and year.
     """
-    return raw.query("raw", features_sql(semantics)).to_arrow_table()
+    table = raw.query("raw", features_sql(semantics))
+    assert table is not None  # it is None only for statements that return no rows
+    return table.to_arrow_table()
 
 
 def features_sql(semantics: Semantics) -> str:

@@ -4,6 +4,11 @@ This is how the original pipeline went about it, and the slowest of the baseline
 written to be checked by eye: no step shares code with another implementation.
 """
 
+# pandas annotates most methods as returning a union of Series, DataFrame and scalars.
+# pyright: reportArgumentType=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false, reportIndexIssue=false
+# pyright: reportCallIssue=false, reportOperatorIssue=false
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,5 +1,9 @@
 """The features in pandas as an expert writes them: sort once, no call per group."""
 
+# pandas annotates most methods as returning a union of Series, DataFrame and scalars.
+# pyright: reportArgumentType=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false
+
 from pathlib import Path
 
 import numpy as np

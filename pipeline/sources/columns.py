@@ -100,7 +100,7 @@ def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
     good = value.is_finite() if rule.dtype is pl.Float64 else pl.lit(True)
     if rule.smallest is not None:
         good &= value >= rule.smallest
-    return good
+    return good | is_blank(raw) if rule.nullable else good
 
 
 def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:

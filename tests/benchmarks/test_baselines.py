@@ -1,7 +1,9 @@
+# pandas annotates most methods as returning a union of Series, DataFrame and scalars.
+# pyright: reportArgumentType=false
+
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -51,9 +53,24 @@ def assert_same(actual: pd.DataFrame, expected: pd.DataFrame) -> None:
 
 
 def panel_of(rows: list[tuple], path: Path) -> Path:
-    """Write (year, facility, severity, discharges, median charge) as a raw CSV."""
+    """Write (year, facility, severity, discharges, charge) rows as a raw CSV."""
     raw = [
-        (year, facility, "A", 1, severity, "D", "S", "M", "Medical", n, 9, value, 1, 0)
+        (
+            year,
+            facility,
+            "A",
+            1,
+            severity,
+            "D",
+            "S",
+            "M",
+            "Medical",
+            n,
+            value,
+            value,
+            1,
+            0,
+        )
         for year, facility, severity, n, value in rows
     ]
     pd.DataFrame(raw, columns=RAW_NAMES).to_csv(path, index=False)
@@ -100,25 +117,25 @@ def test_the_three_baselines_agree_on_the_features(semantics: Semantics) -> None
     assert_same(sql.to_pandas(), plain)
 
 
-def test_weighted_medians_match_the_hand_worked_ones(tmp_path: Path) -> None:
-    groups = {
-        1: ([(1, 2, 30.0), (2, 1, 10.0), (3, 1, 20.0)], 20.0),  # 2 of 4 is half
-        2: ([(1, 3, 50.0), (1, 2, 40.0), (2, 4, 60.0)], 50.0),  # severity 1 twice
-        3: ([(4, 7, 70.0)], 70.0),  # one row
-        4: (
-            [(1, 9, None), (2, 1, 80.0), (3, 1, 90.0)],
-            80.0,
-        ),  # the null weighs nothing
-        5: ([(1, 9, None), (2, 1, None)], None),  # nothing but nulls
-        6: ([(1, 1, 5.0), (2, 1, 5.0), (3, 3, 6.0)], 6.0),  # equal values, below half
+def test_weighted_means_and_medians_match_the_hand_worked_ones(tmp_path: Path) -> None:
+    groups = {  # facility: (severity, discharges, charge) of each row, median, mean
+        1: ([(1, 2, 30.0), (2, 1, 10.0), (3, 1, 20.0)], 20.0, 22.5),  # 2 of 4 is half
+        2: ([(1, 5, 50.0), (1, 1, 40.0), (2, 4, 60.0)], 50.0, 53.0),  # severity twice
+        3: ([(4, 7, 70.0)], 70.0, 70.0),  # one row
+        4: ([(1, 9, None), (2, 1, 80.0), (3, 1, 90.0)], 80.0, 85.0),  # nulls skipped
+        5: ([(1, 9, None), (2, 1, None)], None, None),  # nothing but nulls
+        6: ([(1, 1, 5.0), (2, 1, 5.0), (3, 3, 6.0)], 6.0, 5.6),  # ties, below half
     }
-    rows = [(2010, facility, *row) for facility, (g, _) in groups.items() for row in g]
+    rows = [(2010, facility, *row) for facility, (g, *_) in groups.items() for row in g]
     path = panel_of(
         # The year after shows the medians of 2010 as lags.
         rows + [(2011, facility, 1, 1, 1.0) for facility in groups],
         tmp_path / "raw.csv",
     )
-    expected = pd.Series({facility: median for facility, (_, median) in groups.items()})
+    columns = ["w_median_charge", "w_mean_charge"]
+    expected = pd.DataFrame(
+        [(median, mean) for _, median, mean in groups.values()], columns=columns
+    )
     everything = Semantics(
         reference_periods=None, min_discharges=0, group_lag=0, by_calendar=True
     )
@@ -126,12 +143,11 @@ def test_weighted_medians_match_the_hand_worked_ones(tmp_path: Path) -> None:
         rows_2010 = baseline.money_columns(baseline.read_raw(path)).query(
             "year == 2010"
         )
-        panel = baseline.agg_severities(rows_2010).set_index("facility_id")
-        np.testing.assert_array_equal(panel["w_median_charge"], expected)
+        assert_same(baseline.agg_severities(rows_2010)[columns], expected)
     sql = duckdb_features.features(duckdb_features.read_raw(path), everything)
-    lags = sql.to_pandas().set_index("facility_id")["w_median_charge_lag1"]
+    lags = sql.to_pandas()[[f"{column}_lag1" for column in columns]]
     # Facility 5 has no rolling mean either, so its row goes.
-    np.testing.assert_array_equal(lags, expected.dropna())
+    assert_same(lags.set_axis(columns, axis=1), expected.dropna())
 
 
 def test_a_skipped_year_is_null_by_calendar_and_bridged_by_row(tmp_path: Path) -> None:

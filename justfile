@@ -1,0 +1,84 @@
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Create .venv from requirements.lock, or bring it up to date; other recipes call it
+[group('setup')]
+env:
+    @if ! cmp -s requirements.lock .venv/requirements.lock; then \
+        uv venv --quiet --allow-existing .venv && \
+        uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock && \
+        uv pip install --quiet --no-deps --no-build-isolation --editable . && \
+        cp requirements.lock .venv/requirements.lock; \
+    fi
+
+# Renew requirements.lock: every dependency, pinned with hashes
+[group('setup')]
+lock:
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header --upgrade --group dev pyproject.toml --output-file requirements.lock
+
+# Run the pipeline: just run lag_columns.periods=2, just run --profile origin
+[group('run')]
+run *args: env
+    @.venv/bin/pipeline run "$@"
+
+# Make the synthetic data: just data scale=10
+[group('run')]
+data *args: env
+    @.venv/bin/pipeline data "$@"
+
+# Show the stages, inputs, snapshots and schemas; --optimized for Polars' own plan
+[group('run')]
+plan *args: env
+    @.venv/bin/pipeline plan "$@"
+
+# Print the resolved configuration: just config lag_columns.periods=2
+[group('run')]
+config *args: env
+    @.venv/bin/pipeline config "$@"
+
+# Ask the snapshots: just sql "from features limit 5"; without a statement, a prompt
+[group('ask')]
+sql *args: env
+    @.venv/bin/pipeline sql "$@"
+
+# Run a query of queries/: just query costliest_drgs year=2016; without a name, list
+[group('ask')]
+query *args: env
+    @.venv/bin/pipeline query "$@"
+
+# Write the files of a new transformation: just new-transform add_trend
+[group('develop')]
+new-transform name: env
+    @.venv/bin/pipeline new-transform "$@"
+
+# Run the tests; arguments go to pytest: just test tests/transforms -k rolling
+[group('develop')]
+test *args: env
+    .venv/bin/python -m pytest "$@"
+
+# Check format, lint and types; changes nothing
+[group('develop')]
+check: env
+    .venv/bin/ruff format --check .
+    .venv/bin/ruff check .
+    .venv/bin/basedpyright
+
+# Format, and mend what lint can mend
+[group('develop')]
+fix: env
+    .venv/bin/ruff format .
+    .venv/bin/ruff check --fix .
+
+# What CI runs: check and test
+[group('develop')]
+ci: check test
+
+# Time the pipeline against pandas and hand-written SQL, interleaved
+[group('bench')]
+bench *args: env
+    @.venv/bin/python -m benchmarks "$@"

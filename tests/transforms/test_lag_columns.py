@@ -1,0 +1,105 @@
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline.panel import By
+from pipeline.transforms.lag_columns import Config, lag_columns
+
+
+def config(**changes: Any) -> Config:
+    """Lag the sales of store x product by one month."""
+    settings = Config(
+        keys=["store", "product"],
+        time="month",
+        columns=["n_sold"],
+        periods=1,
+        by="calendar",
+        suffix="_lag{}",
+    )
+    return msgspec.structs.replace(settings, **changes)
+
+
+def panel(rows: list[tuple]) -> pl.DataFrame:
+    """Name the columns of (store, product, month, n_sold) rows."""
+    return pl.DataFrame(
+        rows, schema=["store", "product", "month", "n_sold"], orient="row"
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "periods", "expected"),
+    [
+        ("calendar", 1, [None, 10, None, 40, None]),
+        ("calendar", 2, [None, None, 20, None, None]),
+        ("calendar", 3, [None, None, 10, 20, None]),
+        ("row", 1, [None, 10, 20, 40, 50]),
+        ("row", 2, [None, None, 10, 20, 40]),
+    ],
+)
+def test_a_gap_is_null_on_the_calendar_and_bridged_by_row(
+    by: By, periods: int, expected: list[int | None]
+) -> None:
+    months = {1: 10, 2: 20, 4: 40, 5: 50, 9: 90}
+    df = panel([("s", "a", month, n_sold) for month, n_sold in months.items()])
+    lagged = lag_columns(df.lazy(), config(by=by, periods=periods)).collect()
+    assert lagged[f"n_sold_lag{periods}"].to_list() == expected
+
+
+@pytest.mark.parametrize("by", ["calendar", "row"])
+def test_rows_of_another_entity_never_enter(by: By) -> None:
+    # Each differs from the row above it in one key only, and follows it by a month.
+    df = panel(
+        [("s", "a", 1, 1), ("s", "b", 2, 2), ("t", "b", 3, 3), ("t", "ba", 4, 4)]
+    )
+    lagged = lag_columns(df.lazy(), config(by=by)).collect()
+    assert lagged["n_sold_lag1"].to_list() == [None] * 4
+
+
+def test_unsorted_rows_are_sorted_by_entity_and_time() -> None:
+    df = panel([("t", "a", 1, 5), ("s", "a", 2, 2), ("t", "a", 2, 6), ("s", "a", 1, 1)])
+    expected = panel(
+        [("s", "a", 1, 1), ("s", "a", 2, 2), ("t", "a", 1, 5), ("t", "a", 2, 6)]
+    )
+    assert_frame_equal(
+        lag_columns(df.lazy(), config()).collect(),
+        expected.with_columns(n_sold_lag1=pl.Series([None, 1, None, 5])),
+    )
+
+
+def test_a_null_of_the_past_is_null_and_not_filled_from_before() -> None:
+    df = panel([("s", "a", 1, 1), ("s", "a", 2, None), ("s", "a", 3, 3)])
+    for by in ("calendar", "row"):
+        lagged = lag_columns(df.lazy(), config(by=by)).collect()
+        assert lagged["n_sold_lag1"].to_list() == [None, 1, None]
+
+
+def test_every_column_keeps_its_dtype_and_other_columns_stay() -> None:
+    df = pl.DataFrame(
+        {
+            "ward": [7, 7],
+            "week": pl.Series([1, 2], dtype=pl.Int16),
+            "beds": pl.Series([3, 4], dtype=pl.UInt8),
+            "nurse": ["x", "y"],
+            "note": ["p", "q"],
+        }
+    )
+    settings = config(
+        keys=["ward"], time="week", columns=["beds", "nurse"], suffix=".{}"
+    )
+    expected = df.with_columns(
+        pl.Series("beds.1", [None, 3], dtype=pl.UInt8),
+        pl.Series("nurse.1", [None, "x"]),
+    )
+    assert_frame_equal(lag_columns(df.lazy(), settings).collect(), expected)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("periods", 0), ("by", "colour"), ("keys", [])]
+)
+def test_values_without_a_meaning_are_refused(field: str, value: object) -> None:
+    values = msgspec.to_builtins(config()) | {field: value}
+    with pytest.raises(msgspec.ValidationError, match=field):
+        msgspec.convert(values, Config)
