@@ -8,11 +8,10 @@ transformation (``configs/transforms/<transform>.yaml``), the chosen source
 is reported, not the first one only.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias, cast, get_args, get_origin
+from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
 
 import msgspec
 from omegaconf import DictConfig, OmegaConf
@@ -247,6 +246,14 @@ def _mistakes(
     value: Any, type_: Any, path: str, layers: Sequence[Layer]
 ) -> Iterator[Mistake]:
     """Descend to the parts of a value, and yield what is wrong with each."""
+    tagged = _by_tag(type_)
+    if tagged and isinstance(value, Mapping):
+        kind = cast("Mapping[str, Any]", value).get("kind")
+        if kind not in tagged:
+            text = f"expected one of {', '.join(tagged)}, found {kind!r}"
+            yield Mistake(origin_of(path, layers), f"{path}.kind", text)
+            return
+        type_ = tagged[kind]
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         yield from _struct_mistakes(value, type_, path, layers)
         return
@@ -258,12 +265,30 @@ def _mistakes(
     try:
         msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
-        text = str(error).split(" - at `$")[0].replace("`", "")
-        text = text[:1].lower() + text[1:]
-        known = [str(choice) for choice in get_args(type_)]
-        hint = nearest(value, known) if isinstance(value, str) else ""
-        found = f", found {value!r}" if "got" not in text else f" ({value!r})"
-        yield Mistake(origin_of(path, layers), path, text + found + hint)
+        text = _expectation(error, value, type_)
+        yield Mistake(origin_of(path, layers), path, text)
+
+
+def _expectation(error: msgspec.ValidationError, value: Any, type_: Any) -> str:
+    """Say what a plain value should have been, and what it is."""
+    if get_origin(type_) is Literal:
+        choices = [str(choice) for choice in get_args(type_)]
+        expected = f"expected one of {', '.join(choices)}"
+        return f"{expected}, found {value!r}{nearest(str(value), choices)}"
+    text = str(error).split(" - at `$")[0].replace("`", "")
+    expected = text.split(", got")[0]
+    return f"{expected[:1].lower()}{expected[1:]}, found {value!r}"
+
+
+def _by_tag(type_: Any) -> dict[str, type[msgspec.Struct]]:
+    """Name the structs of a tagged union by their tag; empty for other types."""
+    members = cast("tuple[Any, ...]", get_args(type_))
+    if not members or not all(
+        isinstance(member, type) and issubclass(member, msgspec.Struct)
+        for member in members
+    ):
+        return {}
+    return {str(member.__struct_config__.tag): member for member in members}
 
 
 def _struct_mistakes(
@@ -287,7 +312,7 @@ def _struct_mistakes(
         at = f"{path}.{name}"
         if name in tree:
             yield from _mistakes(tree[name], field.type, at, layers)
-        elif field.required and not difflib.get_close_matches(name, set(tree) - set(fields)):
+        elif field.required:
             yield Mistake(origin_of(path, layers), at, "a value is required, found none")
 
 
@@ -303,4 +328,3 @@ def _parts(value: Any, type_: Any) -> Iterator[tuple[str, Any, Any]]:
         for key, item in cast("Tree", value).items():
             yield f".{key}", item, args[1]
 
-Config = BaseConfig

@@ -13,6 +13,7 @@ from pipeline.plan import Plan
 # a pipeline of stages would read its source once per snapshot
 # (https://github.com/pola-rs/polars/pull/28740).
 os.environ.setdefault("POLARS_ALLOW_NESTED_CSPE", "1")
+pl.Config.reload_env_vars()
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,21 @@ def execute(plan: Plan, bad: pl.LazyFrame, folder: Path) -> Execution:
     lengths = [frame.item() for frame in results[len(sinks) : -1]]
     n_rows = dict(zip(plan.nodes, lengths, strict=True))
     return Execution(files, n_rows, results[-1], execute_s)
+
+
+def collect(plan: Plan, snapshot: str) -> pl.DataFrame:
+    """Compute one snapshot as a frame, and publish nothing.
+
+    Parameters
+    ----------
+    plan : Plan
+        The composed graph.
+    snapshot : str
+        One of ``plan.snapshots``.
+
+    Returns
+    -------
+    pl.DataFrame
+        Sorted by the snapshot's key.
+    """
+    return snapshot_frames(plan)[snapshot].collect(engine="streaming")

@@ -89,7 +89,8 @@ def _schema_error(
 ) -> SchemaError:
     """Say which stage asked for what, and what there was."""
     found = [name for lf in inputs for name in lf.collect_schema().names()]
-    what = str(error).strip().splitlines()[0]
+    # Polars appends the columns there are, our working columns among them.
+    what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
     return SchemaError(
         f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "

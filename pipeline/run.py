@@ -87,7 +87,7 @@ def run(settings: Settings, say: Callable[[str], None]) -> RunReport:
     with staged_run(store) as staging:
         sources.fetch(settings.source, settings.root, say)
         scan, plan, execution = _execute(settings, staging, say)
-        bad = sources.number_lines(execution.bad)
+        bad = sources.number_lines(execution.bad, settings.source)
         n_bad_rows = _refuse_too_many(bad, settings.source.max_bad_rows)
         this_run = Run(
             settings=settings,
@@ -129,7 +129,7 @@ def _execute_scan(
     try:
         return plan, execute(plan, scan.bad, staging)
     except (PolarsError, OSError) as error:
-        found = sources.diagnose(settings.source, settings.root)
+        found = sources.diagnose(settings.source, scan.files)
         raise found or PipelineError(
             f"the run failed while it computed the snapshots\nfound: {error}\n"
             "hint: nothing was published, the previous run is still there"

@@ -100,7 +100,8 @@ def select(
             )
         return con.sql(sql, params=values) if values else con.sql(sql)
     except duckdb.Error as error:
-        raise QueryError(f"sql: {error}") from error
+        hint = "hint: `just sql 'show all tables'` lists what there is"
+        raise QueryError(f"sql: {error}\n{hint}") from error
 
 
 def query_names(folder: Path) -> list[str]:
@@ -173,14 +174,14 @@ def _value(
     try:
         if given is None:
             sql = f"SELECT CAST({parameter.default} AS {parameter.type})"
-            row = con.execute(sql).fetchone()
+            [(value,)] = con.execute(sql).fetchall()
         else:
             sql = f"SELECT CAST($1 AS {parameter.type})"
-            row = con.execute(sql, [given]).fetchone()
+            [(value,)] = con.execute(sql, [given]).fetchall()
     except duckdb.Error as error:
+        found = parameter.default if given is None else given
         raise QueryError(
             f"query '{query.name}': parameter '{parameter.name}': "
-            f"expected {parameter.type}, found {given or parameter.default!r}"
+            f"expected {parameter.type}, found {found!r}"
         ) from error
-    assert row is not None
-    return row[0]
+    return value

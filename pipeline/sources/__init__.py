@@ -7,28 +7,15 @@ from typing import TypeAlias
 import polars as pl
 
 from pipeline.errors import SourceError
+from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
-from pipeline.sources.csv import CsvSource, diagnose, number_lines, scan_csv
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.download import DownloadSource, download, scan_download
+from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Scan
-from pipeline.sources.synthetic import write_synthetic
-from typing import Annotated, Literal
-import msgspec
-from pipeline.config import BaseConfig
-from pipeline.sources.columns import Kind
+from pipeline.sources.synthetic import SyntheticSource, synthetic_path, write_synthetic
 
-class SyntheticSource(BaseConfig, frozen=True, kw_only=True, tag="synthetic", tag_field="kind"):
-    columns: dict[str, Kind]
-    seed: Annotated[int, msgspec.Meta(ge=0)]
-    scale: Annotated[int, msgspec.Meta(ge=1)] = 1
-    format: Literal["csv", "parquet"] = "csv"
-    max_bad_rows: int = 0
-
-def synthetic_path(config, root):
-    return root / ".pipeline" / "data" / f"synthetic-{config.seed}-x{config.scale}.{config.format}"
-
-__all__ = ["SourceConfig", "declared", "diagnose", "fetch", "number_lines", "scan"]
-
-SourceConfig: TypeAlias = SyntheticSource | CsvSource
+SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
 
 
@@ -39,7 +26,13 @@ def declared(config: SourceConfig) -> pl.LazyFrame:
     )
 
 
-def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
+def fetch(
+    config: SourceConfig,
+    root: Path,
+    say: Callable[[str], None],
+    *,
+    progress: bool = False,
+) -> None:
     """Make or download what a source needs, if it is not there.
 
     Parameters
@@ -50,8 +43,18 @@ def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
         Project folder.
     say : callable
         Receives a line before something that takes long.
+    progress : bool, default False
+        Show a progress bar on standard error.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be made or downloaded.
     """
-    if isinstance(config, SyntheticSource):
+    if isinstance(config, DownloadSource):
+        (root / ".pipeline" / "data").mkdir(parents=True, exist_ok=True)
+        download(config, root, progress=progress)
+    elif isinstance(config, SyntheticSource):
         path = synthetic_path(config, root)
         if not path.exists():
             say(f"making the synthetic data, once: {path.relative_to(root)}")
@@ -81,7 +84,45 @@ def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:
     SourceError
         If a file is missing, or is not what the source declares.
     """
-    if isinstance(config, SyntheticSource):
-        path = synthetic_path(config, root)
-        config = CsvSource(path=str(path), columns=config.columns)
-    return scan_csv(config, root, repair=repair)
+    match config:
+        case CsvSource():
+            return csv.scan_csv(config, root, repair=repair)
+        case ParquetSource():
+            return parquet.scan_parquet(config, root, repair=repair)
+        case DownloadSource():
+            return scan_download(config, root, repair=repair)
+        case SyntheticSource():
+            kind = CsvSource if config.format == "csv" else ParquetSource
+            path = str(synthetic_path(config, root))
+            return scan(kind(path=path, columns=config.columns), root, repair=repair)
+
+
+def number_lines(bad: pl.DataFrame, config: SourceConfig) -> pl.DataFrame:
+    """Say on which line of its file, or in which row of it, each bad cell stands.
+
+    Parameters
+    ----------
+    bad : pl.DataFrame
+        What ``Scan.bad`` gave.
+    config : SourceConfig
+        The source it came from.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``file``, ``line`` (counted from 1), ``column``, ``value``, ``reason``.
+    """
+    return _reader(config).number_lines(bad)
+
+
+def diagnose(config: SourceConfig, files: tuple[Path, ...]) -> SourceError | None:
+    """Name the file, and its fault, that made a run fail; None if all can be read."""
+    return _reader(config).diagnose(files)
+
+
+def _reader(config: SourceConfig):  # noqa: ANN202 - one of two modules
+    """Choose the module that reads a source's files."""
+    is_parquet = isinstance(config, ParquetSource) or (
+        isinstance(config, SyntheticSource) and config.format == "parquet"
+    )
+    return parquet if is_parquet else csv

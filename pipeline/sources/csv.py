@@ -12,7 +12,7 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta, field
 
-from pipeline.config import Config
+from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
 from pipeline.sources.columns import Kind, dtype_of, is_blank, parse_text
 from pipeline.sources.csv_file import explain, read_head, read_records
@@ -30,7 +30,7 @@ from pipeline.sources.scan import (
 )
 
 
-class CsvSource(Config, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
+class CsvSource(BaseConfig, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
     """Raw rows in CSV files, plain, gzip or zstd, with a header, UTF-8.
 
     Attributes

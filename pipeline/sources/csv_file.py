@@ -22,7 +22,10 @@ _HEAD_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class Head:
-    """The beginning of a file: column names, lines they take, first records."""
+    """The beginning of a file: column names, lines they take, first records.
+
+    The last record may be cut short.
+    """
 
     names: list[str]
     lines: int
@@ -70,8 +73,7 @@ def read_head(file: Path) -> Head:
             f"found: {len(head)} bytes\nexpected: a header line and rows\n"
             "hint: fetch the file again, or remove it"
         )
-    # The last record of a part may be cut within quotes.
-    return Head(names, lines, records if is_whole else records[:-1])
+    return Head(names, lines, records)
 
 
 def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -143,10 +145,8 @@ def _open(file: Path) -> BinaryIO:
         # Imported late: the standard library has no zstd before Python 3.14.
         import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
 
-        stream: Any = pa.input_stream(  # pyright: ignore[reportUnknownMemberType]
-            str(file), compression="zstd"
-        )
-        return cast("BinaryIO", stream)
+        open_stream = cast("Any", pa).input_stream
+        return cast("BinaryIO", open_stream(str(file), compression="zstd"))
     return file.open("rb")
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 from msgspec import Meta, field
 
-from pipeline.config import Config
+from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
 from pipeline.sources.columns import Kind
 from pipeline.sources.csv import CsvSource, scan_csv
@@ -19,7 +19,7 @@ _RETRIES = 2
 
 
 class DownloadSource(
-    Config, frozen=True, kw_only=True, tag="download", tag_field="kind"
+    BaseConfig, frozen=True, kw_only=True, tag="download", tag_field="kind"
 ):
     """Raw rows in a CSV file on the web.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta, field
 
-from pipeline.config import Config
+from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
 from pipeline.sources.columns import Kind, dtype_of, parse_text
 from pipeline.sources.scan import (
@@ -21,7 +21,7 @@ from pipeline.sources.scan import (
 )
 
 
-class ParquetSource(Config, frozen=True, kw_only=True, tag="parquet", tag_field="kind"):
+class ParquetSource(BaseConfig, frozen=True, kw_only=True, tag="parquet", tag_field="kind"):
     """Raw rows in Parquet files.
 
     Attributes

@@ -77,8 +77,9 @@ _PLACES = (
     "Finger Lakes", "Fishkill", "Genesee", "Grand Harbor", "Highland", "Hudson Valley",
     "Iron Bridge", "Jamaica Bay", "Kings Park", "Lake Ontario", "Lakeshore", "Mohawk",
     "Montauk", "Niagara", "North Fork", "Oneida", "Oswego", "Palisades", "Queensbridge",
-    "Rockaway", "Saratoga", "Seneca", "Southern Tier", "Sound Shore", "Thousand Islands",
-    "Tioga", "Tri-County", "Upper Manhattan", "Verrazano", "Westchester",
+    "Rockaway", "Saratoga", "Seneca", "Southern Tier", "Sound Shore",
+    "Thousand Islands", "Tioga", "Tri-County", "Upper Manhattan", "Verrazano",
+    "Westchester",
 )  # fmt: skip
 _KINDS = (
     "Hospital",

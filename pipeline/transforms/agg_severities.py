@@ -10,15 +10,13 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
-from pipeline.panel import exact_sum
+from pipeline.panel import WORKING, exact_sum
 
 # Groups of up to so many rows take the fast way; the pairs to compare grow by its square.
-N_SLOTS = 6
+N_SLOTS = 4
 
-# Working columns, named so that they cannot meet a column of the user's.
-_WORKING = "\0"
-_ROWS = f"{_WORKING}rows"
-_WEIGHT = f"{_WORKING}weight"
+_ROWS = f"{WORKING}rows"
+_WEIGHT = f"{WORKING}weight"
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -71,35 +69,40 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         raise SchemaError(
             f"weight '{config.weight}' is {dtype}, expected an integer column"
         )
-    rows = pl.struct(*config.medians, _weight(config).alias(_WEIGHT))
-    groups = lf.group_by(config.keys).agg(
-        _weight(config).sum().alias(f"sum_{config.weight}"),
-        *(_portion(severity, config) for severity in config.severities),
-        *(_weighted_mean(column, config) for column in config.means),
-        rows.alias(_ROWS),
+    weight = pl.col(config.weight).cast(pl.Int64).fill_null(0)
+    total = f"sum_{config.weight}"
+    portions = {code: config.portion.format(code) for code in config.severities}
+    means = {column: config.prefix + column for column in config.means}
+
+    def counted(column: str) -> pl.Expr:
+        return pl.when(pl.col(column).is_not_null()).then(weight).sum()
+
+    def mean(column: str, name: str) -> pl.Expr:
+        # Without any weight there is no mean: null, not 0 / 0.
+        n_counted = pl.col(_counted(column))
+        return pl.when(n_counted > 0).then(pl.col(name) / n_counted)
+
+    groups = (
+        lf.group_by(config.keys)
+        .agg(
+            weight.sum().alias(total),
+            *(
+                pl.when(pl.col(config.severity) == code).then(weight).sum().alias(name)
+                for code, name in portions.items()
+            ),
+            *(exact_sum(pl.col(c) * weight).alias(name) for c, name in means.items()),
+            *(counted(column).alias(_counted(column)) for column in config.means),
+            pl.struct(*config.medians, weight.alias(_WEIGHT)).alias(_ROWS),
+        )
+        .with_columns(pl.col(name) / pl.col(total) for name in portions.values())
+        .with_columns(mean(column, name).alias(name) for column, name in means.items())
     )
-    return _with_medians(groups, config).drop(cs.starts_with(_WORKING))
+    return _with_medians(groups, config).drop(cs.starts_with(WORKING))
 
 
-def _weight(config: Config) -> pl.Expr:
-    """Take the weight; a null one counts nothing."""
-    return pl.col(config.weight).cast(pl.Int64).fill_null(0)
-
-
-def _portion(severity: int, config: Config) -> pl.Expr:
-    """Divide the weight of one severity by the group's."""
-    weight = _weight(config)
-    of_severity = pl.when(pl.col(config.severity) == severity).then(weight)
-    return (of_severity.sum() / weight.sum()).alias(config.portion.format(severity))
-
-
-def _weighted_mean(column: str, config: Config) -> pl.Expr:
-    """Average a column by weight, skipping nulls together with their weight."""
-    value, weight = pl.col(column), _weight(config)
-    counted = pl.when(value.is_not_null()).then(weight).sum()
-    # Without any weight there is no mean: null, not 0 / 0.
-    mean = pl.when(counted > 0).then(exact_sum(value * weight) / counted)
-    return mean.alias(config.prefix + column)
+def _counted(column: str) -> str:
+    """Name the weight of the rows that have a value."""
+    return f"{WORKING}counted{column}"
 
 
 def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -125,14 +128,13 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
     def half(column: str) -> pl.Expr:
         total = pl.max_horizontal(_reached(column, i) for i in slots)
-        return (total / 2).alias(_half(column))
+        return pl.when(total > 0).then(total / 2).alias(_half(column))
 
     def median(column: str) -> pl.Expr:
         of_few = pl.min_horizontal(
-            pl.when(
-                pl.col(_reached(column, i)) >= pl.col(_half(column)),
-                pl.col(_reached(column, i)) > 0,
-            ).then(_cell(column, i))
+            pl.when(pl.col(_reached(column, i)) >= pl.col(_half(column))).then(
+                _cell(column, i)
+            )
             for i in slots
         )
         many = pl.when(n_rows > N_SLOTS).then(rows)
@@ -157,17 +159,17 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
 def _cell(column: str, i: int) -> str:
     """Name the working column of a group's i-th value; of the whole row, without one."""
-    return f"{_WORKING}{i}{column}"
+    return f"{WORKING}{i}{column}"
 
 
 def _reached(column: str, i: int) -> str:
     """Name the weight of the values not above a group's i-th."""
-    return f"{_WORKING}reached{i}{column}"
+    return f"{WORKING}reached{i}{column}"
 
 
 def _half(column: str) -> str:
-    """Name half of the group's weight."""
-    return f"{_WORKING}half{column}"
+    """Name half of the group's weight, null if it has none."""
+    return f"{WORKING}half{column}"
 
 
 def _median_of_rows(column: str) -> pl.Expr:

@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import By, lagged
+from pipeline.panel import By, past, with_past
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -37,10 +37,9 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         One column more per column, of its dtype; null where the entity has no such
         row. Sorted by `keys`, then `time`.
     """
-    suffix = config.suffix.format(config.periods)
-    return lf.sort(*config.keys, config.time).with_columns(
-        lagged(
-            column, config.periods, keys=config.keys, time=config.time, by=config.by
-        ).alias(column + suffix)
-        for column in config.columns
+    n = config.periods
+    suffix = config.suffix.format(n)
+    lagged = with_past(
+        lf, config.columns, [n], keys=config.keys, time=config.time, by=config.by
     )
+    return lagged.rename({past(column, n): column + suffix for column in config.columns})

@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import By, lagged
+from pipeline.panel import By, past, with_past
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -50,20 +50,22 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         if they are fewer than `min_samples`. Sorted by `keys`, then `time`.
     """
     suffix = config.suffix.format(config.window)
+    distances = range(1, config.window + 1)
 
     def rolling_mean(column: str) -> pl.Expr:
-        past = [
-            lagged(column, n, keys=config.keys, time=config.time, by=config.by)
-            for n in range(1, config.window + 1)
-        ]
-        mean = pl.mean_horizontal(past)
+        values = [pl.col(past(column, n)) for n in distances]
+        mean = pl.mean_horizontal(values)
         if config.min_samples > 1:
-            n_known = pl.sum_horizontal(value.is_not_null() for value in past)
+            n_known = pl.sum_horizontal(value.is_not_null() for value in values)
             mean = pl.when(n_known >= config.min_samples).then(mean)
         return mean.alias(column + suffix)
 
-    rolled = lf.sort(*config.keys, config.time).with_columns(
-        rolling_mean(column) for column in config.columns
+    rolled = (
+        with_past(
+            lf, config.columns, distances, keys=config.keys, time=config.time, by=config.by
+        )
+        .with_columns(rolling_mean(column) for column in config.columns)
+        .drop([past(column, n) for column in config.columns for n in distances])
     )
     if config.drop_nulls:
         return rolled.drop_nulls([column + suffix for column in config.columns])

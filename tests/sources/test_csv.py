@@ -187,6 +187,16 @@ def test_only_the_exact_scan_calls_itself_exact(tmp_path: Path, write: Write) ->
     assert scan_csv(config, tmp_path, repair=True).exact
 
 
+def test_one_pass_parses_the_file_once(tmp_path: Path, write: Write) -> None:
+    write("Year,Cost\n2009,1\n")
+    config = CsvSource(path="raw.csv", columns={"Year": "code", "Cost": "money"})
+    scan = scan_csv(config, tmp_path)
+    plan = pl.explain_all([scan.rows, scan.bad])
+    assert plan.count("Csv SCAN") == 1
+    # Polars' short cut for counting rows would read it again, without parsing.
+    assert "FAST COUNT" not in plan
+
+
 def test_files_of_a_glob_follow_one_another_whatever_their_columns(
     tmp_path: Path, write: Write, collect: Collect
 ) -> None:
@@ -231,7 +241,7 @@ def test_lines_are_counted_through_blanks_quotes_and_compression(
         '"Year\r\nof stay",Name,Cost\r\n'  # 2 and 3
         '2009,"a\r\nb",1\r\n'  # 4 and 5
         "\r\n"  # 6
-        "2010,c,x\r\n"  # 7
+        "2010,c\rc,x\r\n"  # 7: Polars ends lines at \n alone
         '2011,"d\r\n""e",y'  # 8 and 9
     ).encode()
     if packing == "gzip":

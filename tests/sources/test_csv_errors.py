@@ -112,11 +112,12 @@ def test_comma_outside_quotes_never_shifts_a_row(
 def test_first_row_does_not_decide_how_many_columns_there_are(
     tmp_path: Path, write: Write, collect: Collect
 ) -> None:
-    write("Year,Name,Cost\n2009\n2010,x,5\n")
     config = CsvSource(path="raw.csv", columns=PANEL)
-    rows, bad = collect(scan_csv(config, tmp_path, repair=True))
-    assert rows.rows() == [(2010, "x", 5.0)]
-    assert number_lines(bad).select("line", "column").rows() == [(2, "Cost")]
+    for first, column in (("2009", "Cost"), ("2009,x,4,y,z", None)):
+        write(f"Year,Name,Cost\n{first}\n2010,x,5\n")
+        rows, bad = collect(scan_csv(config, tmp_path, repair=True))
+        assert rows.rows() == [(2010, "x", 5.0)]
+        assert number_lines(bad).select("line", "column").rows() == [(2, column)]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-from typing import Any
-
 import msgspec
 import polars as pl
 import pytest
@@ -10,7 +8,7 @@ from pipeline.transforms.drop_rare_drgs import Config, drop_rare_drgs
 SCHEMA = {"month": pl.Int64, "product": pl.String, "n_sold": pl.Int64}
 
 
-def config(**changes: Any) -> Config:
+def config(**changes: object) -> Config:
     """Keep the products that sold more than 10, in all months."""
     settings = Config(
         category="product",

@@ -1,5 +1,3 @@
-from typing import Any
-
 import msgspec
 import polars as pl
 import pytest
@@ -9,7 +7,7 @@ from pipeline.panel import By
 from pipeline.transforms.lag_columns import Config, lag_columns
 
 
-def config(**changes: Any) -> Config:
+def config(**changes: object) -> Config:
     """Lag the sales of store x product by one month."""
     settings = Config(
         keys=["store", "product"],

@@ -1,4 +1,4 @@
-from typing import Any
+from collections.abc import Mapping
 
 import msgspec
 import polars as pl
@@ -11,7 +11,7 @@ from pipeline.panel import By
 from pipeline.transforms.rolling_columns import Config, rolling_columns
 
 
-def config(**changes: Any) -> Config:
+def config(**changes: object) -> Config:
     """Average the sales of a store over the two months before."""
     values = Config(
         keys=["store"],
@@ -26,7 +26,7 @@ def config(**changes: Any) -> Config:
     return msgspec.structs.replace(values, **changes)
 
 
-def rolled(months: dict[int, float | None], values: Config) -> list[float | None]:
+def rolled(months: Mapping[int, float | None], values: Config) -> list[float | None]:
     """Take the means of one store's months."""
     lf = pl.LazyFrame({"store": "s", "month": list(months), "n_sold": months.values()})
     return (

@@ -1,0 +1,123 @@
+"""A feature of year t is the same whatever happens in year t and after it."""
+
+from collections.abc import Callable, Iterable
+
+import polars as pl
+import pytest
+
+from pipeline import sources
+from pipeline.plan import compose
+from pipeline.settings import Settings
+
+KEY = ["year", "facility_id", "apr_drg_code"]
+TARGET = "w_total_median_profit"
+MONEY = ["Mean Charge", "Median Charge", "Mean Cost", "Median Cost"]
+ROWS = "which rows there are"
+COUNTS = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
+
+
+def other_values(future: pl.DataFrame) -> pl.DataFrame:
+    """Change everything in the rows but their year, facility and DRG."""
+    return future.with_columns(
+        pl.col("Discharges") * 7 + pl.col("Facility Id") % 100,
+        pl.col(MONEY).reverse() * 3 + 11,
+        pl.col("APR Severity of Illness Code").reverse(),
+        pl.lit("other").alias("Facility Name"),
+        pl.lit("other").alias("APR DRG Description"),
+    )
+
+
+def rows_dropped(future: pl.DataFrame) -> pl.DataFrame:
+    """Keep every third row, and of some DRGs none."""
+    return future[::3].filter(pl.col("APR DRG Code") % 5 != 0)
+
+
+def rows_added(future: pl.DataFrame) -> pl.DataFrame:
+    """Add rows of new facilities, of new DRGs, and of known ones that did not meet."""
+    is_new = pl.col("Facility Id") % 3 == 0
+    facility, drg = pl.col("Facility Id"), pl.col("APR DRG Code")
+    added = future.with_columns(
+        pl.when(is_new).then(facility + 100_000).otherwise(facility),
+        pl.when(facility % 2 == 0).then(drg + 5_000).otherwise(drg.reverse()),
+        pl.col("Discharges") * 50,
+    )
+    return pl.concat([future, added])
+
+
+def cut_off(future: pl.DataFrame) -> pl.DataFrame:
+    """Keep the first year only."""
+    return future.filter(pl.col("Year") == pl.col("Year").min())
+
+
+FUTURES = pytest.mark.parametrize(
+    "change", [other_values, rows_dropped, rows_added, cut_off]
+)
+
+
+def find_leaks(
+    settings: Settings,
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+    years: Iterable[int],
+) -> set[str]:
+    """Change the rows from a year on, for each year: name the features that differ."""
+    raw = sources.scan(settings.source, settings.root).rows.collect()
+    before = features(raw, settings)
+    leaks: set[str] = set()
+    for year in years:
+        is_past = pl.col("Year") < year
+        other = pl.concat([raw.filter(is_past), change(raw.filter(~is_past))])
+        leaks |= difference(before, features(other, settings), year)
+    return leaks
+
+
+def features(raw: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Run the pipeline on raw rows."""
+    return (
+        compose(raw.lazy(), settings.stages).nodes["drop_non_lag_columns"].lf.collect()
+    )
+
+
+def difference(before: pl.DataFrame, after: pl.DataFrame, year: int) -> set[str]:
+    """Compare the rows of earlier years, and those of the year that are still there."""
+    rows = before.filter(pl.col("year") <= year).join(after, on=KEY, suffix=" after")
+    assert rows["year"].max() == year
+    names = [name for name in before.columns if name not in [*KEY, TARGET]]
+    is_other = rows.select(
+        pl.col(n).ne_missing(pl.col(f"{n} after")).any() for n in names
+    )
+    past, past_after = (df.filter(pl.col("year") < year) for df in (before, after))
+    is_same_past = past.select(KEY).sort(KEY).equals(past_after.select(KEY).sort(KEY))
+    return {n for n in names if is_other[n].item()} | (
+        set() if is_same_past else {ROWS}
+    )
+
+
+@FUTURES
+def test_no_feature_of_the_default_depends_on_its_own_year_or_a_later_one(
+    golden_settings: Callable[..., Settings],
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+) -> None:
+    assert find_leaks(golden_settings(), change, range(2010, 2018)) == set()
+
+
+@FUTURES
+def test_the_leaks_of_the_origin_are_found(
+    golden_settings: Callable[..., Settings],
+    change: Callable[[pl.DataFrame], pl.DataFrame],
+) -> None:
+    expected = {"yearly_discharge_bin", ROWS} | COUNTS
+    assert find_leaks(golden_settings(profile="origin"), change, [2014]) == expected
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("yearly_discharge_bin.lag=0", {"yearly_discharge_bin"}),
+        ("ratio_drg_facility_vs_year.lag=0", COUNTS),
+        ("lag_columns.by=row", set()),
+    ],
+)
+def test_a_leak_is_found_where_a_single_value_opens_it(
+    golden_settings: Callable[..., Settings], override: str, expected: set[str]
+) -> None:
+    assert find_leaks(golden_settings(override), rows_dropped, [2014]) == expected

@@ -1,0 +1,120 @@
+import math
+import random
+from collections.abc import Sequence
+from fractions import Fraction
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from pipeline.panel import By, exact_sum, past, with_past
+
+UNIT = 2.0**-33
+
+
+def summed(values: Sequence[float | None]) -> float:
+    """Sum values exactly."""
+    df = pl.DataFrame({"price": values}, schema={"price": pl.Float64})
+    return df.select(exact_sum(pl.col("price"))).item()
+
+
+@given(values=st.lists(st.floats(-1e12, 1e12), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_sum_is_right_to_half_a_unit_per_value(values: list[float]) -> None:
+    true = sum(map(Fraction, values), Fraction(0))
+    rounding = UNIT / 2 * len(values) + math.ulp(float(true))
+    assert abs(Fraction(summed(values)) - true) <= rounding
+
+
+def test_sum_is_the_same_bits_in_any_order_and_any_chunks() -> None:
+    rng = random.Random(1)
+    values = [rng.uniform(-1e9, 1e9) for _ in range(10_000)]
+    lf = pl.LazyFrame({"price": values, "store": [i % 7 for i in range(10_000)]})
+    sums = lf.group_by("store").agg(exact_sum(pl.col("price"))).collect().sort("store")
+    for seed in range(3):
+        shuffled = lf.collect().sample(fraction=1, shuffle=True, seed=seed).lazy()
+        again = shuffled.group_by("store").agg(exact_sum(pl.col("price")))
+        assert again.collect().sort("store").equals(sums)
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ([1e16, 1.0, -1e16], 1.0),
+        ([2.0**-35] * 100, 0.0),
+        ([1.5, None, 2.25], 3.75),
+        ([None, None], 0.0),
+        ([], 0.0),
+        ([1e28], 1e28),
+    ],
+    ids=["cancelling", "below-half-a-unit", "null", "all-null", "empty", "large"],
+)
+def test_sum_of_hard_values(values: list[float | None], total: float) -> None:
+    assert summed(values) == total
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2e28])
+def test_what_has_no_exact_sum_is_refused(value: float) -> None:
+    with pytest.raises(pl.exceptions.InvalidOperationError):
+        summed([1.0, value])
+
+
+PANELS = st.dictionaries(
+    st.tuples(
+        st.sampled_from(["s", "st", "t"]), st.sampled_from([1, 2]), st.integers(-2, 6)
+    ),
+    st.none() | st.integers(0, 9),
+    min_size=1,
+)
+
+
+def value_before(panel: dict, key: tuple[str, int, int], n: int, by: By) -> int | None:
+    """Look up an entity's value `n` periods or rows before."""
+    *entity, month = key
+    if by == "calendar":
+        return panel.get((*entity, month - n))
+    months = sorted(m for *other, m in panel if other == entity and m < month)
+    return panel[*entity, months[-n]] if len(months) >= n else None
+
+
+@pytest.mark.parametrize("by", ["calendar", "row"])
+@given(
+    panel=PANELS,
+    distances=st.lists(st.integers(1, 4), max_size=3, unique=True),
+    rng=st.randoms(use_true_random=False),
+)
+@settings(max_examples=60, deadline=None)
+def test_past_equals_a_look_up_of_the_entity_and_its_period(
+    by: By,
+    panel: dict[tuple[str, int, int], int | None],
+    distances: list[int],
+    rng: random.Random,
+) -> None:
+    rows = [(*key, value) for key, value in panel.items()]
+    schema = {"store": str, "product": int, "month": int, "n_sold": int}
+    lf = pl.LazyFrame(rng.sample(rows, len(rows)), schema, orient="row")
+    result = with_past(
+        lf, ["n_sold"], distances, keys=["store", "product"], time="month", by=by
+    )
+    expected = {past("n_sold", n): [] for n in distances}
+    for key in sorted(panel):
+        for n in distances:
+            expected[past("n_sold", n)].append(value_before(panel, key, n, by))
+    added = pl.LazyFrame(expected, dict.fromkeys(expected, int))
+    ordered = lf.sort("store", "product", "month")
+    assert_frame_equal(result, pl.concat([ordered, added], how="horizontal"))
+
+
+def test_a_null_entity_has_no_past() -> None:
+    lf = pl.LazyFrame({"store": [None, None], "month": [1, 2], "n_sold": [3, 4]})
+    result = with_past(lf, ["n_sold"], [1], keys=["store"], time="month", by="row")
+    assert result.collect()[past("n_sold", 1)].to_list() == [None, None]
+
+
+def test_columns_with_digits_in_front_keep_apart() -> None:
+    lf = pl.LazyFrame({"store": "s", "month": range(20), "a": range(20), "1a": 0})
+    result = with_past(lf, ["a", "1a"], [1, 11], keys=["store"], time="month", by="row")
+    last = result.collect().row(-1, named=True)
+    assert [last[past("a", 1)], last[past("a", 11)], last[past("1a", 1)]] == [18, 8, 0]

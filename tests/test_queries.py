@@ -1,0 +1,331 @@
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.errors import QueryError
+from pipeline.run import RunReport, run
+from pipeline.settings import load_settings
+from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+from pipeline.snapshots.store import open_store
+from tests.conftest import GOLDEN, ROOT
+
+QUERIES = ROOT / "queries"
+NAMES = query_names(QUERIES)
+
+# A row whose cost is above its charge, which the golden rows lack, and a bad one.
+LOSS = "2017,1,Loss Hospital,53,1,Loss,Minor,M,Medical,10,100.5,90.0,300.5,200.0"
+BAD = "2017,1,Bad Hospital,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0"
+
+every_query = pytest.mark.parametrize("name", NAMES)
+
+
+class Project(NamedTuple):
+    """The catalog of a project of two runs, and what these said."""
+
+    con: duckdb.DuckDBPyConnection
+    before: RunReport
+    last: RunReport
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    root = tmp_path_factory.mktemp("project")
+    (root / "configs").symlink_to(ROOT / "configs")
+    raw = root / "raw.csv"
+    raw.write_text(f"{(GOLDEN / 'raw.csv').read_text().strip()}\n{LOSS}\n{BAD}\n")
+    source = ("source=csv", f"source.path={raw}", "source.max_bad_rows=1")
+
+    def run_once(*overrides: str) -> RunReport:
+        return run(load_settings(root, overrides=(*source, *overrides)), print)
+
+    before, last = run_once("drop_rare_drgs.min_total=0"), run_once()
+    with connect(open_store(root)) as con:
+        yield Project(con, before, last)
+
+
+@pytest.fixture(scope="module")
+def raw() -> pl.DataFrame:
+    golden = pl.read_csv(GOLDEN / "raw.csv", infer_schema_length=None)
+    loss = pl.DataFrame([LOSS.split(",")], schema=golden.columns, orient="row")
+    return pl.concat([golden, loss.cast(dict(golden.schema))]).select(
+        year="Year",
+        facility="Facility Id",
+        drg="APR DRG Code",
+        severity="APR Severity of Illness Code",
+        n="Discharges",
+        charge=pl.col("Mean Charge") * pl.col("Discharges"),
+        cost=pl.col("Mean Cost") * pl.col("Discharges"),
+    )
+
+
+def answer(project: Project, name: str, **given: str) -> pl.DataFrame:
+    return run_query(project.con, load_query(QUERIES, name), given).pl()
+
+
+def sums(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
+    return rows.group_by(keys).agg(pl.col("n", "charge", "cost").sum())
+
+
+def pairs(df: pl.DataFrame, key: str, value: str) -> dict[int | str, float]:
+    return dict(df.select(key, value).iter_rows())
+
+
+@every_query
+def test_every_query_gives_rows_with_its_defaults(project: Project, name: str) -> None:
+    assert answer(project, name).height > 0
+
+
+@every_query
+def test_every_query_takes_each_parameter_as_text(project: Project, name: str) -> None:
+    parameters = load_query(QUERIES, name).parameters
+    given = {parameter.name: parameter.default for parameter in parameters}
+    assert answer(project, name, **given).equals(answer(project, name))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if "$n_rows" in load_query(QUERIES, n).sql]
+)
+def test_n_rows_limits_the_answer_to_its_first_rows(
+    project: Project, name: str
+) -> None:
+    assert answer(project, name, n_rows="1").equals(answer(project, name).head(1))
+
+
+@every_query
+def test_every_header_asks_a_question_and_explains_its_parameters(name: str) -> None:
+    query = load_query(QUERIES, name)
+    assert query.question.endswith("?")
+    assert all(parameter.meaning for parameter in query.parameters)
+    assert len(query.parameters) == query.sql.count("-- param")
+
+
+@every_query
+def test_every_query_uses_the_parameters_it_declares(name: str) -> None:
+    query = load_query(QUERIES, name)
+    used = set(re.findall(r"\$(\w+)", re.sub(r"--.*", "", query.sql)))
+    assert used == {parameter.name for parameter in query.parameters}
+
+
+def test_costliest_drgs_have_the_largest_sums(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "costliest_drgs", year="2012", n_rows="5")
+    by_drg = sums(raw.filter(year=2012), "drg").sort("cost", descending=True)
+    top, total = by_drg.head(5), by_drg["cost"].sum()
+    assert found["apr_drg_code"].to_list() == top["drg"].to_list()
+    assert found["total_cost_usd"].to_list() == pytest.approx(top["cost"], abs=0.51)
+    share = 100 * top["cost"].cum_sum() / total
+    assert found["cumulative_share_pct"].to_list() == pytest.approx(share, abs=0.006)
+
+
+def test_drg_cost_growth_compares_cost_per_discharge(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "drg_cost_growth", from_year="2010", to_year="2014")
+    first, last = (sums(raw.filter(year=year), "drg") for year in (2010, 2014))
+    both = first.join(last, on="drg").filter(pl.min_horizontal("n", "n_right") >= 100)
+    growth = (pl.col("cost_right") / pl.col("n_right")) / (pl.col("cost") / pl.col("n"))
+    both = both.with_columns(pct=100 * (growth - 1), yearly=100 * (growth**0.25 - 1))
+    both = both.top_k(20, by="pct")
+    assert pairs(found, "apr_drg_code", "growth_pct") == pytest.approx(
+        pairs(both, "drg", "pct"), abs=0.06
+    )
+    assert pairs(found, "apr_drg_code", "yearly_growth_pct") == pytest.approx(
+        pairs(both, "drg", "yearly"), abs=0.006
+    )
+
+
+def test_drg_concentration_sums_squared_shares(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "drg_concentration", n_rows="99", min_discharges="1")
+    share = 100 * pl.col("n") / pl.col("n").sum().over("drg")
+    shares = sums(raw.filter(year=2017), "drg", "facility").with_columns(share=share)
+    by_drg = shares.group_by("drg").agg(
+        index=(pl.col("share") ** 2).sum(), largest=pl.col("share").max()
+    )
+    assert pairs(found, "apr_drg_code", "herfindahl_index") == pytest.approx(
+        pairs(by_drg, "drg", "index"), abs=0.51
+    )
+    assert pairs(found, "apr_drg_code", "largest_share_pct") == pytest.approx(
+        pairs(by_drg, "drg", "largest"), abs=0.06
+    )
+
+
+def test_severity_adjusted_cost_compares_with_the_same_drg_and_severity(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "severity_adjusted_cost", n_rows="99", min_discharges="1")
+    stratum = ["drg", "severity"]
+    state_mean = pl.col("cost").sum().over(stratum) / pl.col("n").sum().over(stratum)
+    rows = raw.filter(year=2017).with_columns(expected=state_mean * pl.col("n"))
+    index = pl.col("cost").sum() / pl.col("expected").sum()
+    expected = rows.group_by("facility").agg(index=index)
+    assert pairs(found, "facility_id", "cost_index") == pytest.approx(
+        pairs(expected, "facility", "index"), abs=0.0006
+    )
+    assert found["cost_index"].is_sorted(descending=True)
+
+
+def test_cost_to_charge_ratios_rank_from_the_lowest(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "cost_to_charge_ratios")
+    facilities = sums(raw.filter(year=2017), "facility").filter(pl.col("n") >= 100)
+    ratio = facilities["cost"] / facilities["charge"]
+    assert found["rank"].to_list() == list(range(1, len(ratio) + 1))
+    assert found["cost_to_charge"].to_list() == pytest.approx(ratio.sort(), abs=0.0006)
+    assert found["state_median"][0] == pytest.approx(ratio.median(), abs=0.0006)
+
+
+def test_facility_cost_change_is_its_volume_and_rate_effects(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "facility_cost_change", min_discharges="1", n_rows="99")
+    effects = found["volume_effect_usd"] + found["rate_effect_usd"]
+    assert effects.to_list() == pytest.approx(found["change_usd"].to_list(), abs=1.1)
+
+    before, last = (sums(raw.filter(year=year), "facility") for year in (2016, 2017))
+    both = before.join(last, on="facility")
+    dearer = pl.col("cost_right") / pl.col("n_right") - pl.col("cost") / pl.col("n")
+    rate = both.select("facility", rate=dearer * pl.col("n_right"))
+    assert pairs(found, "facility_id", "rate_effect_usd") == pytest.approx(
+        pairs(rate, "facility", "rate"), abs=0.51
+    )
+
+
+def test_facility_losses_finds_what_costs_more_than_it_charges(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "facility_losses", n_rows="999", min_discharges="1")
+    groups = sums(raw.filter(year=2017), "facility", "drg")
+    losses = groups.filter(pl.col("cost") > pl.col("charge"))
+    assert set(found.select("facility_id", "apr_drg_code").iter_rows()) == set(
+        losses.select("facility", "drg").iter_rows()
+    )
+    assert found["loss_usd"].sum() == pytest.approx(
+        (losses["cost"] - losses["charge"]).sum(), abs=0.51 * losses.height
+    )
+
+
+def test_charge_outliers_are_those_beyond_the_fences(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "charge_outliers", k="1.0", n_rows="9999")
+    rows = raw.filter(pl.col("year") == 2017, pl.col("n") >= 5)
+    ratio = (rows["charge"] / rows["cost"]).to_numpy()
+    q1, q3 = np.quantile(ratio, [0.25, 0.75])
+    beyond = np.maximum(ratio - q3, 0) + np.minimum(ratio - q1, 0)
+    expected = beyond[abs(beyond) > q3 - q1] / (q3 - q1)
+    assert sorted(found["iqrs_beyond"]) == pytest.approx(sorted(expected), abs=0.006)
+
+
+def test_charges_and_costs_by_year_grow_from_the_year_before(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "charges_and_costs_by_year")
+    by_year = sums(raw, "year").sort("year")
+    growth = 100 * (by_year["charge"] / by_year["n"]).pct_change()
+    assert found["charge_growth_pct"].to_list()[1:] == pytest.approx(
+        growth[1:].to_list(), abs=0.06
+    )
+
+
+def test_severity_mix_weighs_by_discharges(project: Project, raw: pl.DataFrame) -> None:
+    found = answer(project, "severity_mix_by_year")
+    share = 100 * pl.col("n").filter(severity=4).sum() / pl.col("n").sum()
+    extreme = raw.group_by("year").agg(extreme=share)
+    assert pairs(found, "year", "extreme_pct") == pytest.approx(
+        pairs(extreme, "year", "extreme"), abs=0.006
+    )
+
+
+def test_naive_forecast_scores_last_years_value(project: Project) -> None:
+    found = answer(project, "naive_forecast").filter(forecast="last_year")
+    features = project.con.sql("FROM features").pl()
+    for year, r2, mae in found.select("year", "r2", "mae_usd").iter_rows():
+        target, past = (
+            features.filter(year=year)
+            .select("w_total_median_profit", "w_total_median_profit_lag1")
+            .drop_nulls()
+            .to_numpy()
+            .T
+        )
+        assert r2 == pytest.approx(
+            1 - np.mean((target - past) ** 2) / np.var(target), abs=6e-5
+        )
+        assert mae == pytest.approx(np.mean(abs(target - past)), abs=0.51)
+
+
+def test_panel_turnover_counts_pairs_that_come_and_go(project: Project) -> None:
+    found = answer(project, "panel_turnover")
+    panel = project.con.sql("FROM facility_drg_year").pl()
+    by_year = [
+        set(panel.filter(year=year).select("facility_id", "apr_drg_code").iter_rows())
+        for year in range(2009, 2018)
+    ]
+    before, after = [set(), *by_year[:-1]], [*by_year[1:], set()]
+    come = [len(now - then) for now, then in zip(by_year, before, strict=True)]
+    go = [len(now - then) for now, then in zip(by_year, after, strict=True)]
+    assert (found["n_come"].to_list(), found["n_go"].to_list()) == (come, go)
+
+
+def test_feature_nulls_counts_every_column(project: Project) -> None:
+    features = project.con.sql("FROM features").pl()
+    nulls = {column: features[column].null_count() for column in features.columns}
+    assert pairs(answer(project, "feature_nulls"), "feature", "n_nulls") == nulls
+
+
+def test_feature_correlations_are_pearsons(project: Project) -> None:
+    found = answer(project, "feature_correlations")
+    features = project.con.sql("FROM features").pl()
+    for feature, correlation in found.drop_nulls().iter_rows():
+        both = features.select(feature, "w_total_median_profit").drop_nulls()
+        expected = np.corrcoef(both.to_numpy().T)[0, 1]
+        assert correlation == pytest.approx(expected, abs=6e-5)
+
+
+def test_stage_rows_compares_with_the_run_before(project: Project) -> None:
+    last = answer(project, "stage_rows", n_runs="1")
+    n_rows, n_before = project.last.n_rows, project.before.n_rows
+    assert pairs(last, "stage", "n_rows") == n_rows
+    change = pairs(last, "stage", "change")["drop_rare_drgs"]
+    assert change == n_rows["drop_rare_drgs"] - n_before["drop_rare_drgs"] < 0
+
+
+def test_run_history_lists_the_latest_run_first(project: Project) -> None:
+    found = answer(project, "run_history")
+    assert found["run_id"].to_list() == [project.last.run_id, project.before.run_id]
+    n_rows = sum(snapshot.n_rows for snapshot in project.last.published)
+    assert found["n_snapshot_rows"][0] == n_rows
+    assert found["n_bad_rows"].to_list() == [1, 1]
+
+
+def test_bad_rows_show_the_first_of_each_kind(project: Project) -> None:
+    found = answer(project, "bad_rows").row(0, named=True)
+    assert Path(found["file"]).name == "raw.csv"
+    assert (found["column"], found["n_values"]) == ("Discharges", 1)
+    assert found["first_value"] == "many"
+
+
+def test_a_wrong_parameter_is_told_the_nearest(project: Project) -> None:
+    with pytest.raises(QueryError, match="no parameter 'yaer'; did you mean 'year'"):
+        answer(project, "costliest_drgs", yaer="2017")
+
+
+@pytest.mark.parametrize("value", ["soon", ""])
+def test_a_value_of_the_wrong_type_is_shown(project: Project, value: str) -> None:
+    with pytest.raises(QueryError, match=f"'year': expected INTEGER, found '{value}'"):
+        answer(project, "costliest_drgs", year=value)
+
+
+def test_an_unknown_query_is_told_the_nearest(project: Project) -> None:
+    message = "no query 'costliest_drg'; did you mean 'costliest_drgs'"
+    with pytest.raises(QueryError, match=message):
+        answer(project, "costliest_drg")
