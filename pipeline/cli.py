@@ -4,7 +4,6 @@ Modules that cost time to import are imported by the command that needs them, so
 ``pipeline --help`` stays instant.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 class _Commands(click.Group):
     """Commands in the order they are written; mistakes without a traceback."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -93,7 +92,9 @@ def _print_report(report: "RunReport") -> None:
             f"  {snapshot.name:{width}}  {snapshot.n_rows:>10,} rows"
             f" {snapshot.n_columns:>3} columns {snapshot.n_bytes / 1e6:>7.1f} MB"
         )
-    click.echo(f"run {report.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}")
+    click.echo(
+        f"run {report.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}"
+    )
     if report.n_bad_rows:
         click.secho(
             f"{report.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
@@ -110,11 +111,15 @@ def _print_report(report: "RunReport") -> None:
 
 def _shown(path: Path) -> str:
     """Show a path relative to the working folder where that is shorter."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return str(
+        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    )
 
 
 @main.command()
-@click.argument("overrides", nargs=-1, metavar="[scale=N] [seed=N] [format=csv|parquet]")
+@click.argument(
+    "overrides", nargs=-1, metavar="[scale=N] [seed=N] [format=csv|parquet]"
+)
 def data(overrides: tuple[str, ...]) -> None:
     """Make the synthetic data set, if it is not there."""
     from pipeline import sources
@@ -168,11 +173,13 @@ def sql(statement: str | None, format_: str | None, output: Path | None) -> None
 
 def _prompt(con: "duckdb.DuckDBPyConnection") -> None:
     """Read statements that end in a semicolon, and print their results."""
-    import readline  # noqa: F401 - gives input() editing and a history
+    import readline  # noqa: F401 # pyright: ignore[reportUnusedImport]
 
     from pipeline.snapshots.sql import select
 
-    click.echo("A statement ends with ';'. `show all tables;` lists them. Ctrl-D leaves.")
+    click.echo(
+        "A statement ends with ';'. `show all tables;` lists them. Ctrl-D leaves."
+    )
     lines: list[str] = []
     while True:
         try:

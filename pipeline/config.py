@@ -176,12 +176,14 @@ def _why_unresolved(
 ) -> str:
     """Say what an interpolation asked for, with the nearest path that exists."""
     if OmegaConf.is_missing(node, key):
-        return "a value is required here, found none"
+        return "a value is required, found none"
     found = str(error).splitlines()[0]
     raw = cast("Tree", OmegaConf.to_container(node))[key]
     wanted = str(raw).removeprefix("${").removesuffix("}")
     known = list(_paths(cast("Tree", OmegaConf.to_container(merged))))
-    return f"expected the path of a value, found {raw} ({found}){nearest(wanted, known)}"
+    return (
+        f"expected the path of a value, found {raw} ({found}){nearest(wanted, known)}"
+    )
 
 
 def _paths(tree: Tree, prefix: str = "") -> Iterator[str]:
@@ -253,7 +255,7 @@ def _mistakes(
             text = f"expected one of {', '.join(tagged)}, found {kind!r}"
             yield Mistake(origin_of(path, layers), f"{path}.kind", text)
             return
-        type_ = tagged[kind]
+        type_ = cast("Any", tagged[kind])
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         yield from _struct_mistakes(value, type_, path, layers)
         return
@@ -263,7 +265,7 @@ def _mistakes(
     if inner:
         return
     try:
-        msgspec.convert(value, type_)
+        msgspec.convert(value, cast("Any", type_))
     except msgspec.ValidationError as error:
         text = _expectation(error, value, type_)
         yield Mistake(origin_of(path, layers), path, text)
@@ -282,7 +284,7 @@ def _expectation(error: msgspec.ValidationError, value: Any, type_: Any) -> str:
 
 def _by_tag(type_: Any) -> dict[str, type[msgspec.Struct]]:
     """Name the structs of a tagged union by their tag; empty for other types."""
-    members = cast("tuple[Any, ...]", get_args(type_))
+    members = get_args(type_)
     if not members or not all(
         isinstance(member, type) and issubclass(member, msgspec.Struct)
         for member in members
@@ -313,7 +315,9 @@ def _struct_mistakes(
         if name in tree:
             yield from _mistakes(tree[name], field.type, at, layers)
         elif field.required:
-            yield Mistake(origin_of(path, layers), at, "a value is required, found none")
+            yield Mistake(
+                origin_of(path, layers), at, "a value is required, found none"
+            )
 
 
 def _parts(value: Any, type_: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -327,4 +331,3 @@ def _parts(value: Any, type_: Any) -> Iterator[tuple[str, Any, Any]]:
     elif origin is dict and isinstance(value, dict):
         for key, item in cast("Tree", value).items():
             yield f".{key}", item, args[1]
-

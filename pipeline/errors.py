@@ -34,6 +34,6 @@ class QueryError(PipelineError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant, as ``; did you mean 'x'?`` or nothing."""
+    """Say which known name was probably meant: ``; did you mean 'x'?``, or nothing."""
     match = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{match[0]}'?" if match else ""

@@ -101,7 +101,8 @@ def with_past(
 
     def value(column: str, n: int) -> pl.Expr:
         values = [
-            pl.when(_mask(rows, n)).then(pl.col(column).shift(rows)) for rows in shifts[n]
+            pl.when(_mask(rows, n)).then(pl.col(column).shift(rows))
+            for rows in shifts[n]
         ]
         return pl.coalesce(values).alias(past(column, n))
 
@@ -121,5 +122,5 @@ def past(column: str, distance: int) -> str:
 
 
 def _mask(rows: int, distance: int = 0) -> str:
-    """Name a working column: is the row so many rows up the wanted past?"""
+    """Name the working column that tells if the row so many rows up is the past."""
     return f"{_MASK}{rows}-{distance}"

@@ -78,7 +78,7 @@ def _add_stage(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> Node:
         schema = lf.collect_schema()
         missing = [name for name in stage.key if name not in schema]
         if missing:
-            raise SchemaError(f"snapshot '{stage.snapshot}' has no key columns {missing}")
+            raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
     return Node(stage, lf, schema)
@@ -96,5 +96,5 @@ def _schema_error(
         f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
         f"{what}{nearest(wanted, found)}\n"
         f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
-        f"hint: see {stage.file} and the section '{stage.name}' of configs/pipeline.yaml"
+        f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
     )

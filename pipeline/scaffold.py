@@ -41,7 +41,7 @@ def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 _CONFIG = """column: {column} # the column to work on
 """
 
-_TEST = '''import polars as pl
+_TEST = """import polars as pl
 from polars.testing import assert_frame_equal
 
 from pipeline.transforms.{name} import Config, {name}
@@ -51,7 +51,7 @@ def test_{name}_keeps_the_rows() -> None:
     lf = pl.LazyFrame({{"x": [1, 2, 3]}})
     result = {name}(lf, Config(column="x"))
     assert_frame_equal(result, lf)
-'''
+"""
 
 
 def write_transform(root: Path, name: str) -> list[Path]:
@@ -99,6 +99,8 @@ def _with_stage(text: str, name: str) -> str:
     section = re.search(r"^stages:\n(?:(?:[ #].*)?\n)+", text, re.MULTILINE)
     stages = section and list(re.finditer(r"^  \w+:", section.group(), re.MULTILINE))
     if not section or not stages:
-        raise ConfigError("configs/pipeline.yaml: expected stages, each on its own line")
+        raise ConfigError(
+            "configs/pipeline.yaml: expected stages, each on its own line"
+        )
     at = section.start() + stages[-1].start()
     return f"{text[:at]}  {name}: {{}}\n{text[at:]}"

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
+from msgspec import Meta, field
 from omegaconf import OmegaConf
 
 from pipeline.config import (
@@ -27,6 +28,9 @@ from pipeline.transforms import load_transform, transform_names
 SOURCE = "source"
 """What a stage names as its input to read the raw rows."""
 
+QUARANTINE = "quarantine"
+"""The snapshot of the cells that were set aside."""
+
 RESERVED = (SOURCE, "columns", "panel", "stages")
 """Top-level sections that are not a stage's."""
 
@@ -36,8 +40,8 @@ class StageConfig(BaseConfig, frozen=True, kw_only=True):
 
     transform: str | None = None
     inputs: list[str] | None = None
-    snapshot: str | None = None
-    key: list[str] = []
+    snapshot: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")] | None = None
+    key: list[str] = field(default_factory=list[str])
 
     def __post_init__(self) -> None:
         """Refuse a snapshot without an order of its rows."""
@@ -162,32 +166,42 @@ def load_settings(
     stages, found = _check_stages(tree, layers)
     mistakes += found
     # What could not be resolved is absent from the tree: one message is enough.
-    refuse([m for i, m in enumerate(mistakes) if i < len(unresolved) or m.path not in unresolved])
+    refuse(
+        [
+            m
+            for i, m in enumerate(mistakes)
+            if i < len(unresolved) or m.path not in unresolved
+        ]
+    )
     return Settings(root, profile, source_config, tuple(stages), tree)
 
 
 def _choose_source(layers: list[Layer], choices: list[str]) -> str:
-    """Take the plain name under ``source`` out of the layers; the last one counts.
+    """Take the name of the source out of the layers; the last one counts.
 
-    A mapping there is left in its layer: it changes values of the chosen source.
+    ``source: csv`` is a name alone; ``source: {use: csv, path: ...}`` changes values of
+    it, too, and a mapping without ``use`` changes values of whatever is chosen.
     """
     source = ""
     for layer in layers:
-        if isinstance(layer.tree.get(SOURCE), str):
+        value = layer.tree.get(SOURCE)
+        if isinstance(value, str):
             source = layer.tree.pop(SOURCE)
+        elif isinstance(value, dict):
+            source = str(cast("Tree", value).pop("use", source))
     return choices[-1].partition("=")[2] if choices else source
 
 
 def _stage_trees(layers: list[Layer]) -> dict[str, Tree]:
     """Read which stages there are; one set to null by a later layer is left out."""
-    merged = merge([Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers])
+    merged = merge(
+        [Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers]
+    )
     stages = cast("Tree", OmegaConf.to_container(merged))["stages"]
     return {name: stage for name, stage in stages.items() if stage is not None}
 
 
-def _transform_layers(
-    stages: dict[str, Tree], folder: Path, root: Path
-) -> list[Layer]:
+def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
     """Load the defaults of each stage's transformation, under the stage's name."""
     transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
     return [
@@ -199,7 +213,9 @@ def _transform_layers(
 
 def _transform_of(name: str, stage: Any) -> Any:
     """Name a stage's transformation: its own name unless it says otherwise."""
-    return stage.get("transform", name) if isinstance(stage, dict) else name
+    return (
+        cast("Tree", stage).get("transform", name) if isinstance(stage, dict) else name
+    )
 
 
 def _unknown_sections(tree: Tree, layers: list[Layer]) -> list[Mistake]:
@@ -217,55 +233,72 @@ def _unknown_sections(tree: Tree, layers: list[Layer]) -> list[Mistake]:
 
 
 def _check_stages(tree: Tree, layers: list[Layer]) -> tuple[list[Stage], list[Mistake]]:
-    """Decode every stage and its config; inputs must name stages above."""
+    """Decode every stage; its inputs must stand above it."""
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
     above = [SOURCE]
-    snapshots: dict[str, str] = {}
     for name, stage_tree in tree.get("stages", {}).items():
-        if stage_tree is None:
-            continue
-        at = f"stages.{name}"
-        if name in RESERVED:
-            text = "a stage cannot have the name of a section"
-            mistakes.append(Mistake(origin_of(at, layers), at, text))
-        entry, found = check(stage_tree, StageConfig, at, layers)
-        mistakes += found
-        transform = _transform_of(name, stage_tree)
-        if transform not in transform_names():
-            text = f"no such transformation, found {transform!r}"
-            text += nearest(str(transform), transform_names())
-            mistakes.append(Mistake(origin_of(at, layers), at, text))
-        elif entry is not None:
-            loaded = load_transform(transform)
-            inputs = tuple(entry.inputs or above[-1:])
-            mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
-            if entry.snapshot in snapshots:
-                text = f"snapshot '{entry.snapshot}' is stage '{snapshots[entry.snapshot]}' too"
-                mistakes.append(Mistake(origin_of(at, layers), at, text))
-            if entry.snapshot:
-                snapshots[entry.snapshot] = name
-            config, found = check(tree.get(name, {}), loaded.config, name, layers)
+        if stage_tree is not None:
+            stage, found = _check_stage(name, stage_tree, above, tree, layers)
+            stages += [stage] if stage else []
             mistakes += found
-            key = tuple(entry.key)
-            file = f"configs/transforms/{transform}.yaml"
-            stages.append(Stage(name, transform, inputs, config, entry.snapshot, key, file))
-        above.append(name)
-    return stages, mistakes
+            above.append(name)
+    return stages, mistakes + _wrong_snapshots(stages, layers)
+
+
+def _check_stage(
+    name: str, stage_tree: Any, above: list[str], tree: Tree, layers: list[Layer]
+) -> tuple[Stage | None, list[Mistake]]:
+    """Decode one stage and the section of its name."""
+    at = f"stages.{name}"
+    entry, mistakes = check(stage_tree, StageConfig, at, layers)
+    if name in RESERVED:
+        text = "a stage cannot have the name of a section"
+        mistakes.append(Mistake(origin_of(at, layers), at, text))
+    transform = _transform_of(name, stage_tree)
+    if transform not in transform_names():
+        text = f"no such transformation, found {transform!r}"
+        text += nearest(str(transform), transform_names())
+        mistakes.append(Mistake(origin_of(at, layers), at, text))
+    if mistakes:
+        return None, mistakes
+    loaded = load_transform(transform)
+    inputs = tuple(entry.inputs or above[-1:])
+    mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
+    config, found = check(tree.get(name, {}), loaded.config, name, layers)
+    file = f"configs/transforms/{transform}.yaml"
+    key = tuple(entry.key)
+    stage = Stage(name, transform, inputs, config, entry.snapshot, key, file)
+    return stage, mistakes + found
+
+
+def _wrong_snapshots(stages: list[Stage], layers: list[Layer]) -> list[Mistake]:
+    """Find snapshots of the same name, or of a name that is taken."""
+    mistakes: list[Mistake] = []
+    taken = {QUARANTINE: "the rows set aside"}
+    for stage in stages:
+        if stage.snapshot in taken:
+            at = f"stages.{stage.name}.snapshot"
+            text = f"'{stage.snapshot}' names {taken[stage.snapshot]} already"
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+        elif stage.snapshot:
+            taken[stage.snapshot] = f"the output of stage '{stage.name}'"
+    return mistakes
 
 
 def _wrong_inputs(
-    inputs: tuple[str, ...], n_inputs: int, above: list[str], at: str, layers: list[Layer]
+    inputs: tuple[str, ...],
+    n_inputs: int,
+    above: list[str],
+    at: str,
+    layers: list[Layer],
 ) -> list[Mistake]:
     """Find inputs that are not above, or are not as many as the function takes."""
     path = f"{at}.inputs"
     file = origin_of(path, layers)
+    expected = f"expected a stage above or '{SOURCE}'"
     mistakes = [
-        Mistake(
-            file,
-            path,
-            f"expected a stage above or '{SOURCE}', found '{name}'{nearest(name, above)}",
-        )
+        Mistake(file, path, f"{expected}, found '{name}'{nearest(name, above)}")
         for name in inputs
         if name not in above
     ]

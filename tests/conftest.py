@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,5 +17,26 @@ def golden_settings() -> Callable[..., Settings]:
     def settings(*overrides: str, profile: str | None = None) -> Settings:
         source = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}")
         return load_settings(ROOT, profile=profile, overrides=(*source, *overrides))
+
+    return settings
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project to run and to spoil, with the golden rows as data/raw.csv."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    shutil.copytree(ROOT / "queries", tmp_path / "queries")
+    (tmp_path / "data").mkdir()
+    shutil.copy(GOLDEN / "raw.csv", tmp_path / "data" / "raw.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def load(project: Path) -> Callable[..., Settings]:
+    """Load the settings of `project`, reading its data/raw.csv."""
+
+    def settings(*overrides: str, profile: str | None = None) -> Settings:
+        words = ("source=csv", "source.path=data/raw.csv", *overrides)
+        return load_settings(project, profile=profile, overrides=words)
 
     return settings

@@ -43,13 +43,22 @@ def test_sum_is_the_same_bits_in_any_order_and_any_chunks() -> None:
     ("values", "total"),
     [
         ([1e16, 1.0, -1e16], 1.0),
-        ([2.0**-35] * 100, 0.0),
+        ([UNIT / 4] * 100, 0.0),
+        ([UNIT * 3 / 4] * 100, UNIT * 100),
         ([1.5, None, 2.25], 3.75),
         ([None, None], 0.0),
         ([], 0.0),
         ([1e28], 1e28),
     ],
-    ids=["cancelling", "below-half-a-unit", "null", "all-null", "empty", "large"],
+    ids=[
+        "cancelling",
+        "below-half-a-unit",
+        "above-half-a-unit",
+        "null",
+        "all-null",
+        "empty",
+        "large",
+    ],
 )
 def test_sum_of_hard_values(values: list[float | None], total: float) -> None:
     assert summed(values) == total

@@ -21,6 +21,7 @@ NAMES = query_names(QUERIES)
 # A row whose cost is above its charge, which the golden rows lack, and a bad one.
 LOSS = "2017,1,Loss Hospital,53,1,Loss,Minor,M,Medical,10,100.5,90.0,300.5,200.0"
 BAD = "2017,1,Bad Hospital,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0"
+GOOD = f"{(GOLDEN / 'raw.csv').read_text().strip()}\n{LOSS}"
 
 every_query = pytest.mark.parametrize("name", NAMES)
 
@@ -37,9 +38,9 @@ class Project(NamedTuple):
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     root = tmp_path_factory.mktemp("project")
     (root / "configs").symlink_to(ROOT / "configs")
-    raw = root / "raw.csv"
-    raw.write_text(f"{(GOLDEN / 'raw.csv').read_text().strip()}\n{LOSS}\n{BAD}\n")
-    source = ("source=csv", f"source.path={raw}", "source.max_bad_rows=1")
+    (root / "raw.csv").write_text(f"{GOOD}\n{BAD}\n")
+    path = f"source.path={root / 'raw.csv'}"
+    source = ("source=csv", path, "source.max_bad_rows=1")
 
     def run_once(*overrides: str) -> RunReport:
         return run(load_settings(root, overrides=(*source, *overrides)), print)
@@ -51,9 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def raw() -> pl.DataFrame:
-    golden = pl.read_csv(GOLDEN / "raw.csv", infer_schema_length=None)
-    loss = pl.DataFrame([LOSS.split(",")], schema=golden.columns, orient="row")
-    return pl.concat([golden, loss.cast(dict(golden.schema))]).select(
+    return pl.read_csv(GOOD.encode(), infer_schema_length=None).select(
         year="Year",
         facility="Facility Id",
         drg="APR DRG Code",
@@ -155,6 +154,38 @@ def test_drg_concentration_sums_squared_shares(
     )
     assert pairs(found, "apr_drg_code", "largest_share_pct") == pytest.approx(
         pairs(by_drg, "drg", "largest"), abs=0.06
+    )
+
+
+def test_drg_market_share_divides_the_discharges_of_the_drg(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "drg_market_share", drg="840", n_rows="99")
+    rows = raw.filter(year=2017, drg=840)
+    severity = (pl.col("severity") * pl.col("n")).sum() / pl.col("n").sum()
+    facilities = rows.group_by("facility").agg(
+        share=100 * pl.col("n").sum() / rows["n"].sum(), severity=severity
+    )
+    assert pairs(found, "facility_id", "share_pct") == pytest.approx(
+        pairs(facilities, "facility", "share"), abs=0.006
+    )
+    assert pairs(found, "facility_id", "mean_severity") == pytest.approx(
+        pairs(facilities, "facility", "severity"), abs=0.006
+    )
+
+
+def test_drg_cost_spread_takes_percentiles_over_facilities(
+    project: Project, raw: pl.DataFrame
+) -> None:
+    found = answer(project, "drg_cost_spread", n_rows="99")
+    facilities = sums(raw.filter(year=2017), "drg", "facility").filter(
+        pl.col("n") >= 20
+    )
+    cost = pl.col("cost") / pl.col("n")
+    p10, p90 = (cost.quantile(q, interpolation="linear") for q in (0.1, 0.9))
+    by_drg = facilities.group_by("drg").agg(n=pl.len(), spread=p90 / p10)
+    assert pairs(found, "apr_drg_code", "p90_to_p10") == pytest.approx(
+        pairs(by_drg.filter(pl.col("n") >= 10), "drg", "spread"), abs=0.006
     )
 
 

@@ -73,7 +73,9 @@ def write_catalog(
         The catalog before, whose metadata is carried over.
     """
     with duckdb.connect() as con:
-        con.execute(f"ATTACH {_text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
+        con.execute(
+            f"ATTACH {_text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
+        )
         con.execute("USE new")
         con.execute("BEGIN")
         con.execute(_META)
@@ -105,4 +107,3 @@ def _insert(
 def _text(value: Path | str) -> str:
     """Quote a value as a SQL string."""
     return "'" + str(value).replace("'", "''") + "'"
-

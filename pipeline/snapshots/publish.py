@@ -12,12 +12,9 @@ import polars as pl
 
 from pipeline.engine import Execution
 from pipeline.plan import Plan
-from pipeline.settings import Settings
+from pipeline.settings import QUARANTINE, Settings
 from pipeline.snapshots.catalog import RunRecord, View, write_catalog
 from pipeline.snapshots.store import Store, link_catalog, remove_old_runs
-
-QUARANTINE = "quarantine"
-"""The snapshot of the cells that were set aside."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +91,7 @@ def publish(
     return published
 
 
-def _published(
-    name: str, stage: str, key: tuple[str, ...], objects: Path
-) -> Published:
+def _published(name: str, stage: str, key: tuple[str, ...], objects: Path) -> Published:
     """Read the size of a snapshot from its Parquet file's footer."""
     path = objects / f"{name}.parquet"
     n_rows = pl.scan_parquet(path).select(pl.len()).collect().item()
@@ -115,7 +110,9 @@ def _record(
 ) -> RunRecord:
     """Make the rows of ``meta.*``."""
     run_id, settings = run.run_id, run.settings
-    versions = {name: version(name) for name in ("polars", "duckdb", "pyarrow", "numpy")}
+    versions = {
+        name: version(name) for name in ("polars", "duckdb", "pyarrow", "numpy")
+    }
     runs = [
         (
             run_id,

@@ -1,11 +1,14 @@
 """Show a result as a table, or write it as CSV, JSON or Parquet."""
 
+import io
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import polars as pl
+from polars.exceptions import PolarsError
 
 from pipeline.errors import QueryError
 
@@ -40,7 +43,7 @@ def write_result(
             _write_table(relation, output)
         else:
             _write_frame(relation.pl(), format_, output)
-    except (duckdb.Error, OSError) as error:
+    except (duckdb.Error, PolarsError, OSError) as error:
         raise QueryError(f"sql: {error}") from error
 
 
@@ -55,12 +58,22 @@ def _write_table(relation: duckdb.DuckDBPyRelation, output: Path | None) -> None
 
 def _write_frame(df: pl.DataFrame, format_: str, output: Path | None) -> None:
     """Write all rows; to the standard output where there is no file."""
-    target = output or sys.stdout.buffer
+    target = output or io.BytesIO()
     if format_ == "csv":
         df.write_csv(target)
     elif format_ == "json":
-        df.write_json(target)
+        df.with_columns(_json_numbers(df.schema)).write_json(target)
     else:
         df.write_parquet(target)
-    if format_ == "json" and output is None:
-        sys.stdout.buffer.write(b"\n")
+    if isinstance(target, io.BytesIO):
+        end = b"\n" if format_ == "json" else b""
+        sys.stdout.buffer.write(target.getvalue() + end)
+
+
+def _json_numbers(schema: pl.Schema) -> Iterator[pl.Expr]:
+    """Cast what Polars would write as strings: DuckDB's decimals and 128-bit sums."""
+    for name, dtype in schema.items():
+        if isinstance(dtype, pl.Decimal):
+            yield pl.col(name).cast(pl.Float64 if dtype.scale else pl.Int64)
+        elif dtype == pl.Int128:
+            yield pl.col(name).cast(pl.Int64)

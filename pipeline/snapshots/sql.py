@@ -89,7 +89,7 @@ def select(
         If it is not one such statement, or DuckDB refuses it.
     """
     try:
-        # An EXPLAIN ANALYZE runs its statement, so it is that one that must be a SELECT.
+        # EXPLAIN ANALYZE runs its statement, so it is that one that must be a SELECT.
         statements = con.extract_statements(_EXPLAIN.sub("", sql, count=1))
         kinds = [str(statement.type).rpartition(".")[2] for statement in statements]
         if kinds != ["SELECT"]:
@@ -128,7 +128,9 @@ def load_query(folder: Path, name: str) -> NamedQuery:
         )
     sql = path.read_text()
     lines = sql.splitlines()
-    questions = [match["question"] for line in lines if (match := _QUESTION.match(line))]
+    questions = [
+        match["question"] for line in lines if (match := _QUESTION.match(line))
+    ]
     if not questions:
         raise QueryError(f"queries/{name}.sql: expected a line '-- question: ...'")
     parameters = tuple(
@@ -153,10 +155,8 @@ def run_query(
     for name in given:
         if name not in known:
             listed = ", ".join(known) or "none"
-            raise QueryError(
-                f"query '{query.name}' has no parameter '{name}'{nearest(name, known)}\n"
-                f"found: {listed}"
-            )
+            what = f"query '{query.name}' has no parameter '{name}'"
+            raise QueryError(f"{what}{nearest(name, known)}\nfound: {listed}")
     values = {
         name: _value(con, query, parameter, given.get(name))
         for name, parameter in known.items()

@@ -8,7 +8,7 @@ reader that has the old catalog open goes on reading the old objects.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ def open_store(root: Path) -> Store:
 
 
 @contextmanager
-def staged_run(store: Store) -> Iterator[Path]:
+def staged_run(store: Store) -> Generator[Path]:
     """Hold the writer's lock, and give an empty folder to write to.
 
     What is still in the folder at the end, or was left by a run that died, is removed.

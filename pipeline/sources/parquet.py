@@ -21,7 +21,9 @@ from pipeline.sources.scan import (
 )
 
 
-class ParquetSource(BaseConfig, frozen=True, kw_only=True, tag="parquet", tag_field="kind"):
+class ParquetSource(
+    BaseConfig, frozen=True, kw_only=True, tag="parquet", tag_field="kind"
+):
     """Raw rows in Parquet files.
 
     Attributes

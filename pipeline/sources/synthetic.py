@@ -1,9 +1,9 @@
 """The synthetic source: a made-up stand-in for New York's inpatient cost data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 import numpy as np
@@ -19,7 +19,6 @@ from pipeline.sources.synthetic_model import (
     draw_facilities,
     draw_year,
 )
-
 
 VERSION = 1
 """Counts the changes that make other rows of the same seed; part of the file's name."""
@@ -140,20 +139,21 @@ def write_synthetic(
 
 
 @contextmanager
-def _csv_writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+def _csv_writer(path: Path) -> Generator[Callable[[pl.DataFrame], None]]:
     """Append frames to one CSV file, with one header."""
     with path.open("wb") as file:
         yield lambda df: df.write_csv(file, include_header=file.tell() == 0)
 
 
 @contextmanager
-def _parquet_writer(path: Path) -> Iterator[Callable[[pl.DataFrame], None]]:
+def _parquet_writer(path: Path) -> Generator[Callable[[pl.DataFrame], None]]:
     """Append frames to one Parquet file, a row group each."""
     # Late: starting the program must not pay for it.
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 
-    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow().schema
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    parquet = cast("Any", pq)
+    schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow().schema  # pyright: ignore
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         yield lambda df: writer.write_table(df.to_arrow())
 
 

@@ -45,7 +45,8 @@ def load_transform(name: str) -> Transform:
     known = transform_names()
     if name not in known:
         raise ConfigError(
-            f"no transformation '{name}'{nearest(name, known)}; known: {', '.join(known)}"
+            f"no transformation '{name}'{nearest(name, known)}\n"
+            f"found: {', '.join(known)}"
         )
     module = importlib.import_module(f"{__name__}.{name}")
     missing = [part for part in (name, "Config") if not hasattr(module, part)]

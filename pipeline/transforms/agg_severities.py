@@ -12,7 +12,7 @@ from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
 from pipeline.panel import WORKING, exact_sum
 
-# Groups of up to so many rows take the fast way; the pairs to compare grow by its square.
+# Groups of up to so many rows take the fast way; its work grows with their square.
 N_SLOTS = 4
 
 _ROWS = f"{WORKING}rows"
@@ -121,7 +121,9 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     def weight_up_to(column: str, i: int) -> pl.Expr:
         value = pl.col(_cell(column, i))
         weights = [
-            pl.when(pl.col(_cell(column, j)) <= value).then(_cell(_WEIGHT, j)).otherwise(0)
+            pl.when(pl.col(_cell(column, j)) <= value)
+            .then(_cell(_WEIGHT, j))
+            .otherwise(0)
             for j in slots
         ]
         return functools.reduce(operator.add, weights).alias(_reached(column, i))
@@ -158,7 +160,7 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
 
 def _cell(column: str, i: int) -> str:
-    """Name the working column of a group's i-th value; of the whole row, without one."""
+    """Name the working column of a group's i-th value, or of the whole i-th row."""
     return f"{WORKING}{i}{column}"
 
 

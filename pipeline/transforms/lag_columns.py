@@ -42,4 +42,6 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     lagged = with_past(
         lf, config.columns, [n], keys=config.keys, time=config.time, by=config.by
     )
-    return lagged.rename({past(column, n): column + suffix for column in config.columns})
+    return lagged.rename(
+        {past(column, n): column + suffix for column in config.columns}
+    )

@@ -26,9 +26,8 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         """Refuse a mean that could never be taken."""
         if self.min_samples > self.window:
-            raise ValueError(
-                f"expected min_samples <= window, found {self.min_samples} > {self.window}"
-            )
+            found = f"{self.min_samples} > {self.window}"
+            raise ValueError(f"expected min_samples <= window, found {found}")
 
 
 def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -62,7 +61,12 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
     rolled = (
         with_past(
-            lf, config.columns, distances, keys=config.keys, time=config.time, by=config.by
+            lf,
+            config.columns,
+            distances,
+            keys=config.keys,
+            time=config.time,
+            by=config.by,
         )
         .with_columns(rolling_mean(column) for column in config.columns)
         .drop([past(column, n) for column in config.columns for n in distances])

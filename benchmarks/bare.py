@@ -1,0 +1,53 @@
+"""The whole run without the pipeline: the same expressions, a sink per snapshot.
+
+``python -m benchmarks.bare write CSV FOLDER`` keeps the plan of each snapshot, read
+with a plain ``pl.scan_csv``, as a file. ``python -m benchmarks.bare run FOLDER`` is the
+script that is timed: it loads those plans, sinks them in one pass, and knows nothing of
+configurations, checks, bad rows, row counts or catalogs.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ["POLARS_ALLOW_NESTED_CSPE"] = "1"
+
+import polars as pl
+
+
+def write_plans(csv: Path, folder: Path) -> None:
+    """Keep the plans of the snapshots, on a source without any check."""
+    from pipeline.engine import snapshot_frames
+    from pipeline.plan import compose
+    from pipeline.settings import load_settings
+    from pipeline.sources import declared
+
+    settings = load_settings(Path(__file__).parents[1])
+    schema = declared(settings.source).collect_schema()
+    rows = pl.scan_csv(csv.absolute(), schema=schema)
+    plan = compose(rows, settings.stages)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, lf in snapshot_frames(plan).items():
+        lf.serialize(folder / f"{name}.plan")
+
+
+def run_plans(folder: Path) -> None:
+    """Compute all snapshots in one pass."""
+    sinks = [
+        pl.LazyFrame.deserialize(plan).sink_parquet(
+            plan.with_suffix(".parquet"),
+            lazy=True,
+            compression="zstd",
+            compression_level=1,
+        )
+        for plan in sorted(folder.glob("*.plan"))
+    ]
+    pl.collect_all(sinks, engine="streaming")
+
+
+if __name__ == "__main__":
+    action, *paths = sys.argv[1:]
+    if action == "write":
+        write_plans(*map(Path, paths))
+    else:
+        run_plans(*map(Path, paths))

@@ -1,0 +1,202 @@
+"""The commands as a user types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli import main
+from tests.conftest import ROOT
+
+SOURCE = ("source=csv", "source.path=data/raw.csv")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first run."""
+    root = tmp_path_factory.mktemp("published")
+    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "queries").symlink_to(ROOT / "queries")
+    (root / "data").symlink_to(ROOT / "tests" / "golden")
+    result = invoke(root, "run", *SOURCE)
+    assert result.exit_code == 0, result.output
+    return root
+
+
+def invoke(root: Path, *args: str, stdin: str | None = None) -> Result:
+    """Run a command in a project's folder."""
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        return CliRunner().invoke(main, args, input=stdin)
+    finally:
+        os.chdir(before)
+
+
+def test_run_says_what_was_made_and_what_to_try_next(project: Path) -> None:
+    result = invoke(project, "run", *SOURCE)
+    assert result.exit_code == 0
+    assert "features" in result.output
+    assert "20,629 rows" in result.output
+    assert "just sql" in result.output
+
+
+def test_mistake_is_printed_without_a_traceback(project: Path) -> None:
+    result = invoke(project, "run", "lag_columns.perods=2")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: configuration: 1 mistake")
+    assert "Traceback" not in result.output
+
+
+def test_plan_and_config_need_no_data(project: Path) -> None:
+    plan = invoke(project, "plan", "source=csv", "source.path=absent.csv")
+    assert "=> snapshot features" in plan.output
+    config = invoke(project, "config", "lag_columns.periods=2", "--profile", "origin")
+    assert "periods: 2" in config.output
+    assert "min_total: 5000" in config.output
+    assert not (project / ".pipeline").exists()
+
+
+def test_optimized_plan_is_polars_own(published: Path) -> None:
+    result = invoke(published, "plan", "--optimized", *SOURCE)
+    assert "SINK_MULTIPLE" in result.output
+    assert "AGGREGATE" in result.output
+
+
+def test_sql_prints_a_table(published: Path) -> None:
+    result = invoke(published, "sql", "SELECT 6 * 7 AS answer")
+    assert result.exit_code == 0
+    assert "answer" in result.output
+    assert "42" in result.output
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_sql_writes_files_of_each_format(
+    published: Path, tmp_path: Path, format_: str
+) -> None:
+    path = tmp_path / f"out.{format_}"
+    sql = "SELECT year, sum(discharges) AS n FROM discharges GROUP BY 1 ORDER BY 1"
+    result = invoke(published, "sql", sql, "-o", str(path))
+    assert result.exit_code == 0, result.output
+    reader = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    written = reader[format_](path)
+    with duckdb.connect(
+        published / ".pipeline" / "snapshots.duckdb", read_only=True
+    ) as c:
+        assert written.rows() == c.execute(sql).fetchall()
+
+
+def test_sql_json_on_the_terminal_is_json(published: Path) -> None:
+    sql = "SELECT sum(year) AS n, 1.5 AS half, [1, 2] AS list, NULL AS x FROM features"
+    [row] = json.loads(invoke(published, "sql", sql, "--format", "json").output)
+    assert isinstance(row["n"], int)
+    assert row["list"] == [1, 2]
+    assert row["half"] == 1.5
+    assert row["x"] is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t AS SELECT 1",
+        "DELETE FROM meta.runs",
+        "DROP VIEW features",
+        "COPY features TO 'stolen.csv'",
+        "COPY (SELECT 1) TO '{objects}/new.parquet'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{objects}/new.parquet'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('{root}/configs/pipeline.yaml')",
+        "SELECT * FROM 'http://127.0.0.1:9/x.csv'",
+        "ATTACH ':memory:' AS other",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SELECT 1; DROP VIEW features",
+        "",
+        "SELEC 1",
+        "SELECT * FROM no_such_table",
+    ],
+)
+def test_sql_refuses_what_is_not_one_select_over_the_snapshots(
+    published: Path, sql: str
+) -> None:
+    objects = published / ".pipeline" / "objects"
+    before = sorted(objects.rglob("*"))
+    result = invoke(published, "sql", sql.format(objects=objects, root=published))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: sql: ")
+    assert sorted(objects.rglob("*")) == before
+
+
+def test_sql_without_snapshots_says_how_to_make_them(project: Path) -> None:
+    result = invoke(project, "sql", "SELECT 1")
+    assert result.exit_code == 1
+    assert "hint: `just run` makes them" in result.stderr
+
+
+def test_prompt_answers_until_the_end_and_survives_mistakes(published: Path) -> None:
+    stdin = "SELECT 40\n + 2 AS answer;\nSELECT nope;\n\nSELECT 'still here' AS a;\n"
+    result = invoke(published, "sql", stdin=stdin)
+    assert result.exit_code == 0
+    assert "42" in result.output
+    assert "nope" in result.output
+    assert "still here" in result.output
+
+
+def test_query_lists_and_runs_named_queries(published: Path) -> None:
+    listed = invoke(published, "query")
+    assert "costliest_drgs" in listed.output
+    assert "year=2017" in listed.output
+    rows = invoke(published, "query", "costliest_drgs", "n_rows=3", "--format", "csv")
+    assert len(rows.output.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["costliest_drg"], "did you mean 'costliest_drgs'?"),
+        (["costliest_drgs", "yaer=2016"], "did you mean 'year'?"),
+        (["costliest_drgs", "year=last"], "expected INTEGER, found 'last'"),
+    ],
+)
+def test_query_mistakes_say_what_was_expected(
+    published: Path, args: list[str], part: str
+) -> None:
+    result = invoke(published, "query", *args)
+    assert result.exit_code == 1
+    assert part in result.stderr
+
+
+def test_data_makes_the_synthetic_file_once(project: Path) -> None:
+    first = invoke(project, "data", "format=parquet")
+    assert first.exit_code == 0, first.output
+    assert "synthetic" in first.stdout
+    again = invoke(project, "data", "format=parquet")
+    assert again.stderr == ""
+    assert again.stdout == first.stdout
+
+
+def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
+    for name in ("lag_columns", "Not-A-Name", "source"):
+        result = invoke(project, "new-transform", name)
+        assert result.exit_code == 1
+        assert "error: " in result.stderr
+
+
+def test_help_imports_no_dataframes() -> None:
+    code = (
+        "import sys; from pipeline.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'msgspec'}\n"
+        "loaded = slow & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE
+    )

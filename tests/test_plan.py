@@ -1,0 +1,101 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+
+from pipeline import sources
+from pipeline.engine import snapshot_frames
+from pipeline.errors import SchemaError
+from pipeline.explain import describe
+from pipeline.plan import Plan, compose
+from pipeline.run import check
+from pipeline.settings import Settings
+from tests.conftest import ROOT
+
+
+def golden_plan(settings: Settings) -> Plan:
+    source = sources.scan(settings.source, settings.root).rows
+    return compose(source, settings.stages)
+
+
+def test_missing_column_names_stage_file_and_what_there_was(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("lag_columns.columns=[sum_discharge]")
+    with pytest.raises(SchemaError) as caught:
+        check(settings)
+    message = str(caught.value)
+    assert "stage 'lag_columns' (pipeline/transforms/lag_columns.py)" in message
+    assert "did you mean 'sum_discharges'?" in message
+    assert "found in yearly_discharge_bin: year, facility_id" in message
+    assert "configs/transforms/lag_columns.yaml" in message
+    assert "\0" not in message
+
+
+def test_missing_key_column_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("stages.drgs.key=[apr_drg]", "source.path=absent.csv")
+    with pytest.raises(SchemaError, match=r"stage 'drgs'.*no key \['apr_drg'\]"):
+        check(settings)
+
+
+def test_wrong_dtype_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("columns.Discharges=money")
+    with pytest.raises(
+        SchemaError, match=r"stage 'agg_severities'.*expected an integer"
+    ):
+        check(settings)
+
+
+def test_all_snapshots_share_one_scan_of_the_source(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    frames = snapshot_frames(plan)
+    counts = [node.lf.select(pl.len()) for node in plan.nodes.values()]
+    explained = pl.explain_all([*frames.values(), *counts])
+    assert len(frames) == 5
+    assert explained.lower().count("csv scan") == 1
+
+
+def test_the_same_configuration_gives_the_same_plan_in_every_process() -> None:
+    code = (
+        "import hashlib\n"
+        "from pipeline.run import check\n"
+        "from pipeline.settings import find_root, load_settings\n"
+        "plan = check(load_settings(find_root()))\n"
+        "lf = plan.snapshots['features'].lf\n"
+        "print(hashlib.sha256(lf.serialize()).hexdigest())\n"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(hashes) == 1
+
+
+def test_description_shows_stages_inputs_snapshots_and_schemas(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    lines = describe(golden_settings()).splitlines()
+    assert (
+        "facilities (latest_values) <- sanitize_column_names  => snapshot facilities"
+        in (lines)
+    )
+    at = lines.index("median_profit (difference) <- drop_description_columns")
+    assert any("+median_profit" in line for line in lines[at : at + 5])
+    at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
+    assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])

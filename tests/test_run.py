@@ -1,0 +1,238 @@
+"""A run from raw rows to a catalog anyone can open, and what stops it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from filelock import FileLock
+from polars.testing import assert_frame_equal
+
+from pipeline import sources
+from pipeline.engine import collect
+from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceError
+from pipeline.plan import compose
+from pipeline.run import run
+from pipeline.settings import Settings
+from pipeline.snapshots import store as store_module
+
+Load = Callable[..., Settings]
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+def query(project: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the catalog as any DuckDB client does."""
+    with duckdb.connect(
+        project / ".pipeline" / "snapshots.duckdb", read_only=True
+    ) as con:
+        return con.execute(sql).fetchall()
+
+
+def spoil(project: Path, *lines: str) -> None:
+    """Append lines to the raw rows."""
+    with (project / "data" / "raw.csv").open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_snapshots_hold_what_the_stages_give(project: Path, load: Load) -> None:
+    report = run(load(), silent)
+    settings = load()
+    plan = compose(sources.scan(settings.source, project).rows, settings.stages)
+    assert [p.name for p in report.published] == [*plan.snapshots, "quarantine"]
+    for name, node in plan.snapshots.items():
+        published = pl.read_parquet(project / ".pipeline/objects/*" / f"{name}.parquet")
+        assert_frame_equal(published, collect(plan, name))
+        assert published.select(node.stage.key).equals(
+            published.select(node.stage.key).sort(node.stage.key)
+        )
+
+
+def test_catalog_counts_rows_of_every_stage(project: Path, load: Load) -> None:
+    report = run(load(), silent)
+    settings = load()
+    plan = compose(sources.scan(settings.source, project).rows, settings.stages)
+    expected = {
+        name: node.lf.select(pl.len()).collect().item()
+        for name, node in plan.nodes.items()
+    }
+    assert report.n_rows == expected
+    assert dict(query(project, "SELECT stage, n_rows FROM meta.stages")) == expected
+    for name, node in plan.snapshots.items():
+        counted = query(project, f"SELECT count(*) FROM {name}")
+        assert counted == [(expected[node.stage.name],)]
+
+
+def test_catalog_keeps_config_schemas_and_timings_of_every_run(
+    project: Path, load: Load
+) -> None:
+    run(load(), silent)
+    run(load("lag_columns.periods=2"), silent)
+    rows = query(
+        project,
+        "SELECT config->>'$.lag_columns.periods', execute_s > 0, total_s >= execute_s,"
+        " n_bad_rows, source FROM meta.runs ORDER BY started_at",
+    )
+    assert rows == [("1", True, True, 0, "csv"), ("2", True, True, 0, "csv")]
+    [(versions,)] = query(project, "SELECT versions FROM meta.runs LIMIT 1")
+    assert json.loads(str(versions))["polars"] == pl.__version__
+    columns = query(
+        project,
+        "SELECT column_name, dtype FROM meta.columns JOIN meta.runs USING (run_id)"
+        " WHERE snapshot = 'features' AND column_name LIKE 'sum_discharges_lag%'"
+        " ORDER BY started_at",
+    )
+    assert columns == [
+        ("sum_discharges_lag1", "Int64"),
+        ("sum_discharges_lag2", "Int64"),
+    ]
+
+
+def test_old_objects_are_removed_but_those_of_recent_readers_stay(
+    project: Path, load: Load
+) -> None:
+    runs = [run(load(f"drop_rare_drgs.min_total={n}"), silent).run_id for n in range(5)]
+    kept = sorted(path.name for path in (project / ".pipeline" / "objects").iterdir())
+    assert kept == runs[-store_module.KEPT_RUNS :]
+    assert query(project, "SELECT count(*) FROM meta.runs") == [(5,)]
+
+
+def test_reader_keeps_its_run_while_the_next_is_published(
+    project: Path, load: Load
+) -> None:
+    run(load("rolling_columns.drop_nulls=false"), silent)
+    before = query(project, "SELECT count(*) FROM features")
+    catalog = project / ".pipeline" / "snapshots.duckdb"
+    with duckdb.connect(catalog.resolve(), read_only=True) as reader:
+        run(load(), silent)
+        assert reader.execute("SELECT count(*) FROM features").fetchall() == before
+    assert query(project, "SELECT count(*) FROM features") != before
+
+
+def test_bad_rows_are_set_aside_with_line_column_value_and_reason(
+    project: Path, load: Load
+) -> None:
+    clean = run(load(), silent)
+    name = '"Two\nLines"'
+    spoil(
+        project,
+        f"2017,1,{name},53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,-1.0",
+        "2017,,No Code,53,2,Bad,Moderate,M,Medical,0,4.0,3.0,2.0,1.0",
+        '2017,1,Good,53,2,Good,Moderate,M,Medical,"1,000",$4.00,3.0,2.0,1.0',
+    )
+    said: list[str] = []
+    report = run(load(), said.append)
+
+    assert report.n_bad_rows == 2
+    assert report.n_rows["total_mean_cost"] == clean.n_rows["total_mean_cost"] + 1
+    assert any("with repair" in line for line in said)
+    n_lines = 20_629 + 1  # and the header
+    assert query(project, "SELECT * EXCLUDE file FROM quarantine") == [
+        (n_lines + 1, "Discharges", "many", "unreadable count"),
+        (n_lines + 1, "Median Cost", "-1.0", "negative money"),
+        (n_lines + 3, "Facility Id", None, "missing code"),
+        (n_lines + 3, "Discharges", "0", "count below 1"),
+    ]
+
+
+def test_too_many_bad_rows_fail_the_run_and_leave_the_last_one(
+    project: Path, load: Load
+) -> None:
+    run(load(), silent)
+    before = query(project, "FROM meta.snapshots")
+    spoil(project, "2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0")
+    with pytest.raises(SourceError) as caught:
+        run(load("source.max_bad_rows=0"), silent)
+    message = str(caught.value)
+    assert "1 bad rows, expected at most 0" in message
+    assert "data/raw.csv:20631: Discharges: 'many' unreadable count" in message
+    assert query(project, "FROM meta.snapshots") == before
+    assert not (project / ".pipeline" / "staging").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "part"),
+    [
+        (b"2017,1,\xff\xfe,53,2,B,M,M,M,1,4.0,3.0,2.0,1.0\n", "is not UTF-8"),
+        (b'2017,1,"open,53,2,B,M,M,M,1,4.0,3.0,2.0,1.0\n', "is not closed"),
+    ],
+    ids=["encoding", "quote"],
+)
+def test_fault_deep_in_a_file_names_the_file_and_line(
+    project: Path, load: Load, spoiled: bytes, part: str
+) -> None:
+    with (project / "data" / "raw.csv").open("ab") as file:
+        file.write(spoiled)
+    with pytest.raises(SourceError) as caught:
+        run(load(), silent)
+    assert "raw.csv: cannot be read as CSV" in str(caught.value)
+    assert "line 20631" in str(caught.value)
+    assert part in str(caught.value)
+    assert not (project / ".pipeline" / "snapshots.duckdb").exists()
+
+
+def test_config_mistake_stops_the_run_before_the_source_is_made(project: Path) -> None:
+    from pipeline.settings import load_settings
+
+    settings = load_settings(project, overrides=("lag_columns.columns=[no_such]",))
+    with pytest.raises(SchemaError, match="no_such"):
+        run(settings, silent)
+    assert not (project / ".pipeline").exists()
+
+
+def test_failure_while_executing_leaves_the_last_run(project: Path, load: Load) -> None:
+    run(load(), silent)
+    before = query(project, "FROM meta.snapshots")
+    # Money this large does not fit the exact sum.
+    spoil(project, "2017,1,A,53,2,B,Moderate,M,Medical,9,1e300,3.0,2.0,1.0")
+    with pytest.raises(PipelineError, match="nothing was published"):
+        run(load(), silent)
+    assert query(project, "FROM meta.snapshots") == before
+    assert len(list((project / ".pipeline" / "objects").iterdir())) == 1
+
+
+def test_second_run_is_refused_while_one_is_writing(project: Path, load: Load) -> None:
+    run(load(), silent)
+    with (
+        FileLock(project / ".pipeline" / "lock"),
+        pytest.raises(SnapshotError, match="another run is writing"),
+    ):
+        run(load(), silent)
+
+
+def test_stage_that_leaves_no_rows_is_warned_of(project: Path, load: Load) -> None:
+    report = run(load("drop_rare_drgs.min_total=1000000"), silent)
+    assert report.warnings[0].startswith("stage 'drop_rare_drgs' left none of 20,629")
+
+
+def test_two_runs_give_the_same_bytes(project: Path, load: Load) -> None:
+    def contents() -> dict[str, bytes]:
+        run_id = run(load(), silent).run_id
+        objects = project / ".pipeline" / "objects" / run_id
+        return {path.name: path.read_bytes() for path in objects.iterdir()}
+
+    assert contents() == contents()
+
+
+def test_new_transform_works_at_once_and_reaches_the_features(
+    project: Path, load: Load
+) -> None:
+    from pipeline.scaffold import write_transform
+
+    for folder in ("pipeline/transforms", "tests/transforms"):
+        (project / folder).mkdir(parents=True)
+    files = write_transform(project, "double_target")
+    assert [path.relative_to(project).as_posix() for path in files] == [
+        "pipeline/transforms/double_target.py",
+        "configs/transforms/double_target.yaml",
+        "tests/transforms/test_double_target.py",
+        "configs/pipeline.yaml",
+    ]
+    lines = (project / "configs" / "pipeline.yaml").read_text().splitlines()
+    at = lines.index("  double_target: {}")
+    assert lines[at + 1] == "  drop_non_lag_columns:"

@@ -1,0 +1,173 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.settings import find_root, load_settings
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.synthetic import SyntheticSource
+from pipeline.transforms import transform_names
+from tests.conftest import ROOT
+
+PROFILES = sorted(path.stem for path in (ROOT / "configs" / "profiles").glob("*.yaml"))
+SOURCES = sorted(path.stem for path in (ROOT / "configs" / "sources").glob("*.yaml"))
+
+
+def mistakes(root: Path, *overrides: str, profile: str | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(root, profile=profile, overrides=overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+def test_every_profile_loads(profile: str | None) -> None:
+    assert load_settings(ROOT, profile=profile).stages
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_loads(source: str) -> None:
+    settings = load_settings(ROOT, overrides=(f"source={source}",))
+    assert settings.tree["source"]["kind"] == source
+
+
+def test_every_transformation_has_its_three_files() -> None:
+    for name in transform_names():
+        assert (ROOT / "configs" / "transforms" / f"{name}.yaml").is_file()
+        assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
+
+
+def test_default_source_is_the_synthetic_one() -> None:
+    assert isinstance(load_settings(ROOT).source, SyntheticSource)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [("source=csv", "source.path=my.csv"), ("source.path=my.csv", "source=csv")],
+)
+def test_source_is_chosen_and_changed_in_any_order(overrides: tuple[str, ...]) -> None:
+    source = load_settings(ROOT, overrides=overrides).source
+    assert isinstance(source, CsvSource)
+    assert source.path == "my.csv"
+
+
+def test_override_beats_profile_beats_file() -> None:
+    def min_total(*overrides: str, profile: str | None = None) -> int:
+        settings = load_settings(ROOT, profile=profile, overrides=overrides)
+        return settings.tree["drop_rare_drgs"]["min_total"]
+
+    assert min_total() == 555
+    assert min_total(profile="origin") == 5000
+    assert min_total("drop_rare_drgs.min_total=7", profile="origin") == 7
+
+
+def test_interpolation_reaches_other_files() -> None:
+    settings = load_settings(ROOT, overrides=("lag_columns.by=row",))
+    assert settings.tree["rolling_columns"]["by"] == "row"
+
+
+def test_transformation_serves_two_stages_under_two_names() -> None:
+    overrides = (
+        "stages.lag_two={transform: lag_columns, inputs: [lag_columns]}",
+        "stages.rolling_columns.inputs=[lag_columns]",
+        "lag_two.periods=2",
+    )
+    stages = {s.name: s for s in load_settings(ROOT, overrides=overrides).stages}
+    assert stages["lag_two"].transform == stages["lag_columns"].transform
+    assert stages["lag_two"].config != stages["lag_columns"].config
+
+
+def test_profile_takes_a_stage_out(project: Path) -> None:
+    profile = project / "configs" / "profiles" / "short.yaml"
+    profile.write_text("stages: {facilities: null}\nfacilities: null\n")
+    settings = load_settings(project, profile="short")
+    assert "facilities" not in [stage.name for stage in settings.stages]
+
+
+def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
+    project: Path,
+) -> None:
+    lag = project / "configs" / "transforms" / "lag_columns.yaml"
+    lag.write_text(lag.read_text() + "perods: 3\n")
+    message = mistakes(
+        project,
+        "lag_columns.by=calender",
+        "rolling_columns.window=0",
+        "agg_severitys.prefix=x",
+        "panel.target=${panel.tagret}",
+        "columns.Year=codes",
+        "stages.drgs.transform=latest_value",
+        "source.seed=-1",
+    )
+    expected = [
+        "configs/transforms/lag_columns.yaml: lag_columns.perods: unknown field; "
+        "did you mean 'periods'?",
+        "command line: lag_columns.by: expected one of calendar, row, found "
+        "'calender'; did you mean 'calendar'?",
+        "command line: rolling_columns.window: expected int >= 1, found 0",
+        "command line: agg_severitys: no such stage or section; did you mean "
+        "'agg_severities'?",
+        "command line: panel.target: expected the path of a value, found "
+        "${panel.tagret}",
+        "did you mean 'panel.target'?",
+        "command line: columns.Year: expected one of code, count, money, number, "
+        "label, text, found 'codes'; did you mean 'code'?",
+        "command line: stages.drgs: no such transformation, found 'latest_value'; did "
+        "you mean 'latest_values'?",
+        "command line: source.seed: expected int >= 0, found -1",
+    ]
+    for part in expected:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("lag_columns", "lag_columns: expected dotted.path=value, found no '='"),
+        ("lag_columns.periods=[", "lag_columns.periods: expected a YAML value"),
+        ("lag_columns.periods=two", "lag_columns.periods: expected int, found 'two'"),
+        ("lag_columns=3", "lag_columns: expected a mapping, found 3"),
+        ("agg_severities.keys=[]", "expected array of length >= 1, found []"),
+        ("agg_severities.severities=[1, x]", "severities[1]: expected int, found 'x'"),
+        (
+            "rolling_columns.min_samples=3",
+            "expected min_samples <= window, found 3 > 2",
+        ),
+        ("drop_non_lag_columns.keep=[x]", "expected keep to name some of columns"),
+        ("stages.facilities.key=[]", "expected a key, the columns that sort"),
+        ("stages.facilities.snapshot=drgs", "'drgs' names the output of stage 'drgs'"),
+        ("stages.facilities.snapshot=quarantine", "names the rows set aside already"),
+        ("stages.facilities.snapshot=a/b", "expected str matching regex"),
+        ("stages.drgs.inputs=[features]", "expected a stage above or 'source'"),
+        ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
+        ("stages.difference={}", "difference.minuend: a value is required, found none"),
+        ("source.path=x", "source.path: unknown field; known fields: columns, seed"),
+        ("source.kind=foo", "source.kind: expected one of synthetic, csv, parquet"),
+    ],
+)
+def test_a_mistake_says_what_was_expected_and_found(override: str, part: str) -> None:
+    assert part in mistakes(ROOT, override)
+
+
+def test_missing_file_names_the_nearest() -> None:
+    assert "did you mean 'csv'" in mistakes(ROOT, "source=cvs")
+    assert "did you mean 'origin'" in mistakes(ROOT, profile="orgin")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a: [1", "configs/profiles/bad.yaml: not readable as YAML"),
+        ("- 1\n- 2\n", "configs/profiles/bad.yaml: expected a mapping at the top"),
+    ],
+)
+def test_profile_that_is_no_mapping_is_refused(
+    project: Path, text: str, part: str
+) -> None:
+    (project / "configs" / "profiles" / "bad.yaml").write_text(text)
+    assert part in mistakes(project, profile="bad")
+
+
+def test_root_is_found_from_a_folder_below(project: Path, tmp_path: Path) -> None:
+    assert find_root(project / "configs" / "profiles") == project
+    with pytest.raises(ConfigError, match="no project here"):
+        find_root(Path(tmp_path.anchor))
