@@ -209,7 +209,8 @@ def weighted_median(
         By group, in no order; a group of nothing but nulls is absent.
     """
     # One sort of the values, whatever their group. CPU seconds for five columns of the
-    # full file: 1.5; sorted by group and value 2.4; a self-merge of the groups 3.7.
+    # full file: 1.1 to 1.5; sorted by group and value 2.1 to 2.5; a self-merge of the
+    # groups 2.8 to 3.7.
     df = pd.DataFrame({"value": values, "weight": weights, "group": group})
     df = df.dropna().sort_values("value")
     by_group = df.groupby("group", sort=False)["weight"]

@@ -1,5 +1,7 @@
 """Means of an entity's columns over the periods before."""
 
+import functools
+import operator
 from typing import Annotated
 
 import polars as pl
@@ -53,10 +55,12 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
     def rolling_mean(column: str) -> pl.Expr:
         values = [pl.col(past(column, n)) for n in distances]
-        mean = pl.mean_horizontal(values)
-        if config.min_samples > 1:
-            n_known = pl.sum_horizontal(value.is_not_null() for value in values)
-            mean = pl.when(n_known >= config.min_samples).then(mean)
+        # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
+        total = functools.reduce(operator.add, [v.fill_null(0) for v in values])
+        n_known = functools.reduce(
+            operator.add, [v.is_not_null().cast(pl.Int32) for v in values]
+        )
+        mean = pl.when(n_known >= config.min_samples).then(total / n_known)
         return mean.alias(column + suffix)
 
     rolled = (

@@ -1,10 +1,10 @@
 # pandas annotates most methods as returning a union of Series, DataFrame and scalars.
-# pyright: reportArgumentType=false
+# pyright: reportArgumentType=false, reportReturnType=false
+# pyright: reportGeneralTypeIssues=false
 
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -35,23 +35,22 @@ def golden(step: str) -> pd.DataFrame:
 
 def facilities(df: pd.DataFrame, one_in: int) -> pd.DataFrame:
     """Keep the rows of one facility in so many."""
-    kept = np.sort(df["facility_id"].unique())[::one_in]
+    kept = sorted(df["facility_id"].unique())[::one_in]
     return df[df["facility_id"].isin(kept)].reset_index(drop=True)
 
 
 def run_steps(baseline: ModuleType, one_in: int) -> dict[str, pd.DataFrame]:
-    """Run each pandas step the origin's way, the costly ones on fewer facilities."""
+    """Run each pandas step the origin's way, for one facility in so many."""
     money = baseline.money_columns(baseline.read_raw(GOLDEN / "raw.csv"))
-    kept = baseline.drop_rare_drgs(money, ORIGIN)
+    kept = facilities(baseline.drop_rare_drgs(money, ORIGIN), one_in)
     panel = golden("agg_severities").sort_values(KEY, ignore_index=True)
     binned = baseline.ratio_drg_facility_vs_year(panel, ORIGIN)
-    binned = baseline.yearly_discharge_bin(binned, ORIGIN)
-    lagged = baseline.lag_columns(facilities(binned, one_in), ORIGIN)
-    rolled = baseline.rolling_columns(lagged, ORIGIN)
+    binned = facilities(baseline.yearly_discharge_bin(binned, ORIGIN), one_in)
+    rolled = baseline.rolling_columns(baseline.lag_columns(binned, ORIGIN), ORIGIN)
     return {
-        "total_mean_cost": money,
+        "total_mean_cost": facilities(money, one_in),
         "drop_rare_drgs": kept,
-        "agg_severities": baseline.agg_severities(facilities(kept, one_in)),
+        "agg_severities": baseline.agg_severities(kept),
         "yearly_discharge_bin": binned,
         "rolling_columns": rolled,
         "drop_non_lag_columns": baseline.drop_non_lag_columns(rolled),
@@ -105,7 +104,7 @@ def test_every_step_reproduces_the_golden_result(
     baseline: ModuleType, one_in: int
 ) -> None:
     for step, actual in run_steps(baseline, one_in).items():
-        expected = golden(step)
+        expected = facilities(golden(step), one_in)
         columns = [column for column in expected.columns if column in actual.columns]
         key = [
             *KEY,
@@ -116,8 +115,6 @@ def test_every_step_reproduces_the_golden_result(
             "facility_name",
             "apr_medical_surgical_code",
         }
-        if actual["facility_id"].nunique() < expected["facility_id"].nunique():
-            expected = facilities(expected, one_in)
         assert_same(
             actual.sort_values(key)[columns], expected.sort_values(key)[columns]
         )
@@ -134,10 +131,10 @@ def test_the_features_reproduce_the_golden_result(baseline: ModuleType) -> None:
     "semantics",
     [
         Semantics(
-            reference_periods=1, min_discharges=70, group_lag=1, by_calendar=True
+            reference_periods=1, min_discharges=100, group_lag=1, by_calendar=True
         ),
         Semantics(
-            reference_periods=3, min_discharges=110, group_lag=2, by_calendar=False
+            reference_periods=3, min_discharges=200, group_lag=2, by_calendar=False
         ),
     ],
     ids=["default", "mixed"],
@@ -147,11 +144,11 @@ def test_the_baselines_agree_on_the_features(
 ) -> None:
     path = tmp_path / "raw.csv"
     raw = pd.read_csv(GOLDEN / "raw.csv", keep_default_na=False)
-    kept = np.sort(raw["Facility Id"].unique())[::8]
+    kept = sorted(raw["Facility Id"].unique())[::4]
     raw[raw["Facility Id"].isin(kept)].to_csv(path, index=False)
     expected = features(pandas_origin, path, semantics)
     assert len(expected) > 500
-    assert expected["apr_drg_code"].nunique() < raw["APR DRG Code"].nunique()
+    assert len(set(expected["apr_drg_code"])) < len(set(raw["APR DRG Code"]))
     for baseline in FAST:
         assert_same(features(baseline, path, semantics), expected)
 
