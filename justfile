@@ -11,8 +11,8 @@ default:
 env:
     @if ! cmp -s requirements.lock .venv/requirements.lock; then \
         uv venv --quiet --allow-existing .venv && \
-        uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock && \
-        uv pip install --quiet --no-deps --no-build-isolation --editable . && \
+        uv pip sync --python .venv --quiet --require-hashes --compile-bytecode requirements.lock && \
+        uv pip install --python .venv --quiet --no-deps --no-build-isolation --editable . && \
         cp requirements.lock .venv/requirements.lock; \
     fi
 
