@@ -131,13 +131,14 @@ def merge(layers: Sequence[Layer]) -> DictConfig:
     ConfigError
         If a layer puts a mapping where another has a list or a scalar.
     """
-    merged = OmegaConf.create({})
-    for layer in layers:
-        try:
-            merged = OmegaConf.merge(merged, layer.tree)
-        except (OmegaConfBaseException, ValueError, TypeError) as error:
-            raise ConfigError(f"{layer.name}: does not fit\nfound: {error}") from error
-    return cast("DictConfig", merged)
+    trees = [layer.tree for layer in layers]
+    try:
+        return cast("DictConfig", OmegaConf.merge(*trees))
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigError(
+            f"configuration: layers do not fit together\nfound: {error}\n"
+            f"in: {', '.join(layer.name for layer in layers)}"
+        ) from error
 
 
 def resolve(merged: DictConfig, layers: Sequence[Layer]) -> tuple[Tree, list[Mistake]]:

@@ -62,33 +62,42 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
         If a stage asks for a column or a dtype that its input does not have; names the
         stage, its file and the columns there are.
     """
-    shared = source
     nodes: dict[str, Node] = {}
     for stage in stages:
-        inputs = [shared if name == SOURCE else nodes[name].lf for name in stage.inputs]
-        nodes[stage.name] = _add_stage(stage, inputs)
+        schemas = [
+            source.collect_schema() if name == SOURCE else nodes[name].schema
+            for name in stage.inputs
+        ]
+        inputs = [source if name == SOURCE else nodes[name].lf for name in stage.inputs]
+        schema = _output_schema(stage, schemas)
+        lf = load_transform(stage.transform).apply(*inputs, stage.config)
+        nodes[stage.name] = Node(stage, lf, schema)
     return Plan(source, nodes)
 
 
-def _add_stage(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> Node:
-    """Apply a transformation, and resolve the schema of what it returns."""
+def _output_schema(stage: Stage, inputs: Sequence[pl.Schema]) -> pl.Schema:
+    """Resolve what a stage makes of its inputs' columns.
+
+    The transformation is tried on empty frames, so that the cost does not grow with the
+    stages before it, whose plans it would resolve again.
+    """
     apply = load_transform(stage.transform).apply
     try:
-        lf = apply(*inputs, stage.config)
-        schema = lf.collect_schema()
+        frames = [pl.LazyFrame(schema=schema) for schema in inputs]
+        schema = apply(*frames, stage.config).collect_schema()
         missing = [name for name in stage.key if name not in schema]
         if missing:
             raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
-    return Node(stage, lf, schema)
+    return schema
 
 
 def _schema_error(
-    stage: Stage, inputs: Sequence[pl.LazyFrame], error: Exception
+    stage: Stage, inputs: Sequence[pl.Schema], error: Exception
 ) -> SchemaError:
     """Say which stage asked for what, and what there was."""
-    found = [name for lf in inputs for name in lf.collect_schema().names()]
+    found = [name for schema in inputs for name in schema]
     # Polars appends the columns there are, our working columns among them.
     what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
