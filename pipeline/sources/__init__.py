@@ -1,10 +1,12 @@
 """Sources: how raw data becomes a typed LazyFrame with the declared columns."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import polars as pl
+from tqdm import tqdm
 
 from pipeline.errors import SourceError
 from pipeline.sources import csv, parquet
@@ -13,7 +15,7 @@ from pipeline.sources.csv import CsvSource
 from pipeline.sources.download import DownloadSource, download, scan_download
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Scan
-from pipeline.sources.synthetic import SyntheticSource, synthetic_path, write_synthetic
+from pipeline.sources.synthetic import SyntheticSource, synthetic_path
 
 SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
@@ -26,13 +28,7 @@ def declared(config: SourceConfig) -> pl.LazyFrame:
     )
 
 
-def fetch(
-    config: SourceConfig,
-    root: Path,
-    say: Callable[[str], None],
-    *,
-    progress: bool = False,
-) -> None:
+def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
     """Make or download what a source needs, if it is not there.
 
     Parameters
@@ -42,9 +38,8 @@ def fetch(
     root : Path
         Project folder.
     say : callable
-        Receives a line before something that takes long.
-    progress : bool, default False
-        Show a progress bar on standard error.
+        Receives a line before something that takes long; where the standard error is
+        a terminal, a progress bar follows.
 
     Raises
     ------
@@ -53,13 +48,31 @@ def fetch(
     """
     if isinstance(config, DownloadSource):
         (root / ".pipeline" / "data").mkdir(parents=True, exist_ok=True)
-        download(config, root, progress=progress)
+        download(config, root, progress=sys.stderr.isatty())
     elif isinstance(config, SyntheticSource):
         path = synthetic_path(config, root)
         if not path.exists():
+            # Imported late: it loads numpy.
+            from pipeline.sources.synthetic_data import write_synthetic
+
             say(f"making the synthetic data, once: {path.relative_to(root)}")
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_synthetic(path, seed=config.seed, scale=config.scale)
+            write_synthetic(
+                path, seed=config.seed, scale=config.scale, progress=_progress_bar()
+            )
+
+
+def _progress_bar() -> Callable[[int, int], None]:
+    """Return what draws a bar on a terminal, and nothing elsewhere."""
+    bar = tqdm(disable=None, unit="part", leave=False)
+
+    def advance(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done == total:
+            bar.close()
+
+    return advance
 
 
 def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:

@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 
 from benchmarks.synthetic_calibration import TARGETS, calibration
 from pipeline.errors import SourceError
-from pipeline.sources.synthetic import SEED, generate, write_synthetic
+from pipeline.sources.synthetic import SEED
+from pipeline.sources.synthetic_data import generate, write_synthetic
 
 KEY = ["Year", "Facility Id", "APR DRG Code", "APR Severity of Illness Code"]
 ROWS_PER_YEAR = {
