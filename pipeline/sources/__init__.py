@@ -107,7 +107,8 @@ def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:
         case SyntheticSource():
             kind = CsvSource if config.format == "csv" else ParquetSource
             path = str(synthetic_path(config, root))
-            return scan(kind(path=path, columns=config.columns), root, repair=repair)
+            source = kind(path=path, columns=config.columns, rename=config.rename)
+            return scan(source, root, repair=repair)
 
 
 def number_lines(bad: pl.DataFrame, config: SourceConfig) -> pl.DataFrame:

@@ -1,11 +1,32 @@
 """The kinds of column a source may declare, and what makes one of their cells good."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import polars as pl
+from msgspec import Meta, field
+
+from pipeline.config import BaseConfig
 
 Kind = Literal["code", "count", "money", "number", "label", "text"]
+
+
+class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
+    """What every source declares of its raw columns.
+
+    Attributes
+    ----------
+    columns : dict of str to Kind
+        The columns to read, in the order they are wanted; others are ignored.
+    rename : dict of str to str
+        Found name to declared name, for files that spell them differently.
+    max_bad_rows : int
+        More bad rows than this stop the run.
+    """
+
+    columns: dict[str, Kind]
+    rename: dict[str, str] = field(default_factory=dict[str, str])
+    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,17 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
-from msgspec import Meta, field
 
-from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind, dtype_of, is_blank, parse_text
+from pipeline.sources.columns import (
+    DeclaredColumns,
+    Kind,
+    dtype_of,
+    is_blank,
+    parse_text,
+)
 from pipeline.sources.csv_file import explain, read_head, read_records
 from pipeline.sources.scan import (
     BAD_SCHEMA,
@@ -30,25 +33,18 @@ from pipeline.sources.scan import (
 )
 
 
-class CsvSource(BaseConfig, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
+class CsvSource(
+    DeclaredColumns, frozen=True, kw_only=True, tag="csv", tag_field="kind"
+):
     """Raw rows in CSV files, plain, gzip or zstd, with a header, UTF-8.
 
     Attributes
     ----------
     path : str
         File or glob, relative to the project's folder.
-    columns : dict of str to Kind
-        The columns to read, in the order they are wanted; others are ignored.
-    rename : dict of str to str
-        Found name to declared name, for files that spell them differently.
-    max_bad_rows : int
-        More bad rows than this stop the run.
     """
 
     path: str
-    columns: dict[str, Kind]
-    rename: dict[str, str] = field(default_factory=dict[str, str])
-    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
 
 
 def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:

@@ -4,11 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-from msgspec import Meta, field
+from msgspec import Meta
 
-from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import DeclaredColumns
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.csv_file import read_head
 from pipeline.sources.scan import Scan
@@ -19,7 +18,7 @@ _RETRIES = 2
 
 
 class DownloadSource(
-    BaseConfig, frozen=True, kw_only=True, tag="download", tag_field="kind"
+    DeclaredColumns, frozen=True, kw_only=True, tag="download", tag_field="kind"
 ):
     """Raw rows in a CSV file on the web.
 
@@ -31,20 +30,11 @@ class DownloadSource(
         Its name in ``.pipeline/data``; ``.gz`` and ``.zst`` are not needed.
     sha256 : str, optional
         What the file must hash to, in hexadecimal; None takes what comes.
-    columns : dict of str to Kind
-        The columns to read, in the order they are wanted; others are ignored.
-    rename : dict of str to str
-        Found name to declared name.
-    max_bad_rows : int
-        More bad rows than this stop the run.
     """
 
     url: Annotated[str, Meta(pattern="^https?://")]
     file_name: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
-    columns: dict[str, Kind]
-    rename: dict[str, str] = field(default_factory=dict[str, str])
-    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
 
 
 def download(config: DownloadSource, root: Path, *, progress: bool = False) -> Path:

@@ -1,14 +1,11 @@
 """Parquet files: one or a glob, each with its own column order and number widths."""
 
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
-from msgspec import Meta, field
 
-from pipeline.config import BaseConfig
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind, dtype_of, parse_text
+from pipeline.sources.columns import DeclaredColumns, Kind, dtype_of, parse_text
 from pipeline.sources.scan import (
     OVERFLOW,
     RECORD,
@@ -22,7 +19,7 @@ from pipeline.sources.scan import (
 
 
 class ParquetSource(
-    BaseConfig, frozen=True, kw_only=True, tag="parquet", tag_field="kind"
+    DeclaredColumns, frozen=True, kw_only=True, tag="parquet", tag_field="kind"
 ):
     """Raw rows in Parquet files.
 
@@ -30,18 +27,9 @@ class ParquetSource(
     ----------
     path : str
         File or glob, relative to the project's folder.
-    columns : dict of str to Kind
-        The columns to read, in the order they are wanted; others are ignored.
-    rename : dict of str to str
-        Found name to declared name, for files that spell them differently.
-    max_bad_rows : int
-        More bad rows than this stop the run.
     """
 
     path: str
-    columns: dict[str, Kind]
-    rename: dict[str, str] = field(default_factory=dict[str, str])
-    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
 
 
 def scan_parquet(

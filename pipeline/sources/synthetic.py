@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pipeline.config import BaseConfig
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import DeclaredColumns
 
 VERSION = 1
 """Counts the changes that make other rows of the same seed; part of the file's name."""
@@ -16,29 +15,23 @@ SEED = 2009
 
 
 class SyntheticSource(
-    BaseConfig, frozen=True, kw_only=True, tag="synthetic", tag_field="kind"
+    DeclaredColumns, frozen=True, kw_only=True, tag="synthetic", tag_field="kind"
 ):
     """Rows made up once, kept below ``.pipeline/data/``.
 
     Attributes
     ----------
-    columns : dict of str to Kind
-        The columns to read of those that are made.
     seed : int
         Other seeds give other rows of nearly the same statistics.
     scale : int
         Times the facilities of New York, 1,081,672 rows each.
     format : {'csv', 'parquet'}
         Of the file that is kept.
-    max_bad_rows : int
-        More bad rows than this stop the run.
     """
 
-    columns: dict[str, Kind]
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
     scale: Annotated[int, msgspec.Meta(ge=1)] = 1
     format: Literal["csv", "parquet"] = "csv"
-    max_bad_rows: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def synthetic_path(config: SyntheticSource, root: Path) -> Path:
