@@ -125,7 +125,7 @@ def test_sql_json_on_the_terminal_is_json(published: Path) -> None:
 def test_sql_refuses_what_is_not_one_select_over_the_snapshots(
     published: Path, sql: str
 ) -> None:
-    objects = published / ".pipeline" / "objects"
+    objects = published / ".pipeline" / "runs"
     before = sorted(objects.rglob("*"))
     result = invoke(published, "sql", sql.format(objects=objects, root=published))
     assert result.exit_code == 1

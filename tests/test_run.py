@@ -46,7 +46,7 @@ def test_snapshots_hold_what_the_stages_give(project: Path, load: Load) -> None:
     plan = compose(sources.scan(settings.source, project).rows, settings.stages)
     assert [p.name for p in report.published] == [*plan.snapshots, "quarantine"]
     for name, node in plan.snapshots.items():
-        published = pl.read_parquet(project / ".pipeline/objects/*" / f"{name}.parquet")
+        published = pl.read_parquet(project / ".pipeline/runs/*" / f"{name}.parquet")
         assert_frame_equal(published, collect(plan, name))
         assert published.select(node.stage.key).equals(
             published.select(node.stage.key).sort(node.stage.key)
@@ -97,7 +97,7 @@ def test_old_objects_are_removed_but_those_of_recent_readers_stay(
     project: Path, load: Load
 ) -> None:
     runs = [run(load(f"drop_rare_drgs.min_total={n}"), silent).run_id for n in range(5)]
-    kept = sorted(path.name for path in (project / ".pipeline" / "objects").iterdir())
+    kept = sorted(path.name for path in (project / ".pipeline" / "runs").iterdir())
     assert kept == runs[-store_module.KEPT_RUNS :]
     assert query(project, "SELECT count(*) FROM meta.runs") == [(5,)]
 
@@ -193,7 +193,7 @@ def test_failure_while_executing_leaves_the_last_run(project: Path, load: Load) 
     with pytest.raises(PipelineError, match="nothing was published"):
         run(load(), silent)
     assert query(project, "FROM meta.snapshots") == before
-    assert len(list((project / ".pipeline" / "objects").iterdir())) == 1
+    assert len(list((project / ".pipeline" / "runs").iterdir())) == 1
 
 
 def test_second_run_is_refused_while_one_is_writing(project: Path, load: Load) -> None:
@@ -213,8 +213,8 @@ def test_stage_that_leaves_no_rows_is_warned_of(project: Path, load: Load) -> No
 def test_two_runs_give_the_same_bytes(project: Path, load: Load) -> None:
     def contents() -> dict[str, bytes]:
         run_id = run(load(), silent).run_id
-        objects = project / ".pipeline" / "objects" / run_id
-        return {path.name: path.read_bytes() for path in objects.iterdir()}
+        objects = project / ".pipeline" / "runs" / run_id
+        return {path.name: path.read_bytes() for path in objects.glob("*.parquet")}
 
     assert contents() == contents()
 
@@ -236,3 +236,13 @@ def test_new_transform_works_at_once_and_reaches_the_features(
     lines = (project / "configs" / "pipeline.yaml").read_text().splitlines()
     at = lines.index("  double_target: {}")
     assert lines[at + 1] == "  drop_non_lag_columns:"
+
+
+def test_catalog_is_written_for_older_duckdb_clients(project: Path, load: Load) -> None:
+    run(load(), silent)
+    [(name, tags)] = query(
+        project,
+        "SELECT database_name, tags FROM duckdb_databases() WHERE NOT internal",
+    )
+    assert name == "snapshots"
+    assert tags["storage_version"].startswith("v1.5.0")

@@ -14,7 +14,7 @@ from pipeline.engine import Execution
 from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, Settings
 from pipeline.snapshots.catalog import RunRecord, View, write_catalog
-from pipeline.snapshots.store import Store, link_catalog, remove_old_runs
+from pipeline.snapshots.store import CATALOG, Store, link_catalog, remove_old_runs
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def publish(
     store : Store
         Where to publish.
     staging : Path
-        The folder that holds ``execution.files``; it becomes the run's objects.
+        The folder that holds ``execution.files``; it becomes the run's own.
     plan, execution
         What was run and what it gave.
     bad : pl.DataFrame
@@ -75,15 +75,15 @@ def publish(
         The snapshots, quarantine last.
     """
     bad.write_parquet(staging / f"{QUARANTINE}.parquet")
-    objects = (store.objects / run.run_id).absolute()
-    staging.rename(objects)
+    folder = (store.runs / run.run_id).absolute()
+    staging.rename(folder)
     published = [
-        _published(name, node.stage.name, node.stage.key, objects)
+        _published(name, node.stage.name, node.stage.key, folder)
         for name, node in plan.snapshots.items()
     ]
-    published.append(_published(QUARANTINE, "", ("file", "line", "column"), objects))
+    published.append(_published(QUARANTINE, "", ("file", "line", "column"), folder))
     views = [View(p.name, p.path, _comment(p)) for p in published]
-    catalog = store.catalogs / f"{run.run_id}.duckdb"
+    catalog = folder / CATALOG
     previous = store.catalog if store.catalog.exists() else None
     write_catalog(catalog, views, _record(run, plan, execution, published), previous)
     link_catalog(store, catalog)
@@ -91,9 +91,9 @@ def publish(
     return published
 
 
-def _published(name: str, stage: str, key: tuple[str, ...], objects: Path) -> Published:
+def _published(name: str, stage: str, key: tuple[str, ...], folder: Path) -> Published:
     """Read the size of a snapshot from its Parquet file's footer."""
-    path = objects / f"{name}.parquet"
+    path = folder / f"{name}.parquet"
     n_rows = pl.scan_parquet(path).select(pl.len()).collect().item()
     n_columns = len(pl.read_parquet_schema(path))
     return Published(name, stage, key, n_rows, n_columns, path.stat().st_size, path)

@@ -57,8 +57,8 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
             f"{store.catalog}: cannot be opened\nfound: {error}\n"
             "hint: `just run` writes it anew once the file is removed"
         ) from error
-    objects = str(store.objects.absolute()).replace("'", "''")
-    con.execute(f"SET allowed_directories = ['{objects}']")
+    runs = str(store.runs.absolute()).replace("'", "''")
+    con.execute(f"SET allowed_directories = ['{runs}']")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con

@@ -1,7 +1,7 @@
 """Where snapshots live, and how a run is published whole or not at all.
 
-``.pipeline/objects/<run>/<snapshot>.parquet`` holds the rows, immutable.
-``.pipeline/catalogs/<run>.duckdb`` holds views over them and the metadata.
+``.pipeline/runs/<run>/`` holds one Parquet object per snapshot, immutable, and the
+catalog ``snapshots.duckdb``: views over them, and the metadata of all runs.
 ``.pipeline/snapshots.duckdb`` is a link to the newest catalog: replacing it is the one
 step that publishes a run, so a crash before it leaves the previous run in place, and a
 reader that has the old catalog open goes on reading the old objects.
@@ -17,8 +17,10 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError
 
+CATALOG = "snapshots.duckdb"
+
 KEPT_RUNS = 3
-"""Runs whose objects stay, for readers that opened the catalog before the last one."""
+"""Runs that stay, for readers that opened the catalog before the last one."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,12 @@ class Store:
     @property
     def catalog(self) -> Path:
         """The DuckDB file users open."""
-        return self.folder / "snapshots.duckdb"
+        return self.folder / CATALOG
 
     @property
-    def objects(self) -> Path:
-        """One folder of Parquet files per run."""
-        return self.folder / "objects"
-
-    @property
-    def catalogs(self) -> Path:
-        """One DuckDB file per run."""
-        return self.folder / "catalogs"
+    def runs(self) -> Path:
+        """One folder per run: its objects and its catalog."""
+        return self.folder / "runs"
 
     @property
     def staging(self) -> Path:
@@ -58,8 +55,7 @@ def open_store(root: Path) -> Store:
     """
     store = Store(root / ".pipeline")
     try:
-        for folder in (store.objects, store.catalogs):
-            folder.mkdir(parents=True, exist_ok=True)
+        store.runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SnapshotError(
             f"{store.folder}: cannot be written\nfound: {error}\n"
@@ -97,21 +93,15 @@ def staged_run(store: Store) -> Generator[Path]:
 
 def link_catalog(store: Store, catalog: Path) -> None:
     """Make a catalog the one users open, atomically."""
-    link = store.folder / "snapshots.duckdb.next"
+    link = store.folder / f"{CATALOG}.next"
     link.unlink(missing_ok=True)
-    link.symlink_to(catalog.relative_to(store.folder))
+    link.symlink_to(catalog.relative_to(store.folder.absolute()))
     link.replace(store.catalog)
 
 
 def remove_old_runs(store: Store) -> None:
-    """Remove the objects and catalogs of all but the newest `KEPT_RUNS` runs.
-
-    A run that was not published has objects but no catalog; it goes too.
-    """
-    kept = sorted(p.stem for p in store.catalogs.glob("*.duckdb"))[-KEPT_RUNS:]
-    for catalog in store.catalogs.iterdir():
-        if catalog.name.partition(".")[0] not in kept:
-            catalog.unlink()
-    for objects in store.objects.iterdir():
-        if objects.name not in kept:
-            shutil.rmtree(objects)
+    """Remove all but the newest `KEPT_RUNS` runs, and those that died half-way."""
+    published = sorted(run for run in store.runs.iterdir() if (run / CATALOG).exists())
+    for run in store.runs.iterdir():
+        if run not in published[-KEPT_RUNS:]:
+            shutil.rmtree(run)
