@@ -23,38 +23,45 @@ lock:
 
 # Run the pipeline: just run lag_columns.periods=2, just run --profile origin
 [group('run')]
+[no-exit-message]
 run *args: env
-    @.venv/bin/pipeline run "$@"
+    @.venv/bin/python -m pipeline run "$@"
 
 # Make the synthetic data: just data scale=10
 [group('run')]
+[no-exit-message]
 data *args: env
-    @.venv/bin/pipeline data "$@"
+    @.venv/bin/python -m pipeline data "$@"
 
 # Show the stages, inputs, snapshots and schemas; --optimized for Polars' own plan
 [group('run')]
+[no-exit-message]
 plan *args: env
-    @.venv/bin/pipeline plan "$@"
+    @.venv/bin/python -m pipeline plan "$@"
 
 # Print the resolved configuration: just config lag_columns.periods=2
 [group('run')]
+[no-exit-message]
 config *args: env
-    @.venv/bin/pipeline config "$@"
+    @.venv/bin/python -m pipeline config "$@"
 
 # Ask the snapshots: just sql "from features limit 5"; without a statement, a prompt
 [group('ask')]
+[no-exit-message]
 sql *args: env
-    @.venv/bin/pipeline sql "$@"
+    @.venv/bin/python -m pipeline sql "$@"
 
 # Run a query of queries/: just query costliest_drgs year=2016; without a name, list
 [group('ask')]
+[no-exit-message]
 query *args: env
-    @.venv/bin/pipeline query "$@"
+    @.venv/bin/python -m pipeline query "$@"
 
 # Write the files of a new transformation: just new-transform add_trend
 [group('develop')]
+[no-exit-message]
 new-transform name: env
-    @.venv/bin/pipeline new-transform "$@"
+    @.venv/bin/python -m pipeline new-transform "$@"
 
 # Run the tests; arguments go to pytest: just test tests/transforms -k rolling
 [group('develop')]
@@ -64,15 +71,15 @@ test *args: env
 # Check format, lint and types; changes nothing
 [group('develop')]
 check: env
-    .venv/bin/ruff format --check .
-    .venv/bin/ruff check .
-    .venv/bin/basedpyright
+    .venv/bin/python -m ruff format --check .
+    .venv/bin/python -m ruff check .
+    .venv/bin/python -m basedpyright
 
 # Format, and mend what lint can mend
 [group('develop')]
 fix: env
-    .venv/bin/ruff format .
-    .venv/bin/ruff check --fix .
+    .venv/bin/python -m ruff format .
+    .venv/bin/python -m ruff check --fix .
 
 # What CI runs: check and test
 [group('develop')]

@@ -129,6 +129,7 @@ def data(overrides: tuple[str, ...]) -> None:
     sources.fetch(settings.source, settings.root, _say)
     for path in sources.scan(settings.source, settings.root).files:
         click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
+    click.echo(f"next:\n  just run {' '.join(words)}")
 
 
 @main.command()
@@ -154,7 +155,8 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.tree)), nl=False)
 
 
-@main.command()
+# A statement may begin with a comment, which looks like an option.
+@main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("statement", required=False)
 @_format
 @_output

@@ -1,5 +1,6 @@
 """Write the three files of a new transformation, and its line in the pipeline."""
 
+import keyword
 import re
 from pathlib import Path
 
@@ -75,12 +76,14 @@ def write_transform(root: Path, name: str) -> list[Path]:
     ConfigError
         If the name is no name, or is taken.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise ConfigError(
             f"'{name}' cannot name a transformation\n"
             "expected lower case letters, digits and underscores, such as 'add_trend'"
         )
-    if name in transform_names() or name in RESERVED:
+    stages = (root / "configs" / "pipeline.yaml").read_text()
+    is_section = re.search(rf"^ *{name}:", stages, re.MULTILINE)
+    if name in transform_names() or name in RESERVED or is_section:
         raise ConfigError(f"'{name}' is taken\nhint: choose another name")
     files = {
         root / "pipeline" / "transforms" / f"{name}.py": _MODULE,

@@ -45,8 +45,10 @@ class StageConfig(BaseConfig, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse a snapshot without an order of its rows."""
-        if self.snapshot is not None and not self.key:
-            raise ValueError("expected a key, the columns that sort the snapshot")
+        if (self.snapshot is None) == bool(self.key):
+            raise ValueError(
+                "expected a snapshot and the key that sorts it, or neither"
+            )
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,10 @@ def _stage_trees(layers: list[Layer]) -> dict[str, Tree]:
         [Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers]
     )
     stages = cast("Tree", OmegaConf.to_container(merged))["stages"]
-    return {name: stage for name, stage in stages.items() if stage is not None}
+    if not isinstance(stages, dict) or not stages:
+        raise ConfigError(f"stages: expected a mapping of stages, found {stages!r}")
+    tree = cast("Tree", stages)
+    return {name: stage for name, stage in tree.items() if stage is not None}
 
 
 def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:

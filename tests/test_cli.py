@@ -92,6 +92,18 @@ def test_sql_writes_files_of_each_format(
         assert written.rows() == c.execute(sql).fetchall()
 
 
+def test_sql_refuses_to_write_part_of_a_result(published: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    result = invoke(published, "sql", "FROM features", "-o", str(path))
+    assert result.exit_code == 1
+    assert "expected a suffix of .csv, .json, .parquet" in result.stderr
+    assert not path.exists()
+
+
+def test_sql_may_begin_with_a_comment(published: Path) -> None:
+    assert "42" in invoke(published, "sql", "-- why\nSELECT 42 AS answer").output
+
+
 def test_sql_json_on_the_terminal_is_json(published: Path) -> None:
     sql = "SELECT sum(year) AS n, 1.5 AS half, [1, 2] AS list, NULL AS x FROM features"
     [row] = json.loads(invoke(published, "sql", sql, "--format", "json").output)
@@ -182,7 +194,7 @@ def test_data_makes_the_synthetic_file_once(project: Path) -> None:
 
 
 def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
-    for name in ("lag_columns", "Not-A-Name", "source"):
+    for name in ("lag_columns", "Not-A-Name", "source", "class", "drgs"):
         result = invoke(project, "new-transform", name)
         assert result.exit_code == 1
         assert "error: " in result.stderr

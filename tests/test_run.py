@@ -1,6 +1,7 @@
 """A run from raw rows to a catalog anyone can open, and what stops it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from pipeline.engine import collect
 from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceError
 from pipeline.plan import compose
 from pipeline.run import run
-from pipeline.settings import Settings
+from pipeline.settings import Settings, load_settings
 from pipeline.snapshots import store as store_module
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import open_store
 
 Load = Callable[..., Settings]
 
@@ -177,8 +180,6 @@ def test_fault_deep_in_a_file_names_the_file_and_line(
 
 
 def test_config_mistake_stops_the_run_before_the_source_is_made(project: Path) -> None:
-    from pipeline.settings import load_settings
-
     settings = load_settings(project, overrides=("lag_columns.columns=[no_such]",))
     with pytest.raises(SchemaError, match="no_such"):
         run(settings, silent)
@@ -246,3 +247,32 @@ def test_catalog_is_written_for_older_duckdb_clients(project: Path, load: Load) 
     )
     assert name == "snapshots"
     assert tags["storage_version"].startswith("v1.5.0")
+
+
+def test_folder_with_brackets_and_quotes_in_its_name_works(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    odd = tmp_path_factory.mktemp("odd") / "a [x] 'b' \"c\""
+    shutil.copytree(project, odd)
+    settings = load_settings(odd, overrides=("source=csv", "source.path=data/*.csv"))
+    run(settings, silent)
+    assert query(odd, "SELECT count(*) FROM discharges") == [(20_629,)]
+
+
+def test_catalog_of_a_moved_project_says_so(project: Path, load: Load) -> None:
+    run(load(), silent)
+    moved = project.with_name("moved")
+    project.rename(moved)
+    with pytest.raises(SnapshotError, match="the project moved"):
+        connect(open_store(moved))
+
+
+def test_damaged_catalog_is_named_and_left(project: Path, load: Load) -> None:
+    run(load(), silent)
+    catalog = project / ".pipeline" / "snapshots.duckdb"
+    catalog.resolve().write_bytes(b"damaged" * 1000)
+    with pytest.raises(SnapshotError, match="catalog of the last run cannot be read"):
+        run(load(), silent)
+    catalog.unlink()
+    run(load(), silent)
+    assert query(project, "SELECT count(*) FROM meta.runs") == [(1,)]

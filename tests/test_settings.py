@@ -133,7 +133,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
             "expected min_samples <= window, found 3 > 2",
         ),
         ("drop_non_lag_columns.keep=[x]", "expected keep to name some of columns"),
-        ("stages.facilities.key=[]", "expected a key, the columns that sort"),
+        ("stages.facilities.key=[]", "expected a snapshot and the key that sorts it"),
         ("stages.facilities.snapshot=drgs", "'drgs' names the output of stage 'drgs'"),
         ("stages.facilities.snapshot=quarantine", "names the rows set aside already"),
         ("stages.facilities.snapshot=a/b", "expected str matching regex"),

@@ -1,11 +1,14 @@
 """The DuckDB catalog: a view per snapshot, and what is known of every run."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from pipeline.errors import SnapshotError
 
 # The oldest storage version that DuckDB 1.5 and later clients open.
 STORAGE_VERSION = "v1.5.0"
@@ -76,22 +79,33 @@ def write_catalog(
         con.execute(
             f"ATTACH {_text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
         )
+        if previous is not None:
+            _attach_previous(con, previous)
         con.execute("USE new")
         con.execute("BEGIN")
         con.execute(_META)
         if previous is not None:
-            con.execute(f"ATTACH {_text(previous)} AS old (READ_ONLY)")
             for table in META_TABLES:
                 con.execute(f"INSERT INTO meta.{table} SELECT * FROM old.meta.{table}")
         for table in META_TABLES:
             _insert(con, f"meta.{table}", getattr(record, table))
         for view in views:
             name = '"' + view.name.replace('"', '""') + '"'
-            con.execute(
-                f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_text(view.path)})"
-            )
+            rows = f"SELECT * FROM read_parquet({_pattern(view.path)})"
+            con.execute(f"CREATE VIEW {name} AS {rows}")
             con.execute(f"COMMENT ON VIEW {name} IS {_text(view.comment)}")
         con.execute("COMMIT")
+
+
+def _attach_previous(con: duckdb.DuckDBPyConnection, previous: Path) -> None:
+    """Attach the catalog before, as ``old``."""
+    try:
+        con.execute(f"ATTACH {_text(previous)} AS old (READ_ONLY)")
+    except duckdb.Error as error:
+        raise SnapshotError(
+            f"{previous}: the catalog of the last run cannot be read\nfound: {error}\n"
+            "hint: remove the file and run again; the history in meta.* begins anew"
+        ) from error
 
 
 def _insert(
@@ -102,6 +116,11 @@ def _insert(
         columns = [list(column) for column in zip(*rows, strict=True)]
         unnested = ", ".join(f"unnest(${i})" for i in range(1, len(columns) + 1))
         con.execute(f"INSERT INTO {table} SELECT {unnested}", columns)
+
+
+def _pattern(path: Path) -> str:
+    """Quote a path as a SQL string that DuckDB takes for a pattern of itself only."""
+    return _text(re.sub(r"([*?[])", r"[\1]", str(path)))
 
 
 def _text(value: Path | str) -> str:

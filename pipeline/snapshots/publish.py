@@ -94,8 +94,9 @@ def publish(
 def _published(name: str, stage: str, key: tuple[str, ...], folder: Path) -> Published:
     """Read the size of a snapshot from its Parquet file's footer."""
     path = folder / f"{name}.parquet"
-    n_rows = pl.scan_parquet(path).select(pl.len()).collect().item()
-    n_columns = len(pl.read_parquet_schema(path))
+    lf = pl.scan_parquet(path, glob=False)
+    n_rows = lf.select(pl.len()).collect().item()
+    n_columns = len(lf.collect_schema())
     return Published(name, stage, key, n_rows, n_columns, path.stat().st_size, path)
 
 

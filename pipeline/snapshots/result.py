@@ -14,7 +14,10 @@ from pipeline.errors import QueryError
 
 _BY_SUFFIX = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
 MAX_ROWS = 40
-"""Rows of a table on the terminal; the files hold all."""
+"""Rows of a table; the other formats hold all."""
+
+_UNLIMITED = 100_000
+"""Characters a line of a table may have where no terminal cuts it."""
 
 
 def write_result(
@@ -27,33 +30,38 @@ def write_result(
     relation : DuckDBPyRelation
         The result.
     format_ : {'table', 'csv', 'json', 'parquet'}, optional
-        By default what the suffix of `output` says, else a table.
+        By default what the suffix of `output` says; on the terminal, a table.
     output : Path, optional
         By default the terminal.
 
     Raises
     ------
     QueryError
-        If the statement fails while it runs, or the file cannot be written.
+        If the statement fails while it runs, or the file cannot be written, or would
+        hold a table, which shows part of the result only.
     """
-    suffix = output.suffix if output else ""
-    format_ = format_ or _BY_SUFFIX.get(suffix, "table")
+    if output:
+        format_ = format_ or _BY_SUFFIX.get(output.suffix.lower(), "table")
+        if format_ == "table":
+            raise QueryError(
+                f"sql: {output.name}: cannot hold a whole result as a table\n"
+                f"expected a suffix of {', '.join(_BY_SUFFIX)}, or --format"
+            )
+    format_ = format_ or "table"
     try:
         if format_ == "table":
-            _write_table(relation, output)
+            _show_table(relation)
         else:
             _write_frame(relation.pl(), format_, output)
     except (duckdb.Error, PolarsError, OSError) as error:
         raise QueryError(f"sql: {error}") from error
 
 
-def _write_table(relation: duckdb.DuckDBPyRelation, output: Path | None) -> None:
-    """Draw a box around the rows; a terminal sees the first of them only."""
-    if output:
-        output.write_text(f"{relation}\n")
-    else:
-        width = shutil.get_terminal_size().columns
-        relation.show(max_rows=MAX_ROWS, max_width=width)
+def _show_table(relation: duckdb.DuckDBPyRelation) -> None:
+    """Draw a box around the first rows, as wide as the terminal."""
+    is_terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if is_terminal else _UNLIMITED
+    relation.show(max_rows=MAX_ROWS, max_width=width)
 
 
 def _write_frame(df: pl.DataFrame, format_: str, output: Path | None) -> None:

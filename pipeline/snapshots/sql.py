@@ -57,11 +57,27 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
             f"{store.catalog}: cannot be opened\nfound: {error}\n"
             "hint: `just run` writes it anew once the file is removed"
         ) from error
+    _require_objects(con)
     runs = str(store.runs.absolute()).replace("'", "''")
     con.execute(f"SET allowed_directories = ['{runs}']")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def _require_objects(con: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a catalog whose views lead nowhere."""
+    paths = con.execute(
+        "SELECT path FROM meta.snapshots WHERE run_id = "
+        "(SELECT max(run_id) FROM meta.snapshots)"
+    ).fetchall()
+    for (path,) in paths:
+        if not Path(path).is_file():
+            con.close()
+            raise SnapshotError(
+                f"{path}: the object of a snapshot is missing\n"
+                "hint: it was removed, or the project moved; `just run` makes it anew"
+            )
 
 
 def select(

@@ -57,11 +57,16 @@ def open_store(root: Path) -> Store:
     try:
         store.runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SnapshotError(
-            f"{store.folder}: cannot be written\nfound: {error}\n"
-            "hint: the pipeline keeps all its state there; make the folder writable"
-        ) from error
+        raise _cannot_write(store, error) from error
     return store
+
+
+def _cannot_write(store: Store, error: OSError) -> SnapshotError:
+    """Say that the state's folder cannot be written."""
+    return SnapshotError(
+        f"{store.folder}: cannot be written\nfound: {error}\n"
+        "hint: the pipeline keeps all its state there; make the folder writable"
+    )
 
 
 @contextmanager
@@ -82,6 +87,8 @@ def staged_run(store: Store) -> Generator[Path]:
         raise SnapshotError(
             f"{store.folder}: another run is writing\nhint: wait until it has ended"
         ) from error
+    except OSError as error:
+        raise _cannot_write(store, error) from error
     try:
         shutil.rmtree(store.staging, ignore_errors=True)
         store.staging.mkdir()
@@ -102,6 +109,8 @@ def link_catalog(store: Store, catalog: Path) -> None:
 def remove_old_runs(store: Store) -> None:
     """Remove all but the newest `KEPT_RUNS` runs, and those that died half-way."""
     published = sorted(run for run in store.runs.iterdir() if (run / CATALOG).exists())
+    # The linked one stays even if the clock went back and it does not sort last.
+    kept = {*published[-KEPT_RUNS:], store.runs / store.catalog.resolve().parent.name}
     for run in store.runs.iterdir():
-        if run not in published[-KEPT_RUNS:]:
+        if run not in kept:
             shutil.rmtree(run)

@@ -56,10 +56,13 @@ def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
             from pipeline.sources.synthetic_data import write_synthetic
 
             say(f"making the synthetic data, once: {path.relative_to(root)}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_synthetic(
-                path, seed=config.seed, scale=config.scale, progress=_progress_bar()
-            )
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_synthetic(
+                    path, seed=config.seed, scale=config.scale, progress=_progress_bar()
+                )
+            except OSError as error:
+                raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
 
 
 def _progress_bar() -> Callable[[int, int], None]:

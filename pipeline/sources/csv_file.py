@@ -124,8 +124,9 @@ def explain(file: Path, error: Exception) -> SourceError:
     try:
         fault = _bad_encoding(file) or _bad_quotes(file)
     except (OSError, EOFError, zlib.error) as damage:
+        found = str(damage) or type(damage).__name__
         return SourceError(
-            f"{file}: ends early or is damaged\nfound: {damage}\n"
+            f"{file}: ends early or is damaged\nfound: {found}\n"
             "expected: a whole file\nhint: fetch or compress it again"
         )
     found, hint = fault or (str(error).splitlines()[0], "correct the file")

@@ -81,8 +81,10 @@ def find_files(path: str, root: Path) -> tuple[Path, ...]:
         )
     if literal.is_file():
         return (literal,)
-    top = Path(literal.anchor)
-    found = sorted(top.glob(str(literal.relative_to(top))))
+    # Only the path is a pattern, the project's own folder may hold brackets; and
+    # Path.glob takes no absolute pattern.
+    names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
+    found = sorted(root / name for name in names)
     files = tuple(file for file in found if file.is_file())
     if not files:
         folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))

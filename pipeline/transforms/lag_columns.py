@@ -15,7 +15,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     keys: Annotated[list[str], Meta(min_length=1)]
     time: str
     columns: list[str]
-    periods: Annotated[int, Meta(ge=1)]
+    periods: Annotated[int, Meta(ge=1, le=60)]
     by: By
     suffix: str
     """Appended to each name, with ``{}`` for the number of periods."""

@@ -17,7 +17,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     keys: Annotated[list[str], Meta(min_length=1)]
     time: str
     columns: list[str]
-    window: Annotated[int, Meta(ge=1)]
+    window: Annotated[int, Meta(ge=1, le=60)]
     min_samples: Annotated[int, Meta(ge=1)]
     by: By
     drop_nulls: bool

@@ -14,7 +14,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     time: str
     entity: str
     weight: str
-    n_bins: Annotated[int, Meta(ge=2)]
+    n_bins: Annotated[int, Meta(ge=2, le=100)]
     column: str
     lag: Annotated[int, Meta(ge=0)]
     """Take the class of so many periods before; 0 leaks that of the row's own."""
