@@ -135,9 +135,13 @@ def merge(layers: Sequence[Layer]) -> DictConfig:
     try:
         return cast("DictConfig", OmegaConf.merge(*trees))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
+        *before, last = layers
+        if len(before) > 1:
+            merge(before)  # raises, and names the layer, if it is not the last
         raise ConfigError(
-            f"configuration: layers do not fit together\nfound: {error}\n"
-            f"in: {', '.join(layer.name for layer in layers)}"
+            f"{last.name}: does not fit the layers before it\n"
+            f"found: {', '.join(last.tree)}: {error}\n"
+            "expected: a mapping, a list and a plain value each where one was before"
         ) from error
 
 
