@@ -85,7 +85,10 @@ def publish(
     views = [View(p.name, p.path, _comment(p)) for p in published]
     catalog = folder / CATALOG
     previous = store.catalog if store.catalog.exists() else None
-    write_catalog(catalog, views, _record(run, plan, execution, published), previous)
+    # Under its name only when whole: a run that has a catalog is complete.
+    partial = folder / f"{CATALOG}.next"
+    write_catalog(partial, views, _record(run, plan, execution, published), previous)
+    partial.rename(catalog)
     link_catalog(store, catalog)
     remove_old_runs(store)
     return published

@@ -57,7 +57,7 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
             f"{store.catalog}: cannot be opened\nfound: {error}\n"
             "hint: `just run` writes it anew once the file is removed"
         ) from error
-    _require_objects(con)
+    _require_objects(con, store.catalog.resolve().parent.name)
     runs = str(store.runs.absolute()).replace("'", "''")
     con.execute(f"SET allowed_directories = ['{runs}']")
     con.execute("SET enable_external_access = false")
@@ -65,11 +65,10 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _require_objects(con: duckdb.DuckDBPyConnection) -> None:
+def _require_objects(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
     """Refuse a catalog whose views lead nowhere."""
     paths = con.execute(
-        "SELECT path FROM meta.snapshots WHERE run_id = "
-        "(SELECT max(run_id) FROM meta.snapshots)"
+        "SELECT path FROM meta.snapshots WHERE run_id = $1", [run_id]
     ).fetchall()
     for (path,) in paths:
         if not Path(path).is_file():
