@@ -257,6 +257,9 @@ def test_folder_with_brackets_and_quotes_in_its_name_works(
     settings = load_settings(odd, overrides=("source=csv", "source.path=data/*.csv"))
     run(settings, silent)
     assert query(odd, "SELECT count(*) FROM discharges") == [(20_629,)]
+    # DuckDB would take the brackets for a pattern, and read a sibling that fits it.
+    [(view,)] = query(odd, "SELECT sql FROM duckdb_views() WHERE view_name = 'drgs'")
+    assert "a [[]x] " in view
 
 
 def test_catalog_of_a_moved_project_says_so(project: Path, load: Load) -> None:
