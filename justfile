@@ -57,6 +57,36 @@ sql *args: env
 query *args: env
     @.venv/bin/python -m pipeline query "$@"
 
+# List the runs: just history; of a snapshot, its versions: just history features
+[group('history')]
+[no-exit-message]
+history *args: env
+    @.venv/bin/python -m pipeline history "$@"
+
+# Publish the snapshots of an earlier run again: just restore -1
+[group('history')]
+[no-exit-message]
+restore run: env
+    @.venv/bin/python -m pipeline restore "$@"
+
+# Compare every kept object with its content hash
+[group('history')]
+[no-exit-message]
+verify: env
+    @.venv/bin/python -m pipeline verify
+
+# Remove what neither a kept run nor an open reader needs; --dry-run only says what
+[group('history')]
+[no-exit-message]
+gc *args: env
+    @.venv/bin/python -m pipeline gc "$@"
+
+# List the logs of all runs, also of those that failed; of one run, its steps
+[group('history')]
+[no-exit-message]
+runs *args: env
+    @.venv/bin/python -m pipeline runs "$@"
+
 # Write the files of a new transformation: just new-transform add_trend
 [group('develop')]
 [no-exit-message]

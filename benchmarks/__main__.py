@@ -120,7 +120,14 @@ def main() -> None:
 
         bare = folder / "bare"
         run_process("-m", "benchmarks.bare", "write", csv, bare)
-        whole = ("-m", "pipeline", "run", "source=csv", f"source.path={csv.absolute()}")
+        whole = (
+            "-m",
+            "pipeline",
+            "run",
+            "--force",
+            "source=csv",
+            f"source.path={csv.absolute()}",
+        )
         timings = interleave(
             {
                 "bare Polars script": lambda: run_process(

@@ -4,6 +4,7 @@ Modules that cost time to import are imported by the command that needs them, so
 ``pipeline --help`` stays instant.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
     from pipeline.run import RunReport
     from pipeline.settings import Settings
+    from pipeline.snapshots.store import Store
+
+
+def _show_log(*, quiet: bool, verbose: bool) -> None:
+    """Choose what of the log reaches the terminal."""
+    import logging
+
+    from pipeline.log import show_on_terminal
+
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    show_on_terminal(level)
 
 
 class _Commands(click.Group):
@@ -34,8 +46,11 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
+@click.option("--quiet", is_flag=True, help="Only results, warnings and errors.")
+@click.option("--verbose", is_flag=True, help="Every step, with its rows.")
+def main(quiet: bool, verbose: bool) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
+    _show_log(quiet=quiet, verbose=verbose)
 
 
 _profile = click.option(
@@ -56,56 +71,117 @@ _output = click.option(
 )
 
 
+def _selection(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose stages."""
+    for option in (
+        click.option("--force", is_flag=True, help="Compute what is fresh, too."),
+        click.option("--only", metavar="STAGE", help="This stage's snapshot only."),
+        click.option("--from", "from_", metavar="STAGE", help="It, and all after it."),
+        click.option("--to", metavar="STAGE", help="This stage, and all before it."),
+    ):
+        command = option(command)
+    return command
+
+
 def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
-    from pipeline.settings import find_root, load_settings
+    from pipeline.files import find_root
+    from pipeline.settings import load_settings
 
     return load_settings(find_root(), profile=profile, overrides=overrides)
 
 
+def _open() -> "tuple[Store, int]":
+    """Return the store of the project, and how many of its runs are kept."""
+    from pipeline.files import find_root
+    from pipeline.settings import load_settings
+    from pipeline.snapshots.store import open_store
+
+    settings = load_settings(find_root())
+    return open_store(settings.root), settings.history.runs
+
+
 @main.command()
 @_profile
+@_selection
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
 @_overrides
-def run(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Compute all snapshots in one pass and publish them.
+def run(
+    profile: str | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+) -> None:
+    """Compute what is not fresh, in one pass, and publish it.
 
     Overrides change configuration values: lag_columns.periods=2, source=csv
     source.path=my.csv.
     """
+    from pipeline import stamp
+    from pipeline.code import forget_racy_bytecode
+    from pipeline.files import find_root
+
+    forget_racy_bytecode()
+    root = find_root()
+    is_plain = not (dry_run or to or from_ or only or force)
+    words = ("--profile", profile or "", *overrides)
+    stamp_key = stamp.key(root, words)
+    if is_plain and stamp_key and (stamped := stamp.read_stamp(root, stamp_key)):
+        _print_nothing_to_do(stamped.run_id)
+        return
+
+    from pipeline.explain import describe_freshness
+    from pipeline.freshness import Selection
     from pipeline.run import run as run_pipeline
+    from pipeline.run import stamp as stamp_run
 
-    _print_report(run_pipeline(_settings(profile, overrides), _say))
+    settings = _settings(profile, overrides)
+    selection = Selection(to, from_, only, force)
+    if dry_run:
+        click.echo(describe_freshness(settings, selection))
+        return
+    report = run_pipeline(settings, selection)
+    _print_report(report)
+    if stamp_key and stamp_key == stamp.key(root, words):
+        stamp_run(settings, report, stamp_key)
 
 
-def _say(line: str) -> None:
-    """Tell the user what goes on, apart from results."""
-    click.echo(line, err=True)
+def _print_nothing_to_do(run_id: str) -> None:
+    """Say that all is fresh."""
+    click.echo(f"all snapshots are fresh, as run {run_id} left them: nothing to do")
 
 
 def _print_report(report: "RunReport") -> None:
     """Say what was made, and what to try next."""
-    for warning in report.warnings:
-        click.secho(f"warning: {warning}", fg="yellow", err=True)
-    width = max(len(snapshot.name) for snapshot in report.published)
-    for snapshot in report.published:
+    if not report.is_new:
+        _print_nothing_to_do(report.run.run_id)
+        return
+    width = max(len(snapshot.name) for snapshot in report.run.snapshots)
+    for snapshot in report.run.snapshots:
+        there = report.objects[snapshot.name]
         click.echo(
-            f"  {snapshot.name:{width}}  {snapshot.n_rows:>10,} rows"
-            f" {snapshot.n_columns:>3} columns {snapshot.n_bytes / 1e6:>7.1f} MB"
+            f"  {snapshot.name:{width}}  {there.n_rows:>10,} rows"
+            f" {len(there.columns):>3} columns {there.n_bytes / 1e6:>7.1f} MB"
+            f"  {snapshot.state}"
         )
     click.echo(
-        f"run {report.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}"
+        f"run {report.run.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}"
     )
-    if report.n_bad_rows:
+    if report.run.n_bad_rows:
         click.secho(
-            f"{report.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
+            f"{report.run.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
             fg="yellow",
         )
     click.echo(
         "next:\n"
         "  just sql 'from features limit 5'    ask anything\n"
         "  just query                          questions already asked\n"
-        "  just plan                           the stages and their columns\n"
-        "  just run lag_columns.periods=2      change a value"
+        "  just run lag_columns.periods=2      change a value; only what follows runs\n"
+        "  just diff features                  what that changed\n"
+        "  just plan                           the stages, and what is fresh"
     )
 
 
@@ -126,7 +202,7 @@ def data(overrides: tuple[str, ...]) -> None:
 
     words = ("source=synthetic", *(f"source.{word}" for word in overrides))
     settings = _settings(None, words)
-    sources.fetch(settings.source, settings.root, _say)
+    sources.fetch(settings.source, settings.root)
     for path in sources.scan(settings.source, settings.root).files:
         click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
     click.echo(f"next:\n  just run {' '.join(words)}")
@@ -135,13 +211,31 @@ def data(overrides: tuple[str, ...]) -> None:
 @main.command()
 @click.option("--optimized", is_flag=True, help="Print the optimized Polars plan.")
 @_profile
+@_selection
 @_overrides
-def plan(optimized: bool, profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Show stages, inputs, snapshots and the schema at each; read no data."""
-    from pipeline.explain import describe, optimized_plan
+def plan(
+    optimized: bool,
+    profile: str | None,
+    overrides: tuple[str, ...],
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+) -> None:
+    """Show stages, schemas and what is fresh, or why not; read no data."""
+    from pipeline.code import forget_racy_bytecode
+
+    forget_racy_bytecode()
+    from pipeline.explain import describe, describe_freshness, optimized_plan
+    from pipeline.freshness import Selection
 
     settings = _settings(profile, overrides)
-    click.echo(optimized_plan(settings, _say) if optimized else describe(settings))
+    if optimized:
+        click.echo(optimized_plan(settings))
+        return
+    click.echo(describe(settings))
+    click.echo()
+    click.echo(describe_freshness(settings, Selection(to, from_, only, force)))
 
 
 @main.command()
@@ -162,11 +256,9 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
 @_output
 def sql(statement: str | None, format_: str | None, output: Path | None) -> None:
     """Run one SELECT over the snapshots; without it, open a prompt."""
-    from pipeline.settings import find_root
     from pipeline.snapshots.sql import connect, select
-    from pipeline.snapshots.store import open_store
 
-    with connect(open_store(find_root())) as con:
+    with connect(*_open()) as con:
         if statement is None:
             _prompt(con)
         else:
@@ -213,12 +305,10 @@ def query(
     name: str | None, values: tuple[str, ...], format_: str | None, output: Path | None
 ) -> None:
     """Run a query of queries/; without a name, list them."""
-    from pipeline.settings import find_root
+    from pipeline.files import find_root
     from pipeline.snapshots.sql import connect, load_query, query_names, run_query
-    from pipeline.snapshots.store import open_store
 
-    root = find_root()
-    folder = root / "queries"
+    folder = find_root() / "queries"
     if name is None:
         for known in query_names(folder):
             found = load_query(folder, known)
@@ -227,7 +317,7 @@ def query(
                 click.echo(f"    {p.name}={p.default}  {p.type}; {p.meaning}")
         return
     given = dict(_assignment(word) for word in values)
-    with connect(open_store(root)) as con:
+    with connect(*_open()) as con:
         relation = run_query(con, load_query(folder, name), given)
         _print_relation(relation, format_, output)
 
@@ -249,12 +339,78 @@ def _print_relation(
     write_result(relation, format_, output)
 
 
+@main.command()
+@click.argument("snapshot", required=False)
+def history(snapshot: str | None) -> None:
+    """List the runs; of a snapshot, its versions and what made each."""
+    from pipeline.snapshots.history import describe_history
+    from pipeline.snapshots.store import read_runs
+
+    store, n_kept = _open()
+    for line in describe_history(store, read_runs(store), snapshot, n_kept):
+        click.echo(line)
+
+
+# -1 is the run before the latest, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("run")
+def restore(run: str) -> None:
+    """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
+    from pipeline.snapshots.history import restore as restore_run
+
+    record = restore_run(*_open(), run)
+    click.echo(f"run {record.run_id} shows the snapshots of {record.restores}")
+    click.echo("next:\n  just run                 what the configuration says, again")
+
+
+@main.command()
+def verify() -> None:
+    """Read every object that is kept, and compare it with its content hash."""
+    from pipeline.snapshots.history import describe_damage
+    from pipeline.snapshots.history import verify as verify_store
+
+    damages = verify_store(*_open())
+    for damage in damages:
+        click.echo(describe_damage(damage))
+    if damages:
+        click.echo(f"{len(damages)} damaged; `just run` makes those of this run anew")
+        raise SystemExit(1)
+    click.echo("all objects are whole")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+def gc(dry_run: bool) -> None:
+    """Remove what neither a kept run nor an open reader needs."""
+    from pipeline.snapshots.retention import collect_garbage, garbage
+    from pipeline.snapshots.store import writing
+
+    store, n_kept = _open()
+    with writing(store):
+        found = (garbage if dry_run else collect_garbage)(store, n_kept)
+    for path in found:
+        click.echo(_shown(path))
+    click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
+
+
+@main.command()
+@click.argument("run", required=False)
+def runs(run: str | None) -> None:
+    """List the logs of all runs, also of those that failed; of one, its steps."""
+    from pipeline.log import describe_log, describe_logs
+
+    store, _ = _open()
+    lines = describe_logs(store.logs) if run is None else describe_log(store.logs, run)
+    for line in lines:
+        click.echo(line)
+
+
 @main.command("new-transform")
 @click.argument("name")
 def new_transform(name: str) -> None:
     """Write a transformation's three files, and its line in pipeline.yaml."""
+    from pipeline.files import find_root
     from pipeline.scaffold import write_transform
-    from pipeline.settings import find_root
 
     for path in write_transform(find_root(), name):
         click.echo(_shown(path))

@@ -1,4 +1,4 @@
-"""Execute a plan: every snapshot, every row count and the bad rows in one pass."""
+"""Execute a plan: snapshots, figures, checks and bad rows, all in one pass."""
 
 import os
 import time
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.checks import Check, Outcome, count_failures, judge
 from pipeline.plan import Plan
+from pipeline.profile import Profile, profile_frames, read_profile
 
 # NOTE: Without it, Polars shares a subplan only if it lies in no other shared one, and
 # a pipeline of stages would read its source once per snapshot
@@ -17,24 +19,52 @@ pl.Config.reload_env_vars()
 
 
 @dataclass(frozen=True)
+class Work:
+    """What one pass is to give.
+
+    Attributes
+    ----------
+    compute : tuple of str
+        The snapshots to write.
+    count : tuple of str
+        The stages whose rows to count.
+    checks : dict of str to list of Check
+        Per snapshot, what to hold it to.
+    objects : dict of str to Path
+        The snapshots that are there already, to be checked only.
+    """
+
+    compute: tuple[str, ...]
+    count: tuple[str, ...]
+    checks: dict[str, list[Check]]
+    objects: dict[str, Path]
+
+
+@dataclass(frozen=True)
 class Execution:
     """What one pass over the data gave.
 
     Attributes
     ----------
     files : dict of str to Path
-        The Parquet file of each snapshot.
+        The Parquet file of each computed snapshot.
+    profiles : dict of str to Profile
+        What is in each of them.
+    outcomes : dict of str to list of Outcome
+        What became of the checks of each snapshot that has some.
     n_rows : dict of str to int
-        The rows of each stage.
-    bad : pl.DataFrame
-        The cells set aside, as the source describes them.
+        The rows of each counted stage.
+    bad : pl.DataFrame or None
+        The cells set aside, as the source describes them, if it was read.
     execute_s : float
         Wall time of the pass, in seconds.
     """
 
     files: dict[str, Path]
+    profiles: dict[str, Profile]
+    outcomes: dict[str, list[Outcome]]
     n_rows: dict[str, int]
-    bad: pl.DataFrame
+    bad: pl.DataFrame | None
     execute_s: float
 
 
@@ -43,22 +73,27 @@ def snapshot_frames(plan: Plan) -> dict[str, pl.LazyFrame]:
     return {name: node.lf.sort(node.stage.key) for name, node in plan.snapshots.items()}
 
 
-def execute(plan: Plan, bad: pl.LazyFrame, folder: Path) -> Execution:
+def execute(
+    plan: Plan, work: Work, bad: pl.LazyFrame | None, folder: Path
+) -> Execution:
     """Run a plan on the streaming engine; shared stages are computed once.
 
     Parameters
     ----------
     plan : Plan
         The composed graph.
-    bad : pl.LazyFrame
-        The cells the source sets aside, collected in the same pass.
+    work : Work
+        Which parts of it to compute, count and check.
+    bad : pl.LazyFrame or None
+        The cells the source sets aside, collected in the same pass; None if the plan
+        starts at snapshots.
     folder : Path
         An existing, empty folder: receives ``<snapshot>.parquet`` per snapshot.
 
     Returns
     -------
     Execution
-        Files and counts.
+        Files and figures.
 
     Raises
     ------
@@ -66,18 +101,52 @@ def execute(plan: Plan, bad: pl.LazyFrame, folder: Path) -> Execution:
         If the data cannot be read or a file not written; part of the files may be
         there then.
     """
-    files = {name: folder / f"{name}.parquet" for name in plan.snapshots}
+    sorted_ = {name: snapshot_frames(plan)[name] for name in work.compute}
+    files = {name: folder / f"{name}.parquet" for name in work.compute}
+    there = {name: pl.scan_parquet(p, glob=False) for name, p in work.objects.items()}
     sinks = [
         lf.sink_parquet(files[name], lazy=True, compression="zstd", compression_level=1)
-        for name, lf in snapshot_frames(plan).items()
+        for name, lf in sorted_.items()
     ]
-    counts = [node.lf.select(pl.len()) for node in plan.nodes.values()]
+    profiled = {
+        name: profile_frames(lf, plan.snapshots[name].schema)
+        for name, lf in sorted_.items()
+    }
+    checked = {
+        name: count_failures((sorted_ | there)[name], checks)
+        for name, checks in work.checks.items()
+        if checks
+    }
+    counted = {name: plan.nodes[name].lf.select(pl.len()) for name in work.count}
     started = time.perf_counter()
-    results = pl.collect_all([*sinks, *counts, bad], engine="streaming")
+    results = iter(
+        pl.collect_all(
+            [
+                *sinks,
+                *(frame for frames in profiled.values() for frame in frames),
+                *checked.values(),
+                *counted.values(),
+                *([] if bad is None else [bad]),
+            ],
+            engine="streaming",
+        )
+    )
     execute_s = time.perf_counter() - started
-    lengths = [frame.item() for frame in results[len(sinks) : -1]]
-    n_rows = dict(zip(plan.nodes, lengths, strict=True))
-    return Execution(files, n_rows, results[-1], execute_s)
+    for _ in sinks:
+        next(results)
+    return Execution(
+        files,
+        {
+            name: read_profile(
+                plan.snapshots[name].schema, [next(results) for _ in frames]
+            )
+            for name, frames in profiled.items()
+        },
+        {name: judge(work.checks[name], next(results)) for name in checked},
+        {name: next(results).item() for name in counted},
+        None if bad is None else next(results),
+        execute_s,
+    )
 
 
 def collect(plan: Plan, snapshot: str) -> pl.DataFrame:

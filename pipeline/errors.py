@@ -22,11 +22,15 @@ class SourceError(PipelineError):
 
 
 class SchemaError(PipelineError):
-    """A stage asks for columns that its input does not have."""
+    """A stage or a contract asks for columns that are not there."""
 
 
 class SnapshotError(PipelineError):
     """A snapshot or the catalog is missing, damaged or in use."""
+
+
+class ContractError(PipelineError):
+    """The rows of a snapshot break its contract."""
 
 
 class QueryError(PipelineError):

@@ -2,15 +2,18 @@
 
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import polars as pl
 
 from pipeline import sources
 from pipeline.engine import snapshot_frames
+from pipeline.freshness import Selection, judge, look
 from pipeline.plan import Node, compose
 from pipeline.run import check
 from pipeline.settings import Settings
+from pipeline.snapshots.store import open_store, read_runs
+from pipeline.task import Task, plan_task
 
 
 def describe(settings: Settings) -> str:
@@ -36,6 +39,52 @@ def describe(settings: Settings) -> str:
         lines.append(_title(node))
         lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
     return "\n".join(lines)
+
+
+def describe_freshness(settings: Settings, selection: Selection) -> str:
+    """Say of each snapshot whether it is fresh, why not, and what a run would do.
+
+    Parameters
+    ----------
+    settings : Settings
+        The checked configuration; the source's files need not be there.
+    selection : Selection
+        What the run would look at.
+
+    Returns
+    -------
+    str
+        Nothing is executed, fetched or written.
+    """
+    plan = check(settings)
+    store = open_store(settings.root)
+    runs = read_runs(store)
+    current = runs[-1] if runs else None
+    wanted = look(settings, plan, current, fetched=False)
+    statuses = judge(wanted, store, current)
+    task = plan_task(wanted, statuses, selection, store, runs)
+    width = max(len(status.name) for status in statuses)
+    lines: list[str] = []
+    for status in statuses:
+        first, *others = status.reasons or ("",)
+        lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
+        lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
+    return "\n".join([*lines, *_todo(task)])
+
+
+def _todo(task: Task) -> Iterator[str]:
+    """Say what a run would do."""
+    if task.is_nothing:
+        yield "nothing to do"
+    if computed := task.names("computed"):
+        start = [*(["the source"] if task.reads_source else []), *task.leaves]
+        yield f"to compute: {', '.join(computed)}; starting at {', '.join(start)}"
+    if restored := task.names("restored"):
+        yield f"to restore: {', '.join(restored)}"
+    if only_checked := [n for n in task.check if n in task.names("fresh")]:
+        yield f"to check by a contract that changed: {', '.join(only_checked)}"
+    if kept := task.names("kept"):
+        yield f"to leave as published: {', '.join(kept)}"
 
 
 def _title(node: Node) -> str:
@@ -65,12 +114,12 @@ def _schema_lines(before: pl.Schema, after: pl.Schema, width: int) -> Iterator[s
         )
 
 
-def optimized_plan(settings: Settings, say: Callable[[str], None]) -> str:
+def optimized_plan(settings: Settings) -> str:
     """Return Polars' optimized plan of all snapshots, as it will be run.
 
     The source must be there to be scanned, so it is made or fetched first.
     """
-    sources.fetch(settings.source, settings.root, say)
+    sources.fetch(settings.source, settings.root)
     scan = sources.scan(settings.source, settings.root)
     plan = compose(scan.rows, settings.stages)
     return pl.explain_all(list(snapshot_frames(plan).values()))

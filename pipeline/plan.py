@@ -1,11 +1,13 @@
 """Compose stages into one graph of lazy frames, and check it before data is read."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 from polars.exceptions import PolarsError
 
+from pipeline.code import code_hashes
 from pipeline.errors import SchemaError, nearest
 from pipeline.settings import SOURCE, Stage
 from pipeline.transforms import load_transform
@@ -13,11 +15,25 @@ from pipeline.transforms import load_transform
 
 @dataclass(frozen=True)
 class Node:
-    """A stage with its place in the graph."""
+    """A stage with its place in the graph.
+
+    Attributes
+    ----------
+    stage : Stage
+        Its configuration.
+    lf : pl.LazyFrame
+        Its output.
+    schema : pl.Schema
+        Of the output.
+    digest : str
+        Hash of what the stage does to inputs of these schemas: config, code, helpers
+        and constants all show in it; names of variables and layout do not.
+    """
 
     stage: Stage
     lf: pl.LazyFrame
     schema: pl.Schema
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -40,8 +56,43 @@ class Plan:
         """The stages that are published, by the name of their snapshot."""
         return {n.stage.snapshot: n for n in self.nodes.values() if n.stage.snapshot}
 
+    def upstream(
+        self, stages: Iterable[str], leaves: Iterable[str] = ()
+    ) -> dict[str, Node]:
+        """Find the stages that some stages need, themselves among them.
 
-def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
+        Parameters
+        ----------
+        stages : iterable of str
+            Where to start.
+        leaves : iterable of str
+            Stages whose output is there: they are not needed, nor what is above them.
+
+        Returns
+        -------
+        dict of str to Node
+            In the order of the configuration.
+        """
+        needed, given = set(stages) - set(leaves), set(leaves)
+        for name in reversed(self.nodes):
+            if name in needed:
+                needed |= set(self.nodes[name].stage.inputs) - given
+        return {name: node for name, node in self.nodes.items() if name in needed}
+
+    def downstream(self, stage: str) -> dict[str, Node]:
+        """Find the stages that use a stage's output, the stage itself among them."""
+        using = {stage}
+        for name, node in self.nodes.items():
+            if using & set(node.stage.inputs):
+                using.add(name)
+        return {name: node for name, node in self.nodes.items() if name in using}
+
+
+def compose(
+    source: pl.LazyFrame,
+    stages: Sequence[Stage],
+    leaves: Mapping[str, pl.LazyFrame] | None = None,
+) -> Plan:
     """Build the graph stage by stage; nothing is read.
 
     Parameters
@@ -50,6 +101,8 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
         The raw rows.
     stages : sequence of Stage
         Inputs before users.
+    leaves : mapping of str to pl.LazyFrame, optional
+        Outputs of stages that are there, to go on from.
 
     Returns
     -------
@@ -59,8 +112,8 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
     Raises
     ------
     SchemaError
-        If a stage asks for a column or a dtype that its input does not have; names the
-        stage, its file and the columns there are.
+        If a stage asks for a column or a dtype that its input does not have, or reads
+        a file; names the stage, its file and the columns there are.
     """
     nodes: dict[str, Node] = {}
     for stage in stages:
@@ -69,28 +122,53 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
             for name in stage.inputs
         ]
         inputs = [source if name == SOURCE else nodes[name].lf for name in stage.inputs]
-        schema = _output_schema(stage, schemas)
-        lf = load_transform(stage.transform).apply(*inputs, stage.config)
-        nodes[stage.name] = Node(stage, lf, schema)
+        schema, digest = _try_on_empty(stage, schemas)
+        lf = (leaves or {}).get(stage.name)
+        if lf is None:
+            lf = load_transform(stage.transform).apply(*inputs, stage.config)
+        nodes[stage.name] = Node(stage, lf, schema, digest)
     return Plan(source, nodes)
 
 
-def _output_schema(stage: Stage, inputs: Sequence[pl.Schema]) -> pl.Schema:
-    """Resolve what a stage makes of its inputs' columns.
+def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema, str]:
+    """Resolve what a stage makes of its inputs' columns, and hash how.
 
-    The transformation is tried on empty frames, so that the cost does not grow with the
-    stages before it, whose plans it would resolve again.
+    The transformation is tried on empty frames, so that neither cost nor hash have to
+    do with the stages before it.
     """
     apply = load_transform(stage.transform).apply
     try:
-        frames = [pl.LazyFrame(schema=schema) for schema in inputs]
-        schema = apply(*frames, stage.config).collect_schema()
+        # Two inputs of one schema must not look the same in the plan.
+        frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
+        lf = apply(*frames, stage.config)
+        schema = lf.collect_schema()
         missing = [name for name in stage.key if name not in schema]
         if missing:
             raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
+        return schema, _digest(lf)
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
-    return schema
+
+
+def _digest(lf: pl.LazyFrame) -> str:
+    """Hash a plan; one that runs Python functions, with all of the project's code.
+
+    Raises
+    ------
+    SchemaError
+        If the plan reads a file, whose content the hash would not see.
+    """
+    try:
+        plan = lf.serialize()
+    except PolarsError:  # a Python function, and no cloudpickle to write it with
+        plan = b"cloudpickle"
+    if b"unified_scan_args" in plan:
+        raise SchemaError(
+            "reads a file, expected a function of its inputs only: make it a source"
+        )
+    # Such a function is written as its name or its bytecode, without what it calls.
+    code = str(code_hashes()) if b"cloudpickle" in plan else ""
+    return hashlib.sha256(plan + code.encode()).hexdigest()
 
 
 def _schema_error(

@@ -1,22 +1,61 @@
-"""One run: read, compose, execute in one pass, publish."""
+"""One run: look what is stale, compute it in one pass, check it, publish it."""
 
+import dataclasses
+import platform
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
+import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.engine import Execution, execute
-from pipeline.errors import PipelineError, SourceError
+from pipeline.checks import (
+    Check,
+    Outcome,
+    compile_contract,
+    describe_failures,
+    describe_outcome,
+    sample_failures,
+)
+from pipeline.engine import Execution, Work, execute
+from pipeline.errors import ContractError, PipelineError, SourceError
+from pipeline.files import require_unchanged
+from pipeline.fingerprint import VERSIONS
+from pipeline.freshness import Selection, Wanted, judge, look
+from pipeline.log import LOG, fields, logged, progress
 from pipeline.plan import Plan, compose
-from pipeline.settings import Settings
-from pipeline.snapshots.publish import Published, Run, publish
-from pipeline.snapshots.store import open_store, staged_run
-from pipeline.sources.scan import Scan
+from pipeline.profile import Profile, collect_profile
+from pipeline.settings import QUARANTINE, Settings
+from pipeline.snapshots.catalog import is_current, publish_catalog
+from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
+from pipeline.snapshots.records import (
+    FORMAT,
+    CheckRecord,
+    ObjectRecord,
+    RunRecord,
+    SnapshotRecord,
+    StageRecord,
+)
+from pipeline.snapshots.retention import collect_garbage
+from pipeline.snapshots.store import (
+    Store,
+    open_store,
+    read_object,
+    read_runs,
+    staged_run,
+    writing,
+)
+from pipeline.stamp import Stamp, write_stamp
+from pipeline.task import Task, contract_of, plan_task
+
+_N_SAMPLES = 5
+_N_KEPT_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -25,27 +64,21 @@ class RunReport:
 
     Attributes
     ----------
-    run_id : str
-        Names the run in ``meta.runs``.
-    published : list of Published
-        The snapshots, in order.
-    n_rows : dict of str to int
-        Rows of each stage.
-    n_bad_rows : int
-        Rows set aside in the snapshot ``quarantine``.
-    warnings : list of str
-        What the user should look at.
+    run : RunRecord
+        The newest run; its snapshots say how it came by each.
+    objects : dict of str to ObjectRecord
+        What is in each snapshot.
+    is_new : bool
+        False if everything was fresh and nothing was done.
     total_s : float
         Wall time in seconds.
     catalog : Path
         The DuckDB file to open.
     """
 
-    run_id: str
-    published: list[Published]
-    n_rows: dict[str, int]
-    n_bad_rows: int
-    warnings: list[str]
+    run: RunRecord
+    objects: dict[str, ObjectRecord]
+    is_new: bool
     total_s: float
     catalog: Path
 
@@ -56,20 +89,23 @@ def check(settings: Settings) -> Plan:
     Raises
     ------
     SchemaError
-        If a stage does not fit what it is given.
+        If a stage does not fit what it is given, or a contract its snapshot.
     """
-    return compose(sources.declared(settings.source), settings.stages)
+    plan = compose(sources.declared(settings.source), settings.stages)
+    for name in plan.snapshots:
+        _compile(settings, plan, name, None)
+    return plan
 
 
-def run(settings: Settings, say: Callable[[str], None]) -> RunReport:
-    """Compute all snapshots in one pass and publish them together.
+def run(settings: Settings, selection: Selection | None = None) -> RunReport:
+    """Compute what is stale in one pass, and publish all snapshots together.
 
     Parameters
     ----------
     settings : Settings
         The checked configuration.
-    say : callable
-        Receives a line where something takes long or is unusual.
+    selection : Selection, optional
+        Which snapshots to look at; by default all.
 
     Returns
     -------
@@ -82,63 +118,224 @@ def run(settings: Settings, say: Callable[[str], None]) -> RunReport:
         If anything is wrong; nothing is published then, and the previous run stays.
     """
     started_at, started = datetime.now(UTC), time.perf_counter()
-    check(settings)
+    plan = check(settings)
     store = open_store(settings.root)
-    with staged_run(store) as staging:
-        sources.fetch(settings.source, settings.root, say)
-        scan, plan, execution = _execute(settings, staging, say)
-        bad = sources.number_lines(execution.bad, settings.source)
-        n_bad_rows = _refuse_too_many(bad, settings.source.max_bad_rows)
-        this_run = Run(
-            settings=settings,
-            started_at=started_at,
-            files=scan.files,
-            n_bad_rows=n_bad_rows,
-            seconds=lambda: time.perf_counter() - started,
+    with writing(store), staged_run(store) as staging:
+        run_id = new_run_id(store, started_at)
+        log = store.logs / f"{run_id}.jsonl"
+        with logged(log):
+            LOG.debug("started", extra=fields(event="started", config=settings.tree))
+            try:
+                report = _run(
+                    settings, plan, selection or Selection(), store, staging, run_id
+                )
+            except BaseException as error:
+                kind = type(error).__name__
+                LOG.debug(str(error), extra=fields(event="failed", error=kind))
+                raise
+            total_s = time.perf_counter() - started
+            LOG.debug("published", extra=fields(event="published", seconds=total_s))
+        if not report.is_new:
+            log.unlink()
+    return dataclasses.replace(report, total_s=total_s)
+
+
+def _run(
+    settings: Settings,
+    plan: Plan,
+    selection: Selection,
+    store: Store,
+    staging: Path,
+    run_id: str,
+) -> RunReport:
+    """Do what the report says; the caller holds the lock."""
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    sources.fetch(settings.source, settings.root)
+    runs = read_runs(store)
+    current = runs[-1] if runs else None
+    wanted = look(settings, plan, current, fetched=True)
+    statuses = judge(wanted, store, current)
+    for status in statuses:
+        LOG.debug(
+            "%s is %s",
+            status.name,
+            status.freshness,
+            extra=fields(snapshot=status.name, reasons=status.reasons),
         )
-        published = publish(store, staging, plan, execution, bad, this_run)
-    return RunReport(
-        this_run.run_id,
-        published,
-        execution.n_rows,
-        n_bad_rows,
-        _empty_stages(plan, execution),
-        this_run.seconds(),
-        store.catalog,
+    task = plan_task(wanted, statuses, selection, store, runs)
+    if task.is_nothing and current is not None:
+        _refuse_too_many(_stored_bad(store, task), settings)
+        if not is_current(store, current.run_id):
+            LOG.info("the catalog is of another folder or version: made again")
+            publish_catalog(store, runs, settings.history.runs)
+        return _report(store, current, is_new=False)
+
+    previous = current.snapshots if current else []
+    with progress("computing"):
+        execution = _execute(wanted, task, store, staging, previous)
+    bad = _stored_bad(store, task)
+    if execution.bad is not None:
+        bad = sources.number_lines(execution.bad, settings.source, settings.root)
+    n_bad_rows = _refuse_too_many(bad, settings)
+    assert wanted.source is not None
+    require_unchanged(wanted.source.files, settings.root)
+    _hold_to_contracts(wanted, task, execution, store)
+
+    profiles, files = dict(execution.profiles), dict(execution.files)
+    if QUARANTINE in task.names("computed"):
+        profiles[QUARANTINE] = collect_profile(bad)
+        files[QUARANTINE] = staging / f"{QUARANTINE}.parquet"
+        bad.write_parquet(files[QUARANTINE])
+    for snapshot in task.snapshots:
+        if snapshot.name in files:
+            file, profile = files[snapshot.name], profiles[snapshot.name]
+            _publish_object(store, snapshot, file, profile, run_id)
+    record = RunRecord(
+        format=FORMAT,
+        run_id=run_id,
+        started_at=started_at,
+        restores=None,
+        profile=settings.profile,
+        source=settings.tree["source"]["kind"],
+        source_plan=wanted.source.plan,
+        files=wanted.source.files,
+        n_bad_rows=n_bad_rows,
+        execute_s=execution.execute_s,
+        total_s=time.perf_counter() - started,
+        versions=VERSIONS
+        | {name: version(name) for name in ("duckdb", "pyarrow", "numpy")}
+        | {"python": platform.python_version()},
+        config=settings.tree,
+        code=wanted.code,
+        stages=_stage_records(wanted, execution.n_rows, runs),
+        snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
+        lineage=[],
     )
+    publish_run(store, record, settings.history.runs)
+    collect_garbage(store, settings.history.runs)
+    shutil.rmtree(store.failed, ignore_errors=True)
+    _warn_of_stages_without_rows(wanted.plan, execution)
+    _warn_of_kept(task)
+    return _report(store, record, is_new=True)
+
+
+def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
+    """Let the next run see without a look at the plan that there is nothing to do.
+
+    Parameters
+    ----------
+    settings : Settings
+        Those of the run.
+    report : RunReport
+        What it gave; if part of it was kept stale, or a file was so new that a later
+        change might not show, nothing is stamped.
+    stamp_key : str
+        What `pipeline.stamp.key` gave before the run.
+    """
+    store, record = open_store(settings.root), report.run
+    is_settled = all(file.is_settled for file in record.files)
+    if is_settled and all(s.state != "kept" for s in record.snapshots):
+        objects = [
+            store.object(s.name, s.fingerprint).relative_to(settings.root)
+            for s in record.snapshots
+        ]
+        write_stamp(
+            settings.root,
+            Stamp(
+                stamp_key,
+                record.run_id,
+                sources.reads(settings.source, settings.root).path,
+                [file.stat for file in record.files],
+                [(str(p), (settings.root / p).stat().st_size) for p in objects],
+            ),
+        )
+
+
+def _report(store: Store, record: RunRecord, *, is_new: bool) -> RunReport:
+    """Say what is published now."""
+    objects = {
+        s.name: found
+        for s in record.snapshots
+        if (found := read_object(store, s.name, s.fingerprint))
+    }
+    return RunReport(record, objects, is_new, 0.0, store.catalog)
 
 
 def _execute(
-    settings: Settings, staging: Path, say: Callable[[str], None]
-) -> tuple[Scan, Plan, Execution]:
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+) -> Execution:
     """Execute on the fast typed path, and once more with repair where that fails."""
-    scan = sources.scan(settings.source, settings.root)
-    plan, execution = _execute_scan(scan, settings, staging)
-    if execution.bad.height and not scan.exact:
-        say("some values do not fit their column's type: reading again, with repair")
-        scan = sources.scan(settings.source, settings.root, repair=True)
-        plan, execution = _execute_scan(scan, settings, staging)
-    return scan, plan, execution
+    execution, exact = _execute_once(wanted, task, store, staging, previous)
+    if execution.bad is not None and execution.bad.height and not exact:
+        LOG.info("some values do not fit their column's type: reading again, repairing")
+        execution, _ = _execute_once(
+            wanted, task, store, staging, previous, repair=True
+        )
+    return execution
 
 
-def _execute_scan(
-    scan: Scan, settings: Settings, staging: Path
-) -> tuple[Plan, Execution]:
-    """Compose and execute, and say what is wrong with the source if that fails."""
-    plan = compose(scan.rows, settings.stages)
+def _execute_once(
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+    *,
+    repair: bool = False,
+) -> tuple[Execution, bool]:
+    """Compose and execute; say what is wrong with the source if that fails."""
+    settings = wanted.settings
+    leaves = {
+        stage: pl.scan_parquet(path, glob=False) for stage, path in task.leaves.items()
+    }
+    scan = None
+    rows, bad = sources.declared(settings.source), None
+    if task.reads_source:
+        scan = sources.scan(settings.source, settings.root, repair=repair)
+        rows, bad = scan.rows, scan.bad
+    plan = compose(rows, settings.stages, leaves)
+    computed = [name for name in task.names("computed") if name != QUARANTINE]
+    work = Work(
+        compute=tuple(computed),
+        count=task.stages,
+        checks=_compile_all(wanted, task, store, previous),
+        objects={
+            s.name: store.object(s.name, s.fingerprint)
+            for s in task.snapshots
+            if s.name in task.check and s.name not in computed
+        },
+    )
     try:
-        return plan, execute(plan, scan.bad, staging)
+        execution = execute(plan, work, bad, staging)
     except (PolarsError, OSError) as error:
-        found = sources.diagnose(settings.source, scan.files)
+        found = scan and sources.diagnose(settings.source, scan.files, settings.root)
         raise found or PipelineError(
             f"the run failed while it computed the snapshots\nfound: {error}\n"
-            "hint: nothing was published, the previous run is still there"
+            "hint: nothing was published, the previous run is still there;"
+            " `just verify` looks for damaged objects"
         ) from error
+    for name, n_rows in execution.n_rows.items():
+        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
+    seconds = execution.execute_s
+    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
+    return execution, scan is None or scan.exact
 
 
-def _refuse_too_many(bad: pl.DataFrame, max_bad_rows: int) -> int:
+def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
+    """Read the cells that were set aside when the source was last read."""
+    [quarantine] = [s for s in task.snapshots if s.name == QUARANTINE]
+    path = store.object(QUARANTINE, quarantine.fingerprint)
+    return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
+
+
+def _refuse_too_many(bad: pl.DataFrame, settings: Settings) -> int:
     """Count the bad rows, and refuse the source if they are too many."""
     n_bad_rows = bad.select("file", "line").n_unique() if bad.height else 0
+    max_bad_rows = settings.source.max_bad_rows
     if n_bad_rows > max_bad_rows:
         shown = "\n".join(
             f"  {file}:{line}: {column}: {value!r} {reason}"
@@ -152,12 +349,151 @@ def _refuse_too_many(bad: pl.DataFrame, max_bad_rows: int) -> int:
     return n_bad_rows
 
 
-def _empty_stages(plan: Plan, execution: Execution) -> list[str]:
-    """Name the stages that were given rows and left none."""
-    return [
-        f"stage '{name}' left none of {execution.n_rows[node.stage.inputs[0]]:,} rows; "
-        f"see {node.stage.file}"
-        for name, node in plan.nodes.items()
-        if execution.n_rows[name] == 0
-        and execution.n_rows.get(node.stage.inputs[0], 0) > 0
+def _compile(
+    settings: Settings, plan: Plan, snapshot: str, previous_n_rows: int | None
+) -> list[Check]:
+    """Turn the contract of a snapshot into expressions."""
+    node = plan.snapshots[snapshot]
+    return compile_contract(
+        contract_of(settings, snapshot),
+        node.schema,
+        node.stage.key,
+        previous_n_rows,
+        at=f"checks.{snapshot}",
+    )
+
+
+def _compile_all(
+    wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
+) -> dict[str, list[Check]]:
+    """Turn the contracts that must be looked at into expressions."""
+    before = {
+        s.name: found.n_rows
+        for s in previous
+        if (found := read_object(store, s.name, s.fingerprint))
+    }
+    return {
+        name: _compile(wanted.settings, wanted.plan, name, before.get(name))
+        for name in task.check
+    }
+
+
+def _hold_to_contracts(
+    wanted: Wanted, task: Task, execution: Execution, store: Store
+) -> None:
+    """Warn of checks that failed, or refuse the run and keep the rows to look at."""
+    messages: list[str] = []
+    for name, outcomes in execution.outcomes.items():
+        node = wanted.plan.snapshots[name]
+        [record] = [s for s in task.snapshots if s.name == name]
+        path = execution.files.get(name, store.object(name, record.fingerprint))
+        n_rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        for outcome in outcomes:
+            if not outcome.passed and outcome.severity == "warn":
+                text = f"{name}: {describe_outcome(outcome, n_rows)}"
+                LOG.warning(text, extra=fields(snapshot=name, check=outcome.name))
+        failed = [o for o in outcomes if not o.passed and o.severity == "error"]
+        if failed:
+            samples = _keep_samples(wanted, name, failed, path, store)
+            messages.append(
+                describe_failures(name, node.stage.name, failed, samples, n_rows)
+            )
+    if messages:
+        raise ContractError(
+            "\n".join(messages)
+            + f"\nkept: rows that break each check, in {store.failed}\n"
+            "nothing was published, the previous run is still there"
+        )
+
+
+def _keep_samples(
+    wanted: Wanted, snapshot: str, failed: list[Outcome], path: Path, store: Store
+) -> dict[str, pl.DataFrame]:
+    """Write rows that break checks to the folder for them; return some of each."""
+    shutil.rmtree(store.failed, ignore_errors=True)
+    store.failed.mkdir()
+    key = wanted.plan.snapshots[snapshot].stage.key
+    checks = {c.name: c for c in _compile(wanted.settings, wanted.plan, snapshot, None)}
+    samples: dict[str, pl.DataFrame] = {}
+    for outcome in failed:
+        lf = pl.scan_parquet(path, glob=False)
+        check = checks.get(outcome.name)
+        if check is not None and check.violates is not None:
+            rows = sample_failures(lf, check, key, _N_KEPT_SAMPLES).collect()
+            rows.write_parquet(store.failed / f"{snapshot}.{outcome.name}.parquet")
+            samples[outcome.name] = rows.head(_N_SAMPLES)
+    return samples
+
+
+def _checked(
+    snapshot: SnapshotRecord, outcomes: dict[str, list[Outcome]]
+) -> SnapshotRecord:
+    """Note what became of the checks."""
+    if snapshot.name not in outcomes:
+        return snapshot
+    checks = [
+        CheckRecord(o.name, o.severity, o.description, o.n_failures)
+        for o in outcomes[snapshot.name]
     ]
+    return msgspec.structs.replace(snapshot, checks=checks)
+
+
+def _publish_object(
+    store: Store, snapshot: SnapshotRecord, file: Path, profile: Profile, run_id: str
+) -> None:
+    """Put an object in the store, unless the same one is there."""
+    there = read_object(store, snapshot.name, snapshot.fingerprint)
+    if there is not None and there.content_hash == profile.content_hash:
+        return
+    if there is not None:
+        LOG.warning(
+            "%s: computed again, and not the same as before: a stage depends on"
+            " something else than its inputs and its config",
+            snapshot.name,
+        )
+    publish_object(store, file, snapshot.name, snapshot.fingerprint, profile, run_id)
+
+
+def _stage_records(
+    wanted: Wanted, n_rows: dict[str, int], runs: list[RunRecord]
+) -> list[StageRecord]:
+    """Record the stages, with the rows counted now or by an earlier run."""
+    assert wanted.fingerprints is not None
+    counted = {s.fingerprint: s.n_rows for run in runs for s in run.stages}
+    return [
+        StageRecord(
+            name,
+            node.stage.transform,
+            list(node.stage.inputs),
+            node.stage.snapshot,
+            msgspec.to_builtins(node.stage.config),
+            node.digest,
+            wanted.fingerprints.stages[name],
+            n_rows.get(name, counted.get(wanted.fingerprints.stages[name])),
+            [(column, str(dtype)) for column, dtype in node.schema.items()],
+        )
+        for name, node in wanted.plan.nodes.items()
+    ]
+
+
+def _warn_of_kept(task: Task) -> None:
+    """Name the snapshots that are now out of step with the others."""
+    kept = task.names("kept")
+    if kept:
+        LOG.warning(
+            "not selected, and left as published: %s; `just run` renews them",
+            ", ".join(kept),
+        )
+
+
+def _warn_of_stages_without_rows(plan: Plan, execution: Execution) -> None:
+    """Name the stages that were given rows and left none."""
+    for name, node in plan.nodes.items():
+        given = execution.n_rows.get(node.stage.inputs[0], 0)
+        if execution.n_rows.get(name) == 0 and given > 0:
+            LOG.warning(
+                "stage '%s' left none of %s rows; see %s",
+                name,
+                f"{given:,}",
+                node.stage.file,
+            )

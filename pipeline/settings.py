@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 from msgspec import Meta, field
 from omegaconf import OmegaConf
 
+from pipeline.checks import Contract
 from pipeline.config import (
     BaseConfig,
     Layer,
@@ -31,7 +32,7 @@ SOURCE = "source"
 QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
 
-RESERVED = (SOURCE, "columns", "panel", "stages")
+RESERVED = (SOURCE, "columns", "panel", "stages", "checks", "history")
 """Top-level sections that are not a stage's."""
 
 
@@ -82,6 +83,18 @@ class Stage:
     file: str
 
 
+class History(BaseConfig, frozen=True, kw_only=True):
+    """The section ``history`` of ``configs/pipeline.yaml``.
+
+    Attributes
+    ----------
+    runs : int
+        The newest runs, so many, can be queried and restored.
+    """
+
+    runs: Annotated[int, Meta(ge=1)] = 10
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that a run needs to know.
@@ -96,6 +109,10 @@ class Settings:
         Where the rows come from.
     stages : tuple of Stage
         In the order of the configuration, inputs before users.
+    contracts : dict of str to Contract
+        What a snapshot promises, by its name.
+    history : History
+        What is kept.
     tree : dict
         The resolved configuration, plain.
     """
@@ -104,25 +121,9 @@ class Settings:
     profile: str | None
     source: SourceConfig
     stages: tuple[Stage, ...]
+    contracts: dict[str, Contract]
+    history: History
     tree: Tree
-
-
-def find_root(start: Path | None = None) -> Path:
-    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
-    start = (start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if (folder / "configs" / "pipeline.yaml").is_file():
-            return folder
-    raise ConfigError(
-        f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
-        "hint: change into the folder you cloned"
-    )
 
 
 def load_settings(
@@ -156,6 +157,7 @@ def load_settings(
     layers = [
         load_layer(configs / "sources" / f"{source}.yaml", root, under=SOURCE),
         *_transform_layers(stage_trees, configs / "transforms", root),
+        *_check_layers(configs / "checks", root),
         *top,
     ]
     tree, mistakes = resolve(merge(layers), layers)
@@ -165,7 +167,11 @@ def load_settings(
     source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
     mistakes += found
     mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
+    history, found = check(tree.get("history", {}), History, "history", layers)
+    mistakes += found
     stages, found = _check_stages(tree, layers)
+    mistakes += found
+    contracts, found = _check_contracts(tree, layers)
     mistakes += found
     # What could not be resolved is absent from the tree: one message is enough.
     refuse(
@@ -175,7 +181,9 @@ def load_settings(
             if i < len(unresolved) or m.path not in unresolved
         ]
     )
-    return Settings(root, profile, source_config, tuple(stages), tree)
+    return Settings(
+        root, profile, source_config, tuple(stages), contracts, history, tree
+    )
 
 
 def _choose_source(layers: list[Layer], choices: list[str]) -> str:
@@ -213,6 +221,16 @@ def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list
         load_layer(folder / f"{transform}.yaml", root, under=name)
         for name, transform in transforms.items()
         if transform in transform_names()  # else reported with the other mistakes
+    ]
+
+
+def _check_layers(folder: Path, root: Path) -> list[Layer]:
+    """Load the contracts, each under its snapshot's name."""
+    loaded = [load_layer(path, root) for path in sorted(folder.glob("*.yaml"))]
+    names = [Path(layer.name).stem for layer in loaded]
+    return [
+        Layer(layer.name, {"checks": {name: layer.tree}})
+        for name, layer in zip(names, loaded, strict=True)
     ]
 
 
@@ -275,6 +293,34 @@ def _check_stage(
     key = tuple(entry.key)
     stage = Stage(name, transform, inputs, config, entry.snapshot, key, file)
     return stage, mistakes + found
+
+
+def _check_contracts(
+    tree: Tree, layers: list[Layer]
+) -> tuple[dict[str, Contract], list[Mistake]]:
+    """Decode the contract of every snapshot; those of no snapshot are mistakes."""
+    trees = cast("Tree", tree.get("checks") or {})
+    published = [
+        str(cast("Tree", stage)["snapshot"])
+        for stage in tree.get("stages", {}).values()
+        if isinstance(stage, dict) and cast("Tree", stage).get("snapshot")
+    ]
+    contracts: dict[str, Contract] = {}
+    mistakes: list[Mistake] = []
+    for name, contract_tree in trees.items():
+        at = f"checks.{name}"
+        if contract_tree is None:
+            continue
+        if name not in published:
+            text = f"no stage publishes '{name}'{nearest(name, published)}"
+            text += "; null leaves its checks out"
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+            continue
+        contract, found = check(contract_tree, Contract, at, layers)
+        mistakes += found
+        if contract is not None:
+            contracts[name] = contract
+    return contracts, mistakes
 
 
 def _wrong_snapshots(stages: list[Stage], layers: list[Layer]) -> list[Mistake]:

@@ -43,10 +43,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     source = ("source=csv", path, "source.max_bad_rows=1")
 
     def run_once(*overrides: str) -> RunReport:
-        return run(load_settings(root, overrides=(*source, *overrides)), print)
+        return run(load_settings(root, overrides=(*source, *overrides)))
 
     before, last = run_once("drop_rare_drgs.min_total=0"), run_once()
-    with connect(open_store(root)) as con:
+    with connect(open_store(root), 10) as con:
         yield Project(con, before, last)
 
 
@@ -324,7 +324,10 @@ def test_feature_correlations_are_pearsons(project: Project) -> None:
 
 def test_stage_rows_compares_with_the_run_before(project: Project) -> None:
     last = answer(project, "stage_rows", n_runs="1")
-    n_rows, n_before = project.last.n_rows, project.before.n_rows
+    n_rows, n_before = (
+        {stage.name: stage.n_rows or 0 for stage in report.run.stages}
+        for report in (project.last, project.before)
+    )
     assert pairs(last, "stage", "n_rows") == n_rows
     change = pairs(last, "stage", "change")["drop_rare_drgs"]
     assert change == n_rows["drop_rare_drgs"] - n_before["drop_rare_drgs"] < 0
@@ -332,8 +335,11 @@ def test_stage_rows_compares_with_the_run_before(project: Project) -> None:
 
 def test_run_history_lists_the_latest_run_first(project: Project) -> None:
     found = answer(project, "run_history")
-    assert found["run_id"].to_list() == [project.last.run_id, project.before.run_id]
-    n_rows = sum(snapshot.n_rows for snapshot in project.last.published)
+    assert found["run_id"].to_list() == [
+        project.last.run.run_id,
+        project.before.run.run_id,
+    ]
+    n_rows = sum(there.n_rows for there in project.last.objects.values())
     assert found["n_snapshot_rows"][0] == n_rows
     assert found["n_bad_rows"].to_list() == [1, 1]
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.settings import find_root, load_settings
+from pipeline.files import find_root
+from pipeline.settings import load_settings
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.synthetic import SyntheticSource
 from pipeline.transforms import transform_names

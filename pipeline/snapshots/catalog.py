@@ -1,66 +1,123 @@
-"""The DuckDB catalog: a view per snapshot, and what is known of every run."""
+"""The DuckDB catalog: views over the objects of the kept runs, and all that is known.
 
+It is made of the run and object records, and of nothing else. ``main`` has a view per
+snapshot of the newest run, ``previous`` those of the run before, and every kept run a
+schema of its id.
+"""
+
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from pipeline.errors import SnapshotError
+from pipeline.profile import QUANTILES
+from pipeline.snapshots.records import (
+    FORMAT,
+    ObjectRecord,
+    RunRecord,
+    SnapshotRecord,
+)
+from pipeline.snapshots.store import CATALOG, Store, link_catalog, read_object
 
 # The oldest storage version that DuckDB 1.5 and later clients open.
 STORAGE_VERSION = "v1.5.0"
 
-_META = """
+PREVIOUS = "previous"
+"""The schema of the run before the newest."""
+
+Row = Sequence[Any]
+
+_QUANTILES = ", ".join(f"q{q * 100:02.0f} DOUBLE" for q in QUANTILES)
+_META = f"""
 CREATE SCHEMA meta;
+CREATE TABLE meta.catalog (format INTEGER, folder VARCHAR);
 CREATE TABLE meta.runs (
-    run_id VARCHAR PRIMARY KEY, started_at TIMESTAMP, profile VARCHAR,
-    source VARCHAR, files VARCHAR[], n_bad_rows BIGINT,
-    execute_s DOUBLE, total_s DOUBLE, versions JSON, config JSON
+    run_id VARCHAR PRIMARY KEY, started_at TIMESTAMP, restores VARCHAR,
+    profile VARCHAR, source VARCHAR, files VARCHAR[], n_bad_rows BIGINT,
+    execute_s DOUBLE, total_s DOUBLE, versions JSON, config JSON, kept BOOLEAN
 );
 CREATE TABLE meta.stages (
     run_id VARCHAR, position INTEGER, stage VARCHAR, transform VARCHAR,
-    inputs VARCHAR[], snapshot VARCHAR, n_rows BIGINT, n_columns INTEGER
+    inputs VARCHAR[], snapshot VARCHAR, n_rows BIGINT, n_columns INTEGER,
+    fingerprint VARCHAR
 );
 CREATE TABLE meta.snapshots (
-    run_id VARCHAR, snapshot VARCHAR, stage VARCHAR, key VARCHAR[],
-    n_rows BIGINT, n_bytes BIGINT, path VARCHAR
+    run_id VARCHAR, snapshot VARCHAR, stage VARCHAR, key VARCHAR[], state VARCHAR,
+    n_rows BIGINT, n_bytes BIGINT, fingerprint VARCHAR, content_hash VARCHAR,
+    computed_by VARCHAR, path VARCHAR
 );
 CREATE TABLE meta.columns (
     run_id VARCHAR, stage VARCHAR, snapshot VARCHAR, position INTEGER,
     column_name VARCHAR, dtype VARCHAR
 );
-COMMENT ON TABLE meta.runs IS 'one row per run; started_at is UTC, *_s are seconds';
+CREATE TABLE meta.profiles (
+    run_id VARCHAR, snapshot VARCHAR, position INTEGER, column_name VARCHAR,
+    dtype VARCHAR, n_nulls BIGINT, n_distinct BIGINT, min VARCHAR, max VARCHAR,
+    mean DOUBLE, {_QUANTILES}
+);
+CREATE TABLE meta.checks (
+    run_id VARCHAR, snapshot VARCHAR, check_name VARCHAR, severity VARCHAR,
+    description VARCHAR, n_failures BIGINT
+);
+CREATE TABLE meta.lineage (
+    run_id VARCHAR, stage VARCHAR, column_name VARCHAR, input VARCHAR,
+    input_column VARCHAR, kind VARCHAR
+);
+COMMENT ON TABLE meta.catalog IS 'what this file is made for';
+COMMENT ON TABLE meta.runs IS
+    'one row per run; started_at is UTC, *_s are wall seconds; kept: can be queried';
 COMMENT ON TABLE meta.stages IS 'the stages of each run, in order, with row counts';
-COMMENT ON TABLE meta.snapshots IS 'the published outputs of each run';
-COMMENT ON TABLE meta.columns IS 'the columns of each stage, with their Polars dtype';
+COMMENT ON TABLE meta.snapshots IS
+    'the snapshots of each run; state: computed, restored, fresh or kept';
+COMMENT ON TABLE meta.columns IS 'the columns of each stage of the kept runs';
+COMMENT ON TABLE meta.profiles IS
+    'statistics of each column of the kept runs; n_distinct and q* are approximate';
+COMMENT ON TABLE meta.checks IS 'the contracts each run was held to';
+COMMENT ON TABLE meta.lineage IS
+    'what each column of the newest run is made of; no column_name: the rows';
 """
-META_TABLES = ("runs", "stages", "snapshots", "columns")
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """What the catalog keeps of a run: rows for each table of ``meta``."""
+def publish_catalog(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
+    """Make the catalog of the newest run, and link it.
 
-    runs: Sequence[Sequence[Any]]
-    stages: Sequence[Sequence[Any]]
-    snapshots: Sequence[Sequence[Any]]
-    columns: Sequence[Sequence[Any]]
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    runs : sequence of RunRecord
+        All runs, the oldest first, at least one.
+    n_kept : int
+        Runs that can be queried.
+    """
+    # Clients call the database by the file's name, which no schema may share.
+    catalog = store.catalogs / runs[-1].run_id / CATALOG
+    catalog.parent.mkdir(parents=True, exist_ok=True)
+    partial = catalog.with_name(f"{CATALOG}.next")
+    partial.unlink(missing_ok=True)
+    write_catalog(partial, store, runs, n_kept)
+    partial.replace(catalog)
+    link_catalog(store, catalog)
 
 
-@dataclass(frozen=True)
-class View:
-    """A published Parquet file under the name users query."""
-
-    name: str
-    path: Path
-    comment: str
+def is_current(store: Store, run_id: str) -> bool:
+    """Tell whether the linked catalog is that of a run, in this folder and format."""
+    linked = store.catalog.resolve()
+    if linked.parent.name != run_id or not linked.is_file():
+        return False
+    try:
+        with duckdb.connect(linked, read_only=True) as con:
+            found = con.execute("SELECT format, folder FROM meta.catalog").fetchall()
+    except duckdb.Error:
+        return False
+    return found == [(FORMAT, str(store.folder))]
 
 
 def write_catalog(
-    path: Path, views: Iterable[View], record: RunRecord, previous: Path | None
+    path: Path, store: Store, runs: Sequence[RunRecord], n_kept: int
 ) -> None:
     """Write a new catalog file.
 
@@ -68,52 +125,178 @@ def write_catalog(
     ----------
     path : Path
         The file to make; must not exist.
-    views : iterable of View
-        What users query; the paths must be absolute.
-    record : RunRecord
-        The metadata of this run.
-    previous : Path, optional
-        The catalog before, whose metadata is carried over.
+    store : Store
+        Holds the objects; views name them by their absolute paths.
+    runs : sequence of RunRecord
+        All runs, the oldest first.
+    n_kept : int
+        Runs that get views.
     """
+    kept = runs[-n_kept:]
+    objects = {
+        (s.name, s.fingerprint): read_object(store, s.name, s.fingerprint)
+        for run in runs
+        for s in run.snapshots
+    }
     with duckdb.connect() as con:
         con.execute(
             f"ATTACH {_text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
         )
-        if previous is not None:
-            _attach_previous(con, previous)
         con.execute("USE new")
         con.execute("BEGIN")
         con.execute(_META)
-        if previous is not None:
-            for table in META_TABLES:
-                con.execute(f"INSERT INTO meta.{table} SELECT * FROM old.meta.{table}")
-        for table in META_TABLES:
-            _insert(con, f"meta.{table}", getattr(record, table))
-        for view in views:
-            name = '"' + view.name.replace('"', '""') + '"'
-            rows = f"SELECT * FROM read_parquet({_pattern(view.path)})"
-            con.execute(f"CREATE VIEW {name} AS {rows}")
-            con.execute(f"COMMENT ON VIEW {name} IS {_text(view.comment)}")
+        _insert(con, "meta.catalog", [(FORMAT, str(store.folder))])
+        _insert(con, "meta.runs", [_run_row(run, run in kept) for run in runs])
+        _insert(con, "meta.stages", [r for run in runs for r in _stage_rows(run)])
+        _insert(
+            con,
+            "meta.snapshots",
+            [
+                _snapshot_row(run, s, objects[s.name, s.fingerprint], store)
+                for run in runs
+                for s in run.snapshots
+            ],
+        )
+        _insert(con, "meta.columns", [r for run in kept for r in _column_rows(run)])
+        _insert(
+            con,
+            "meta.profiles",
+            [
+                row
+                for run in kept
+                for s in run.snapshots
+                for row in _profile_rows(run, objects[s.name, s.fingerprint])
+            ],
+        )
+        _insert(con, "meta.checks", [r for run in runs for r in _check_rows(run)])
+        _insert(
+            con, "meta.lineage", [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
+        )
+        schemas = {run.run_id: run for run in kept}
+        if len(kept) > 1:
+            schemas[PREVIOUS] = kept[-2]
+        for schema in schemas:
+            con.execute(f"CREATE SCHEMA {_name(schema)}")
+        for schema, run in {**schemas, "main": runs[-1]}.items():
+            for snapshot in run.snapshots:
+                if objects[snapshot.name, snapshot.fingerprint]:
+                    _create_view(con, schema, snapshot, store)
         con.execute("COMMIT")
 
 
-def _attach_previous(con: duckdb.DuckDBPyConnection, previous: Path) -> None:
-    """Attach the catalog before, as ``old``."""
-    try:
-        con.execute(f"ATTACH {_text(previous)} AS old (READ_ONLY)")
-    except duckdb.Error as error:
-        raise SnapshotError(
-            f"{previous}: the catalog of the last run cannot be read\nfound: {error}\n"
-            "hint: remove the file and run again; the history in meta.* begins anew"
-        ) from error
-
-
-def _insert(
-    con: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[Any]]
+def _create_view(
+    con: duckdb.DuckDBPyConnection, schema: str, snapshot: SnapshotRecord, store: Store
 ) -> None:
+    """Create the view of a snapshot."""
+    name = f"{_name(schema)}.{_name(snapshot.name)}"
+    path = store.object(snapshot.name, snapshot.fingerprint)
+    con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_pattern(path)})")
+    of = f"output of stage {snapshot.stage}" if snapshot.stage else "cells set aside"
+    stale = ", STALE: left as it was" if snapshot.state == "kept" else ""
+    comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
+    con.execute(f"COMMENT ON VIEW {name} IS {_text(comment)}")
+
+
+def _run_row(run: RunRecord, kept: bool) -> Row:
+    """Make the row of ``meta.runs``."""
+    return (
+        run.run_id,
+        run.started_at.replace(tzinfo=None),
+        run.restores,
+        run.profile,
+        run.source,
+        [file.stat.path for file in run.files],
+        run.n_bad_rows,
+        run.execute_s,
+        run.total_s,
+        json.dumps(run.versions),
+        json.dumps(run.config),
+        kept,
+    )
+
+
+def _stage_rows(run: RunRecord) -> list[Row]:
+    """Make the rows of ``meta.stages``."""
+    return [
+        (
+            run.run_id,
+            position,
+            stage.name,
+            stage.transform,
+            stage.inputs,
+            stage.snapshot,
+            stage.n_rows,
+            len(stage.columns),
+            stage.fingerprint,
+        )
+        for position, stage in enumerate(run.stages)
+    ]
+
+
+def _snapshot_row(
+    run: RunRecord, snapshot: SnapshotRecord, found: ObjectRecord | None, store: Store
+) -> Row:
+    """Make the row of ``meta.snapshots``; sizes only if the object is there."""
+    path = store.object(snapshot.name, snapshot.fingerprint)
+    return (
+        run.run_id,
+        snapshot.name,
+        snapshot.stage,
+        snapshot.key,
+        snapshot.state,
+        found and found.n_rows,
+        found and found.n_bytes,
+        snapshot.fingerprint,
+        found and found.content_hash,
+        found and found.run_id,
+        str(path) if found else None,
+    )
+
+
+def _column_rows(run: RunRecord) -> list[Row]:
+    """Make the rows of ``meta.columns``."""
+    return [
+        (run.run_id, stage.name, stage.snapshot, position, column, dtype)
+        for stage in run.stages
+        for position, (column, dtype) in enumerate(stage.columns)
+    ]
+
+
+def _profile_rows(run: RunRecord, found: ObjectRecord | None) -> list[Row]:
+    """Make the rows of ``meta.profiles``."""
+    if found is None:
+        return []
+    return [
+        (
+            run.run_id,
+            found.snapshot,
+            position,
+            column.name,
+            column.dtype,
+            column.n_nulls,
+            column.n_distinct,
+            column.min,
+            column.max,
+            column.mean,
+            *(column.quantiles or [None] * len(QUANTILES)),
+        )
+        for position, column in enumerate(found.columns)
+    ]
+
+
+def _check_rows(run: RunRecord) -> list[Row]:
+    """Make the rows of ``meta.checks``."""
+    return [
+        (run.run_id, s.name, c.name, c.severity, c.description, c.n_failures)
+        for s in run.snapshots
+        for c in s.checks
+    ]
+
+
+def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
     """Insert rows as one statement; a statement per row would take seconds."""
-    if rows:
-        columns = [list(column) for column in zip(*rows, strict=True)]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    if columns:
         unnested = ", ".join(f"unnest(${i})" for i in range(1, len(columns) + 1))
         con.execute(f"INSERT INTO {table} SELECT {unnested}", columns)
 
@@ -121,6 +304,11 @@ def _insert(
 def _pattern(path: Path) -> str:
     """Quote a path as a SQL string that DuckDB takes for a pattern of itself only."""
     return _text(re.sub(r"([*?[])", r"[\1]", str(path)))
+
+
+def _name(value: str) -> str:
+    """Quote an identifier."""
+    return '"' + value.replace('"', '""') + '"'
 
 
 def _text(value: Path | str) -> str:

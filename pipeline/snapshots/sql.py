@@ -8,7 +8,17 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
-from pipeline.snapshots.store import Store
+from pipeline.log import LOG
+from pipeline.snapshots.catalog import is_current, publish_catalog
+from pipeline.snapshots.store import (
+    Store,
+    read_current,
+    read_object,
+    read_runs,
+    writing,
+)
+
+_WAIT_S = 30.0
 
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
 _PARAMETER = re.compile(
@@ -38,45 +48,49 @@ class NamedQuery:
     sql: str
 
 
-def connect(store: Store) -> duckdb.DuckDBPyConnection:
+def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     """Open the catalog read-only; SQL can read the snapshots and nothing else.
+
+    A catalog that was made in another folder, or by another version of the project, is
+    made again first.
+
+    Parameters
+    ----------
+    store : Store
+        Where the catalog is.
+    n_kept : int
+        Runs that can be queried.
 
     Raises
     ------
     SnapshotError
-        If there is no catalog yet, or it cannot be opened.
+        If there is no catalog yet, it cannot be opened, or an object is missing.
     """
-    if not store.catalog.exists():
+    current = read_current(store)
+    if current is None:
         raise SnapshotError(
             f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
         )
-    try:
-        con = duckdb.connect(store.catalog.resolve(), read_only=True)
-    except duckdb.Error as error:
-        raise SnapshotError(
-            f"{store.catalog}: cannot be opened\nfound: {error}\n"
-            "hint: `just run` writes it anew once the file is removed"
-        ) from error
-    _require_objects(con, store.catalog.resolve().parent.name)
-    runs = str(store.runs.absolute()).replace("'", "''")
-    con.execute(f"SET allowed_directories = ['{runs}']")
+    if not is_current(store, current.run_id):
+        LOG.info("the catalog is of another folder or version: made again")
+        with writing(store, wait_s=_WAIT_S):
+            publish_catalog(store, read_runs(store), n_kept)
+    for snapshot in current.snapshots:
+        if read_object(store, snapshot.name, snapshot.fingerprint) is None:
+            raise SnapshotError(
+                f"{store.object(snapshot.name, snapshot.fingerprint)}: the object of"
+                f" snapshot '{snapshot.name}' is missing or cut short\n"
+                "hint: `just run` makes it anew"
+            )
+    con = duckdb.connect(store.catalog.resolve(), read_only=True)
+    folders = ", ".join(
+        "'" + str(folder.absolute()).replace("'", "''") + "'"
+        for folder in (store.objects, store.failed)
+    )
+    con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
-
-
-def _require_objects(con: duckdb.DuckDBPyConnection, run_id: str) -> None:
-    """Refuse a catalog whose views lead nowhere."""
-    paths = con.execute(
-        "SELECT path FROM meta.snapshots WHERE run_id = $1", [run_id]
-    ).fetchall()
-    for (path,) in paths:
-        if not Path(path).is_file():
-            con.close()
-            raise SnapshotError(
-                f"{path}: the object of a snapshot is missing\n"
-                "hint: it was removed, or the project moved; `just run` makes it anew"
-            )
 
 
 def select(

@@ -1,26 +1,35 @@
 """Where snapshots live, and how a run is published whole or not at all.
 
-``.pipeline/runs/<run>/`` holds one Parquet object per snapshot, immutable, and the
-catalog ``snapshots.duckdb``: views over them, and the metadata of all runs.
-``.pipeline/snapshots.duckdb`` is a link to the newest catalog: replacing it is the one
-step that publishes a run, so a crash before it leaves the previous run in place, and a
-reader that has the old catalog open goes on reading the old objects.
+Below ``.pipeline/``::
+
+    objects/<snapshot>/<fingerprint>.parquet   one immutable object ...
+    objects/<snapshot>/<fingerprint>.json      ... and what is in it, written last
+    runs/<run>.json                            what a run published, and why
+    catalogs/<run>/snapshots.duckdb            views over the objects, and ``meta.*``
+    snapshots.duckdb                           a link to the newest catalog
+
+Replacing the link is the one step that publishes a run, so a crash before it leaves the
+previous run in place, and a reader that has an old catalog open goes on reading it.
+Catalogs are made of the JSON files alone, and are made again wherever they do not fit.
 """
 
+import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
 from filelock import FileLock, Timeout
 
-from pipeline.errors import SnapshotError
+from pipeline.errors import SnapshotError, nearest
+from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord
 
 CATALOG = "snapshots.duckdb"
 
-KEPT_RUNS = 3
-"""Runs that stay, for readers that opened the catalog before the last one."""
+_Record = TypeVar("_Record", ObjectRecord, RunRecord)
 
 
 @dataclass(frozen=True)
@@ -35,82 +44,209 @@ class Store:
         return self.folder / CATALOG
 
     @property
+    def objects(self) -> Path:
+        """One folder per snapshot."""
+        return self.folder / "objects"
+
+    @property
     def runs(self) -> Path:
-        """One folder per run: its objects and its catalog."""
+        """One record per run."""
         return self.folder / "runs"
+
+    @property
+    def catalogs(self) -> Path:
+        """The linked catalog, and older ones that are still read."""
+        return self.folder / "catalogs"
 
     @property
     def staging(self) -> Path:
         """Where a run writes before it is published."""
         return self.folder / "staging"
 
+    @property
+    def failed(self) -> Path:
+        """Rows that broke a contract, of the last run that did."""
+        return self.folder / "failed"
+
+    @property
+    def logs(self) -> Path:
+        """One file of JSON lines per run, also of those that failed."""
+        return self.folder / "logs"
+
+    def object(self, snapshot: str, fingerprint: str) -> Path:
+        """Name the Parquet file of an object."""
+        return self.objects / snapshot / f"{fingerprint[:16]}.parquet"
+
 
 def open_store(root: Path) -> Store:
-    """Return the store of a project, and make its folders.
+    """Return the store of a project; nothing is made."""
+    return Store(root / ".pipeline")
+
+
+@contextmanager
+def writing(store: Store, wait_s: float = 0) -> Generator[None]:
+    """Hold the writer's lock.
+
+    Parameters
+    ----------
+    store : Store
+        What to lock.
+    wait_s : float
+        How long to wait for another writer, in seconds.
 
     Raises
     ------
     SnapshotError
-        If they cannot be made.
+        If another process holds the lock, or the folder cannot be written.
     """
-    store = Store(root / ".pipeline")
+    path = store.folder / "lock"
+    lock = FileLock(path, timeout=wait_s)
     try:
-        store.runs.mkdir(parents=True, exist_ok=True)
+        store.folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise SnapshotError(
+            f"{store.folder}: another run is writing, {_holder(store)}\n"
+            "hint: wait until it has ended"
+        ) from error
     except OSError as error:
-        raise _cannot_write(store, error) from error
-    return store
-
-
-def _cannot_write(store: Store, error: OSError) -> SnapshotError:
-    """Say that the state's folder cannot be written."""
-    return SnapshotError(
-        f"{store.folder}: cannot be written\nfound: {error}\n"
-        "hint: the pipeline keeps all its state there; make the folder writable"
-    )
+        raise cannot_write(store, error) from error
+    try:
+        _note_holder(store, f"process {os.getpid()}")
+        yield
+    finally:
+        _note_holder(store, "")
+        lock.release()
 
 
 @contextmanager
 def staged_run(store: Store) -> Generator[Path]:
-    """Hold the writer's lock, and give an empty folder to write to.
+    """Give an empty folder to write to; the caller holds the lock.
 
     What is still in the folder at the end, or was left by a run that died, is removed.
 
     Raises
     ------
     SnapshotError
-        If another run holds the lock.
+        If the store cannot be written.
     """
-    lock = FileLock(store.folder / "lock")
     try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise SnapshotError(
-            f"{store.folder}: another run is writing\nhint: wait until it has ended"
-        ) from error
-    except OSError as error:
-        raise _cannot_write(store, error) from error
-    try:
+        for folder in (store.runs, store.objects, store.catalogs):
+            folder.mkdir(exist_ok=True)
         shutil.rmtree(store.staging, ignore_errors=True)
         store.staging.mkdir()
+    except OSError as error:
+        raise cannot_write(store, error) from error
+    try:
         yield store.staging
     finally:
         shutil.rmtree(store.staging, ignore_errors=True)
-        lock.release()
+
+
+def cannot_write(store: Store, error: OSError) -> SnapshotError:
+    """Say that the state's folder cannot be written."""
+    return SnapshotError(
+        f"{store.folder}: cannot be written\nfound: {error}\n"
+        "hint: the pipeline keeps all its state there; make room, or make the folder"
+        " writable"
+    )
+
+
+def write_record(path: Path, record: ObjectRecord | RunRecord) -> None:
+    """Write a record so that it is there whole or not at all."""
+    partial = path.with_name(f"{path.name}.next")
+    with partial.open("wb") as file:
+        file.write(msgspec.json.encode(record))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_object(store: Store, snapshot: str, fingerprint: str) -> ObjectRecord | None:
+    """Read the record of an object that is there whole; None if it is not.
+
+    An object that was removed, or is not as long as it was written, is not there.
+    """
+    path = store.object(snapshot, fingerprint)
+    record = read_record(path.with_suffix(".json"), ObjectRecord)
+    if record is None or record.fingerprint != fingerprint:
+        return None
+    whole = path.is_file() and path.stat().st_size == record.n_bytes
+    return record if whole else None
+
+
+def read_runs(store: Store) -> list[RunRecord]:
+    """Read the records of all runs, the oldest first."""
+    records = (
+        read_record(path, RunRecord) for path in sorted(store.runs.glob("*.json"))
+    )
+    return [record for record in records if record is not None]
+
+
+def read_current(store: Store) -> RunRecord | None:
+    """Read the record of the newest run."""
+    for path in sorted(store.runs.glob("*.json"), reverse=True):
+        record = read_record(path, RunRecord)
+        if record is not None:
+            return record
+    return None
+
+
+def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:
+    """Find a run by its id, the unique beginning of one, or how far it lies back.
+
+    Parameters
+    ----------
+    runs : iterable of RunRecord
+        The oldest first.
+    wanted : str
+        An id or the beginning of one; ``latest``, ``previous`` or ``-N``, the N-th
+        before the latest.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no such run, or more than one.
+    """
+    by_id = {run.run_id: run for run in runs}
+    newest_first = list(by_id.values())[::-1]
+    back = {"latest": "-0", "previous": "-1"}.get(wanted, wanted)
+    if back.startswith("-") and back[1:].isdigit() and int(back) > -len(newest_first):
+        return newest_first[-int(back)]
+    found = [run for name, run in by_id.items() if name.startswith(wanted)]
+    if len(found) != 1:
+        fault = "several runs begin with" if found else "no run"
+        raise SnapshotError(
+            f"{fault} '{wanted}'{nearest(wanted, by_id)}\n"
+            f"found: {', '.join(run.run_id for run in (found or newest_first)[:10])}\n"
+            "hint: `just history` lists the runs; -1 is the one before the latest"
+        )
+    return found[0]
 
 
 def link_catalog(store: Store, catalog: Path) -> None:
     """Make a catalog the one users open, atomically."""
     link = store.folder / f"{CATALOG}.next"
     link.unlink(missing_ok=True)
-    link.symlink_to(catalog.relative_to(store.folder.absolute()))
+    link.symlink_to(catalog.relative_to(store.folder))
     link.replace(store.catalog)
 
 
-def remove_old_runs(store: Store) -> None:
-    """Remove all but the newest `KEPT_RUNS` runs, and those that died half-way."""
-    published = sorted(run for run in store.runs.iterdir() if (run / CATALOG).exists())
-    # The linked one stays even if the clock went back and it does not sort last.
-    kept = {*published[-KEPT_RUNS:], store.runs / store.catalog.resolve().parent.name}
-    for run in store.runs.iterdir():
-        if run not in kept:
-            shutil.rmtree(run)
+def read_record(path: Path, type_: type[_Record]) -> _Record | None:
+    """Read a record; None where it is absent, cut short or of another format."""
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=type_)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return record if record.format == FORMAT else None
+
+
+def _note_holder(store: Store, text: str) -> None:
+    """Say beside the lock who holds it."""
+    (store.folder / "lock.holder").write_text(text)
+
+
+def _holder(store: Store) -> str:
+    """Read who holds the lock."""
+    path = store.folder / "lock.holder"
+    return (path.read_text() if path.is_file() else "") or "another process"

@@ -9,10 +9,11 @@ import polars as pl
 from tqdm import tqdm
 
 from pipeline.errors import SourceError
+from pipeline.log import LOG
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
 from pipeline.sources.csv import CsvSource
-from pipeline.sources.download import DownloadSource, download, scan_download
+from pipeline.sources.download import DownloadSource, download, download_path
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Scan
 from pipeline.sources.synthetic import SyntheticSource, synthetic_path
@@ -28,8 +29,10 @@ def declared(config: SourceConfig) -> pl.LazyFrame:
     )
 
 
-def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
+def fetch(config: SourceConfig, root: Path) -> None:
     """Make or download what a source needs, if it is not there.
+
+    Where the standard error is a terminal, a progress bar shows how far it is.
 
     Parameters
     ----------
@@ -37,9 +40,6 @@ def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
         The source.
     root : Path
         Project folder.
-    say : callable
-        Receives a line before something that takes long; where the standard error is
-        a terminal, a progress bar follows.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def fetch(config: SourceConfig, root: Path, say: Callable[[str], None]) -> None:
             # Imported late: it loads numpy.
             from pipeline.sources.synthetic_data import write_synthetic
 
-            say(f"making the synthetic data, once: {path.relative_to(root)}")
+            LOG.info("making the synthetic data, once: %s", path.relative_to(root))
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 write_synthetic(
@@ -78,7 +78,40 @@ def _progress_bar() -> Callable[[int, int], None]:
     return advance
 
 
-def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:
+def reads(config: SourceConfig, root: Path) -> CsvSource | ParquetSource:
+    """Say which files a source is read from, once it has been fetched.
+
+    Parameters
+    ----------
+    config : SourceConfig
+        The source.
+    root : Path
+        Project folder.
+
+    Returns
+    -------
+    CsvSource or ParquetSource
+        Its ``path`` names the files, relative to `root` or absolute.
+    """
+    match config:
+        case CsvSource() | ParquetSource():
+            return config
+        case DownloadSource():
+            kind, path = CsvSource, download_path(config, root)
+        case SyntheticSource():
+            kind = CsvSource if config.format == "csv" else ParquetSource
+            path = synthetic_path(config, root)
+    return kind(
+        path=path.relative_to(root).as_posix(),
+        columns=config.columns,
+        rename=config.rename,
+        max_bad_rows=config.max_bad_rows,
+    )
+
+
+def scan(
+    config: SourceConfig, root: Path, *, repair: bool = False, stand_in: bool = False
+) -> Scan:
     """Scan a source into the declared columns; reads the head of its files only.
 
     Parameters
@@ -89,6 +122,9 @@ def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:
         Project folder.
     repair : bool, default False
         Read every number as text and mend it, so that ``bad`` is exact; slower.
+    stand_in : bool, default False
+        Call the files 0, 1 ... in the plan, which then says how they are read,
+        wherever they are, and cannot be run.
 
     Returns
     -------
@@ -100,21 +136,14 @@ def scan(config: SourceConfig, root: Path, *, repair: bool = False) -> Scan:
     SourceError
         If a file is missing, or is not what the source declares.
     """
-    match config:
-        case CsvSource():
-            return csv.scan_csv(config, root, repair=repair)
-        case ParquetSource():
-            return parquet.scan_parquet(config, root, repair=repair)
-        case DownloadSource():
-            return scan_download(config, root, repair=repair)
-        case SyntheticSource():
-            kind = CsvSource if config.format == "csv" else ParquetSource
-            path = str(synthetic_path(config, root))
-            source = kind(path=path, columns=config.columns, rename=config.rename)
-            return scan(source, root, repair=repair)
+    match reads(config, root):
+        case CsvSource() as files:
+            return csv.scan_csv(files, root, repair=repair, stand_in=stand_in)
+        case ParquetSource() as files:
+            return parquet.scan_parquet(files, root, repair=repair, stand_in=stand_in)
 
 
-def number_lines(bad: pl.DataFrame, config: SourceConfig) -> pl.DataFrame:
+def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.DataFrame:
     """Say on which line of its file, or in which row of it, each bad cell stands.
 
     Parameters
@@ -123,23 +152,24 @@ def number_lines(bad: pl.DataFrame, config: SourceConfig) -> pl.DataFrame:
         What ``Scan.bad`` gave.
     config : SourceConfig
         The source it came from.
+    root : Path
+        Project folder.
 
     Returns
     -------
     pl.DataFrame
         ``file``, ``line`` (counted from 1), ``column``, ``value``, ``reason``.
     """
-    return _reader(config).number_lines(bad)
+    return _reader(config, root).number_lines(bad, root)
 
 
-def diagnose(config: SourceConfig, files: tuple[Path, ...]) -> SourceError | None:
+def diagnose(
+    config: SourceConfig, files: tuple[Path, ...], root: Path
+) -> SourceError | None:
     """Name the file, and its fault, that made a run fail; None if all can be read."""
-    return _reader(config).diagnose(files)
+    return _reader(config, root).diagnose(files)
 
 
-def _reader(config: SourceConfig):  # noqa: ANN202 - one of two modules
+def _reader(config: SourceConfig, root: Path):  # noqa: ANN202 - one of two modules
     """Choose the module that reads a source's files."""
-    is_parquet = isinstance(config, ParquetSource) or (
-        isinstance(config, SyntheticSource) and config.format == "parquet"
-    )
-    return parquet if is_parquet else csv
+    return csv if isinstance(reads(config, root), CsvSource) else parquet

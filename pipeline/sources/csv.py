@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import SourceError
+from pipeline.files import find_files, shown
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,
@@ -26,7 +27,6 @@ from pipeline.sources.scan import (
     RECORD,
     Scan,
     bad_cells,
-    find_files,
     good_rows,
     judge,
     match_columns,
@@ -47,7 +47,9 @@ class CsvSource(
     path: str
 
 
-def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:
+def scan_csv(
+    config: CsvSource, root: Path, *, repair: bool = False, stand_in: bool = False
+) -> Scan:
     """Scan CSV files into the declared columns.
 
     Reads only the head of each file. A column whose head needs cleaning (``$361.00``,
@@ -62,6 +64,9 @@ def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:
         Folder that ``config.path`` is relative to.
     repair : bool
         Read every number as text, so that ``bad`` is exact: slower.
+    stand_in : bool
+        Call the files 0, 1 ... in the plan, which then says how they are read,
+        wherever they are, and cannot be run.
 
     Returns
     -------
@@ -74,7 +79,10 @@ def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:
         If a file is missing, is no CSV, has no rows or lacks a declared column.
     """
     files = find_files(config.path, root)
-    parts = [_scan_file(file, config, repair=repair) for file in files]
+    parts = [
+        _scan_file(file, Path(str(i)) if stand_in else file, config, root, repair)
+        for i, file in enumerate(files)
+    ]
     return Scan(
         rows=pl.concat([rows for rows, _ in parts]),
         bad=pl.concat([bad for _, bad in parts]),
@@ -83,13 +91,15 @@ def scan_csv(config: CsvSource, root: Path, *, repair: bool = False) -> Scan:
     )
 
 
-def number_lines(bad: pl.DataFrame) -> pl.DataFrame:
+def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
     """Find the line of the file on which each bad record starts.
 
     Parameters
     ----------
     bad : pl.DataFrame
         Of schema ``BAD_SCHEMA``, from CSV files that still are what they were.
+    root : Path
+        Folder that the files are relative to.
 
     Returns
     -------
@@ -100,7 +110,7 @@ def number_lines(bad: pl.DataFrame) -> pl.DataFrame:
     parts = [
         group.with_columns(
             line=pl.col("record").replace_strict(
-                _lines_of(Path(str(file)), set(group["record"])),
+                _lines_of(root / str(file), set(group["record"])),
                 default=None,
                 return_dtype=pl.Int64,
             )
@@ -137,9 +147,9 @@ def diagnose(files: tuple[Path, ...]) -> SourceError | None:
 
 
 def _scan_file(
-    file: Path, config: CsvSource, *, repair: bool
+    file: Path, named: Path, config: CsvSource, root: Path, repair: bool
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Scan one file into good rows and bad cells."""
+    """Scan one file, under the name it has in the plan, into good rows, bad cells."""
     head = read_head(file)
     found = match_columns(head.names, config.columns, config.rename, file)
     names = [f"__unused {position}" for position in range(len(head.names))]
@@ -155,7 +165,7 @@ def _scan_file(
     for name, kind in config.columns.items():
         dtypes[name] = pl.String if name in cleaned else dtype_of(kind)
     lf = pl.scan_csv(
-        file,
+        named,
         glob=False,
         has_header=False,
         skip_lines=head.lines,
@@ -173,9 +183,11 @@ def _scan_file(
         # Looking at every column also makes Polars refuse broken quotes in any.
         lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
     judged = judge(lf, parsed, config.columns)
-    bad = bad_cells(judged, parsed, config.columns, file)
+    label = shown(named, root)
+    bad = bad_cells(judged, parsed, config.columns, label)
     if not repair:
-        bad = pl.concat([bad, _lost_records(judged, file, head.lines)])
+        lines = pl.scan_lines(named).select(lines=pl.len())
+        bad = pl.concat([bad, _lost_records(judged, lines, label, head.lines)])
     return good_rows(judged, config.columns), bad
 
 
@@ -191,7 +203,9 @@ def _is_number(kind: Kind) -> bool:
     return dtype_of(kind) is not pl.String
 
 
-def _lost_records(judged: pl.LazyFrame, file: Path, header_lines: int) -> pl.LazyFrame:
+def _lost_records(
+    judged: pl.LazyFrame, lines: pl.LazyFrame, file: str, header_lines: int
+) -> pl.LazyFrame:
     """Make a bad cell if the file has not as many records as lines below its header.
 
     A quote that does not close swallows the lines up to the next quote, and Polars
@@ -202,13 +216,13 @@ def _lost_records(judged: pl.LazyFrame, file: Path, header_lines: int) -> pl.Laz
     counts = pl.concat(
         [
             judged.select(records=pl.col(GOOD).count()),
-            pl.scan_lines(file).select(lines=pl.len()),
+            lines,
         ],
         how="horizontal",
     )
     odd = counts.filter(pl.col("records") + header_lines != pl.col("lines"))
     return odd.with_columns(
-        pl.lit(str(file)).alias("file"),
+        pl.lit(file).alias("file"),
         pl.lit(None, pl.UInt32).alias("record"),
         pl.lit(None, pl.String).alias("column"),
         pl.lit(None, pl.String).alias("value"),

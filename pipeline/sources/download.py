@@ -8,9 +8,7 @@ from msgspec import Meta
 
 from pipeline.errors import SourceError
 from pipeline.sources.columns import DeclaredColumns
-from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.csv_file import read_head
-from pipeline.sources.scan import Scan
 
 _FOLDER = Path(".pipeline/data")
 _TIMEOUT_S = 60
@@ -35,6 +33,11 @@ class DownloadSource(
     url: Annotated[str, Meta(pattern="^https?://")]
     file_name: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+def download_path(config: DownloadSource, root: Path) -> Path:
+    """Name the file that `download` fetches."""
+    return root / _FOLDER / config.file_name
 
 
 def download(config: DownloadSource, root: Path, *, progress: bool = False) -> Path:
@@ -64,7 +67,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     SourceError
         If the file cannot be fetched, has another hash, or is no CSV.
     """
-    file = root / _FOLDER / config.file_name
+    file = download_path(config, root)
     origin = file.with_name(file.name + ".sha256")
     if file.is_file() and _came_from(origin, config):
         return file
@@ -81,20 +84,6 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     fetched.replace(file)
     origin.write_text(f"{digest}  {config.url}\n")
     return file
-
-
-def scan_download(config: DownloadSource, root: Path, *, repair: bool = False) -> Scan:
-    """Scan the downloaded file, fetching it first if need be.
-
-    Parameters, results and errors are those of ``download`` and ``scan_csv``.
-    """
-    source = CsvSource(
-        path=str(download(config, root).relative_to(root)),
-        columns=config.columns,
-        rename=config.rename,
-        max_bad_rows=config.max_bad_rows,
-    )
-    return scan_csv(source, root, repair=repair)
 
 
 def _came_from(origin: Path, config: DownloadSource) -> bool:

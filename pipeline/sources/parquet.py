@@ -5,13 +5,13 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import SourceError
+from pipeline.files import find_files, shown
 from pipeline.sources.columns import DeclaredColumns, Kind, dtype_of, parse_text
 from pipeline.sources.scan import (
     OVERFLOW,
     RECORD,
     Scan,
     bad_cells,
-    find_files,
     good_rows,
     judge,
     match_columns,
@@ -37,6 +37,7 @@ def scan_parquet(
     root: Path,
     *,
     repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
+    stand_in: bool = False,
 ) -> Scan:
     """Scan Parquet files into the declared columns.
 
@@ -51,6 +52,9 @@ def scan_parquet(
         Folder that ``config.path`` is relative to.
     repair : bool
         Ignored: Parquet keeps its raw cells, the first pass is exact.
+    stand_in : bool
+        Call the files 0, 1 ... in the plan, which then says how they are read,
+        wherever they are, and cannot be run.
 
     Returns
     -------
@@ -64,7 +68,10 @@ def scan_parquet(
         holds one with a dtype that cannot become the declared one.
     """
     files = find_files(config.path, root)
-    parts = [_scan_file(file, config) for file in files]
+    parts = [
+        _scan_file(file, Path(str(i)) if stand_in else file, config, root)
+        for i, file in enumerate(files)
+    ]
     return Scan(
         rows=pl.concat([rows for rows, _ in parts]),
         bad=pl.concat([bad for _, bad in parts]),
@@ -73,7 +80,10 @@ def scan_parquet(
     )
 
 
-def number_lines(bad: pl.DataFrame) -> pl.DataFrame:
+def number_lines(
+    bad: pl.DataFrame,
+    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
+) -> pl.DataFrame:
     """Count rows from 1, as ``line``: a Parquet file has no lines.
 
     Takes and returns what ``pipeline.sources.csv.number_lines`` does.
@@ -99,12 +109,13 @@ def diagnose(files: tuple[Path, ...]) -> SourceError | None:
     return None
 
 
-def _scan_file(file: Path, config: ParquetSource) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Scan one file into good rows and bad cells."""
-    lf = pl.scan_parquet(file, glob=False, row_index_name=RECORD)
+def _scan_file(
+    file: Path, named: Path, config: ParquetSource, root: Path
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Scan one file, under the name it has in the plan, into good rows, bad cells."""
     try:
         schema = pl.read_parquet_schema(file)
-        n_rows = lf.select(pl.len()).collect().item()
+        n_rows = pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
     if n_rows == 0:
@@ -112,6 +123,7 @@ def _scan_file(file: Path, config: ParquetSource) -> tuple[pl.LazyFrame, pl.Lazy
             f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
             "hint: write the file again, or remove it"
         )
+    lf = pl.scan_parquet(named, schema=schema, glob=False, row_index_name=RECORD)
     names = list(schema)
     found = match_columns(names, config.columns, config.rename, file)
     declared = lf.select(
@@ -125,7 +137,7 @@ def _scan_file(file: Path, config: ParquetSource) -> tuple[pl.LazyFrame, pl.Lazy
         if schema[names[position]] != dtype_of(config.columns[name])
     }
     judged = judge(declared, parsed, config.columns)
-    bad = bad_cells(judged, parsed, config.columns, file)
+    bad = bad_cells(judged, parsed, config.columns, shown(named, root))
     return good_rows(judged, config.columns), bad
 
 

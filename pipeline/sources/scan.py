@@ -1,7 +1,6 @@
 """What every source gives: good rows, bad cells, and the files they come from."""
 
-import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,52 +49,6 @@ class Scan:
     bad: pl.LazyFrame
     exact: bool
     files: tuple[Path, ...]
-
-
-def find_files(path: str, root: Path) -> tuple[Path, ...]:
-    """Find the files a path or a glob names.
-
-    Parameters
-    ----------
-    path : str
-        File or glob, relative to ``root`` or absolute.
-    root : Path
-        Folder of the project.
-
-    Returns
-    -------
-    tuple of Path
-        Sorted, at least one, all of them files.
-
-    Raises
-    ------
-    SourceError
-        If nothing is found, or a folder is.
-    """
-    literal = root / path
-    if literal.is_dir():
-        raise SourceError(
-            f"{literal}: is a folder, not a file\n"
-            f"found: {_listing(literal)}\n"
-            "hint: name a file, or a glob such as 'data/*.csv'"
-        )
-    if literal.is_file():
-        return (literal,)
-    # Only the path is a pattern, the project's own folder may hold brackets; and
-    # Path.glob takes no absolute pattern.
-    names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
-    found = sorted(root / name for name in names)
-    files = tuple(file for file in found if file.is_file())
-    if not files:
-        folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
-        names = [entry.name for entry in folder.iterdir()]
-        raise SourceError(
-            f"{literal}: {'matches no file' if _is_glob(literal) else 'no such file'}"
-            f"{nearest(literal.name, names)}\n"
-            f"found in {folder}: {_listing(folder)}\n"
-            "hint: correct `path` in the source's config, or put the file there"
-        )
-    return files
 
 
 def match_columns(
@@ -195,7 +148,7 @@ def bad_cells(
     judged: pl.LazyFrame,
     parsed: Mapping[str, pl.Expr],
     columns: Mapping[str, Kind],
-    file: Path,
+    file: str,
 ) -> pl.LazyFrame:
     """List the bad cells of one file, one a row, of schema ``BAD_SCHEMA``."""
     cells = [
@@ -211,7 +164,7 @@ def bad_cells(
     return (
         judged.filter(~pl.col(GOOD))
         .select(
-            file=pl.lit(str(file)),
+            file=pl.lit(file),
             record=pl.col(RECORD).cast(pl.UInt32),
             cell=pl.concat_list(cells),
         )
@@ -233,16 +186,3 @@ def _cell(column: str | None, value: pl.Expr, reason: pl.Expr) -> pl.Expr:
         value=value.cast(pl.String),
         reason=reason.cast(pl.String),
     )
-
-
-def _is_glob(path: Path) -> bool:
-    """Tell whether a path has wildcards."""
-    return glob.has_magic(str(path))
-
-
-def _listing(folder: Path) -> str:
-    """Name what is in a folder, the first ten."""
-    names = sorted(entry.name for entry in folder.iterdir())
-    shown: Iterator[str] = iter(names[:10])
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return (", ".join(shown) or "nothing") + more

@@ -256,10 +256,13 @@ def test_lines_are_counted_through_blanks_quotes_and_compression(
     )
     rows, bad = collect(scan_csv(config, tmp_path, repair=True))
     assert rows.rows() == [(2009, "a\r\nb", 1.0)]
-    assert number_lines(bad).select("line", "value").rows() == [(7, "x"), (8, "y")]
+    assert number_lines(bad, tmp_path).select("line", "value").rows() == [
+        (7, "x"),
+        (8, "y"),
+    ]
 
 
-def test_no_bad_rows_have_no_lines() -> None:
-    lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA))
+def test_no_bad_rows_have_no_lines(tmp_path: Path) -> None:
+    lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA), tmp_path)
     assert lines.columns == ["file", "line", "column", "value", "reason"]
     assert lines.is_empty()

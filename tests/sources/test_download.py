@@ -12,8 +12,9 @@ import msgspec
 import polars as pl
 import pytest
 
+from pipeline import sources
 from pipeline.errors import SourceError
-from pipeline.sources.download import DownloadSource, download, scan_download
+from pipeline.sources.download import DownloadSource, download
 
 CONTENT = b"Year,Cost\n" + b"2009,$1.50\n" * 1000
 
@@ -86,7 +87,9 @@ def test_file_is_fetched_once_with_its_hash_beside_it(
 
 
 def test_scan_gives_the_rows_of_the_file(site: Site, tmp_path: Path) -> None:
-    scan = scan_download(_config(site), tmp_path)
+    config = _config(site)
+    download(config, tmp_path)
+    scan = sources.scan(config, tmp_path)
     rows, bad = pl.collect_all([scan.rows, scan.bad])
     assert rows["Cost"].to_list() == [1.5] * 1000
     assert bad.is_empty()

@@ -1,0 +1,197 @@
+"""The project's folder, and the files a source reads, known by their content.
+
+Imports no dataframes, so that a run with nothing to do stays fast.
+"""
+
+import glob
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import ConfigError, SourceError, nearest
+
+# A file changed so shortly before it is hashed may change again within one tick of
+# the file system's clock, which its time would not show.
+_SETTLED_NS = 1_000_000_000
+
+
+class FileStat(msgspec.Struct, frozen=True):
+    """What the file system says of a file; any change to the content changes it.
+
+    The time of the last change of the inode cannot be set by a user, so that a file
+    edited and given its old modification time is still seen.
+    """
+
+    path: str
+    n_bytes: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+
+
+class FileContent(msgspec.Struct, frozen=True):
+    """A file and the hash of its bytes, as they were when the stat was taken."""
+
+    stat: FileStat
+    sha256: str
+    hashed_ns: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether any change since the hash was taken shows in the stat."""
+        changed_ns = max(self.stat.modified_ns, self.stat.changed_ns)
+        return self.hashed_ns - changed_ns > _SETTLED_NS
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    start = (start or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / "configs" / "pipeline.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
+        "hint: change into the folder you cloned"
+    )
+
+
+def find_files(path: str, root: Path) -> tuple[Path, ...]:
+    """Find the files a path or a glob names.
+
+    Parameters
+    ----------
+    path : str
+        File or glob, relative to ``root`` or absolute.
+    root : Path
+        Folder of the project.
+
+    Returns
+    -------
+    tuple of Path
+        Sorted, at least one, all of them files.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or a folder is.
+    """
+    literal = root / path
+    if literal.is_dir():
+        raise SourceError(
+            f"{literal}: is a folder, not a file\n"
+            f"found: {_listing(literal)}\n"
+            "hint: name a file, or a glob such as 'data/*.csv'"
+        )
+    if literal.is_file():
+        return (literal,)
+    # Only the path is a pattern, the project's own folder may hold brackets; and
+    # Path.glob takes no absolute pattern.
+    names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
+    found = sorted(root / name for name in names)
+    files = tuple(file for file in found if file.is_file())
+    if not files:
+        folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
+        names = [entry.name for entry in folder.iterdir()]
+        raise SourceError(
+            f"{literal}: {'matches no file' if _is_glob(literal) else 'no such file'}"
+            f"{nearest(literal.name, names)}\n"
+            f"found in {folder}: {_listing(folder)}\n"
+            "hint: correct `path` in the source's config, or put the file there"
+        )
+    return files
+
+
+def shown(path: Path, root: Path) -> str:
+    """Name a file as users of the project do: relative to its folder if below it."""
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+def stat_of(path: Path, root: Path) -> FileStat:
+    """Ask the file system; the path is kept as `shown` gives it."""
+    stat = path.stat()
+    return FileStat(
+        shown(path, root), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    )
+
+
+def contents(
+    files: Iterable[Path], root: Path, known: Iterable[FileContent]
+) -> list[FileContent]:
+    """Hash files, except those that are untouched since they were hashed before.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        What to hash, with SHA-256.
+    root : Path
+        Project folder.
+    known : iterable of FileContent
+        Results of earlier calls.
+
+    Returns
+    -------
+    list of FileContent
+        In the order of ``files``.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read.
+    """
+    by_stat = {content.stat: content for content in known if content.is_settled}
+    return [_content(file, root, by_stat) for file in files]
+
+
+def _content(
+    file: Path, root: Path, by_stat: dict[FileStat, FileContent]
+) -> FileContent:
+    """Hash one file, unless a hash of it is known."""
+    try:
+        stat = stat_of(file, root)
+        if stat in by_stat:
+            return by_stat[stat]
+        hashed_ns = time.time_ns()
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read\nfound: {error}") from error
+    return FileContent(stat, digest, hashed_ns)
+
+
+def require_unchanged(known: Iterable[FileContent], root: Path) -> None:
+    """Refuse a run whose files changed after they were hashed.
+
+    Raises
+    ------
+    SourceError
+        Names the first such file.
+    """
+    for content in known:
+        path = root / content.stat.path
+        if not path.is_file() or stat_of(path, root) != content.stat:
+            raise SourceError(
+                f"{path}: changed while it was being read\n"
+                "hint: run again once nothing writes to it"
+            )
+
+
+def _is_glob(path: Path) -> bool:
+    """Tell whether a path has wildcards."""
+    return glob.has_magic(str(path))
+
+
+def _listing(folder: Path) -> str:
+    """Name what is in a folder, the first ten."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    shown: Iterator[str] = iter(names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return (", ".join(shown) or "nothing") + more

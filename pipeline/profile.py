@@ -1,0 +1,140 @@
+"""What is in a snapshot, in figures that cost little and come with the pass."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import polars.selectors as cs
+
+from pipeline.snapshots.records import ColumnProfile
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+# Quantiles of a large snapshot are those of every n-th row in the order of its key.
+_EVERY_NTH = 16
+_N_EXACT = 1 << 16
+
+_HASH = "content hash"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Rows, content hash and the columns' statistics of a snapshot."""
+
+    n_rows: int
+    content_hash: str
+    columns: list[ColumnProfile]
+
+
+def profile_frames(lf: pl.LazyFrame, schema: pl.Schema) -> list[pl.LazyFrame]:
+    """Return what is to be collected for `read_profile`.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        The snapshot, sorted by its key.
+    schema : pl.Schema
+        Its schema.
+
+    Returns
+    -------
+    list of pl.LazyFrame
+        One row of figures, and two samples of rows.
+    """
+    numbers = cs.by_name([n for n, dtype in schema.items() if dtype.is_numeric()])
+    return [
+        lf.select(
+            pl.len().alias("n_rows"),
+            content_sum(schema).alias(_HASH),
+            *(expr for column in schema for expr in _figures(column, schema[column])),
+        ),
+        # As expressions: as slices of the plan they would be pushed into the sort.
+        lf.select(numbers.head(_N_EXACT)),
+        lf.select(numbers.gather_every(_EVERY_NTH)),
+    ]
+
+
+def collect_profile(df: pl.DataFrame) -> Profile:
+    """Profile a frame that is in memory."""
+    frames = profile_frames(df.lazy(), df.schema)
+    return read_profile(df.schema, pl.collect_all(frames))
+
+
+def content_sum(schema: pl.Schema) -> pl.Expr:
+    """Add up a hash of every row, which is equal for equal rows in any order.
+
+    A row's hash is the hash of the sum of its cells' hashes, with a seed per column
+    (Zobrist hashing [1]_), which costs an eighth of hashing a struct. Rows sorted by a
+    unique key have one order, so it need not count.
+
+    References
+    ----------
+    .. [1] Zobrist, "A New Hashing Method with Application for Game Playing",
+       Technical Report 88, University of Wisconsin, 1970.
+    """
+    cells = [pl.col(name).hash(i) for i, name in enumerate(schema)]
+    return pl.sum_horizontal(cells).hash().sum()
+
+
+def content_hash(schema: pl.Schema, n_rows: int, rows_sum: int) -> str:
+    """Hash columns, dtypes, the number of rows and their `content_sum`."""
+    columns = [f"{name}:{dtype}" for name, dtype in schema.items()]
+    text = "\n".join([*columns, str(n_rows), str(rows_sum)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def read_profile(schema: pl.Schema, collected: list[pl.DataFrame]) -> Profile:
+    """Make a profile of what the frames of `profile_frames` gave."""
+    figures, head, every_nth = collected
+    row = figures.row(0, named=True)
+    n_rows = row["n_rows"]
+    sample = head if n_rows <= _N_EXACT else every_nth
+    quantiles = sample.select(pl.all().quantile(list(QUANTILES))).to_dicts()
+    columns = [
+        ColumnProfile(
+            name=name,
+            dtype=str(dtype),
+            n_nulls=row[_figure(name, "n_nulls")],
+            n_distinct=_n_distinct(row, name),
+            min=_text(row.get(_figure(name, "min"))),
+            max=_text(row.get(_figure(name, "max"))),
+            mean=row.get(_figure(name, "mean")),
+            quantiles=quantiles[0].get(name) if quantiles else None,
+        )
+        for name, dtype in schema.items()
+    ]
+    return Profile(n_rows, content_hash(schema, n_rows, row[_HASH]), columns)
+
+
+def _figures(column: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """Compute what a column of a dtype can have."""
+    values = pl.col(column)
+    figures = {"n_nulls": values.null_count()}
+    if not (dtype.is_nested() or isinstance(dtype, pl.Null | pl.Object)):
+        figures |= {
+            "n_distinct": values.approx_n_unique(),
+            "min": values.min(),
+            "max": values.max(),
+        }
+    if dtype.is_numeric():
+        figures["mean"] = values.mean().cast(pl.Float64)
+    return [expr.alias(_figure(column, name)) for name, expr in figures.items()]
+
+
+def _figure(column: str, name: str) -> str:
+    """Name a figure of a column."""
+    return f"{name} {column}"
+
+
+def _n_distinct(row: dict[str, Any], column: str) -> int | None:
+    """Take off the null, which counts as a value of its own."""
+    n_distinct = row.get(_figure(column, "n_distinct"))
+    if n_distinct is None:
+        return None
+    return n_distinct - (row[_figure(column, "n_nulls")] > 0)
+
+
+def _text(value: object) -> str | None:
+    """Write a smallest or largest value."""
+    return None if value is None else str(value)

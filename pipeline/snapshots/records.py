@@ -1,0 +1,135 @@
+"""What the store remembers, as JSON beside the objects; the catalog is made of it."""
+
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from pipeline.files import FileContent
+
+FORMAT = 1
+"""Counts the changes to these records; those of another format are not read."""
+
+State: TypeAlias = Literal["computed", "restored", "fresh", "kept"]
+"""How a run came by a snapshot: made it; found it in the store; had it already; or left
+it as it was, because it was not selected."""
+
+
+class ColumnProfile(msgspec.Struct, frozen=True):
+    """Statistics of a column, nulls left out; None where a dtype has no such figure.
+
+    Attributes
+    ----------
+    name, dtype : str
+        Of the column, in Polars' words.
+    n_nulls : int
+        Rows without a value.
+    n_distinct : int or None
+        By HyperLogLog, within a few per cent.
+    min, max : str or None
+        As text.
+    mean : float or None
+        Of numbers.
+    quantiles : list of float or None
+        Of numbers, at `pipeline.profile.QUANTILES`; of every 16th row where there are
+        more than 65,536.
+    """
+
+    name: str
+    dtype: str
+    n_nulls: int
+    n_distinct: int | None
+    min: str | None
+    max: str | None
+    mean: float | None
+    quantiles: list[float | None] | None
+
+
+class ObjectRecord(msgspec.Struct, frozen=True):
+    """An object: one immutable Parquet file, and what is in it.
+
+    Attributes
+    ----------
+    fingerprint : str
+        What it was made of: plan, source and versions.
+    content_hash : str
+        What came of it: equal for equal rows, columns and dtypes.
+    """
+
+    format: int
+    snapshot: str
+    fingerprint: str
+    run_id: str
+    n_rows: int
+    n_bytes: int
+    content_hash: str
+    columns: list[ColumnProfile]
+
+
+class StageRecord(msgspec.Struct, frozen=True):
+    """A stage of a run; ``plan`` is the hash of what it does, chained to nothing.
+
+    ``n_rows`` is None if no run has counted them.
+    """
+
+    name: str
+    transform: str
+    inputs: list[str]
+    snapshot: str | None
+    config: dict[str, Any]
+    plan: str
+    fingerprint: str
+    n_rows: int | None
+    columns: list[tuple[str, str]]
+
+
+class CheckRecord(msgspec.Struct, frozen=True):
+    """What became of one check of a snapshot's contract."""
+
+    name: str
+    severity: str
+    description: str
+    n_failures: int
+
+
+class SnapshotRecord(msgspec.Struct, frozen=True):
+    """A snapshot of a run.
+
+    Attributes
+    ----------
+    contract : str
+        Hash of the contract it was held to.
+    reasons : list of str
+        Why it is not the one of the run before.
+    """
+
+    name: str
+    stage: str
+    key: list[str]
+    fingerprint: str
+    state: State
+    contract: str
+    reasons: list[str]
+    checks: list[CheckRecord]
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A published run, with all that is needed to say later what changed."""
+
+    format: int
+    run_id: str
+    started_at: datetime
+    restores: str | None
+    profile: str | None
+    source: str
+    source_plan: str
+    files: list[FileContent]
+    n_bad_rows: int
+    execute_s: float
+    total_s: float
+    versions: dict[str, str]
+    config: dict[str, Any]
+    code: dict[str, str]
+    stages: list[StageRecord]
+    snapshots: list[SnapshotRecord]
+    lineage: list[tuple[str, str | None, str, str, str]]

@@ -1,0 +1,94 @@
+"""What the store keeps, what it lets go, and whether what it keeps is whole."""
+
+import fcntl
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import duckdb
+
+from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.store import CATALOG, Store, read_runs
+
+_N_LOGS = 100
+
+
+def garbage(store: Store, n_kept: int) -> list[Path]:
+    """Find what neither a kept run nor an open reader needs.
+
+    Parameters
+    ----------
+    store : Store
+        The caller holds its lock.
+    n_kept : int
+        The newest runs that stay.
+
+    Returns
+    -------
+    list of Path
+        Files and folders, sorted.
+    """
+    linked = store.catalog.resolve().parent
+    catalogs = [path for path in store.catalogs.glob("*") if path != linked]
+    read = [path for path in catalogs if _is_read(path / CATALOG)]
+    needed = _objects_of(store, read_runs(store)[-n_kept:])
+    for folder in read:
+        needed |= _objects_in(folder / CATALOG)
+    objects = [path for path in store.objects.glob("*/*") if path not in needed]
+    logs = sorted(store.logs.glob("*.jsonl"))[:-_N_LOGS]
+    # Of the first version: a folder per run.
+    folders = [path for path in store.runs.glob("*") if path.is_dir()]
+    partial = list(store.runs.glob("*.next"))
+    idle = [path for path in catalogs if path not in read]
+    return sorted([*objects, *idle, *logs, *folders, *partial])
+
+
+def collect_garbage(store: Store, n_kept: int) -> list[Path]:
+    """Remove what `garbage` finds, and say what it was."""
+    found = garbage(store, n_kept)
+    for path in found:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    return found
+
+
+def _objects_of(store: Store, runs: Iterable[RunRecord]) -> set[Path]:
+    """Name the files of the objects of some runs."""
+    return {
+        path
+        for run in runs
+        for snapshot in run.snapshots
+        for path in _files_of(store.object(snapshot.name, snapshot.fingerprint))
+    }
+
+
+def _objects_in(catalog: Path) -> set[Path]:
+    """Name the files of the objects a catalog has views of."""
+    try:
+        with duckdb.connect(catalog, read_only=True) as con:
+            rows = con.execute(
+                "SELECT path FROM meta.snapshots WHERE path IS NOT NULL"
+            ).fetchall()
+    except duckdb.Error:
+        return set()
+    return {path for (name,) in rows for path in _files_of(Path(name))}
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    """Yield an object's Parquet file and its record."""
+    yield path
+    yield path.with_suffix(".json")
+
+
+def _is_read(catalog: Path) -> bool:
+    """Tell whether a DuckDB client has a catalog open: it holds a lock on it then."""
+    if not catalog.is_file():
+        return False
+    try:
+        with catalog.open("rb+") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

@@ -1,0 +1,89 @@
+"""Nothing to do: seen from bytes and file times alone, before a dataframe is imported.
+
+A run that leaves everything fresh stamps what it has looked at. As long as the bytes
+of the configuration and the code, the words of the command, the library's version, the
+source's files and the objects are the same, so is its answer. Whatever differs, be it
+a space in a comment, only means that the fingerprints are looked at again.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from pipeline.code import code_files
+from pipeline.errors import SourceError
+from pipeline.files import FileStat, find_files, stat_of
+
+_NAME = "stamp.json"
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What was looked at, and the run that holds the answer.
+
+    ``objects`` are the paths of the objects and their sizes.
+    """
+
+    key: str
+    run_id: str
+    pattern: str
+    files: list[FileStat]
+    objects: list[tuple[str, int]]
+
+
+def key(root: Path, words: Iterable[str]) -> str | None:
+    """Hash all that decides what a command computes, apart from the data.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    words : iterable of str
+        Of the command line.
+
+    Returns
+    -------
+    str or None
+        None if the configuration takes values from elsewhere, such as the environment.
+    """
+    digest = hashlib.sha256()
+    parts = [str(root), sys.version, version("polars"), *words]
+    digest.update(repr(parts).encode())
+    for path in [*sorted((root / "configs").rglob("*.yaml")), *code_files()]:
+        content = path.read_bytes()
+        if path.suffix == ".yaml" and b"${oc." in content:
+            return None
+        digest.update(f"{path}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def read_stamp(root: Path, wanted: str) -> Stamp | None:
+    """Read the stamp of a key; None if anything it saw is otherwise now."""
+    state = root / ".pipeline"
+    try:
+        stamp = msgspec.json.decode((state / _NAME).read_bytes(), type=Stamp)
+        catalog = Path(os.readlink(state / "snapshots.duckdb"))  # noqa: PTH115
+        is_same = (
+            stamp.key == wanted
+            and catalog.parent.name == stamp.run_id
+            and (state / catalog).is_file()
+            and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
+            == stamp.files
+            and all((root / p).stat().st_size == size for p, size in stamp.objects)
+        )
+    except (OSError, msgspec.MsgspecError, SourceError):
+        return None
+    return stamp if is_same else None
+
+
+def write_stamp(root: Path, stamp: Stamp) -> None:
+    """Keep a stamp; it is there whole or not at all."""
+    path = root / ".pipeline" / _NAME
+    partial = path.with_name(f"{_NAME}.next")
+    partial.write_bytes(msgspec.json.encode(stamp))
+    partial.replace(path)

@@ -1,0 +1,172 @@
+"""What a run has to do, given what is fresh."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pipeline.checks import Contract
+from pipeline.freshness import Selection, Status, Wanted, select
+from pipeline.settings import QUARANTINE, SOURCE, Settings
+from pipeline.snapshots.records import RunRecord, SnapshotRecord, State
+from pipeline.snapshots.store import Store
+
+
+@dataclass(frozen=True)
+class Task:
+    """The work of a run.
+
+    Attributes
+    ----------
+    snapshots : list of SnapshotRecord
+        What will be published, unchecked yet: computed, restored, fresh or kept.
+    check : tuple of str
+        Snapshots to hold to their contract: all that this run brings, and those whose
+        contract is another than they have passed.
+    leaves : dict of str to Path
+        Stages to start from, with the object that holds their output.
+    stages : tuple of str
+        Stages the pass goes through.
+    reads_source : bool
+        Whether it begins at the source.
+    is_nothing : bool
+        Whether all is published as it should be.
+    """
+
+    snapshots: list[SnapshotRecord]
+    check: tuple[str, ...]
+    leaves: dict[str, Path]
+    stages: tuple[str, ...]
+    reads_source: bool
+    is_nothing: bool
+
+    def names(self, *states: State) -> list[str]:
+        """Name the snapshots of some states."""
+        return [s.name for s in self.snapshots if s.state in states]
+
+
+def plan_task(
+    wanted: Wanted,
+    statuses: list[Status],
+    selection: Selection,
+    store: Store,
+    runs: list[RunRecord],
+) -> Task:
+    """Decide what to compute, what to take from the store, and where to begin.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What should be.
+    statuses : list of Status
+        Of every snapshot.
+    selection : Selection
+        What to look at.
+    store : Store
+        Where the objects are.
+    runs : list of RunRecord
+        The oldest first.
+
+    Raises
+    ------
+    ConfigError
+        If the selection holds no snapshot.
+    """
+    current = runs[-1] if runs else None
+    plan, settings = wanted.plan, wanted.settings
+    selected = select(plan, selection)
+    published = {s.name: s for s in current.snapshots} if current else {}
+    counted = {
+        s.fingerprint for run in runs for s in run.stages if s.n_rows is not None
+    }
+    fingerprints = wanted.fingerprints.stages if wanted.fingerprints else {}
+
+    states: dict[str, State] = {}
+    for status in statuses:
+        if status.name not in selected:
+            states[status.name] = "fresh" if status.freshness == "fresh" else "kept"
+        elif selection.force or status.freshness == "stale":
+            states[status.name] = "computed"
+        else:
+            is_fresh = status.freshness == "fresh"
+            states[status.name] = "fresh" if is_fresh else "restored"
+
+    computed = {s.stage for s in statuses if states[s.name] == "computed" and s.stage}
+    there = {
+        s.stage: store.object(s.name, s.fingerprint)
+        for s in statuses
+        if s.stage and states[s.name] != "computed" and s.freshness != "stale"
+    }
+    feeding = plan.upstream(node.stage.name for node in plan.snapshots.values())
+    idle = {
+        name
+        for name in plan.nodes
+        if selection.is_all
+        and name not in feeding
+        and fingerprints.get(name) not in counted
+    }
+    stages = plan.upstream(computed | idle, there)
+    inputs = {name for node in stages.values() for name in node.stage.inputs}
+    reads_source = SOURCE in inputs or states[QUARANTINE] == "computed"
+    if reads_source and states[QUARANTINE] == "kept":
+        # What is read is judged anew in any case.
+        states[QUARANTINE] = "computed"
+
+    snapshots = [
+        record
+        for status in statuses
+        if (record := _record(status, states[status.name], settings, published))
+    ]
+    check = tuple(
+        s.name
+        for s in snapshots
+        if s.name != QUARANTINE
+        and s.state != "kept"
+        and (s.state != "fresh" or s.contract != published[s.name].contract)
+    )
+    is_nothing = (
+        all(s.state in ("fresh", "kept") for s in snapshots)
+        and not check
+        and not idle
+        and list(published) == [s.name for s in snapshots]
+    )
+    return Task(
+        snapshots,
+        check,
+        {name: path for name, path in there.items() if name in inputs},
+        tuple(stages),
+        reads_source,
+        is_nothing,
+    )
+
+
+def contract_of(settings: Settings, snapshot: str) -> Contract:
+    """Return a snapshot's contract; without a file, that its key is one."""
+    return settings.contracts.get(snapshot, Contract())
+
+
+def _record(
+    status: Status,
+    state: State,
+    settings: Settings,
+    published: dict[str, SnapshotRecord],
+) -> SnapshotRecord | None:
+    """Make a snapshot's record; None if it is left out and was never published."""
+    before = published.get(status.name)
+    if state == "kept":
+        return before and msgspec.structs.replace(before, state="kept", reasons=[])
+    contract = ""
+    if status.name != QUARANTINE:
+        encoded = msgspec.json.encode(contract_of(settings, status.name))
+        contract = hashlib.sha256(encoded).hexdigest()
+    return SnapshotRecord(
+        status.name,
+        status.stage,
+        list(status.key),
+        status.fingerprint,
+        state,
+        contract,
+        list(status.reasons),
+        before.checks if before and state == "fresh" else [],
+    )
