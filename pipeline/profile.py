@@ -50,7 +50,7 @@ def profile_frames(lf: pl.LazyFrame, schema: pl.Schema) -> list[pl.LazyFrame]:
             *(expr for column in schema for expr in _figures(column, schema[column])),
         ),
         # As expressions: as slices of the plan they would be pushed into the sort.
-        lf.select(numbers.head(_N_EXACT)),
+        lf.select(pl.all().head(_N_EXACT)),
         lf.select(numbers.gather_every(_EVERY_NTH)),
     ]
 
@@ -89,14 +89,15 @@ def read_profile(schema: pl.Schema, collected: list[pl.DataFrame]) -> Profile:
     figures, head, every_nth = collected
     row = figures.row(0, named=True)
     n_rows = row["n_rows"]
-    sample = head if n_rows <= _N_EXACT else every_nth
+    is_small = n_rows <= _N_EXACT
+    sample = (head if is_small else every_nth).select(cs.numeric())
     quantiles = sample.select(pl.all().quantile(list(QUANTILES))).to_dicts()
     columns = [
         ColumnProfile(
             name=name,
             dtype=str(dtype),
             n_nulls=row[_figure(name, "n_nulls")],
-            n_distinct=_n_distinct(row, name),
+            n_distinct=_n_distinct(row, name, head if is_small else None),
             min=_text(row.get(_figure(name, "min"))),
             max=_text(row.get(_figure(name, "max"))),
             mean=row.get(_figure(name, "mean")),
@@ -127,11 +128,15 @@ def _figure(column: str, name: str) -> str:
     return f"{name} {column}"
 
 
-def _n_distinct(row: dict[str, Any], column: str) -> int | None:
-    """Take off the null, which counts as a value of its own."""
+def _n_distinct(
+    row: dict[str, Any], column: str, whole: pl.DataFrame | None
+) -> int | None:
+    """Count exactly where all rows are there, and take off the null, if any."""
     n_distinct = row.get(_figure(column, "n_distinct"))
     if n_distinct is None:
         return None
+    if whole is not None:
+        n_distinct = whole[column].n_unique()
     return n_distinct - (row[_figure(column, "n_nulls")] > 0)
 
 

@@ -25,7 +25,7 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     n_nulls : int
         Rows without a value.
     n_distinct : int or None
-        By HyperLogLog, within a few per cent.
+        Above 65,536 rows by HyperLogLog, within a few per cent.
     min, max : str or None
         As text.
     mean : float or None

@@ -1,0 +1,68 @@
+"""Each run leaves a log: what it did, how it ended, what it took."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ContractError, SnapshotError
+from pipeline.log import describe_log, describe_logs
+from pipeline.run import run
+from pipeline.settings import Settings
+
+Load = Callable[..., Settings]
+
+
+def logs(project: Path) -> list[Path]:
+    return sorted((project / ".pipeline" / "logs").glob("*.jsonl"))
+
+
+def test_log_of_a_run_has_rows_seconds_and_memory(project: Path, load: Load) -> None:
+    report = run(load())
+    [path] = logs(project)
+    assert path.stem == report.run.run_id
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    n_rows = {e["stage"]: e["n_rows"] for e in events if "stage" in e}
+    assert n_rows == {stage.name: stage.n_rows for stage in report.run.stages}
+    assert all(event["peak_mib"] > 10 for event in events)
+    assert [e["event"] for e in events if "event" in e] == [
+        "started",
+        "executed",
+        "published",
+    ]
+
+
+def test_failed_run_is_listed_with_its_fault(project: Path, load: Load) -> None:
+    run(load())
+    with pytest.raises(ContractError):
+        run(load("checks.drgs.rows={exact: 7}"))
+    last, first = describe_logs(project / ".pipeline" / "logs")
+    assert "published" in first
+    assert "failed" in last
+    assert "snapshot 'drgs' of stage 'drgs': 1 check failed" in last
+
+
+def test_run_that_was_killed_is_said_to_have_died(project: Path, load: Load) -> None:
+    run(load())
+    [path] = logs(project)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-2]) + lines[-2][:10])
+    [line] = describe_logs(project / ".pipeline" / "logs")
+    assert " died " in line
+
+
+def test_run_with_nothing_to_do_leaves_no_log(project: Path, load: Load) -> None:
+    run(load())
+    run(load())
+    assert len(logs(project)) == 1
+
+
+def test_steps_of_one_run_can_be_read(project: Path, load: Load) -> None:
+    report = run(load())
+    folder = project / ".pipeline" / "logs"
+    lines = describe_log(folder, report.run.run_id)
+    assert any("features is stale" in line for line in lines)
+    assert lines[-1].endswith("published")
+    with pytest.raises(SnapshotError, match="no log of a run 'r1'"):
+        describe_log(folder, "r1")

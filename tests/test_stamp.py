@@ -1,0 +1,110 @@
+"""Nothing to do is seen without a dataframe, and only where it is true."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import stamp
+from tests.test_cli import SOURCE, invoke
+
+
+@pytest.fixture
+def settled(project: Path) -> Path:
+    """A project whose files are older than a second, and its first run."""
+    time.sleep(1.1)
+    assert invoke(project, "run", *SOURCE).exit_code == 0
+    return project
+
+
+def key(root: Path) -> str:
+    found = stamp.key(root, ("--profile", "", *SOURCE))
+    assert found is not None
+    return found
+
+
+def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
+    code = (
+        "import sys; from pipeline.cli import main\n"
+        f"main(['run', *{SOURCE}], standalone_mode=False)\n"
+        "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'yaml'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    root = Path(__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=settled,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "nothing to do" in result.stdout
+
+
+def spoil_config(root: Path) -> None:
+    path = root / "configs" / "transforms" / "lag_columns.yaml"
+    path.write_text(path.read_text() + "\n")
+
+
+def spoil_source(root: Path) -> None:
+    path = root / "data" / "raw.csv"
+    path.write_bytes(path.read_bytes())
+
+
+def remove_object(root: Path) -> None:
+    next((root / ".pipeline" / "objects").rglob("*.parquet")).unlink()
+
+
+def cut_object(root: Path) -> None:
+    path = next((root / ".pipeline" / "objects").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def remove_catalog(root: Path) -> None:
+    (root / ".pipeline" / "snapshots.duckdb").unlink()
+
+
+def damage_stamp(root: Path) -> None:
+    path = root / ".pipeline" / "stamp.json"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_config,
+        spoil_source,
+        remove_object,
+        cut_object,
+        remove_catalog,
+        damage_stamp,
+    ],
+)
+def test_whatever_is_otherwise_is_looked_at_again(settled: Path, spoil: object) -> None:
+    assert stamp.read_stamp(settled, key(settled)) is not None
+    assert callable(spoil)
+    spoil(settled)
+    assert stamp.read_stamp(settled, key(settled)) is None
+    assert invoke(settled, "run", *SOURCE).exit_code == 0
+
+
+def test_other_words_have_another_key(project: Path) -> None:
+    assert stamp.key(project, ("a", "b")) != stamp.key(project, ("ab",))
+
+
+def test_values_from_the_environment_are_not_stamped(project: Path) -> None:
+    path = project / "configs" / "transforms" / "lag_columns.yaml"
+    path.write_text(path.read_text().replace("periods: 1", "periods: ${oc.env:N}"))
+    assert stamp.key(project, ()) is None
+
+
+def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:
+    path = project / "data" / "raw.csv"
+    path.write_bytes(path.read_bytes())
+    assert invoke(project, "run", *SOURCE).exit_code == 0
+    assert not (project / ".pipeline" / "stamp.json").exists()
