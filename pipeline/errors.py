@@ -37,6 +37,10 @@ class QueryError(PipelineError):
     """A query or one of its parameters is wrong."""
 
 
+class LineageError(PipelineError):
+    """A question about the lineage names what is not in the plan."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``; did you mean 'x'?``, or nothing."""
     match = difflib.get_close_matches(name, list(known), n=1)
