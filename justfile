@@ -57,6 +57,12 @@ sql *args: env
 query *args: env
     @.venv/bin/python -m pipeline query "$@"
 
+# Trace columns: just lineage features.w_mean_cost_lag1; just lineage 'source.Mean Cost' --downstream
+[group('ask')]
+[no-exit-message]
+lineage *args: env
+    @.venv/bin/python -m pipeline lineage "$@"
+
 # List the runs: just history; of a snapshot, its versions: just history features
 [group('history')]
 [no-exit-message]

@@ -239,6 +239,37 @@ def plan(
 
 
 @main.command()
+@click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
+@click.option("--downstream", is_flag=True, help="Show what is made of the column.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "mermaid", "dot", "json", "openlineage"]),
+    default="text",
+    show_default=True,
+)
+@_profile
+def lineage(
+    words: tuple[str, ...], downstream: bool, format_: str, profile: str | None
+) -> None:
+    """Show which columns a column comes from; without one, the stages.
+
+    COLUMN is SNAPSHOT.COLUMN or STAGE.COLUMN, such as features.w_mean_cost_lag1 or
+    'source.Mean Cost'; a snapshot alone lists its columns. Reads no data.
+    """
+    from pipeline.lineage.show import show
+    from pipeline.run import check
+
+    columns = [word for word in words if "=" not in word]
+    if len(columns) > 1:
+        raise click.UsageError(f"expected one column, found {', '.join(columns)}")
+    overrides = tuple(word for word in words if "=" in word)
+    composed = check(_settings(profile, overrides))
+    column = columns[0] if columns else None
+    click.echo(show(composed, column, format_, forward=downstream))
+
+
+@main.command()
 @_profile
 @_overrides
 def config(profile: str | None, overrides: tuple[str, ...]) -> None:
