@@ -1,5 +1,6 @@
 """Lineage by hand: every kind of node, and columns of the shipped pipeline."""
 
+import time
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -403,6 +404,15 @@ def test_another_version_of_the_view_makes_everything_unknown(
 def test_trace_is_the_same_every_time(plan: Plan, edges: list[Edge]) -> None:
     assert trace(plan) == edges
     assert len(set(edges)) == len(edges)
+
+
+def test_trace_is_quick(plan: Plan) -> None:
+    seconds: list[float] = []
+    for _ in range(3):
+        started = time.process_time()
+        trace(plan)
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 0.3
 
 
 PAST = {"Year", "Facility Id", "APR DRG Code"}

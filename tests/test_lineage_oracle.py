@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.lineage import DIRECT, Edge, trace, trace_function
+from pipeline.lineage import DIRECT, UNKNOWN, Edge, trace, trace_function
 from pipeline.plan import compose
 from pipeline.settings import SOURCE, Settings, Stage
 from pipeline.transforms import load_transform, transform_names
@@ -151,6 +151,20 @@ STEPS: dict[str, Callable[..., pl.LazyFrame]] = {
         )
         .select(COLUMNS)
     ),
+    "decide": lambda lf, x, y, z: (
+        lf.group_by(y, maintain_order=True)
+        .agg(pl.col(x).max(), r=pl.struct(z))
+        .with_columns(pl.when(pl.col(x) > 1).then("r").alias("r"))
+        .select(
+            y,
+            pl.col("r").list.get(0).struct.field(z),
+            pl.col("r")
+            .list.eval(2 * pl.element().struct.field(z))
+            .list.first()
+            .alias(x),
+        )
+        .select(COLUMNS)
+    ),
     "explode": lambda lf, x, y, z: lf.with_columns(
         pl.concat_list(pl.col(x), pl.col(y)).alias(x)
     ).explode(x),
@@ -225,7 +239,7 @@ def functions(draw: st.DrawFn) -> tuple[list[tuple[str, ...]], Function]:
     return steps, function
 
 
-@hypothesis_settings(max_examples=300, deadline=None)
+@hypothesis_settings(max_examples=200, deadline=None)
 @given(
     steps=functions(),
     rows=st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=4, max_size=12),
@@ -249,3 +263,57 @@ def test_what_changes_in_any_plan_has_an_edge(
         function(x.lazy()).collect(engine="in-memory") for x in (df, other)
     )
     assert wrong(of_column, before, after) == set()
+
+
+LISTS = pl.Schema(
+    {"a": pl.Int64(), "b": pl.Int32(), "l": pl.List(pl.Int64), "m": pl.List(pl.Float64)}
+)
+
+
+def elements() -> st.SearchStrategy[pl.Expr]:
+    """Draw what may be done to the elements of a list."""
+    return st.recursive(
+        st.sampled_from([pl.element(), 2 * pl.element(), 1.5 + pl.element()]),
+        lambda inner: st.one_of(
+            st.tuples(inner, inner).map(lambda xy: xy[0] + xy[1]),
+            st.tuples(inner, inner).map(lambda xy: xy[0].sort_by(xy[1])),
+            st.tuples(inner, inner).map(lambda xy: xy[0].filter(xy[1] > 1)),
+            st.tuples(inner, inner).map(lambda xy: pl.when(xy[0] > 2).then(xy[1])),
+            inner.map(lambda x: 3 - x.max()),
+            inner.map(lambda x: x.cast(pl.Float64)),
+        ),
+        max_leaves=4,
+    )
+
+
+def list_columns() -> st.SearchStrategy[pl.Expr]:
+    """Draw lists, some of them evaluated, one within another."""
+    return st.recursive(
+        st.sampled_from([pl.col("l"), pl.col("m")]),
+        lambda inner: st.one_of(
+            st.tuples(inner, elements()).map(lambda xe: xe[0].list.eval(xe[1])),
+            st.tuples(inner, inner).map(
+                lambda xy: pl.when(xy[0].list.len() > 2).then(xy[1]).otherwise(xy[0])
+            ),
+            inner.map(lambda x: x.list.head(1 + pl.col("b"))),
+            inner.map(lambda x: pl.concat_list(x, pl.col("a"))),
+        ),
+        max_leaves=4,
+    )
+
+
+@hypothesis_settings(max_examples=200, deadline=None)
+@given(exprs=st.lists(list_columns(), min_size=1, max_size=3))
+def test_expression_depends_on_the_columns_polars_names_as_its_roots(
+    exprs: list[pl.Expr],
+) -> None:
+    named = {f"z{i}": expr.list.len() + 1 for i, expr in enumerate(exprs)}
+    edges = trace_function(
+        lambda lf: lf.with_columns(**named), [(SOURCE, LISTS)], stage="result"
+    )
+    for name, expr in named.items():
+        of_name = [edge for edge in edges if edge.column == name]
+        if not any(edge.kind == UNKNOWN for edge in of_name):
+            assert {edge.input_column for edge in of_name} == set(
+                expr.meta.root_names()
+            )
