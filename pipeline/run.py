@@ -28,6 +28,7 @@ from pipeline.errors import ContractError, PipelineError, SourceError
 from pipeline.files import require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
+from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
 from pipeline.plan import Plan, compose
 from pipeline.profile import Profile, collect_profile
@@ -209,7 +210,7 @@ def _run(
         code=wanted.code,
         stages=_stage_records(wanted, execution.n_rows, runs),
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
-        lineage=[],
+        lineage=[dataclasses.astuple(edge) for edge in trace(wanted.plan)],
     )
     publish_run(store, record, settings.history.runs)
     collect_garbage(store, settings.history.runs)
