@@ -101,9 +101,8 @@ class Tally:
             for expr in _statistics(i, dtype)
         ]
         self._n_samples = n_samples
-        self._added: list[pl.DataFrame] = []
-        self._removed: list[pl.DataFrame] = []
-        self._cells: list[list[pl.DataFrame]] = [[] for _ in dtypes]
+        self._added = self._removed = pl.DataFrame()
+        self._cells = [pl.DataFrame() for _ in dtypes]
         self._totals: list[pl.DataFrame] = []
 
     def add(self, batch: pl.DataFrame) -> None:
@@ -117,12 +116,12 @@ class Tally:
     def add_added(self, rows: pl.DataFrame, n_rows: int | None = None) -> None:
         """Count rows only the side after has; ``k0``.., ``v0``.. of a sample do."""
         self.n_added += rows.height if n_rows is None else n_rows
-        self._keep(self._added, rows)
+        self._added = self._merged(self._added, rows)
 
     def add_removed(self, rows: pl.DataFrame, n_rows: int | None = None) -> None:
         """Count rows only the side before has; ``k0``.., ``v0``.. of a sample do."""
         self.n_removed += rows.height if n_rows is None else n_rows
-        self._keep(self._removed, rows)
+        self._removed = self._merged(self._removed, rows)
 
     def _side(self, batch: pl.DataFrame, absent: str, side: str) -> pl.DataFrame:
         """Select the rows that one side lacks, as the other has them."""
@@ -144,12 +143,17 @@ class Tally:
         for i, cells in enumerate(self._cells):
             if totals[f"n{i}"].item():
                 rows = matched.lazy().filter(f"m{i}").head(self._n_samples)
-                cells.append(rows.select(*self._keys, f"b{i}", f"a{i}").collect())
+                first = rows.select(*self._keys, f"b{i}", f"a{i}").collect()
+                self._cells[i] = self._merged(cells, first)
 
-    def _keep(self, samples: list[pl.DataFrame], rows: pl.DataFrame) -> None:
-        """Keep the first rows in the order of the key, as candidates for a sample."""
-        if self._n_samples and not rows.is_empty():
-            samples.append(_sorted(rows, self._keys).head(self._n_samples))
+    def _merged(self, samples: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep the first rows in the order of the key as a sample."""
+        if not self._n_samples or rows.is_empty():
+            return samples
+        first = _sorted(rows, self._keys).head(self._n_samples)
+        # A slice would hold all of its batch in memory; sorting few rows copies them.
+        both = pl.concat([samples, first]) if samples.height else first
+        return _sorted(both, self._keys).head(self._n_samples)
 
     def added(self) -> tuple[dict[str, Any], ...]:
         """Return the first added rows: key and values by name."""
@@ -159,10 +163,7 @@ class Tally:
         """Return the first removed rows: key and values by name."""
         return self._first(self._removed)
 
-    def _first(self, samples: list[pl.DataFrame]) -> tuple[dict[str, Any], ...]:
-        if not samples:
-            return ()
-        rows = _sorted(pl.concat(samples), self._keys).head(self._n_samples)
+    def _first(self, rows: pl.DataFrame) -> tuple[dict[str, Any], ...]:
         names = [*self._key, *self._names]
         return tuple(dict(zip(names, row, strict=True)) for row in rows.iter_rows())
 
@@ -190,10 +191,7 @@ class Tally:
             self._first_cells(self._cells[i]),
         )
 
-    def _first_cells(self, samples: list[pl.DataFrame]) -> tuple[Cell, ...]:
-        if not samples:
-            return ()
-        rows = _sorted(pl.concat(samples), self._keys).head(self._n_samples)
+    def _first_cells(self, rows: pl.DataFrame) -> tuple[Cell, ...]:
         return tuple(
             Cell(dict(zip(self._key, values, strict=True)), before, after)
             for *values, before, after in rows.iter_rows()
