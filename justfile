@@ -69,6 +69,18 @@ lineage *args: env
 history *args: env
     @.venv/bin/python -m pipeline history "$@"
 
+# Compare a snapshot with the run before, or of two runs: just diff features -2 latest
+[group('history')]
+[no-exit-message]
+diff snapshot *args: env
+    @.venv/bin/python -m pipeline diff "$@"
+
+# Write all snapshots into one DuckDB file to share: just export shared.duckdb
+[group('history')]
+[no-exit-message]
+export file: env
+    @.venv/bin/python -m pipeline export "$@"
+
 # Publish the snapshots of an earlier run again: just restore -1
 [group('history')]
 [no-exit-message]

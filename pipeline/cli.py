@@ -42,7 +42,8 @@ class _Commands(click.Group):
         except PipelineError as error:
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
             click.echo(error, err=True)
-            ctx.exit(1)
+            # As of diff(1): 1 says that there is a difference.
+            ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -368,6 +369,58 @@ def _print_relation(
     from pipeline.snapshots.result import write_result
 
     write_result(relation, format_, output)
+
+
+# -1 is a run, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("snapshot")
+@click.argument("run_a", default="previous")
+@click.argument("run_b", default="latest")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Numbers are equal if they differ by no more of the larger one.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+)
+def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) -> None:
+    """Compare a snapshot of two runs by its key.
+
+    The exit code is 1 if they differ, 2 for an error. A run is its id, the beginning
+    of it, `latest`, `previous`, or -1, -2 ... back.
+    """
+    from pipeline.snapshots.diff_report import show
+    from pipeline.snapshots.history import compare
+
+    store, _ = _open()
+    found = compare(store, snapshot, run_a, run_b, tolerance=tolerance)
+    click.echo(show(found.diff, found.title, format_), nl=False)
+    if not found.diff.is_equal:
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path))
+def export(target: Path) -> None:
+    """Write the snapshots and meta.* into one native DuckDB file, to share."""
+    from pipeline.snapshots.export import export as export_catalog
+    from pipeline.snapshots.sql import require_catalog
+
+    store, n_kept = _open()
+    require_catalog(store, n_kept)
+    written = export_catalog(store.catalog, target)
+    for table in written.tables:
+        key = f"key {', '.join(table.key)}"
+        note = key if table.has_primary_key else table.why_no_primary_key
+        click.echo(f"  {table.name:20} {table.n_rows:>10,} rows  {note}")
+    click.echo(f"{_shown(written.path)}: {written.n_bytes / 1e6:,.1f} MB")
 
 
 @main.command()

@@ -212,3 +212,48 @@ def test_help_imports_no_dataframes() -> None:
     subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE
     )
+
+
+def test_history_commands_from_change_to_restore(project: Path, tmp_path: Path) -> None:
+    def ran(*args: str, code: int = 0) -> str:
+        result = invoke(project, *args)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", "--dry-run", *SOURCE)
+    assert "min_total: 555 -> 600" in ran(
+        "plan", *SOURCE, "drop_rare_drgs.min_total=600"
+    )
+    ran("run", *SOURCE, "drop_rare_drgs.min_total=600")
+
+    assert "different" in ran("diff", "features", code=1)
+    assert ran("diff", "features", "--format", "markdown", code=1).startswith("###")
+    assert json.loads(ran("diff", "features", "--format", "json", code=1))
+    assert "equal" in ran("diff", "discharges", "-1", "latest")
+    assert "did you mean 'features'" in ran("diff", "feature", code=2)
+
+    assert ran("history").count("computed") == 2
+    assert "min_total: 555 -> 600" in ran("history", "features")
+    ran("restore", "-1")
+    assert "equal" in ran("diff", "features", "-2", "latest")
+    assert ran("runs").count("published") == 2
+    assert "all objects are whole" in ran("verify")
+    assert "to remove" in ran("gc", "--dry-run")
+    assert "removed" in ran("gc")
+    assert "0 removed" in ran("gc")
+    assert "features" in ran("export", "shared.duckdb")
+    with duckdb.connect(project / "shared.duckdb", read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM features").fetchone() != (0,)
+
+
+def test_quiet_and_verbose_choose_what_is_told(project: Path) -> None:
+    override = "checks.drgs={rows: {exact: 7}, warn: [rows]}"
+    verbose = invoke(project, "--verbose", "run", *SOURCE, override)
+    assert "agg_severities: 2605 rows" in verbose.stderr
+    assert "warning: drgs: rows.exact" in verbose.stderr
+    quiet = invoke(project, "--quiet", "run", "--force", *SOURCE, override)
+    assert quiet.stderr.splitlines() == [
+        line for line in quiet.stderr.splitlines() if line.startswith("warning")
+    ]

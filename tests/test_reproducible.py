@@ -1,4 +1,4 @@
-"""The same inputs give the same content, for any number of threads and either engine."""
+"""The same inputs give the same content, for any threads and either engine."""
 
 import json
 import os

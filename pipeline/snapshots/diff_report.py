@@ -30,6 +30,13 @@ _Show = Callable[[str], str]
 _HEADER = ("column", "changed", "max abs", "mean abs", "max rel")
 
 
+def show(diff: Diff, title: str, format_: str) -> str:
+    """Write a diff as 'text', 'markdown' or 'json'; JSON has no title."""
+    if format_ == "json":
+        return to_json(diff)
+    return {"text": to_text, "markdown": to_markdown}[format_](diff, title)
+
+
 def to_text(diff: Diff, title: str) -> str:
     """Show a diff on a terminal.
 
@@ -38,7 +45,7 @@ def to_text(diff: Diff, title: str) -> str:
     diff : Diff
         What to show.
     title : str
-        What was compared; begins the first line.
+        What was compared, in one line; begins the first one.
 
     Returns
     -------
@@ -55,7 +62,7 @@ def to_text(diff: Diff, title: str) -> str:
     )
     schema = [f"{sign} {change}" for sign, change in _schema(diff.schema, _name)]
     parts = {
-        f"{_name(title)}: {_verdict(diff)}": [counts, *_notes(diff, _name)],
+        f"{title}: {_verdict(diff)}": [counts, *_notes(diff, _name)],
         "schema": schema,
         "values": _changed_columns(diff),
         "changed": _changed_cells(diff),
@@ -79,7 +86,7 @@ def to_markdown(diff: Diff, title: str) -> str:
     diff : Diff
         What to show.
     title : str
-        What was compared; becomes the heading.
+        What was compared, in one line; becomes the heading.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def to_markdown(diff: Diff, title: str) -> str:
     numbers = [_numbers(column, _quoted) for column in changed[:MAX_COLUMNS]]
     counts = ("before", "after", "added", "removed", "changed", "unchanged")
     parts = [
-        f"### {_quoted(title)}: {_verdict(diff)}",
+        f"### {_code(title)}: {_verdict(diff)}",
         _table(counts, [[f"{getattr(diff.rows, name):,}" for name in counts]]),
         "\n".join(f"- {note}" for note in _notes(diff, _quoted)),
         "\n".join(

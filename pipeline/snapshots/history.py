@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
-from pipeline.errors import SnapshotError
+from pipeline.errors import SnapshotError, nearest
 from pipeline.profile import content_hash, content_sum
+from pipeline.snapshots.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run
 from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
@@ -30,6 +32,14 @@ class Damage:
     snapshot: str
     fault: str
     runs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a snapshot of one run differs from that of another."""
+
+    title: str
+    diff: Diff
 
 
 def restore(store: Store, n_kept: int, wanted: str) -> RunRecord:
@@ -86,6 +96,53 @@ def _restored(
         return msgspec.structs.replace(snapshot, state="fresh", reasons=[])
     why = [f"just restore {old.run_id}"]
     return msgspec.structs.replace(snapshot, state="restored", reasons=why)
+
+
+def compare(
+    store: Store, snapshot: str, run_a: str, run_b: str, *, tolerance: float = 0.0
+) -> Comparison:
+    """Compare a snapshot of two runs by the key it has in the second.
+
+    Parameters
+    ----------
+    store : Store
+        Where the runs are.
+    snapshot : str
+        Name of the snapshot.
+    run_a, run_b : str
+        Before and after, as `find_run` takes them.
+    tolerance : float
+        As `diff` takes it.
+
+    Raises
+    ------
+    SnapshotError
+        If a run, or its object of the snapshot, is not there.
+    """
+    runs = read_runs(store)
+    if not runs:
+        raise SnapshotError("there are no runs yet\nhint: `just run` makes the first")
+    before, after = find_run(runs, run_a), find_run(runs, run_b)
+    old, new = (_object_of(store, run, snapshot) for run in (before, after))
+    [key] = [s.key for s in after.snapshots if s.name == snapshot]
+    title = f"{snapshot}: {before.run_id} -> {after.run_id}"
+    return Comparison(title, diff(old, new, key, tolerance=tolerance))
+
+
+def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
+    """Find the object of a snapshot of a run."""
+    found = {s.name: s.fingerprint for s in run.snapshots}
+    if snapshot not in found:
+        raise SnapshotError(
+            f"run {run.run_id}: no snapshot '{snapshot}'{nearest(snapshot, found)}\n"
+            f"found: {', '.join(found)}"
+        )
+    if read_object(store, snapshot, found[snapshot]) is None:
+        raise SnapshotError(
+            f"run {run.run_id}: '{snapshot}' is no longer in the store\n"
+            "hint: `history.runs` in configs/pipeline.yaml says how many runs stay"
+        )
+    return store.object(snapshot, found[snapshot])
 
 
 def verify(store: Store, n_kept: int) -> list[Damage]:

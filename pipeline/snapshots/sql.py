@@ -10,6 +10,7 @@ import duckdb
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.log import LOG
 from pipeline.snapshots.catalog import is_current, publish_catalog
+from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
     Store,
     read_current,
@@ -66,15 +67,7 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     SnapshotError
         If there is no catalog yet, it cannot be opened, or an object is missing.
     """
-    current = read_current(store)
-    if current is None:
-        raise SnapshotError(
-            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
-        )
-    if not is_current(store, current.run_id):
-        LOG.info("the catalog is of another folder or version: made again")
-        with writing(store, wait_s=_WAIT_S):
-            publish_catalog(store, read_runs(store), n_kept)
+    current = require_catalog(store, n_kept)
     for snapshot in current.snapshots:
         if read_object(store, snapshot.name, snapshot.fingerprint) is None:
             raise SnapshotError(
@@ -91,6 +84,31 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def require_catalog(store: Store, n_kept: int) -> RunRecord:
+    """Make the catalog again if it is not that of the newest run, folder and version.
+
+    Returns
+    -------
+    RunRecord
+        The newest run.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no run yet, or the catalog cannot be written.
+    """
+    current = read_current(store)
+    if current is None:
+        raise SnapshotError(
+            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
+        )
+    if not is_current(store, current.run_id):
+        LOG.info("the catalog is of another folder or version: made again")
+        with writing(store, wait_s=_WAIT_S):
+            publish_catalog(store, read_runs(store), n_kept)
+    return current
 
 
 def select(

@@ -207,15 +207,15 @@ def test_export_is_written_for_older_duckdb_clients(
 def test_whole_run_can_be_exported_through_the_link(
     project: Path, load: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    report = run(load(), lambda line: None)
+    report = run(load())
     target = tmp_path / "a 'quoted' [folder]" / "out.db"
     target.parent.mkdir()
     exported = export(report.catalog, target)
     assert {t.name: t.n_rows for t in exported.tables} == {
-        p.name: p.n_rows for p in report.published
+        name: there.n_rows for name, there in report.objects.items()
     }
-    for published in report.published:
-        assert table(exported, published.name).key == published.key
+    for published in report.run.snapshots:
+        assert table(exported, published.name).key == tuple(published.key)
         assert table(exported, published.name).has_primary_key
         query = f"FROM {published.name}"
         assert ask(target, query) == ask(report.catalog, query)
