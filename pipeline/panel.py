@@ -1,6 +1,7 @@
-"""Expressions over panels: exact sums, lags and weighted medians."""
+"""Expressions over panels: exact sums, packed keys and lags."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import polars as pl
@@ -12,29 +13,43 @@ By: TypeAlias = Literal["calendar", "row"]
 WORKING = "\0"
 """Begins the names of working columns, so that they cannot meet one of the user's."""
 
+KEY = f"{WORKING}key"
+"""The working column of packed keys."""
+
 _ABOVE = f"{WORKING}above"
 _MASK = f"{WORKING}mask"
 
 # A power of two, so that scaling a float rounds nothing away.
 _FIXED_POINT = float(2**33)
 
+_BITS: dict[pl.DataType, int] = {
+    pl.Int8(): 8,
+    pl.Int16(): 16,
+    pl.Int32(): 32,
+    pl.Int64(): 64,
+    pl.UInt8(): 8,
+    pl.UInt16(): 16,
+    pl.UInt32(): 32,
+    pl.UInt64(): 64,
+}
 
-def exact_sum(expr: pl.Expr) -> pl.Expr:
-    """Sum floats to the same bits in whatever order they are added.
 
-    Each value is taken as a whole multiple of 2**-33 (about 1e-10) and added as a
-    128-bit integer, as in a fixed-point accumulator [1]_. Float addition is not
-    associative, so a parallel float sum differs from run to run.
+def to_fixed_point(expr: pl.Expr) -> pl.Expr:
+    """Take floats as whole numbers, which add up to the same bits in any order.
+
+    Each value becomes a whole multiple of 2**-33 (about 1e-10), as in a fixed-point
+    accumulator [1]_. Float addition is not associative, so a parallel float sum
+    differs from run to run.
 
     Parameters
     ----------
     expr : pl.Expr
-        Numeric; nulls are skipped.
+        Numeric.
 
     Returns
     -------
     pl.Expr
-        Float64, one value per group; 0 where all values are null.
+        Int128, to be summed and given to `from_fixed_point`; null where `expr` is.
 
     Raises
     ------
@@ -45,8 +60,47 @@ def exact_sum(expr: pl.Expr) -> pl.Expr:
     ----------
     .. [1] Kulisch, "Computer Arithmetic and Validity", de Gruyter, 2nd ed. 2013, ch. 8.
     """
-    units = (expr * _FIXED_POINT).round().cast(pl.Int128)
-    return units.sum().cast(pl.Float64) / _FIXED_POINT
+    return (expr * _FIXED_POINT).round().cast(pl.Int128)
+
+
+def from_fixed_point(total: pl.Expr) -> pl.Expr:
+    """Turn a sum of what `to_fixed_point` gave into a Float64."""
+    return total.cast(pl.Float64) / _FIXED_POINT
+
+
+def packed(keys: Sequence[str], schema: Mapping[str, pl.DataType]) -> pl.Expr:
+    """Pack key columns in a single one that sorts and groups as they do together.
+
+    Polars sorts, groups and joins by one integer in about half the time it takes for
+    several columns. Whether they fit is told by their dtypes: codes of 32 bits do,
+    three or less of them. No value is looked at, so all data are packed alike.
+
+    Parameters
+    ----------
+    keys : sequence of str
+        Columns of any dtypes that sort.
+    schema : mapping of str to pl.DataType
+        Of the frame that holds them.
+
+    Returns
+    -------
+    pl.Expr
+        The key itself if it is one, Int128 if all are integers that fit, else a
+        Struct. A null is less than any value, and two nulls are the same.
+    """
+    bits = [_BITS.get(schema.get(key, pl.Null())) for key in keys]
+    # A digit more than the dtype has values, for null.
+    radices = [2**n + 1 for n in bits if n is not None]
+    if len(keys) == 1:
+        return pl.col(keys[0])
+    if len(radices) < len(keys) or math.prod(radices) > 2**127:
+        return pl.struct(keys)
+    key = pl.lit(0, pl.Int128)
+    for name, radix in zip(keys, radices, strict=True):
+        null = -1 if schema[name].is_unsigned_integer() else -(radix // 2) - 1
+        digit = pl.col(name).cast(pl.Int128).fill_null(null)
+        key = key * pl.lit(radix, pl.Int128) + digit
+    return key
 
 
 def with_past(

@@ -41,7 +41,7 @@ class _Rule:
 
 
 _RULES: dict[Kind, _Rule] = {
-    "code": _Rule(pl.Int64, smallest=0),
+    "code": _Rule(pl.Int32, smallest=0),
     "count": _Rule(pl.Int64, smallest=1, thousands=True),
     "money": _Rule(pl.Float64, smallest=0, dollar=True, thousands=True),
     "number": _Rule(pl.Float64, nullable=True),
@@ -54,7 +54,7 @@ _GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 
 
 def dtype_of(kind: Kind) -> type[pl.DataType]:
-    """Return the Polars dtype of a kind: Int64, Float64 (US dollars) or String."""
+    """Return the Polars dtype of a kind; that of money, in US dollars, is Float64."""
     return _RULES[kind].dtype
 
 
@@ -93,7 +93,7 @@ def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
     if rule.thousands:
         plain = number.str.replace_all(",", "", literal=True)
         number = pl.when(number.str.contains(_GROUPED)).then(plain).otherwise(number)
-    if rule.dtype is pl.Int64:
+    if rule.dtype.is_integer():
         number = number.str.replace(r"^([+-]?\d+)\.0+$", "$1")
     return number.cast(rule.dtype, strict=False)
 

@@ -152,7 +152,7 @@ def _parse(name: str, dtype: pl.DataType, kind: Kind, file: Path) -> pl.Expr:
             f"found: {dtype}\nexpected: a {kind}, as {wanted} or text\n"
             "hint: change the column's kind in the config, or write the file again"
         )
-    if wanted is pl.Int64 and not dtype.is_integer():
+    if wanted.is_integer() and not dtype.is_integer():
         # A cast alone would cut 5.5 down to 5.
         column = pl.when(column == column.floor()).then(column)
     return column.cast(wanted, strict=False)

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
-from pipeline.panel import WORKING, exact_sum
+from pipeline.panel import KEY, WORKING, from_fixed_point, packed, to_fixed_point
 
 # Groups of up to so many rows take the fast way; its work grows with their square.
 N_SLOTS = 4
@@ -53,7 +53,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     pl.LazyFrame of shape (n_groups, n_keys + 1 + n_severities + n_means + n_medians)
         The keys; ``sum_{weight}`` Int64; per severity its share of that sum, Float64;
         ``{prefix}{column}`` per mean (Float64, to the same bits in whatever order
-        the rows come) and per median. In any order.
+        the rows come) and per median. Sorted by `keys`, in their order.
 
     Raises
     ------
@@ -64,7 +64,8 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     ----------
     .. [1] Cormen et al., "Introduction to Algorithms", 3rd ed. 2009, problem 9-2.
     """
-    dtype = lf.collect_schema().get(config.weight, pl.Int64())
+    schema = lf.collect_schema()
+    dtype = schema.get(config.weight, pl.Int64())
     if not dtype.is_integer():
         raise SchemaError(
             f"weight '{config.weight}' is {dtype}, expected an integer column"
@@ -74,30 +75,46 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     portions = {code: config.portion.format(code) for code in config.severities}
     means = {column: config.prefix + column for column in config.means}
 
-    def counted(column: str) -> pl.Expr:
-        return pl.when(pl.col(column).is_not_null()).then(weight).sum()
-
     def mean(column: str, name: str) -> pl.Expr:
         # Without any weight there is no mean: null, not 0 / 0.
         n_counted = pl.col(_counted(column))
-        return pl.when(n_counted > 0).then(pl.col(name) / n_counted)
+        return pl.when(n_counted > 0).then(from_fixed_point(pl.col(name)) / n_counted)
 
+    sums = {
+        total: weight,
+        **{
+            name: pl.when(pl.col(config.severity) == code).then(weight).otherwise(0)
+            for code, name in portions.items()
+        },
+        **{
+            name: to_fixed_point(pl.col(column) * weight).fill_null(0)
+            for column, name in means.items()
+        },
+        **{
+            _counted(column): pl.when(pl.col(column).is_null())
+            .then(0)
+            .otherwise(weight)
+            for column in config.means
+        },
+    }
+    keys = [name for name in schema if name in config.keys]
+    # NOTE: Groups of sorted rows are slices, and their lists cost next to nothing; a
+    # sum over a list's elements is faster than one in `agg`.
     groups = (
-        lf.group_by(config.keys)
+        lf.with_columns(packed(config.keys, schema).alias(KEY))
+        .sort(KEY)
+        .group_by(KEY, maintain_order=True)
         .agg(
-            weight.sum().alias(total),
-            *(
-                pl.when(pl.col(config.severity) == code).then(weight).sum().alias(name)
-                for code, name in portions.items()
-            ),
-            *(exact_sum(pl.col(c) * weight).alias(name) for c, name in means.items()),
-            *(counted(column).alias(_counted(column)) for column in config.means),
+            pl.col(keys).first(),
+            *(values.alias(name) for name, values in sums.items()),
             pl.struct(*config.medians, weight.alias(_WEIGHT)).alias(_ROWS),
         )
+        .with_columns(pl.col(list(sums)).list.sum())
         .with_columns(pl.col(name) / pl.col(total) for name in portions.values())
         .with_columns(mean(column, name).alias(name) for column, name in means.items())
     )
-    return _with_medians(groups, config).drop(cs.starts_with(WORKING))
+    medians = _with_medians(groups, config)
+    return medians.drop(cs.starts_with(WORKING))
 
 
 def _counted(column: str) -> str:
@@ -116,41 +133,67 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     slots = range(N_SLOTS)
     rows = pl.col(_ROWS)
     n_rows = rows.list.len()
-    cells = [*config.medians, _WEIGHT]
+
+    def value(column: str, i: int) -> pl.Expr:
+        # With another value of the group for a null, whose weight is 0, and with the
+        # greatest below for those out of reach, Polars meets no nulls in the minimum,
+        # which takes it much longer.
+        values = [pl.col(_slot(j)).struct.field(column) for j in slots]
+        return values[i].fill_null(pl.coalesce(values)).alias(_cell(column, i))
+
+    def weight(column: str, i: int) -> pl.Expr:
+        slot = pl.col(_slot(i)).struct
+        counts = pl.when(slot.field(column).is_not_null()).then(slot.field(_WEIGHT))
+        return counts.otherwise(0).alias(_weight(column, i))
 
     def weight_up_to(column: str, i: int) -> pl.Expr:
-        value = pl.col(_cell(column, i))
-        weights = [
-            pl.when(pl.col(_cell(column, j)) <= value)
-            .then(_cell(_WEIGHT, j))
+        # Of two equal values the later one has the weight of both, so that one
+        # comparison serves a pair; the earlier one may miss half, and is not needed.
+        before = [
+            pl.when(pl.col(_cell(column, j)) <= pl.col(_cell(column, i)))
+            .then(_weight(column, j))
             .otherwise(0)
-            for j in slots
+            for j in range(i)
         ]
+        after = [
+            pl.when(pl.col(_cell(column, i)) <= pl.col(_cell(column, j)))
+            .then(0)
+            .otherwise(_weight(column, j))
+            for j in range(i + 1, N_SLOTS)
+        ]
+        weights = [*before, pl.col(_weight(column, i)), *after]
         return functools.reduce(operator.add, weights).alias(_reached(column, i))
 
-    def half(column: str) -> pl.Expr:
-        total = pl.max_horizontal(_reached(column, i) for i in slots)
-        return pl.when(total > 0).then(total / 2).alias(_half(column))
-
     def median(column: str) -> pl.Expr:
+        greatest = pl.max_horizontal(_cell(column, i) for i in slots)
         of_few = pl.min_horizontal(
-            pl.when(pl.col(_reached(column, i)) >= pl.col(_half(column))).then(
-                _cell(column, i)
-            )
+            pl.when(pl.col(_reached(column, i)) >= pl.col(_half(column)))
+            .then(_cell(column, i))
+            .otherwise(greatest)
             for i in slots
         )
         many = pl.when(n_rows > N_SLOTS).then(rows)
         of_many = many.list.eval(_median_of_rows(column)).list.first()
-        either = pl.when(n_rows > N_SLOTS).then(of_many).otherwise(of_few)
-        return either.alias(config.prefix + column)
+        return (
+            pl.when(n_rows > N_SLOTS)
+            .then(of_many)
+            .when(pl.col(_half(column)) > 0)
+            .then(of_few)
+            .alias(config.prefix + column)
+        )
+
+    def half(column: str) -> pl.Expr:
+        total = pl.sum_horizontal(_weight(column, i) for i in slots)
+        return ((total + 1) // 2).alias(_half(column))
 
     return (
         groups.with_columns(
-            rows.list.get(i, null_on_oob=True).alias(_cell("", i)) for i in slots
+            rows.list.get(i, null_on_oob=True).alias(_slot(i)) for i in slots
         )
         .with_columns(
-            pl.col(_cell("", i)).struct.field(name).alias(_cell(name, i))
-            for name in cells
+            cell(column, i)
+            for cell in (value, weight)
+            for column in config.medians
             for i in slots
         )
         .with_columns(weight_up_to(name, i) for name in config.medians for i in slots)
@@ -159,9 +202,19 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     )
 
 
+def _slot(i: int) -> str:
+    """Name the working column of a group's i-th row."""
+    return f"{WORKING}{i}"
+
+
 def _cell(column: str, i: int) -> str:
-    """Name the working column of a group's i-th value, or of the whole i-th row."""
+    """Name the working column of a group's i-th value."""
     return f"{WORKING}{i}{column}"
+
+
+def _weight(column: str, i: int) -> str:
+    """Name the weight of a group's i-th value, 0 if it is null."""
+    return f"{WORKING}weight{i}{column}"
 
 
 def _reached(column: str, i: int) -> str:
@@ -170,7 +223,7 @@ def _reached(column: str, i: int) -> str:
 
 
 def _half(column: str) -> str:
-    """Name half of the group's weight, null if it has none."""
+    """Name half of the group's weight, rounded up."""
     return f"{WORKING}half{column}"
 
 

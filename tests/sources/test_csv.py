@@ -61,7 +61,10 @@ def test_official_release_is_read(
                 "Discharges": [1234, 7],
                 "Mean Charge": [361289.0, 8375.41],
                 "Median Cost": [9.5, 12.0],
-            }
+            },
+            schema_overrides=dict.fromkeys(
+                ["Year", "Facility Id", "APR DRG Code"], pl.Int32
+            ),
         ),
     )
 
@@ -71,7 +74,7 @@ def test_golden_rows_are_those_of_a_plain_reader(collect: Collect) -> None:
     plain = pl.read_csv(GOLDEN, infer_schema_length=None).select(list(NEW_YORK))
     for repair in (False, True):
         rows, bad = collect(scan_csv(config, GOLDEN.parent, repair=repair))
-        assert_frame_equal(rows, plain)
+        assert_frame_equal(rows, plain, check_dtypes=False)
         assert bad.is_empty()
 
 
@@ -80,7 +83,7 @@ def _tables(draw: st.DrawFn) -> list[tuple[int, str, int, float, float | None, s
     """Draw rows of Year, Name, Discharges, Mean Cost, Ratio, Note."""
     name = st.text("aB ,\"'\n$5", min_size=1, max_size=8).filter(str.strip)
     row = st.tuples(
-        st.integers(0, 2**63 - 1),
+        st.integers(0, 2**31 - 1),
         name,
         st.integers(1, 10**9),
         st.floats(0, 1e12, allow_nan=False).map(lambda x: round(x, 2)),
@@ -228,7 +231,7 @@ def test_scanning_reads_no_more_than_the_head(tmp_path: Path, write: Write) -> N
     file = write("Year\n" + "2009\n" * 100_000 + "\xff\n")
     scan = scan_csv(CsvSource(path="raw.csv", columns={"Year": "code"}), tmp_path)
     file.unlink()
-    assert scan.rows.collect_schema() == pl.Schema({"Year": pl.Int64})
+    assert scan.rows.collect_schema() == pl.Schema({"Year": pl.Int32})
     assert scan.bad.collect_schema() == BAD_SCHEMA
 
 

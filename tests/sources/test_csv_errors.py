@@ -31,7 +31,7 @@ PANEL: dict[str, Kind] = {"Year": "code", "Name": "text", "Cost": "money"}
         ("-3,x,5,1.5,-2,", "Year", "-3", "negative code"),
         ("20.5,x,5,1.5,-2,", "Year", "20.5", "unreadable code"),
         ('"2,009",x,5,1.5,-2,', "Year", "2,009", "unreadable code"),
-        ("9223372036854775808,x,5,1.5,-2,", "Year", 2**63, "unreadable code"),
+        ("2147483648,x,5,1.5,-2,", "Year", 2**31, "unreadable code"),
         ("2009,,5,1.5,-2,", "Name", None, "missing label"),
         ("2009,  ,5,1.5,-2,", "Name", "  ", "missing label"),
         ("2009,x,,1.5,-2,", "Discharges", None, "missing count"),

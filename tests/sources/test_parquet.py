@@ -70,7 +70,9 @@ def test_castable_columns_become_the_declared_ones(
     _write(tmp_path, **cells)
     config = ParquetSource(path="raw.parquet", columns=columns)
     rows, bad = collect(scan_parquet(config, tmp_path))
-    expected = pl.DataFrame(GOOD, schema_overrides={"Note": pl.String})
+    expected = pl.DataFrame(
+        GOOD, schema_overrides={"Year": pl.Int32, "Note": pl.String}
+    )
     assert_frame_equal(rows, expected)
     assert bad.is_empty()
 
@@ -80,6 +82,7 @@ def test_castable_columns_become_the_declared_ones(
     [
         ("Year", None, None, "missing code"),
         ("Year", 2009.5, "2009.5", "unreadable code"),
+        ("Year", 2**31, str(2**31), "unreadable code"),
         ("Year", float("nan"), "NaN", "unreadable code"),
         ("Discharges", 0, "0", "count below 1"),
         ("Discharges", "8,37", "8,37", "unreadable count"),

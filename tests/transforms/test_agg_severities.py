@@ -185,3 +185,29 @@ def test_small_and_unsigned_weights_do_not_overflow() -> None:
     lf = df.lazy()
     assert agg_severities(lf, medians).collect().rows() == [(3, 800, 0.25, 2)]
     assert agg_severities(lf, means).collect().rows() == [(3, 800, 0.25, 2.5)]
+
+
+@pytest.mark.parametrize("dtype", [pl.Int32, pl.Int64, pl.String], ids=str)
+@pytest.mark.parametrize("engine", ["streaming", "in-memory"])
+def test_groups_come_sorted_by_keys_that_are_null_or_negative_too(
+    engine: Literal["streaming", "in-memory"], dtype: type[pl.DataType]
+) -> None:
+    stores = pl.Series([2, None, -1, 2, None, -1, 2], dtype=pl.Int32)
+    lf = pl.LazyFrame(
+        {
+            "store": stores.cast(dtype),
+            "month": pl.Series([None, 1, -3, 1, None, -3, 1], dtype=pl.Int32),
+            "n_sold": [1, 2, 3, 4, 5, 6, 7],
+        }
+    ).with_columns(grade=1, price=1.0, cost=pl.col("n_sold"))
+    config = msgspec.structs.replace(CONFIG, keys=["month", "store"])
+    result = agg_severities(lf, config).collect(engine=engine)
+    assert result.columns[:3] == ["store", "month", "sum_n_sold"]
+    rows = result.select(pl.col("store").cast(pl.String), "month", "sum_n_sold").rows()
+    assert rows == [
+        (None, None, 5),
+        ("2", None, 1),
+        ("-1", -3, 9),
+        (None, 1, 2),
+        ("2", 1, 11),
+    ]
