@@ -103,6 +103,41 @@ def packed(keys: Sequence[str], schema: Mapping[str, pl.DataType]) -> pl.Expr:
     return key
 
 
+def left_join(
+    lf: pl.LazyFrame, other: pl.LazyFrame, keys: Sequence[str]
+) -> pl.LazyFrame:
+    """Add the columns of another frame's row of the same keys, and keep the order.
+
+    NOTE: With several keys, Polars takes three times as long to keep the order; with
+    one it costs nothing, and saves a sort later.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds `keys`, of any dtypes that sort.
+    other : pl.LazyFrame
+        Holds `keys`, of the same dtypes, and at most one row for each.
+    keys : sequence of str
+        A row with a null among them finds none.
+
+    Returns
+    -------
+    pl.LazyFrame
+        The rows of `lf`, with nulls where `other` has no row.
+    """
+    key = packed(keys, lf.collect_schema()).alias(KEY)
+    return (
+        lf.with_columns(key)
+        .join(
+            other.drop_nulls(keys).select(key, pl.exclude(keys)),
+            on=KEY,
+            how="left",
+            maintain_order="left",
+        )
+        .drop(KEY)
+    )
+
+
 def with_past(
     lf: pl.LazyFrame,
     columns: Sequence[str],

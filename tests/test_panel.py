@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 from pipeline.panel import (
     By,
     from_fixed_point,
+    left_join,
     packed,
     past,
     to_fixed_point,
@@ -211,3 +212,16 @@ def test_keys_that_do_not_fit_are_packed_in_a_struct(
     lf = pl.LazyFrame(schema=schema)
     key = lf.select(packed(list(schema), schema).alias("key"))
     assert key.collect_schema()["key"] == pl.Struct(schema)
+
+
+@pytest.mark.parametrize("dtype", [pl.Int32, pl.Int64, pl.String], ids=str)
+def test_left_join_keeps_the_order_and_matches_no_null(
+    dtype: type[pl.DataType],
+) -> None:
+    keys = {"store": pl.Series([2, None, 1, 2, 3], dtype=pl.Int64).cast(dtype)}
+    keys["month"] = pl.Series([1, 1, None, 1, 1], dtype=pl.Int32)
+    lf = pl.LazyFrame(keys)
+    other = lf.head(3).with_columns(n_sold=7)
+    result = left_join(lf, other, ["store", "month"]).collect()
+    expected = lf.with_columns(n_sold=pl.Series([7, None, None, 7, None]))
+    assert_frame_equal(result, expected.collect(), check_dtypes=False)

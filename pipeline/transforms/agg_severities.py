@@ -114,7 +114,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         .with_columns(mean(column, name).alias(name) for column, name in means.items())
     )
     medians = _with_medians(groups, config)
-    return medians.drop(cs.starts_with(WORKING))
+    return medians.drop(cs.starts_with(WORKING)).set_sorted(config.keys)
 
 
 def _counted(column: str) -> str:

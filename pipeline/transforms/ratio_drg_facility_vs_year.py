@@ -6,6 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
+from pipeline.panel import left_join
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -38,18 +39,16 @@ def ratio_drg_facility_vs_year(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame
     pl.LazyFrame
         Three columns more: the two counts (Int64) and their ratio (Float64, in 0..1),
         as of `lag` periods before; null where the entity (for the period's count: any)
-        had no row then. In any order.
+        had no row then. In the order of `lf`.
     """
     lag = config.suffix.format(config.lag) if config.lag else ""
     entity_count, time_count = config.entity_count + lag, config.time_count + lag
     per_entity = _count([config.time, config.entity], lf, entity_count, config)
     per_period = _count([config.time], lf, time_count, config)
-    return (
-        lf.join(per_entity, on=[config.time, config.entity], how="left")
-        .join(per_period, on=config.time, how="left")
-        .with_columns(
-            (pl.col(entity_count) / pl.col(time_count)).alias(config.ratio + lag)
-        )
+    counted = left_join(lf, per_entity, [config.time, config.entity])
+    ratio = pl.col(entity_count) / pl.col(time_count)
+    return left_join(counted, per_period, [config.time]).with_columns(
+        ratio.alias(config.ratio + lag)
     )
 
 

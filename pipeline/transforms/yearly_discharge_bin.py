@@ -6,6 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
+from pipeline.panel import left_join
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     -------
     pl.LazyFrame
         One column more, Int64 in 0..n_bins-1, as of `lag` periods before; null where
-        the entity had no row then. In any order.
+        the entity had no row then. In the order of `lf`.
 
     References
     ----------
@@ -74,4 +75,4 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             bin_.clip(lower_bound=0).alias(name),
         )
     )
-    return lf.join(bins, on=keys, how="left")
+    return left_join(lf, bins, keys)
