@@ -16,7 +16,6 @@ WORKING = "\0"
 KEY = f"{WORKING}key"
 """The working column of packed keys."""
 
-_ABOVE = f"{WORKING}above"
 _MASK = f"{WORKING}mask"
 
 # A power of two, so that scaling a float rounds nothing away.
@@ -177,48 +176,38 @@ def with_past(
     # On the calendar, the row n periods before is at most n rows up, fewer where
     # periods are missing.
     shifts = {n: range(1, n + 1) if by == "calendar" else [n] for n in distances}
-    all_rows = sorted({rows for n in distances for rows in shifts[n]})
-
-    def above(column: str, rows: int) -> pl.Expr:
-        return pl.col(_above(rows)).struct.field(column)
+    largest = max((rows for n in distances for rows in shifts[n]), default=0)
 
     def same_entity(rows: int) -> pl.Expr:
-        same = pl.all_horizontal(pl.col(key) == above(key, rows) for key in keys)
+        same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(rows) for key in keys)
         return same.alias(_mask(rows))
 
     def is_past(n: int, rows: int) -> pl.Expr:
         is_past = pl.col(_mask(rows))
         if by == "calendar":
-            is_past &= pl.col(time) - above(time, rows) == n
+            is_past &= pl.col(time) - pl.col(time).shift(rows) == n
         return is_past.alias(_mask(rows, n))
 
     def value(column: str, n: int) -> pl.Expr:
         values = [
-            pl.when(_mask(rows, n)).then(above(column, rows)) for rows in shifts[n]
+            pl.when(_mask(rows, n)).then(pl.col(column).shift(rows))
+            for rows in shifts[n]
         ]
         return pl.coalesce(values).alias(past(column, n))
 
     # Masks are columns of their own: within each expression they would be made anew.
-    # One shift of a struct is faster than one per column.
-    row = pl.struct(*dict.fromkeys([*keys, time, *columns]))
     return (
         lf.sort(*keys, time)
-        .with_columns(row.shift(rows).alias(_above(rows)) for rows in all_rows)
-        .with_columns(same_entity(rows) for rows in all_rows)
+        .with_columns(same_entity(rows) for rows in range(1, largest + 1))
         .with_columns(is_past(n, rows) for n in distances for rows in shifts[n])
         .with_columns(value(column, n) for n in distances for column in columns)
-        .drop(cs.starts_with(_ABOVE, _MASK))
+        .drop(cs.starts_with(_MASK))
     )
 
 
 def past(column: str, distance: int) -> str:
     """Name the column that `with_past` adds."""
     return f"{WORKING}{distance}-{column}"
-
-
-def _above(rows: int) -> str:
-    """Name the working column of the row so many rows up."""
-    return f"{_ABOVE}{rows}"
 
 
 def _mask(rows: int, distance: int = 0) -> str:

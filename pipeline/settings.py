@@ -300,20 +300,16 @@ def _check_contracts(
 ) -> tuple[dict[str, Contract], list[Mistake]]:
     """Decode the contract of every snapshot; those of no snapshot are mistakes."""
     trees = cast("Tree", tree.get("checks") or {})
-    published = [
-        str(cast("Tree", stage)["snapshot"])
-        for stage in tree.get("stages", {}).values()
-        if isinstance(stage, dict) and cast("Tree", stage).get("snapshot")
-    ]
+    published = _snapshots_of(tree)
+    taken_out = {name for layer in layers for name in _snapshots_of(layer.tree)}
     contracts: dict[str, Contract] = {}
     mistakes: list[Mistake] = []
     for name, contract_tree in trees.items():
         at = f"checks.{name}"
-        if contract_tree is None:
+        if contract_tree is None or (name in taken_out and name not in published):
             continue
         if name not in published:
             text = f"no stage publishes '{name}'{nearest(name, published)}"
-            text += "; null leaves its checks out"
             mistakes.append(Mistake(origin_of(at, layers), at, text))
             continue
         contract, found = check(contract_tree, Contract, at, layers)
@@ -321,6 +317,13 @@ def _check_contracts(
         if contract is not None:
             contracts[name] = contract
     return contracts, mistakes
+
+
+def _snapshots_of(tree: Tree) -> list[str]:
+    """Name the snapshots that the stages of a tree publish."""
+    stages = cast("Tree", tree.get("stages") or {}).values()
+    entries = [cast("Tree", stage) for stage in stages if isinstance(stage, dict)]
+    return [str(entry["snapshot"]) for entry in entries if entry.get("snapshot")]
 
 
 def _wrong_snapshots(stages: list[Stage], layers: list[Layer]) -> list[Mistake]:

@@ -335,20 +335,6 @@ def test_checks_that_passed_are_not_described() -> None:
     ]
 
 
-def shipped(settings: Settings, snapshot: str) -> Contract:
-    """Read a shipped contract as a part of the configuration."""
-    path = ROOT / "configs" / "checks" / f"{snapshot}.yaml"
-    layers = [
-        Layer("settings", settings.tree),
-        Layer(path.name, {"checks": load_layer(path, ROOT).tree}),
-    ]
-    tree, unresolved = resolve(merge(layers), layers)
-    assert unresolved == []
-    value, found = check(tree["checks"], Contract, "checks", layers)
-    assert found == []
-    return value
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -372,9 +358,15 @@ def test_shipped_contracts_hold_and_outlive_a_change_of_configuration(
     assert sorted(frames) == [path.stem for path in CHECKS]
     for name, lf in frames.items():
         node = plan.snapshots[name]
-        checks = compile_contract(shipped(settings, name), node.schema, node.stage.key)
+        checks = compile_contract(
+            settings.contracts[name], node.schema, node.stage.key
+        )
         counts = count_failures(lf, checks).collect(engine="streaming")
-        assert [o for o in judge(checks, counts) if not o.passed] == []
+        assert [
+            outcome
+            for outcome in judge(checks, counts)
+            if not outcome.passed and outcome.severity == "error"
+        ] == []
 
 
 def test_counting_shares_the_sort_of_the_sink(

@@ -27,7 +27,7 @@ EDITS = {
     "configs/pipeline.yaml": [("# The pipeline", "# Our pipeline", False)],
     "pipeline/panel.py": [
         ("float(2**33)", "float(2**17)", True),  # a constant
-        ("    units = (", "    parts = (", False),  # a variable, here and below
+        ("def from_fixed_point(total", "def from_fixed_point(whole", False),
         (".round().cast(pl.Int128)", ".floor().cast(pl.Int128)", True),  # a helper
     ],
     "pipeline/transforms/product.py": [
@@ -90,7 +90,8 @@ def apply(pristine: str, file: str, choice: int) -> str:
     before, after, _ = EDITS[file][choice]
     assert before in pristine
     edited = pristine.replace(before, after)
-    return edited.replace("units.sum()", "parts.sum()") if "parts" in after else edited
+    # The variable is renamed where it is used, too.
+    return edited.replace("total.cast", "whole.cast") if "whole" in after else edited
 
 
 @given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=8))
