@@ -21,7 +21,7 @@ from pipeline.checks import (
     judge,
     sample_failures,
 )
-from pipeline.config import Layer, check, load_layer, merge, resolve
+from pipeline.config import Layer, check
 from pipeline.engine import snapshot_frames
 from pipeline.errors import SchemaError
 from pipeline.plan import compose
@@ -358,9 +358,7 @@ def test_shipped_contracts_hold_and_outlive_a_change_of_configuration(
     assert sorted(frames) == [path.stem for path in CHECKS]
     for name, lf in frames.items():
         node = plan.snapshots[name]
-        checks = compile_contract(
-            settings.contracts[name], node.schema, node.stage.key
-        )
+        checks = compile_contract(settings.contracts[name], node.schema, node.stage.key)
         counts = count_failures(lf, checks).collect(engine="streaming")
         assert [
             outcome
