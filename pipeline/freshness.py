@@ -160,7 +160,7 @@ def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Statu
         if published.get(name) == print_:
             why = ("its object is missing or cut short",)
         else:
-            why = tuple(reasons.of(name, stage, key))
+            why = tuple(reasons.of(name, stage, key)) or ("its plan changed",)
         freshness = "restorable" if is_there else "stale"
         statuses.append(Status(name, stage, key, print_, freshness, why))
     return statuses

@@ -18,7 +18,6 @@ from pipeline import sources
 from pipeline.checks import (
     Check,
     Outcome,
-    compile_contract,
     describe_failures,
     describe_outcome,
     sample_failures,
@@ -53,7 +52,7 @@ from pipeline.snapshots.store import (
     writing,
 )
 from pipeline.stamp import Stamp, write_stamp
-from pipeline.task import Task, contract_of, plan_task
+from pipeline.task import Task, compile_checks, plan_task
 
 _N_SAMPLES = 5
 _N_KEPT_SAMPLES = 1000
@@ -94,7 +93,7 @@ def check(settings: Settings) -> Plan:
     """
     plan = compose(sources.declared(settings.source), settings.stages)
     for name in plan.snapshots:
-        _compile(settings, plan, name, None)
+        compile_checks(settings, plan, name)
     return plan
 
 
@@ -350,20 +349,6 @@ def _refuse_too_many(bad: pl.DataFrame, settings: Settings) -> int:
     return n_bad_rows
 
 
-def _compile(
-    settings: Settings, plan: Plan, snapshot: str, previous_n_rows: int | None
-) -> list[Check]:
-    """Turn the contract of a snapshot into expressions."""
-    node = plan.snapshots[snapshot]
-    return compile_contract(
-        contract_of(settings, snapshot),
-        node.schema,
-        node.stage.key,
-        previous_n_rows,
-        at=f"checks.{snapshot}",
-    )
-
-
 def _compile_all(
     wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
 ) -> dict[str, list[Check]]:
@@ -374,7 +359,7 @@ def _compile_all(
         if (found := read_object(store, s.name, s.fingerprint))
     }
     return {
-        name: _compile(wanted.settings, wanted.plan, name, before.get(name))
+        name: compile_checks(wanted.settings, wanted.plan, name, before.get(name))
         for name in task.check
     }
 
@@ -414,7 +399,8 @@ def _keep_samples(
     shutil.rmtree(store.failed, ignore_errors=True)
     store.failed.mkdir()
     key = wanted.plan.snapshots[snapshot].stage.key
-    checks = {c.name: c for c in _compile(wanted.settings, wanted.plan, snapshot, None)}
+    compiled = compile_checks(wanted.settings, wanted.plan, snapshot)
+    checks = {check.name: check for check in compiled}
     samples: dict[str, pl.DataFrame] = {}
     for outcome in failed:
         lf = pl.scan_parquet(path, glob=False)

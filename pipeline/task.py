@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.checks import Contract
+from pipeline.checks import Check, Contract, compile_contract
 from pipeline.freshness import Selection, Status, Wanted, select
+from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, SOURCE, Settings
 from pipeline.snapshots.records import RunRecord, SnapshotRecord, State
 from pipeline.snapshots.store import Store
@@ -116,7 +117,7 @@ def plan_task(
     snapshots = [
         record
         for status in statuses
-        if (record := _record(status, states[status.name], settings, published))
+        if (record := _record(status, states[status.name], settings, plan, published))
     ]
     check = tuple(
         s.name
@@ -141,32 +142,67 @@ def plan_task(
     )
 
 
-def contract_of(settings: Settings, snapshot: str) -> Contract:
-    """Return a snapshot's contract; without a file, that its key is one."""
-    return settings.contracts.get(snapshot, Contract())
+def compile_checks(
+    settings: Settings, plan: Plan, snapshot: str, previous_n_rows: int | None = None
+) -> list[Check]:
+    """Turn the contract of a snapshot into expressions.
+
+    Parameters
+    ----------
+    settings : Settings
+        Holds the contracts; without one, a snapshot must be unique by its key.
+    plan : Plan
+        The composed graph.
+    snapshot : str
+        Its name.
+    previous_n_rows : int, optional
+        Its rows in the run before.
+
+    Raises
+    ------
+    SchemaError
+        If the contract does not fit the snapshot.
+    """
+    node = plan.snapshots[snapshot]
+    return compile_contract(
+        settings.contracts.get(snapshot, Contract()),
+        node.schema,
+        node.stage.key,
+        previous_n_rows,
+        at=f"checks.{snapshot}",
+    )
+
+
+def _contract_hash(settings: Settings, plan: Plan, snapshot: str) -> str:
+    """Hash what a snapshot is held to: the checks as expressions, code included."""
+    if snapshot == QUARANTINE:
+        return ""
+    contract = settings.contracts.get(snapshot, Contract())
+    digest = hashlib.sha256(msgspec.json.encode(contract))
+    for check in compile_checks(settings, plan, snapshot):
+        digest.update(f"{check.name} {check.severity}".encode())
+        digest.update(check.failures.meta.serialize())
+    return digest.hexdigest()
 
 
 def _record(
     status: Status,
     state: State,
     settings: Settings,
+    plan: Plan,
     published: dict[str, SnapshotRecord],
 ) -> SnapshotRecord | None:
     """Make a snapshot's record; None if it is left out and was never published."""
     before = published.get(status.name)
     if state == "kept":
         return before and msgspec.structs.replace(before, state="kept", reasons=[])
-    contract = ""
-    if status.name != QUARANTINE:
-        encoded = msgspec.json.encode(contract_of(settings, status.name))
-        contract = hashlib.sha256(encoded).hexdigest()
     return SnapshotRecord(
         status.name,
         status.stage,
         list(status.key),
         status.fingerprint,
         state,
-        contract,
+        _contract_hash(settings, plan, status.name),
         list(status.reasons),
         before.checks if before and state == "fresh" else [],
     )
