@@ -4,10 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import polars as pl
 import polars.selectors as cs
-
-from pipeline.snapshots.records import ColumnProfile
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -16,6 +15,36 @@ _EVERY_NTH = 16
 _N_EXACT = 1 << 16
 
 _HASH = "content hash"
+
+
+class ColumnProfile(msgspec.Struct, frozen=True):
+    """Statistics of a column, nulls left out; None where a dtype has no such figure.
+
+    Attributes
+    ----------
+    name, dtype : str
+        Of the column, in Polars' words.
+    n_nulls : int
+        Rows without a value.
+    n_distinct : int or None
+        Above 65,536 rows by HyperLogLog, within a few per cent.
+    min, max : str or None
+        As text.
+    mean : float or None
+        Of numbers.
+    quantiles : list of float or None
+        Of numbers, at `QUANTILES`; of every 16th row where there are
+        more than 65,536.
+    """
+
+    name: str
+    dtype: str
+    n_nulls: int
+    n_distinct: int | None
+    min: str | None
+    max: str | None
+    mean: float | None
+    quantiles: list[float | None] | None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from pipeline.files import FileContent
+from pipeline.profile import ColumnProfile
 
 FORMAT = 1
 """Counts the changes to these records; those of another format are not read."""
@@ -13,36 +14,6 @@ FORMAT = 1
 State: TypeAlias = Literal["computed", "restored", "fresh", "kept"]
 """How a run came by a snapshot: made it; found it in the store; had it already; or left
 it as it was, because it was not selected."""
-
-
-class ColumnProfile(msgspec.Struct, frozen=True):
-    """Statistics of a column, nulls left out; None where a dtype has no such figure.
-
-    Attributes
-    ----------
-    name, dtype : str
-        Of the column, in Polars' words.
-    n_nulls : int
-        Rows without a value.
-    n_distinct : int or None
-        Above 65,536 rows by HyperLogLog, within a few per cent.
-    min, max : str or None
-        As text.
-    mean : float or None
-        Of numbers.
-    quantiles : list of float or None
-        Of numbers, at `pipeline.profile.QUANTILES`; of every 16th row where there are
-        more than 65,536.
-    """
-
-    name: str
-    dtype: str
-    n_nulls: int
-    n_distinct: int | None
-    min: str | None
-    max: str | None
-    mean: float | None
-    quantiles: list[float | None] | None
 
 
 class ObjectRecord(msgspec.Struct, frozen=True):
