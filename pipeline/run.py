@@ -2,7 +2,6 @@
 
 import dataclasses
 import platform
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,15 +14,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.checks import (
-    Check,
-    Outcome,
-    describe_failures,
-    describe_outcome,
-    sample_failures,
-)
+from pipeline.checks import Check, Outcome
+from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution, Work, execute
-from pipeline.errors import ContractError, PipelineError, SourceError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.files import require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
@@ -52,10 +46,7 @@ from pipeline.snapshots.store import (
     writing,
 )
 from pipeline.stamp import Stamp, write_stamp
-from pipeline.task import Task, compile_checks, plan_task
-
-_N_SAMPLES = 5
-_N_KEPT_SAMPLES = 1000
+from pipeline.task import Task, plan_task
 
 
 @dataclass(frozen=True)
@@ -179,7 +170,9 @@ def _run(
     n_bad_rows = _refuse_too_many(bad, settings)
     assert wanted.source is not None
     require_unchanged(wanted.source.files, settings.root)
-    _hold_to_contracts(wanted, task, execution, store)
+    stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
+    checked_files = stored | execution.files
+    hold(settings, plan, execution.outcomes, checked_files, store)
 
     profiles, files = dict(execution.profiles), dict(execution.files)
     if QUARANTINE in task.names("computed"):
@@ -213,7 +206,6 @@ def _run(
     )
     publish_run(store, record, settings.history.runs)
     collect_garbage(store, settings.history.runs)
-    shutil.rmtree(store.failed, ignore_errors=True)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, is_new=True)
@@ -362,54 +354,6 @@ def _compile_all(
         name: compile_checks(wanted.settings, wanted.plan, name, before.get(name))
         for name in task.check
     }
-
-
-def _hold_to_contracts(
-    wanted: Wanted, task: Task, execution: Execution, store: Store
-) -> None:
-    """Warn of checks that failed, or refuse the run and keep the rows to look at."""
-    messages: list[str] = []
-    for name, outcomes in execution.outcomes.items():
-        node = wanted.plan.snapshots[name]
-        [record] = [s for s in task.snapshots if s.name == name]
-        path = execution.files.get(name, store.object(name, record.fingerprint))
-        n_rows = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
-        for outcome in outcomes:
-            if not outcome.passed and outcome.severity == "warn":
-                text = f"{name}: {describe_outcome(outcome, n_rows)}"
-                LOG.warning(text, extra=fields(snapshot=name, check=outcome.name))
-        failed = [o for o in outcomes if not o.passed and o.severity == "error"]
-        if failed:
-            samples = _keep_samples(wanted, name, failed, path, store)
-            messages.append(
-                describe_failures(name, node.stage.name, failed, samples, n_rows)
-            )
-    if messages:
-        raise ContractError(
-            "\n".join(messages)
-            + f"\nkept: rows that break each check, in {store.failed}\n"
-            "nothing was published, the previous run is still there"
-        )
-
-
-def _keep_samples(
-    wanted: Wanted, snapshot: str, failed: list[Outcome], path: Path, store: Store
-) -> dict[str, pl.DataFrame]:
-    """Write rows that break checks to the folder for them; return some of each."""
-    shutil.rmtree(store.failed, ignore_errors=True)
-    store.failed.mkdir()
-    key = wanted.plan.snapshots[snapshot].stage.key
-    compiled = compile_checks(wanted.settings, wanted.plan, snapshot)
-    checks = {check.name: check for check in compiled}
-    samples: dict[str, pl.DataFrame] = {}
-    for outcome in failed:
-        lf = pl.scan_parquet(path, glob=False)
-        check = checks.get(outcome.name)
-        if check is not None and check.violates is not None:
-            rows = sample_failures(lf, check, key, _N_KEPT_SAMPLES).collect()
-            rows.write_parquet(store.failed / f"{snapshot}.{outcome.name}.parquet")
-            samples[outcome.name] = rows.head(_N_SAMPLES)
-    return samples
 
 
 def _checked(

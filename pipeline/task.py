@@ -1,12 +1,11 @@
 """What a run has to do, given what is fresh."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from pipeline.checks import Check, Contract, compile_contract
+from pipeline.contracts import contract_hash
 from pipeline.freshness import Selection, Status, Wanted, select
 from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, SOURCE, Settings
@@ -142,49 +141,6 @@ def plan_task(
     )
 
 
-def compile_checks(
-    settings: Settings, plan: Plan, snapshot: str, previous_n_rows: int | None = None
-) -> list[Check]:
-    """Turn the contract of a snapshot into expressions.
-
-    Parameters
-    ----------
-    settings : Settings
-        Holds the contracts; without one, a snapshot must be unique by its key.
-    plan : Plan
-        The composed graph.
-    snapshot : str
-        Its name.
-    previous_n_rows : int, optional
-        Its rows in the run before.
-
-    Raises
-    ------
-    SchemaError
-        If the contract does not fit the snapshot.
-    """
-    node = plan.snapshots[snapshot]
-    return compile_contract(
-        settings.contracts.get(snapshot, Contract()),
-        node.schema,
-        node.stage.key,
-        previous_n_rows,
-        at=f"checks.{snapshot}",
-    )
-
-
-def _contract_hash(settings: Settings, plan: Plan, snapshot: str) -> str:
-    """Hash what a snapshot is held to: the checks as expressions, code included."""
-    if snapshot == QUARANTINE:
-        return ""
-    contract = settings.contracts.get(snapshot, Contract())
-    digest = hashlib.sha256(msgspec.json.encode(contract))
-    for check in compile_checks(settings, plan, snapshot):
-        digest.update(f"{check.name} {check.severity}".encode())
-        digest.update(check.failures.meta.serialize())
-    return digest.hexdigest()
-
-
 def _record(
     status: Status,
     state: State,
@@ -202,7 +158,7 @@ def _record(
         list(status.key),
         status.fingerprint,
         state,
-        _contract_hash(settings, plan, status.name),
+        contract_hash(settings, plan, status.name),
         list(status.reasons),
         before.checks if before and state == "fresh" else [],
     )

@@ -134,3 +134,17 @@ def test_profiles_of_the_columns_come_with_the_run(project: Path, load: Load) ->
         assert (least, most) == (str(column.min()), str(column.max()))
         assert mean == pytest.approx(column.mean())
         assert q50 == column.quantile(0.5)
+
+
+def test_rows_of_every_snapshot_that_fails_are_kept(project: Path, load: Load) -> None:
+    overrides = (
+        "checks.drgs.ranges.apr_drg_code={max: 10}",
+        "checks.facilities.ranges.facility_id={max: 10}",
+    )
+    with pytest.raises(ContractError, match="snapshot 'drgs'.*\n(.*\n)*snapshot 'faci"):
+        run(load(*overrides))
+    names = {path.name for path in open_store(project).failed.iterdir()}
+    assert names == {
+        "drgs.ranges.apr_drg_code.parquet",
+        "facilities.ranges.facility_id.parquet",
+    }

@@ -268,3 +268,11 @@ def test_digest_is_of_the_stage_alone() -> None:
         return compose(source, [stage]).nodes["c"].digest
 
     assert digest(1) == digest(5)
+
+
+def test_snapshot_that_is_no_longer_wanted_is_left_out(load: Load) -> None:
+    run(load())
+    report = run(load("stages.facilities=null", "facilities=null"))
+    assert report.is_new
+    assert "facilities" not in states(report)
+    assert computed(report) == []
