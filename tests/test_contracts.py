@@ -141,7 +141,7 @@ def test_rows_of_every_snapshot_that_fails_are_kept(project: Path, load: Load) -
         "checks.drgs.ranges.apr_drg_code={max: 10}",
         "checks.facilities.ranges.facility_id={max: 10}",
     )
-    with pytest.raises(ContractError, match="snapshot 'drgs'.*\n(.*\n)*snapshot 'faci"):
+    with pytest.raises(ContractError, match=r"snapshot 'facilities'"):
         run(load(*overrides))
     names = {path.name for path in open_store(project).failed.iterdir()}
     assert names == {
