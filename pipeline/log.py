@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -46,7 +46,7 @@ def logged(path: Path) -> Generator[None]:
     """Write what is logged, of any level, to a file of JSON lines."""
     path.parent.mkdir(exist_ok=True)
     LOG.setLevel(logging.DEBUG)
-    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler = _LogFile(path, mode="w", encoding="utf-8")
     handler.setFormatter(_JsonLines())
     LOG.addHandler(handler)
     try:
@@ -151,6 +151,17 @@ class _Terminal(logging.Handler):
             click.secho(f"warning: {record.getMessage()}", fg="yellow", err=True)
         else:
             click.echo(record.getMessage(), err=True)
+
+
+class _LogFile(logging.FileHandler):
+    """A file that ends early where the disk is full, as what is logged matters more."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Leave out the line."""
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
 
 
 class _JsonLines(logging.Formatter):

@@ -20,7 +20,13 @@ from pipeline.snapshots.records import (
     RunRecord,
     SnapshotRecord,
 )
-from pipeline.snapshots.store import CATALOG, Store, link_catalog, read_object
+from pipeline.snapshots.store import (
+    CATALOG,
+    Store,
+    cannot_write,
+    link_catalog,
+    read_object,
+)
 
 # The oldest storage version that DuckDB 1.5 and later clients open.
 STORAGE_VERSION = "v1.5.0"
@@ -92,24 +98,38 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord], n_kept: int) -> Non
         All runs, the oldest first, at least one.
     n_kept : int
         Runs that can be queried.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be written; the link is as it was then.
     """
     # Clients call the database by the file's name, which no schema may share.
     catalog = store.catalogs / runs[-1].run_id / CATALOG
-    catalog.parent.mkdir(parents=True, exist_ok=True)
     partial = catalog.with_name(f"{CATALOG}.next")
-    partial.unlink(missing_ok=True)
-    write_catalog(partial, store, runs, n_kept)
-    partial.replace(catalog)
-    link_catalog(store, catalog)
+    try:
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        write_catalog(partial, store, runs, n_kept)
+        partial.replace(catalog)
+        link_catalog(store, catalog)
+    except (OSError, duckdb.Error) as error:
+        _remove(partial)
+        raise cannot_write(store, error) from error
+
+
+def _remove(catalog: Path) -> None:
+    """Remove a catalog that was not finished, and the log DuckDB keeps beside it."""
+    for path in (catalog, catalog.with_name(f"{catalog.name}.wal")):
+        path.unlink(missing_ok=True)
 
 
 def is_current(store: Store, run_id: str) -> bool:
     """Tell whether the linked catalog is that of a run, in this folder and format."""
-    linked = store.catalog.resolve()
-    if linked.parent.name != run_id or not linked.is_file():
+    if store.linked != run_id or not store.catalog.is_file():
         return False
     try:
-        with duckdb.connect(linked, read_only=True) as con:
+        with duckdb.connect(store.catalog.resolve(), read_only=True) as con:
             found = con.execute("SELECT format, folder FROM meta.catalog").fetchall()
     except duckdb.Error:
         return False
@@ -182,6 +202,8 @@ def write_catalog(
                 if objects[snapshot.name, snapshot.fingerprint]:
                     _create_view(con, schema, snapshot, store)
         con.execute("COMMIT")
+        # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
+        con.execute("CHECKPOINT new")
 
 
 def _create_view(

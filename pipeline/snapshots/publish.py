@@ -61,14 +61,17 @@ def publish_run(store: Store, record: RunRecord, n_kept: int) -> None:
 
     Raises
     ------
-    SnapshotError
-        If the store cannot be written.
+    SnapshotError, OSError
+        If the store cannot be written; there was no such run then.
     """
+    path = store.runs / f"{record.run_id}.json"
     try:
-        write_record(store.runs / f"{record.run_id}.json", record)
+        write_record(path, record)
         publish_catalog(store, read_runs(store), n_kept)
-    except OSError as error:
-        raise cannot_write(store, error) from error
+    except BaseException:
+        if store.linked != record.run_id:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _run_id(moment: datetime) -> str:

@@ -16,7 +16,7 @@ Catalogs are made of the JSON files alone, and are made again wherever they do n
 import os
 import shutil
 from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +42,11 @@ class Store:
     def catalog(self) -> Path:
         """The DuckDB file users open."""
         return self.folder / CATALOG
+
+    @property
+    def linked(self) -> str:
+        """The id of the run whose catalog that is; no run's if there is none."""
+        return self.catalog.resolve().parent.name
 
     @property
     def objects(self) -> Path:
@@ -97,7 +102,8 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
     Raises
     ------
     SnapshotError
-        If another process holds the lock, or the folder cannot be written.
+        If another process holds the lock, or the folder cannot be written, now or
+        later on.
     """
     path = store.folder / "lock"
     lock = FileLock(path, timeout=wait_s)
@@ -114,8 +120,11 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
     try:
         _note_holder(store, f"process {os.getpid()}")
         yield
+    except OSError as error:
+        raise cannot_write(store, error) from error
     finally:
-        _note_holder(store, "")
+        with suppress(OSError):
+            _note_holder(store, "")
         lock.release()
 
 
@@ -143,7 +152,7 @@ def staged_run(store: Store) -> Generator[Path]:
         shutil.rmtree(store.staging, ignore_errors=True)
 
 
-def cannot_write(store: Store, error: OSError) -> SnapshotError:
+def cannot_write(store: Store, error: Exception) -> SnapshotError:
     """Say that the state's folder cannot be written."""
     return SnapshotError(
         f"{store.folder}: cannot be written\nfound: {error}\n"
@@ -155,11 +164,15 @@ def cannot_write(store: Store, error: OSError) -> SnapshotError:
 def write_record(path: Path, record: ObjectRecord | RunRecord) -> None:
     """Write a record so that it is there whole or not at all."""
     partial = path.with_name(f"{path.name}.next")
-    with partial.open("wb") as file:
-        file.write(msgspec.json.encode(record))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            file.write(msgspec.json.encode(record))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read_object(store: Store, snapshot: str, fingerprint: str) -> ObjectRecord | None:
