@@ -28,16 +28,20 @@ def garbage(store: Store, n_kept: int) -> list[Path]:
     list of Path
         Files and folders, sorted.
     """
-    linked = store.catalog.resolve().parent
-    catalogs = [path for path in store.catalogs.glob("*") if path != linked]
+    runs = read_runs(store)
+    # A run that died before it was linked is newer than what is linked.
+    linked = [run for run in runs if run.run_id <= store.linked]
+    # A client that has just looked up the link may be about to open the one before.
+    shown = {store.linked, *(run.run_id for run in linked[-2:])}
+    catalogs = [path for path in store.catalogs.glob("*") if path.name not in shown]
     read = [path for path in catalogs if _is_read(path / CATALOG)]
-    needed = _objects_of(store, read_runs(store)[-n_kept:])
+    needed = _objects_of(store, [*runs[-n_kept:], *linked[-max(n_kept, 2) :]])
     for folder in read:
         needed |= _objects_in(folder / CATALOG)
     objects = [path for path in store.objects.glob("*/*") if path not in needed]
     logs = sorted(store.logs.glob("*.jsonl"))[:-_N_LOGS]
     # Of the first version: a folder per run.
-    folders = [path for path in store.runs.glob("*") if path.is_dir()]
+    folders = [p for p in store.runs.glob("*") if p.is_dir() and p.name not in shown]
     partial = list(store.runs.glob("*.next"))
     idle = [path for path in catalogs if path not in read]
     return sorted([*objects, *idle, *logs, *folders, *partial])
