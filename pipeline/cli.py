@@ -411,11 +411,10 @@ def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) 
 def export(target: Path) -> None:
     """Write the snapshots and meta.* into one native DuckDB file, to share."""
     from pipeline.snapshots.export import export as export_catalog
-    from pipeline.snapshots.sql import require_catalog
+    from pipeline.snapshots.sql import current_catalog
 
-    store, n_kept = _open()
-    require_catalog(store, n_kept)
-    written = export_catalog(store.catalog, target)
+    with current_catalog(*_open()) as catalog:
+        written = export_catalog(catalog, target)
     for table in written.tables:
         key = f"key {', '.join(table.key)}"
         note = key if table.has_primary_key else table.why_no_primary_key

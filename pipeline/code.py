@@ -3,6 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -38,7 +39,9 @@ def forget_racy_bytecode() -> None:
     for cached in PACKAGE.rglob("__pycache__/*.pyc"):
         source = cached.parent.parent / f"{cached.name.partition('.')[0]}.py"
         if not source.exists() or _ns_later(cached, source) < _RACY_NS:
-            cached.unlink(missing_ok=True)
+            # A folder that cannot be written holds no new edits either.
+            with suppress(OSError):
+                cached.unlink(missing_ok=True)
 
 
 def _ns_later(path: Path, other: Path) -> int:

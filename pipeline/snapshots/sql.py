@@ -1,6 +1,10 @@
 """Ask the catalog in SQL: one SELECT, read-only, no files, no network."""
 
+import os
 import re
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +13,9 @@ import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.log import LOG
-from pipeline.snapshots.catalog import is_current, publish_catalog
-from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.catalog import is_current, publish_catalog, write_catalog
 from pipeline.snapshots.store import (
+    CATALOG,
     Store,
     read_current,
     read_object,
@@ -67,7 +71,9 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     SnapshotError
         If there is no catalog yet, it cannot be opened, or an object is missing.
     """
-    current = require_catalog(store, n_kept)
+    current = read_current(store)
+    if current is None:
+        raise _no_snapshots(store)
     for snapshot in current.snapshots:
         if read_object(store, snapshot.name, snapshot.fingerprint) is None:
             raise SnapshotError(
@@ -75,7 +81,8 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
                 f" snapshot '{snapshot.name}' is missing or cut short\n"
                 "hint: `just run` makes it anew"
             )
-    con = duckdb.connect(store.catalog.resolve(), read_only=True)
+    with current_catalog(store, n_kept) as catalog:
+        con = duckdb.connect(catalog, read_only=True)
     folders = ", ".join(
         "'" + str(folder.absolute()).replace("'", "''") + "'"
         for folder in (store.objects, store.failed)
@@ -86,13 +93,25 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def require_catalog(store: Store, n_kept: int) -> RunRecord:
-    """Make the catalog again if it is not that of the newest run, folder and version.
+def _no_snapshots(store: Store) -> SnapshotError:
+    """Say that there was no run yet."""
+    return SnapshotError(
+        f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
+    )
 
-    Returns
-    -------
-    RunRecord
-        The newest run.
+
+@contextmanager
+def current_catalog(store: Store, n_kept: int) -> Generator[Path]:
+    """Give the catalog of the newest run, made again if it does not fit.
+
+    A store that cannot be written gets one in a temporary folder, for the time being.
+
+    Parameters
+    ----------
+    store : Store
+        Where the catalog is.
+    n_kept : int
+        Runs that can be queried.
 
     Raises
     ------
@@ -101,14 +120,23 @@ def require_catalog(store: Store, n_kept: int) -> RunRecord:
     """
     current = read_current(store)
     if current is None:
-        raise SnapshotError(
-            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
-        )
+        raise _no_snapshots(store)
     if not is_current(store, current.run_id):
-        LOG.info("the catalog is of another folder or version: made again")
+        if not os.access(store.folder, os.W_OK):
+            with tempfile.TemporaryDirectory() as folder:
+                catalog = Path(folder) / CATALOG
+                write_catalog(catalog, store, read_runs(store), n_kept)
+                yield catalog
+            return
         with writing(store, wait_s=_WAIT_S):
-            publish_catalog(store, read_runs(store), n_kept)
-    return current
+            # A run that was about to publish has done so by now, or has failed.
+            runs = read_runs(store)
+            if not runs:
+                raise _no_snapshots(store)
+            if not is_current(store, runs[-1].run_id):
+                LOG.info("the catalog is of another folder or version: made again")
+                publish_catalog(store, runs, n_kept)
+    yield store.catalog.resolve()
 
 
 def select(
