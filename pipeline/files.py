@@ -167,17 +167,28 @@ def _content(
     return FileContent(stat, digest, hashed_ns)
 
 
-def require_unchanged(known: Iterable[FileContent], root: Path) -> None:
+def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) -> None:
     """Refuse a run whose files changed after they were hashed.
+
+    Parameters
+    ----------
+    known : iterable of FileContent
+        The files and their hashes.
+    pattern : str
+        What named them, as for `find_files`.
+    root : Path
+        Project folder.
 
     Raises
     ------
     SourceError
-        Names the first such file.
+        Names the first file that changed, came or went.
     """
-    for content in known:
-        path = root / content.stat.path
-        if not path.is_file() or stat_of(path, root) != content.stat:
+    before = {content.stat.path: content.stat for content in known}
+    now = {shown(path, root): path for path in find_files(pattern, root)}
+    for name in {**before, **now}:
+        path = root / name
+        if name not in now or stat_of(path, root) != before.get(name):
             raise SourceError(
                 f"{path}: changed while it was being read\n"
                 "hint: run again once nothing writes to it"

@@ -4,6 +4,7 @@ import dataclasses
 import platform
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -121,8 +122,9 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     settings, plan, selection or Selection(), store, staging, run_id
                 )
             except BaseException as error:
-                kind = type(error).__name__
-                LOG.debug(str(error), extra=fields(event="failed", error=kind))
+                _log_end(error, is_published=store.linked == run_id)
+                if isinstance(error, PolarsError):
+                    raise _failed(error) from error
                 raise
             total_s = time.perf_counter() - started
             LOG.debug("published", extra=fields(event="published", seconds=total_s))
@@ -164,12 +166,13 @@ def _run(
     previous = current.snapshots if current else []
     with progress("computing"):
         execution = _execute(wanted, task, store, staging, previous)
-    bad = _stored_bad(store, task)
-    if execution.bad is not None:
+    if execution.bad is None:
+        bad = _stored_bad(store, task)
+    else:
         bad = sources.number_lines(execution.bad, settings.source, settings.root)
     n_bad_rows = _refuse_too_many(bad, settings)
     assert wanted.source is not None
-    require_unchanged(wanted.source.files, settings.root)
+    _require_unchanged(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     checked_files = stored | execution.files
     hold(settings, plan, execution.outcomes, checked_files, store)
@@ -214,6 +217,8 @@ def _run(
 def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
     """Let the next run see without a look at the plan that there is nothing to do.
 
+    Where that cannot be written, or another run has published since, it is left.
+
     Parameters
     ----------
     settings : Settings
@@ -226,11 +231,13 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
     """
     store, record = open_store(settings.root), report.run
     is_settled = all(file.is_settled for file in record.files)
-    if is_settled and all(s.state != "kept" for s in record.snapshots):
-        objects = [
-            store.object(s.name, s.fingerprint).relative_to(settings.root)
-            for s in record.snapshots
-        ]
+    if not is_settled or any(s.state == "kept" for s in record.snapshots):
+        return
+    objects = [
+        store.object(s.name, s.fingerprint).relative_to(settings.root)
+        for s in record.snapshots
+    ]
+    with suppress(OSError):
         write_stamp(
             settings.root,
             Stamp(
@@ -304,12 +311,9 @@ def _execute_once(
     try:
         execution = execute(plan, work, bad, staging)
     except (PolarsError, OSError) as error:
+        _require_unchanged(wanted)
         found = scan and sources.diagnose(settings.source, scan.files, settings.root)
-        raise found or PipelineError(
-            f"the run failed while it computed the snapshots\nfound: {error}\n"
-            "hint: nothing was published, the previous run is still there;"
-            " `just verify` looks for damaged objects"
-        ) from error
+        raise found or _failed(error) from error
     for name, n_rows in execution.n_rows.items():
         LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
     seconds = execution.execute_s
@@ -317,11 +321,46 @@ def _execute_once(
     return execution, scan is None or scan.exact
 
 
+def _require_unchanged(wanted: Wanted) -> None:
+    """Refuse a run whose source changed after it was fingerprinted."""
+    assert wanted.source is not None
+    settings = wanted.settings
+    pattern = sources.reads(settings.source, settings.root).path
+    require_unchanged(wanted.source.files, pattern, settings.root)
+
+
+def _failed(error: Exception) -> PipelineError:
+    """Say that the pass over the data failed."""
+    return PipelineError(
+        f"the run failed while it computed the snapshots\nfound: {error}\n"
+        "hint: nothing was published, the previous run is still there;"
+        " `just verify` looks for damaged objects"
+    )
+
+
+def _log_end(error: BaseException, *, is_published: bool) -> None:
+    """Note how a run ended that was stopped, or has failed."""
+    end = fields(
+        event="published" if is_published else "failed", error=type(error).__name__
+    )
+    if not isinstance(error, KeyboardInterrupt):
+        LOG.debug(str(error), extra=end)
+    elif is_published:
+        LOG.warning("stopped: this run had been published", extra=end)
+    else:
+        LOG.warning(
+            "stopped: nothing was published, the previous run is still there",
+            extra=fields(event="stopped"),
+        )
+
+
 def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
     """Read the cells that were set aside when the source was last read."""
     [quarantine] = [s for s in task.snapshots if s.name == QUARANTINE]
+    if read_object(store, QUARANTINE, quarantine.fingerprint) is None:
+        return pl.DataFrame()
     path = store.object(QUARANTINE, quarantine.fingerprint)
-    return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame()
+    return pl.read_parquet(path, glob=False)
 
 
 def _refuse_too_many(bad: pl.DataFrame, settings: Settings) -> int:
