@@ -1,6 +1,20 @@
 """``python -m pipeline``."""
 
-from pipeline.cli import main
+import sys
+
+from pipeline.stop import stop_in_order, stop_status
+
+
+def start() -> None:
+    """Run the command line; Ctrl-C ends it without a traceback at any moment."""
+    try:
+        stop_in_order()
+        from pipeline.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.exit(stop_status())
+
 
 if __name__ == "__main__":
-    main()
+    start()

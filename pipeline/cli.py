@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.errors import PipelineError
+from pipeline.stop import stop_status
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,6 +45,9 @@ class _Commands(click.Group):
             click.echo(error, err=True)
             # As of diff(1): 1 says that there is a difference.
             ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            ctx.exit(stop_status())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,29 @@
+"""Ending a command on request: SIGTERM does what Ctrl-C does, so that both clean up."""
+
+import os
+import signal
+import threading
+
+_received = signal.SIGINT
+
+
+def stop_in_order() -> None:
+    """Turn SIGTERM into Ctrl-C from here on; call it before other threads start.
+
+    A thread waits for it, because Python runs no handler during a pass over the data,
+    while Polars itself looks for Ctrl-C.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    threading.Thread(target=_pass_on, daemon=True).start()
+
+
+def _pass_on() -> None:
+    """Wait for SIGTERM, and send SIGINT."""
+    global _received
+    _received = signal.sigwait([signal.SIGTERM])
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def stop_status() -> int:
+    """Return the exit status of a command that was stopped, as shells count."""
+    return 128 + _received
