@@ -14,8 +14,6 @@ from tests.conftest import GOLDEN, ROOT
 
 N_ROWS = 3000
 
-settings.register_profile("thorough", max_examples=1000)
-
 # Per file, texts and what may stand in their place; the last field: whether any value
 # changes. Most keep the file's size, and steps follow each other within a second.
 EDITS = {
