@@ -87,7 +87,7 @@ export file: env
 restore run: env
     @.venv/bin/python -m pipeline restore "$@"
 
-# Compare every kept object with its content hash
+# Compare every kept object with its content hash, and drop what is damaged
 [group('history')]
 [no-exit-message]
 verify: env

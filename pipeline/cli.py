@@ -51,7 +51,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--quiet", is_flag=True, help="Only results, warnings and errors.")
+@click.option("--quiet", is_flag=True, help="Warnings and errors only.")
 @click.option("--verbose", is_flag=True, help="Every step, with its rows.")
 def main(quiet: bool, verbose: bool) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
@@ -88,6 +88,24 @@ def _selection(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that logs choose how much, also after its name."""
+
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            _show_log(quiet=param.name == "quiet", verbose=param.name == "verbose")
+
+    for name, text in (
+        ("--verbose", "Every step, with its rows."),
+        ("--quiet", "Warnings and errors only."),
+    ):
+        option = click.option(
+            name, is_flag=True, expose_value=False, callback=show, help=text
+        )
+        command = option(command)
+    return command
+
+
 def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
     from pipeline.files import find_root
@@ -107,6 +125,7 @@ def _open() -> "tuple[Store, int]":
 
 
 @main.command()
+@_quiet_or_verbose
 @_profile
 @_selection
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
@@ -135,7 +154,10 @@ def run(
     words = ("--profile", profile or "", *overrides)
     stamp_key = stamp.key(root, words)
     if is_plain and stamp_key and (stamped := stamp.read_stamp(root, stamp_key)):
-        _print_nothing_to_do(stamped.run_id)
+        from pipeline.log import is_quiet
+
+        if not is_quiet():
+            _print_nothing_to_do(stamped.run_id)
         return
 
     from pipeline.explain import describe_freshness
@@ -149,20 +171,25 @@ def run(
         click.echo(describe_freshness(settings, selection))
         return
     report = run_pipeline(settings, selection)
-    _print_report(report)
-    if stamp_key and stamp_key == stamp.key(root, words):
+    _print_report(report, is_whole=selection.is_all)
+    if is_plain and stamp_key and stamp_key == stamp.key(root, words):
         stamp_run(settings, report, stamp_key)
 
 
-def _print_nothing_to_do(run_id: str) -> None:
-    """Say that all is fresh."""
-    click.echo(f"all snapshots are fresh, as run {run_id} left them: nothing to do")
+def _print_nothing_to_do(run_id: str, of: str = "all") -> None:
+    """Say that nothing is stale of what was looked at."""
+    click.echo(f"{of} snapshots are fresh, as run {run_id} left them: nothing to do")
 
 
-def _print_report(report: "RunReport") -> None:
+def _print_report(report: "RunReport", *, is_whole: bool) -> None:
     """Say what was made, and what to try next."""
+    from pipeline.log import is_quiet
+
+    if is_quiet():
+        return
     if not report.is_new:
-        _print_nothing_to_do(report.run.run_id)
+        of = "all" if is_whole else "the selected"
+        _print_nothing_to_do(report.run.run_id, of)
         return
     width = max(len(snapshot.name) for snapshot in report.run.snapshots)
     for snapshot in report.run.snapshots:
@@ -452,7 +479,7 @@ def restore(run: str) -> None:
 
 @main.command()
 def verify() -> None:
-    """Read every object that is kept, and compare it with its content hash."""
+    """Compare every kept object with its content hash, and drop what is damaged."""
     from pipeline.snapshots.history import describe_damage
     from pipeline.snapshots.history import verify as verify_store
 
@@ -485,9 +512,13 @@ def gc(dry_run: bool) -> None:
 def runs(run: str | None) -> None:
     """List the logs of all runs, also of those that failed; of one, its steps."""
     from pipeline.log import describe_log, describe_logs
+    from pipeline.snapshots.store import is_writing
 
     store, _ = _open()
-    lines = describe_logs(store.logs) if run is None else describe_log(store.logs, run)
+    if run is None:
+        lines = describe_logs(store.logs, is_running=is_writing(store))
+    else:
+        lines = describe_log(store.logs, run)
     for line in lines:
         click.echo(line)
 

@@ -111,11 +111,12 @@ def hold(
             samples = _keep_samples(settings, plan, name, failed, lf, store)
             stage = plan.snapshots[name].stage.name
             messages.append(describe_failures(name, stage, failed, samples, n_rows))
+    has_kept = store.failed.exists() and any(store.failed.iterdir())
     if messages:
         raise ContractError(
             "\n".join(messages)
-            + f"\nkept: rows that break each check, in {store.failed}\n"
-            "nothing was published, the previous run is still there"
+            + (f"\nkept: rows that break a check, in {store.failed}" * has_kept)
+            + "\nnothing was published, the previous run is still there"
         )
 
 

@@ -160,7 +160,8 @@ def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Statu
         if published.get(name) == print_:
             why = ("its object is missing or cut short",)
         else:
-            why = tuple(reasons.of(name, stage, key)) or ("its plan changed",)
+            found = dict.fromkeys(reasons.of(name, stage, key))
+            why = tuple(found) or ("its plan changed",)
         freshness = "restorable" if is_there else "stale"
         statuses.append(Status(name, stage, key, print_, freshness, why))
     return statuses
@@ -254,6 +255,9 @@ class _Reasons:
         """Compare files, and how they are read."""
         assert self._current is not None
         source = self._wanted.source
+        kind = self._wanted.settings.tree[SOURCE]["kind"]
+        if self._current.source != kind:
+            yield _change("source.kind", self._current.source, kind)
         if source is None:
             yield "the source is not there yet"
             return
@@ -267,7 +271,7 @@ class _Reasons:
             code = sorted(name for name in self._changed_code if "/sources/" in name)
             yield from found
             yield from (f"{name} changed" for name in code)
-            if not found and not code:
+            if not found and not code and len(self._current.files) == len(source.files):
                 yield "source: the files' columns are written otherwise"
         yield from _file_changes(self._current.files, source.files)
 
@@ -318,8 +322,9 @@ def _file_changes(
     old = {file.stat.path: file.sha256 for file in before}
     new = {file.stat.path: file.sha256 for file in now}
     if sorted(old.values()) == sorted(new.values()):
-        if list(old) != list(new):
-            yield _change("source: the files' names", list(old), list(new))
+        gone, come = (sorted(set(a) - set(b)) for a, b in ((old, new), (new, old)))
+        if gone or come:
+            yield _change("source: file", ", ".join(gone), ", ".join(come))
         return
     for name in sorted(_changed(old, new)):
         how = "changed" if name in old and name in new else "is new"

@@ -24,6 +24,7 @@ LOG = logging.getLogger("pipeline")
 
 _PATIENCE_S = 2.0
 _TICK_S = 0.5
+_ENDS = ("published", "failed", "stopped")
 
 Event: TypeAlias = dict[str, Any]
 
@@ -39,6 +40,14 @@ def show_on_terminal(level: int) -> None:
     LOG.setLevel(logging.DEBUG)
     LOG.handlers = [h for h in LOG.handlers if not isinstance(h, _Terminal)]
     LOG.addHandler(handler)
+
+
+def is_quiet() -> bool:
+    """Tell whether the terminal shows warnings and errors only."""
+    return any(
+        isinstance(handler, _Terminal) and handler.level > logging.INFO
+        for handler in LOG.handlers
+    )
 
 
 @contextmanager
@@ -67,13 +76,23 @@ def read_log(path: Path) -> list[Event]:
     return events
 
 
-def describe_logs(folder: Path) -> list[str]:
-    """Write a line per run's log, the newest first: how it ended, and what it took."""
+def describe_logs(folder: Path, *, is_running: bool = False) -> list[str]:
+    """Write a line per run's log, the newest first: how it ended, and what it took.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the logs.
+    is_running : bool
+        Whether a run is at work now: then it is the newest one.
+    """
     lines: list[str] = []
     for path in sorted(folder.glob("*.jsonl"), reverse=True):
         events = read_log(path)
         last = events[-1] if events else {}
-        how = last.get("event", "died" if events else "wrote nothing")
+        how = last.get("event", "")
+        if how not in _ENDS:
+            how = "running" if is_running and not lines else "died"
         seconds = _seconds_between(events)
         first_line = last.get("text", "").partition("\n")[0] if how == "failed" else ""
         text = f"{path.stem}  {how:10} {seconds:7.1f} s {last.get('peak_mib', 0):6} MiB"

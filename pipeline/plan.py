@@ -1,8 +1,10 @@
 """Compose stages into one graph of lazy frames, and check it before data is read."""
 
 import hashlib
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -125,7 +127,7 @@ def compose(
         schema, digest = _try_on_empty(stage, schemas)
         lf = (leaves or {}).get(stage.name)
         if lf is None:
-            lf = load_transform(stage.transform).apply(*inputs, stage.config)
+            lf = _apply(stage, inputs)
         nodes[stage.name] = Node(stage, lf, schema, digest)
     return Plan(source, nodes)
 
@@ -136,11 +138,10 @@ def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema,
     The transformation is tried on empty frames, so that neither cost nor hash have to
     do with the stages before it.
     """
-    apply = load_transform(stage.transform).apply
+    # Two inputs of one schema must not look the same in the plan.
+    frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
+    lf = _apply(stage, frames)
     try:
-        # Two inputs of one schema must not look the same in the plan.
-        frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
-        lf = apply(*frames, stage.config)
         schema = lf.collect_schema()
         missing = [name for name in stage.key if name not in schema]
         if missing:
@@ -148,6 +149,29 @@ def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema,
         return schema, _digest(lf)
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
+
+
+def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """Call the transformation of a stage; whatever it raises names the stage.
+
+    Raises
+    ------
+    SchemaError
+        With the line of the transformation.
+    """
+    try:
+        return load_transform(stage.transform).apply(*inputs, stage.config)
+    except (PolarsError, SchemaError) as error:
+        schemas = [lf.collect_schema() for lf in inputs]
+        raise _schema_error(stage, schemas, error) from error
+    except Exception as error:
+        # A mistake in the user's code, of any kind.
+        *_, last = traceback.extract_tb(error.__traceback__)
+        raise SchemaError(
+            f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
+            f"{type(error).__name__}: {error}\n"
+            f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
+        ) from error
 
 
 def _digest(lf: pl.LazyFrame) -> str:

@@ -166,7 +166,8 @@ def _n_distinct(
         return None
     if whole is not None:
         n_distinct = whole[column].n_unique()
-    return n_distinct - (row[_figure(column, "n_nulls")] > 0)
+    n_nulls = row[_figure(column, "n_nulls")]
+    return min(n_distinct - (n_nulls > 0), row["n_rows"] - n_nulls)
 
 
 def _text(value: object) -> str | None:

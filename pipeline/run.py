@@ -18,8 +18,8 @@ from pipeline import sources
 from pipeline.checks import Check, Outcome
 from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution, Work, execute
-from pipeline.errors import PipelineError, SourceError
-from pipeline.files import require_unchanged
+from pipeline.errors import PipelineError, SchemaError, SourceError
+from pipeline.files import FileContent, require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
@@ -40,6 +40,7 @@ from pipeline.snapshots.records import (
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
+    files_of,
     open_store,
     read_object,
     read_runs,
@@ -58,6 +59,8 @@ class RunReport:
     ----------
     run : RunRecord
         The newest run; its snapshots say how it came by each.
+    files : list of FileContent
+        The source's files, as they were found now.
     objects : dict of str to ObjectRecord
         What is in each snapshot.
     is_new : bool
@@ -69,6 +72,7 @@ class RunReport:
     """
 
     run: RunRecord
+    files: list[FileContent]
     objects: dict[str, ObjectRecord]
     is_new: bool
     total_s: float
@@ -83,10 +87,21 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    plan = compose(sources.declared(settings.source), settings.stages)
+    declared = sources.declared(settings.source)
+    plan = compose(_never_read(declared), settings.stages)
     for name in plan.snapshots:
         compile_checks(settings, plan, name)
     return plan
+
+
+def _never_read(lf: pl.LazyFrame) -> pl.LazyFrame:
+    """Make a frame of the same columns that a transformation cannot collect."""
+    schema = lf.collect_schema()
+
+    def refuse(_: pl.DataFrame) -> pl.DataFrame:
+        raise SchemaError("collects rows, expected to stay lazy")
+
+    return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
 
 
 def run(settings: Settings, selection: Selection | None = None) -> RunReport:
@@ -147,6 +162,7 @@ def _run(
     runs = read_runs(store)
     current = runs[-1] if runs else None
     wanted = look(settings, plan, current, fetched=True)
+    assert wanted.source is not None
     statuses = judge(wanted, store, current)
     for status in statuses:
         LOG.debug(
@@ -161,7 +177,7 @@ def _run(
         if not is_current(store, current.run_id):
             LOG.info("the catalog is of another folder or version: made again")
             publish_catalog(store, runs, settings.history.runs)
-        return _report(store, current, is_new=False)
+        return _report(store, current, wanted.source.files, is_new=False)
 
     previous = current.snapshots if current else []
     with progress("computing"):
@@ -171,7 +187,6 @@ def _run(
     else:
         bad = sources.number_lines(execution.bad, settings.source, settings.root)
     n_bad_rows = _refuse_too_many(bad, settings)
-    assert wanted.source is not None
     _require_unchanged(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     checked_files = stored | execution.files
@@ -211,7 +226,7 @@ def _run(
     collect_garbage(store, settings.history.runs)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
-    return _report(store, record, is_new=True)
+    return _report(store, record, wanted.source.files, is_new=True)
 
 
 def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
@@ -230,12 +245,13 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
         What `pipeline.stamp.key` gave before the run.
     """
     store, record = open_store(settings.root), report.run
-    is_settled = all(file.is_settled for file in record.files)
+    is_settled = all(file.is_settled for file in report.files)
     if not is_settled or any(s.state == "kept" for s in record.snapshots):
         return
     objects = [
-        store.object(s.name, s.fingerprint).relative_to(settings.root)
+        path.relative_to(settings.root)
         for s in record.snapshots
+        for path in files_of(store.object(s.name, s.fingerprint))
     ]
     with suppress(OSError):
         write_stamp(
@@ -244,20 +260,22 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 stamp_key,
                 record.run_id,
                 sources.reads(settings.source, settings.root).path,
-                [file.stat for file in record.files],
+                [file.stat for file in report.files],
                 [(str(p), (settings.root / p).stat().st_size) for p in objects],
             ),
         )
 
 
-def _report(store: Store, record: RunRecord, *, is_new: bool) -> RunReport:
+def _report(
+    store: Store, record: RunRecord, files: list[FileContent], *, is_new: bool
+) -> RunReport:
     """Say what is published now."""
     objects = {
         s.name: found
         for s in record.snapshots
         if (found := read_object(store, s.name, s.fingerprint))
     }
-    return RunReport(record, objects, is_new, 0.0, store.catalog)
+    return RunReport(record, files, objects, is_new, 0.0, store.catalog)
 
 
 def _execute(

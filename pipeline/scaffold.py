@@ -39,6 +39,9 @@ def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return lf.with_columns(pl.col(config.column))
 '''
 
+_TAKEN = ("pl", "lf", "config")
+"""Names the module uses otherwise."""
+
 _CONFIG = """column: {column} # the column to work on
 """
 
@@ -76,10 +79,12 @@ def write_transform(root: Path, name: str) -> list[Path]:
     ConfigError
         If the name is no name, or is taken.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    if not is_name or keyword.iskeyword(name) or name in _TAKEN:
         raise ConfigError(
             f"'{name}' cannot name a transformation\n"
-            "expected lower case letters, digits and underscores, such as 'add_trend'"
+            "expected lower case letters, digits and underscores, such as 'add_trend',"
+            f" none of Python's own words and not {', '.join(_TAKEN)}"
         )
     stages = (root / "configs" / "pipeline.yaml").read_text()
     is_section = re.search(rf"^ *{name}:", stages, re.MULTILINE)

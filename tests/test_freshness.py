@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from pipeline.plan import compose
 from pipeline.run import RunReport, check, run
 from pipeline.settings import Settings, Stage
 from pipeline.snapshots.store import open_store, read_current
+from pipeline.transforms import Transform, load_transform
 from pipeline.transforms.product import Config as Product
 
 Load = Callable[..., Settings]
@@ -276,3 +278,65 @@ def test_snapshot_that_is_no_longer_wanted_is_left_out(load: Load) -> None:
     assert report.is_new
     assert "facilities" not in states(report)
     assert computed(report) == []
+
+
+def with_product(apply: Callable[..., pl.LazyFrame]) -> Callable[[str], Transform]:
+    """Load transformations, but with another one of this name."""
+
+    def load(name: str) -> Transform:
+        loaded = load_transform(name)
+        return replace(loaded, apply=apply) if name == "product" else loaded
+
+    return load
+
+
+def test_transformation_that_collects_is_refused_and_named(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it finds in the rows would not be part of the fingerprint."""
+
+    def largest(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
+        value = lf.select(pl.col(config.factor).max()).collect().item()
+        return lf.with_columns(pl.lit(value).alias(config.column))
+
+    loaded = LOAD("product")
+    monkeypatch.setattr(
+        plan_module,
+        "load_transform",
+        lambda name: (
+            replace(loaded, apply=largest) if name == "product" else LOAD(name)
+        ),
+    )
+    with pytest.raises(SchemaError, match=r"stage 'total_mean_profit'.*collects rows"):
+        check(load())
+
+
+def test_mistake_in_a_transformation_names_the_stage_and_the_line(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
+        return lf.with_columns(pl.col(config.facto))  # pyright: ignore
+
+    monkeypatch.setattr(plan_module, "load_transform", with_product(wrong))
+    with pytest.raises(SchemaError) as caught:
+        check(load())
+    message = str(caught.value)
+    assert "stage 'total_mean_profit' (pipeline/transforms/product.py)" in message
+    assert "AttributeError: 'Config' object has no attribute 'facto'" in message
+    assert "line " in message
+
+
+def test_renamed_file_of_several_is_named_as_such(project: Path, load: Load) -> None:
+    raw = project / "data" / "raw.csv"
+    header, *lines = raw.read_text().splitlines(keepends=True)
+    for name, part in (("a", lines[::2]), ("b", lines[1::2])):
+        (project / "data" / f"{name}.csv").write_text(header + "".join(part))
+    raw.unlink()
+    every = "source.path=data/*.csv"
+    run(load(every))
+    (project / "data" / "b.csv").rename(project / "data" / "c.csv")
+    assert reasons(load(every), "quarantine") == (
+        "source: file: data/b.csv -> data/c.csv",
+    )
+    (project / "data" / "d.csv").write_text(header + lines[0])
+    assert "source: data/d.csv is new" in reasons(load(every), "features")

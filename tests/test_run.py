@@ -18,6 +18,7 @@ from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceErr
 from pipeline.plan import compose
 from pipeline.run import run
 from pipeline.settings import Settings, load_settings
+from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 
@@ -250,6 +251,10 @@ def test_folder_with_brackets_and_quotes_in_its_name_works(
     shutil.copytree(project, odd)
     settings = load_settings(odd, overrides=("source=csv", "source.path=data/*.csv"))
     run(settings)
+    assert not run(settings).is_new
+    assert verify(open_store(odd), 10) == []
+    with connect(open_store(odd), 10) as con:
+        assert con.execute("SELECT count(*) FROM discharges").fetchall() == [(20_629,)]
     assert query(odd, "SELECT count(*) FROM discharges") == [(20_629,)]
     # DuckDB would take the brackets for a pattern, and read a sibling that fits it.
     [(view,)] = query(

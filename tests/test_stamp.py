@@ -108,3 +108,30 @@ def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:
     path.write_bytes(path.read_bytes())
     assert invoke(project, "run", *SOURCE).exit_code == 0
     assert not (project / ".pipeline" / "stamp.json").exists()
+
+
+def test_selected_run_does_not_answer_for_a_whole_one(settled: Path) -> None:
+    override = "lag_columns.periods=6"
+    some = invoke(settled, "run", "--only", "drgs", *SOURCE, override)
+    assert "the selected snapshots are fresh" in some.stdout
+    whole = invoke(settled, "run", *SOURCE, override)
+    assert "computed" in whole.stdout
+
+
+def test_object_that_lost_its_record_is_looked_at_again(settled: Path) -> None:
+    [path] = (settled / ".pipeline/objects/features").glob("*.parquet")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    assert invoke(settled, "verify").exit_code == 1
+    assert "computed" in invoke(settled, "run", *SOURCE).stdout
+    assert invoke(settled, "verify").exit_code == 0
+
+
+def test_run_over_a_file_that_has_settled_since_is_stamped(project: Path) -> None:
+    path = project / "data" / "raw.csv"
+    path.write_bytes(path.read_bytes())
+    invoke(project, "run", *SOURCE)
+    time.sleep(1.1)
+    invoke(project, "run", *SOURCE)
+    assert stamp.read_stamp(project, key(project)) is not None

@@ -159,9 +159,7 @@ def write_catalog(
         for s in run.snapshots
     }
     with duckdb.connect() as con:
-        con.execute(
-            f"ATTACH {_text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
-        )
+        con.execute(f"ATTACH {text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE new")
         con.execute("BEGIN")
         con.execute(_META)
@@ -212,11 +210,11 @@ def _create_view(
     """Create the view of a snapshot."""
     name = f"{_name(schema)}.{_name(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
-    con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_pattern(path)})")
+    con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({pattern(path)})")
     of = f"output of stage {snapshot.stage}" if snapshot.stage else "cells set aside"
     stale = ", STALE: left as it was" if snapshot.state == "kept" else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
-    con.execute(f"COMMENT ON VIEW {name} IS {_text(comment)}")
+    con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
 
 
 def _run_row(run: RunRecord, kept: bool) -> Row:
@@ -323,9 +321,9 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> 
         con.execute(f"INSERT INTO {table} SELECT {unnested}", columns)
 
 
-def _pattern(path: Path) -> str:
+def pattern(path: Path) -> str:
     """Quote a path as a SQL string that DuckDB takes for a pattern of itself only."""
-    return _text(re.sub(r"([*?[])", r"[\1]", str(path)))
+    return text(re.sub(r"([*?[])", r"[\1]", str(path)))
 
 
 def _name(value: str) -> str:
@@ -333,6 +331,6 @@ def _name(value: str) -> str:
     return '"' + value.replace('"', '""') + '"'
 
 
-def _text(value: Path | str) -> str:
+def text(value: Path | str) -> str:
     """Quote a value as a SQL string."""
     return "'" + str(value).replace("'", "''") + "'"

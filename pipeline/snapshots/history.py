@@ -16,6 +16,7 @@ from pipeline.snapshots.publish import new_run_id, publish_run
 from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,
+    files_of,
     find_run,
     read_object,
     read_record,
@@ -140,7 +141,8 @@ def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
     if read_object(store, snapshot, found[snapshot]) is None:
         raise SnapshotError(
             f"run {run.run_id}: '{snapshot}' is no longer in the store\n"
-            "hint: `history.runs` in configs/pipeline.yaml says how many runs stay"
+            "hint: the last runs stay, as many as `history.runs` says; if this is one"
+            " of them, its object was removed by hand"
         )
     return store.object(snapshot, found[snapshot])
 
@@ -148,7 +150,7 @@ def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
 def verify(store: Store, n_kept: int) -> list[Damage]:
     """Read every object of the kept runs, and compare it with its content hash.
 
-    What is damaged loses its record, so that the next run makes it again.
+    What is damaged is removed, so that the next run makes it again.
 
     Returns
     -------
@@ -175,7 +177,8 @@ def _damages(
         if path.is_file():
             fault = "has no record" if record is None else _fault(store, record)
         if fault:
-            path.with_suffix(".json").unlink(missing_ok=True)
+            for part in files_of(path):
+                part.unlink(missing_ok=True)
             yield Damage(str(path), name, fault, tuple(runs))
 
 
@@ -186,10 +189,9 @@ def _fault(store: Store, record: ObjectRecord) -> str:
     if n_bytes != record.n_bytes:
         return f"has {n_bytes:,} bytes, expected {record.n_bytes:,}"
     try:
-        schema = pl.Schema(pl.read_parquet_schema(path))
-        figures = pl.scan_parquet(path, glob=False).select(
-            pl.len(), content_sum(schema).alias("sum")
-        )
+        lf = pl.scan_parquet(path, glob=False)
+        schema = lf.collect_schema()
+        figures = lf.select(pl.len(), content_sum(schema).alias("sum"))
         n_rows, rows_sum = figures.collect(engine="streaming").row(0)
     except (PolarsError, OSError) as error:
         return f"cannot be read: {str(error).splitlines()[0]}"

@@ -2,13 +2,13 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
 from pipeline.snapshots.records import RunRecord
-from pipeline.snapshots.store import CATALOG, Store, read_runs
+from pipeline.snapshots.store import CATALOG, Store, files_of, read_runs
 
 _N_LOGS = 100
 
@@ -64,7 +64,7 @@ def _objects_of(store: Store, runs: Iterable[RunRecord]) -> set[Path]:
         path
         for run in runs
         for snapshot in run.snapshots
-        for path in _files_of(store.object(snapshot.name, snapshot.fingerprint))
+        for path in files_of(store.object(snapshot.name, snapshot.fingerprint))
     }
 
 
@@ -77,13 +77,7 @@ def _objects_in(catalog: Path) -> set[Path]:
             ).fetchall()
     except duckdb.Error:
         return set()
-    return {path for (name,) in rows for path in _files_of(Path(name))}
-
-
-def _files_of(path: Path) -> Iterator[Path]:
-    """Yield an object's Parquet file and its record."""
-    yield path
-    yield path.with_suffix(".json")
+    return {path for (name,) in rows for path in files_of(Path(name))}
 
 
 def _is_read(catalog: Path) -> bool:

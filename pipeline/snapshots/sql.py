@@ -13,7 +13,13 @@ import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.log import LOG
-from pipeline.snapshots.catalog import is_current, publish_catalog, write_catalog
+from pipeline.snapshots.catalog import (
+    is_current,
+    pattern,
+    publish_catalog,
+    text,
+    write_catalog,
+)
 from pipeline.snapshots.store import (
     CATALOG,
     Store,
@@ -83,9 +89,11 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
             )
     with current_catalog(store, n_kept) as catalog:
         con = duckdb.connect(catalog, read_only=True)
+    # Views name a folder with brackets as a pattern of itself.
     folders = ", ".join(
-        "'" + str(folder.absolute()).replace("'", "''") + "'"
+        form
         for folder in (store.objects, store.failed)
+        for form in dict.fromkeys((text(folder), pattern(folder)))
     )
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")

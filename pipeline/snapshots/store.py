@@ -105,6 +105,11 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
         If another process holds the lock, or the folder cannot be written, now or
         later on.
     """
+    if set("*?") & set(str(store.folder)):
+        raise SnapshotError(
+            f"{store.folder}: DuckDB takes * and ? in a path for a pattern\n"
+            "hint: give the project's folder another name"
+        )
     path = store.folder / "lock"
     lock = FileLock(path, timeout=wait_s)
     try:
@@ -126,6 +131,17 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
         with suppress(OSError):
             _note_holder(store, "")
         lock.release()
+
+
+def is_writing(store: Store) -> bool:
+    """Tell whether a process holds the writer's lock."""
+    try:
+        with FileLock(store.folder / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -203,6 +219,11 @@ def read_current(store: Store) -> RunRecord | None:
         if record is not None:
             return record
     return None
+
+
+def files_of(path: Path) -> tuple[Path, Path]:
+    """Name an object's Parquet file and its record."""
+    return path, path.with_suffix(".json")
 
 
 def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:

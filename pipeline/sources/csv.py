@@ -186,7 +186,7 @@ def _scan_file(
     label = shown(named, root)
     bad = bad_cells(judged, parsed, config.columns, label)
     if not repair:
-        lines = pl.scan_lines(named).select(lines=pl.len())
+        lines = pl.scan_lines(named, glob=False).select(lines=pl.len())
         bad = pl.concat([bad, _lost_records(judged, lines, label, head.lines)])
     return good_rows(judged, config.columns), bad
 

@@ -114,8 +114,9 @@ def _scan_file(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Scan one file, under the name it has in the plan, into good rows, bad cells."""
     try:
-        schema = pl.read_parquet_schema(file)
-        n_rows = pl.scan_parquet(file, glob=False).select(pl.len()).collect().item()
+        found = pl.scan_parquet(file, glob=False)
+        schema = found.collect_schema()
+        n_rows = found.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
     if n_rows == 0:
