@@ -299,14 +299,7 @@ def test_transformation_that_collects_is_refused_and_named(
         value = lf.select(pl.col(config.factor).max()).collect().item()
         return lf.with_columns(pl.lit(value).alias(config.column))
 
-    loaded = LOAD("product")
-    monkeypatch.setattr(
-        plan_module,
-        "load_transform",
-        lambda name: (
-            replace(loaded, apply=largest) if name == "product" else LOAD(name)
-        ),
-    )
+    monkeypatch.setattr(plan_module, "load_transform", with_product(largest))
     with pytest.raises(SchemaError, match=r"stage 'total_mean_profit'.*collects rows"):
         check(load())
 
