@@ -68,9 +68,11 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
     try:
         stamp = msgspec.json.decode((state / _NAME).read_bytes(), type=Stamp)
         catalog = Path(os.readlink(state / "snapshots.duckdb"))  # noqa: PTH115
+        # A run that died before its link is newer, and the next to be linked.
+        newest = max((path.stem for path in state.glob("runs/*.json")), default="")
         is_same = (
             stamp.key == wanted
-            and catalog.parent.name == stamp.run_id
+            and catalog.parent.name == stamp.run_id == newest
             and (state / catalog).is_file()
             and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
             == stamp.files
