@@ -283,12 +283,14 @@ def test_killed_at_any_moment_readers_see_whole_runs_and_the_next_run_works(
             assert finish(start_run(small, *words)) == (0, "")
             assert content_hashes(store) == hashes[f"{periods} {rare}"]
             assert verify(store, 1) == []
-            require_at_rest(store)
+            # With nothing to do, what the dead run staged stays for the next that has.
+            with FileLock(store.folder / "lock", timeout=0):
+                pass
     finally:
         end.touch()
         outputs = [json.loads(reader.communicate()[0]) for reader in readers]
-    # Shown by --log-level=info -rP.
-    LOG.info("killed when it was at: %s; readers: %s", sorted(phases.items()), outputs)
+        # Shown by --log-level=info -rP.
+        LOG.info("killed at %s; readers: %s", sorted(phases.items()), outputs)
     assert [output["torn"] for output in outputs] == [[], []]
     assert all(output["opens"] > N_KILLS for output in outputs)
     assert all(output["runs"] > 1 for output in outputs)
@@ -316,6 +318,23 @@ def test_run_that_died_before_its_link_leaves_the_last_one_whole_for_gc(
     assert invoke(small, "sql", "FROM features").exit_code == 0
     assert store.linked == died
     assert verify(store, n_kept) == []
+
+
+def test_stamp_does_not_hide_a_run_that_died_before_its_link(
+    small: Path, store: Store
+) -> None:
+    time.sleep(1.1)  # a file written a moment ago is not stamped
+    words = ("run", *SOURCE, *words_of())
+    assert invoke(small, *words).exit_code == 0
+    assert (store.folder / "stamp.json").exists()
+    before = content_hashes(store)
+    process = start_run(small, *words_of(2), at="duckdb.next", number=signal.SIGKILL)
+    assert finish(process)[0] == -signal.SIGKILL
+    assert invoke(small, *words).exit_code == 0
+    assert content_hashes(store) == before
+    current = read_current(store)
+    assert current is not None
+    assert store.linked == current.run_id
 
 
 def test_client_that_has_looked_up_the_link_still_finds_the_catalog(
@@ -357,13 +376,12 @@ def test_second_writer_is_told_who_holds_the_lock_and_readers_go_on(
 @pytest.mark.parametrize(
     ("words", "file_size"),
     [
-        (words_of(3), 1),  # who holds the lock
         (words_of(3), 20_000),  # an object
         (words_of(3), 1_000_000),  # the catalog
         (words_of(1), 20_000),  # the record of a run that has its objects
         (words_of(1), 200_000),  # the log of the catalog
     ],
-    ids=["holder", "object", "catalog", "record", "catalog's log"],
+    ids=["object", "catalog", "record", "catalog's log"],
 )
 def test_limited_file_size_is_one_error_and_leaves_the_last_run(
     small: Path, store: Store, words: list[str], file_size: int
@@ -389,7 +407,7 @@ def test_full_disk_is_one_error_and_leaves_the_last_run(
     with mounted("-t", "tmpfs", "-o", "size=12m", "tmpfs", str(store.folder)):
         publish(small, *words_of())
         before, filler = published(store), store.folder / "filler"
-        for room, fault in ((0, ""), (100_000, "parquet"), (1_000_000, "duckdb")):
+        for room, fault in ((100_000, "parquet"), (1_000_000, "duckdb")):
             free = shutil.disk_usage(store.folder).free
             filler.write_bytes(bytes(free - room))
             status, messages = finish(start_run(small, *words_of(2)))
@@ -417,10 +435,8 @@ def test_stamp_that_cannot_be_written_does_not_fail_the_run(
 
 MOMENTS: list[tuple[str, float]] = [
     ("", 0.6),  # while it imports
-    ("staging", 0),
     ("logs/", 0.05),
-    ("os.rename", 0),  # an object, then its run's record, then its link
-    (".json.next", 0),
+    ("os.rename", 0),  # an object, and then the link
     ("duckdb.next", 0),
 ]
 
@@ -431,7 +447,7 @@ def test_stopped_run_says_so_and_leaves_the_last_one(
 ) -> None:
     publish(small, *words_of())
     before = published(store)
-    moments = MOMENTS if IS_THOROUGH or number == signal.SIGINT else MOMENTS[2:4]
+    moments = MOMENTS if IS_THOROUGH or number == signal.SIGINT else MOMENTS[1:2]
     for i, (at, delay_s) in enumerate(moments):
         process = start_run(
             small, *words_of(i + 2), at=at, delay_s=delay_s, number=number
@@ -559,11 +575,6 @@ def test_store_of_the_first_version_is_renewed_by_a_run(
     assert invoke(small, "sql", "FROM features").exit_code == 0
 
 
-def append(root: Path) -> None:
-    with (root / "data" / "raw.csv").open("a") as file:
-        file.write("2017,1,A,53,2,B,Moderate,M,Medical,9,4.0,3.0,2.0,1.0\n")
-
-
 def cut(root: Path) -> None:
     os.truncate(root / "data" / "raw.csv", 1000)
 
@@ -572,11 +583,7 @@ def add(root: Path) -> None:
     shutil.copy(root / "data" / "raw.csv", root / "data" / "raw2.csv")
 
 
-def touch(root: Path) -> None:
-    (root / "data" / "raw.csv").touch()
-
-
-@pytest.mark.parametrize("change", [append, cut, add, touch])
+@pytest.mark.parametrize("change", [cut, add])
 def test_source_that_changes_while_it_is_read_is_refused(
     small: Path, store: Store, change: Callable[[Path], None]
 ) -> None:
