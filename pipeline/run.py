@@ -161,6 +161,10 @@ def _run(
     sources.fetch(settings.source, settings.root)
     runs = read_runs(store)
     current = runs[-1] if runs else None
+    if current is not None and not is_current(store, current.run_id):
+        # Also that of a run that died before its link, which gc takes for linked.
+        LOG.info("the catalog is of another folder or version: made again")
+        publish_catalog(store, runs, settings.history.runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
     statuses = judge(wanted, store, current)
@@ -174,9 +178,6 @@ def _run(
     task = plan_task(wanted, statuses, selection, store, runs)
     if task.is_nothing and current is not None:
         _refuse_too_many(_stored_bad(store, task), settings)
-        if not is_current(store, current.run_id):
-            LOG.info("the catalog is of another folder or version: made again")
-            publish_catalog(store, runs, settings.history.runs)
         return _report(store, current, wanted.source.files, is_new=False)
 
     previous = current.snapshots if current else []

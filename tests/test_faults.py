@@ -320,6 +320,21 @@ def test_run_that_died_before_its_link_leaves_the_last_one_whole_for_gc(
     assert verify(store, n_kept) == []
 
 
+def test_run_that_died_before_its_link_is_linked_before_the_next_computes(
+    small: Path, store: Store
+) -> None:
+    publish(small, *words_of())
+    process = start_run(small, *words_of(2), at="duckdb.next", number=signal.SIGKILL)
+    assert finish(process)[0] == -signal.SIGKILL
+    died = read_current(store)
+    assert died is not None
+    assert store.linked != died.run_id
+    process = start_run(small, *words_of(3), at="staging/", number=signal.SIGKILL)
+    assert finish(process)[0] == -signal.SIGKILL
+    assert store.linked == died.run_id
+    assert verify(store, 10) == []
+
+
 def test_stamp_does_not_hide_a_run_that_died_before_its_link(
     small: Path, store: Store
 ) -> None:
