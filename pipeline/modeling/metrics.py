@@ -98,8 +98,8 @@ def _summands(coverage: float) -> list[pl.Expr]:
     """Make the columns whose sums every metric is a function of; see `_metrics`."""
     y, error = pl.col("y"), pl.col("y") - pl.col("prediction")
     lower, upper = pl.col("lower"), pl.col("upper")
-    # Around the median, squares do not cancel out in the variance; and it is a value of
-    # y, or between two, so that a constant y gives exact zeros.
+    # Around the median, squares do not cancel out in the variance; and unlike the mean
+    # it has the same bits in any order of the rows.
     centred = y - y.median().over("model", "slice")
     outer = (1 - coverage) / 2
     losses = _pinball(y - lower, outer) + _pinball(y - upper, 1 - outer)

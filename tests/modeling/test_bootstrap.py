@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from polars.testing import assert_frame_equal
 from pipeline.modeling.bootstrap import (
     _CHUNK,
     FloatArray,
+    _exactly_summable,
     bootstrap,
     cluster_weights,
 )
@@ -132,16 +134,29 @@ def test_slices_are_in_the_order_of_their_values() -> None:
 
 
 def test_result_does_not_depend_on_row_order_or_on_other_groups() -> None:
-    # More panels than are drawn at once, of magnitudes that make any rounding show.
-    df = simulated(2 * _CHUNK + 1, n_clusters=9).with_columns(
+    # More panels than are drawn at once, and numbers that make rounding show.
+    df = simulated(2 * _CHUNK + 1, n_clusters=187, n_rows=5).with_columns(
         pl.col("x") * 10.0 ** (pl.col("row") % 7)
     )
-    result = means(df, slices=["panel"])
-    shuffled = means(df.sample(fraction=1, shuffle=True, seed=5), slices=["panel"])
-    assert_frame_equal(result, shuffled, check_exact=True)
-    half = means(df.filter(pl.col("panel") % 2 == 0), slices=["panel"])
-    common = result.join(half, on=["slice_by", "slice"], how="semi").slice(1)
-    assert_frame_equal(common, half.slice(1), check_exact=True)
+    result = means(df, slices=["panel"], n_samples=9)
+    shuffled = df.sample(fraction=1, shuffle=True, seed=5)
+    again = means(shuffled, slices=["panel"], n_samples=9)
+    assert_frame_equal(result, again, check_exact=True)
+    for n_panels in (1, 3):
+        part = df.filter(pl.col("panel") < n_panels)
+        expected = means(part, slices=["panel"], n_samples=9).slice(1)
+        assert_frame_equal(result[1 : n_panels + 1], expected, check_exact=True)
+
+
+def test_summands_add_up_alike_in_any_order() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.lognormal(0, 5, (4, 150)) * rng.choice([-1, 1], (4, 150))
+    summands = _exactly_summable(values)
+    assert summands == pytest.approx(values, abs=1e-12 * np.abs(values).max())
+    drawn = summands * cluster_weights(150, n_samples=4, seed=1)
+    exact = [math.fsum(row) for row in drawn]
+    assert np.add.accumulate(drawn, axis=1)[:, -1].tolist() == exact
+    assert np.add.accumulate(drawn[:, ::-1], axis=1)[:, -1].tolist() == exact
 
 
 def test_intervals_cover_the_truth_where_those_of_rows_do_not() -> None:
