@@ -45,6 +45,12 @@ plan *args: env
 config *args: env
     @.venv/bin/python -m pipeline config "$@"
 
+# Prove on the data that no feature leaks: just audit --profile origin names those that do
+[group('model')]
+[no-exit-message]
+audit *args: env
+    @.venv/bin/python -m pipeline audit "$@"
+
 # Ask the snapshots: just sql "from features limit 5"; without a statement, a prompt
 [group('ask')]
 [no-exit-message]

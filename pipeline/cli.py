@@ -312,6 +312,28 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.tree)), nl=False)
 
 
+@main.command()
+@_profile
+@_overrides
+def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Prove that no feature knows its own period or a later one.
+
+    Changes the future, cuts it off and shuffles the rows of the source; the features
+    may not differ. The exit code is 1 if some do. Publishes nothing.
+    """
+    from pipeline.log import progress
+    from pipeline.modeling.audit import audit as audit_features
+    from pipeline.modeling.audit import describe
+
+    settings = _settings(profile, overrides)
+    with progress("auditing"):
+        found = audit_features(settings)
+    for line in describe(found):
+        click.echo(line)
+    if found.leaks:
+        raise SystemExit(1)
+
+
 # A statement may begin with a comment, which looks like an option.
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("statement", required=False)

@@ -1,0 +1,139 @@
+"""What the audit stands on: the source's rows, and the names of time and entity."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline import sources
+from pipeline.errors import ConfigError, SourceError
+from pipeline.lineage import trace
+from pipeline.lineage.paths import origins
+from pipeline.modeling.horizon import published
+from pipeline.plan import Plan
+from pipeline.run import check
+from pipeline.settings import Settings, Stage
+from pipeline.sources.columns import Kind
+
+PANEL, FEATURES = "discharges", "features"
+"""The snapshots of the renamed rows, and of the features."""
+
+
+class Panel(msgspec.Struct, frozen=True):
+    """What the audit needs of the section ``panel``.
+
+    Attributes
+    ----------
+    time : str
+        Integer period.
+    entity : list of str
+        Columns that name the entity.
+    target : str
+        The feature that is of its own period.
+    """
+
+    time: str
+    entity: list[str]
+    target: str
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all worlds are made of.
+
+    Attributes
+    ----------
+    rows : pl.DataFrame
+        Of the source.
+    kinds : mapping of str to Kind
+        Of its columns.
+    stages : tuple of Stage
+        The pipeline.
+    panel : Panel
+        The names of time, entity and target in the snapshots.
+    time : str
+        The name of the time in the source.
+    entity : list of str
+        The names of the entity's columns in the source.
+    """
+
+    rows: pl.DataFrame
+    kinds: Mapping[str, Kind]
+    stages: tuple[Stage, ...]
+    panel: Panel
+    time: str
+    entity: list[str]
+
+
+def read_ground(settings: Settings) -> Ground:
+    """Check the names, and read the source.
+
+    Parameters
+    ----------
+    settings : Settings
+        The checked configuration. Its source is made or fetched if it is not there.
+
+    Returns
+    -------
+    Ground
+        All good rows, as a run would take them.
+
+    Raises
+    ------
+    ConfigError
+        If the panel does not take time and entity from the source as they are.
+    SourceError
+        If the source cannot be read.
+    """
+    try:
+        panel = msgspec.convert(settings.tree.get("panel"), Panel)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"configs/pipeline.yaml: panel: {error}\n"
+            "expected: time, entity and target, which name columns"
+        ) from error
+    plan = check(settings)
+    for snapshot in (PANEL, FEATURES):
+        published(settings.stages, snapshot)
+    time, *entity = _source_columns(plan, [panel.time, *panel.entity])
+    kinds = settings.source.columns
+    return Ground(_read(settings), kinds, settings.stages, panel, time, entity)
+
+
+def _source_columns(plan: Plan, columns: Sequence[str]) -> list[str]:
+    """Find the source's columns that columns of the panel are, as the lineage says."""
+    stage = plan.snapshots[PANEL].stage.name
+    made_of = origins(plan, trace(plan))
+    found: list[str] = []
+    for column in columns:
+        match made_of.get((stage, column), []):
+            case [(source, "identity")]:
+                found.append(source)
+            case others:
+                shown = ", ".join(f"'{name}' ({kind})" for name, kind in others)
+                raise ConfigError(
+                    f"audit: '{column}' of snapshot '{PANEL}' is no source column\n"
+                    f"found: made of {shown or 'nothing'}\n"
+                    "expected: a column of the source, at most renamed\n"
+                    f"hint: `just lineage {PANEL}` lists what each column is made of"
+                )
+    return found
+
+
+def _read(settings: Settings) -> pl.DataFrame:
+    """Read the good rows of the source, and once more with repair where needed."""
+    sources.fetch(settings.source, settings.root)
+    for repair in (False, True):
+        scan = sources.scan(settings.source, settings.root, repair=repair)
+        try:
+            rows, bad = pl.collect_all([scan.rows, scan.bad], engine="streaming")
+        except (PolarsError, OSError) as error:
+            found = sources.diagnose(settings.source, scan.files, settings.root)
+            raise found or SourceError(
+                f"audit: the source cannot be read\nfound: {error}"
+            ) from error
+        if scan.exact or not bad.height:
+            break
+    return rows
