@@ -37,6 +37,10 @@ class QueryError(PipelineError):
     """A query or one of its parameters is wrong."""
 
 
+class ModelError(PipelineError):
+    """A model cannot be trained, evaluated or used on what it is given."""
+
+
 class LineageError(PipelineError):
     """A question about the lineage names what is not in the plan."""
 

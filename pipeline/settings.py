@@ -1,5 +1,6 @@
 """The settings of a run: source, stages, and one Config per stage."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -32,7 +33,10 @@ SOURCE = "source"
 QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
 
-RESERVED = (SOURCE, "columns", "panel", "stages", "checks", "history")
+RESERVED = (
+    *(SOURCE, "columns", "panel", "stages", "checks", "history"),
+    *("modeling", "models"),
+)
 """Top-level sections that are not a stage's."""
 
 
@@ -115,6 +119,8 @@ class Settings:
         What is kept.
     tree : dict
         The resolved configuration, plain.
+    layers : tuple of Layer
+        What it was composed of, to say where a value comes from.
     """
 
     root: Path
@@ -124,10 +130,15 @@ class Settings:
     contracts: dict[str, Contract]
     history: History
     tree: Tree
+    layers: tuple[Layer, ...]
 
 
 def load_settings(
-    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+    root: Path,
+    *,
+    profile: str | None = None,
+    overrides: tuple[str, ...] = (),
+    below: Sequence[Layer] = (),
 ) -> Settings:
     """Compose, resolve and check the configuration.
 
@@ -139,6 +150,8 @@ def load_settings(
         Name of a file in ``configs/profiles/``.
     overrides : tuple of str
         ``dotted.path=value`` words of the command line.
+    below : sequence of Layer
+        More layers, below all others: sections that a run has no use for.
 
     Raises
     ------
@@ -155,6 +168,7 @@ def load_settings(
     source = _choose_source(top, choices)
     stage_trees = _stage_trees(top)
     layers = [
+        *below,
         load_layer(configs / "sources" / f"{source}.yaml", root, under=SOURCE),
         *_transform_layers(stage_trees, configs / "transforms", root),
         *_check_layers(configs / "checks", root),
@@ -169,7 +183,7 @@ def load_settings(
     mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
     history, found = check(tree.get("history", {}), History, "history", layers)
     mistakes += found
-    stages, found = _check_stages(tree, layers)
+    stages, found = check_stages(tree, layers)
     mistakes += found
     contracts, found = _check_contracts(tree, layers)
     mistakes += found
@@ -182,7 +196,14 @@ def load_settings(
         ]
     )
     return Settings(
-        root, profile, source_config, tuple(stages), contracts, history, tree
+        root,
+        profile,
+        source_config,
+        tuple(stages),
+        contracts,
+        history,
+        tree,
+        tuple(layers),
     )
 
 
@@ -202,7 +223,7 @@ def _choose_source(layers: list[Layer], choices: list[str]) -> str:
     return choices[-1].partition("=")[2] if choices else source
 
 
-def _stage_trees(layers: list[Layer]) -> dict[str, Tree]:
+def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
     """Read which stages there are; one set to null by a later layer is left out."""
     merged = merge(
         [Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers]
@@ -241,7 +262,7 @@ def _transform_of(name: str, stage: Any) -> Any:
     )
 
 
-def _unknown_sections(tree: Tree, layers: list[Layer]) -> list[Mistake]:
+def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     """Find top-level sections that belong to nothing, such as a misspelt stage."""
     known = [*RESERVED, *tree.get("stages", {})]
     return [
@@ -255,8 +276,10 @@ def _unknown_sections(tree: Tree, layers: list[Layer]) -> list[Mistake]:
     ]
 
 
-def _check_stages(tree: Tree, layers: list[Layer]) -> tuple[list[Stage], list[Mistake]]:
-    """Decode every stage; its inputs must stand above it."""
+def check_stages(
+    tree: Tree, layers: Sequence[Layer]
+) -> tuple[list[Stage], list[Mistake]]:
+    """Decode every stage of a resolved tree; its inputs must stand above it."""
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
     above = [SOURCE]
@@ -270,7 +293,7 @@ def _check_stages(tree: Tree, layers: list[Layer]) -> tuple[list[Stage], list[Mi
 
 
 def _check_stage(
-    name: str, stage_tree: Any, above: list[str], tree: Tree, layers: list[Layer]
+    name: str, stage_tree: Any, above: list[str], tree: Tree, layers: Sequence[Layer]
 ) -> tuple[Stage | None, list[Mistake]]:
     """Decode one stage and the section of its name."""
     at = f"stages.{name}"
@@ -296,7 +319,7 @@ def _check_stage(
 
 
 def _check_contracts(
-    tree: Tree, layers: list[Layer]
+    tree: Tree, layers: Sequence[Layer]
 ) -> tuple[dict[str, Contract], list[Mistake]]:
     """Decode the contract of every snapshot; those of no snapshot are mistakes."""
     trees = cast("Tree", tree.get("checks") or {})
@@ -326,7 +349,7 @@ def _snapshots_of(tree: Tree) -> list[str]:
     return [str(entry["snapshot"]) for entry in entries if entry.get("snapshot")]
 
 
-def _wrong_snapshots(stages: list[Stage], layers: list[Layer]) -> list[Mistake]:
+def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mistake]:
     """Find snapshots of the same name, or of a name that is taken."""
     mistakes: list[Mistake] = []
     taken = {QUARANTINE: "the rows set aside"}
@@ -345,7 +368,7 @@ def _wrong_inputs(
     n_inputs: int,
     above: list[str],
     at: str,
-    layers: list[Layer],
+    layers: Sequence[Layer],
 ) -> list[Mistake]:
     """Find inputs that are not above, or are not as many as the function takes."""
     path = f"{at}.inputs"

@@ -1,0 +1,262 @@
+"""A model that can travel: raw rows in, predictions for the year after them out.
+
+A bundle is a folder of plain files::
+
+    bundle.json      columns, stages with their configuration, names
+    predictor/       the model
+    context.parquet  the panel it was trained beside
+
+The stages run on the raw rows as they do in the pipeline, with the code that is packed
+beside them. Rarity, bins and ratios are facts of the whole panel: so a request that holds
+a part of it only is completed with the panel of the training.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.errors import ModelError, nearest
+from pipeline.modeling.horizon import next_features, published
+from pipeline.modeling.predictor import Predictor, load_predictor
+from pipeline.plan import Plan, compose
+from pipeline.settings import Stage, check_stages
+from pipeline.sources.columns import Kind, dtype_of, parse_text, why_bad
+
+FORMAT = 1
+"""Counts the changes to the bundle; those of another format are refused."""
+
+_PART_OF_PANEL = 0.5
+"""Of the clusters of the training's last year; fewer are no whole year."""
+
+
+class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle is.
+
+    Attributes
+    ----------
+    model, fingerprint : str
+        The trained model.
+    features_fingerprint : str
+        The snapshot it learned from.
+    columns : dict of str to Kind
+        The raw columns that the features are made of.
+    tree : dict
+        The resolved configuration.
+    stages : list of str
+        Those of its stages that lead to the features.
+    panel, features, time, cluster, target : str
+        As in ``configs/modeling.yaml``.
+    entity : list of str
+        Likewise.
+    last : int
+        The last year of the context.
+    n_clusters : int
+        Of that year.
+    """
+
+    format: int
+    model: str
+    fingerprint: str
+    features_fingerprint: str
+    columns: dict[str, Kind]
+    tree: dict[str, Any]
+    stages: list[str]
+    panel: str
+    features: str
+    time: str
+    entity: list[str]
+    cluster: str
+    target: str
+    last: int
+    n_clusters: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle."""
+
+    folder: Path
+    record: BundleRecord
+    stages: tuple[Stage, ...]
+    predictor: Predictor
+
+    def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
+        """Predict the target in the year after the last one of the rows.
+
+        Parameters
+        ----------
+        rows : pl.DataFrame
+            Raw rows of any number of years, with at least the columns of the record.
+        alone : bool, default False
+            The rows are a whole panel. Otherwise what they lack (a cluster's year that
+            they do not hold) is taken from the panel of the training.
+
+        Returns
+        -------
+        pl.DataFrame
+            A row per raw row, in their order: the entity, the year that is predicted,
+            ``prediction``, ``lower`` and ``upper``. These are null where the stages
+            leave the entity out: a rare category, or no row in the years that the
+            features look back.
+
+        Raises
+        ------
+        ModelError
+            If columns are missing, a value is no such value, or the panel of a year is
+            not whole.
+        """
+        record = self.record
+        panel = self._panel(typed(rows, record.columns))
+        key = [*record.entity, record.time]
+        asked = panel.select(key).collect()
+        if asked.height != rows.height:
+            raise ModelError(
+                f"bundle: the stages up to '{record.panel}' left {asked.height} of"
+                f" {rows.height} rows, expected all, in their order\n"
+                "hint: move stages that leave rows out behind that snapshot"
+            )
+        year = asked[record.time].max()
+        if not isinstance(year, int):
+            raise ModelError("bundle: no rows to forecast from")
+        whole = panel if alone else self._completed(panel, asked, year)
+        features = next_features(
+            whole,
+            self.stages,
+            panel=record.panel,
+            features=record.features,
+            time=record.time,
+            entity=record.entity,
+            target=record.target,
+        ).collect()
+        made = features.select(record.entity).hstack(self.predictor.predict(features))
+        return asked.with_columns(pl.lit(year + 1, asked[record.time].dtype).alias(record.time)).join(
+            made, on=record.entity, how="left", maintain_order="left"
+        )
+
+    def _panel(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Apply the stages up to the panel."""
+        return panel_of(compose(rows, self.stages), self.record.panel)
+
+    def _completed(
+        self, panel: pl.LazyFrame, asked: pl.DataFrame, year: int
+    ) -> pl.LazyFrame:
+        """Add what the panel of the training knows of the years up to one."""
+        record = self.record
+        if year < record.last:
+            raise ModelError(
+                f"bundle: rows end in {year}, expected {record.last} or later\n"
+                "hint: give a whole panel, and say so with `--alone`, to forecast an"
+                " earlier year"
+            )
+        unit = [record.cluster, record.time]
+        context = pl.scan_parquet(self.folder / "context.parquet", glob=False)
+        rest = context.join(asked.lazy().select(unit).unique(), on=unit, how="anti")
+        whole = pl.concat([panel, rest])
+        n_clusters = (
+            whole.filter(pl.col(record.time) == year)
+            .select(pl.col(record.cluster).n_unique())
+            .collect()
+            .item()
+        )
+        if n_clusters < record.n_clusters * _PART_OF_PANEL:
+            raise ModelError(
+                f"bundle: {year} has rows of {n_clusters} {record.cluster}, expected the"
+                f" whole panel, as {record.last} with {record.n_clusters}\n"
+                "hint: features compare with all others of the year; give the rows of"
+                f" all for years after {record.last}"
+            )
+        return whole
+
+
+def panel_of(plan: Plan, panel: str) -> pl.LazyFrame:
+    """Return the output of the stage that publishes the panel."""
+    return plan.snapshots[panel].lf
+
+
+def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.LazyFrame:
+    """Give raw rows the dtypes of their kinds.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        Numbers, or text as in a file.
+    columns : dict of str to Kind
+        The columns that are wanted.
+
+    Raises
+    ------
+    ModelError
+        If a column is missing, or a cell is not what its kind holds: names the row.
+    """
+    missing = [name for name in columns if name not in rows.columns]
+    if missing:
+        near = nearest(missing[0], rows.columns)
+        raise ModelError(
+            f"rows: {len(missing)} missing columns: {', '.join(missing)}{near}\n"
+            f"found: {', '.join(rows.columns)}\n"
+            "hint: name the columns as the source does"
+        )
+
+    def value(name: str, kind: Kind) -> pl.Expr:
+        if rows.schema[name] == pl.String:
+            return parse_text(pl.col(name), kind)
+        return pl.col(name).cast(dtype_of(kind), strict=False)
+
+    values = rows.select(value(name, kind).alias(name) for name, kind in columns.items())
+    faults = rows.lazy().select(
+        why_bad(pl.col(name), value(name, kind), kind).alias(name)
+        for name, kind in columns.items()
+    )
+    bad = (
+        faults.with_row_index("row")
+        .unpivot(index="row", variable_name="column", value_name="reason")
+        .drop_nulls("reason")
+        .sort("row", maintain_order=True)
+        .collect()
+    )
+    if bad.height:
+        shown = "\n".join(
+            f"  row {row}: {column}: {reason}, found {rows[row, column]!r}"
+            for row, column, reason in bad.head(10).iter_rows()
+        )
+        raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
+    return values.lazy()
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle.
+
+    Raises
+    ------
+    ModelError
+        If it was written by another version of this project.
+    """
+    raw = (folder / "bundle.json").read_bytes()
+    found = msgspec.json.decode(raw)["format"]
+    if found != FORMAT:
+        raise ModelError(
+            f"{folder}: a bundle of format {found}, expected {FORMAT}\n"
+            "hint: `just train` and `just promote` make one of this version"
+        )
+    record = msgspec.json.decode(raw, type=BundleRecord)
+    return Bundle(
+        folder,
+        record,
+        stages_of(record.tree, record.stages),
+        load_predictor(folder / "predictor"),
+    )
+
+
+def stages_of(tree: dict[str, Any], names: list[str]) -> tuple[Stage, ...]:
+    """Rebuild stages from a resolved configuration."""
+    stages, mistakes = check_stages(tree, ())
+    if mistakes:
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
+    return tuple(stage for stage in stages if stage.name in names)
+
+
+__all__ = ["Bundle", "BundleRecord", "load_bundle", "panel_of", "published", "typed"]

@@ -1,0 +1,97 @@
+"""The rows that are learned from: the published features, cut by years."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.run import run
+
+
+@dataclass(frozen=True)
+class Features:
+    """The published features.
+
+    Attributes
+    ----------
+    path : Path
+        The object: one immutable Parquet file, sorted by its key.
+    fingerprint : str
+        Of the snapshot: what it was made of.
+    run_id : str
+        The run that published it.
+    """
+
+    path: Path
+    fingerprint: str
+    run_id: str
+
+    def read(self, modeling: Modeling) -> pl.DataFrame:
+        """Read all rows, sorted by entity and time: the order of rows changes a model."""
+        df = pl.read_parquet(self.path, glob=False)
+        missing = [c for c in [*modeling.key, modeling.target] if c not in df.columns]
+        if missing:
+            raise ModelError(
+                f"{modeling.features}: no column {', '.join(missing)}\n"
+                f"found: {', '.join(df.columns)}\n"
+                "hint: see `time`, `entity` and `target` in configs/modeling.yaml"
+            )
+        return df.sort(modeling.key)
+
+
+def current_features(settings: ModelingSettings) -> Features:
+    """Bring the snapshots up to date, and name the features.
+
+    Raises
+    ------
+    PipelineError
+        If the run fails; the previous one stays then.
+    """
+    from pipeline.snapshots.store import open_store
+
+    report = run(settings.pipeline)
+    name = settings.modeling.features
+    [snapshot] = [s for s in report.run.snapshots if s.name == name]
+    path = open_store(settings.root).object(name, snapshot.fingerprint)
+    return Features(path, snapshot.fingerprint, report.run.run_id)
+
+
+def between(df: pl.DataFrame, modeling: Modeling, first: int, last: int) -> pl.DataFrame:
+    """Return the rows from the first year to the last one, both included.
+
+    Raises
+    ------
+    ModelError
+        If there are none.
+    """
+    rows = df.filter(pl.col(modeling.time).is_between(first, last))
+    if rows.is_empty():
+        years = df[modeling.time]
+        raise ModelError(
+            f"{modeling.features}: no rows of {first} to {last}\n"
+            f"found: {years.min()} to {years.max()}\n"
+            "hint: see `split` in configs/modeling.yaml"
+        )
+    return rows
+
+
+def folds(modeling: Modeling) -> list[tuple[int, int, int]]:
+    """List the expanding folds: first and last year learned from, and the year judged.
+
+    Raises
+    ------
+    ConfigError
+        If the training years are too few.
+    """
+    first, last = modeling.split.train
+    n_folds = modeling.study.folds
+    if last - first < n_folds:
+        raise ConfigError(
+            f"configs/modeling.yaml: {last - first + 1} training years, expected"
+            f" {n_folds + 1} for {n_folds} folds\n"
+            "hint: each fold is a year judged from the years before it; change"
+            " `split.train` or `study.folds`"
+        )
+    return [(first, year - 1, year) for year in range(last - n_folds + 1, last + 1)]

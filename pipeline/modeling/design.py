@@ -1,0 +1,128 @@
+"""Features as the matrix a model takes: fixed columns, fixed categories, nulls as NaN."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+
+from pipeline.errors import ModelError, nearest
+
+Matrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a model is given.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n_rows, n_columns)
+        Float64, NaN for null; a category is the position in its vocabulary, and NaN if
+        it is not in it.
+    columns : tuple of str
+        Their names.
+    categorical : tuple of str
+        Those that are categories.
+    """
+
+    values: Matrix
+    columns: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    def column(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        """Return one column."""
+        return self.values[:, self.columns.index(name)]
+
+
+class FeatureSchema(msgspec.Struct, frozen=True):
+    """Which columns a model was trained on, and what it knows of their values.
+
+    Attributes
+    ----------
+    dtypes : dict of str to str
+        Of every feature, in the order of the design's columns.
+    vocabulary : dict of str to list
+        The categories of each categorical feature, sorted; the same come first in every
+        design.
+    """
+
+    dtypes: dict[str, str]
+    vocabulary: dict[str, list[Any]]
+
+
+def feature_schema(
+    df: pl.DataFrame, features: Sequence[str], categorical: Sequence[str]
+) -> FeatureSchema:
+    """Learn columns and categories of a training frame.
+
+    Parameters
+    ----------
+    df : pl.DataFrame
+        The training rows.
+    features : sequence of str
+        Numeric or Boolean columns.
+    categorical : sequence of str
+        More columns, of any dtype that sorts, to be taken as categories.
+
+    Raises
+    ------
+    ModelError
+        If a feature is neither a number nor true or false.
+    """
+    numeric = df.select(features).select(cs.numeric() | cs.boolean()).columns
+    wrong = [f"{name}: {df.schema[name]}" for name in features if name not in numeric]
+    if wrong:
+        raise ModelError(
+            f"features: {len(wrong)} are no numbers: {', '.join(wrong)}\n"
+            "hint: name ids under `categorical` in configs/models/, leave out the rest"
+        )
+    return FeatureSchema(
+        {name: str(df.schema[name]) for name in [*categorical, *features]},
+        {name: df[name].drop_nulls().unique().sort().to_list() for name in categorical},
+    )
+
+
+def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
+    """Turn a frame into the matrix of a schema; other columns are left out.
+
+    Raises
+    ------
+    ModelError
+        If a feature is missing, or of another dtype, or infinite: names each.
+    """
+    mistakes = [
+        f"  {name}: expected {dtype}, found {df.schema.get(name, 'no such column')}"
+        + ("" if name in df.schema else nearest(name, df.columns))
+        for name, dtype in schema.dtypes.items()
+        if str(df.schema.get(name)) != dtype
+    ]
+    if mistakes:
+        lines = "\n".join(mistakes)
+        raise ModelError(
+            f"features: {len(mistakes)} columns do not fit the model\n{lines}\n"
+            "hint: train again (`just train`) if the features have changed on purpose"
+        )
+    values = df.select(_encoded(name, schema) for name in schema.dtypes)
+    infinite = values.select(cs.float().is_infinite().any())
+    names = [name for name in infinite.columns if infinite[name][0]]
+    if names:
+        raise ModelError(
+            f"features: infinite values in {', '.join(names)}\n"
+            "hint: `finite: true` in configs/checks/ finds their rows"
+        )
+    matrix = values.fill_null(float("nan")).to_numpy(order="fortran")
+    return Design(matrix, tuple(schema.dtypes), tuple(schema.vocabulary))
+
+
+def _encoded(name: str, schema: FeatureSchema) -> pl.Expr:
+    """Write a feature as Float64."""
+    if name not in schema.vocabulary:
+        return pl.col(name).cast(pl.Float64)
+    known = schema.vocabulary[name]
+    return pl.col(name).replace_strict(
+        known, range(len(known)), default=None, return_dtype=pl.Float64
+    )

@@ -1,0 +1,184 @@
+"""Judge a trained model on the test years, once, against the baselines."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.modeling.comparison import compare
+from pipeline.modeling.data import between
+from pipeline.modeling.describe import describe_model
+from pipeline.modeling.metrics import evaluate as measure
+from pipeline.modeling.predictor import fit_predictor, target_of
+from pipeline.modeling.records import (
+    FORMAT,
+    EvaluationRecord,
+    fingerprint,
+    new_folder,
+    read_record,
+    write_record,
+)
+from pipeline.modeling.settings import Modeling, ModelingSettings, plain
+from pipeline.modeling.slices import SIZE_DECILE, add_size_decile, severity_mix
+from pipeline.modeling.tracking import log_evaluation
+from pipeline.modeling.train import Training, train
+from pipeline.modeling.tune import model_config
+
+MODULE = "pipeline/modeling/evaluate.py"
+
+SEVERITY = "severity"
+"""The slices by the share of severe cases: low, mid and high."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the test years say.
+
+    Attributes
+    ----------
+    training : Training
+        The model that was judged.
+    folder : Path
+        Where the tables, the charts and the card are.
+    record : EvaluationRecord
+        The figures over all test rows.
+    is_new : bool
+        False if it was there.
+    """
+
+    training: Training
+    folder: Path
+    record: EvaluationRecord
+    is_new: bool
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Read ``predictions``, ``evaluation`` or ``comparison``."""
+        return pl.read_parquet(self.folder / f"{name}.parquet")
+
+
+def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
+    """Judge a model on the test years, unless it has been; trains it if need be.
+
+    Raises
+    ------
+    PipelineError
+        If it cannot be trained, or there are no rows in the test years.
+    """
+    training = train(settings, model)
+    modeling = settings.modeling
+    folder = training.folder / "evaluation"
+    wanted = _fingerprint(training, settings)
+    there = read_record(folder / "evaluation.json", EvaluationRecord)
+    if there is not None and there.fingerprint == wanted:
+        return Evaluation(training, folder, there, is_new=False)
+
+    df = training.features.read(modeling)
+    test = add_slices(between(df, modeling, *modeling.split.test), modeling)
+    predictions = _all_predictions(settings, training, df, test)
+    slices = slice_columns(modeling)
+    samples = modeling.bootstrap.samples
+    evaluation = measure(
+        predictions,
+        cluster=modeling.cluster,
+        slices=slices,
+        coverage=modeling.coverage,
+        n_samples=samples,
+        seed=modeling.seed,
+    )
+    comparison = compare(
+        predictions,
+        model,
+        cluster=modeling.cluster,
+        key=modeling.key,
+        slices=slices,
+        n_samples=samples,
+        seed=modeling.seed,
+    )
+    overall = evaluation.filter(model=model, slice_by="all")
+    metrics = dict(overall.select("metric", "value").drop_nulls().iter_rows())
+    record = EvaluationRecord(
+        format=FORMAT,
+        fingerprint=wanted,
+        created_at=datetime.now(UTC),
+        n_rows=test.height,
+        metrics=metrics,
+    )
+    with new_folder(folder) as partial:
+        predictions.write_parquet(partial / "predictions.parquet")
+        evaluation.write_parquet(partial / "evaluation.parquet")
+        comparison.write_parquet(partial / "comparison.parquet")
+        own = predictions.filter(model=model)
+        describe_model(settings, training, test, own, evaluation, comparison, partial)
+        write_record(partial / "evaluation.json", record)
+        log_evaluation(settings, training.record.mlflow_run, metrics, partial)
+    return Evaluation(training, folder, record, is_new=True)
+
+
+def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
+    """Add the columns that the figures are given by."""
+    severe = pl.sum_horizontal(modeling.slices.severe, ignore_nulls=False)
+    sized = add_size_decile(
+        test, cluster=modeling.cluster, weight=modeling.slices.size
+    )
+    return sized.with_columns(severe.alias(SEVERITY)).with_columns(
+        severity_mix(SEVERITY).cast(pl.String).fill_null("unknown").alias(SEVERITY)
+    )
+
+
+def slice_columns(modeling: Modeling) -> list[str]:
+    """Name those columns."""
+    return [modeling.time, SIZE_DECILE, SEVERITY, modeling.slices.category]
+
+
+def predictions_of(
+    name: str, test: pl.DataFrame, predicted: pl.DataFrame, modeling: Modeling
+) -> pl.DataFrame:
+    """Lay the predictions of a model beside keys, slices and outcomes."""
+    columns = dict.fromkeys([*modeling.key, *slice_columns(modeling)])
+    return (
+        test.select(
+            pl.lit(name).alias("model"),
+            *columns,
+            pl.Series("y", target_of(test, modeling.target)),
+        )
+        .hstack(predicted)
+    )
+
+
+def _all_predictions(
+    settings: ModelingSettings,
+    training: Training,
+    df: pl.DataFrame,
+    test: pl.DataFrame,
+) -> pl.DataFrame:
+    """Predict the test rows with the model and with every baseline."""
+    modeling, split = settings.modeling, settings.modeling.split
+    name = training.record.model
+    made = [predictions_of(name, test, training.load().predict(test), modeling)]
+    train_rows = between(df, modeling, *split.train)
+    valid_rows = between(df, modeling, split.valid, split.valid)
+    for baseline in modeling.baselines:
+        if baseline == name:
+            continue
+        predictor = fit_predictor(
+            train_rows,
+            valid_rows,
+            model_config(settings, baseline),
+            modeling,
+            n_threads=cpu_count() or 1,
+        )
+        made.append(
+            predictions_of(baseline, test, predictor.predict(test), modeling)
+        )
+    return pl.concat(made)
+
+
+def _fingerprint(training: Training, settings: ModelingSettings) -> str:
+    """Hash all that decides what an evaluation says."""
+    modeling = settings.modeling
+    baselines = [plain(model_config(settings, name)) for name in modeling.baselines]
+    how = [modeling.split.test, modeling.cluster, modeling.coverage, modeling.seed]
+    slices = [plain(modeling.slices), plain(modeling.bootstrap)]
+    return fingerprint(MODULE, training.record.fingerprint, baselines, how, slices)

@@ -1,0 +1,74 @@
+"""Kinds of models: one file each, with Params, a fit and a load.
+
+A kind learns from a `Design` and is written to a folder without pickles, so that what it
+predicts can be told from text.
+"""
+
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+from pipeline.config import BaseConfig
+from pipeline.modeling.design import Design
+from pipeline.modeling.target import Array
+
+
+class Regressor(Protocol):
+    """A fitted model.
+
+    Methods take a `Design` of any number of rows, and give each row the same value in
+    whatever company it is.
+    """
+
+    def predict(self, X: Design) -> Array:
+        """Predict the fitted target, one value per row."""
+        ...
+
+    def quantiles(self, X: Design) -> tuple[Array, Array] | None:
+        """Predict its lower and upper quantile; None for a kind without."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+        ...
+
+
+class Kind(Protocol):
+    """A module of this package."""
+
+    Params: type[BaseConfig]
+
+    def fit(
+        self,
+        X: Design,
+        y: Array,
+        params: BaseConfig,
+        *,
+        weight: Array | None,
+        quantiles: Sequence[float],
+        seed: int,
+        n_threads: int,
+    ) -> Regressor:
+        """Fit to the rows of a design, which are in a fixed order.
+
+        `quantiles` are the levels of the interval, the lower first; empty if only the
+        point prediction is wanted. The result does not depend on `n_threads`.
+        """
+        ...
+
+    def load(self, folder: Path) -> Regressor:
+        """Read what ``save`` wrote."""
+        ...
+
+
+def kind_names() -> list[str]:
+    """List the kinds there are, sorted."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+@cache
+def load_kind(name: str) -> Kind:
+    """Import a kind by its name, one of `kind_names`."""
+    return cast("Kind", importlib.import_module(f"{__name__}.{name}"))

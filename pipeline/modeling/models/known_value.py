@@ -1,0 +1,82 @@
+"""A value of the past as it is: the forecast that a model must beat."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.errors import ModelError
+from pipeline.modeling.design import Design
+from pipeline.modeling.target import Array
+
+
+class Params(BaseConfig, frozen=True, kw_only=True):
+    """Which features to look at; the first that is not null is the prediction."""
+
+    columns: Annotated[list[str], Meta(min_length=1)]
+
+
+class KnownValue(msgspec.Struct, frozen=True):
+    """Predicts the first known of some columns."""
+
+    columns: list[str]
+
+    def predict(self, X: Design) -> Array:
+        """Return the first value of each row that is not NaN.
+
+        Raises
+        ------
+        ModelError
+            If a column is no feature, or a row has no value in any.
+        """
+        missing = [name for name in self.columns if name not in X.columns]
+        if missing:
+            raise ModelError(
+                f"known_value: no feature {', '.join(missing)}\n"
+                f"found: {', '.join(X.columns)}\n"
+                "hint: see `columns` of the model in configs/models/"
+            )
+        value = np.full(len(X.values), np.nan)
+        for name in self.columns:
+            value = np.where(np.isnan(value), X.column(name), value)
+        if np.isnan(value).any():
+            raise ModelError(
+                f"known_value: {np.isnan(value).sum()} rows have none of"
+                f" {', '.join(self.columns)}\n"
+                "hint: name more features in `columns` of configs/models/"
+            )
+        return value
+
+    def quantiles(self, X: Design) -> None:  # noqa: ARG002
+        """Say that there are none."""
+
+    def save(self, folder: Path) -> None:
+        """Write the names."""
+        (folder / "known_value.json").write_bytes(msgspec.json.encode(self))
+
+
+def fit(
+    X: Design,
+    y: Array,  # noqa: ARG001
+    params: Params,
+    *,
+    weight: Array | None,  # noqa: ARG001
+    quantiles: Sequence[float],  # noqa: ARG001
+    seed: int,  # noqa: ARG001
+    n_threads: int,  # noqa: ARG001
+) -> KnownValue:
+    """Learn nothing, but refuse columns that are not there."""
+    model = KnownValue(params.columns)
+    model.predict(X)
+    return model
+
+
+def load(folder: Path) -> KnownValue:
+    """Read the names."""
+    return msgspec.json.decode(
+        (folder / "known_value.json").read_bytes(), type=KnownValue
+    )

@@ -1,0 +1,137 @@
+"""Boosted trees, or a forest of them, with trees for both ends of the interval."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.modeling.design import Design
+from pipeline.modeling.target import Array
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
+
+# Before LightGBM loads OpenMP: threads that wait for others spin on a busy machine, and
+# make a fit of a second last half a minute.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+Part = Annotated[float, Meta(gt=0, le=1)]
+
+
+class Params(BaseConfig, frozen=True, kw_only=True):
+    """Parameters of LightGBM's, under its names; `rounds` is the number of trees."""
+
+    boosting: Literal["gbdt", "rf"] = "gbdt"
+    rounds: Annotated[int, Meta(ge=1)] = 100
+    learning_rate: Annotated[float, Meta(gt=0)] = 0.1
+    max_bin: Annotated[int, Meta(ge=2, le=255)] = 255
+    num_leaves: Annotated[int, Meta(ge=2, le=131072)] = 31
+    max_depth: int = -1
+    min_data_in_leaf: Annotated[int, Meta(ge=0)] = 20
+    feature_fraction: Part = 1.0
+    bagging_fraction: Part = 1.0
+    lambda_l1: Annotated[float, Meta(ge=0)] = 0
+    lambda_l2: Annotated[float, Meta(ge=0)] = 0
+    cat_smooth: Annotated[float, Meta(ge=0)] = 10
+    cat_l2: Annotated[float, Meta(ge=0)] = 10
+    min_data_per_group: Annotated[int, Meta(ge=1)] = 100
+
+    def __post_init__(self) -> None:
+        """Refuse a forest of equal trees."""
+        if self.boosting == "rf" and self.bagging_fraction == 1:
+            raise ValueError("expected bagging_fraction below 1 where boosting is rf")
+
+
+@dataclass(frozen=True)
+class LightGBM:
+    """Boosters by what they predict: ``point``, and ``lower`` and ``upper`` or none."""
+
+    boosters: dict[str, "Booster"]
+
+    def predict(self, X: Design) -> Array:
+        """Predict the fitted target."""
+        return _predict(self.boosters["point"], X)
+
+    def quantiles(self, X: Design) -> tuple[Array, Array] | None:
+        """Predict both quantiles, if they were fitted."""
+        if "lower" not in self.boosters:
+            return None
+        lower, upper = self.boosters["lower"], self.boosters["upper"]
+        return _predict(lower, X), _predict(upper, X)
+
+    def save(self, folder: Path) -> None:
+        """Write a text file per booster."""
+        for name, booster in self.boosters.items():
+            (folder / f"{name}.txt").write_text(booster.model_to_string())
+
+
+def _predict(booster: "Booster", X: Design) -> Array:
+    """Predict with a booster."""
+    return booster.predict(X.values)  # pyright: ignore[reportReturnType] # dense input
+
+
+def fit(
+    X: Design,
+    y: Array,
+    params: Params,
+    *,
+    weight: Array | None,
+    quantiles: Sequence[float],
+    seed: int,
+    n_threads: int,
+) -> LightGBM:
+    """Fit the mean, and the quantiles with the same parameters but equal weights."""
+    targets: dict[str, tuple[dict[str, Any], Array | None]]
+    targets = {"point": ({"objective": "regression"}, weight)}
+    for name, level in zip(("lower", "upper"), quantiles, strict=False):
+        targets[name] = ({"objective": "quantile", "alpha": level}, None)
+    fixed = {
+        "bagging_freq": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": n_threads,
+        "verbose": -1,
+    }
+    given = msgspec.to_builtins(params)
+    rounds = given.pop("rounds")
+    return LightGBM(
+        {
+            name: _train(X, y, row_weight, fixed | given | objective, rounds)
+            for name, (objective, row_weight) in targets.items()
+        }
+    )
+
+
+def _train(
+    X: Design, y: Array, weight: Array | None, params: dict[str, Any], rounds: int
+) -> "Booster":
+    """Train one booster."""
+    import lightgbm
+
+    data = lightgbm.Dataset(
+        X.values,
+        y,
+        weight=weight,
+        feature_name=list(X.columns),
+        categorical_feature=list(X.categorical),
+        free_raw_data=True,
+    )
+    return lightgbm.train(params, data, num_boost_round=rounds)
+
+
+def load(folder: Path) -> LightGBM:
+    """Read the boosters."""
+    import lightgbm
+
+    return LightGBM(
+        {
+            path.stem: lightgbm.Booster(model_str=path.read_text())
+            for path in sorted(folder.glob("*.txt"))
+        }
+    )

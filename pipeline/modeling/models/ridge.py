@@ -1,0 +1,97 @@
+"""Linear regression with a squared penalty, on standardized features."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.errors import ModelError
+from pipeline.modeling.design import Design
+from pipeline.modeling.target import Array
+
+
+class Params(BaseConfig, frozen=True, kw_only=True):
+    """Settings of the ridge; `alpha` is scikit-learn's: the penalty on the weights."""
+
+    alpha: Annotated[float, Meta(ge=0)]
+
+
+class Ridge(msgspec.Struct, frozen=True):
+    """A plane: per column, its median for a null, mean, deviation and weight.
+
+    Weights and intercept are in units of the target.
+    """
+
+    median: list[float]
+    mean: list[float]
+    scale: list[float]
+    weight: list[float]
+    intercept: float
+
+    def predict(self, X: Design) -> Array:
+        """Add the columns one by one: a matrix product's last bit depends on its size."""
+        value = np.full(len(X.values), self.intercept)
+        for j in range(len(self.weight)):
+            column = X.values[:, j]
+            filled = np.where(np.isnan(column), self.median[j], column)
+            value += (filled - self.mean[j]) / self.scale[j] * self.weight[j]
+        return value
+
+    def quantiles(self, X: Design) -> None:  # noqa: ARG002
+        """Say that there are none."""
+
+    def save(self, folder: Path) -> None:
+        """Write the numbers."""
+        (folder / "ridge.json").write_bytes(msgspec.json.encode(self))
+
+
+def fit(
+    X: Design,
+    y: Array,
+    params: Params,
+    *,
+    weight: Array | None,
+    quantiles: Sequence[float],  # noqa: ARG001
+    seed: int,  # noqa: ARG001
+    n_threads: int,  # noqa: ARG001
+) -> Ridge:
+    """Fit the plane, by one thread: sums of several differ in the last bit.
+
+    Raises
+    ------
+    ModelError
+        If there are categories, which a plane cannot take as numbers.
+    """
+    from sklearn.linear_model import Ridge as SklearnRidge
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    if X.categorical:
+        raise ModelError(
+            f"ridge: takes no categories, found {', '.join(X.categorical)}\n"
+            "hint: leave `categorical` of the model empty"
+        )
+    with threadpool_limits(1):
+        is_empty = np.isnan(X.values).all(axis=0)
+        known = np.where(is_empty, 0.0, X.values)
+        median = np.nanmedian(known, axis=0)
+        scaler = StandardScaler().fit(np.where(np.isnan(known), median, known))
+        scaled = scaler.transform(np.where(np.isnan(known), median, known))
+        plane = SklearnRidge(params.alpha, solver="cholesky")
+        plane.fit(scaled, y, sample_weight=weight)
+    return Ridge(
+        median.tolist(),
+        scaler.mean_.tolist(),
+        scaler.scale_.tolist(),
+        plane.coef_.tolist(),
+        float(plane.intercept_),
+    )
+
+
+def load(folder: Path) -> Ridge:
+    """Read the numbers."""
+    return msgspec.json.decode((folder / "ridge.json").read_bytes(), type=Ridge)

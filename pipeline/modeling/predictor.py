@@ -1,0 +1,243 @@
+"""A model as it is used: from a frame of features to predictions with intervals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from pipeline.errors import ModelError
+from pipeline.modeling.design import Design, FeatureSchema, design, feature_schema
+from pipeline.modeling.intervals import Calibration, calibrate
+from pipeline.modeling.models import Regressor, load_kind
+from pipeline.modeling.settings import ModelConfig, Modeling
+from pipeline.modeling.target import Array, TargetConfig
+
+
+class PredictorRecord(msgspec.Struct, frozen=True):
+    """What a predictor is, but for the fitted model itself.
+
+    Attributes
+    ----------
+    kind : str
+        Module that loads the model.
+    target : TargetConfig
+        What the model was fitted to.
+    past : list of str
+        Features that hold the target's past, the best known first.
+    schema : FeatureSchema
+        Columns and categories.
+    calibration : Calibration
+        Of the intervals.
+    """
+
+    kind: str
+    target: TargetConfig
+    past: list[str]
+    schema: FeatureSchema
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A fitted model with all that it needs to be used."""
+
+    record: PredictorRecord
+    model: Regressor
+
+    def predict(self, df: pl.DataFrame) -> pl.DataFrame:
+        """Predict the target of each row.
+
+        Parameters
+        ----------
+        df : pl.DataFrame
+            Holds the features, of the dtypes of the training; other columns are left
+            out.
+
+        Returns
+        -------
+        pl.DataFrame
+            ``prediction``, ``lower`` and ``upper``, Float64 in units of the target, in
+            the order of the rows. An interval always holds its prediction.
+
+        Raises
+        ------
+        ModelError
+            If the frame does not fit the model.
+        """
+        record = self.record
+        past = past_of(df, record.past)
+        X = design(df, record.schema)
+        prediction, ends = _predict(self.model, X, record.target, past)
+        lower, upper = (
+            record.target.backward(end, past)
+            for end in record.calibration.widen(prediction, *ends)
+        )
+        together = np.stack([prediction, lower, upper])
+        return pl.DataFrame(
+            {
+                "prediction": prediction,
+                "lower": together.min(axis=0),
+                "upper": together.max(axis=0),
+            }
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+        (folder / "predictor.json").write_bytes(msgspec.json.encode(self.record))
+        model = folder / "model"
+        model.mkdir()
+        self.model.save(model)
+
+
+def load_predictor(folder: Path) -> Predictor:
+    """Read what `Predictor.save` wrote."""
+    raw = (folder / "predictor.json").read_bytes()
+    record = msgspec.json.decode(raw, type=PredictorRecord)
+    return Predictor(record, load_kind(record.kind).load(folder / "model"))
+
+
+def fit_predictor(
+    train: pl.DataFrame,
+    valid: pl.DataFrame,
+    config: ModelConfig,
+    modeling: Modeling,
+    *,
+    n_threads: int,
+) -> Predictor:
+    """Fit a model to the training rows, and its intervals to the validation rows.
+
+    Parameters
+    ----------
+    train, valid : pl.DataFrame
+        Features, key and target, sorted by the key.
+    config : ModelConfig
+        The model.
+    modeling : Modeling
+        What is learned.
+    n_threads : int
+        Does not change the result.
+
+    Raises
+    ------
+    ModelError
+        If the rows do not suit the model.
+    """
+    tail = (1 - modeling.coverage) / 2
+    schema, model = fit_model(
+        train, config, modeling, quantiles=(tail, 1 - tail), n_threads=n_threads
+    )
+    past = past_of(valid, modeling.past)
+    z = config.target.forward(target_of(valid, modeling.target), past)
+    prediction, ends = _predict(model, design(valid, schema), config.target, past)
+    calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
+    return Predictor(
+        PredictorRecord(
+            config.kind, config.target, modeling.past, schema, calibration
+        ),
+        model,
+    )
+
+
+def fit_model(
+    train: pl.DataFrame,
+    config: ModelConfig,
+    modeling: Modeling,
+    *,
+    quantiles: tuple[float, ...] = (),
+    n_threads: int,
+) -> tuple[FeatureSchema, Regressor]:
+    """Fit the model alone; see `fit_predictor`."""
+    kind = load_kind(config.kind)
+    schema = feature_schema(train, features_of(train, modeling), config.categorical)
+    past = past_of(train, modeling.past)
+    y = target_of(train, modeling.target)
+    if y.min() == y.max():
+        raise ModelError(
+            f"{modeling.target}: found {y[0]} in all {len(y)} training rows, expected a"
+            " target that varies\nhint: see `split.train` in configs/modeling.yaml"
+        )
+    model = kind.fit(
+        design(train, schema),
+        config.target.forward(y, past),
+        msgspec.convert(config.params, kind.Params),
+        weight=config.weight and config.weight.of(past),
+        quantiles=quantiles,
+        seed=modeling.seed,
+        n_threads=n_threads,
+    )
+    return schema, model
+
+
+def predict_point(
+    df: pl.DataFrame,
+    schema: FeatureSchema,
+    model: Regressor,
+    config: ModelConfig,
+    modeling: Modeling,
+) -> Array:
+    """Predict the target with a model alone; see `Predictor.predict`."""
+    past = past_of(df, modeling.past)
+    return _predict(model, design(df, schema), config.target, past)[0]
+
+
+def _predict(
+    model: Regressor, X: Design, target: TargetConfig, past: Array
+) -> tuple[Array, tuple[Array, Array]]:
+    """Predict the target, and both ends in units of what the model is fitted to."""
+    z = model.predict(X)
+    return target.backward(z, past), model.quantiles(X) or (z, z)
+
+
+def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:
+    """Name the features of a frame: all but the key and the target."""
+    other = {*modeling.key, modeling.target}
+    return [name for name in df.columns if name not in other]
+
+
+def past_of(df: pl.DataFrame, past: list[str]) -> Array:
+    """Return the target's past as it is known in each row.
+
+    Raises
+    ------
+    ModelError
+        If no column holds it, or a row has none.
+    """
+    missing = [name for name in past if name not in df.columns]
+    if missing:
+        raise ModelError(
+            f"features: no column {', '.join(missing)}, which holds the target's past\n"
+            f"found: {', '.join(df.columns)}\n"
+            "hint: see `past` in configs/modeling.yaml"
+        )
+    value = df.select(pl.coalesce(pl.col(past).cast(pl.Float64))).to_series()
+    if value.null_count():
+        raise ModelError(
+            f"features: {value.null_count()} rows have none of {', '.join(past)}\n"
+            "hint: name more columns of the target's past in configs/modeling.yaml"
+        )
+    return value.to_numpy()
+
+
+def target_of(df: pl.DataFrame, target: str) -> Array:
+    """Return the target.
+
+    Raises
+    ------
+    ModelError
+        If there are no rows, or one has no finite target.
+    """
+    if df.is_empty():
+        raise ModelError(
+            "features: no rows to learn from or to judge by\n"
+            "hint: see `split` in configs/modeling.yaml"
+        )
+    y = df[target].cast(pl.Float64)
+    n_wrong = df.height - y.is_finite().fill_null(value=False).sum()
+    if n_wrong:
+        raise ModelError(
+            f"{target}: {n_wrong} of {df.height} rows are null or not finite\n"
+            f"hint: `not_null` and `finite` in configs/checks/ name such rows"
+        )
+    return y.to_numpy()

@@ -1,0 +1,168 @@
+"""Trained models in the store: one folder each, written once, named by fingerprint.
+
+Below ``.pipeline/models/<model>/<fingerprint>/``::
+
+    training.json    what it was made of; written with all below
+    predictor/       the model
+    evaluation/      figures on the test years, charts and the card
+    version.json     its version in the registry, once it has one
+"""
+
+import hashlib
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pipeline.code import code_hashes, imports_of
+from pipeline.errors import ModelError
+
+FORMAT = 1
+"""Counts the changes to these records; those of another format are not read."""
+
+LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn")
+"""Whose versions change what comes out."""
+
+
+class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained model.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of features, configuration, code and versions.
+    features : str
+        Fingerprint of the snapshot it learned from, which `run_id` published.
+    config : dict
+        The model's configuration; its ``params`` are those it was fitted with.
+    study : str or None
+        The study the parameters were found by; None: they are the YAML's.
+    modeling : dict
+        ``configs/modeling.yaml`` as it was resolved.
+    n_rows : dict of str to int
+        Of ``train`` and ``valid``.
+    metrics : dict of str to float
+        On the validation year, with which the intervals were calibrated.
+    mlflow_run : str
+        Where it is tracked.
+    """
+
+    format: int
+    model: str
+    fingerprint: str
+    created_at: datetime
+    features: str
+    run_id: str
+    config: dict[str, Any]
+    study: str | None
+    modeling: dict[str, Any]
+    n_rows: dict[str, int]
+    metrics: dict[str, float]
+    versions: dict[str, str]
+    mlflow_run: str
+
+
+class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the test years said of a model; the figures are beside it, as Parquet."""
+
+    format: int
+    fingerprint: str
+    created_at: datetime
+    n_rows: int
+    metrics: dict[str, float]
+
+
+class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's version in the registry."""
+
+    format: int
+    name: str
+    version: int
+    created_at: datetime
+
+
+_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, VersionRecord)
+
+
+def model_folder(root: Path, model: str, fingerprint: str) -> Path:
+    """Name the folder of a trained model."""
+    return root / ".pipeline" / "models" / model / fingerprint[:16]
+
+
+def read_record(path: Path, type_: type[_Record]) -> _Record | None:
+    """Read a record; None if there is none of this format."""
+    if not path.is_file():
+        return None
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=type_)
+    except msgspec.DecodeError:
+        return None
+    return record if record.format == FORMAT else None
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Write a record whole or not at all."""
+    partial = path.with_name(f"{path.name}.next")
+    partial.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+    partial.replace(path)
+
+
+def all_trainings(root: Path) -> list[tuple[Path, TrainingRecord]]:
+    """List all trained models with their folders, the oldest first."""
+    found = [
+        (path.parent, record)
+        for path in (root / ".pipeline" / "models").glob("*/*/training.json")
+        if (record := read_record(path, TrainingRecord))
+    ]
+    return sorted(found, key=lambda pair: (pair[1].created_at, pair[1].fingerprint))
+
+
+@contextmanager
+def new_folder(target: Path) -> Generator[Path]:
+    """Yield an empty folder that becomes `target` if the block ends well.
+
+    Raises
+    ------
+    ModelError
+        If the folder cannot be written; `target` is as it was then.
+    """
+    partial = target.with_name(f".{target.name}.next")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        shutil.rmtree(target, ignore_errors=True)
+        partial.replace(target)
+    except OSError as error:
+        raise ModelError(f"{target}: cannot be written\nfound: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def fingerprint(module: str, *parts: Any) -> str:
+    """Hash values with the code that makes something of them.
+
+    Parameters
+    ----------
+    module : str
+        The module that does, as ``pipeline/modeling/train.py``; what it imports of
+        modelling counts, too. The rest of the project shows in the features.
+    *parts : Any
+        Plain values.
+    """
+    hashes = code_hashes()
+    models = {name for name in hashes if "/modeling/models/" in name}
+    used = {name for name in imports_of(module) if "/modeling/" in name} | models
+    code = {name: hashes[name] for name in sorted(used)}
+    encoded = msgspec.json.encode([parts, code, versions()], order="sorted")
+    return hashlib.sha256(encoded).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that change what comes out."""
+    return {name: version(name) for name in LIBRARIES}

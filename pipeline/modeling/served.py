@@ -1,0 +1,35 @@
+"""What MLflow loads: a bundle behind the interface of its Python models."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import polars as pl
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from pipeline.modeling.bundle import Bundle, load_bundle
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class ServedBundle(PythonModel):
+    """A bundle that takes and gives frames of pandas, as MLflow hands them over."""
+
+    bundle: Bundle
+
+    def load_context(self, context: PythonModelContext) -> None:
+        """Read the bundle."""
+        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+
+    def predict(
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: "pd.DataFrame",
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> "pd.DataFrame":
+        """Forecast the year after the last one; see `Bundle.forecast`."""
+        return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
+
+
+mlflow.models.set_model(ServedBundle())

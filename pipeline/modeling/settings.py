@@ -1,0 +1,281 @@
+"""The settings of modelling: what is learned, how it is judged, and every model."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import msgspec
+from msgspec import Meta, field
+
+from pipeline.config import (
+    BaseConfig,
+    Layer,
+    Mistake,
+    Tree,
+    check,
+    load_layer,
+    origin_of,
+    refuse,
+)
+from pipeline.errors import nearest
+from pipeline.modeling.models import kind_names, load_kind
+from pipeline.modeling.space import Range, mistakes_in
+from pipeline.modeling.target import TargetConfig, Weight
+from pipeline.settings import Settings, load_settings
+
+Years = Annotated[tuple[int, int], "first and last, both included"]
+Share = Annotated[float, Meta(gt=0, lt=1)]
+Count = Annotated[int, Meta(ge=1)]
+
+
+class Split(BaseConfig, frozen=True, kw_only=True):
+    """Which years are learned from, calibrate the intervals, and judge.
+
+    Attributes
+    ----------
+    train, test : tuple of int
+        First and last year, both included.
+    valid : int
+        Between the two.
+    """
+
+    train: Years
+    valid: int
+    test: Years
+
+    def __post_init__(self) -> None:
+        """Refuse years that overlap or run backwards."""
+        years = [*self.train, self.valid, *self.test]
+        ordered = all(
+            a < b if i in (1, 2) else a <= b
+            for i, (a, b) in enumerate(zip(years, years[1:], strict=False))
+        )
+        if not ordered:
+            raise ValueError(
+                "expected train before valid before test, found"
+                f" train {list(self.train)}, valid {self.valid}, test {list(self.test)}"
+            )
+
+
+class Study(BaseConfig, frozen=True, kw_only=True):
+    """How much is searched: `folds` years of the training years judge a trial."""
+
+    trials: Count
+    batch: Count
+    folds: Count
+
+
+class Bootstrap(BaseConfig, frozen=True, kw_only=True):
+    """How often the clusters are drawn again."""
+
+    samples: Annotated[int, Meta(ge=100)]
+
+
+class Slices(BaseConfig, frozen=True, kw_only=True):
+    """What the figures are given by, besides the year.
+
+    Attributes
+    ----------
+    size : str
+        Feature whose sum over a cluster is its size, cut into deciles.
+    category : str
+        Column of the entity.
+    severe : list of str
+        Features whose sum cuts the rows into thirds.
+    """
+
+    size: str
+    category: str
+    severe: list[str]
+
+
+class Promotion(BaseConfig, frozen=True, kw_only=True):
+    """What a model must hold to become champion, besides beating the others."""
+
+    max_coverage_gap: Share
+    max_slice_loss: Share
+
+
+class Modeling(BaseConfig, frozen=True, kw_only=True):
+    """``configs/modeling.yaml``; see the comments there."""
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
+    panel: str
+    features: str
+    time: str
+    entity: Annotated[list[str], Meta(min_length=1)]
+    target: str
+    past: Annotated[list[str], Meta(min_length=1)]
+    cluster: str
+    split: Split
+    model: str
+    baselines: list[str]
+    coverage: Share
+    seed: Annotated[int, Meta(ge=0, lt=2**31)]
+    study: Study
+    bootstrap: Bootstrap
+    slices: Slices
+    promotion: Promotion
+
+    @property
+    def key(self) -> list[str]:
+        """The columns that name a row of the features."""
+        return [*self.entity, self.time]
+
+
+class ModelConfig(BaseConfig, frozen=True, kw_only=True):
+    """``configs/models/<model>.yaml``.
+
+    Attributes
+    ----------
+    kind : str
+        Module of `pipeline.modeling.models` that fits it.
+    target : TargetConfig
+        What is fitted instead of the target.
+    weight : Weight or None
+        What a row counts; None: all the same.
+    categorical : list of str
+        Columns of the entity that are given to the model as categories.
+    params : dict
+        Fields of the kind's Params.
+    space : dict of str to Range
+        What a study searches; empty for a model without a choice.
+    """
+
+    kind: str
+    target: TargetConfig
+    weight: Weight | None = None
+    categorical: list[str] = field(default_factory=list[str])
+    params: dict[str, Any] = field(default_factory=dict[str, Any])
+    space: dict[str, Range] = field(default_factory=dict[str, Range])
+
+
+@dataclass(frozen=True)
+class ModelingSettings:
+    """All that modelling needs to know.
+
+    Attributes
+    ----------
+    pipeline : Settings
+        Those of the run; its tree holds the sections below as well.
+    modeling : Modeling
+        What is learned and how it is judged.
+    models : dict of str to ModelConfig
+        By name.
+    """
+
+    pipeline: Settings
+    modeling: Modeling
+    models: dict[str, ModelConfig]
+
+    @property
+    def root(self) -> Path:
+        """The project folder."""
+        return self.pipeline.root
+
+
+def load_modeling(
+    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+) -> ModelingSettings:
+    """Compose, resolve and check the configuration, that of every model included.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    profile : str, optional
+        Name of a file in ``configs/profiles/``.
+    overrides : tuple of str
+        ``dotted.path=value`` words: ``modeling.seed=1``, ``models.ridge.params.alpha=3``.
+
+    Raises
+    ------
+    ConfigError
+        With all mistakes; nothing has been read or trained then.
+    """
+    configs = root / "configs"
+    below = [load_layer(configs / "modeling.yaml", root, under="modeling")]
+    for path in sorted((configs / "models").glob("*.yaml")):
+        layer = load_layer(path, root)
+        below.append(Layer(layer.name, {"models": {path.stem: layer.tree}}))
+    settings = load_settings(root, profile=profile, overrides=overrides, below=below)
+    return check_modeling(settings)
+
+
+def check_modeling(settings: Settings) -> ModelingSettings:
+    """Decode the sections of modelling in settings whose tree holds them.
+
+    Raises
+    ------
+    ConfigError
+        With all mistakes.
+    """
+    tree, layers = settings.tree, settings.layers
+    modeling, mistakes = check(tree.get("modeling"), Modeling, "modeling", layers)
+    models: dict[str, ModelConfig] = {}
+    for name, model_tree in cast("Tree", tree.get("models") or {}).items():
+        config, found = _check_model(name, model_tree, layers, modeling)
+        mistakes += found
+        if config is not None:
+            models[name] = config
+    if modeling is not None:
+        mistakes += _wrong_names(modeling, list(tree.get("models") or {}), settings)
+    refuse(mistakes)
+    return ModelingSettings(settings, modeling, models)
+
+
+def _check_model(
+    name: str, tree: Any, layers: tuple[Layer, ...], modeling: Modeling | None
+) -> tuple[ModelConfig | None, list[Mistake]]:
+    """Decode one model, its parameters and its search space."""
+    at = f"models.{name}"
+    config, mistakes = check(tree, ModelConfig, at, layers)
+    if config is None:
+        return None, mistakes
+
+    def wrong(path: str, text: str) -> None:
+        where = f"{at}.{path}"
+        mistakes.append(Mistake(origin_of(where, layers), where, text))
+
+    if config.kind not in kind_names():
+        known = ", ".join(kind_names())
+        wrong("kind", f"expected one of {known}, found '{config.kind}'")
+        return None, mistakes
+    params = load_kind(config.kind).Params
+    mistakes += check(config.params, params, f"{at}.params", layers)[1]
+    for path, text in mistakes_in(config.space, params):
+        wrong(f"space.{path}", text)
+    for column in config.categorical:
+        if modeling is not None and column not in modeling.entity:
+            expected = f"expected one of {', '.join(modeling.entity)}"
+            wrong("categorical", f"{expected}, found '{column}'")
+    return config, mistakes
+
+
+def _wrong_names(
+    modeling: Modeling, models: list[str], settings: Settings
+) -> list[Mistake]:
+    """Find models and snapshots that are named, but are not there."""
+    published = [stage.snapshot for stage in settings.stages if stage.snapshot]
+    named = [
+        ("model", modeling.model, models),
+        *(("baselines", name, models) for name in modeling.baselines),
+        ("panel", modeling.panel, published),
+        ("features", modeling.features, published),
+        ("cluster", modeling.cluster, modeling.entity),
+        ("slices.category", modeling.slices.category, modeling.entity),
+    ]
+    return [
+        Mistake(
+            origin_of(f"modeling.{path}", settings.layers),
+            f"modeling.{path}",
+            f"expected one of {', '.join(known)}, found '{name}'{nearest(name, known)}",
+        )
+        for path, name, known in named
+        if name not in known
+    ]
+
+
+def plain(config: msgspec.Struct) -> Any:
+    """Return a configuration as plain values, to store or to hash."""
+    return msgspec.to_builtins(config)

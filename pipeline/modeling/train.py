@@ -1,0 +1,171 @@
+"""Fit a model to the training years, and its intervals to the validation year."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from pipeline.code import code_hashes
+from pipeline.modeling.data import Features, between, current_features
+from pipeline.modeling.predictor import (
+    Predictor,
+    fit_predictor,
+    load_predictor,
+    target_of,
+)
+from pipeline.modeling.records import (
+    FORMAT,
+    TrainingRecord,
+    fingerprint,
+    model_folder,
+    new_folder,
+    read_record,
+    versions,
+    write_record,
+)
+from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
+from pipeline.modeling.tracking import log_training
+from pipeline.modeling.tune import best_params
+
+MODULE = "pipeline/modeling/predictor.py"
+
+
+@dataclass(frozen=True)
+class Training:
+    """A trained model.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it is.
+    record : TrainingRecord
+        What it was made of.
+    features : Features
+        What it learned from.
+    is_new : bool
+        False if it was there.
+    """
+
+    folder: Path
+    record: TrainingRecord
+    features: Features
+    is_new: bool
+
+    def load(self) -> Predictor:
+        """Read the model."""
+        return load_predictor(self.folder / "predictor")
+
+
+def train(settings: ModelingSettings, model: str) -> Training:
+    """Train a model, unless the same one is there.
+
+    Its parameters are the best of its study on these features, or else the YAML's.
+
+    Raises
+    ------
+    PipelineError
+        If the features cannot be made, or do not suit the model; nothing is kept then.
+    """
+    started_at = datetime.now(UTC)
+    features = current_features(settings)
+    config, study = best_params(settings, model, features)
+    modeling = settings.modeling
+    wanted = training_fingerprint(features, config, settings)
+    folder = model_folder(settings.root, model, wanted)
+    there = read_record(folder / "training.json", TrainingRecord)
+    if there is not None:
+        return Training(folder, there, features, is_new=False)
+
+    df = features.read(modeling)
+    train_rows = between(df, modeling, *modeling.split.train)
+    valid_rows = between(df, modeling, modeling.split.valid, modeling.split.valid)
+    predictor = fit_predictor(
+        train_rows, valid_rows, config, modeling, n_threads=cpu_count() or 1
+    )
+    y = target_of(valid_rows, modeling.target)
+    error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
+    metrics = {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "mae": float(np.mean(np.abs(error))),
+    }
+    with new_folder(folder) as partial:
+        (partial / "predictor").mkdir()
+        predictor.save(partial / "predictor")
+        mlflow_run = log_training(
+            settings,
+            model=model,
+            fingerprint=wanted,
+            dataset={
+                "name": modeling.features,
+                "digest": features.fingerprint,
+                "source": str(features.path),
+            },
+            params=_flat({"model": plain(config), "split": plain(modeling.split)}),
+            tags=_tags(features, study),
+            metrics={f"valid_{key}": value for key, value in metrics.items()},
+            started_at=started_at,
+        )
+        record = TrainingRecord(
+            format=FORMAT,
+            model=model,
+            fingerprint=wanted,
+            created_at=started_at,
+            features=features.fingerprint,
+            run_id=features.run_id,
+            config=plain(config),
+            study=study,
+            modeling=plain(modeling),
+            n_rows={"train": train_rows.height, "valid": valid_rows.height},
+            metrics=metrics,
+            versions=versions(),
+            mlflow_run=mlflow_run,
+        )
+        write_record(partial / "training.json", record)
+    return Training(folder, record, features, is_new=True)
+
+
+def training_fingerprint(
+    features: Features, config: ModelConfig, settings: ModelingSettings
+) -> str:
+    """Hash all that decides what a trained model is."""
+    modeling = settings.modeling
+    what = (modeling.key, modeling.target, modeling.past)
+    how = (modeling.coverage, modeling.seed)
+    years = (modeling.split.train, modeling.split.valid)
+    fitted = msgspec.structs.replace(config, space={})
+    return fingerprint(MODULE, features.fingerprint, plain(fitted), what, how, years)
+
+
+def _tags(features: Features, study: str | None) -> dict[str, str]:
+    """Say what a training was made of, but for its parameters."""
+    code = fingerprint_of_code()
+    tags = {
+        "snapshot_fingerprint": features.fingerprint,
+        "pipeline_run": features.run_id,
+        "code": code,
+        **{f"version.{name}": value for name, value in versions().items()},
+    }
+    return tags if study is None else {**tags, "study": study}
+
+
+def fingerprint_of_code() -> str:
+    """Hash all modules of the project."""
+    import hashlib
+
+    return hashlib.sha256(str(sorted(code_hashes().items())).encode()).hexdigest()[:16]
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name the leaves of nested mappings by their dotted paths."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

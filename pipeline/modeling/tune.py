@@ -1,0 +1,205 @@
+"""Search a model's parameters on the training years, each judged by the years before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from os import cpu_count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from pipeline.errors import ConfigError, nearest
+from pipeline.modeling.data import Features, between, current_features, folds
+from pipeline.modeling.predictor import fit_model, predict_point, target_of
+from pipeline.modeling.records import fingerprint
+from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
+from pipeline.modeling.tracking import log_study
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+MODULE = "pipeline/modeling/tune.py"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What a study found.
+
+    Attributes
+    ----------
+    name : str
+        Of the study: model and fingerprint.
+    trials : list of FrozenTrial
+        Those that have ended, in order.
+    n_new : int
+        How many of them ended now.
+    """
+
+    name: str
+    trials: "list[FrozenTrial]"
+    n_new: int
+
+
+@dataclass(frozen=True)
+class FoldError:
+    """The RMSE, in units of the target, of a model on one fold; a study makes it small.
+
+    Attributes
+    ----------
+    path : Path
+        The features.
+    config : ModelConfig
+        The model; its parameters are the defaults of those that are tried.
+    modeling : Modeling
+        The folds are its.
+    n_threads : int
+        Of a fit; does not change the result.
+    """
+
+    path: Path
+    config: ModelConfig
+    modeling: Modeling
+    n_threads: int
+
+    def __call__(self, params: dict[str, Any], fold: int) -> float:
+        """Fit on the years before, judge on the year."""
+        modeling = self.modeling
+        df = _read(self.path, *modeling.key)
+        first, last, judged = folds(modeling)[fold]
+        config = with_params(self.config, params)
+        train = between(df, modeling, first, last)
+        schema, model = fit_model(train, config, modeling, n_threads=self.n_threads)
+        valid = between(df, modeling, judged, judged)
+        y = target_of(valid, modeling.target)
+        error = y - predict_point(valid, schema, model, config, modeling)
+        return float(np.sqrt(np.mean(error**2)))
+
+
+@cache
+def _read(path: Path, *key: str) -> pl.DataFrame:
+    """Read the features once per process."""
+    return pl.read_parquet(path, glob=False).sort(key)
+
+
+def tune(
+    settings: ModelingSettings,
+    model: str,
+    on_trial: "Callable[[FrozenTrial], None] | None" = None,
+) -> Tuning:
+    """Run a model's study to its number of trials, or go on where it was stopped.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        The configuration.
+    model : str
+        Which model.
+    on_trial : callable, optional
+        Called with each trial that ends.
+
+    Raises
+    ------
+    PipelineError
+        If the model has nothing to search, the training years are too few, or a trial
+        fails; what is done stays done.
+    """
+    from pipeline.modeling.study import run_study
+
+    features = current_features(settings)
+    modeling, config = settings.modeling, model_config(settings, model)
+    if not config.space:
+        raise ConfigError(
+            f"configs/models/{model}.yaml: `space` is empty, so there is nothing to tune"
+        )
+    n_folds = len(folds(modeling))
+    df = features.read(modeling)
+    for first, last, judged in folds(modeling):
+        between(df, modeling, first, last)
+        between(df, modeling, judged, judged)
+    n_workers = min(cpu_count() or 1, modeling.study.batch)
+    objective = FoldError(
+        features.path, config, modeling, max(1, (cpu_count() or 1) // n_workers)
+    )
+    name = study_name(model, features, config, modeling)
+    told: list[FrozenTrial] = []
+
+    def on_told(trial: "FrozenTrial") -> None:
+        told.append(trial)
+        if on_trial:
+            on_trial(trial)
+
+    # Whole batches, so that a study that goes on is one that was never stopped.
+    batch = modeling.study.batch
+    trials = run_study(
+        journal_of(settings, name),
+        name,
+        config.space,
+        objective,
+        n_folds=n_folds,
+        n_trials=-(-modeling.study.trials // batch) * batch,
+        batch=batch,
+        seed=modeling.seed,
+        n_workers=n_workers,
+        on_trial=on_told,
+    )
+    if told:
+        log_study(settings, name, model, trials)
+    return Tuning(name, trials, len(told))
+
+
+def best_params(
+    settings: ModelingSettings, model: str, features: Features
+) -> tuple[ModelConfig, str | None]:
+    """Return a model with the best parameters of its study, and the study's name.
+
+    Without a study of these features the parameters are the YAML's, and the name None.
+    """
+    from pipeline.modeling.journal import read_trials
+    from pipeline.modeling.study import best_params as best_of
+
+    config = model_config(settings, model)
+    name = study_name(model, features, config, settings.modeling)
+    trials = read_trials(journal_of(settings, name), name)
+    if not any(trial.value is not None for trial in trials):
+        return config, None
+    return with_params(config, best_of(trials)), name
+
+
+def model_config(settings: ModelingSettings, model: str) -> ModelConfig:
+    """Find a model's configuration.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    if model not in settings.models:
+        known = ", ".join(settings.models)
+        raise ConfigError(
+            f"no model '{model}'{nearest(model, settings.models)}\nfound: {known}\n"
+            "hint: a model is a file of configs/models/"
+        )
+    return settings.models[model]
+
+
+def with_params(config: ModelConfig, params: dict[str, Any]) -> ModelConfig:
+    """Replace parameters of a model."""
+    return msgspec.structs.replace(config, params=config.params | params)
+
+
+def study_name(
+    model: str, features: Features, config: ModelConfig, modeling: Modeling
+) -> str:
+    """Name a study by all that it depends on but the number of trials."""
+    what = (modeling.key, modeling.target, modeling.past, modeling.seed)
+    how = (modeling.split.train, modeling.study.folds, modeling.study.batch)
+    hashed = fingerprint(MODULE, features.fingerprint, plain(config), what, how)
+    return f"{model}-{hashed[:16]}"
+
+
+def journal_of(settings: ModelingSettings, name: str) -> Path:
+    """Name the file of a study."""
+    return settings.root / ".pipeline" / "studies" / f"{name}.jsonl"
