@@ -241,12 +241,8 @@ def check(
     """
     try:
         return msgspec.convert(value, type_), []
-    except msgspec.ValidationError as error:
-        mistakes = list(_mistakes(value, type_, path, layers))
-        if not mistakes:  # a rule over several fields
-            text = str(error).split(" - at `$")[0]
-            mistakes = [Mistake(origin_of(path, layers), path, text)]
-        return None, mistakes
+    except msgspec.ValidationError:
+        return None, list(_mistakes(value, type_, path, layers))
 
 
 def _mistakes(
@@ -301,12 +297,30 @@ def _by_tag(type_: Any) -> dict[str, type[msgspec.Struct]]:
 def _struct_mistakes(
     value: Any, type_: type[msgspec.Struct], path: str, layers: Sequence[Layer]
 ) -> Iterator[Mistake]:
-    """Yield unknown, missing and wrong fields of one struct."""
+    """Yield what is wrong with the fields of one struct, or else with all of them."""
     if not isinstance(value, Mapping):
         text = f"expected a mapping, found {value!r}"
         yield Mistake(origin_of(path, layers), path, text)
         return
     tree = cast("Mapping[str, Any]", value)
+    in_fields = list(_field_mistakes(tree, type_, path, layers))
+    yield from in_fields
+    if in_fields:
+        return
+    try:
+        msgspec.convert(tree, type_)
+    except msgspec.ValidationError as error:  # a rule over several fields
+        text = str(error).split(" - at `$")[0]
+        yield Mistake(origin_of(path, layers), path, text)
+
+
+def _field_mistakes(
+    tree: Mapping[str, Any],
+    type_: type[msgspec.Struct],
+    path: str,
+    layers: Sequence[Layer],
+) -> Iterator[Mistake]:
+    """Yield unknown, missing and wrong fields of one struct."""
     fields = {f.encode_name: f for f in msgspec.structs.fields(type_)}
     tag = type_.__struct_config__.tag_field
     for name in tree:
