@@ -173,8 +173,6 @@ def _evaluate(
     study_id = storage.get_study_id_from_name(study.study_name)
     for fold in range(n_folds):
         trials = study.get_trials(deepcopy=False)
-        if any(trial.state.is_finished() for trial in trials[first:]):
-            return  # its trials are told only after all of them have been evaluated
         living = [t for t in trials[first:] if _is_next(fold, t, trials[:first])]
         waits = [submit(trial.params, fold) for trial in living]
         for trial, wait in zip(living, waits, strict=True):

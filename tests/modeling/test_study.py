@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -37,16 +38,17 @@ def bowl(params: dict[str, Any], fold: int) -> float:
     return (off + (params["kind"] != "a")) * (fold + 1) + fold
 
 
-class SlowBowl:
-    """The bowl, which takes its time and notes each evaluation and its process."""
+class StuckBowl:
+    """The bowl, noted by process; the first evaluation of all does not end."""
 
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.seconds = seconds
 
     def __call__(self, params: dict[str, Any], fold: int) -> float:
         (self.folder / f"{os.getpid()}-{time.monotonic_ns()}").touch()
-        time.sleep(self.seconds)
+        with suppress(FileExistsError):
+            (self.folder.parent / "stuck").touch(exist_ok=False)
+            time.sleep(600)
         return bowl(params, fold)
 
     def processes(self) -> list[int]:
@@ -116,15 +118,30 @@ def test_values_are_the_running_means_over_the_folds(expected: list[Any]) -> Non
 
 
 def test_what_is_above_the_median_of_the_batches_before_is_pruned(
-    expected: list[Any],
+    tmp_path: Path,
 ) -> None:
-    for number, _, _, _, means in expected:
-        earlier = expected[: number // BATCH * BATCH]
-        for fold in range(N_FOLDS - 1):
-            rivals = [m[fold] for *_, state, _, m in earlier if state == COMPLETE]
-            if fold in means:
-                goes_on = len(rivals) < 5 or means[fold] <= median(rivals)
-                assert (fold + 1 in means) == goes_on
+    batches = [
+        *(1.0, 2.0, 3.0, 4.0),  # first folds; too few to compare with
+        *(1.0, 2.0, 3.0, 8.0),  # second folds: means 1, 2, 3, 6
+        *(9.0, 0.0, 4.0, 2.0),  # four finished are too few, and this batch is no rival
+        *(9.0, 0.0, 2.0, 4.0),  # means 9, 0, 3, 3
+        *(2.5, 2.6, 2.0, 0.0),  # median of 0 1 2 2 3 4 4 9: 2.5
+        *(9.0, 4.0, 0.0),  # 2.6 is above it
+    ]
+    values = iter(batches)
+    trials = run_study(
+        tmp_path / "journal",
+        "study",
+        SPACE,
+        lambda params, fold: next(values),
+        n_folds=2,
+        n_trials=12,
+        batch=4,
+        seed=0,
+    )
+    assert next(values, None) is None
+    assert [t.value for t in trials] == [1, 2, 3, 6, 9, 0, 3, 3, 5.75, 2.6, 3, 0]
+    assert [t.number for t in trials if t.state == PRUNED] == [9]
 
 
 def test_parameters_are_those_of_a_study_asked_and_told_as_usual(
@@ -188,11 +205,11 @@ def test_lock_that_a_killed_process_left_is_not_waited_for(tmp_path: Path) -> No
 
 
 def start(journal: Path, notes: Path, n_workers: int) -> subprocess.Popen[str]:
-    """Start a slow study in a process, and a group, of its own."""
+    """Start a study that gets stuck in a process, and a group, of its own."""
     code = (
         f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(ROOT)]}\n"
-        "from pathlib import Path; from test_study import SlowBowl, run\n"
-        f"run(Path({str(journal)!r}), SlowBowl(Path({str(notes)!r}), 0.1), "
+        "from pathlib import Path; from test_study import StuckBowl, run\n"
+        f"run(Path({str(journal)!r}), StuckBowl(Path({str(notes)!r})), "
         f"n_workers={n_workers})"
     )
     return subprocess.Popen(
@@ -204,8 +221,8 @@ def start(journal: Path, notes: Path, n_workers: int) -> subprocess.Popen[str]:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for at most half a minute."""
-    deadline = time.monotonic() + 30
+    """Wait for at most a minute."""
+    deadline = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -225,18 +242,17 @@ def test_stopped_study_leaves_no_worker_and_goes_on_with_any_number_of_them(
     how: signal.Signals, expected: list[Any], tmp_path: Path
 ) -> None:
     (tmp_path / "notes").mkdir()
-    journal, slow = tmp_path / "journal", SlowBowl(tmp_path / "notes", 0.1)
-    process = start(journal, slow.folder, n_workers=2)
-    wait_until(lambda: len(slow.processes()) >= 7)
+    journal, stuck = tmp_path / "journal", StuckBowl(tmp_path / "notes")
+    process = start(journal, stuck.folder, n_workers=2)
+    wait_until(lambda: len(stuck.processes()) == BATCH)
+    time.sleep(0.2)  # one process is stuck, the other has nothing left to do
     if how == signal.SIGINT:
         os.killpg(process.pid, how)  # as a terminal does
     else:
         process.kill()
     _, errors = process.communicate(timeout=30)
     assert errors.count("Traceback") == (how == signal.SIGINT)
-    workers = set(slow.processes())
-    assert len(workers) == 2
-    wait_until(lambda: not any(map(is_alive, workers)))
+    wait_until(lambda: not any(map(is_alive, stuck.processes())))
     assert outcome(run(journal)) == expected
 
 
