@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 
 from pipeline.errors import ModelError
 
@@ -102,3 +103,16 @@ def _is_record(line: bytes) -> bool:
         return line.endswith(b"\n") and isinstance(json.loads(line), dict)
     except ValueError:  # of JSON, or of UTF-8
         return False
+
+
+def read_trials(path: Path, name: str) -> list[FrozenTrial]:
+    """Return the finished trials of a study, in order; none if there is no study."""
+    if not path.exists():
+        return []
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(path)))
+    names = [study.study_name for study in storage.get_all_studies()]
+    if name not in names:
+        return []
+    study = optuna.load_study(study_name=name, storage=storage)
+    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
