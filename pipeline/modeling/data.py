@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.run import run
 
@@ -29,14 +29,24 @@ class Features:
     run_id: str
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
-        """Read all rows, sorted by entity and time: the order of rows changes a model."""
+        """Read all rows, sorted by entity and time: the order of rows changes a model.
+
+        Raises
+        ------
+        ModelError
+            If a column that the configuration names is missing: names all.
+        """
         df = pl.read_parquet(self.path, glob=False)
-        missing = [c for c in [*modeling.key, modeling.target] if c not in df.columns]
+        slices = [modeling.slices.size, *modeling.slices.severe]
+        named = [*modeling.key, modeling.target, *modeling.past, *slices]
+        missing = [name for name in dict.fromkeys(named) if name not in df.columns]
         if missing:
+            near = nearest(missing[0], df.columns)
             raise ModelError(
-                f"{modeling.features}: no column {', '.join(missing)}\n"
+                f"{modeling.features}: no column {', '.join(missing)}{near}\n"
                 f"found: {', '.join(df.columns)}\n"
-                "hint: see `time`, `entity` and `target` in configs/modeling.yaml"
+                "hint: see `time`, `entity`, `target`, `past` and `slices` in"
+                " configs/modeling.yaml"
             )
         return df.sort(modeling.key)
 
@@ -58,7 +68,9 @@ def current_features(settings: ModelingSettings) -> Features:
     return Features(path, snapshot.fingerprint, report.run.run_id)
 
 
-def between(df: pl.DataFrame, modeling: Modeling, first: int, last: int) -> pl.DataFrame:
+def between(
+    df: pl.DataFrame, modeling: Modeling, first: int, last: int
+) -> pl.DataFrame:
     """Return the rows from the first year to the last one, both included.
 
     Raises

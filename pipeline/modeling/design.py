@@ -1,4 +1,4 @@
-"""Features as the matrix a model takes: fixed columns, fixed categories, nulls as NaN."""
+"""Features as the matrix a model takes: fixed columns and categories, NaN for null."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,10 +44,10 @@ class FeatureSchema(msgspec.Struct, frozen=True):
     Attributes
     ----------
     dtypes : dict of str to str
-        Of every feature, in the order of the design's columns.
+        Of every feature, in the order of the design's columns: the categorical ones
+        come first.
     vocabulary : dict of str to list
-        The categories of each categorical feature, sorted; the same come first in every
-        design.
+        The categories of each categorical feature, sorted.
     """
 
     dtypes: dict[str, str]
@@ -66,19 +66,25 @@ def feature_schema(
     features : sequence of str
         Numeric or Boolean columns.
     categorical : sequence of str
-        More columns, of any dtype that sorts, to be taken as categories.
+        More columns, whole numbers or strings, to be taken as categories.
 
     Raises
     ------
     ModelError
-        If a feature is neither a number nor true or false.
+        If a feature is neither a number nor true or false, or a category is neither a
+        whole number nor a string.
     """
-    numeric = df.select(features).select(cs.numeric() | cs.boolean()).columns
-    wrong = [f"{name}: {df.schema[name]}" for name in features if name not in numeric]
+    numbers = df.select(cs.numeric() | cs.boolean()).columns
+    codes = df.select(cs.integer() | cs.string()).columns
+    wrong = [f"{name}: {df.schema[name]}" for name in features if name not in numbers]
+    wrong += [f"{name}: {df.schema[name]}" for name in categorical if name not in codes]
     if wrong:
         raise ModelError(
-            f"features: {len(wrong)} are no numbers: {', '.join(wrong)}\n"
-            "hint: name ids under `categorical` in configs/models/, leave out the rest"
+            f"features: {len(wrong)} columns are of no use to a model\n"
+            f"found: {', '.join(wrong)}\n"
+            "expected: numbers or Booleans; whole numbers or strings as categories\n"
+            "hint: leave the columns out of the features, or `categorical` in"
+            " configs/models/"
         )
     return FeatureSchema(
         {name: str(df.schema[name]) for name in [*categorical, *features]},

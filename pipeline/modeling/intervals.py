@@ -1,9 +1,9 @@
 """Prediction intervals that hold the part of the outcomes they say they hold.
 
-What a model believes to be its quantiles is moved by the quantiles of how far a year it
-has not seen lay outside: asymmetric conformalized quantile regression [1]_, by bins of
-the prediction's size, so that small and large rows are each held (Mondrian [2]_). A model
-without quantiles has its point prediction for both.
+What a model believes to be its quantiles is moved by the quantiles of how far a year
+it has not seen lay outside: asymmetric conformalized quantile regression [1]_, by bins
+of the prediction's size, so that small and large rows are each held (Mondrian [2]_). A
+model without quantiles has its point prediction for both.
 
 References
 ----------
@@ -80,7 +80,8 @@ def calibrate(
     ModelError
         If there are too few rows for so high a coverage.
     """
-    n_needed = int(np.ceil(2 / (1 - coverage)))
+    tail = (1 - coverage) / 2
+    n_needed = _ceil(1 / tail) - 1
     if len(z) < n_needed:
         raise ModelError(
             f"intervals: found {len(z)} rows to calibrate on, expected {n_needed}"
@@ -95,7 +96,6 @@ def calibrate(
     members = [bins == b for b in range(len(edges) + 1)]
     # Where many sizes are equal, a bin may be nearly empty: the whole stands in for it.
     members = [m if m.sum() >= n_needed else np.full(len(z), True) for m in members]
-    tail = (1 - coverage) / 2
     return Calibration(
         edges.tolist(),
         [_quantile((lower - z)[m], 1 - tail) for m in members],
@@ -105,5 +105,9 @@ def calibrate(
 
 def _quantile(scores: Array, level: float) -> float:
     """Return the smallest score that holds for the next row with at least `level`."""
-    rank = int(np.ceil((len(scores) + 1) * level))
-    return float(np.sort(scores)[min(rank, len(scores)) - 1])
+    return float(np.sort(scores)[_ceil((len(scores) + 1) * level) - 1])
+
+
+def _ceil(value: float) -> int:
+    """Round up, but not what is whole but for its last digits."""
+    return int(np.ceil(np.round(value, 9)))

@@ -45,12 +45,8 @@ class Split(BaseConfig, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse years that overlap or run backwards."""
-        years = [*self.train, self.valid, *self.test]
-        ordered = all(
-            a < b if i in (1, 2) else a <= b
-            for i, (a, b) in enumerate(zip(years, years[1:], strict=False))
-        )
-        if not ordered:
+        (first, last), (test_first, test_last) = self.train, self.test
+        if not first <= last < self.valid < test_first <= test_last:
             raise ValueError(
                 "expected train before valid before test, found"
                 f" train {list(self.train)}, valid {self.valid}, test {list(self.test)}"
@@ -109,7 +105,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     cluster: str
     split: Split
     model: str
-    baselines: list[str]
+    baselines: Annotated[list[str], Meta(min_length=1)]
     coverage: Share
     seed: Annotated[int, Meta(ge=0, lt=2**31)]
     study: Study
@@ -186,7 +182,7 @@ def load_modeling(
     profile : str, optional
         Name of a file in ``configs/profiles/``.
     overrides : tuple of str
-        ``dotted.path=value`` words: ``modeling.seed=1``, ``models.ridge.params.alpha=3``.
+        ``dotted.path=value`` words, as ``modeling.seed=1``.
 
     Raises
     ------
@@ -211,6 +207,7 @@ def check_modeling(settings: Settings) -> ModelingSettings:
         With all mistakes.
     """
     tree, layers = settings.tree, settings.layers
+    modeling: Modeling | None
     modeling, mistakes = check(tree.get("modeling"), Modeling, "modeling", layers)
     models: dict[str, ModelConfig] = {}
     for name, model_tree in cast("Tree", tree.get("models") or {}).items():
@@ -221,6 +218,7 @@ def check_modeling(settings: Settings) -> ModelingSettings:
     if modeling is not None:
         mistakes += _wrong_names(modeling, list(tree.get("models") or {}), settings)
     refuse(mistakes)
+    assert modeling is not None, "what is None has a mistake"
     return ModelingSettings(settings, modeling, models)
 
 
@@ -239,7 +237,8 @@ def _check_model(
 
     if config.kind not in kind_names():
         known = ", ".join(kind_names())
-        wrong("kind", f"expected one of {known}, found '{config.kind}'")
+        near = nearest(config.kind, kind_names())
+        wrong("kind", f"expected one of {known}, found '{config.kind}'{near}")
         return None, mistakes
     params = load_kind(config.kind).Params
     mistakes += check(config.params, params, f"{at}.params", layers)[1]
@@ -277,5 +276,5 @@ def _wrong_names(
 
 
 def plain(config: msgspec.Struct) -> Any:
-    """Return a configuration as plain values, to store or to hash."""
-    return msgspec.to_builtins(config)
+    """Return a configuration as JSON has it, to store or to hash."""
+    return msgspec.json.decode(msgspec.json.encode(config))

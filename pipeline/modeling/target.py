@@ -90,8 +90,8 @@ TargetConfig: TypeAlias = NoneTarget | AsinhTarget | DifferenceTarget | GrowthTa
 class Weight(BaseConfig, frozen=True, kw_only=True):
     """What a training row counts: ``(|past| + scale) ** power``.
 
-    Relative errors of equal weight make a model for the many small rows; with a power of
-    2 they count as they do in units of the target.
+    Relative errors of equal weight make a model for the many small rows; with a power
+    of 2 they count as they do in units of the target.
     """
 
     power: Annotated[float, Meta(ge=0)]

@@ -2,8 +2,9 @@
 
 import logging
 import os
+import sqlite3
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,12 @@ if TYPE_CHECKING:
 
 _STUDY = "study"
 _TRIAL = "trial"
+_ALL = "all"
+_FINISHED = "FINISHED"
+_MOST_RUNS = 50_000  # that MLflow returns at once
 _MODEL = "model_fingerprint"
+
+_PATIENCE_S = 5
 
 
 def store_uri(root: Path) -> str:
@@ -50,20 +56,22 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
     Raises
     ------
     ModelError
-        If MLflow cannot read or write it.
+        If another program holds it, or MLflow cannot read or write it.
     """
     os.environ |= environment()
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    # Errors are raised as well; their tracebacks are not for our users.
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     folder = settings.root / ".pipeline" / "mlflow"
     uri = store_uri(settings.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _wait(folder / "mlflow.db")
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         client = MlflowClient()
@@ -77,68 +85,83 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
             )
         )
         yield Tracking(client, experiment)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         first = str(error).strip().splitlines()[0]
         raise ModelError(
             f"{folder}: MLflow's store cannot be used\nfound: {first}\n"
-            "hint: another program may hold it; wait for it, or stop it"
+            "hint: if another program holds it, wait for it; if it is damaged,"
+            " delete .pipeline/mlflow and .pipeline/models together, and train again"
         ) from error
+
+
+def _wait(database: Path) -> None:
+    """Wait a little for other programs, where MLflow would for minutes."""
+    if database.exists():
+        with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
 
 
 def log_study(
     settings: ModelingSettings, name: str, model: str, trials: Sequence["FrozenTrial"]
 ) -> None:
-    """Mirror a study: a run for it, and one below it for each finished trial.
+    """Mirror a study: a run for it, and one below it for each trial that has ended.
 
-    What is there already is left; each trial is one batch.
+    What is there already is left, what a crash left unfinished is finished.
 
     Raises
     ------
     ModelError
         If the store cannot be used.
     """
-    from mlflow.entities import RunTag
-
     with tracking(settings) as store:
         client, experiment = store.client, store.experiment
-        found = client.search_runs([experiment], f"tags.{_STUDY} = '{name}'")
-        by_trial = {run.data.tags.get(_TRIAL): run for run in found}
-        parent = by_trial.get(None)
-        if parent is None:
-            tags = {_STUDY: name, "model": model}
-            run_name = f"study {model} {name[-8:]}"
-            parent = client.create_run(experiment, run_name=run_name, tags=tags)
-        parent_id = parent.info.run_id
+        found = client.search_runs(
+            [experiment], f"tags.{_STUDY} = '{name}'", max_results=_MOST_RUNS
+        )
+        runs = {run.data.tags.get(_TRIAL): run for run in found}
+        done = {key for key, run in runs.items() if run.info.status == _FINISHED}
+        if done >= {_ALL, *(str(trial.number) for trial in trials)}:
+            return
+        tags = {_STUDY: name, "model": model}
+        parent = runs.get(_ALL) or client.create_run(
+            experiment, run_name=f"study {name}", tags={**tags, _TRIAL: _ALL}
+        )
+        tags["mlflow.parentRunId"] = parent.info.run_id
         for trial in trials:
-            if str(trial.number) in by_trial:
+            number = str(trial.number)
+            if number in done:
                 continue
-            tags = {
-                _STUDY: name,
-                _TRIAL: str(trial.number),
-                "mlflow.parentRunId": parent_id,
-                "state": trial.state.name.lower(),
-            }
-            run_name = f"trial {trial.number}"
-            run = client.create_run(experiment, run_name=run_name, tags=tags)
-            metrics = dict(trial.intermediate_values)
-            value = {} if trial.value is None else {"rmse": trial.value}
+            run = runs.get(number) or client.create_run(
+                experiment,
+                run_name=f"trial {number}",
+                tags={**tags, _TRIAL: number, "state": trial.state.name.lower()},
+            )
+            folds = trial.intermediate_values.items()
             client.log_batch(
                 run.info.run_id,
                 params=_params(trial.params),
-                metrics=[
-                    *(_metric("rmse_so_far", v, step) for step, v in metrics.items()),
-                    *(_metric(key, v) for key, v in value.items()),
-                ],
+                metrics=[_metric("rmse_so_far", value, fold) for fold, value in folds]
+                + [_metric("rmse", value) for value in _complete([trial])],
             )
             client.set_terminated(run.info.run_id)
-        best = min((t.value for t in trials if t.value is not None), default=None)
+        best = sorted(_complete(trials))[:1]
         client.log_batch(
-            parent_id,
-            metrics=[_metric("trials", len(trials))]
-            + ([] if best is None else [_metric("best_rmse", best)]),
-            tags=[RunTag("trials", str(len(trials)))],
+            parent.info.run_id,
+            metrics=[
+                _metric("trials", len(trials)),
+                *(_metric("best_rmse", value) for value in best),
+            ],
         )
-        client.set_terminated(parent_id)
+        client.set_terminated(parent.info.run_id)
+
+
+def _complete(trials: Sequence["FrozenTrial"]) -> list[float]:
+    """Return the values of the trials that have all folds; others' are not alike."""
+    return [
+        trial.value
+        for trial in trials
+        if trial.state.name == "COMPLETE" and trial.value is not None
+    ]
 
 
 def log_training(
@@ -182,7 +205,6 @@ def log_training(
             run_name=f"{model} {fingerprint[:8]}",
             tags={_MODEL: fingerprint, "model": model, **tags},
         )
-        run_id = run.info.run_id
         described = Dataset(
             name=dataset["name"],
             digest=dataset["digest"][:36],
@@ -190,13 +212,18 @@ def log_training(
             source=dataset["source"],
         )
         context = InputTag("mlflow.data.context", "training")
-        client.log_inputs(run_id, [DatasetInput(described, [context])])
-        client.log_batch(
-            run_id,
-            params=_params(params),
-            metrics=[_metric(key, value) for key, value in metrics.items()],
-        )
-        client.set_terminated(run_id)
+        run_id = run.info.run_id
+        try:
+            client.log_inputs(run_id, [DatasetInput(described, [context])])
+            client.log_batch(
+                run_id,
+                params=_params(params),
+                metrics=[_metric(key, value) for key, value in metrics.items()],
+            )
+            client.set_terminated(run_id)
+        except Exception:
+            client.delete_run(run_id)
+            raise
         return run_id
 
 

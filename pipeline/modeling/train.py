@@ -1,11 +1,10 @@
 """Fit a model to the training years, and its intervals to the validation year."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -32,7 +31,7 @@ from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
 from pipeline.modeling.tracking import log_training
 from pipeline.modeling.tune import best_params
 
-MODULE = "pipeline/modeling/predictor.py"
+MODULE = "pipeline/modeling/train.py"
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
+            flat |= _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
         else:
             flat[f"{prefix}{key}"] = value
     return flat

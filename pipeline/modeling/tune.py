@@ -1,6 +1,5 @@
-"""Search a model's parameters on the training years, each judged by the years before."""
+"""Search a model's parameters on training years that the years before predict."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from os import cpu_count
@@ -19,6 +18,8 @@ from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, 
 from pipeline.modeling.tracking import log_study
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optuna.trial import FrozenTrial
 
 MODULE = "pipeline/modeling/tune.py"
@@ -112,7 +113,8 @@ def tune(
     modeling, config = settings.modeling, model_config(settings, model)
     if not config.space:
         raise ConfigError(
-            f"configs/models/{model}.yaml: `space` is empty, so there is nothing to tune"
+            f"configs/models/{model}.yaml: nothing to tune, `space` is empty\n"
+            "hint: name parameters and their ranges there, as in lightgbm.yaml"
         )
     n_folds = len(folds(modeling))
     df = features.read(modeling)
@@ -145,8 +147,8 @@ def tune(
         n_workers=n_workers,
         on_trial=on_told,
     )
-    if told:
-        log_study(settings, name, model, trials)
+    # Always: an earlier call may have ended before it could.
+    log_study(settings, name, model, trials)
     return Tuning(name, trials, len(told))
 
 
@@ -163,7 +165,7 @@ def best_params(
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)
     trials = read_trials(journal_of(settings, name), name)
-    if not any(trial.value is not None for trial in trials):
+    if not any(trial.state.name == "COMPLETE" for trial in trials):
         return config, None
     return with_params(config, best_of(trials)), name
 

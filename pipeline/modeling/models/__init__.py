@@ -1,7 +1,7 @@
 """Kinds of models: one file each, with Params, a fit and a load.
 
-A kind learns from a `Design` and is written to a folder without pickles, so that what it
-predicts can be told from text.
+A kind learns from a `Design` and is written to a folder without pickles, so that what
+it predicts can be told from text.
 """
 
 import importlib

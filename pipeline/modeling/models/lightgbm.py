@@ -1,6 +1,7 @@
 """Boosted trees, or a forest of them, with trees for both ends of the interval."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,10 @@ class LightGBM:
         return _predict(lower, X), _predict(upper, X)
 
     def save(self, folder: Path) -> None:
-        """Write a text file per booster."""
+        """Write a text file per booster, the same for any number of threads."""
         for name, booster in self.boosters.items():
-            (folder / f"{name}.txt").write_text(booster.model_to_string())
+            text = re.sub(r"\[num_threads: \d+\]\n", "", booster.model_to_string())
+            (folder / f"{name}.txt").write_text(text)
 
 
 def _predict(booster: "Booster", X: Design) -> Array:
@@ -120,9 +122,10 @@ def _train(
         weight=weight,
         feature_name=list(X.columns),
         categorical_feature=list(X.categorical),
-        free_raw_data=True,
     )
-    return lightgbm.train(params, data, num_boost_round=rounds)
+    return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
+        params, data, num_boost_round=rounds
+    )
 
 
 def load(folder: Path) -> LightGBM:

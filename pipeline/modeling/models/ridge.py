@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -33,7 +33,7 @@ class Ridge(msgspec.Struct, frozen=True):
     intercept: float
 
     def predict(self, X: Design) -> Array:
-        """Add the columns one by one: a matrix product's last bit depends on its size."""
+        """Add column by column: a matrix product's last bit depends on its size."""
         value = np.full(len(X.values), self.intercept)
         for j in range(len(self.weight)):
             column = X.values[:, j]
@@ -41,7 +41,7 @@ class Ridge(msgspec.Struct, frozen=True):
             value += (filled - self.mean[j]) / self.scale[j] * self.weight[j]
         return value
 
-    def quantiles(self, X: Design) -> None:  # noqa: ARG002
+    def quantiles(self, X: Design) -> None:
         """Say that there are none."""
 
     def save(self, folder: Path) -> None:
@@ -66,9 +66,12 @@ def fit(
     ModelError
         If there are categories, which a plane cannot take as numbers.
     """
-    from sklearn.linear_model import Ridge as SklearnRidge
-    from sklearn.preprocessing import StandardScaler
-    from threadpoolctl import threadpool_limits
+    # Neither has stubs, so that what comes of them is Any.
+    import sklearn.linear_model  # pyright: ignore[reportMissingTypeStubs]
+    import sklearn.preprocessing  # pyright: ignore[reportMissingTypeStubs]
+    from threadpoolctl import (
+        threadpool_limits,  # pyright: ignore[reportMissingTypeStubs]
+    )
 
     if X.categorical:
         raise ModelError(
@@ -79,10 +82,10 @@ def fit(
         is_empty = np.isnan(X.values).all(axis=0)
         known = np.where(is_empty, 0.0, X.values)
         median = np.nanmedian(known, axis=0)
-        scaler = StandardScaler().fit(np.where(np.isnan(known), median, known))
-        scaled = scaler.transform(np.where(np.isnan(known), median, known))
-        plane = SklearnRidge(params.alpha, solver="cholesky")
-        plane.fit(scaled, y, sample_weight=weight)
+        filled = np.where(np.isnan(known), median, known)
+        scaler: Any = sklearn.preprocessing.StandardScaler()
+        plane: Any = sklearn.linear_model.Ridge(params.alpha, solver="cholesky")
+        plane.fit(scaler.fit_transform(filled), y, sample_weight=weight)
     return Ridge(
         median.tolist(),
         scaler.mean_.tolist(),

@@ -1,0 +1,56 @@
+import polars as pl
+import pytest
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.modeling.data import Features, between, current_features, folds
+from tests.modeling.conftest import Load
+
+
+def test_features_are_the_published_ones_sorted_by_the_key(ml: Load) -> None:
+    settings = ml()
+    features = current_features(settings)
+    df = features.read(settings.modeling)
+    assert df.height == 2250
+    key = df.select("facility_id", "apr_drg_code", "year")
+    assert key.equals(key.sort(pl.all()))
+    assert current_features(settings) == Features(
+        features.path, features.fingerprint, current_features(settings).run_id
+    )
+
+
+def test_columns_that_are_named_but_not_there_are_refused_together(ml: Load) -> None:
+    settings = ml(
+        "modeling.past=[w_total_median_profit_rolling3]", "modeling.slices.size=beds"
+    )
+    with pytest.raises(ModelError) as caught:
+        current_features(settings).read(settings.modeling)
+    text = str(caught.value)
+    assert text.startswith("features: no column w_total_median_profit_rolling3, beds;")
+    assert "did you mean 'w_total_median_profit_rolling2'?\nfound: year, " in text
+
+
+def test_between_includes_both_years_and_refuses_none(ml: Load) -> None:
+    modeling = ml().modeling
+    df = pl.DataFrame({"year": [2010, 2011, 2012, 2013]})
+    assert between(df, modeling, 2011, 2012)["year"].to_list() == [2011, 2012]
+    with pytest.raises(ModelError) as caught:
+        between(df, modeling, 2014, 2015)
+    first, found, hint = str(caught.value).splitlines()
+    assert first == "features: no rows of 2014 to 2015"
+    assert found == "found: 2010 to 2013"
+    assert hint.startswith("hint: ")
+
+
+def test_folds_predict_the_last_training_years_from_all_before(ml: Load) -> None:
+    modeling = ml("modeling.study.folds=3").modeling
+    assert folds(modeling) == [
+        (2010, 2011, 2012),
+        (2010, 2012, 2013),
+        (2010, 2013, 2014),
+    ]
+
+
+def test_too_few_years_for_the_folds_are_refused(ml: Load) -> None:
+    assert len(folds(ml("modeling.study.folds=4").modeling)) == 4
+    with pytest.raises(ConfigError, match="5 training years, expected 6 for 5 folds"):
+        folds(ml("modeling.study.folds=5").modeling)

@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+from pipeline.errors import ModelError
+from pipeline.modeling.evaluate import Evaluation, add_slices, evaluate
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking import store_uri
+from pipeline.modeling.train import train
+from tests.modeling.conftest import Load
+
+TARGET = "w_total_median_profit"
+FEW = ("modeling.baselines=[rolling_mean]", "modeling.bootstrap.samples=100")
+
+
+@pytest.fixture
+def evaluated(ml: Load) -> tuple[ModelingSettings, Evaluation]:
+    settings = ml(*FEW)
+    return settings, evaluate(settings, "lightgbm")
+
+
+def test_figures_are_sklearns_and_everything_is_kept(
+    evaluated: tuple[ModelingSettings, Evaluation],
+) -> None:
+    settings, evaluation = evaluated
+    training = evaluation.training
+    df = training.features.read(settings.modeling)
+    test = df.filter(pl.col("year").is_between(2016, 2017))
+    predicted = training.load().predict(test)
+    y, own = test[TARGET].to_numpy(), predicted["prediction"].to_numpy()
+    held = (predicted["lower"] <= test[TARGET]) & (test[TARGET] <= predicted["upper"])
+
+    metrics = evaluation.record.metrics
+    assert list(metrics) == ["rmse", "mae", "r2", "wape", "pinball", "coverage"]
+    assert metrics["rmse"] == pytest.approx(root_mean_squared_error(y, own))
+    assert metrics["mae"] == pytest.approx(mean_absolute_error(y, own))
+    assert metrics["r2"] == pytest.approx(r2_score(y, own))
+    assert metrics["coverage"] == pytest.approx(held.mean())
+    assert evaluation.record.n_rows == test.height == 556
+
+    table = evaluation.table("evaluation")
+    known = test[f"{TARGET}_rolling2"].to_numpy()
+    for by, rows in [("all", y == y), ("2017", (test["year"] == 2017).to_numpy())]:
+        for model, made in [("lightgbm", own), ("rolling_mean", known)]:
+            [value] = table.filter(model=model, slice=by, metric="rmse")["value"]
+            assert value == pytest.approx(root_mean_squared_error(y[rows], made[rows]))
+
+    [row] = evaluation.table("comparison").filter(slice_by="all").to_dicts()
+    difference = metrics["rmse"] - root_mean_squared_error(y, known)
+    assert row["reference"] == "rolling_mean"
+    assert row["difference"] == pytest.approx(difference)
+
+    predictions = evaluation.table("predictions")
+    assert predictions["model"].value_counts(sort=True)["count"].to_list() == [556, 556]
+    np.testing.assert_array_equal(
+        predictions.filter(model="lightgbm")["prediction"], own
+    )
+
+    files = {path.name for path in evaluation.folder.iterdir()}
+    assert {"card.html", "evaluation.json", "importance.parquet"} <= files
+    client = MlflowClient(store_uri(settings.root))
+    run = client.get_run(training.record.mlflow_run)
+    logged = {key: run.data.metrics[f"test_{key}"] for key in metrics}
+    assert logged == metrics
+    artifacts = client.list_artifacts(training.record.mlflow_run, "evaluation")
+    assert {Path(artifact.path).name for artifact in artifacts} == files
+
+
+def test_evaluation_is_made_once_and_anew_when_what_decides_it_changes(
+    ml: Load,
+) -> None:
+    first = evaluate(ml(*FEW), "last_value")
+    assert first.is_new
+    again = evaluate(ml(*FEW, "modeling.promotion.max_slice_loss=0.5"), "last_value")
+    assert not again.is_new
+    assert again.record == first.record
+    for change in (
+        "modeling.split.test=[2017, 2017]",
+        "modeling.slices.size=w_mean_cost_lag1",
+        "models.rolling_mean.params.columns=[w_total_median_profit_lag1,"
+        " w_total_median_profit_rolling2]",
+    ):
+        other = evaluate(ml(*FEW, change), "last_value")
+        assert other.is_new, change
+        assert not other.training.is_new
+        assert other.folder == first.folder
+    assert evaluate(ml(*FEW), "last_value").record.metrics == first.record.metrics
+
+
+def test_test_years_without_rows_are_one_error_and_leave_nothing(ml: Load) -> None:
+    settings = ml(*FEW, "modeling.split.test=[2018, 2019]")
+    with pytest.raises(ModelError, match="features: no rows of 2018 to 2019\n"):
+        evaluate(settings, "last_value")
+    training = train(settings, "last_value")
+    assert [path.name for path in sorted(training.folder.iterdir())] == [
+        "predictor",
+        "training.json",
+    ]
+
+
+def test_severity_is_cut_into_thirds_and_unknown_is_one_more(ml: Load) -> None:
+    modeling = ml().modeling
+    shares = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, None]
+    df = pl.DataFrame(
+        {
+            "facility_id": range(7),
+            "sum_discharges_lag1": [70, 60, 50, 40, 30, 20, 10],
+            "severity_3_portion_lag1": shares,
+            "severity_4_portion_lag1": [0.1] * 7,
+        }
+    )
+    sliced = add_slices(df, modeling)
+    expected = ["low"] * 3 + ["mid"] + ["high"] * 2 + ["unknown"]
+    got = sliced["severity"].to_list()
+    assert got[0] == "low"
+    assert got[-2:] == ["high", "unknown"]
+    assert sorted(got) == sorted(got, key=str)
+    assert len(got) == len(expected)
+    assert sliced["size_decile"].to_list() == [9, 8, 6, 5, 3, 2, 1]

@@ -1,0 +1,177 @@
+import numpy as np
+import polars as pl
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from optuna.distributions import FloatDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from pipeline.errors import ConfigError
+from pipeline.modeling.data import current_features
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking import log_study, store_uri, tracking
+from pipeline.modeling.train import train
+from pipeline.modeling.tune import FoldError, tune
+from tests.modeling.conftest import Load
+
+TARGET = "w_total_median_profit"
+
+
+def study_runs(settings: ModelingSettings, name: str) -> dict[str, Run]:
+    """Runs of a study by their number, and the study's own, `all`; none twice."""
+    client = MlflowClient(store_uri(settings.root))
+    [experiment] = client.search_experiments(
+        filter_string=f"name = '{settings.modeling.name}'"
+    )
+    runs = [
+        run
+        for run in client.search_runs([experiment.experiment_id])
+        if run.data.tags.get("study") == name and "trial" in run.data.tags
+    ]
+    by_number = {run.data.tags["trial"]: run for run in runs}
+    assert len(by_number) == len(runs)
+    return by_number
+
+
+def ended(number: int, state: TrialState, values: list[float]) -> FrozenTrial:
+    trial = create_trial(
+        state=state,
+        value=values[-1],
+        params={"alpha": number + 1.0},
+        distributions={"alpha": FloatDistribution(1, 10)},
+        intermediate_values=dict(enumerate(values)),
+    )
+    trial.number = number
+    return trial
+
+
+def test_fold_error_is_that_of_the_year_judged_from_those_before(ml: Load) -> None:
+    settings = ml("modeling.study.folds=2")
+    features = current_features(settings)
+    df = features.read(settings.modeling)
+    error = FoldError(
+        features.path, settings.models["rolling_mean"], settings.modeling, 1
+    )
+    for fold, year in enumerate([2013, 2014]):
+        rows = df.filter(year=year)
+        missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
+        assert error({}, fold) == pytest.approx(np.sqrt(np.mean(missed**2)))
+
+
+def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
+    ml: Load,
+) -> None:
+    settings = ml()
+    features = current_features(settings)
+    df = features.read(settings.modeling)
+    path = settings.root / "changed.parquet"
+    df.with_columns(
+        pl.when(pl.col("year") > 2013).then(1.0).otherwise(TARGET).alias(TARGET)
+    ).write_parquet(path)
+    ridge = settings.models["ridge"]
+    known = FoldError(features.path, ridge, settings.modeling, 1)
+    changed = FoldError(path, ridge, settings.modeling, 1)
+    assert changed({"alpha": 3.0}, 0) == known({"alpha": 3.0}, 0)
+    assert changed({"alpha": 3.0}, 1) != known({"alpha": 3.0}, 1)
+    assert known({"alpha": 3.0}, 0) != known({"alpha": 1e5}, 0)
+
+
+def test_training_takes_the_best_parameters_of_its_study_else_the_files(
+    ml: Load,
+) -> None:
+    settings = ml()
+    before = train(settings, "ridge")
+    assert before.record.study is None
+    assert before.record.config["params"] == {"alpha": 100}
+
+    tuning = tune(settings, "ridge")
+    assert (len(tuning.trials), tuning.n_new) == (2, 2)
+    errors = [trial.value for trial in tuning.trials]
+    best = tuning.trials[int(np.argmin(np.array(errors)))].params
+    after = train(settings, "ridge")
+    assert after.is_new
+    assert after.record.study == tuning.name
+    assert after.record.config["params"] == best
+
+    for other in ("modeling.seed=1", "modeling.study.folds=1", "models.ridge.space.alpha.low=1"):
+        assert train(ml(other), "ridge").record.study is None, other
+    assert train(ml("modeling.study.trials=9"), "ridge").record == after.record
+
+
+def test_study_is_mirrored_once_and_its_later_trials_later(ml: Load) -> None:
+    settings = ml()
+    told: list[int] = []
+    tuning = tune(settings, "ridge", lambda trial: told.append(trial.number))
+    assert told == [0, 1]
+    train(settings, "ridge")  # is tagged with the study, too
+    runs = study_runs(settings, tuning.name)
+    assert sorted(runs) == ["0", "1", "all"]
+    assert {run.info.status for run in runs.values()} == {"FINISHED"}
+    parent = runs["all"]
+    for trial in tuning.trials:
+        run = runs[str(trial.number)]
+        assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert run.data.tags["state"] == "complete"
+        assert run.data.params == {"alpha": str(trial.params["alpha"])}
+        assert run.data.metrics["rmse"] == trial.value
+    values = [trial.value for trial in tuning.trials if trial.value is not None]
+    assert parent.data.metrics == {"trials": 2, "best_rmse": min(values)}
+
+    again = tune(settings, "ridge", lambda trial: told.append(trial.number))
+    assert (again.name, again.n_new, told) == (tuning.name, 0, [0, 1])
+    same = study_runs(settings, tuning.name)
+    assert {n: r.info.run_id for n, r in same.items()} == {
+        n: r.info.run_id for n, r in runs.items()
+    }
+    assert same["all"].info.end_time == parent.info.end_time
+
+    more = tune(ml("modeling.study.trials=3"), "ridge")
+    assert (more.name, more.n_new) == (tuning.name, 1)
+    runs = study_runs(settings, tuning.name)
+    assert sorted(runs) == ["0", "1", "2", "all"]
+    assert runs["all"].info.run_id == parent.info.run_id
+    assert runs["all"].data.metrics["trials"] == 3
+
+
+def test_what_a_crash_left_unmirrored_is_mirrored_the_next_time(ml: Load) -> None:
+    settings = ml()
+    with tracking(settings) as store:
+        tags = {"study": "s", "trial": "0"}
+        unfinished = store.client.create_run(store.experiment, tags=tags)
+    log_study(settings, "s", "ridge", [ended(0, TrialState.COMPLETE, [4.0, 3.0])])
+    runs = study_runs(settings, "s")
+    assert sorted(runs) == ["0", "all"]
+    assert runs["0"].info.run_id == unfinished.info.run_id
+    assert runs["0"].info.status == "FINISHED"
+    assert runs["0"].data.metrics == {"rmse_so_far": 3.0, "rmse": 3.0}
+
+
+def test_pruned_trial_is_not_the_best(ml: Load) -> None:
+    settings = ml()
+    trials = [
+        ended(0, TrialState.COMPLETE, [4.0, 3.0]),
+        ended(1, TrialState.PRUNED, [1.0]),
+    ]
+    log_study(settings, "s", "ridge", trials)
+    runs = study_runs(settings, "s")
+    assert runs["all"].data.metrics["best_rmse"] == 3.0
+    assert runs["1"].data.metrics == {"rmse_so_far": 1.0}
+    assert runs["1"].data.tags["state"] == "pruned"
+
+
+@pytest.mark.parametrize(
+    ("model", "override", "expected"),
+    [
+        ("ridg", "modeling.seed=1", "no model 'ridg'; did you mean 'ridge'?\nfound: "),
+        ("last_value", "modeling.seed=1", "models/last_value.yaml: nothing to tune"),
+        ("ridge", "modeling.study.folds=5", "5 training years, expected 6 for 5 folds"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused_before_a_trial(
+    ml: Load, model: str, override: str, expected: str
+) -> None:
+    settings = ml(override)
+    with pytest.raises(ConfigError) as caught:
+        tune(settings, model)
+    assert expected in str(caught.value)
+    assert not (settings.root / ".pipeline" / "studies").exists()
