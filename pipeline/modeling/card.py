@@ -42,6 +42,7 @@ _METRICS = {
     "coverage": "coverage",
 }
 _IN_DOLLARS = ("rmse", "mae", "pinball")
+_FORMATS = {"r2": ".3f", "share": "+.1%"}
 
 
 @dataclass(frozen=True)
@@ -168,33 +169,37 @@ def _figures(card: Card) -> dict[str, Markup]:
         charts["coverage"] = coverage_chart(card.evaluation, card.model, card.coverage)
     if card.trials.height:
         charts["trials"] = trials_chart(card.trials, card.objective)
-    # An SVG escapes its texts itself.
-    return {name: Markup(to_svg(chart, name=name)) for name, chart in charts.items()}
+    # The SVG writer has escaped their texts.
+    return {name: Markup(to_svg(chart)) for name, chart in charts.items()}
 
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    rmse = _overall(card, "rmse")
-    coverage = _overall(card, "coverage")
+    rmse, coverage = _overall(card, "rmse"), _overall(card, "coverage")
     best = best_reference(card.comparison)
-    against = card.comparison.row(
-        by_predicate=(pl.col("slice_by") == "all") & (pl.col("reference") == best),
-        named=True,
-    )
-    share, lower, upper = (
-        f"{against[name] / against['reference_rmse']:+.1%}"
-        for name in ("difference", "lower", "upper")
+    differences = pl.col("difference", "lower", "upper") / pl.col("reference_rmse")
+    share = (
+        card.comparison.filter(slice_by="all", reference=best)
+        .select(differences)
+        .row(0, named=True)
     )
     headlines = [
         ("RMSE on the test years", dollars(rmse["value"]), _ends("rmse", rmse)),
-        (f"RMSE against {best}", share, f"{lower} to {upper}"),
+        (
+            f"RMSE against {best}",
+            _figure("share", share["difference"]),
+            _ends("share", share),
+        ),
+    ]
+    headlines = [
+        (label, figure, f"95 % interval {ends}" if ends else "")
+        for label, figure, ends in headlines
     ]
     if coverage["value"] is not None:
-        reached = _figure("coverage", coverage["value"])
-        nominal = _figure("coverage", card.coverage)
-        headlines.append(
-            ("outcomes inside the intervals", reached, f"meant: {nominal}")
+        reached, meant = (
+            _figure("coverage", value) for value in (coverage["value"], card.coverage)
         )
+        headlines.append(("outcomes inside the intervals", reached, f"meant: {meant}"))
     return headlines
 
 
@@ -232,7 +237,7 @@ def _figure(metric: str, value: float | None) -> str:
         return ""
     if metric in _IN_DOLLARS:
         return dollars(value)
-    return f"{value:.3f}" if metric == "r2" else f"{value:.1%}"
+    return format(value, _FORMATS.get(metric, ".1%"))
 
 
 def _ends(metric: str, cell: Mapping[str, Any]) -> str:
