@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 import polars as pl
-from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.horizon import published
@@ -129,23 +128,12 @@ def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
 
 
 def read_rows(settings: Settings) -> pl.DataFrame:
-    """Read the good rows of the source, and once more with repair where needed.
+    """Make or fetch the source if it is not there, and read its good rows.
 
     Raises
     ------
     SourceError
         If it cannot be read.
     """
-    sources.fetch(settings.source, settings.root)
-    for repair in (False, True):
-        scan = sources.scan(settings.source, settings.root, repair=repair)
-        try:
-            rows, bad = pl.collect_all([scan.rows, scan.bad], engine="streaming")
-        except (PolarsError, OSError) as error:
-            found = sources.diagnose(settings.source, scan.files, settings.root)
-            raise found or SourceError(
-                f"the source cannot be read\nfound: {error}"
-            ) from error
-        if scan.exact or not bad.height:
-            break
+    rows, _ = sources.read(settings.source, settings.root)
     return rows

@@ -23,13 +23,14 @@ _MODEL = "model_fingerprint"
 
 def store_uri(root: Path) -> str:
     """Name the tracking store and registry of a project."""
-    return f"sqlite:///{root / '.pipeline' / 'mlflow' / 'mlflow.db'}"
+    return f"sqlite:///{root.resolve() / '.pipeline' / 'mlflow' / 'mlflow.db'}"
 
 
 def environment() -> dict[str, str]:
     """Return the variables that keep MLflow from the network and from waiting."""
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
@@ -59,8 +60,8 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    folder = settings.root / ".pipeline" / "mlflow"
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    folder = settings.root.resolve() / ".pipeline" / "mlflow"
     uri = store_uri(settings.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)

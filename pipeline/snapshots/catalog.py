@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from pipeline.profile import QUANTILES
+from pipeline.settings import PREDICTIONS, QUARANTINE
 from pipeline.snapshots.records import (
     FORMAT,
     ObjectRecord,
@@ -211,7 +212,8 @@ def _create_view(
     name = f"{_name(schema)}.{_name(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({pattern(path)})")
-    of = f"output of stage {snapshot.stage}" if snapshot.stage else "cells set aside"
+    made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the champion's forecast"}
+    of = made_by.get(snapshot.name, f"output of stage {snapshot.stage}")
     stale = ", STALE: left as it was" if snapshot.state == "kept" else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
