@@ -217,7 +217,9 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
             return parse_text(pl.col(name), kind)
         return pl.col(name).cast(dtype_of(kind), strict=False)
 
-    values = rows.select(value(name, kind).alias(name) for name, kind in columns.items())
+    values = rows.select(
+        value(name, kind).alias(name) for name, kind in columns.items()
+    )
     faults = rows.lazy().select(
         why_bad(pl.col(name), value(name, kind), kind).alias(name)
         for name, kind in columns.items()
@@ -273,4 +275,3 @@ def stages_of(tree: dict[str, Any], names: list[str]) -> tuple[Stage, ...]:
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
     return tuple(replace(stage, key=()) for stage in stages if stage.name in names)
-

@@ -58,7 +58,9 @@ def current_features(settings: ModelingSettings) -> Features:
     return Features(path, snapshot.fingerprint, report.run.run_id)
 
 
-def between(df: pl.DataFrame, modeling: Modeling, first: int, last: int) -> pl.DataFrame:
+def between(
+    df: pl.DataFrame, modeling: Modeling, first: int, last: int
+) -> pl.DataFrame:
     """Return the rows from the first year to the last one, both included.
 
     Raises

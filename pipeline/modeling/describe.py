@@ -159,7 +159,9 @@ def _card(
         source=str(settings.pipeline.tree["source"]["kind"]),
         splits=[
             Split("train", _years(*split.train), record.n_rows["train"]),
-            Split("validation", _years(split.valid, split.valid), record.n_rows["valid"]),
+            Split(
+                "validation", _years(split.valid, split.valid), record.n_rows["valid"]
+            ),
             Split("test", _years(*split.test), predictions.height),
         ],
         target=modeling.target,
@@ -193,7 +195,9 @@ def _words(target: dict[str, Any]) -> str:
     """Say what the model was fitted to."""
     return {
         "none": "the target itself",
-        "asinh": f"asinh(target / {target.get('scale'):,})" if "scale" in target else "",
+        "asinh": f"asinh(target / {target.get('scale'):,})"
+        if "scale" in target
+        else "",
         "difference": "the target less its known past",
         "growth": "the change of asinh(target / scale) since its known past",
     }[target["kind"]]

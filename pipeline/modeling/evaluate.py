@@ -119,9 +119,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
 def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     """Add the columns that the figures are given by."""
     severe = pl.sum_horizontal(modeling.slices.severe, ignore_nulls=False)
-    sized = add_size_decile(
-        test, cluster=modeling.cluster, weight=modeling.slices.size
-    )
+    sized = add_size_decile(test, cluster=modeling.cluster, weight=modeling.slices.size)
     return sized.with_columns(severe.alias(SEVERITY)).with_columns(
         severity_mix(SEVERITY).cast(pl.String).fill_null("unknown").alias(SEVERITY)
     )
@@ -137,14 +135,11 @@ def predictions_of(
 ) -> pl.DataFrame:
     """Lay the predictions of a model beside keys, slices and outcomes."""
     columns = dict.fromkeys([*modeling.key, *slice_columns(modeling)])
-    return (
-        test.select(
-            pl.lit(name).alias("model"),
-            *columns,
-            pl.Series("y", target_of(test, modeling.target)),
-        )
-        .hstack(predicted)
-    )
+    return test.select(
+        pl.lit(name).alias("model"),
+        *columns,
+        pl.Series("y", target_of(test, modeling.target)),
+    ).hstack(predicted)
 
 
 def _all_predictions(
@@ -169,9 +164,7 @@ def _all_predictions(
             modeling,
             n_threads=cpu_count() or 1,
         )
-        made.append(
-            predictions_of(baseline, test, predictor.predict(test), modeling)
-        )
+        made.append(predictions_of(baseline, test, predictor.predict(test), modeling))
     return pl.concat(made)
 
 

@@ -97,4 +97,6 @@ def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
 def _without_places(settings: ModelingSettings) -> dict[str, object]:
     """Return the configuration of the stages, without where the rows came from."""
     tree = settings.pipeline.tree
-    return {key: tree[key] for key in tree if key not in ("source", "history", "models")}
+    return {
+        key: tree[key] for key in tree if key not in ("source", "history", "models")
+    }

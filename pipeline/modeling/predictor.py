@@ -133,9 +133,7 @@ def fit_predictor(
     prediction, ends = _predict(model, design(valid, schema), config.target, past)
     calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
     return Predictor(
-        PredictorRecord(
-            config.kind, config.target, modeling.past, schema, calibration
-        ),
+        PredictorRecord(config.kind, config.target, modeling.past, schema, calibration),
         model,
     )
 

@@ -83,9 +83,7 @@ def _against_champion(
     modeling = settings.modeling
     first, last = modeling.split.test
     rows = read_rows(settings.pipeline)
-    [time] = source_columns(
-        check(settings.pipeline), [modeling.time], modeling.panel
-    )
+    [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
     forecasts = [
         forecast_apart(
             settings, before.uri, rows.filter(pl.col(time) < year), alone=True
@@ -93,9 +91,7 @@ def _against_champion(
         for year in range(first, last + 1)
     ]
     predicted = pl.concat(forecasts).unique(modeling.key).drop_nulls("prediction")
-    own = evaluation.table("predictions").filter(
-        model=evaluation.training.record.model
-    )
+    own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
     key = [*modeling.key]
     shared = own.join(predicted, on=key, how="semi")
     theirs = shared.drop("prediction", "lower", "upper").join(

@@ -153,9 +153,7 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
                 f"{now.name}: version {now.number} is the first champion, so there is"
                 " none to go back to"
             )
-        store.client.set_registered_model_alias(
-            now.name, CHAMPION, str(before.number)
-        )
+        store.client.set_registered_model_alias(now.name, CHAMPION, str(before.number))
     return now, before
 
 
@@ -175,7 +173,9 @@ def _version(store: Tracking, name: str, number: int) -> Version | None:
         if int(found.version) == number:
             replaced = found.tags.get(_REPLACED)
             fingerprint = found.tags.get(_FINGERPRINT, "")
-            return Version(name, number, fingerprint, int(replaced) if replaced else None)
+            return Version(
+                name, number, fingerprint, int(replaced) if replaced else None
+            )
     return None
 
 
