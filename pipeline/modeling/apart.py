@@ -46,7 +46,7 @@ def forecast_apart(
         given, made = Path(folder, "rows.parquet"), Path(folder, "made.parquet")
         rows.write_parquet(given)
         words = [store_uri(settings.root), uri, str(given), str(made), str(alone)]
-        done = subprocess.run(  # noqa: S603 # this interpreter, a file of ours
+        done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,
             env=environ | environment(),

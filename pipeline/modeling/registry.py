@@ -1,7 +1,6 @@
 """Versions of the model in MLflow's registry: who is challenger, who is champion."""
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of

@@ -1,6 +1,5 @@
 """Fit a model to the training years, and its intervals to the validation year."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count

@@ -51,7 +51,7 @@ class KnownValue(msgspec.Struct, frozen=True):
             )
         return value
 
-    def quantiles(self, X: Design) -> None:  # noqa: ARG002
+    def quantiles(self, X: Design) -> None:
         """Say that there are none."""
 
     def save(self, folder: Path) -> None:

@@ -41,7 +41,7 @@ class Ridge(msgspec.Struct, frozen=True):
             value += (filled - self.mean[j]) / self.scale[j] * self.weight[j]
         return value
 
-    def quantiles(self, X: Design) -> None:  # noqa: ARG002
+    def quantiles(self, X: Design) -> None:
         """Say that there are none."""
 
     def save(self, folder: Path) -> None:
