@@ -45,12 +45,6 @@ plan *args: env
 config *args: env
     @.venv/bin/python -m pipeline config "$@"
 
-# Prove on the data that no feature leaks: just audit --profile origin names those that do
-[group('model')]
-[no-exit-message]
-audit *args: env
-    @.venv/bin/python -m pipeline audit "$@"
-
 # Ask the snapshots: just sql "from features limit 5"; without a statement, a prompt
 [group('ask')]
 [no-exit-message]
@@ -68,6 +62,60 @@ query *args: env
 [no-exit-message]
 lineage *args: env
     @.venv/bin/python -m pipeline lineage "$@"
+
+# Data to forecast, only what is stale: run, tune, train, evaluate, promote, forecast
+[group('model')]
+[no-exit-message]
+pipeline *args: env
+    @.venv/bin/python -m pipeline pipeline "$@"
+
+# Search a model's parameters, or go on: just tune ridge trials=30
+[group('model')]
+[no-exit-message]
+tune *args: env
+    @.venv/bin/python -m pipeline tune "$@"
+
+# Fit a model, with the best parameters of its study: just train ridge
+[group('model')]
+[no-exit-message]
+train *args: env
+    @.venv/bin/python -m pipeline train "$@"
+
+# Judge a model on the test years, against the baselines; writes its card
+[group('model')]
+[no-exit-message]
+evaluate *args: env
+    @.venv/bin/python -m pipeline evaluate "$@"
+
+# Register a model, champion if it has earned it; --rollback goes back
+[group('model')]
+[no-exit-message]
+promote *args: env
+    @.venv/bin/python -m pipeline promote "$@"
+
+# Publish the champion's predictions of next year, as snapshot `predictions`
+[group('model')]
+[no-exit-message]
+forecast *args: env
+    @.venv/bin/python -m pipeline forecast "$@"
+
+# Predict from a file of raw rows, with the champion: just score new.csv -o out.csv
+[group('model')]
+[no-exit-message]
+score file *args: env
+    @.venv/bin/python -m pipeline score "$@"
+
+# Prove on the data that no feature leaks: just audit --profile origin names those that do
+[group('model')]
+[no-exit-message]
+audit *args: env
+    @.venv/bin/python -m pipeline audit "$@"
+
+# Open MLflow's pages at 127.0.0.1:5000: just ui --port 5001
+[group('model')]
+[no-exit-message]
+ui *args: env
+    @.venv/bin/python -m pipeline ui "$@"
 
 # List the runs: just history; of a snapshot, its versions: just history features
 [group('history')]

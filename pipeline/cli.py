@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import options
 from pipeline.errors import PipelineError
+from pipeline.model_cli import COMMANDS
 from pipeline.stop import stop_status
 
 if TYPE_CHECKING:
@@ -56,24 +58,6 @@ class _Commands(click.Group):
 def main(quiet: bool, verbose: bool) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
     _show_log(quiet=quiet, verbose=verbose)
-
-
-_profile = click.option(
-    "--profile", metavar="NAME", help="Overlay of configs/profiles/, e.g. origin."
-)
-_overrides = click.argument("overrides", nargs=-1, metavar="[PATH=VALUE]...")
-_format = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    help="Default: by the suffix of the output file, else a table.",
-)
-_output = click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write instead of the terminal.",
-)
 
 
 def _selection(command: Callable[..., None]) -> Callable[..., None]:
@@ -126,10 +110,10 @@ def _open() -> "tuple[Store, int]":
 
 @main.command()
 @_quiet_or_verbose
-@_profile
+@options.profile
 @_selection
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
-@_overrides
+@options.overrides
 def run(
     profile: str | None,
     overrides: tuple[str, ...],
@@ -242,9 +226,9 @@ def data(overrides: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--optimized", is_flag=True, help="Print the optimized Polars plan.")
-@_profile
+@options.profile
 @_selection
-@_overrides
+@options.overrides
 def plan(
     optimized: bool,
     profile: str | None,
@@ -280,7 +264,7 @@ def plan(
     default="text",
     show_default=True,
 )
-@_profile
+@options.profile
 def lineage(
     words: tuple[str, ...], downstream: bool, format_: str, profile: str | None
 ) -> None:
@@ -302,8 +286,8 @@ def lineage(
 
 
 @main.command()
-@_profile
-@_overrides
+@options.profile
+@options.overrides
 def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Print the resolved configuration as YAML."""
     from omegaconf import OmegaConf
@@ -312,33 +296,11 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.tree)), nl=False)
 
 
-@main.command()
-@_profile
-@_overrides
-def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Prove that no feature knows its own period or a later one.
-
-    Changes the future, cuts it off and shuffles the rows of the source; the features
-    may not differ. The exit code is 1 if some do. Publishes nothing.
-    """
-    from pipeline.log import progress
-    from pipeline.modeling.audit import audit as audit_features
-    from pipeline.modeling.audit import describe
-
-    settings = _settings(profile, overrides)
-    with progress("auditing"):
-        found = audit_features(settings)
-    for line in describe(found):
-        click.echo(line)
-    if found.leaks:
-        raise SystemExit(1)
-
-
 # A statement may begin with a comment, which looks like an option.
 @main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("statement", required=False)
-@_format
-@_output
+@options.format_
+@options.output
 def sql(statement: str | None, format_: str | None, output: Path | None) -> None:
     """Run one SELECT over the snapshots; without it, open a prompt."""
     from pipeline.snapshots.sql import connect, select
@@ -384,8 +346,8 @@ def _prompt(con: "duckdb.DuckDBPyConnection") -> None:
 @main.command()
 @click.argument("name", required=False)
 @click.argument("values", nargs=-1, metavar="[PARAM=VALUE]...")
-@_format
-@_output
+@options.format_
+@options.output
 def query(
     name: str | None, values: tuple[str, ...], format_: str | None, output: Path | None
 ) -> None:
@@ -554,3 +516,7 @@ def new_transform(name: str) -> None:
 
     for path in write_transform(find_root(), name):
         click.echo(_shown(path))
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -26,7 +26,7 @@ from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
 from pipeline.plan import Plan, compose
 from pipeline.profile import Profile, collect_profile
-from pipeline.settings import QUARANTINE, Settings
+from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
 from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import (
@@ -247,7 +247,8 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
     """
     store, record = open_store(settings.root), report.run
     is_settled = all(file.is_settled for file in report.files)
-    if not is_settled or any(s.state == "kept" for s in record.snapshots):
+    kept = [s.name for s in record.snapshots if s.state == "kept"]
+    if not is_settled or kept not in ([], [PREDICTIONS]):
         return
     objects = [
         path.relative_to(settings.root)
@@ -467,7 +468,7 @@ def _stage_records(
 
 def _warn_of_kept(task: Task) -> None:
     """Name the snapshots that are now out of step with the others."""
-    kept = task.names("kept")
+    kept = [name for name in task.names("kept") if name != PREDICTIONS]
     if kept:
         LOG.warning(
             "not selected, and left as published: %s; `just run` renews them",

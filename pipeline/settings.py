@@ -33,6 +33,9 @@ SOURCE = "source"
 QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
 
+PREDICTIONS = "predictions"
+"""The snapshot that no run makes: it is the champion's, see `pipeline.modeling`."""
+
 RESERVED = (
     *(SOURCE, "columns", "panel", "stages", "checks", "history"),
     *("modeling", "models"),
@@ -352,7 +355,7 @@ def _snapshots_of(tree: Tree) -> list[str]:
 def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mistake]:
     """Find snapshots of the same name, or of a name that is taken."""
     mistakes: list[Mistake] = []
-    taken = {QUARANTINE: "the rows set aside"}
+    taken = {QUARANTINE: "the rows set aside", PREDICTIONS: "what a model forecasts"}
     for stage in stages:
         if stage.snapshot in taken:
             at = f"stages.{stage.name}.snapshot"

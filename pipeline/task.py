@@ -8,7 +8,7 @@ import msgspec
 from pipeline.contracts import contract_hash
 from pipeline.freshness import Selection, Status, Wanted, select
 from pipeline.plan import Plan
-from pipeline.settings import QUARANTINE, SOURCE, Settings
+from pipeline.settings import PREDICTIONS, QUARANTINE, SOURCE, Settings
 from pipeline.snapshots.records import RunRecord, SnapshotRecord, State
 from pipeline.snapshots.store import Store
 
@@ -118,10 +118,13 @@ def plan_task(
         for status in statuses
         if (record := _record(status, states[status.name], settings, plan, published))
     ]
+    if PREDICTIONS in published:
+        # A run neither makes nor judges them: they stay until the next forecast.
+        snapshots.append(_kept(published[PREDICTIONS]))
     check = tuple(
         s.name
         for s in snapshots
-        if s.name != QUARANTINE
+        if s.stage
         and s.state != "kept"
         and (s.state != "fresh" or s.contract != published[s.name].contract)
     )
@@ -151,7 +154,7 @@ def _record(
     """Make a snapshot's record; None if it is left out and was never published."""
     before = published.get(status.name)
     if state == "kept":
-        return before and msgspec.structs.replace(before, state="kept", reasons=[])
+        return before and _kept(before)
     return SnapshotRecord(
         status.name,
         status.stage,
@@ -162,3 +165,8 @@ def _record(
         list(status.reasons),
         before.checks if before and state == "fresh" else [],
     )
+
+
+def _kept(published: SnapshotRecord) -> SnapshotRecord:
+    """Record a snapshot that is left as it was."""
+    return msgspec.structs.replace(published, state="kept", reasons=[])

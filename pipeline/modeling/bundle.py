@@ -11,7 +11,7 @@ beside them. Rarity, bins and ratios are facts of the whole panel: so a request 
 a part of it only is completed with the panel of the training.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError, nearest
-from pipeline.modeling.horizon import next_features, published
+from pipeline.modeling.horizon import next_features
 from pipeline.modeling.predictor import Predictor, load_predictor
-from pipeline.plan import Plan, compose
+from pipeline.plan import compose
 from pipeline.settings import Stage, check_stages
 from pipeline.sources.columns import Kind, dtype_of, parse_text, why_bad
 
@@ -47,7 +47,9 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
         The resolved configuration.
     stages : list of str
         Those of its stages that lead to the features.
-    panel, features, time, cluster, target : str
+    source_time, source_cluster : str
+        The names of the year and of the cluster among them.
+    panel, features, time, target : str
         As in ``configs/modeling.yaml``.
     entity : list of str
         Likewise.
@@ -62,13 +64,14 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     features_fingerprint: str
     columns: dict[str, Kind]
+    source_time: str
+    source_cluster: str
     tree: dict[str, Any]
     stages: list[str]
     panel: str
     features: str
     time: str
     entity: list[str]
-    cluster: str
     target: str
     last: int
     n_clusters: int
@@ -109,74 +112,83 @@ class Bundle:
             not whole.
         """
         record = self.record
-        panel = self._panel(typed(rows, record.columns))
-        key = [*record.entity, record.time]
-        asked = panel.select(key).collect()
+        given = typed(rows, record.columns)
+        asked = self._asked(given)
+        features = self.next_features(given if alone else self._completed(given))
+        predicted = features.select(record.entity).hstack(
+            self.predictor.predict(features)
+        )
+        return asked.with_columns(pl.col(record.time).max() + 1).join(
+            predicted, on=record.entity, how="left", maintain_order="left"
+        )
+
+    def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make the features of the year after the last one, sorted by entity.
+
+        Parameters
+        ----------
+        rows : pl.DataFrame
+            A whole panel, as `typed` gives it.
+        """
+        record = self.record
+        return (
+            next_features(
+                self._panel(rows),
+                self.stages,
+                panel=record.panel,
+                features=record.features,
+                time=record.time,
+                entity=record.entity,
+                target=record.target,
+            )
+            .sort(record.entity)
+            .collect()
+        )
+
+    def _panel(self, rows: pl.DataFrame) -> pl.LazyFrame:
+        """Apply the stages up to the panel."""
+        return compose(rows.lazy(), self.stages).snapshots[self.record.panel].lf
+
+    def _asked(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Name entity and year of each row, as the panel calls them."""
+        record = self.record
+        asked = self._panel(rows).select(*record.entity, record.time).collect()
         if asked.height != rows.height:
             raise ModelError(
                 f"bundle: the stages up to '{record.panel}' left {asked.height} of"
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        year = asked[record.time].max()
-        if not isinstance(year, int):
+        if asked.is_empty():
             raise ModelError("bundle: no rows to forecast from")
-        whole = panel if alone else self._completed(panel, asked, year)
-        features = next_features(
-            whole,
-            self.stages,
-            panel=record.panel,
-            features=record.features,
-            time=record.time,
-            entity=record.entity,
-            target=record.target,
-        ).collect()
-        made = features.select(record.entity).hstack(self.predictor.predict(features))
-        return asked.with_columns(pl.lit(year + 1, asked[record.time].dtype).alias(record.time)).join(
-            made, on=record.entity, how="left", maintain_order="left"
-        )
+        return asked
 
-    def _panel(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Apply the stages up to the panel."""
-        return panel_of(compose(rows, self.stages), self.record.panel)
-
-    def _completed(
-        self, panel: pl.LazyFrame, asked: pl.DataFrame, year: int
-    ) -> pl.LazyFrame:
-        """Add what the panel of the training knows of the years up to one."""
+    def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add what the panel of the training knows of other clusters and years."""
         record = self.record
+        time, cluster = record.source_time, record.source_cluster
+        year: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
         if year < record.last:
             raise ModelError(
                 f"bundle: rows end in {year}, expected {record.last} or later\n"
-                "hint: give a whole panel, and say so with `--alone`, to forecast an"
-                " earlier year"
+                "hint: to forecast an earlier year, give a whole panel, and say so with"
+                " `--alone`"
             )
-        unit = [record.cluster, record.time]
-        context = pl.scan_parquet(self.folder / "context.parquet", glob=False)
-        rest = context.join(asked.lazy().select(unit).unique(), on=unit, how="anti")
-        whole = pl.concat([panel, rest])
-        n_clusters = (
-            whole.filter(pl.col(record.time) == year)
-            .select(pl.col(record.cluster).n_unique())
-            .collect()
-            .item()
-        )
+        context = pl.read_parquet(self.folder / "context.parquet", glob=False)
+        rest = context.join(rows, on=[cluster, time], how="anti")
+        whole = pl.concat([rows, rest])
+        n_clusters = whole.filter(pl.col(time) == year)[cluster].n_unique()
         if n_clusters < record.n_clusters * _PART_OF_PANEL:
             raise ModelError(
-                f"bundle: {year} has rows of {n_clusters} {record.cluster}, expected the"
-                f" whole panel, as {record.last} with {record.n_clusters}\n"
+                f"bundle: {year} has rows of {n_clusters} {cluster}, expected the whole"
+                f" panel, as {record.last} with {record.n_clusters}\n"
                 "hint: features compare with all others of the year; give the rows of"
                 f" all for years after {record.last}"
             )
         return whole
 
 
-def panel_of(plan: Plan, panel: str) -> pl.LazyFrame:
-    """Return the output of the stage that publishes the panel."""
-    return plan.snapshots[panel].lf
-
-
-def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.LazyFrame:
+def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
     """Give raw rows the dtypes of their kinds.
 
     Parameters
@@ -205,7 +217,9 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.LazyFrame:
             return parse_text(pl.col(name), kind)
         return pl.col(name).cast(dtype_of(kind), strict=False)
 
-    values = rows.select(value(name, kind).alias(name) for name, kind in columns.items())
+    values = rows.select(
+        value(name, kind).alias(name) for name, kind in columns.items()
+    )
     faults = rows.lazy().select(
         why_bad(pl.col(name), value(name, kind), kind).alias(name)
         for name, kind in columns.items()
@@ -223,7 +237,7 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.LazyFrame:
             for row, column, reason in bad.head(10).iter_rows()
         )
         raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
-    return values.lazy()
+    return values
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -251,12 +265,13 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def stages_of(tree: dict[str, Any], names: list[str]) -> tuple[Stage, ...]:
-    """Rebuild stages from a resolved configuration."""
+    """Rebuild stages from a resolved configuration.
+
+    Without the keys of their snapshots: nothing is published, and a bundle has only the
+    columns that the features need.
+    """
     stages, mistakes = check_stages(tree, ())
     if mistakes:
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
-    return tuple(stage for stage in stages if stage.name in names)
-
-
-__all__ = ["Bundle", "BundleRecord", "load_bundle", "panel_of", "published", "typed"]
+    return tuple(replace(stage, key=()) for stage in stages if stage.name in names)

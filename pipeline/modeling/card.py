@@ -42,6 +42,7 @@ _METRICS = {
     "coverage": "coverage",
 }
 _IN_DOLLARS = ("rmse", "mae", "pinball")
+_FORMATS = {"r2": ".3f", "share": "+.1%"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ class Card:
         See `pipeline.modeling.evaluation_charts`.
     importance, shap, dependence : pl.DataFrame
         Of `pipeline.modeling.explain`: ``permutation_importance``, ``shap_values``,
-        and ``partial_dependence`` of up to four columns.
+        and ``partial_dependence`` of up to four columns. `shap` is without rows for a
+        model that is not made of trees.
     limits : sequence of str
         What it should not be used for, one sentence each.
     commands : sequence of str
@@ -158,7 +160,6 @@ def _figures(card: Card) -> dict[str, Markup]:
         "predicted": predicted_actual_chart(card.predictions),
         "residual": residual_chart(card.predictions),
         "importance": importance_chart(card.importance),
-        "shap": shap_chart(card.shap, in_dollars=card.in_dollars),
         "dependence": partial_dependence_chart(card.dependence),
     }
     by_year = card.evaluation.filter(slice_by="year", metric="rmse")
@@ -166,35 +167,41 @@ def _figures(card: Card) -> dict[str, Markup]:
         charts["year"] = rmse_by_year_chart(card.evaluation, card.model)
     if _overall(card, "coverage")["value"] is not None:
         charts["coverage"] = coverage_chart(card.evaluation, card.model, card.coverage)
+    if card.shap.height:
+        charts["shap"] = shap_chart(card.shap, in_dollars=card.in_dollars)
     if card.trials.height:
         charts["trials"] = trials_chart(card.trials, card.objective)
-    # An SVG escapes its texts itself.
-    return {name: Markup(to_svg(chart, name=name)) for name, chart in charts.items()}
+    # The SVG writer has escaped their texts.
+    return {name: Markup(to_svg(chart)) for name, chart in charts.items()}
 
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    rmse = _overall(card, "rmse")
-    coverage = _overall(card, "coverage")
+    rmse, coverage = _overall(card, "rmse"), _overall(card, "coverage")
     best = best_reference(card.comparison)
-    against = card.comparison.row(
-        by_predicate=(pl.col("slice_by") == "all") & (pl.col("reference") == best),
-        named=True,
-    )
-    share, lower, upper = (
-        f"{against[name] / against['reference_rmse']:+.1%}"
-        for name in ("difference", "lower", "upper")
+    differences = pl.col("difference", "lower", "upper") / pl.col("reference_rmse")
+    share = (
+        card.comparison.filter(slice_by="all", reference=best)
+        .select(differences)
+        .row(0, named=True)
     )
     headlines = [
         ("RMSE on the test years", dollars(rmse["value"]), _ends("rmse", rmse)),
-        (f"RMSE against {best}", share, f"{lower} to {upper}"),
+        (
+            f"RMSE against {best}",
+            _figure("share", share["difference"]),
+            _ends("share", share),
+        ),
+    ]
+    headlines = [
+        (label, figure, f"95 % interval {ends}" if ends else "")
+        for label, figure, ends in headlines
     ]
     if coverage["value"] is not None:
-        reached = _figure("coverage", coverage["value"])
-        nominal = _figure("coverage", card.coverage)
-        headlines.append(
-            ("outcomes inside the intervals", reached, f"meant: {nominal}")
+        reached, meant = (
+            _figure("coverage", value) for value in (coverage["value"], card.coverage)
         )
+        headlines.append(("outcomes inside the intervals", reached, f"meant: {meant}"))
     return headlines
 
 
@@ -232,7 +239,7 @@ def _figure(metric: str, value: float | None) -> str:
         return ""
     if metric in _IN_DOLLARS:
         return dollars(value)
-    return f"{value:.3f}" if metric == "r2" else f"{value:.1%}"
+    return format(value, _FORMATS.get(metric, ".1%"))
 
 
 def _ends(metric: str, cell: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ read on a light and on a dark page. The colours of the marks are those of Okabe 
 "Color Universal Design", 2008, which colour-blind readers can tell apart.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Iterable
@@ -63,27 +64,27 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def to_svg(chart: ChartType, *, name: str = "chart") -> str:
+def to_svg(chart: ChartType) -> str:
     """Draw a chart, without a browser and without the network.
 
     Parameters
     ----------
     chart : ChartType
         Of `pipeline.modeling.evaluation_charts` or `explanation_charts`.
-    name : str
-        What the ids of its parts begin with: charts of one page share its ids.
 
     Returns
     -------
     str
         One ``<svg>`` element that holds all it shows, in the reader's sans-serif font.
+        Equal charts are equal texts; others share no ids, so a page can hold several.
     """
-    spec = chart.to_dict()
+    spec = chart.to_json()
     svg = vl_convert.vegalite_to_svg(spec, config=_CONFIG, allowed_base_urls=[])
+    digest = hashlib.sha256(spec.encode()).hexdigest()[:8]
     # Vega numbers ids on from the charts that this process drew before.
     for i, found in enumerate(re.findall(r' id="([^"]+)"', svg)):
-        svg = svg.replace(f' id="{found}"', f' id="{name}-{i}"')
-        svg = svg.replace(f"url(#{found})", f"url(#{name}-{i})")
+        svg = svg.replace(f' id="{found}"', f' id="{digest}-{i}"')
+        svg = svg.replace(f"url(#{found})", f"url(#{digest}-{i})")
     return svg
 
 

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 import polars as pl
-from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.horizon import published
@@ -97,14 +96,20 @@ def read_ground(settings: Settings) -> Ground:
     plan = check(settings)
     for snapshot in (PANEL, FEATURES):
         published(settings.stages, snapshot)
-    time, *entity = _source_columns(plan, [panel.time, *panel.entity])
+    time, *entity = source_columns(plan, [panel.time, *panel.entity], PANEL)
     kinds = settings.source.columns
-    return Ground(_read(settings), kinds, settings.stages, panel, time, entity)
+    return Ground(read_rows(settings), kinds, settings.stages, panel, time, entity)
 
 
-def _source_columns(plan: Plan, columns: Sequence[str]) -> list[str]:
-    """Find the source's columns that columns of the panel are, as the lineage says."""
-    stage = plan.snapshots[PANEL].stage.name
+def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
+    """Find the source's columns that columns of a snapshot are, as the lineage says.
+
+    Raises
+    ------
+    ConfigError
+        If one is computed, or put together.
+    """
+    stage = plan.snapshots[panel].stage.name
     made_of = origins(plan, trace(plan))
     found: list[str] = []
     for column in columns:
@@ -114,26 +119,21 @@ def _source_columns(plan: Plan, columns: Sequence[str]) -> list[str]:
             case others:
                 shown = ", ".join(f"'{name}' ({kind})" for name, kind in others)
                 raise ConfigError(
-                    f"audit: '{column}' of snapshot '{PANEL}' is no source column\n"
+                    f"'{column}' of snapshot '{panel}' is no source column\n"
                     f"found: made of {shown or 'nothing'}\n"
                     "expected: a column of the source, at most renamed\n"
-                    f"hint: `just lineage {PANEL}` lists what each column is made of"
+                    f"hint: `just lineage {panel}` lists what each column is made of"
                 )
     return found
 
 
-def _read(settings: Settings) -> pl.DataFrame:
-    """Read the good rows of the source, and once more with repair where needed."""
-    sources.fetch(settings.source, settings.root)
-    for repair in (False, True):
-        scan = sources.scan(settings.source, settings.root, repair=repair)
-        try:
-            rows, bad = pl.collect_all([scan.rows, scan.bad], engine="streaming")
-        except (PolarsError, OSError) as error:
-            found = sources.diagnose(settings.source, scan.files, settings.root)
-            raise found or SourceError(
-                f"audit: the source cannot be read\nfound: {error}"
-            ) from error
-        if scan.exact or not bad.height:
-            break
+def read_rows(settings: Settings) -> pl.DataFrame:
+    """Make or fetch the source if it is not there, and read its good rows.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    rows, _ = sources.read(settings.source, settings.root)
     return rows

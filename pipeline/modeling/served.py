@@ -1,16 +1,14 @@
 """What MLflow loads: a bundle behind the interface of its Python models."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mlflow
+import pandas as pd
 import polars as pl
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from pipeline.modeling.bundle import Bundle, load_bundle
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class ServedBundle(PythonModel):
@@ -25,9 +23,9 @@ class ServedBundle(PythonModel):
     def predict(
         self,
         context: PythonModelContext,  # noqa: ARG002
-        model_input: "pd.DataFrame",
+        model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> "pd.DataFrame":
+    ) -> pd.DataFrame:
         """Forecast the year after the last one; see `Bundle.forecast`."""
         return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
 

@@ -29,13 +29,14 @@ _PATIENCE_S = 5
 
 def store_uri(root: Path) -> str:
     """Name the tracking store and registry of a project."""
-    return f"sqlite:///{root / '.pipeline' / 'mlflow' / 'mlflow.db'}"
+    return f"sqlite:///{root.resolve() / '.pipeline' / 'mlflow' / 'mlflow.db'}"
 
 
 def environment() -> dict[str, str]:
     """Return the variables that keep MLflow from the network and from waiting."""
     return {
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
@@ -64,10 +65,9 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
     # Errors are raised as well; their tracebacks are not for our users.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-    folder = settings.root / ".pipeline" / "mlflow"
+    folder = settings.root.resolve() / ".pipeline" / "mlflow"
     uri = store_uri(settings.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)

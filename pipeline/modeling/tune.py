@@ -121,7 +121,8 @@ def tune(
     for first, last, judged in folds(modeling):
         between(df, modeling, first, last)
         between(df, modeling, judged, judged)
-    n_workers = min(cpu_count() or 1, modeling.study.batch)
+    # On two cores a process per trial costs what it gains, and half a gigabyte more.
+    n_workers = max(1, min((cpu_count() or 1) // 2, modeling.study.batch))
     objective = FoldError(
         features.path, config, modeling, max(1, (cpu_count() or 1) // n_workers)
     )

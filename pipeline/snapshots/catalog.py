@@ -14,8 +14,11 @@ from typing import Any
 import duckdb
 
 from pipeline.profile import QUANTILES
+from pipeline.settings import PREDICTIONS, QUARANTINE
 from pipeline.snapshots.records import (
     FORMAT,
+    ModelRecord,
+    ModelRecords,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,
@@ -26,10 +29,14 @@ from pipeline.snapshots.store import (
     cannot_write,
     link_catalog,
     read_object,
+    read_record,
 )
 
 # The oldest storage version that DuckDB 1.5 and later clients open.
 STORAGE_VERSION = "v1.5.0"
+
+MODELS, EVALUATIONS = "models.json", "evaluations.parquet"
+"""The files of the store's models that the catalog shows."""
 
 PREVIOUS = "previous"
 """The schema of the run before the newest."""
@@ -72,6 +79,16 @@ CREATE TABLE meta.lineage (
     run_id VARCHAR, stage VARCHAR, column_name VARCHAR, input VARCHAR,
     input_column VARCHAR, kind VARCHAR
 );
+CREATE TABLE meta.models (
+    model VARCHAR, fingerprint VARCHAR, features VARCHAR, run_id VARCHAR,
+    created_at TIMESTAMP, study VARCHAR, params JSON, metrics JSON,
+    mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[]
+);
+CREATE TABLE meta.evaluations (
+    fingerprint VARCHAR, model VARCHAR, slice_by VARCHAR, slice VARCHAR,
+    metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,
+    n_clusters BIGINT
+);
 COMMENT ON TABLE meta.catalog IS 'what this file is made for';
 COMMENT ON TABLE meta.runs IS
     'one row per run; started_at is UTC, *_s are wall seconds; kept: can be queried';
@@ -84,6 +101,10 @@ COMMENT ON TABLE meta.profiles IS
 COMMENT ON TABLE meta.checks IS 'the contracts each run was held to';
 COMMENT ON TABLE meta.lineage IS
     'what each column of the newest run is made of; no column_name: the rows';
+COMMENT ON TABLE meta.models IS
+    'the trained models; features: fingerprint of the snapshot they learned from';
+COMMENT ON TABLE meta.evaluations IS
+    'test figures of the model of a fingerprint and of its baselines, with 95 % bounds';
 """
 
 
@@ -190,6 +211,13 @@ def write_catalog(
         _insert(
             con, "meta.lineage", [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
         )
+        _insert(con, "meta.models", [_model_row(model) for model in _models(store)])
+        figures = store.models / EVALUATIONS
+        if figures.is_file():
+            con.execute(
+                f"INSERT INTO meta.evaluations SELECT * FROM"
+                f" read_parquet({pattern(figures)})"
+            )
         schemas = {run.run_id: run for run in kept}
         if len(kept) > 1:
             schemas[PREVIOUS] = kept[-2]
@@ -211,7 +239,8 @@ def _create_view(
     name = f"{_name(schema)}.{_name(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({pattern(path)})")
-    of = f"output of stage {snapshot.stage}" if snapshot.stage else "cells set aside"
+    made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the champion's forecast"}
+    of = made_by.get(snapshot.name, f"output of stage {snapshot.stage}")
     stale = ", STALE: left as it was" if snapshot.state == "kept" else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
@@ -311,6 +340,30 @@ def _check_rows(run: RunRecord) -> list[Row]:
         for s in run.snapshots
         for c in s.checks
     ]
+
+
+def _models(store: Store) -> list[ModelRecord]:
+    """Read what is known of the trained models."""
+    found = read_record(store.models / MODELS, ModelRecords)
+    return found.models if found else []
+
+
+def _model_row(model: ModelRecord) -> Row:
+    """Make the row of ``meta.models``."""
+    return (
+        model.model,
+        model.fingerprint,
+        model.features,
+        model.run_id,
+        model.created_at.replace(tzinfo=None),
+        model.study,
+        json.dumps(model.params),
+        json.dumps(model.metrics),
+        model.mlflow_run,
+        model.name,
+        model.version,
+        model.aliases,
+    )
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:

@@ -104,3 +104,43 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageRecord]
     snapshots: list[SnapshotRecord]
     lineage: list[tuple[str, str | None, str, str, str]]
+
+
+class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A trained model, as far as the catalog shows it.
+
+    Attributes
+    ----------
+    model, fingerprint : str
+        Which one.
+    features : str
+        Fingerprint of the snapshot it learned from, published by `run_id`.
+    params : dict
+        What it was fitted with; found by `study`, if there was one.
+    metrics : dict of str to float
+        ``valid_*`` on the validation year, ``test_*`` on the test years.
+    name, version : str, int or None
+        In the registry.
+    aliases : list of str
+        ``champion``, ``challenger``.
+    """
+
+    model: str
+    fingerprint: str
+    features: str
+    run_id: str
+    created_at: datetime
+    study: str | None
+    params: dict[str, Any]
+    metrics: dict[str, float]
+    mlflow_run: str
+    name: str | None
+    version: int | None
+    aliases: list[str]
+
+
+class ModelRecords(msgspec.Struct, frozen=True):
+    """All trained models, the oldest first."""
+
+    format: int
+    models: list[ModelRecord]

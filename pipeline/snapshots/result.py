@@ -57,6 +57,12 @@ def write_result(
         raise QueryError(f"sql: {error}") from error
 
 
+def write_frame(df: pl.DataFrame, format_: str | None, output: Path | None) -> None:
+    """Print a frame, or write it to a file; see `write_result`."""
+    with duckdb.connect() as con:
+        write_result(con.from_arrow(df.to_arrow()), format_, output)
+
+
 def _show_table(relation: duckdb.DuckDBPyRelation) -> None:
     """Draw a box around the first rows, as wide as the terminal."""
     is_terminal = sys.stdout.isatty()

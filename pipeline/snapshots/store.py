@@ -25,11 +25,11 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError, nearest
-from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord
+from pipeline.snapshots.records import FORMAT, ModelRecords, ObjectRecord, RunRecord
 
 CATALOG = "snapshots.duckdb"
 
-_Record = TypeVar("_Record", ObjectRecord, RunRecord)
+_Record = TypeVar("_Record", ObjectRecord, RunRecord, ModelRecords)
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class Store:
     def catalogs(self) -> Path:
         """The linked catalog, and older ones that are still read."""
         return self.folder / "catalogs"
+
+    @property
+    def models(self) -> Path:
+        """What is known of the trained models: ``models.json`` and their figures."""
+        return self.folder / "models"
 
     @property
     def staging(self) -> Path:
@@ -177,7 +182,7 @@ def cannot_write(store: Store, error: Exception) -> SnapshotError:
     )
 
 
-def write_record(path: Path, record: ObjectRecord | RunRecord) -> None:
+def write_record(path: Path, record: ObjectRecord | RunRecord | ModelRecords) -> None:
     """Write a record so that it is there whole or not at all."""
     partial = path.with_name(f"{path.name}.next")
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import polars as pl
+from polars.exceptions import PolarsError
 from tqdm import tqdm
 
 from pipeline.errors import SourceError
@@ -141,6 +142,48 @@ def scan(
             return csv.scan_csv(files, root, repair=repair, stand_in=stand_in)
         case ParquetSource() as files:
             return parquet.scan_parquet(files, root, repair=repair, stand_in=stand_in)
+
+
+def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read a source at once, the way a run does, which makes or fetches it if need be.
+
+    Parameters
+    ----------
+    config : SourceConfig
+        The source.
+    root : Path
+        Project folder.
+
+    Returns
+    -------
+    tuple of pl.DataFrame
+        The good rows in the order of the files, and the bad cells as `number_lines`
+        gives them.
+
+    Raises
+    ------
+    SourceError
+        If a file is missing, cannot be read, or is not what the source declares.
+    """
+    fetch(config, root)
+    found = scan(config, root)
+    rows, bad = _collect(found, config, root)
+    if bad.height and not found.exact:
+        rows, bad = _collect(scan(config, root, repair=True), config, root)
+    return rows, number_lines(bad, config, root)
+
+
+def _collect(
+    found: Scan, config: SourceConfig, root: Path
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Collect rows and bad cells in one pass; say what is wrong if that fails."""
+    try:
+        rows, bad = pl.collect_all([found.rows, found.bad], engine="streaming")
+    except (PolarsError, OSError) as error:
+        raise diagnose(config, found.files, root) or SourceError(
+            f"the source cannot be read\nfound: {error}"
+        ) from error
+    return rows, bad
 
 
 def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.DataFrame:

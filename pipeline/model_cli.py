@@ -1,0 +1,332 @@
+"""The commands of modelling: parse, call one function, print."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline import options
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from pipeline.modeling.evaluate import Evaluation
+    from pipeline.modeling.forecast import Forecast
+    from pipeline.modeling.promote import Promotion
+    from pipeline.modeling.settings import ModelingSettings
+    from pipeline.modeling.train import Training
+    from pipeline.modeling.tune import Tuning
+
+_words = click.argument("words", nargs=-1, metavar="[MODEL] [PATH=VALUE]...")
+
+
+def _load(
+    profile: str | None, words: tuple[str, ...]
+) -> "tuple[ModelingSettings, str]":
+    """Load the settings, and name the model: a word without ``=``, or the default."""
+    from pipeline.files import find_root
+    from pipeline.modeling.settings import load_modeling
+
+    named = [word for word in words if "=" not in word]
+    if len(named) > 1:
+        raise click.UsageError(f"expected one model, found {', '.join(named)}")
+    overrides = tuple(
+        f"modeling.study.{word}" if word.startswith("trials=") else word
+        for word in words
+        if "=" in word
+    )
+    settings = load_modeling(find_root(), profile=profile, overrides=overrides)
+    return settings, named[0] if named else settings.modeling.model
+
+
+@click.command()
+@options.profile
+@_words
+def tune(profile: str | None, words: tuple[str, ...]) -> None:
+    """Search a model's parameters: tune ridge trials=30.
+
+    Goes on where it was stopped. Each trial is judged on years it has not learned from,
+    all of them training years.
+    """
+    from pipeline.modeling.tune import tune as tune_model
+
+    settings, model = _load(profile, words)
+    _print_tuning(tune_model(settings, model, _print_trial))
+    click.echo(f"next:\n  just train {model}")
+
+
+def _print_trial(trial: "FrozenTrial") -> None:
+    """Say what a trial gave."""
+    value = f"RMSE {trial.value:,.0f}" if trial.value is not None else ""
+    params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
+    state = "pruned" if trial.state.name == "PRUNED" else ""
+    click.echo(f"  trial {trial.number:>3}  {value or state:16}  {params}")
+
+
+def _short(value: object) -> str:
+    """Write a parameter."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_tuning(tuning: "Tuning") -> None:
+    """Say what a study found."""
+    from pipeline.modeling.study import best_params
+
+    best = min(t.value for t in tuning.trials if t.value is not None)
+    found = best_params(tuning.trials)
+    params = " ".join(f"{k}={_short(v)}" for k, v in sorted(found.items()))
+    done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
+    click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
+    click.echo(f"  best RMSE {best:,.0f}  {params}")
+
+
+@click.command()
+@options.profile
+@_words
+def train(profile: str | None, words: tuple[str, ...]) -> None:
+    """Fit a model with the best parameters of its study, or the YAML's."""
+    from pipeline.modeling.publish import publish_models
+    from pipeline.modeling.train import train as train_model
+
+    settings, model = _load(profile, words)
+    training = train_model(settings, model)
+    if training.is_new:
+        publish_models(settings)
+    _print_training(training)
+    click.echo(f"next:\n  just evaluate {model}")
+
+
+def _print_training(training: "Training") -> None:
+    """Say what was trained."""
+    record = training.record
+    n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
+    source = record.study or "the YAML"
+    click.echo(
+        f"{record.model} {record.fingerprint[:8]}: "
+        f"{'trained' if training.is_new else 'there already, nothing to do'}\n"
+        f"  {n_trained:,} rows, parameters of {source}\n"
+        f"  on the {n_valid:,} rows of the validation year:"
+        f" RMSE {record.metrics['rmse']:,.0f}, MAE {record.metrics['mae']:,.0f}"
+    )
+
+
+@click.command()
+@options.profile
+@_words
+def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
+    """Judge a model on the test years, against the baselines; writes its card."""
+    from pipeline.modeling.evaluate import evaluate as evaluate_model
+    from pipeline.modeling.publish import publish_models
+
+    settings, model = _load(profile, words)
+    evaluation = evaluate_model(settings, model)
+    if evaluation.is_new:
+        publish_models(settings)
+    _print_evaluation(evaluation)
+    click.echo(
+        "next:\n"
+        f"  just promote {model}\n"
+        "  just sql \"from meta.evaluations where slice_by = 'year'\""
+    )
+
+
+def _print_evaluation(evaluation: "Evaluation") -> None:
+    """Show the figures over all test rows, a line per model."""
+    table = evaluation.table("evaluation")
+    overall = table.filter(slice_by="all")
+    models = overall.filter(metric="rmse").sort("value")["model"]
+    state = "" if evaluation.is_new else ", as evaluated before"
+    click.echo(
+        f"{evaluation.record.n_rows:,} test rows{state}; 95 % bounds in brackets"
+    )
+    click.echo(f"  {'':14} {'RMSE':>32} {'MAE':>26} {'R2':>6} {'coverage':>9}")
+    for model in models:
+        of = {r["metric"]: r for r in overall.filter(model=model).iter_rows(named=True)}
+        rmse, mae = (
+            f"{of[m]['value']:,.0f} [{of[m]['lower']:,.0f}, {of[m]['upper']:,.0f}]"
+            for m in ("rmse", "mae")
+        )
+        r2, coverage = of["r2"]["value"], of["coverage"]["value"]
+        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6.3f} {coverage:>9.1%}")
+    click.echo(f"  card: {_shown(evaluation.folder / 'card.html')}")
+
+
+def _shown(path: Path) -> str:
+    """Show a path relative to the working folder where that is shorter."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+@click.command()
+@options.profile
+@click.option("--rollback", is_flag=True, help="The champion before is champion again.")
+@_words
+def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None:
+    """Register a model; make it champion if it beats the champion and the baselines.
+
+    The exit code is 1 if it does not.
+    """
+    from pipeline.modeling.promote import promote as promote_model
+    from pipeline.modeling.publish import publish_models
+    from pipeline.modeling.registry import roll_back
+
+    settings, model = _load(profile, words)
+    if rollback:
+        was, now = roll_back(settings)
+        publish_models(settings)
+        click.echo(
+            f"{now.name}: version {now.number} is champion, as before {was.number}"
+        )
+        return
+    promotion = promote_model(settings, model)
+    publish_models(settings)
+    _print_promotion(promotion)
+    if not promotion.is_champion:
+        raise SystemExit(1)
+    click.echo("next:\n  just forecast")
+
+
+def _print_promotion(promotion: "Promotion") -> None:
+    """Say who is champion, and why."""
+    version, before = promotion.version, promotion.before
+    title = f"{version.name}: version {version.number}"
+    if promotion.is_champion:
+        was = "" if before is None else f", in place of version {before.number}"
+        if before is not None and before.number == version.number:
+            was = " already"
+        click.echo(f"{title} is champion{was}")
+        return
+    remains = f"version {before.number} stays" if before else "there is none"
+    click.echo(f"{title} is challenger, not champion ({remains}):")
+    for reason in promotion.reasons:
+        click.echo(f"  - {reason}")
+
+
+@click.command()
+@options.profile
+@options.overrides
+def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Publish the champion's predictions for next year as snapshot `predictions`."""
+    from pipeline.modeling.forecast import forecast as forecast_next
+
+    settings, _ = _load(profile, overrides)
+    _print_forecast(forecast_next(settings))
+
+
+def _print_forecast(forecast: "Forecast") -> None:
+    """Say what was published, and what to try next."""
+    made = forecast.predictions
+    done = "" if forecast.is_new else ": nothing to do"
+    click.echo(
+        f"predictions: {made.height:,} rows of version {forecast.version.number},"
+        f" in run {forecast.run_id}{done}\n"
+        "next:\n"
+        "  just query largest_forecasts\n"
+        "  just sql 'from predictions limit 5'"
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--alone", is_flag=True, help="The file is a whole panel of its own.")
+@options.profile
+@options.format_
+@options.output
+@options.overrides
+def score(
+    file: Path,
+    alone: bool,
+    profile: str | None,
+    format_: str | None,
+    output: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Forecast from a file of raw rows, through the champion's bundle.
+
+    One prediction per row, in their order, for the year after the file's last. What the
+    file lacks of the panel is taken from the champion's own.
+    """
+    from pipeline.modeling.score import score as score_file
+    from pipeline.snapshots.result import write_frame
+
+    settings, _ = _load(profile, overrides)
+    scores = score_file(settings, file, alone=alone)
+    write_frame(scores.predictions, format_, output)
+    for name, line, column, value, reason in scores.bad.head(10).iter_rows():
+        click.echo(f"left out: {name}:{line}: {column}: {value!r} {reason}", err=True)
+    if scores.bad.height > 10:
+        click.echo(f"... and {scores.bad.height - 10} cells more", err=True)
+
+
+@click.command()
+@options.profile
+@_words
+def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
+    """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
+    from pipeline.modeling.evaluate import evaluate as evaluate_model
+    from pipeline.modeling.forecast import forecast as forecast_next
+    from pipeline.modeling.promote import promote as promote_model
+    from pipeline.modeling.publish import publish_models
+    from pipeline.modeling.registry import champion
+    from pipeline.modeling.train import train as train_model
+    from pipeline.modeling.tune import model_config
+    from pipeline.modeling.tune import tune as tune_model
+
+    settings, model = _load(profile, words)
+    if model_config(settings, model).space:
+        _print_tuning(tune_model(settings, model, _print_trial))
+    _print_training(train_model(settings, model))
+    _print_evaluation(evaluate_model(settings, model))
+    promotion = promote_model(settings, model)
+    publish_models(settings)
+    _print_promotion(promotion)
+    if champion(settings) is None:
+        click.echo("no champion, so no forecast")
+        raise SystemExit(1)
+    _print_forecast(forecast_next(settings))
+
+
+@click.command()
+@options.profile
+@options.overrides
+def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Prove that no feature knows its own period or a later one.
+
+    Changes the future, cuts it off and shuffles the rows of the source; the features
+    may not differ. Then a model of shuffled outcomes must be worth nothing. The exit
+    code is 1 if there is a leak. Publishes nothing.
+    """
+    from pipeline.log import progress
+    from pipeline.modeling.audit import audit as audit_features
+    from pipeline.modeling.audit import describe
+
+    settings, _ = _load(profile, overrides)
+    with progress("auditing"):
+        found = audit_features(settings.pipeline)
+    for line in describe(found):
+        click.echo(line)
+    if found.leaks:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--port", type=int, default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Serve MLflow's pages on this machine only, without a network."""
+    import os
+    import sys
+
+    from pipeline.files import find_root
+    from pipeline.modeling.tracking import environment, store_uri
+
+    words = ["ui", "--backend-store-uri", store_uri(find_root())]
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.environ |= environment()
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
+
+
+COMMANDS = (
+    *(pipeline, tune, train, evaluate, promote, forecast, score),
+    *(audit, ui),
+)
+"""In the order of the help."""

@@ -1,0 +1,29 @@
+"""The program `pipeline.modeling.apart` starts; imports nothing of this project itself.
+
+MLflow puts the code of the bundle on the path before it loads it.
+"""
+
+import sys
+from pathlib import Path
+
+
+def main(store: str, uri: str, given: str, made: str, alone: str) -> None:
+    """Load a bundle, forecast from one Parquet file into another."""
+    import mlflow
+    import polars as pl
+
+    mlflow.set_tracking_uri(store)
+    mlflow.set_registry_uri(store)
+    served = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+    from pipeline.errors import PipelineError  # the bundle's, by now
+
+    try:
+        rows = pl.read_parquet(Path(given))
+        served.bundle.forecast(rows, alone=alone == "True").write_parquet(made)
+    except PipelineError as error:
+        sys.stderr.write(str(error))
+        raise SystemExit(3) from error
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,102 @@
+"""Pack a trained model as a bundle: see `pipeline.modeling.bundle`."""
+
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline.lineage import trace
+from pipeline.lineage.paths import origins
+from pipeline.modeling.bundle import FORMAT, Bundle, BundleRecord, load_bundle
+from pipeline.modeling.ground import read_rows, source_columns
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.train import Training
+from pipeline.run import check
+
+
+def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle:
+    """Write a bundle into an empty folder.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        Those the model was trained with.
+    training : Training
+        The model.
+    folder : Path
+        Where to.
+
+    Returns
+    -------
+    Bundle
+        As it is loaded from there.
+
+    Raises
+    ------
+    PipelineError
+        If the source cannot be read, or time and entity are not columns of it.
+    """
+    modeling = settings.modeling
+    plan = check(settings.pipeline)
+    edges = trace(plan)
+    features = plan.snapshots[modeling.features].stage.name
+    made_of = origins(plan, edges)
+    names = {
+        source
+        for (stage, _), sources in made_of.items()
+        if stage == features
+        for source, _ in sources
+    }
+    kinds = settings.pipeline.source.columns
+    time, cluster = source_columns(
+        plan, [modeling.time, modeling.cluster], modeling.panel
+    )
+    columns = {name: kind for name, kind in kinds.items() if name in names}
+    rows = read_rows(settings.pipeline).select(list(columns))
+    last = rows[time].max()
+    assert isinstance(last, int)
+    (folder / "predictor").mkdir()
+    training.load().save(folder / "predictor")
+    record = BundleRecord(
+        format=FORMAT,
+        model=training.record.model,
+        fingerprint=training.record.fingerprint,
+        features_fingerprint=training.record.features,
+        columns=columns,
+        source_time=time,
+        source_cluster=cluster,
+        tree=_without_places(settings),
+        stages=list(plan.upstream([features])),
+        panel=modeling.panel,
+        features=modeling.features,
+        time=modeling.time,
+        entity=modeling.entity,
+        target=modeling.target,
+        last=last,
+        n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
+    )
+    (folder / "bundle.json").write_bytes(msgspec.json.encode(record))
+    empty = rows.clear()
+    empty.write_parquet(folder / "context.parquet")
+    context = _needed_years(load_bundle(folder), rows)
+    context.write_parquet(folder / "context.parquet", compression_level=9)
+    return load_bundle(folder)
+
+
+def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out, one after the other, the years that next year's features do not need."""
+    time = bundle.record.source_time
+    wanted = bundle.next_features(rows)
+    for year in rows[time].unique().sort():
+        fewer = rows.filter(pl.col(time) != year)
+        if fewer.height and bundle.next_features(fewer).equals(wanted):
+            rows = fewer
+    return rows
+
+
+def _without_places(settings: ModelingSettings) -> dict[str, object]:
+    """Return the configuration of the stages, without where the rows came from."""
+    tree = settings.pipeline.tree
+    return {
+        key: tree[key] for key in tree if key not in ("source", "history", "models")
+    }

@@ -1,0 +1,152 @@
+"""Decide who forecasts: a challenger becomes champion only if the test years say so."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.modeling.apart import forecast_apart
+from pipeline.modeling.comparison import compare
+from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
+from pipeline.modeling.ground import read_rows, source_columns
+from pipeline.modeling.registry import Version, champion, crown, register
+from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.modeling.slices import SIZE_DECILE
+from pipeline.run import check
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What was decided.
+
+    Attributes
+    ----------
+    version : Version
+        The model's version.
+    before : Version or None
+        The champion it was held against.
+    reasons : list of str
+        Why it did not become champion; empty if it did, or was.
+    comparison : pl.DataFrame
+        The model's RMSE and that of every other: see `pipeline.modeling.comparison`.
+    """
+
+    version: Version
+    before: Version | None
+    reasons: list[str]
+    comparison: pl.DataFrame
+
+    @property
+    def is_champion(self) -> bool:
+        """Whether the version is champion now."""
+        return not self.reasons
+
+
+def promote(settings: ModelingSettings, model: str) -> Promotion:
+    """Register a model as challenger, and make it champion if it has earned it.
+
+    It must have a smaller RMSE than every baseline and than the champion, beyond what
+    drawing other clusters would change; its intervals must hold what they say; and in
+    no year, size decile or severity third may its RMSE exceed the champion's (the best
+    baseline's where there is none) by more than a set share.
+
+    Raises
+    ------
+    PipelineError
+        If it cannot be evaluated, packed or registered, or the champion not be used.
+    """
+    evaluation = evaluate(settings, model)
+    version = register(settings, evaluation.training)
+    before = champion(settings)
+    comparison = evaluation.table("comparison")
+    if before is not None and before.number == version.number:
+        return Promotion(version, before, [], comparison)
+    modeling = settings.modeling
+    rivals = [comparison.filter(pl.col("reference").is_in(modeling.baselines))]
+    if before is not None:
+        rivals.append(_against_champion(settings, evaluation, before))
+    comparison = pl.concat(rivals)
+    reasons = list(_reasons(modeling, evaluation, comparison))
+    if not reasons:
+        crown(settings, version)
+    return Promotion(version, before, reasons, comparison)
+
+
+def _against_champion(
+    settings: ModelingSettings, evaluation: Evaluation, before: Version
+) -> pl.DataFrame:
+    """Compare with the champion, where it has a prediction for the test rows.
+
+    Its bundle forecasts each test year from the raw rows of the years before, whatever
+    features it was trained on.
+    """
+    modeling = settings.modeling
+    first, last = modeling.split.test
+    rows = read_rows(settings.pipeline)
+    [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
+    forecasts = [
+        forecast_apart(
+            settings, before.uri, rows.filter(pl.col(time) < year), alone=True
+        )
+        for year in range(first, last + 1)
+    ]
+    predicted = pl.concat(forecasts).unique(modeling.key).drop_nulls("prediction")
+    own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
+    key = [*modeling.key]
+    shared = own.join(predicted, on=key, how="semi")
+    theirs = shared.drop("prediction", "lower", "upper").join(
+        predicted, on=key, how="left", maintain_order="left"
+    )
+    name = f"champion (version {before.number})"
+    both = [shared, theirs.with_columns(pl.lit(name).alias("model"))]
+    return compare(
+        pl.concat(both, how="diagonal_relaxed"),
+        evaluation.training.record.model,
+        cluster=modeling.cluster,
+        key=modeling.key,
+        slices=slice_columns(modeling),
+        n_samples=modeling.bootstrap.samples,
+        seed=modeling.seed,
+    )
+
+
+def _reasons(
+    modeling: Modeling, evaluation: Evaluation, comparison: pl.DataFrame
+) -> Iterator[str]:
+    """Say what speaks against a model."""
+    overall = comparison.filter(slice_by="all")
+    for row in overall.iter_rows(named=True):
+        if row["upper"] is None or row["upper"] >= 0:
+            upper = "unknown" if row["upper"] is None else f"{row['upper']:+,.0f}"
+            yield (
+                f"RMSE {row['rmse']:,.0f} is not below that of {row['reference']},"
+                f" {row['reference_rmse']:,.0f}, beyond chance: the difference is"
+                f" {row['difference']:+,.0f}, with an upper bound of {upper}"
+            )
+    allowed = modeling.promotion.max_coverage_gap
+    reached = evaluation.record.metrics.get("coverage", 0.0)
+    if abs(reached - modeling.coverage) > allowed:
+        yield (
+            f"intervals hold {reached:.1%} of the outcomes, expected"
+            f" {modeling.coverage:.0%} within {allowed:.0%}"
+        )
+    incumbent = _incumbent(modeling, overall)
+    most = 1 + modeling.promotion.max_slice_loss
+    worse = comparison.filter(
+        pl.col("reference") == incumbent,
+        pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
+        pl.col("rmse") > pl.col("reference_rmse") * most,
+    )
+    for row in worse.iter_rows(named=True):
+        share = row["rmse"] / row["reference_rmse"] - 1
+        yield (
+            f"{row['slice_by']} {row['slice']}: RMSE {share:.0%} above that of"
+            f" {incumbent}, expected at most {most - 1:.0%}"
+        )
+
+
+def _incumbent(modeling: Modeling, overall: pl.DataFrame) -> str:
+    """Name the champion, or else the baseline with the smallest RMSE."""
+    champions = overall.filter(~pl.col("reference").is_in(modeling.baselines))
+    rivals = champions if champions.height else overall
+    return rivals.sort("reference_rmse", "reference")["reference"][0]

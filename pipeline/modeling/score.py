@@ -1,0 +1,84 @@
+"""Forecast from a file of raw rows, through the registered bundle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline import sources
+from pipeline.errors import ModelError, SourceError
+from pipeline.modeling.apart import forecast_apart
+from pipeline.modeling.forecast import champion_of
+from pipeline.modeling.registry import Version, inputs_of
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.parquet import ParquetSource
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What came of a file.
+
+    Attributes
+    ----------
+    version : Version
+        The champion that was asked.
+    predictions : pl.DataFrame
+        A row per good row of the file, in its order; see
+        `pipeline.modeling.bundle.Bundle.forecast`.
+    bad : pl.DataFrame
+        The cells of rows that were left out: ``file``, ``line``, ``column``, ``value``
+        and ``reason``.
+    """
+
+    version: Version
+    predictions: pl.DataFrame
+    bad: pl.DataFrame
+
+
+def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
+    """Forecast the year after the last one in a file.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        Names, renames and how many bad rows are allowed are those of its sources.
+    file : Path
+        CSV (also gzip or zstd) or Parquet, as a source takes it.
+    alone : bool
+        Whether the file is a whole panel.
+
+    Raises
+    ------
+    PipelineError
+        If there is no champion, the file cannot be read, or holds too many bad rows.
+    """
+    version = champion_of(settings)
+    given = settings.pipeline.source
+    wanted = inputs_of(settings, version)
+    missing = [name for name in wanted if name not in given.columns]
+    if missing:
+        raise ModelError(
+            f"{version.uri}: takes columns that are not declared: {', '.join(missing)}\n"
+            f"found: {', '.join(given.columns)}\n"
+            "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
+        )
+    columns = {name: given.columns[name] for name in wanted}
+    kind = ParquetSource if file.suffix == ".parquet" else CsvSource
+    source = kind(
+        path=str(file.resolve()),
+        columns=columns,
+        rename=given.rename,
+        max_bad_rows=given.max_bad_rows,
+    )
+    rows, bad = sources.read(source, settings.root)
+    n_bad = bad.select("file", "line").n_unique() if bad.height else 0
+    if n_bad > source.max_bad_rows:
+        raise SourceError(
+            f"{file}: {n_bad} bad rows, expected at most {source.max_bad_rows}\n"
+            "hint: mend the file, or allow more with source.max_bad_rows=N"
+        )
+    if rows.is_empty():
+        raise ModelError(f"{file}: no good rows to forecast from")
+    predictions = forecast_apart(settings, version.uri, rows, alone=alone)
+    return Scores(version, predictions, bad)
