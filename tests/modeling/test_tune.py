@@ -93,7 +93,11 @@ def test_training_takes_the_best_parameters_of_its_study_else_the_files(
     assert after.record.study == tuning.name
     assert after.record.config["params"] == best
 
-    for other in ("modeling.seed=1", "modeling.study.folds=1", "models.ridge.space.alpha.low=1"):
+    for other in (
+        "modeling.seed=1",
+        "modeling.study.folds=1",
+        "models.ridge.space.alpha.low=1",
+    ):
         assert train(ml(other), "ridge").record.study is None, other
     assert train(ml("modeling.study.trials=9"), "ridge").record == after.record
 
