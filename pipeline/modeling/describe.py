@@ -71,8 +71,7 @@ def describe_model(
     rows = np.sort(rng.permutation(test.height)[:N_ROWS])
     sample, y = test[rows], predictions["y"].to_numpy()[rows]
     features = list(predictor.record.schema.dtypes)
-    bases = settings.pipeline.tree["panel"].get("values", [])
-    groups = feature_groups(features, bases)
+    groups = feature_groups(features, bases_of(settings))
     importance = permutation_importance(
         predict, sample, y, groups, n_repeats=N_REPEATS, seed=seed
     )
@@ -96,6 +95,11 @@ def describe_model(
         dependence,
     )
     (folder / "card.html").write_text(write_card(card))
+
+
+def bases_of(settings: ModelingSettings) -> list[str]:
+    """Name the values whose past the features are, if the configuration does."""
+    return settings.pipeline.tree.get("panel", {}).get("values", [])
 
 
 def _shap(predictor: Predictor, sample: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -168,7 +172,7 @@ def _card(
         target_transformation=_words(target),
         in_dollars=target["kind"] in ("none", "difference"),
         parameters=record.config["params"],
-        objective="mean RMSE over the folds",
+        objective=f"mean {modeling.metric.upper()} over the folds",
         trials=_trials(settings, record.study),
         coverage=modeling.coverage,
         evaluation=evaluation,
@@ -252,5 +256,6 @@ def _limits(
     losing = comparison.filter(slice_by="all").filter(pl.col("upper") >= 0)
     if losing.height:
         names = ", ".join(losing["reference"])
-        limits.append(f"Not shown to have a smaller RMSE than: {names}.")
+        metric = str(comparison["metric"][0]).upper()
+        limits.append(f"Not shown to have a smaller {metric} than: {names}.")
     return limits

@@ -46,7 +46,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class FoldError:
-    """The RMSE, in units of the target, of a model on one fold; a study makes it small.
+    """The error of a model on one fold, in units of the target; a study makes it small.
 
     Attributes
     ----------
@@ -76,6 +76,8 @@ class FoldError:
         valid = between(df, modeling, judged, judged)
         y = target_of(valid, modeling.target)
         error = y - predict_point(valid, schema, model, config, modeling)
+        if modeling.metric == "mae":
+            return float(np.mean(np.abs(error)))
         return float(np.sqrt(np.mean(error**2)))
 
 
@@ -198,7 +200,8 @@ def study_name(
 ) -> str:
     """Name a study by all that it depends on but the number of trials."""
     what = (modeling.key, modeling.target, modeling.past, modeling.seed)
-    how = (modeling.split.train, modeling.study.folds, modeling.study.batch)
+    study = (modeling.study.folds, modeling.study.batch)
+    how = (modeling.split.train, modeling.metric, *study)
     hashed = fingerprint(MODULE, features.fingerprint, plain(config), what, how)
     return f"{model}-{hashed[:16]}"
 

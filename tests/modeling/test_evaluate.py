@@ -50,7 +50,7 @@ def test_figures_are_sklearns_and_everything_is_kept(
             assert value == pytest.approx(root_mean_squared_error(y[rows], made[rows]))
 
     [row] = evaluation.table("comparison").filter(slice_by="all").to_dicts()
-    difference = metrics["rmse"] - root_mean_squared_error(y, known)
+    difference = metrics["mae"] - mean_absolute_error(y, known)
     assert row["reference"] == "rolling_mean"
     assert row["difference"] == pytest.approx(difference)
 
@@ -78,13 +78,16 @@ def test_evaluation_is_made_once_and_anew_when_what_decides_it_changes(
     again = evaluate(ml(*FEW, "modeling.promotion.max_slice_loss=0.5"), "last_value")
     assert not again.is_new
     assert again.record == first.record
+    changes: list[str] = []
     for change in (
+        "modeling.metric=rmse",
         "modeling.split.test=[2017, 2017]",
         "modeling.slices.size=w_mean_cost_lag1",
         "models.rolling_mean.params.columns=[w_total_median_profit_lag1,"
         " w_total_median_profit_rolling2]",
     ):
-        other = evaluate(ml(*FEW, change), "last_value")
+        changes.append(change)
+        other = evaluate(ml(*FEW, *changes), "last_value")
         assert other.is_new, change
         assert not other.training.is_new
         assert other.folder == first.folder
