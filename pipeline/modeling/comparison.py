@@ -1,18 +1,14 @@
 """Paired comparison of models."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
 
 from pipeline.errors import ContractError, nearest
 from pipeline.modeling.bootstrap import FloatArray, Statistic, bootstrap
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.prediction_rows import check_unique, checked, paired
-
-
-Metric: TypeAlias = Literal["rmse", "mae"]
-"""What is compared."""
 
 
 def compare(
@@ -55,9 +51,9 @@ def compare(
     pl.DataFrame
         `metric`, `reference` (the other model), `slice_by` ('all', then `slices`),
         `slice` (String), `value`, `reference_value`, `difference` (of the two: below 0,
-        `model` is better), `lower`, `upper` (its 95 % interval, null where there are fewer than
-        two clusters; all Float64, US dollars), `n_rows`, `n_clusters` (UInt32); sorted
-        as in `evaluate`.
+        `model` is better), `lower`, `upper` (its 95 % interval, null where there are
+        fewer than two clusters; all Float64, US dollars), `n_rows`, `n_clusters`
+        (UInt32); sorted as in `evaluate`.
 
     Raises
     ------

@@ -96,7 +96,8 @@ def difference_chart(comparison: pl.DataFrame) -> ChartType:
     The difference is a share of the baseline's error: in dollars, the largest facilities
     would leave nothing to see of the others.
     """
-    best, metric = best_reference(comparison), str(comparison["metric"][0]).upper()
+    best = best_reference(comparison)
+    metric = str(comparison["metric"][0]).upper()
     share = pl.col("difference", "lower", "upper") / pl.col("reference_value")
     rows = comparison.filter(slice_by="size_decile", reference=best)
     rows = rows.select(pl.col("slice").cast(pl.Int64), share).sort("slice")

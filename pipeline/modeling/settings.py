@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 from msgspec import Meta, field
@@ -19,6 +19,7 @@ from pipeline.config import (
     refuse,
 )
 from pipeline.errors import nearest
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.models import kind_names, load_kind
 from pipeline.modeling.space import Range, mistakes_in
 from pipeline.modeling.target import TargetConfig, Weight
@@ -110,7 +111,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     split: Split
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
-    metric: Literal["mae", "rmse"]
+    metric: Metric
     coverage: Share
     seed: Annotated[int, Meta(ge=0, lt=2**31)]
     study: Study

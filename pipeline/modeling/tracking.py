@@ -113,9 +113,9 @@ def log_study(
     ModelError
         If the store cannot be used.
     """
+    metric = settings.modeling.metric
     with tracking(settings) as store:
         client, experiment = store.client, store.experiment
-        metric = settings.modeling.metric
         found = client.search_runs(
             [experiment], f"tags.{_STUDY} = '{name}'", max_results=_MOST_RUNS
         )
@@ -142,9 +142,9 @@ def log_study(
                 run.info.run_id,
                 params=_params(trial.params),
                 metrics=[
-                    *(_metric(f"{metric}_so_far", value, i) for i, value in folds),
-                    *(_metric(metric, value) for value in _complete([trial])),
-                ],
+                    _metric(f"{metric}_so_far", value, fold) for fold, value in folds
+                ]
+                + [_metric(metric, value) for value in _complete([trial])],
             )
             client.set_terminated(run.info.run_id)
         best = sorted(_complete(trials))[:1]

@@ -8,7 +8,8 @@ from sklearn.metrics import root_mean_squared_error
 
 from pipeline.errors import ContractError
 from pipeline.modeling.bootstrap import cluster_weights
-from pipeline.modeling.comparison import Metric, compare
+from pipeline.modeling.comparison import compare
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.metrics import evaluate
 
 
