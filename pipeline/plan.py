@@ -81,6 +81,33 @@ class Plan:
                 needed |= set(self.nodes[name].stage.inputs) - given
         return {name: node for name, node in self.nodes.items() if name in needed}
 
+    def alike(self, stages: Iterable[str]) -> dict[str, str]:
+        """Tell which stages surely have as many rows as another, whatever the data.
+
+        Parameters
+        ----------
+        stages : iterable of str
+            In the order of the configuration.
+
+        Returns
+        -------
+        dict of str to str
+            Per stage, the first of them that has as many rows; often itself.
+        """
+        first: dict[str, str] = {}
+        for name in stages:
+            node = self.nodes[name]
+            given = node.stage.inputs[0]
+            schemas = [self.schema(input_) for input_ in node.stage.inputs]
+            keeps = given in first and _keeps_rows(node.stage, schemas)
+            first[name] = first[given] if keeps else name
+        return first
+
+    def schema(self, name: str) -> pl.Schema:
+        """Return the columns of a stage, or of the source."""
+        is_source = name == SOURCE
+        return self.source.collect_schema() if is_source else self.nodes[name].schema
+
     def downstream(self, stage: str) -> dict[str, Node]:
         """Find the stages that use a stage's output, the stage itself among them."""
         using = {stage}
@@ -130,6 +157,43 @@ def compose(
             lf = _apply(stage, inputs)
         nodes[stage.name] = Node(stage, lf, schema, digest)
     return Plan(source, nodes)
+
+
+def never_read(schema: pl.Schema) -> pl.LazyFrame:
+    """Make a frame of some columns that a transformation cannot collect."""
+
+    def refuse(_: pl.DataFrame) -> pl.DataFrame:
+        raise SchemaError("collects rows, expected to stay lazy")
+
+    return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
+
+
+def _keeps_rows(stage: Stage, inputs: Sequence[pl.Schema]) -> bool:
+    """Tell whether a stage has as many rows as its first input, whatever they are."""
+    frames = [never_read(schema) for schema in inputs]
+    return has_as_many_rows(_apply(stage, frames), frames[0])
+
+
+def has_as_many_rows(lf: pl.LazyFrame, given: pl.LazyFrame) -> bool:
+    """Tell whether Polars itself would count one frame's rows by counting another's.
+
+    Its optimizer drops from a count all that cannot change it.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Made of `given`.
+    given : pl.LazyFrame
+        As of `never_read`: of others Polars may know how many rows there are, and
+        not say what it made of that.
+
+    Returns
+    -------
+    bool
+        False where it cannot be told.
+    """
+    made, before = (frame.select(pl.len()).explain() for frame in (lf, given))
+    return made == before
 
 
 def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema, str]:

@@ -18,13 +18,13 @@ from pipeline import sources
 from pipeline.checks import Check, Outcome
 from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution, Work, execute
-from pipeline.errors import PipelineError, SchemaError, SourceError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.files import FileContent, require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
-from pipeline.plan import Plan, compose
+from pipeline.plan import Plan, compose, never_read
 from pipeline.profile import Profile, collect_profile
 from pipeline.settings import QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
@@ -87,21 +87,11 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    declared = sources.declared(settings.source)
-    plan = compose(_never_read(declared), settings.stages)
+    declared = sources.declared(settings.source).collect_schema()
+    plan = compose(never_read(declared), settings.stages)
     for name in plan.snapshots:
         compile_checks(settings, plan, name)
     return plan
-
-
-def _never_read(lf: pl.LazyFrame) -> pl.LazyFrame:
-    """Make a frame of the same columns that a transformation cannot collect."""
-    schema = lf.collect_schema()
-
-    def refuse(_: pl.DataFrame) -> pl.DataFrame:
-        raise SchemaError("collects rows, expected to stay lazy")
-
-    return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
 
 
 def run(settings: Settings, selection: Selection | None = None) -> RunReport:
