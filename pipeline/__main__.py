@@ -2,6 +2,7 @@
 
 import sys
 
+from pipeline.allocator import reuse_freed_memory
 from pipeline.stop import stop_in_order, stop_status
 
 
@@ -9,6 +10,7 @@ def start() -> None:
     """Run the command line; Ctrl-C ends it without a traceback at any moment."""
     try:
         stop_in_order()
+        reuse_freed_memory()
         from pipeline.cli import main
 
         main()
