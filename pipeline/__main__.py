@@ -1,5 +1,6 @@
 """``python -m pipeline``."""
 
+import gc
 import sys
 
 from pipeline.allocator import reuse_freed_memory
@@ -11,6 +12,8 @@ def start() -> None:
     try:
         stop_in_order()
         reuse_freed_memory()
+        # Imports make objects by the hundred thousand, all to stay.
+        gc.set_threshold(50_000)
         from pipeline.cli import main
 
         main()

@@ -12,7 +12,6 @@ from pipeline.plan import Plan
 from pipeline.profile import (
     N_ROWS,
     Profile,
-    every_nth,
     figures,
     is_large,
     read_profile,
@@ -137,7 +136,6 @@ def execute(
             [
                 *(_sink(lf, files[name]) for name, lf in sorted_.items()),
                 *figures_of.values(),
-                *(every_nth(lf) for lf in sorted_.values()),
                 *checked.values(),
                 *counted.values(),
                 *([] if bad is None else [bad]),
@@ -149,7 +147,6 @@ def execute(
     for _ in files:
         next(results)
     rows = {name: next(results) for name in figures_of}
-    samples = {name: next(results) for name in sorted_}
     rows |= {name: next(results) for name in checked}
     n_rows = {first: next(results).item() for first in counted}
     n_rows |= {first: rows[name][N_ROWS].item() for first, name in profiled.items()}
@@ -159,11 +156,11 @@ def execute(
             name: read_profile(
                 plan.snapshots[name].schema,
                 rows[name],
-                samples[name]
+                None
                 if is_large(rows[name][N_ROWS].item())
-                else pl.read_parquet(files[name], glob=False),
+                else pl.read_parquet(path, glob=False),
             )
-            for name in files
+            for name, path in files.items()
         },
         {
             name: judge(checks, rows[name])

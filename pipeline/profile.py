@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-import polars.selectors as cs
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -18,6 +17,7 @@ N_ROWS = "n_rows"
 """The figure that counts the rows."""
 
 _HASH = "content hash"
+_SAMPLE = "sample"
 
 
 class ColumnProfile(msgspec.Struct, frozen=True):
@@ -60,18 +60,12 @@ class Profile:
 
 
 def figures(schema: pl.Schema) -> list[pl.Expr]:
-    """Aggregate a snapshot of a schema to the one row that `read_profile` reads."""
+    """Aggregate a sorted snapshot of a schema to the row that `read_profile` reads."""
     return [
         pl.len().alias(N_ROWS),
         content_sum(schema).alias(_HASH),
         *(expr for column in schema for expr in _figures(column, schema[column])),
     ]
-
-
-def every_nth(lf: pl.LazyFrame) -> pl.LazyFrame:
-    """Take the numbers of every 16th row, for the quantiles of a large snapshot."""
-    # As an expression: as a slice of the plan it would be pushed into the sort.
-    return lf.select(cs.numeric().gather_every(_EVERY_NTH))
 
 
 def is_large(n_rows: int) -> bool:
@@ -81,8 +75,8 @@ def is_large(n_rows: int) -> bool:
 
 def collect_profile(df: pl.DataFrame) -> Profile:
     """Profile a frame that is in memory."""
-    sample = every_nth(df.lazy()).collect() if is_large(df.height) else df
-    return read_profile(df.schema, df.select(figures(df.schema)), sample)
+    whole = None if is_large(df.height) else df
+    return read_profile(df.schema, df.select(figures(df.schema)), whole)
 
 
 def content_sum(schema: pl.Schema) -> pl.Expr:
@@ -109,7 +103,7 @@ def content_hash(schema: pl.Schema, n_rows: int, rows_sum: int) -> str:
 
 
 def read_profile(
-    schema: pl.Schema, collected: pl.DataFrame, sample: pl.DataFrame
+    schema: pl.Schema, collected: pl.DataFrame, whole: pl.DataFrame | None
 ) -> Profile:
     """Make a profile of what was collected.
 
@@ -119,13 +113,21 @@ def read_profile(
         The snapshot's.
     collected : pl.DataFrame of shape (1, n_figures)
         Holds its `figures`.
-    sample : pl.DataFrame
-        If it `is_large`, `every_nth` of its rows; else all of it.
+    whole : pl.DataFrame or None
+        The snapshot itself; None if it `is_large`.
     """
-    row = collected.row(0, named=True)
+    samples = {
+        name: _figure(name, _SAMPLE)
+        for name, dtype in schema.items()
+        if dtype.is_numeric()
+    }
+    row = collected.drop(samples.values()).row(0, named=True)
     n_rows = row[N_ROWS]
-    whole = None if is_large(n_rows) else sample
-    numbers = sample.select(cs.numeric())
+    numbers = pl.DataFrame(
+        {name: collected[sample].explode() for name, sample in samples.items()}
+        if whole is None
+        else whole.select(samples.keys())
+    )
     quantiles = numbers.select(pl.all().quantile(list(QUANTILES))).to_dicts()
     columns = [
         ColumnProfile(
@@ -155,6 +157,8 @@ def _figures(column: str, dtype: pl.DataType) -> list[pl.Expr]:
         }
     if dtype.is_numeric():
         figures["mean"] = values.mean().cast(pl.Float64)
+        # One row of lists: as a frame of its own it would be planned anew.
+        figures[_SAMPLE] = values.gather_every(_EVERY_NTH).implode()
     return [expr.alias(_figure(column, name)) for name, expr in figures.items()]
 
 
