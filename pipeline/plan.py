@@ -3,7 +3,7 @@
 import hashlib
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -103,6 +103,10 @@ class Plan:
             first[name] = first[given] if keeps else name
         return first
 
+    def lf(self, name: str) -> pl.LazyFrame:
+        """Return the output of a stage, or the source."""
+        return self.source if name == SOURCE else self.nodes[name].lf
+
     def schema(self, name: str) -> pl.Schema:
         """Return the columns of a stage, or of the source."""
         is_source = name == SOURCE
@@ -117,11 +121,7 @@ class Plan:
         return {name: node for name, node in self.nodes.items() if name in using}
 
 
-def compose(
-    source: pl.LazyFrame,
-    stages: Sequence[Stage],
-    leaves: Mapping[str, pl.LazyFrame] | None = None,
-) -> Plan:
+def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
     """Build the graph stage by stage; nothing is read.
 
     Parameters
@@ -130,8 +130,6 @@ def compose(
         The raw rows.
     stages : sequence of Stage
         Inputs before users.
-    leaves : mapping of str to pl.LazyFrame, optional
-        Outputs of stages that are there, to go on from.
 
     Returns
     -------
@@ -144,19 +142,36 @@ def compose(
         If a stage asks for a column or a dtype that its input does not have, or reads
         a file; names the stage, its file and the columns there are.
     """
-    nodes: dict[str, Node] = {}
+    plan = Plan(source, {})
     for stage in stages:
-        schemas = [
-            source.collect_schema() if name == SOURCE else nodes[name].schema
-            for name in stage.inputs
-        ]
-        inputs = [source if name == SOURCE else nodes[name].lf for name in stage.inputs]
+        inputs = [plan.lf(name) for name in stage.inputs]
+        schemas = [plan.schema(name) for name in stage.inputs]
         schema, digest = _try_on_empty(stage, schemas)
-        lf = (leaves or {}).get(stage.name)
+        plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
+    return plan
+
+
+def compose_again(
+    plan: Plan, source: pl.LazyFrame, leaves: Mapping[str, pl.LazyFrame]
+) -> Plan:
+    """Build the same graph on other rows of the same columns.
+
+    Parameters
+    ----------
+    plan : Plan
+        The stages, with their schemas.
+    source : pl.LazyFrame
+        The raw rows.
+    leaves : mapping of str to pl.LazyFrame
+        Outputs of stages that are there, to go on from.
+    """
+    again = Plan(source, {})
+    for name, node in plan.nodes.items():
+        lf = leaves.get(name)
         if lf is None:
-            lf = _apply(stage, inputs)
-        nodes[stage.name] = Node(stage, lf, schema, digest)
-    return Plan(source, nodes)
+            lf = _apply(node.stage, [again.lf(given) for given in node.stage.inputs])
+        again.nodes[name] = replace(node, lf=lf)
+    return again
 
 
 def never_read(schema: pl.Schema) -> pl.LazyFrame:

@@ -24,7 +24,7 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
-from pipeline.plan import Plan, compose, never_read
+from pipeline.plan import Plan, compose, compose_again, never_read
 from pipeline.profile import Profile, collect_profile
 from pipeline.settings import QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
@@ -32,6 +32,7 @@ from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import (
     FORMAT,
     CheckRecord,
+    EdgeRecord,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,
@@ -211,7 +212,7 @@ def _run(
         code=wanted.code,
         stages=_stage_records(wanted, execution.n_rows, runs),
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
-        lineage=[dataclasses.astuple(edge) for edge in trace(wanted.plan)],
+        lineage=_lineage(wanted, current),
     )
     publish_run(store, record, settings.history.runs)
     collect_garbage(store, settings.history.runs)
@@ -305,7 +306,7 @@ def _execute_once(
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
         rows, bad = scan.rows, scan.bad
-    plan = compose(rows, settings.stages, leaves)
+    plan = compose_again(wanted.plan, rows, leaves)
     computed = [name for name in task.names("computed") if name != QUARANTINE]
     work = Work(
         compute=tuple(computed),
@@ -453,6 +454,22 @@ def _stage_records(
         )
         for name, node in wanted.plan.nodes.items()
     ]
+
+
+def _lineage(wanted: Wanted, current: RunRecord | None) -> list[EdgeRecord]:
+    """Trace the columns, unless the run before did for the same stages and code."""
+    stages = [
+        (name, list(node.stage.inputs), node.digest)
+        for name, node in wanted.plan.nodes.items()
+    ]
+    if (
+        current is not None
+        and current.code == wanted.code
+        and VERSIONS.items() <= current.versions.items()
+        and [(s.name, s.inputs, s.plan) for s in current.stages] == stages
+    ):
+        return current.lineage
+    return [dataclasses.astuple(edge) for edge in trace(wanted.plan)]
 
 
 def _warn_of_kept(task: Task) -> None:
