@@ -214,8 +214,9 @@ def _run(
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
         lineage=_lineage(wanted, current),
     )
-    publish_run(store, record, settings.history.runs)
-    collect_garbage(store, settings.history.runs)
+    runs = [*runs, record]
+    publish_run(store, runs, settings.history.runs)
+    collect_garbage(store, runs, settings.history.runs)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)
