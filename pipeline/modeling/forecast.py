@@ -109,8 +109,10 @@ def forecast(settings: ModelingSettings) -> Forecast:
                 ),
             ],
         )
-        publish_run(store, record, settings.pipeline.history.runs)
-        collect_garbage(store, settings.pipeline.history.runs)
+        publish_run(store, [*runs, record], settings.pipeline.history.runs)
+        collect_garbage(
+            store, [*runs, record], settings.pipeline.history.runs
+        )
     return Forecast(version, run_id, pl.read_parquet(path), is_new=True)
 
 
