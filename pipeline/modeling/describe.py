@@ -19,7 +19,7 @@ from pipeline.modeling.explain import (
 )
 from pipeline.modeling.journal import read_trials
 from pipeline.modeling.models.lightgbm import LightGBM
-from pipeline.modeling.predictor import Predictor
+from pipeline.modeling.predictor import Predictor, predict_point
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.target import Array
 from pipeline.modeling.tune import journal_of
@@ -31,7 +31,7 @@ N_EXPLAINED = 4
 """Features whose partial dependence is drawn."""
 
 N_REPEATS = 3
-N_ROWS = 20_000
+N_ROWS = 10_000
 """Rows, at most, that importances are measured on."""
 
 N_DEPENDENCE_ROWS = 2_000
@@ -65,7 +65,10 @@ def describe_model(
     seed = settings.modeling.seed
 
     def predict(df: pl.DataFrame) -> Array:
-        return predictor.predict(df)["prediction"].to_numpy()
+        record = predictor.record
+        return predict_point(
+            df, record.schema, predictor.model, record.target, record.past
+        )
 
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(test.height)[:N_ROWS])
