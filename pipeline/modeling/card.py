@@ -122,13 +122,15 @@ class Card:
     commands: Sequence[str]
 
 
-def write_card(card: Card) -> str:
+def write_card(card: Card, figures: Mapping[str, str]) -> str:
     """Write a model card as a page of HTML.
 
     Parameters
     ----------
     card : Card
         What it says. All texts are escaped.
+    figures : mapping of str to str
+        What `draw_figures` made of it.
 
     Returns
     -------
@@ -144,7 +146,8 @@ def write_card(card: Card) -> str:
     )
     return environment.get_template("card.html.j2").render(
         card=card,
-        figures=_figures(card),
+        # The SVG writer has escaped their texts.
+        figures={name: Markup(svg) for name, svg in figures.items()},
         headlines=_headlines(card),
         metrics=list(_METRICS.values()),
         rows=_metric_rows(card.evaluation),
@@ -152,8 +155,8 @@ def write_card(card: Card) -> str:
     )
 
 
-def _figures(card: Card) -> dict[str, Markup]:
-    """Draw the figures that there is something to show in."""
+def draw_figures(card: Card) -> dict[str, str]:
+    """Draw the figures of a card that there is something to show in, as SVG by name."""
     charts: dict[str, ChartType] = {
         "rmse": rmse_chart(card.evaluation, card.model),
         "difference": difference_chart(card.comparison),
@@ -171,8 +174,7 @@ def _figures(card: Card) -> dict[str, Markup]:
         charts["shap"] = shap_chart(card.shap, in_dollars=card.in_dollars)
     if card.trials.height:
         charts["trials"] = trials_chart(card.trials, card.objective)
-    # The SVG writer has escaped their texts.
-    return {name: Markup(to_svg(chart)) for name, chart in charts.items()}
+    return {name: to_svg(chart) for name, chart in charts.items()}
 
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:

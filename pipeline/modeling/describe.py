@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pipeline.modeling.card import Card, Split, write_card
+from pipeline.modeling.card import Card, Split, draw_figures, write_card
 from pipeline.modeling.charts import dollars
 from pipeline.modeling.design import design
 from pipeline.modeling.explain import (
@@ -46,7 +46,7 @@ def describe_model(
     comparison: pl.DataFrame,
     folder: Path,
 ) -> None:
-    """Write ``card.html``, and what the model goes by as Parquet, into a folder.
+    """Write ``card.html``, its charts, and what the model goes by as Parquet, into a folder.
 
     Parameters
     ----------
@@ -97,7 +97,11 @@ def describe_model(
         shap,
         dependence,
     )
-    (folder / "card.html").write_text(write_card(card))
+    figures = draw_figures(card)
+    (folder / "charts").mkdir()
+    for name, svg in figures.items():
+        (folder / "charts" / f"{name}.svg").write_text(svg)
+    (folder / "card.html").write_text(write_card(card, figures))
 
 
 def bases_of(settings: ModelingSettings) -> list[str]:

@@ -110,9 +110,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
             ],
         )
         publish_run(store, [*runs, record], settings.pipeline.history.runs)
-        collect_garbage(
-            store, [*runs, record], settings.pipeline.history.runs
-        )
+        collect_garbage(store, [*runs, record], settings.pipeline.history.runs)
     return Forecast(version, run_id, pl.read_parquet(path), is_new=True)
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from pipeline.modeling.card import Card, Split, write_card
+from pipeline.modeling.card import Card, Split, draw_figures, write_card
 from tests.modeling import model_frames
 
 VOID = {"meta"}
@@ -73,7 +73,7 @@ def card() -> Card:
 
 @pytest.fixture(scope="module")
 def html(card: Card) -> str:
-    return write_card(card)
+    return write_card(card, draw_figures(card))
 
 
 def rows_of_tables(html: str) -> list[list[str]]:
@@ -153,27 +153,25 @@ def test_the_study_names_its_best_complete_trial(html: str) -> None:
 
 def test_all_texts_are_escaped(card: Card) -> None:
     evil = "<b onclick=x>&</b>"
-    marked = write_card(
-        replace(
-            card,
-            name=evil,
-            purpose=evil,
-            source=evil,
-            splits=[Split(evil, evil, 1)],
-            parameters={evil: evil},
-            objective=evil,
-            limits=[evil],
-            commands=[evil],
-            evaluation=card.evaluation.with_columns(
-                model=pl.col("model").replace("ridge", evil)
-            ),
-            comparison=card.comparison.with_columns(
-                reference=pl.col("reference").replace("last year", evil)
-            ),
-            importance=card.importance.with_columns(group=pl.lit(evil)),
-        )
+    marked_card = replace(
+        card,
+        name=evil,
+        purpose=evil,
+        source=evil,
+        splits=[Split(evil, evil, 1)],
+        parameters={evil: evil},
+        objective=evil,
+        limits=[evil],
+        commands=[evil],
+        evaluation=card.evaluation.with_columns(
+            model=pl.col("model").replace("ridge", evil)
+        ),
+        comparison=card.comparison.with_columns(
+            reference=pl.col("reference").replace("last year", evil)
+        ),
+        importance=card.importance.with_columns(group=pl.lit(evil)),
     )
-    page = Page(marked)
+    page = Page(write_card(marked_card, draw_figures(marked_card)))
     assert "b" not in page.tags
     assert page.texts.count(evil) > 10
 
@@ -191,7 +189,7 @@ def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) 
             )
         ),
     )
-    page = Page(write_card(bare))
+    page = Page(write_card(bare, draw_figures(bare)))
     assert page.tags.count("svg") == 6
     assert "Intervals" not in page.texts
     assert "Study" not in page.texts
