@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import mlflow
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.models import (
+    set_model,  # pyright: ignore[reportUnknownVariableType]: its argument
+)
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from pipeline.modeling.bundle import Bundle, load_bundle
 
@@ -20,7 +22,7 @@ class ServedBundle(PythonModel):
         """Read the bundle."""
         self.bundle = load_bundle(Path(context.artifacts["bundle"]))
 
-    def predict(
+    def predict(  # pyright: ignore[reportIncompatibleMethodOverride]: None there
         self,
         context: PythonModelContext,  # noqa: ARG002
         model_input: pd.DataFrame,
@@ -30,4 +32,4 @@ class ServedBundle(PythonModel):
         return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
 
 
-mlflow.models.set_model(ServedBundle())
+set_model(ServedBundle())
