@@ -57,7 +57,7 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_trial(trial: "FrozenTrial") -> None:
     """Say what a trial gave."""
-    value = f"RMSE {trial.value:,.0f}" if trial.value is not None else ""
+    value = f"{trial.value:,.0f}" if trial.value is not None else ""
     params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
     state = "pruned" if trial.state.name == "PRUNED" else ""
     click.echo(f"  trial {trial.number:>3}  {value or state:16}  {params}")
@@ -77,7 +77,7 @@ def _print_tuning(tuning: "Tuning") -> None:
     params = " ".join(f"{k}={_short(v)}" for k, v in sorted(found.items()))
     done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
     click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
-    click.echo(f"  best RMSE {best:,.0f}  {params}")
+    click.echo(f"  smallest error {best:,.0f}  {params}")
 
 
 @click.command()

@@ -179,7 +179,8 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
     rmse, coverage = _overall(card, "rmse"), _overall(card, "coverage")
     best = best_reference(card.comparison)
-    differences = pl.col("difference", "lower", "upper") / pl.col("reference_rmse")
+    metric = _METRICS[str(card.comparison["metric"][0])]
+    differences = pl.col("difference", "lower", "upper") / pl.col("reference_value")
     share = (
         card.comparison.filter(slice_by="all", reference=best)
         .select(differences)
@@ -188,7 +189,7 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     headlines = [
         ("RMSE on the test years", dollars(rmse["value"]), _ends("rmse", rmse)),
         (
-            f"RMSE against {best}",
+            f"{metric} against {best}",
             _figure("share", share["difference"]),
             _ends("share", share),
         ),

@@ -6,13 +6,15 @@ import numpy as np
 import polars as pl
 
 from pipeline.errors import ContractError, nearest
-from pipeline.modeling.bootstrap import FloatArray, bootstrap
+from pipeline.modeling.bootstrap import FloatArray, Statistic, bootstrap
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.prediction_rows import check_unique, checked, paired
 
 
 def compare(
     predictions: pl.DataFrame,
     model: str,
+    metric: Metric,
     *,
     cluster: str,
     key: Sequence[str],
@@ -20,7 +22,7 @@ def compare(
     n_samples: int,
     seed: int,
 ) -> pl.DataFrame:
-    """Compare the RMSE of a model with that of every other one, on the same rows.
+    """Compare the errors of a model with those of every other one, on the same rows.
 
     Both models of a pair are resampled together, cluster by cluster, so what makes a
     cluster hard for both drops out: see `pipeline.modeling.bootstrap.bootstrap`.
@@ -31,6 +33,8 @@ def compare(
         As for `evaluate`, and `key`; `lower` and `upper` are not needed.
     model : str
         The model to judge.
+    metric : {'rmse', 'mae'}
+        What to compare them by.
     cluster : str
         Column of the cluster, such as the facility.
     key : sequence of str
@@ -45,11 +49,11 @@ def compare(
     Returns
     -------
     pl.DataFrame
-        `reference` (the other model), `slice_by` ('all', then `slices`), `slice`
-        (String), `rmse`, `reference_rmse`, `difference` (of the two: below 0, `model`
-        is better), `lower`, `upper` (its 95 % interval, null where there are fewer than
-        two clusters; all Float64, US dollars), `n_rows`, `n_clusters` (UInt32); sorted
-        as in `evaluate`.
+        `metric`, `reference` (the other model), `slice_by` ('all', then `slices`),
+        `slice` (String), `value`, `reference_value`, `difference` (of the two: below 0,
+        `model` is better), `lower`, `upper` (its 95 % interval, null where there are
+        fewer than two clusters; all Float64, US dollars), `n_rows`, `n_clusters`
+        (UInt32); sorted as in `evaluate`.
 
     Raises
     ------
@@ -94,11 +98,11 @@ def compare(
         slices=slices,
         sums=[
             pl.lit(1.0),
-            (pl.col("y") - pl.col("prediction")) ** 2,
-            (pl.col("y") - pl.col("reference_prediction")) ** 2,
+            _loss(metric, "prediction"),
+            _loss(metric, "reference_prediction"),
         ],
-        names=("rmse", "reference_rmse", "difference"),
-        statistic=_difference,
+        names=_NAMES,
+        statistic=_STATISTICS[metric],
         n_samples=n_samples,
         seed=seed,
     )
@@ -107,11 +111,12 @@ def compare(
         index=["reference", "slice_by", "slice", "n_rows", "n_clusters"],
         values=["value", "lower", "upper"],
     ).select(
+        pl.lit(metric).alias("metric"),
         "reference",
         "slice_by",
         "slice",
-        pl.col("value_rmse").alias("rmse"),
-        pl.col("value_reference_rmse").alias("reference_rmse"),
+        pl.col("value_own").alias("value"),
+        pl.col("value_reference").alias("reference_value"),
         pl.col("value_difference").alias("difference"),
         pl.col("lower_difference").alias("lower"),
         pl.col("upper_difference").alias("upper"),
@@ -120,7 +125,26 @@ def compare(
     )
 
 
-def _difference(sums: FloatArray) -> FloatArray:
+def _loss(metric: Metric, prediction: str) -> pl.Expr:
+    """Make the column whose mean the metric is a function of."""
+    error = pl.col("y") - pl.col(prediction)
+    return error**2 if metric == "rmse" else error.abs()
+
+
+def _rmse_difference(sums: FloatArray) -> FloatArray:
     """Turn counts and two sums of squared errors into two RMSE and their difference."""
-    rmse, reference_rmse = np.sqrt(sums[1:] / sums[0])
-    return np.stack([rmse, reference_rmse, rmse - reference_rmse])
+    own, reference = np.sqrt(sums[1:] / sums[0])
+    return np.stack([own, reference, own - reference])
+
+
+def _mae_difference(sums: FloatArray) -> FloatArray:
+    """Turn counts and two sums of absolute errors into two MAE and their difference."""
+    own, reference = sums[1:] / sums[0]
+    return np.stack([own, reference, own - reference])
+
+
+_NAMES = ("own", "reference", "difference")
+_STATISTICS: dict[Metric, Statistic] = {
+    "rmse": _rmse_difference,
+    "mae": _mae_difference,
+}

@@ -168,7 +168,7 @@ def _card(
         target_transformation=_words(target),
         in_dollars=target["kind"] in ("none", "difference"),
         parameters=record.config["params"],
-        objective="mean RMSE over the folds",
+        objective=f"mean {modeling.metric.upper()} over the folds",
         trials=_trials(settings, record.study),
         coverage=modeling.coverage,
         evaluation=evaluation,
@@ -217,6 +217,7 @@ def _limits(
     model: str, coverage: float, evaluation: pl.DataFrame, comparison: pl.DataFrame
 ) -> Sequence[str]:
     """Say where the figures warn, and what they cannot tell."""
+    metric = str(comparison["metric"][0])
     limits = [
         "An average over a year and a category: nothing about a single patient.",
         "One year ahead only; entities without a row in the two years before, and rare"
@@ -225,15 +226,15 @@ def _limits(
         " does not show in them.",
     ]
     own = evaluation.filter(model=model)
-    squares = own.filter(slice_by="size_decile", metric="rmse").sort(
+    squares = own.filter(slice_by="size_decile", metric=metric).sort(
         pl.col("slice").cast(pl.Int64, strict=False)
     )
     if squares.height > 1:
         small, large = squares["value"][0], squares["value"][-1]
         limits.append(
-            f"Errors grow with size: the RMSE is {dollars(small)} in the smallest tenth"
-            f" of clusters and {dollars(large)} in the largest, so that few large rows"
-            " decide the RMSE over all."
+            f"Errors grow with size: the {metric.upper()} is {dollars(small)} in the"
+            f" smallest tenth of clusters and {dollars(large)} in the largest, so that"
+            " few large rows decide the RMSE over all."
         )
     missed = own.filter(
         pl.col("metric") == "coverage",
@@ -252,5 +253,5 @@ def _limits(
     losing = comparison.filter(slice_by="all").filter(pl.col("upper") >= 0)
     if losing.height:
         names = ", ".join(losing["reference"])
-        limits.append(f"Not shown to have a smaller RMSE than: {names}.")
+        limits.append(f"Not shown to have a smaller {metric.upper()} than: {names}.")
     return limits

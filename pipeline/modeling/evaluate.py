@@ -90,6 +90,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     comparison = compare(
         predictions,
         model,
+        modeling.metric,
         cluster=modeling.cluster,
         key=modeling.key,
         slices=slices,
@@ -172,6 +173,12 @@ def _fingerprint(training: Training, settings: ModelingSettings) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
     baselines = [plain(model_config(settings, name)) for name in modeling.baselines]
-    how = [modeling.split.test, modeling.cluster, modeling.coverage, modeling.seed]
+    how = [
+        modeling.metric,
+        modeling.split.test,
+        modeling.cluster,
+        modeling.coverage,
+        modeling.seed,
+    ]
     slices = [plain(modeling.slices), plain(modeling.bootstrap)]
     return fingerprint(MODULE, training.record.fingerprint, baselines, how, slices)

@@ -3,8 +3,9 @@
 ``evaluation`` is long: ``model``, ``slice_by``, ``slice``, ``metric``, ``value`` and
 the ends ``lower`` and ``upper`` of its 95 % interval, errors in US dollars;
 ``slice_by`` is ``all`` or what rows are put into slices by. ``comparison`` has a
-baseline ``reference``, ``slice_by``, ``slice``, ``reference_rmse``, and by how much the
-model's RMSE differs: ``difference``, ``lower``, ``upper``. ``predictions`` are the
+``metric`` (of one kind), a baseline ``reference``, ``slice_by``, ``slice``,
+``reference_value``, and by how much the model's differs: ``difference``, ``lower``,
+``upper``. ``predictions`` are the
 model's on the test rows, with ``y``, in US dollars and without nulls.
 """
 
@@ -84,19 +85,20 @@ def rmse_by_year_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
 
 
 def best_reference(comparison: pl.DataFrame) -> str:
-    """Name the baseline of least RMSE on all rows, or the first such by name."""
-    overall = comparison.filter(slice_by="all").sort("reference_rmse", "reference")
+    """Name the baseline of least error on all rows, or the first such by name."""
+    overall = comparison.filter(slice_by="all").sort("reference_value", "reference")
     return str(overall["reference"][0])
 
 
 def difference_chart(comparison: pl.DataFrame) -> ChartType:
-    """Show how the RMSE differs from the best baseline's, by size of the facility.
+    """Show how the error differs from the best baseline's, by size of the facility.
 
-    The difference is a share of the baseline's RMSE: in dollars, the largest facilities
+    The difference is a share of the baseline's error: in dollars, the largest facilities
     would leave nothing to see of the others.
     """
     best = best_reference(comparison)
-    share = pl.col("difference", "lower", "upper") / pl.col("reference_rmse")
+    metric = str(comparison["metric"][0]).upper()
+    share = pl.col("difference", "lower", "upper") / pl.col("reference_value")
     rows = comparison.filter(slice_by="size_decile", reference=best)
     rows = rows.select(pl.col("slice").cast(pl.Int64), share).sort("slice")
     base = alt.Chart(rows, width=WIDTH, height=280).encode(
@@ -104,7 +106,7 @@ def difference_chart(comparison: pl.DataFrame) -> ChartType:
     )
     y = alt.Y(
         "difference:Q",
-        title=f"RMSE against {best}, % of its RMSE",
+        title=f"{metric} against {best}, % of its {metric}",
         axis=alt.Axis(format="+.0%", tickCount=6),
     )
     point = base.mark_point(**_POINT).encode(y)

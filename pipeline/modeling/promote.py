@@ -34,7 +34,7 @@ class Promotion:
     reasons : list of str
         Why it did not become champion; empty if it did, or was.
     comparison : pl.DataFrame
-        The model's RMSE and that of every other: see `pipeline.modeling.comparison`.
+        The model's error and that of every other: see `pipeline.modeling.comparison`.
     """
 
     version: Version
@@ -51,9 +51,9 @@ class Promotion:
 def promote(settings: ModelingSettings, model: str) -> Promotion:
     """Register a model as challenger, and make it champion if it has earned it.
 
-    It must have a smaller RMSE than every baseline and than the champion, beyond what
+    It must have a smaller error than every baseline and than the champion, beyond what
     drawing other clusters would change; its intervals must hold what they say; and in
-    no year, size decile or severity third may its RMSE exceed the champion's (the best
+    no year, size decile or severity third may its error exceed the champion's (the best
     baseline's where there is none) by more than a set share.
 
     Raises
@@ -111,6 +111,7 @@ def _against_champion(
     comparison = compare(
         pl.concat(both, how="diagonal_relaxed"),
         evaluation.training.record.model,
+        modeling.metric,
         cluster=modeling.cluster,
         key=modeling.key,
         slices=slice_columns(modeling),
@@ -127,13 +128,14 @@ def _reasons(
     modeling: Modeling, evaluation: Evaluation, comparison: pl.DataFrame
 ) -> Iterator[str]:
     """Say what speaks against a model."""
+    metric = modeling.metric.upper()
     overall = comparison.filter(slice_by="all")
     for row in overall.iter_rows(named=True):
         if row["upper"] is None or row["upper"] >= 0:
             upper = "unknown" if row["upper"] is None else f"{row['upper']:+,.0f}"
             yield (
-                f"RMSE {row['rmse']:,.0f} is not below that of {row['reference']},"
-                f" {row['reference_rmse']:,.0f}, beyond chance: the difference is"
+                f"{metric} {row['value']:,.0f} is not below that of {row['reference']},"
+                f" {row['reference_value']:,.0f}, beyond chance: the difference is"
                 f" {row['difference']:+,.0f}, with an upper bound of {upper}"
             )
     allowed = modeling.promotion.max_coverage_gap
@@ -148,18 +150,18 @@ def _reasons(
     worse = comparison.filter(
         pl.col("reference") == incumbent,
         pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
-        pl.col("rmse") > pl.col("reference_rmse") * most,
+        pl.col("value") > pl.col("reference_value") * most,
     )
     for row in worse.iter_rows(named=True):
-        share = row["rmse"] / row["reference_rmse"] - 1
+        share = row["value"] / row["reference_value"] - 1
         yield (
-            f"{row['slice_by']} {row['slice']}: RMSE {share:.0%} above that of"
+            f"{row['slice_by']} {row['slice']}: {metric} {share:.0%} above that of"
             f" {incumbent}, expected at most {most - 1:.0%}"
         )
 
 
 def _incumbent(modeling: Modeling, overall: pl.DataFrame) -> str:
-    """Name the champion, or else the baseline with the smallest RMSE."""
+    """Name the champion, or else the baseline with the smallest error."""
     champions = overall.filter(~pl.col("reference").is_in(modeling.baselines))
     rivals = champions if champions.height else overall
-    return rivals.sort("reference_rmse", "reference")["reference"][0]
+    return rivals.sort("reference_value", "reference")["reference"][0]

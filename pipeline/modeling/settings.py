@@ -18,6 +18,7 @@ from pipeline.config import (
     refuse,
 )
 from pipeline.errors import nearest
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.models import kind_names, load_kind
 from pipeline.modeling.space import Range, mistakes_in
 from pipeline.modeling.target import TargetConfig, Weight
@@ -106,6 +107,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     split: Split
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
+    metric: Metric
     coverage: Share
     seed: Annotated[int, Meta(ge=0, lt=2**31)]
     study: Study

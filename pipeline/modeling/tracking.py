@@ -113,6 +113,7 @@ def log_study(
     ModelError
         If the store cannot be used.
     """
+    metric = settings.modeling.metric
     with tracking(settings) as store:
         client, experiment = store.client, store.experiment
         found = client.search_runs(
@@ -140,8 +141,10 @@ def log_study(
             client.log_batch(
                 run.info.run_id,
                 params=_params(trial.params),
-                metrics=[_metric("rmse_so_far", value, fold) for fold, value in folds]
-                + [_metric("rmse", value) for value in _complete([trial])],
+                metrics=[
+                    _metric(f"{metric}_so_far", value, fold) for fold, value in folds
+                ]
+                + [_metric(metric, value) for value in _complete([trial])],
             )
             client.set_terminated(run.info.run_id)
         best = sorted(_complete(trials))[:1]
@@ -149,7 +152,7 @@ def log_study(
             parent.info.run_id,
             metrics=[
                 _metric("trials", len(trials)),
-                *(_metric("best_rmse", value) for value in best),
+                *(_metric(f"best_{metric}", value) for value in best),
             ],
         )
         client.set_terminated(parent.info.run_id)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
-import numpy as np
 
 from pipeline.code import code_hashes
 from pipeline.modeling.data import Features, between, current_features
+from pipeline.modeling.loss import Metric, mean_error
 from pipeline.modeling.predictor import (
     Predictor,
     fit_predictor,
@@ -88,10 +88,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
     )
     y = target_of(valid_rows, modeling.target)
     error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
-    metrics = {
-        "rmse": float(np.sqrt(np.mean(error**2))),
-        "mae": float(np.mean(np.abs(error))),
-    }
+    metrics = {metric: mean_error(error, metric) for metric in get_args(Metric)}
     with new_folder(folder) as partial:
         (partial / "predictor").mkdir()
         predictor.save(partial / "predictor")

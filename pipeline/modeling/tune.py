@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.modeling.data import Features, between, current_features, folds
+from pipeline.modeling.loss import mean_error
 from pipeline.modeling.predictor import fit_model, predict_point, target_of
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
@@ -46,7 +46,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class FoldError:
-    """The RMSE, in units of the target, of a model on one fold; a study makes it small.
+    """The mean error, in units of the target, of a model on one fold.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class FoldError:
         valid = between(df, modeling, judged, judged)
         y = target_of(valid, modeling.target)
         error = y - predict_point(valid, schema, model, config, modeling)
-        return float(np.sqrt(np.mean(error**2)))
+        return mean_error(error, modeling.metric)
 
 
 @cache
@@ -198,7 +198,12 @@ def study_name(
 ) -> str:
     """Name a study by all that it depends on but the number of trials."""
     what = (modeling.key, modeling.target, modeling.past, modeling.seed)
-    how = (modeling.split.train, modeling.study.folds, modeling.study.batch)
+    how = (
+        modeling.metric,
+        modeling.split.train,
+        modeling.study.folds,
+        modeling.study.batch,
+    )
     hashed = fingerprint(MODULE, features.fingerprint, plain(config), what, how)
     return f"{model}-{hashed[:16]}"
 

@@ -50,9 +50,10 @@ def comparison() -> pl.DataFrame:
         for by, names in SLICES.items()
         for name in sorted(names)
     ]
-    names = ["reference", "slice_by", "slice", "rmse", "reference_rmse"]
+    names = ["reference", "slice_by", "slice", "value", "reference_value"]
     names += ["difference", "lower", "upper", "n_rows"]
-    return pl.DataFrame(rows, schema=names, orient="row")
+    frame = pl.DataFrame(rows, schema=names, orient="row")
+    return frame.with_columns(pl.lit("rmse").alias("metric"))
 
 
 def predictions() -> pl.DataFrame:

@@ -178,10 +178,11 @@ def test_all_texts_are_escaped(card: Card) -> None:
     assert page.texts.count(evil) > 10
 
 
-def test_without_study_and_intervals_their_parts_are_left_out(card: Card) -> None:
+def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) -> None:
     bare = replace(
         card,
         trials=card.trials.clear(),
+        shap=card.shap.clear(),
         evaluation=card.evaluation.filter(
             pl.col("slice_by") != "year", pl.col("slice") != "2017"
         ).with_columns(
@@ -191,7 +192,7 @@ def test_without_study_and_intervals_their_parts_are_left_out(card: Card) -> Non
         ),
     )
     page = Page(write_card(bare))
-    assert page.tags.count("svg") == 7
+    assert page.tags.count("svg") == 6
     assert "Intervals" not in page.texts
     assert "Study" not in page.texts
     assert "outcomes inside the intervals" not in page.texts

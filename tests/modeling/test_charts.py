@@ -193,7 +193,7 @@ def test_the_best_reference_is_of_all_rows() -> None:
         {
             "reference": ["c", "b", "a", "c"],
             "slice_by": ["all", "all", "all", "year"],
-            "reference_rmse": [2.0, 1.0, 1.0, 0.1],
+            "reference_value": [2.0, 1.0, 1.0, 0.1],
         }
     )
     assert best_reference(frame) == "a"

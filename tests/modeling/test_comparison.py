@@ -9,15 +9,21 @@ from sklearn.metrics import root_mean_squared_error
 from pipeline.errors import ContractError
 from pipeline.modeling.bootstrap import cluster_weights
 from pipeline.modeling.comparison import compare
+from pipeline.modeling.loss import Metric
 from pipeline.modeling.metrics import evaluate
 
 
 def compared(
-    df: pl.DataFrame, model: str = "lightgbm", *, slices: Sequence[str] = ()
+    df: pl.DataFrame,
+    model: str = "lightgbm",
+    metric: Metric = "rmse",
+    *,
+    slices: Sequence[str] = (),
 ) -> pl.DataFrame:
     return compare(
         df,
         model,
+        metric,
         cluster="facility",
         key=["facility", "drg"],
         slices=slices,
@@ -62,11 +68,12 @@ def test_differences_of_two_facilities_by_hand() -> None:
     rmse, reference_rmse = np.sqrt(12.5), np.sqrt(12.5)
     expected = pl.DataFrame(
         {
+            "metric": ["rmse"],
             "reference": ["naive"],
             "slice_by": ["all"],
             "slice": ["all"],
-            "rmse": [rmse],
-            "reference_rmse": [reference_rmse],
+            "value": [rmse],
+            "reference_value": [reference_rmse],
             "difference": [0.0],
             "lower": [-2.0],
             "upper": [4.0],
@@ -75,6 +82,10 @@ def test_differences_of_two_facilities_by_hand() -> None:
         }
     )
     assert_frame_equal(compared(df), expected)
+    # Absolute errors are 3 and 4 against 5 and 0.
+    by_mae = compared(df, metric="mae").row(0, named=True)
+    assert (by_mae["value"], by_mae["reference_value"]) == (3.5, 2.5)
+    assert (by_mae["lower"], by_mae["upper"]) == (-2.0, 4.0)
 
 
 def test_interval_is_that_of_facilities_resampled_for_both() -> None:

@@ -70,8 +70,7 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
         ("models.lightgbm.categorical=[county]", "apr_drg_code, found 'county'"),
         (
             "modeling.model=ligthgbm",
-            "modeling.model: expected one of last_value, lightgbm, random_forest, ridge,"
-            " rolling_mean, found 'ligthgbm'; did you mean 'lightgbm'?",
+            "ridge, rolling_mean, found 'ligthgbm'; did you mean 'lightgbm'?",
         ),
         ("modeling.baselines=[last_valu]", "found 'last_valu'; did you mean"),
         ("modeling.features=feature", "found 'feature'; did you mean 'features'?"),
@@ -109,7 +108,9 @@ def test_mistake_in_a_file_names_the_file(project: Path) -> None:
     path = project / "configs" / "models" / "ridge.yaml"
     path.write_text("kind: ridge\ntarget: {kind: none}\nparams: {}\n")
     text = mistakes(root=project)
-    expected = "configs/models/ridge.yaml: models.ridge.params.alpha: a value is required"
+    expected = (
+        "configs/models/ridge.yaml: models.ridge.params.alpha: a value is required"
+    )
     assert expected in text
 
 

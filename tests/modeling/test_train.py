@@ -48,7 +48,10 @@ def assert_nothing_is_kept(settings: ModelingSettings) -> None:
 def test_model_has_the_same_bytes_for_any_threads_and_order_of_rows(
     ml: Load, model: str, tmp_path: Path
 ) -> None:
-    settings = ml()
+    rounds = (
+        f"models.{name}.params.rounds=5" for name in ("lightgbm", "random_forest")
+    )
+    settings = ml(*rounds)
     features = current_features(settings)
     shuffled = pl.read_parquet(features.path).sample(fraction=1, shuffle=True, seed=1)
     shuffled.write_parquet(tmp_path / "shuffled.parquet")
@@ -142,6 +145,7 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
     assert tags["snapshot_fingerprint"] == record.features
     assert tags["pipeline_run"] == record.run_id
     assert tags["version.polars"] == pl.__version__
+    assert run.inputs is not None
     [source] = run.inputs.dataset_inputs
     assert source.dataset.name == "features"
     assert source.dataset.digest == record.features[:36]
@@ -192,7 +196,7 @@ def test_constant_target_is_refused(ml: Load) -> None:
     raw = pl.read_csv(path, infer_schema=False)
     same = {f"{kind} Charge": pl.col(f"{kind} Cost") for kind in ("Mean", "Median")}
     raw.with_columns(**same).write_csv(path)
-    with pytest.raises(ModelError, match="found 0.0 in all .* training rows, expected"):
+    with pytest.raises(ModelError, match=r"found 0\.0 in all \d+ training rows"):
         train(settings, "lightgbm")
     assert_nothing_is_kept(settings)
 
@@ -231,7 +235,7 @@ def test_run_that_mlflow_refuses_half_way_is_not_left_behind(ml: Load) -> None:
             "CREATE TRIGGER refusal BEFORE INSERT ON params"
             " BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
         )
-    with pytest.raises(ModelError, match="found: .*disk is full"):
+    with pytest.raises(ModelError, match=r"found: .*disk is full"):
         train(settings, "last_value")
     assert_nothing_is_kept(settings)
 

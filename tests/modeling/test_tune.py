@@ -46,16 +46,19 @@ def ended(number: int, state: TrialState, values: list[float]) -> FrozenTrial:
 
 
 def test_fold_error_is_that_of_the_year_judged_from_those_before(ml: Load) -> None:
-    settings = ml("modeling.study.folds=2")
-    features = current_features(settings)
-    df = features.read(settings.modeling)
-    error = FoldError(
-        features.path, settings.models["rolling_mean"], settings.modeling, 1
-    )
-    for fold, year in enumerate([2013, 2014]):
-        rows = df.filter(year=year)
-        missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
-        assert error({}, fold) == pytest.approx(np.sqrt(np.mean(missed**2)))
+    for metric in ("mae", "rmse"):
+        settings = ml("modeling.study.folds=2", f"modeling.metric={metric}")
+        features = current_features(settings)
+        df = features.read(settings.modeling)
+        error = FoldError(
+            features.path, settings.models["rolling_mean"], settings.modeling, 1
+        )
+        for fold, year in enumerate([2013, 2014]):
+            rows = df.filter(year=year)
+            missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
+            squares = np.sqrt(np.mean(missed**2))
+            expected = np.mean(np.abs(missed)) if metric == "mae" else squares
+            assert error({}, fold) == pytest.approx(expected)
 
 
 def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
@@ -93,7 +96,11 @@ def test_training_takes_the_best_parameters_of_its_study_else_the_files(
     assert after.record.study == tuning.name
     assert after.record.config["params"] == best
 
-    for other in ("modeling.seed=1", "modeling.study.folds=1", "models.ridge.space.alpha.low=1"):
+    for other in (
+        "modeling.seed=1",
+        "modeling.study.folds=1",
+        "models.ridge.space.alpha.low=1",
+    ):
         assert train(ml(other), "ridge").record.study is None, other
     assert train(ml("modeling.study.trials=9"), "ridge").record == after.record
 
@@ -113,9 +120,9 @@ def test_study_is_mirrored_once_and_its_later_trials_later(ml: Load) -> None:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["state"] == "complete"
         assert run.data.params == {"alpha": str(trial.params["alpha"])}
-        assert run.data.metrics["rmse"] == trial.value
+        assert run.data.metrics["mae"] == trial.value
     values = [trial.value for trial in tuning.trials if trial.value is not None]
-    assert parent.data.metrics == {"trials": 2, "best_rmse": min(values)}
+    assert parent.data.metrics == {"trials": 2, "best_mae": min(values)}
 
     again = tune(settings, "ridge", lambda trial: told.append(trial.number))
     assert (again.name, again.n_new, told) == (tuning.name, 0, [0, 1])
@@ -143,7 +150,7 @@ def test_what_a_crash_left_unmirrored_is_mirrored_the_next_time(ml: Load) -> Non
     assert sorted(runs) == ["0", "all"]
     assert runs["0"].info.run_id == unfinished.info.run_id
     assert runs["0"].info.status == "FINISHED"
-    assert runs["0"].data.metrics == {"rmse_so_far": 3.0, "rmse": 3.0}
+    assert runs["0"].data.metrics == {"mae_so_far": 3.0, "mae": 3.0}
 
 
 def test_pruned_trial_is_not_the_best(ml: Load) -> None:
@@ -154,8 +161,8 @@ def test_pruned_trial_is_not_the_best(ml: Load) -> None:
     ]
     log_study(settings, "s", "ridge", trials)
     runs = study_runs(settings, "s")
-    assert runs["all"].data.metrics["best_rmse"] == 3.0
-    assert runs["1"].data.metrics == {"rmse_so_far": 1.0}
+    assert runs["all"].data.metrics["best_mae"] == 3.0
+    assert runs["1"].data.metrics == {"mae_so_far": 1.0}
     assert runs["1"].data.tags["state"] == "pruned"
 
 

@@ -66,19 +66,17 @@ def fit(
     ModelError
         If there are categories, which a plane cannot take as numbers.
     """
-    # Neither has stubs, so that what comes of them is Any.
+    # None has stubs, so that what comes of them is Any.
     import sklearn.linear_model  # pyright: ignore[reportMissingTypeStubs]
     import sklearn.preprocessing  # pyright: ignore[reportMissingTypeStubs]
-    from threadpoolctl import (
-        threadpool_limits,  # pyright: ignore[reportMissingTypeStubs]
-    )
+    import threadpoolctl  # pyright: ignore[reportMissingTypeStubs]
 
     if X.categorical:
         raise ModelError(
             f"ridge: takes no categories, found {', '.join(X.categorical)}\n"
             "hint: leave `categorical` of the model empty"
         )
-    with threadpool_limits(1):
+    with threadpoolctl.threadpool_limits(1):
         is_empty = np.isnan(X.values).all(axis=0)
         known = np.where(is_empty, 0.0, X.values)
         median = np.nanmedian(known, axis=0)
