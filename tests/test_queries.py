@@ -45,7 +45,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     def run_once(*overrides: str) -> RunReport:
         return run(load_settings(root, overrides=(*source, *overrides)))
 
-    before, last = run_once("drop_rare_drgs.min_total=0"), run_once()
+    before = run_once("drop_rare_drgs.min_total=0")
+    publish_predictions(before_settings, FORECAST, "0" * 64, key=KEY, reason="a test")
+    last = run_once()
     with connect(open_store(root), 10) as con:
         yield Project(con, before, last)
 

@@ -53,7 +53,9 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
     time, cluster = source_columns(
         plan, [modeling.time, modeling.cluster], modeling.panel
     )
-    columns: dict[str, Kind] = {name: kind for name, kind in kinds.items() if name in names}
+    columns: dict[str, Kind] = {
+        name: kind for name, kind in kinds.items() if name in names
+    }
     rows = read_rows(settings.pipeline).select(list(columns))
     if rows.is_empty():
         raise ModelError("bundle: the source has no rows to forecast from")
@@ -89,7 +91,8 @@ def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     """Leave out one year after the other where next year's features do not need it."""
     time = bundle.record.source_time
     wanted = bundle.next_features(rows)
-    for year in rows[time].unique().sort():
+    # The newest first, so that of a first year no later one takes the place.
+    for year in rows[time].unique().sort(descending=True):
         fewer = rows.filter(pl.col(time) != year)
         if fewer.height and bundle.next_features(fewer).equals(wanted):
             rows = fewer

@@ -143,7 +143,7 @@ def _reasons(
     if abs(reached - modeling.coverage) > allowed:
         yield (
             f"intervals hold {reached:.1%} of the outcomes, expected"
-            f" {modeling.coverage:.0%} within {allowed:.0%}"
+            f" {modeling.coverage:.1%} within {allowed:.2%}"
         )
     incumbent = _incumbent(modeling, overall)
     most = 1 + modeling.promotion.max_slice_loss

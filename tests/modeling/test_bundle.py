@@ -123,15 +123,17 @@ def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
     assert_frame_equal(pl.read_parquet(made), whole, check_exact=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     ours = {line.partition(">")[0].strip() for line in project["dependencies"]}
-    assert {"polars", "mlflow"} <= ours & set(modules) <= set(REQUIREMENTS)
+    # MLflow itself needs click.
+    used = (ours & set(modules)) - {"click"}
+    assert {"polars", "mlflow"} <= used <= set(REQUIREMENTS)
 
 
 def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> None:
     [folder] = (promoted / ".pipeline/mlflow/artifacts/models").iterdir()
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     assert len(files) > 50
     kinds = {path.suffix for path in files}
-    assert kinds <= {".py", ".json", ".parquet", ".yaml", ".txt", ".typed", ""}
+    assert kinds <= {".py", ".json", ".parquet", ".yaml", ".txt", ".j2", ".typed", ""}
     # Protocol 2 and later of pickle begin so; text and Parquet do not.
     assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]
     assert (
@@ -162,7 +164,7 @@ def test_the_rows_of_one_facility_are_completed(
     assert_frame_equal(made, whole.filter(is_its), check_exact=True)
     only_last = is_its & (packed.rows["Year"] == 2017)
     with pytest.raises(AssertionError):
-        # Its rows replace those of the context: with other ones, it is another forecast.
+        # Its rows take the place of the context's: other ones, another forecast.
         doubled = packed.rows.filter(only_last).with_columns(pl.col("Mean Charge") * 2)
         assert_frame_equal(packed.bundle.forecast(doubled), whole.filter(only_last))
 
@@ -215,11 +217,11 @@ def changed(rows: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFra
     [
         (
             lambda rows: rows.rename({"Mean Cost": "Mean Costs"}),
-            "rows: 1 missing columns: Mean Cost; did you mean 'Mean Costs'?\nfound: ",
+            "rows: 1 missing columns: Mean Cost; did you mean 'Mean Costs'?\n",
         ),
         (
             lambda rows: changed(rows, 3, "Mean Cost", "many"),
-            "rows: 1 bad values; the first:\n  row 3: Mean Cost: not a number, found"
+            "rows: 1 bad values; the first:\n  row 3: Mean Cost: unreadable money, found"
             " 'many'",
         ),
         (
@@ -235,13 +237,13 @@ def changed(rows: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFra
             lambda rows: rows.filter(
                 pl.col("Facility Id") == rows[0, "Facility Id"]
             ).with_columns(pl.lit(2018, pl.Int32).alias("Year")),
-            "bundle: year 2018 has rows of 1 Facility Id, expected the whole panel",
+            "bundle: Year 2018 has rows of 1 Facility Id, expected the whole panel",
         ),
         (
             lambda rows: rows.filter(Year=2017).with_columns(
                 pl.lit(2019, pl.Int32).alias("Year")
             ),
-            "bundle: year 2018 has rows of 0 Facility Id",
+            "bundle: Year 2018 has rows of 0 Facility Id",
         ),
     ],
     ids=["column", "value", "null", "empty", "early", "part", "gap"],
