@@ -1,7 +1,7 @@
 """Use a registered bundle in a process of its own, with the code packed in it.
 
-What is imported here is this project as it is now; a bundle holds it as it was. A process
-of its own has only the bundle's on its path.
+What is imported here is this project as it is now; a bundle holds it as it was. In a
+process of its own, the bundle's comes first on the path.
 """
 
 import subprocess

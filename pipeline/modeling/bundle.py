@@ -7,8 +7,8 @@ A bundle is a folder of plain files::
     context.parquet  the panel it was trained beside
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
-beside them. Rarity, bins and ratios are facts of the whole panel: so a request that holds
-a part of it only is completed with the panel of the training.
+beside them. Rarity, bins and ratios are facts of the whole panel: so a request that
+holds a part of it only is completed with the panel of the training.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,7 @@
 """Pack a trained model as a bundle: see `pipeline.modeling.bundle`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
@@ -13,7 +14,9 @@ from pipeline.modeling.ground import read_rows, source_columns
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.train import Training
 from pipeline.run import check
-from pipeline.sources.columns import Kind
+
+if TYPE_CHECKING:
+    from pipeline.sources.columns import Kind
 
 
 def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle:

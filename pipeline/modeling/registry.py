@@ -187,7 +187,7 @@ def _version_of(
 
 def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Version:
     """Log a bundle to the run of its training, and register it."""
-    from mlflow import start_run
+    from mlflow import end_run, start_run
     from mlflow.pyfunc import (
         log_model,  # pyright: ignore[reportUnknownVariableType]: its arguments
     )
@@ -196,7 +196,8 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
     tags = {_FINGERPRINT: training.record.fingerprint}
     example = pl.read_parquet(bundle.folder / "context.parquet").tail(_N_EXAMPLE)
     with tracking(settings) as store:
-        with start_run(run_id=run_id):
+        start_run(run_id=run_id)
+        try:
             info = log_model(
                 name="bundle",
                 python_model=str(PACKAGE / "modeling" / "served.py"),
@@ -207,13 +208,14 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
                 input_example=example.to_pandas(),
                 metadata=tags,
             )
-            if not store.client.search_registered_models(f"name = '{name}'"):
-                store.client.create_registered_model(name)
-            made = store.client.create_model_version(
-                name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
-            )
-            fingerprint = training.record.fingerprint
-            return Version(name, int(made.version), fingerprint, 0)
+        finally:
+            end_run()
+        if not store.client.search_registered_models(f"name = '{name}'"):
+            store.client.create_registered_model(name)
+        made = store.client.create_model_version(
+            name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
+        )
+    return Version(name, int(made.version), training.record.fingerprint, 0)
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

@@ -1,7 +1,7 @@
 """What MLflow loads: a bundle behind the interface of its Python models."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
@@ -20,7 +20,9 @@ class ServedBundle(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the bundle."""
-        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+        self.bundle = load_bundle(
+            Path(cast("dict[str, str]", context.artifacts)["bundle"])
+        )
 
     def predict(  # pyright: ignore[reportIncompatibleMethodOverride]: None there
         self,

@@ -9,7 +9,7 @@ from pipeline.modeling.data import current_features
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import environment, store_uri
+from pipeline.modeling.tracking import environment, store_uri, tracking
 from tests.conftest import GOLDEN, ROOT
 
 Load: TypeAlias = Callable[..., ModelingSettings]
@@ -59,6 +59,16 @@ def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert promote(settings, "ridge").is_champion
     forecast(settings)
     return root
+
+
+def champion_folder(root: Path) -> Path:
+    """Find what MLflow keeps of a project's champion."""
+    settings = load_in(root)
+    with tracking(settings) as store:
+        client, name = store.client, settings.modeling.name
+        source = client.get_model_version_by_alias(name, "champion").source
+    model = str(source).rpartition("/")[2]
+    return root / ".pipeline" / "mlflow" / "artifacts" / "models" / model / "artifacts"
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pipeline.modeling.train import train
 from pipeline.settings import PREDICTIONS
 from pipeline.snapshots.store import open_store, read_runs
 from tests.conftest import ROOT
-from tests.modeling.conftest import LENIENT, load_in
+from tests.modeling.conftest import LENIENT, champion_folder, load_in
 
 CLEAN = """
 import json, sys
@@ -129,18 +129,15 @@ def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
 
 
 def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> None:
-    [folder] = (promoted / ".pipeline/mlflow/artifacts/models").iterdir()
+    folder = champion_folder(promoted)
     files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"]
     assert len(files) > 50
     kinds = {path.suffix for path in files}
     assert kinds <= {".py", ".json", ".parquet", ".yaml", ".txt", ".j2", ".typed", ""}
     # Protocol 2 and later of pickle begin so; text and Parquet do not.
     assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]
-    assert (
-        str(promoted)
-        not in (folder / "artifacts/artifacts/bundle/bundle.json").read_text()
-    )
-    lines = (folder / "artifacts/requirements.txt").read_text().split()
+    assert str(promoted) not in (folder / "artifacts/bundle/bundle.json").read_text()
+    lines = (folder / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in lines} == set(REQUIREMENTS)
     assert all("==" in line for line in lines)
 

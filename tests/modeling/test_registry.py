@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ def test_the_signature_takes_numbers_as_everyone_has_them(promoted: Path) -> Non
     settings = load_in(promoted)
     with tracking(settings):
         model = load_model("models:/inpatient_profit@champion")
-    example = model.input_example
+    example = cast("pd.DataFrame", model.input_example)
     assert example.dtypes["Year"] == "int64"
     made = model.predict(example)
     assert list(made.columns) == [
