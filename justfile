@@ -168,7 +168,7 @@ new-transform name: env
 # Run the tests; arguments go to pytest: just test tests/transforms -k rolling
 [group('develop')]
 test *args: env
-    .venv/bin/python -m pytest "$@"
+    .venv/bin/python -m pytest -n 2 --dist worksteal "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]

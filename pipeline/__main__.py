@@ -1,7 +1,9 @@
 """``python -m pipeline``."""
 
+import gc
 import sys
 
+from pipeline.allocator import reuse_freed_memory
 from pipeline.stop import stop_in_order, stop_status
 
 
@@ -9,6 +11,9 @@ def start() -> None:
     """Run the command line; Ctrl-C ends it without a traceback at any moment."""
     try:
         stop_in_order()
+        reuse_freed_memory()
+        # Imports make objects by the hundred thousand, all to stay.
+        gc.set_threshold(50_000)
         from pipeline.cli import main
 
         main()

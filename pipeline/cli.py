@@ -481,11 +481,12 @@ def verify() -> None:
 def gc(dry_run: bool) -> None:
     """Remove what neither a kept run nor an open reader needs."""
     from pipeline.snapshots.retention import collect_garbage, garbage
-    from pipeline.snapshots.store import writing
+    from pipeline.snapshots.store import read_runs, writing
 
     store, n_kept = _open()
     with writing(store):
-        found = (garbage if dry_run else collect_garbage)(store, n_kept)
+        find = garbage if dry_run else collect_garbage
+        found = find(store, read_runs(store), n_kept)
     for path in found:
         click.echo(_shown(path))
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")

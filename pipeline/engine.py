@@ -9,7 +9,13 @@ import polars as pl
 
 from pipeline.checks import Check, Outcome, count_failures, judge
 from pipeline.plan import Plan
-from pipeline.profile import Profile, profile_frames, read_profile
+from pipeline.profile import (
+    N_ROWS,
+    Profile,
+    figures,
+    is_large,
+    read_profile,
+)
 
 # NOTE: Without it, Polars shares a subplan only if it lies in no other shared one, and
 # a pipeline of stages would read its source once per snapshot
@@ -101,29 +107,35 @@ def execute(
         If the data cannot be read or a file not written; part of the files may be
         there then.
     """
-    sorted_ = {name: snapshot_frames(plan)[name] for name in work.compute}
+    frames = snapshot_frames(plan)
+    sorted_ = {name: frames[name] for name in work.compute}
     files = {name: folder / f"{name}.parquet" for name in work.compute}
-    there = {name: pl.scan_parquet(p, glob=False) for name, p in work.objects.items()}
-    sinks = [
-        lf.sink_parquet(files[name], lazy=True, compression="zstd", compression_level=1)
-        for name, lf in sorted_.items()
-    ]
-    profiled = {
-        name: profile_frames(lf, plan.snapshots[name].schema)
+    # One aggregation per snapshot: each further branch is planned anew.
+    figures_of = {
+        name: lf.select(
+            *figures(plan.snapshots[name].schema),
+            *(check.failures for check in work.checks.get(name, ())),
+        )
         for name, lf in sorted_.items()
     }
     checked = {
-        name: count_failures((sorted_ | there)[name], checks)
-        for name, checks in work.checks.items()
-        if checks
+        name: count_failures(pl.scan_parquet(path, glob=False), work.checks[name])
+        for name, path in work.objects.items()
+        if work.checks.get(name)
     }
-    counted = {name: plan.nodes[name].lf.select(pl.len()) for name in work.count}
+    alike = plan.alike(work.count)
+    profiled = {alike[plan.snapshots[name].stage.name]: name for name in work.compute}
+    counted = {
+        alike[name]: plan.nodes[name].lf.select(pl.len())
+        for name in work.count
+        if alike[name] not in profiled
+    }
     started = time.perf_counter()
     results = iter(
         pl.collect_all(
             [
-                *sinks,
-                *(frame for frames in profiled.values() for frame in frames),
+                *(_sink(lf, files[name]) for name, lf in sorted_.items()),
+                *figures_of.values(),
                 *checked.values(),
                 *counted.values(),
                 *([] if bad is None else [bad]),
@@ -132,21 +144,38 @@ def execute(
         )
     )
     execute_s = time.perf_counter() - started
-    for _ in sinks:
+    for _ in files:
         next(results)
+    rows = {name: next(results) for name in figures_of}
+    rows |= {name: next(results) for name in checked}
+    n_rows = {first: next(results).item() for first in counted}
+    n_rows |= {first: rows[name][N_ROWS].item() for first, name in profiled.items()}
     return Execution(
         files,
         {
             name: read_profile(
-                plan.snapshots[name].schema, [next(results) for _ in frames]
+                plan.snapshots[name].schema,
+                rows[name],
+                None
+                if is_large(rows[name][N_ROWS].item())
+                else pl.read_parquet(path, glob=False),
             )
-            for name, frames in profiled.items()
+            for name, path in files.items()
         },
-        {name: judge(work.checks[name], next(results)) for name in checked},
-        {name: next(results).item() for name in counted},
+        {
+            name: judge(checks, rows[name])
+            for name, checks in work.checks.items()
+            if checks
+        },
+        {name: n_rows[alike[name]] for name in work.count},
         None if bad is None else next(results),
         execute_s,
     )
+
+
+def _sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
+    """Write a frame to a Parquet file, when it is collected."""
+    return lf.sink_parquet(file, lazy=True, compression="zstd", compression_level=1)
 
 
 def collect(plan: Plan, snapshot: str) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import hashlib
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -81,6 +81,37 @@ class Plan:
                 needed |= set(self.nodes[name].stage.inputs) - given
         return {name: node for name, node in self.nodes.items() if name in needed}
 
+    def alike(self, stages: Iterable[str]) -> dict[str, str]:
+        """Tell which stages surely have as many rows as another, whatever the data.
+
+        Parameters
+        ----------
+        stages : iterable of str
+            In the order of the configuration.
+
+        Returns
+        -------
+        dict of str to str
+            Per stage, the first of them that has as many rows; often itself.
+        """
+        first: dict[str, str] = {}
+        for name in stages:
+            node = self.nodes[name]
+            given = node.stage.inputs[0]
+            schemas = [self.schema(input_) for input_ in node.stage.inputs]
+            keeps = given in first and _keeps_rows(node.stage, schemas)
+            first[name] = first[given] if keeps else name
+        return first
+
+    def lf(self, name: str) -> pl.LazyFrame:
+        """Return the output of a stage, or the source."""
+        return self.source if name == SOURCE else self.nodes[name].lf
+
+    def schema(self, name: str) -> pl.Schema:
+        """Return the columns of a stage, or of the source."""
+        is_source = name == SOURCE
+        return self.source.collect_schema() if is_source else self.nodes[name].schema
+
     def downstream(self, stage: str) -> dict[str, Node]:
         """Find the stages that use a stage's output, the stage itself among them."""
         using = {stage}
@@ -90,11 +121,7 @@ class Plan:
         return {name: node for name, node in self.nodes.items() if name in using}
 
 
-def compose(
-    source: pl.LazyFrame,
-    stages: Sequence[Stage],
-    leaves: Mapping[str, pl.LazyFrame] | None = None,
-) -> Plan:
+def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
     """Build the graph stage by stage; nothing is read.
 
     Parameters
@@ -103,8 +130,6 @@ def compose(
         The raw rows.
     stages : sequence of Stage
         Inputs before users.
-    leaves : mapping of str to pl.LazyFrame, optional
-        Outputs of stages that are there, to go on from.
 
     Returns
     -------
@@ -117,19 +142,73 @@ def compose(
         If a stage asks for a column or a dtype that its input does not have, or reads
         a file; names the stage, its file and the columns there are.
     """
-    nodes: dict[str, Node] = {}
+    plan = Plan(source, {})
     for stage in stages:
-        schemas = [
-            source.collect_schema() if name == SOURCE else nodes[name].schema
-            for name in stage.inputs
-        ]
-        inputs = [source if name == SOURCE else nodes[name].lf for name in stage.inputs]
+        inputs = [plan.lf(name) for name in stage.inputs]
+        schemas = [plan.schema(name) for name in stage.inputs]
         schema, digest = _try_on_empty(stage, schemas)
-        lf = (leaves or {}).get(stage.name)
+        plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
+    return plan
+
+
+def compose_again(
+    plan: Plan, source: pl.LazyFrame, leaves: Mapping[str, pl.LazyFrame]
+) -> Plan:
+    """Build the same graph on other rows of the same columns.
+
+    Parameters
+    ----------
+    plan : Plan
+        The stages, with their schemas.
+    source : pl.LazyFrame
+        The raw rows.
+    leaves : mapping of str to pl.LazyFrame
+        Outputs of stages that are there, to go on from.
+    """
+    again = Plan(source, {})
+    for name, node in plan.nodes.items():
+        lf = leaves.get(name)
         if lf is None:
-            lf = _apply(stage, inputs)
-        nodes[stage.name] = Node(stage, lf, schema, digest)
-    return Plan(source, nodes)
+            lf = _apply(node.stage, [again.lf(given) for given in node.stage.inputs])
+        again.nodes[name] = replace(node, lf=lf)
+    return again
+
+
+def never_read(schema: pl.Schema) -> pl.LazyFrame:
+    """Make a frame of some columns that a transformation cannot collect."""
+
+    def refuse(_: pl.DataFrame) -> pl.DataFrame:
+        raise SchemaError("collects rows, expected to stay lazy")
+
+    return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
+
+
+def _keeps_rows(stage: Stage, inputs: Sequence[pl.Schema]) -> bool:
+    """Tell whether a stage has as many rows as its first input, whatever they are."""
+    frames = [never_read(schema) for schema in inputs]
+    return has_as_many_rows(_apply(stage, frames), frames[0])
+
+
+def has_as_many_rows(lf: pl.LazyFrame, given: pl.LazyFrame) -> bool:
+    """Tell whether Polars itself would count one frame's rows by counting another's.
+
+    Its optimizer drops from a count all that cannot change it.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Made of `given`.
+    given : pl.LazyFrame
+        As of `never_read`: of others Polars may know how many rows there are, and
+        not say what it made of that.
+
+    Returns
+    -------
+    bool
+        False where it cannot be told.
+    """
+    made, before = (frame.select(pl.len()).explain() for frame in (lf, given))
+    return made == before
 
 
 def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema, str]:

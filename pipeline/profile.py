@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import polars as pl
-import polars.selectors as cs
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -14,7 +13,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _EVERY_NTH = 16
 _N_EXACT = 1 << 16
 
+N_ROWS = "n_rows"
+"""The figure that counts the rows."""
+
 _HASH = "content hash"
+_SAMPLE = "sample"
 
 
 class ColumnProfile(msgspec.Struct, frozen=True):
@@ -56,38 +59,24 @@ class Profile:
     columns: list[ColumnProfile]
 
 
-def profile_frames(lf: pl.LazyFrame, schema: pl.Schema) -> list[pl.LazyFrame]:
-    """Return what is to be collected for `read_profile`.
-
-    Parameters
-    ----------
-    lf : pl.LazyFrame
-        The snapshot, sorted by its key.
-    schema : pl.Schema
-        Its schema.
-
-    Returns
-    -------
-    list of pl.LazyFrame
-        One row of figures, and two samples of rows.
-    """
-    numbers = cs.by_name([n for n, dtype in schema.items() if dtype.is_numeric()])
+def figures(schema: pl.Schema) -> list[pl.Expr]:
+    """Aggregate a sorted snapshot of a schema to the row that `read_profile` reads."""
     return [
-        lf.select(
-            pl.len().alias("n_rows"),
-            content_sum(schema).alias(_HASH),
-            *(expr for column in schema for expr in _figures(column, schema[column])),
-        ),
-        # As expressions: as slices of the plan they would be pushed into the sort.
-        lf.select(pl.all().head(_N_EXACT)),
-        lf.select(numbers.gather_every(_EVERY_NTH)),
+        pl.len().alias(N_ROWS),
+        content_sum(schema).alias(_HASH),
+        *(expr for column in schema for expr in _figures(column, schema[column])),
     ]
+
+
+def is_large(n_rows: int) -> bool:
+    """Tell whether a snapshot is so large that its profile is in part approximate."""
+    return n_rows > _N_EXACT
 
 
 def collect_profile(df: pl.DataFrame) -> Profile:
     """Profile a frame that is in memory."""
-    frames = profile_frames(df.lazy(), df.schema)
-    return read_profile(df.schema, pl.collect_all(frames))
+    whole = None if is_large(df.height) else df
+    return read_profile(df.schema, df.select(figures(df.schema)), whole)
 
 
 def content_sum(schema: pl.Schema) -> pl.Expr:
@@ -113,20 +102,39 @@ def content_hash(schema: pl.Schema, n_rows: int, rows_sum: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def read_profile(schema: pl.Schema, collected: list[pl.DataFrame]) -> Profile:
-    """Make a profile of what the frames of `profile_frames` gave."""
-    figures, head, every_nth = collected
-    row = figures.row(0, named=True)
-    n_rows = row["n_rows"]
-    is_small = n_rows <= _N_EXACT
-    sample = (head if is_small else every_nth).select(cs.numeric())
-    quantiles = sample.select(pl.all().quantile(list(QUANTILES))).to_dicts()
+def read_profile(
+    schema: pl.Schema, collected: pl.DataFrame, whole: pl.DataFrame | None
+) -> Profile:
+    """Make a profile of what was collected.
+
+    Parameters
+    ----------
+    schema : pl.Schema
+        The snapshot's.
+    collected : pl.DataFrame of shape (1, n_figures)
+        Holds its `figures`.
+    whole : pl.DataFrame or None
+        The snapshot itself; None if it `is_large`.
+    """
+    samples = {
+        name: _figure(name, _SAMPLE)
+        for name, dtype in schema.items()
+        if dtype.is_numeric()
+    }
+    row = collected.drop(samples.values()).row(0, named=True)
+    n_rows = row[N_ROWS]
+    numbers = pl.DataFrame(
+        {name: collected[sample].explode() for name, sample in samples.items()}
+        if whole is None
+        else whole.select(samples.keys())
+    )
+    quantiles = numbers.select(pl.all().quantile(list(QUANTILES))).to_dicts()
     columns = [
         ColumnProfile(
             name=name,
             dtype=str(dtype),
             n_nulls=row[_figure(name, "n_nulls")],
-            n_distinct=_n_distinct(row, name, head if is_small else None),
+            n_distinct=_n_distinct(row, name, whole),
             min=_text(row.get(_figure(name, "min"))),
             max=_text(row.get(_figure(name, "max"))),
             mean=row.get(_figure(name, "mean")),
@@ -149,6 +157,8 @@ def _figures(column: str, dtype: pl.DataType) -> list[pl.Expr]:
         }
     if dtype.is_numeric():
         figures["mean"] = values.mean().cast(pl.Float64)
+        # One row of lists: as a frame of its own it would be planned anew.
+        figures[_SAMPLE] = values.gather_every(_EVERY_NTH).implode()
     return [expr.alias(_figure(column, name)) for name, expr in figures.items()]
 
 
@@ -167,7 +177,7 @@ def _n_distinct(
     if whole is not None:
         n_distinct = whole[column].n_unique()
     n_nulls = row[_figure(column, "n_nulls")]
-    return min(n_distinct - (n_nulls > 0), row["n_rows"] - n_nulls)
+    return min(n_distinct - (n_nulls > 0), row[N_ROWS] - n_nulls)
 
 
 def _text(value: object) -> str | None:

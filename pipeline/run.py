@@ -18,13 +18,13 @@ from pipeline import sources
 from pipeline.checks import Check, Outcome
 from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution, Work, execute
-from pipeline.errors import PipelineError, SchemaError, SourceError
+from pipeline.errors import PipelineError, SourceError
 from pipeline.files import FileContent, require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
-from pipeline.plan import Plan, compose
+from pipeline.plan import Plan, compose, compose_again, never_read
 from pipeline.profile import Profile, collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
@@ -32,6 +32,7 @@ from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import (
     FORMAT,
     CheckRecord,
+    EdgeRecord,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,
@@ -87,21 +88,11 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    declared = sources.declared(settings.source)
-    plan = compose(_never_read(declared), settings.stages)
+    declared = sources.declared(settings.source).collect_schema()
+    plan = compose(never_read(declared), settings.stages)
     for name in plan.snapshots:
         compile_checks(settings, plan, name)
     return plan
-
-
-def _never_read(lf: pl.LazyFrame) -> pl.LazyFrame:
-    """Make a frame of the same columns that a transformation cannot collect."""
-    schema = lf.collect_schema()
-
-    def refuse(_: pl.DataFrame) -> pl.DataFrame:
-        raise SchemaError("collects rows, expected to stay lazy")
-
-    return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
 
 
 def run(settings: Settings, selection: Selection | None = None) -> RunReport:
@@ -221,10 +212,11 @@ def _run(
         code=wanted.code,
         stages=_stage_records(wanted, execution.n_rows, runs),
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
-        lineage=[dataclasses.astuple(edge) for edge in trace(wanted.plan)],
+        lineage=_lineage(wanted, current),
     )
-    publish_run(store, record, settings.history.runs)
-    collect_garbage(store, settings.history.runs)
+    runs = [*runs, record]
+    publish_run(store, runs, settings.history.runs)
+    collect_garbage(store, runs, settings.history.runs)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)
@@ -316,7 +308,7 @@ def _execute_once(
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
         rows, bad = scan.rows, scan.bad
-    plan = compose(rows, settings.stages, leaves)
+    plan = compose_again(wanted.plan, rows, leaves)
     computed = [name for name in task.names("computed") if name != QUARANTINE]
     work = Work(
         compute=tuple(computed),
@@ -464,6 +456,22 @@ def _stage_records(
         )
         for name, node in wanted.plan.nodes.items()
     ]
+
+
+def _lineage(wanted: Wanted, current: RunRecord | None) -> list[EdgeRecord]:
+    """Trace the columns, unless the run before did for the same stages and code."""
+    stages = [
+        (name, list(node.stage.inputs), node.digest)
+        for name, node in wanted.plan.nodes.items()
+    ]
+    if (
+        current is not None
+        and current.code == wanted.code
+        and VERSIONS.items() <= current.versions.items()
+        and [(s.name, s.inputs, s.plan) for s in current.stages] == stages
+    ):
+        return current.lineage
+    return [dataclasses.astuple(edge) for edge in trace(wanted.plan)]
 
 
 def _warn_of_kept(task: Task) -> None:

@@ -10,7 +10,7 @@ from pipeline import sources
 from pipeline.engine import snapshot_frames
 from pipeline.errors import SchemaError
 from pipeline.explain import describe
-from pipeline.plan import Plan, compose
+from pipeline.plan import Plan, compose, has_as_many_rows, never_read
 from pipeline.run import check
 from pipeline.settings import Settings
 from tests.conftest import ROOT
@@ -84,6 +84,54 @@ def test_the_same_configuration_gives_the_same_plan_in_every_process() -> None:
         for seed in (1, 2)
     }
     assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lf: lf.with_columns(z=pl.col("x") * 2, w=pl.col("y").shift(1)),
+        lambda lf: lf.rename({"x": "z"}),
+        lambda lf: lf.sort("x"),
+        lambda lf: lf.select(pl.col("x") + pl.col("y").max()),
+    ],
+    ids=["with_columns", "rename", "sort", "select"],
+)
+def test_what_changes_columns_only_is_seen_to_keep_all_rows(
+    change: Callable[[pl.LazyFrame], pl.LazyFrame],
+) -> None:
+    given = never_read(pl.Schema({"x": pl.Int64, "y": pl.Int64}))
+    assert has_as_many_rows(change(given), given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda lf: lf.filter(pl.col("x") > 1), id="filter"),
+        pytest.param(lambda lf: lf.drop_nulls(), id="drop_nulls"),
+        pytest.param(lambda lf: lf.head(1), id="head"),
+        pytest.param(lambda lf: lf.slice(1), id="slice"),
+        pytest.param(lambda lf: lf.tail(1), id="tail"),
+        pytest.param(lambda lf: lf.unique("x"), id="unique"),
+        pytest.param(lambda lf: lf.gather_every(2), id="gather_every"),
+        pytest.param(lambda lf: lf.select(pl.col("x").max()), id="max"),
+        pytest.param(lambda lf: lf.select(pl.col("x").head(1)), id="select head"),
+        pytest.param(lambda lf: lf.select(pl.lit(1)), id="literal"),
+        pytest.param(lambda lf: lf.group_by("x").agg(pl.len()), id="group_by"),
+        pytest.param(lambda lf: lf.join(lf.select("x"), on="x"), id="join"),
+        pytest.param(lambda lf: lf.join(lf, on="x", how="left"), id="left join"),
+        pytest.param(
+            lambda lf: lf.with_columns(pl.concat_list("x", "y")).explode("x"),
+            id="explode",
+        ),
+        pytest.param(lambda lf: pl.concat([lf, lf]), id="concat"),
+        pytest.param(lambda lf: lf.map_batches(lambda df: df.head(1)), id="Python"),
+    ],
+)
+def test_what_may_change_the_number_of_rows_is_not_taken_to_keep_it(
+    change: Callable[[pl.LazyFrame], pl.LazyFrame],
+) -> None:
+    given = never_read(pl.Schema({"x": pl.Int64, "y": pl.Int64}))
+    assert not has_as_many_rows(change(given), given)
 
 
 def test_description_shows_stages_inputs_snapshots_and_schemas(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.engine import collect
 from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceError
+from pipeline.freshness import Selection
+from pipeline.lineage import trace
 from pipeline.plan import compose
-from pipeline.run import run
+from pipeline.run import check, run
 from pipeline.settings import Settings, load_settings
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
@@ -50,6 +53,15 @@ def test_snapshots_hold_what_the_stages_give(project: Path, load: Load) -> None:
         assert published.select(node.stage.key).equals(
             published.select(node.stage.key).sort(node.stage.key)
         )
+
+
+def test_lineage_is_that_of_the_newest_plan_also_where_the_run_before_had_it(
+    project: Path, load: Load
+) -> None:
+    for words in ([], [], ["lag_columns.suffix=_before{}"]):
+        run(load(*words), Selection(force=True))
+        edges = query(project, "SELECT * EXCLUDE run_id FROM meta.lineage")
+        assert edges == [astuple(edge) for edge in trace(check(load(*words)))]
 
 
 def test_catalog_counts_rows_of_every_stage(project: Path, load: Load) -> None:

@@ -19,7 +19,7 @@ from pipeline.modeling.explain import (
 )
 from pipeline.modeling.journal import read_trials
 from pipeline.modeling.models.lightgbm import LightGBM
-from pipeline.modeling.predictor import Predictor
+from pipeline.modeling.predictor import Predictor, predict_point
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.target import Array
 from pipeline.modeling.tune import journal_of
@@ -31,7 +31,7 @@ N_EXPLAINED = 4
 """Features whose partial dependence is drawn."""
 
 N_REPEATS = 3
-N_ROWS = 20_000
+N_ROWS = 10_000
 """Rows, at most, that importances are measured on."""
 
 N_DEPENDENCE_ROWS = 2_000
@@ -65,14 +65,16 @@ def describe_model(
     seed = settings.modeling.seed
 
     def predict(df: pl.DataFrame) -> Array:
-        return predictor.predict(df)["prediction"].to_numpy()
+        record = predictor.record
+        return predict_point(
+            df, record.schema, predictor.model, record.target, record.past
+        )
 
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.permutation(test.height)[:N_ROWS])
     sample, y = test[rows], predictions["y"].to_numpy()[rows]
     features = list(predictor.record.schema.dtypes)
-    bases = settings.pipeline.tree["panel"].get("values", [])
-    groups = feature_groups(features, bases)
+    groups = feature_groups(features, bases_of(settings))
     importance = permutation_importance(
         predict, sample, y, groups, n_repeats=N_REPEATS, seed=seed
     )
@@ -96,6 +98,11 @@ def describe_model(
         dependence,
     )
     (folder / "card.html").write_text(write_card(card))
+
+
+def bases_of(settings: ModelingSettings) -> list[str]:
+    """Name the values whose past the features are, if the configuration does."""
+    return settings.pipeline.tree.get("panel", {}).get("values", [])
 
 
 def _shap(predictor: Predictor, sample: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -234,7 +241,7 @@ def _limits(
         limits.append(
             f"Errors grow with size: the {metric.upper()} is {dollars(small)} in the"
             f" smallest tenth of clusters and {dollars(large)} in the largest, so that"
-            " few large rows decide the RMSE over all."
+            f" few large rows decide the {metric.upper()} over all."
         )
     missed = own.filter(
         pl.col("metric") == "coverage",

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.data import between
-from pipeline.modeling.describe import describe_model
+from pipeline.modeling.describe import bases_of, describe_model
 from pipeline.modeling.metrics import evaluate as measure
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
@@ -173,12 +173,9 @@ def _fingerprint(training: Training, settings: ModelingSettings) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
     baselines = [plain(model_config(settings, name)) for name in modeling.baselines]
-    how = [
-        modeling.metric,
-        modeling.split.test,
-        modeling.cluster,
-        modeling.coverage,
-        modeling.seed,
-    ]
+    what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
+    how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), plain(modeling.bootstrap)]
-    return fingerprint(MODULE, training.record.fingerprint, baselines, how, slices)
+    of_card = [training.record.study, bases_of(settings)]
+    parts = (baselines, what, how, slices, of_card)
+    return fingerprint(MODULE, training.record.fingerprint, *parts)

@@ -124,7 +124,8 @@ def publish_predictions(
     started_at, started = datetime.now(UTC), time.perf_counter()
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
-        last = read_runs(store)[-1]
+        runs = read_runs(store)
+        last = runs[-1]
         run_id = new_run_id(store, started_at)
         if predictions is not None:
             run = pl.lit(run_id).alias("run")
@@ -155,8 +156,8 @@ def publish_predictions(
                 ),
             ],
         )
-        publish_run(store, record, settings.history.runs)
-        collect_garbage(store, settings.history.runs)
+        publish_run(store, [*runs, record], settings.history.runs)
+        collect_garbage(store, [*runs, record], settings.history.runs)
     return run_id
 
 

@@ -172,12 +172,11 @@ def predict_point(
     df: pl.DataFrame,
     schema: FeatureSchema,
     model: Regressor,
-    config: ModelConfig,
-    modeling: Modeling,
+    target: TargetConfig,
+    past: list[str],
 ) -> Array:
     """Predict the target with a model alone; see `Predictor.predict`."""
-    past = past_of(df, modeling.past)
-    return _predict(model, design(df, schema), config.target, past)[0]
+    return target.backward(model.predict(design(df, schema)), past_of(df, past))
 
 
 def _predict(

@@ -1,5 +1,6 @@
 """The settings of modelling: what is learned, how it is judged, and every model."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -23,6 +24,9 @@ from pipeline.modeling.models import kind_names, load_kind
 from pipeline.modeling.space import Range, mistakes_in
 from pipeline.modeling.target import TargetConfig, Weight
 from pipeline.settings import Settings, load_settings
+
+NAME = "[a-z][a-z0-9_]*"
+"""Of a model, which is a folder's too."""
 
 Years = Annotated[tuple[int, int], "first and last, both included"]
 Share = Annotated[float, Meta(gt=0, lt=1)]
@@ -96,7 +100,7 @@ class Promotion(BaseConfig, frozen=True, kw_only=True):
 class Modeling(BaseConfig, frozen=True, kw_only=True):
     """``configs/modeling.yaml``; see the comments there."""
 
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")]
+    name: Annotated[str, Meta(pattern=f"^{NAME}$")]
     panel: str
     features: str
     time: str
@@ -237,6 +241,9 @@ def _check_model(
         where = f"{at}.{path}"
         mistakes.append(Mistake(origin_of(where, layers), where, text))
 
+    if not re.fullmatch(NAME, name):
+        text = "expected a name of lower case letters, digits and underscores"
+        mistakes.append(Mistake(origin_of(at, layers), at, text))
     if config.kind not in kind_names():
         known = ", ".join(kind_names())
         near = nearest(config.kind, kind_names())

@@ -75,7 +75,7 @@ class FoldError:
         schema, model = fit_model(train, config, modeling, n_threads=self.n_threads)
         valid = between(df, modeling, judged, judged)
         y = target_of(valid, modeling.target)
-        error = y - predict_point(valid, schema, model, config, modeling)
+        error = y - predict_point(valid, schema, model, config.target, modeling.past)
         return mean_error(error, modeling.metric)
 
 

@@ -179,7 +179,8 @@ def write_catalog(
         for run in runs
         for s in run.snapshots
     }
-    with duckdb.connect() as con:
+    # A few thousand short rows: threads cost more than they do.
+    with duckdb.connect(config={"threads": 1}) as con:
         con.execute(f"ATTACH {text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE new")
         con.execute("BEGIN")

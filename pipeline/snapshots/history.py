@@ -85,7 +85,7 @@ def restore(store: Store, n_kept: int, wanted: str) -> RunRecord:
             total_s=0.0,
             snapshots=[_restored(s, old, now.get(s.name)) for s in old.snapshots],
         )
-        publish_run(store, record, n_kept)
+        publish_run(store, [*runs, record], n_kept)
     return record
 
 

@@ -1,12 +1,13 @@
 """Publish a finished pass: objects, their records, the run's record, the catalog."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.profile import Profile
 from pipeline.snapshots.catalog import publish_catalog
 from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord
-from pipeline.snapshots.store import Store, cannot_write, read_runs, write_record
+from pipeline.snapshots.store import Store, cannot_write, write_record
 
 
 def new_run_id(store: Store, started_at: datetime) -> str:
@@ -56,18 +57,28 @@ def publish_object(
     return record
 
 
-def publish_run(store: Store, record: RunRecord, n_kept: int) -> None:
-    """Record a run and make its catalog the one users open.
+def publish_run(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
+    """Record the last of all runs and make its catalog the one users open.
+
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    runs : sequence of RunRecord
+        Those that are recorded, the oldest first, and the new one.
+    n_kept : int
+        Runs that can be queried.
 
     Raises
     ------
     SnapshotError, OSError
         If the store cannot be written; there was no such run then.
     """
+    record = runs[-1]
     path = store.runs / f"{record.run_id}.json"
     try:
         write_record(path, record)
-        publish_catalog(store, read_runs(store), n_kept)
+        publish_catalog(store, runs, n_kept)
     except BaseException:
         if store.linked != record.run_id:
             path.unlink(missing_ok=True)

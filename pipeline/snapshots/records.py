@@ -84,6 +84,10 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     checks: list[CheckRecord]
 
 
+EdgeRecord: TypeAlias = tuple[str, str | None, str, str, str]
+"""The fields of a `pipeline.lineage.Edge`."""
+
+
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A published run, with all that is needed to say later what changed."""
 
@@ -103,7 +107,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     code: dict[str, str]
     stages: list[StageRecord]
     snapshots: list[SnapshotRecord]
-    lineage: list[tuple[str, str | None, str, str, str]]
+    lineage: list[EdgeRecord]
 
 
 class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,24 +2,26 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
 
 from pipeline.snapshots.records import RunRecord
-from pipeline.snapshots.store import CATALOG, Store, files_of, read_runs
+from pipeline.snapshots.store import CATALOG, Store, files_of
 
 _N_LOGS = 100
 
 
-def garbage(store: Store, n_kept: int) -> list[Path]:
+def garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
     """Find what neither a kept run nor an open reader needs.
 
     Parameters
     ----------
     store : Store
         The caller holds its lock.
+    runs : sequence of RunRecord
+        All that are recorded, the oldest first.
     n_kept : int
         The newest runs that stay.
 
@@ -28,7 +30,6 @@ def garbage(store: Store, n_kept: int) -> list[Path]:
     list of Path
         Files and folders, sorted.
     """
-    runs = read_runs(store)
     # A run that died before it was linked is newer than what is linked.
     linked = [run for run in runs if run.run_id <= store.linked]
     # A client that has just looked up the link may be about to open the one before.
@@ -47,9 +48,9 @@ def garbage(store: Store, n_kept: int) -> list[Path]:
     return sorted([*objects, *idle, *logs, *folders, *partial])
 
 
-def collect_garbage(store: Store, n_kept: int) -> list[Path]:
+def collect_garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
     """Remove what `garbage` finds, and say what it was."""
-    found = garbage(store, n_kept)
+    found = garbage(store, runs, n_kept)
     for path in found:
         if path.is_dir():
             shutil.rmtree(path)

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import polars as pl
 from polars.exceptions import PolarsError
-from tqdm import tqdm
 
 from pipeline.errors import SourceError
 from pipeline.log import LOG
@@ -68,6 +67,8 @@ def fetch(config: SourceConfig, root: Path) -> None:
 
 def _progress_bar() -> Callable[[int, int], None]:
     """Return what draws a bar on a terminal, and nothing elsewhere."""
+    from tqdm import tqdm  # imported late: few runs make or download data
+
     bar = tqdm(disable=None, unit="part", leave=False)
 
     def advance(done: int, total: int) -> None:

@@ -186,7 +186,7 @@ def _scan_file(
     label = shown(named, root)
     bad = bad_cells(judged, parsed, config.columns, label)
     if not repair:
-        lines = pl.scan_lines(named, glob=False).select(lines=pl.len())
+        lines = _count_lines(named)
         bad = pl.concat([bad, _lost_records(judged, lines, label, head.lines)])
     return good_rows(judged, config.columns), bad
 
@@ -201,6 +201,22 @@ def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
 def _is_number(kind: Kind) -> bool:
     """Tell whether cells of this kind are numbers."""
     return dtype_of(kind) is not pl.String
+
+
+def _count_lines(file: Path) -> pl.LazyFrame:
+    """Count the lines of a file, blank ones among them."""
+    # NOTE: Without quotes, Polars counts line ends and parses nothing: a third of what
+    # it takes to scan the file as lines.
+    lines = pl.scan_csv(
+        file,
+        glob=False,
+        has_header=False,
+        schema={"line": pl.String},
+        separator="\1",
+        quote_char=None,
+        truncate_ragged_lines=True,
+    )
+    return lines.select(lines=pl.len())
 
 
 def _lost_records(

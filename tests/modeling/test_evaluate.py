@@ -78,13 +78,16 @@ def test_evaluation_is_made_once_and_anew_when_what_decides_it_changes(
     again = evaluate(ml(*FEW, "modeling.promotion.max_slice_loss=0.5"), "last_value")
     assert not again.is_new
     assert again.record == first.record
+    changes: list[str] = []
     for change in (
+        "modeling.metric=rmse",
         "modeling.split.test=[2017, 2017]",
         "modeling.slices.size=w_mean_cost_lag1",
         "models.rolling_mean.params.columns=[w_total_median_profit_lag1,"
         " w_total_median_profit_rolling2]",
     ):
-        other = evaluate(ml(*FEW, change), "last_value")
+        changes.append(change)
+        other = evaluate(ml(*FEW, *changes), "last_value")
         assert other.is_new, change
         assert not other.training.is_new
         assert other.folder == first.folder

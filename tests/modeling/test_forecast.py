@@ -145,7 +145,7 @@ def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     assert len([line for line in lines if "just forecast, version 1" in line]) == 2
     assert verify(store, 10) == []
     with writing(store):
-        collect_garbage(store, 10)
+        collect_garbage(store, read_runs(store), 10)
     assert ask(settings, "from predictions").equals(made.predictions)
     restore(store, 10, "-2")
     assert ask(settings, "select distinct run from predictions")["run"][0] < made.run_id

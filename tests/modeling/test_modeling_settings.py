@@ -81,6 +81,11 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
         ("modeling.split.train=[2014, 2010]", "expected train before valid"),
         ("modeling.split.train=[2010]", "modeling.split.train: expected array"),
         ("modeling.coverage=1", "modeling.coverage: expected float < 1"),
+        ("modeling.metric=mse", "expected one of mae, rmse, found 'mse'"),
+        (
+            "models.A={kind: ridge, target: {kind: none}, params: {alpha: 1}}",
+            "models.A",
+        ),
         ("modeling.seed=-1", "modeling.seed: expected int >= 0"),
         ("modeling.bootstrap.samples=99", "expected int >= 100, found 99"),
         ("modeling.study.trial=3", "unknown field; did you mean 'trials'?"),

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.data import between, current_features
+from pipeline.modeling.intervals import Calibration
 from pipeline.modeling.predictor import (
     Predictor,
     fit_predictor,
@@ -82,6 +83,18 @@ def test_intervals_of_the_calibrating_year_hold_what_they_say(
     # Rounding may put those on an end beyond it, and an end at the prediction within.
     assert valid.height == 276
     assert 276 - 20 - 4 <= n_held <= 276 - 20 + 4
+
+
+def test_interval_holds_its_prediction_even_where_it_was_moved_past_it(
+    world: tuple[Modeling, pl.DataFrame],
+) -> None:
+    known = fit(world, "ridge", TARGETS[0])
+    past = Calibration(edges=[], lower=[-5e5], upper=[9e5])
+    record = msgspec.structs.replace(known.record, calibration=past)
+    made = Predictor(record, known.model).predict(world[1])
+    np.testing.assert_array_equal(made["lower"], made["prediction"])
+    width = (made["upper"] - made["prediction"]).to_numpy()
+    np.testing.assert_allclose(width, 9e5)
 
 
 def test_unseen_categories_and_nulls_get_a_prediction(
