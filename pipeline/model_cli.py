@@ -299,13 +299,17 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     from pipeline.log import progress
     from pipeline.modeling.audit import audit as audit_features
     from pipeline.modeling.audit import describe
+    from pipeline.modeling.permuted import audit_permuted, describe_permuted
 
     settings, _ = _load(profile, overrides)
     with progress("auditing"):
         found = audit_features(settings.pipeline)
     for line in describe(found):
         click.echo(line)
-    if found.leaks:
+    with progress("training on permuted rows"):
+        permuted = audit_permuted(settings)
+    click.echo(describe_permuted(permuted))
+    if found.leaks or permuted.is_leak:
         raise SystemExit(1)
 
 

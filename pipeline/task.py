@@ -10,7 +10,7 @@ from pipeline.freshness import Selection, Status, Wanted, select
 from pipeline.plan import Plan
 from pipeline.settings import PREDICTIONS, QUARANTINE, SOURCE, Settings
 from pipeline.snapshots.records import RunRecord, SnapshotRecord, State
-from pipeline.snapshots.store import Store
+from pipeline.snapshots.store import Store, read_object
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,10 @@ def plan_task(
         for status in statuses
         if (record := _record(status, states[status.name], settings, plan, published))
     ]
-    if PREDICTIONS in published:
+    forecast = published.get(PREDICTIONS)
+    if forecast and read_object(store, forecast.name, forecast.fingerprint):
         # A run neither makes nor judges them: they stay until the next forecast.
-        snapshots.append(_kept(published[PREDICTIONS]))
+        snapshots.append(_kept(forecast))
     check = tuple(
         s.name
         for s in snapshots

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from pipeline.errors import QueryError
+from pipeline.modeling.forecast import publish_predictions
 from pipeline.run import RunReport, run
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.snapshots.sql import connect, load_query, query_names, run_query
 from pipeline.snapshots.store import open_store
 from tests.conftest import GOLDEN, ROOT
@@ -22,6 +23,19 @@ NAMES = query_names(QUERIES)
 LOSS = "2017,1,Loss Hospital,53,1,Loss,Minor,M,Medical,10,100.5,90.0,300.5,200.0"
 BAD = "2017,1,Bad Hospital,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0"
 GOOD = f"{(GOLDEN / 'raw.csv').read_text().strip()}\n{LOSS}"
+
+# In place of a model's: the hospital above and one that is not known.
+FORECAST = pl.DataFrame(
+    {
+        "facility_id": pl.Series([1, 2], dtype=pl.Int32),
+        "apr_drg_code": pl.Series([53, 99], dtype=pl.Int32),
+        "year": pl.Series([2018, 2018], dtype=pl.Int32),
+        "prediction": [-1000.4, 2000.6],
+        "lower": [-1500.0, 1000.0],
+        "upper": [500.0, 4000.0],
+        "model_version": pl.Series([3, 3], dtype=pl.Int32),
+    }
+)
 
 every_query = pytest.mark.parametrize("name", NAMES)
 
@@ -42,10 +56,13 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     path = f"source.path={root / 'raw.csv'}"
     source = ("source=csv", path, "source.max_bad_rows=1")
 
-    def run_once(*overrides: str) -> RunReport:
-        return run(load_settings(root, overrides=(*source, *overrides)))
+    def settings(*overrides: str) -> Settings:
+        return load_settings(root, overrides=(*source, *overrides))
 
-    before, last = run_once("drop_rare_drgs.min_total=0"), run_once()
+    before = run(settings("drop_rare_drgs.min_total=0"))
+    key = ["facility_id", "apr_drg_code", "year"]
+    publish_predictions(settings(), FORECAST, "0" * 64, key=key, reason="a test")
+    last = run(settings())
     with connect(open_store(root), 10) as con:
         yield Project(con, before, last)
 
@@ -335,13 +352,23 @@ def test_stage_rows_compares_with_the_run_before(project: Project) -> None:
 
 def test_run_history_lists_the_latest_run_first(project: Project) -> None:
     found = answer(project, "run_history")
-    assert found["run_id"].to_list() == [
-        project.last.run.run_id,
-        project.before.run.run_id,
-    ]
+    last, _, before = found["run_id"]  # the one between is of the forecast
+    assert (last, before) == (project.last.run.run_id, project.before.run.run_id)
     n_rows = sum(there.n_rows for there in project.last.objects.values())
     assert found["n_snapshot_rows"][0] == n_rows
-    assert found["n_bad_rows"].to_list() == [1, 1]
+    assert found["n_bad_rows"].to_list() == [1, 1, 1]
+
+
+def test_largest_forecasts_stand_beside_the_year_before(project: Project) -> None:
+    found = answer(project, "largest_forecasts")
+    money = ["forecast_usd", "lower_usd", "upper_usd", "last_year_usd"]
+    assert found.select("facility_name", *money).rows() == [
+        (None, 2001, 1000, 4000, None),
+        # 10 discharges with a median profit of 90 - 200.
+        ("Loss Hospital", -1000, -1500, 500, -1100),
+    ]
+    assert found["year"].to_list() == [2018, 2018]
+    assert found["model_version"].to_list() == [3, 3]
 
 
 def test_bad_rows_show_the_first_of_each_kind(project: Project) -> None:

@@ -1,12 +1,13 @@
 """Use a registered bundle in a process of its own, with the code packed in it.
 
-What is imported here is this project as it is now; a bundle holds it as it was. A process
-of its own has only the bundle's on its path.
+What is imported here is this project as it is now; a bundle holds it as it was. In a
+process of its own, the bundle's comes first on the path.
 """
 
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from os import environ
 from pathlib import Path
 
@@ -22,8 +23,12 @@ REFUSED = 3
 
 
 def forecast_apart(
-    settings: ModelingSettings, uri: str, rows: pl.DataFrame, *, alone: bool
-) -> pl.DataFrame:
+    settings: ModelingSettings,
+    uri: str,
+    panels: Sequence[pl.DataFrame],
+    *,
+    alone: bool,
+) -> list[pl.DataFrame]:
     """Forecast with a registered bundle; see `pipeline.modeling.bundle.Bundle`.
 
     Parameters
@@ -32,10 +37,10 @@ def forecast_apart(
         Whose registry.
     uri : str
         ``models:/<name>/<version>`` or ``models:/<name>@<alias>``.
-    rows : pl.DataFrame
-        Raw rows.
+    panels : sequence of pl.DataFrame
+        Raw rows, each for a forecast of its own.
     alone : bool
-        Whether they are a whole panel.
+        Whether each is a whole panel.
 
     Raises
     ------
@@ -43,9 +48,10 @@ def forecast_apart(
         If the bundle refuses the rows, or cannot be loaded.
     """
     with tempfile.TemporaryDirectory() as folder:
-        given, made = Path(folder, "rows.parquet"), Path(folder, "made.parquet")
-        rows.write_parquet(given)
-        words = [store_uri(settings.root), uri, str(given), str(made), str(alone)]
+        given = [Path(folder, f"rows_{i}.parquet") for i in range(len(panels))]
+        for path, rows in zip(given, panels, strict=True):
+            rows.write_parquet(path)
+        words = [store_uri(settings.root), uri, str(alone), *map(str, given)]
         done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,
@@ -60,6 +66,8 @@ def forecast_apart(
             last = done.stderr.strip().splitlines()[-1:] or ["no message"]
             raise ModelError(
                 f"{uri}: cannot be loaded and used\nfound: {last[0]}\n"
-                "hint: `just train` and `just promote` make a new version"
+                "hint: MLflow finds it where it was made; if the project was moved, or"
+                " lost files, delete .pipeline/mlflow and .pipeline/models, and train"
+                " again"
             )
-        return pl.read_parquet(made)
+        return [pl.read_parquet(path.with_suffix(".made")) for path in given]

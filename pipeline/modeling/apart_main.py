@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 
-def main(store: str, uri: str, given: str, made: str, alone: str) -> None:
-    """Load a bundle, forecast from one Parquet file into another."""
+def main(store: str, uri: str, alone: str, *given: str) -> None:
+    """Load a bundle, and forecast from Parquet files into others beside them."""
     import mlflow
     import polars as pl
 
@@ -18,8 +18,9 @@ def main(store: str, uri: str, given: str, made: str, alone: str) -> None:
     from pipeline.errors import PipelineError  # the bundle's, by now
 
     try:
-        rows = pl.read_parquet(Path(given))
-        served.bundle.forecast(rows, alone=alone == "True").write_parquet(made)
+        for path in map(Path, given):
+            made = served.bundle.forecast(pl.read_parquet(path), alone=alone == "True")
+            made.write_parquet(path.with_suffix(".made"))
     except PipelineError as error:
         sys.stderr.write(str(error))
         raise SystemExit(3) from error

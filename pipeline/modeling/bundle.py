@@ -7,8 +7,8 @@ A bundle is a folder of plain files::
     context.parquet  the panel it was trained beside
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
-beside them. Rarity, bins and ratios are facts of the whole panel: so a request that holds
-a part of it only is completed with the panel of the training.
+beside them. Rarity, bins and ratios are facts of the whole panel: so a request that
+holds a part of it only is completed with the panel of the training.
 """
 
 from dataclasses import dataclass, replace
@@ -108,10 +108,14 @@ class Bundle:
         Raises
         ------
         ModelError
-            If columns are missing, a value is no such value, or the panel of a year is
-            not whole.
+            If there are no rows, columns are missing, a value is no such value, or the
+            panel of a year is not whole.
         """
         record = self.record
+        if rows.is_empty():
+            raise ModelError(
+                "bundle: no rows to forecast from\nhint: give at least one raw row"
+            )
         given = typed(rows, record.columns)
         asked = self._asked(given)
         features = self.next_features(given if alone else self._completed(given))
@@ -159,8 +163,6 @@ class Bundle:
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        if asked.is_empty():
-            raise ModelError("bundle: no rows to forecast from")
         return asked
 
     def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
@@ -174,18 +176,20 @@ class Bundle:
                 "hint: to forecast an earlier year, give a whole panel, and say so with"
                 " `--alone`"
             )
+        for new in range(record.last + 1, year + 1):
+            n_clusters = rows.filter(pl.col(time) == new)[cluster].n_unique()
+            if n_clusters < record.n_clusters * _PART_OF_PANEL:
+                raise ModelError(
+                    f"bundle: {time} {new} has rows of {n_clusters} {cluster}, expected"
+                    f" the whole panel, as {record.last} with {record.n_clusters}\n"
+                    "hint: features compare with all others of the year; give the rows"
+                    f" of all for every year after {record.last}"
+                )
         context = pl.read_parquet(self.folder / "context.parquet", glob=False)
         rest = context.join(rows, on=[cluster, time], how="anti")
-        whole = pl.concat([rows, rest])
-        n_clusters = whole.filter(pl.col(time) == year)[cluster].n_unique()
-        if n_clusters < record.n_clusters * _PART_OF_PANEL:
-            raise ModelError(
-                f"bundle: {year} has rows of {n_clusters} {cluster}, expected the whole"
-                f" panel, as {record.last} with {record.n_clusters}\n"
-                "hint: features compare with all others of the year; give the rows of"
-                f" all for years after {record.last}"
-            )
-        return whole
+        # A few rows from before the panel would pass for its whole first year.
+        known = rows.filter(pl.col(time) >= context[time].min())
+        return pl.concat([known, rest])
 
 
 def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
@@ -253,7 +257,7 @@ def load_bundle(folder: Path) -> Bundle:
     if found != FORMAT:
         raise ModelError(
             f"{folder}: a bundle of format {found}, expected {FORMAT}\n"
-            "hint: `just train` and `just promote` make one of this version"
+            "hint: use it with the code that is packed in it, as MLflow does"
         )
     record = msgspec.json.decode(raw, type=BundleRecord)
     return Bundle(

@@ -46,7 +46,7 @@ def describe_model(
     comparison: pl.DataFrame,
     folder: Path,
 ) -> None:
-    """Write ``card.html``, its charts, and what the model goes by as Parquet, into a folder.
+    """Write ``card.html``, its charts, and what the model goes by, into a folder.
 
     Parameters
     ----------

@@ -93,8 +93,8 @@ def best_reference(comparison: pl.DataFrame) -> str:
 def difference_chart(comparison: pl.DataFrame) -> ChartType:
     """Show how the error differs from the best baseline's, by size of the facility.
 
-    The difference is a share of the baseline's error: in dollars, the largest facilities
-    would leave nothing to see of the others.
+    The difference is a share of the baseline's error: in dollars, the largest
+    facilities would leave nothing to see of the others.
     """
     best = best_reference(comparison)
     metric = str(comparison["metric"][0]).upper()

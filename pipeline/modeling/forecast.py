@@ -13,9 +13,9 @@ from pipeline.modeling.data import current_features
 from pipeline.modeling.ground import read_rows
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry import Version, champion
-from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.modeling.settings import ModelingSettings
 from pipeline.profile import collect_profile
-from pipeline.settings import PREDICTIONS, QUARANTINE
+from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
@@ -60,12 +60,10 @@ def forecast(settings: ModelingSettings) -> Forecast:
     PipelineError
         If there is no champion, or it cannot use the rows; nothing is published then.
     """
-    started_at, started = datetime.now(UTC), time.perf_counter()
     features = current_features(settings)
     version = champion_of(settings)
     store = open_store(settings.root)
-    runs = read_runs(store)
-    published = {s.name: s for s in runs[-1].snapshots}
+    published = {s.name: s for s in read_runs(store)[-1].snapshots}
     # The rows set aside are named by the source's content and how it is read.
     source = published[QUARANTINE].fingerprint
     wanted = fingerprint(MODULE, version.fingerprint, version.number, source)
@@ -77,56 +75,90 @@ def forecast(settings: ModelingSettings) -> Forecast:
     made = None
     if not is_there:
         rows = read_rows(settings.pipeline)
-        made = forecast_apart(settings, version.uri, rows, alone=True)
+        [made] = forecast_apart(settings, version.uri, [rows], alone=True)
+        number = pl.lit(version.number, pl.Int32).alias("model_version")
+        made = made.drop_nulls("prediction").with_columns(number)
+    run_id = publish_predictions(
+        settings.pipeline,
+        made,
+        wanted,
+        key=settings.modeling.key,
+        reason=f"just forecast, version {version.number}",
+    )
+    return Forecast(version, run_id, pl.read_parquet(path), is_new=True)
+
+
+def publish_predictions(
+    settings: Settings,
+    predictions: pl.DataFrame | None,
+    fingerprint: str,
+    *,
+    key: list[str],
+    reason: str,
+) -> str:
+    """Publish a run in which only the snapshot `predictions` is new.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the project; it has a run.
+    predictions : pl.DataFrame or None
+        With the columns of the key; equal rows become one. None: the store has them.
+    fingerprint : str
+        What they were made of.
+    key : list of str
+        Columns that name a row.
+    reason : str
+        For the history.
+
+    Returns
+    -------
+    str
+        The run's id, which is in column ``run``, too.
+
+    Raises
+    ------
+    SnapshotError
+        If another process writes, or the store cannot be written.
+    """
+    started_at, started = datetime.now(UTC), time.perf_counter()
+    store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
         runs = read_runs(store)
+        last = runs[-1]
         run_id = new_run_id(store, started_at)
-        if made is not None:
-            predictions = _snapshot_of(made, version, run_id, settings.modeling)
+        if predictions is not None:
+            run = pl.lit(run_id).alias("run")
+            snapshot = predictions.unique(key).sort(key).with_columns(run)
             file = staging / f"{PREDICTIONS}.parquet"
-            predictions.write_parquet(file)
-            profile = collect_profile(predictions)
-            publish_object(store, file, PREDICTIONS, wanted, profile, run_id)
+            snapshot.write_parquet(file)
+            profile = collect_profile(snapshot)
+            publish_object(store, file, PREDICTIONS, fingerprint, profile, run_id)
         seconds = time.perf_counter() - started
         record = msgspec.structs.replace(
-            runs[-1],
+            last,
             run_id=run_id,
             started_at=started_at,
             restores=None,
             execute_s=seconds,
             total_s=seconds,
             snapshots=[
-                *(_unchanged(s) for s in runs[-1].snapshots if s.name != PREDICTIONS),
+                *(_unchanged(s) for s in last.snapshots if s.name != PREDICTIONS),
                 SnapshotRecord(
                     name=PREDICTIONS,
                     stage="",
-                    key=settings.modeling.key,
-                    fingerprint=wanted,
-                    state="restored" if made is None else "computed",
+                    key=key,
+                    fingerprint=fingerprint,
+                    state="restored" if predictions is None else "computed",
                     contract="",
-                    reasons=[f"just forecast, version {version.number}"],
+                    reasons=[reason],
                     checks=[],
                 ),
             ],
         )
-        publish_run(store, [*runs, record], settings.pipeline.history.runs)
-        collect_garbage(store, [*runs, record], settings.pipeline.history.runs)
-    return Forecast(version, run_id, pl.read_parquet(path), is_new=True)
-
-
-def _snapshot_of(
-    made: pl.DataFrame, version: Version, run_id: str, modeling: Modeling
-) -> pl.DataFrame:
-    """Keep one row per entity that has a prediction, sorted by the key."""
-    return (
-        made.drop_nulls("prediction")
-        .unique(modeling.key)
-        .sort(modeling.key)
-        .with_columns(
-            pl.lit(version.number, pl.Int32).alias("model_version"),
-            pl.lit(run_id).alias("run"),
-        )
-    )
+        publish_run(store, [*runs, record], settings.history.runs)
+        collect_garbage(store, [*runs, record], settings.history.runs)
+    return run_id
 
 
 def _unchanged(snapshot: SnapshotRecord) -> SnapshotRecord:

@@ -1,10 +1,12 @@
 """Pack a trained model as a bundle: see `pipeline.modeling.bundle`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
 
+from pipeline.errors import ModelError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.bundle import FORMAT, Bundle, BundleRecord, load_bundle
@@ -13,9 +15,12 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.train import Training
 from pipeline.run import check
 
+if TYPE_CHECKING:
+    from pipeline.sources.columns import Kind
+
 
 def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle:
-    """Write a bundle into an empty folder.
+    """Write a bundle into a new folder.
 
     Parameters
     ----------
@@ -51,11 +56,14 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
     time, cluster = source_columns(
         plan, [modeling.time, modeling.cluster], modeling.panel
     )
-    columns = {name: kind for name, kind in kinds.items() if name in names}
+    columns: dict[str, Kind] = {
+        name: kind for name, kind in kinds.items() if name in names
+    }
     rows = read_rows(settings.pipeline).select(list(columns))
-    last = rows[time].max()
-    assert isinstance(last, int)
-    (folder / "predictor").mkdir()
+    if rows.is_empty():
+        raise ModelError("bundle: the source has no rows to forecast from")
+    last: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
+    (folder / "predictor").mkdir(parents=True)
     training.load().save(folder / "predictor")
     record = BundleRecord(
         format=FORMAT,
@@ -76,18 +84,18 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
         n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
     )
     (folder / "bundle.json").write_bytes(msgspec.json.encode(record))
-    empty = rows.clear()
-    empty.write_parquet(folder / "context.parquet")
-    context = _needed_years(load_bundle(folder), rows)
+    bundle = load_bundle(folder)
+    context = _needed_years(bundle, rows)
     context.write_parquet(folder / "context.parquet", compression_level=9)
-    return load_bundle(folder)
+    return bundle
 
 
 def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out, one after the other, the years that next year's features do not need."""
+    """Leave out one year after the other where next year's features do not need it."""
     time = bundle.record.source_time
     wanted = bundle.next_features(rows)
-    for year in rows[time].unique().sort():
+    # The newest first, so that of a first year no later one takes the place.
+    for year in rows[time].unique().sort(descending=True):
         fewer = rows.filter(pl.col(time) != year)
         if fewer.height and bundle.next_features(fewer).equals(wanted):
             rows = fewer

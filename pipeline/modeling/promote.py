@@ -9,7 +9,13 @@ from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
 from pipeline.modeling.ground import read_rows, source_columns
-from pipeline.modeling.registry import Version, champion, crown, register
+from pipeline.modeling.registry import (
+    Version,
+    challenge,
+    champion,
+    crown,
+    register,
+)
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.modeling.slices import SIZE_DECILE
 from pipeline.run import check
@@ -67,7 +73,9 @@ def promote(settings: ModelingSettings, model: str) -> Promotion:
         rivals.append(_against_champion(settings, evaluation, before))
     comparison = pl.concat(rivals)
     reasons = list(_reasons(modeling, evaluation, comparison))
-    if not reasons:
+    if reasons:
+        challenge(settings, version)
+    else:
         crown(settings, version)
     return Promotion(version, before, reasons, comparison)
 
@@ -78,18 +86,19 @@ def _against_champion(
     """Compare with the champion, where it has a prediction for the test rows.
 
     Its bundle forecasts each test year from the raw rows of the years before, whatever
-    features it was trained on.
+    features it was trained on. What came of it is kept beside the evaluation.
     """
+    kept = (
+        evaluation.folder / f"champion-{before.number}-{before.fingerprint[:8]}.parquet"
+    )
+    if kept.is_file():
+        return pl.read_parquet(kept, glob=False)
     modeling = settings.modeling
     first, last = modeling.split.test
     rows = read_rows(settings.pipeline)
     [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
-    forecasts = [
-        forecast_apart(
-            settings, before.uri, rows.filter(pl.col(time) < year), alone=True
-        )
-        for year in range(first, last + 1)
-    ]
+    pasts = [rows.filter(pl.col(time) < year) for year in range(first, last + 1)]
+    forecasts = forecast_apart(settings, before.uri, pasts, alone=True)
     predicted = pl.concat(forecasts).unique(modeling.key).drop_nulls("prediction")
     own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
     key = [*modeling.key]
@@ -99,7 +108,7 @@ def _against_champion(
     )
     name = f"champion (version {before.number})"
     both = [shared, theirs.with_columns(pl.lit(name).alias("model"))]
-    return compare(
+    comparison = compare(
         pl.concat(both, how="diagonal_relaxed"),
         evaluation.training.record.model,
         modeling.metric,
@@ -109,6 +118,10 @@ def _against_champion(
         n_samples=modeling.bootstrap.samples,
         seed=modeling.seed,
     )
+    partial = kept.with_name(f"{kept.name}.next")
+    comparison.write_parquet(partial)
+    partial.replace(kept)
+    return comparison
 
 
 def _reasons(
@@ -130,7 +143,7 @@ def _reasons(
     if abs(reached - modeling.coverage) > allowed:
         yield (
             f"intervals hold {reached:.1%} of the outcomes, expected"
-            f" {modeling.coverage:.0%} within {allowed:.0%}"
+            f" {modeling.coverage:.1%} within {allowed:.2%}"
         )
     incumbent = _incumbent(modeling, overall)
     most = 1 + modeling.promotion.max_slice_loss

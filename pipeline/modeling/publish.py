@@ -1,13 +1,13 @@
-"""Show the trained models in the catalog, as ``meta.models`` and ``meta.evaluations``."""
+"""Show trained models in the catalog: ``meta.models`` and ``meta.evaluations``."""
 
 import polars as pl
 
 from pipeline.modeling.records import (
     EvaluationRecord,
-    VersionRecord,
     all_trainings,
     read_record,
 )
+from pipeline.modeling.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import tracking
 from pipeline.snapshots.catalog import EVALUATIONS, MODELS, publish_catalog
@@ -15,7 +15,7 @@ from pipeline.snapshots.records import FORMAT, ModelRecord, ModelRecords
 from pipeline.snapshots.store import open_store, read_runs, write_record, writing
 
 WAIT_S = 30
-"""For a run that is writing: the catalog is the last, and a small, step of a training."""
+"""For a run that is writing: the catalog is a training's last step, and a small one."""
 
 
 def publish_models(settings: ModelingSettings) -> None:
@@ -28,13 +28,12 @@ def publish_models(settings: ModelingSettings) -> None:
     """
     name = settings.modeling.name
     with tracking(settings) as tracked:
-        registered = tracked.client.search_registered_models(f"name = '{name}'")
-        aliases = dict(registered[0].aliases) if registered else {}
+        registered = {v.fingerprint: v.number for v in versions(tracked, name)}
+        named = aliases(tracked, name)
     models: list[ModelRecord] = []
     figures: list[pl.DataFrame] = []
     for folder, training in all_trainings(settings.root):
-        version = read_record(folder / "version.json", VersionRecord)
-        number = version.version if version else None
+        number = registered.get(training.fingerprint)
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
         evaluation = folder / "evaluation"
         judged = read_record(evaluation / "evaluation.json", EvaluationRecord)
@@ -57,16 +56,19 @@ def publish_models(settings: ModelingSettings) -> None:
                 params=training.config["params"],
                 metrics=metrics,
                 mlflow_run=training.mlflow_run,
-                name=version.name if version else None,
+                name=name if number else None,
                 version=number,
-                aliases=sorted(a for a, v in aliases.items() if str(number) == str(v)),
+                aliases=sorted(a for a, v in named.items() if v == number),
             )
         )
     store = open_store(settings.root)
     with writing(store, WAIT_S):
-        write_record(store.models / MODELS, ModelRecords(FORMAT, models))
+        store.models.mkdir(exist_ok=True)
         if figures:
             partial = store.models / f"{EVALUATIONS}.next"
             pl.concat(figures).write_parquet(partial)
             partial.replace(store.models / EVALUATIONS)
+        else:
+            (store.models / EVALUATIONS).unlink(missing_ok=True)
+        write_record(store.models / MODELS, ModelRecords(FORMAT, models))
         publish_catalog(store, read_runs(store), settings.pipeline.history.runs)

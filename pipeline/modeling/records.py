@@ -5,7 +5,6 @@ Below ``.pipeline/models/<model>/<fingerprint>/``::
     training.json    what it was made of; written with all below
     predictor/       the model
     evaluation/      figures on the test years, charts and the card
-    version.json     its version in the registry, once it has one
 """
 
 import hashlib
@@ -78,16 +77,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
 
 
-class VersionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A model's version in the registry."""
-
-    format: int
-    name: str
-    version: int
-    created_at: datetime
-
-
-_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, VersionRecord)
+_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord)
 
 
 def model_folder(root: Path, model: str, fingerprint: str) -> Path:

@@ -2,28 +2,22 @@
 
 import tempfile
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
 from pipeline.code import PACKAGE
 from pipeline.errors import ModelError
 from pipeline.modeling.pack import pack
-from pipeline.modeling.records import (
-    FORMAT,
-    VersionRecord,
-    read_record,
-    write_record,
-)
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import Tracking, tracking
 from pipeline.modeling.train import Training
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
+    from mlflow.types import Schema
 
     from pipeline.modeling.bundle import Bundle
 
@@ -55,14 +49,14 @@ class Version:
         Counted from 1.
     fingerprint : str
         Of the trained model.
-    replaced : int or None
-        The champion that it took the place of.
+    replaced : int
+        The champion that it took the place of; 0 if there was none.
     """
 
     name: str
     number: int
     fingerprint: str
-    replaced: int | None
+    replaced: int
 
     @property
     def uri(self) -> str:
@@ -78,27 +72,13 @@ def register(settings: ModelingSettings, training: Training) -> Version:
     PipelineError
         If it cannot be packed, or MLflow's store cannot be used.
     """
-    name = settings.modeling.name
-    record = read_record(training.folder / "version.json", VersionRecord)
     with tracking(settings) as store:
-        number = record and record.version
-        if number is None or _version(store, name, number) is None:
-            with tempfile.TemporaryDirectory() as folder:
-                bundle = pack(settings, training, Path(folder))
-                number = _log(store, settings, training, bundle)
-            write_record(
-                training.folder / "version.json",
-                VersionRecord(
-                    format=FORMAT,
-                    name=name,
-                    version=number,
-                    created_at=datetime.now(UTC),
-                ),
-            )
-        store.client.set_registered_model_alias(name, CHALLENGER, str(number))
-        found = _version(store, name, number)
-    assert found is not None
-    return found
+        there = _version_of(store, settings, training)
+    if there is not None:
+        return there
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = pack(settings, training, Path(folder, "bundle"))
+        return _log(settings, training, bundle)
 
 
 def champion(settings: ModelingSettings) -> Version | None:
@@ -109,11 +89,10 @@ def champion(settings: ModelingSettings) -> Version | None:
     ModelError
         If MLflow's store cannot be used.
     """
-    name = settings.modeling.name
     with tracking(settings) as store:
-        models = store.client.search_registered_models(f"name = '{name}'")
-        number = next((m.aliases.get(CHAMPION) for m in models), None)
-        return number and _version(store, name, int(number))
+        number = aliases(store, settings.modeling.name).get(CHAMPION)
+        found = versions(store, settings.modeling.name)
+    return next((version for version in found if version.number == number), None)
 
 
 def crown(settings: ModelingSettings, version: Version) -> None:
@@ -124,6 +103,15 @@ def crown(settings: ModelingSettings, version: Version) -> None:
         replaced = str(before.number) if before else ""
         client.set_model_version_tag(version.name, number, _REPLACED, replaced)
         client.set_registered_model_alias(version.name, CHAMPION, number)
+        if aliases(store, version.name).get(CHALLENGER) == version.number:
+            client.delete_registered_model_alias(version.name, CHALLENGER)
+
+
+def challenge(settings: ModelingSettings, version: Version) -> None:
+    """Make a version challenger."""
+    with tracking(settings) as store:
+        number = str(version.number)
+        store.client.set_registered_model_alias(version.name, CHALLENGER, number)
 
 
 def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
@@ -146,11 +134,13 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
             "hint: `just promote` makes one"
         )
     with tracking(settings) as store:
-        before = now.replaced and _version(store, now.name, now.replaced)
-        if not before:
+        found = {version.number: version for version in versions(store, now.name)}
+        before = found.get(now.replaced)
+        if before is None:
             raise ModelError(
-                f"{now.name}: version {now.number} is the first champion, so there is"
-                " none to go back to"
+                f"{now.name}: version {now.number} is the first champion, expected one"
+                " before it to go back to\n"
+                "hint: `just promote` puts a better model in its place"
             )
         store.client.set_registered_model_alias(now.name, CHAMPION, str(before.number))
     return now, before
@@ -158,56 +148,74 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
 
 def inputs_of(settings: ModelingSettings, version: Version) -> list[str]:
     """Name the raw columns that a version takes."""
-    import mlflow
+    from mlflow.models import get_model_info
 
     with tracking(settings):
-        signature = mlflow.models.get_model_info(version.uri).signature
-    assert signature is not None
-    return signature.inputs.input_names()
+        info = get_model_info(version.uri)
+    signature = cast("ModelSignature", info.signature)
+    return [str(name) for name in cast("Schema", signature.inputs).input_names()]
 
 
-def _version(store: Tracking, name: str, number: int) -> Version | None:
-    """Read a version; None if there is none of that number."""
-    for found in store.client.search_model_versions(f"name = '{name}'"):
-        if int(found.version) == number:
-            replaced = found.tags.get(_REPLACED)
-            fingerprint = found.tags.get(_FINGERPRINT, "")
-            return Version(
-                name, number, fingerprint, int(replaced) if replaced else None
-            )
-    return None
-
-
-def _log(
-    store: Tracking, settings: ModelingSettings, training: Training, bundle: "Bundle"
-) -> int:
-    """Log a bundle to the run of its training, register it, and return its version."""
-    import mlflow
-
-    example = pl.read_parquet(bundle.folder / "context.parquet").tail(_N_EXAMPLE)
-    name = settings.modeling.name
-    with mlflow.start_run(run_id=training.record.mlflow_run):
-        info = mlflow.pyfunc.log_model(
-            name="bundle",
-            python_model=str(PACKAGE / "modeling" / "served.py"),
-            artifacts={"bundle": str(bundle.folder)},
-            code_paths=[str(PACKAGE)],
-            pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
-            signature=_signature(example, bundle.forecast(example)),
-            input_example=example.to_pandas(),
-            metadata={_FINGERPRINT: training.record.fingerprint},
+def versions(store: Tracking, name: str) -> list[Version]:
+    """List the versions of a registered model, in no order."""
+    return [
+        Version(
+            name,
+            int(found.version),
+            found.tags.get(_FINGERPRINT, ""),
+            int(found.tags.get(_REPLACED) or 0),
         )
-    client = store.client
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    registered = client.create_model_version(
-        name,
-        info.model_uri,
-        run_id=training.record.mlflow_run,
-        model_id=info.model_id,
-        tags={_FINGERPRINT: training.record.fingerprint},
+        for found in store.client.search_model_versions(f"name = '{name}'")
+    ]
+
+
+def aliases(store: Tracking, name: str) -> dict[str, int]:
+    """Return the number of the version that each alias names."""
+    found = store.client.search_registered_models(f"name = '{name}'")
+    named = cast("dict[str, str]", found[0].aliases) if found else {}
+    return {alias: int(number) for alias, number in named.items()}
+
+
+def _version_of(
+    store: Tracking, settings: ModelingSettings, training: Training
+) -> Version | None:
+    """Find the version of a trained model."""
+    wanted = training.record.fingerprint
+    found = versions(store, settings.modeling.name)
+    return next((version for version in found if version.fingerprint == wanted), None)
+
+
+def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Version:
+    """Log a bundle to the run of its training, and register it."""
+    from mlflow import end_run, start_run
+    from mlflow.pyfunc import (
+        log_model,  # pyright: ignore[reportUnknownVariableType]: its arguments
     )
-    return int(registered.version)
+
+    name, run_id = settings.modeling.name, training.record.mlflow_run
+    tags = {_FINGERPRINT: training.record.fingerprint}
+    example = pl.read_parquet(bundle.folder / "context.parquet").tail(_N_EXAMPLE)
+    with tracking(settings) as store:
+        start_run(run_id=run_id)
+        try:
+            info = log_model(
+                name="bundle",
+                python_model=str(PACKAGE / "modeling" / "served.py"),
+                artifacts={"bundle": str(bundle.folder)},
+                code_paths=[str(PACKAGE)],
+                pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
+                signature=_signature(example, bundle.forecast(example)),
+                input_example=example.to_pandas(),
+                metadata=tags,
+            )
+        finally:
+            end_run()
+        if not store.client.search_registered_models(f"name = '{name}'"):
+            store.client.create_registered_model(name)
+        made = store.client.create_model_version(
+            name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
+        )
+    return Version(name, int(made.version), training.record.fingerprint, 0)
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

@@ -11,6 +11,7 @@ from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.registry import Version, inputs_of
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.sources.columns import Kind
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
 
@@ -59,11 +60,12 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     missing = [name for name in wanted if name not in given.columns]
     if missing:
         raise ModelError(
-            f"{version.uri}: takes columns that are not declared: {', '.join(missing)}\n"
+            f"{version.uri}: takes columns that are not declared:"
+            f" {', '.join(missing)}\n"
             f"found: {', '.join(given.columns)}\n"
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
-    columns = {name: given.columns[name] for name in wanted}
+    columns: dict[str, Kind] = {name: given.columns[name] for name in wanted}
     kind = ParquetSource if file.suffix == ".parquet" else CsvSource
     source = kind(
         path=str(file.resolve()),
@@ -79,6 +81,9 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             "hint: mend the file, or allow more with source.max_bad_rows=N"
         )
     if rows.is_empty():
-        raise ModelError(f"{file}: no good rows to forecast from")
-    predictions = forecast_apart(settings, version.uri, rows, alone=alone)
+        raise ModelError(
+            f"{file}: no good rows to forecast from\n"
+            "hint: give at least one raw row of each facility that is asked about"
+        )
+    [predictions] = forecast_apart(settings, version.uri, [rows], alone=alone)
     return Scores(version, predictions, bad)

@@ -1,12 +1,14 @@
 """What MLflow loads: a bundle behind the interface of its Python models."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import mlflow
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
-from mlflow.pyfunc import PythonModel, PythonModelContext
+from mlflow.models import (
+    set_model,  # pyright: ignore[reportUnknownVariableType]: its argument
+)
+from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 from pipeline.modeling.bundle import Bundle, load_bundle
 
@@ -18,9 +20,11 @@ class ServedBundle(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the bundle."""
-        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
+        self.bundle = load_bundle(
+            Path(cast("dict[str, str]", context.artifacts)["bundle"])
+        )
 
-    def predict(
+    def predict(  # pyright: ignore[reportIncompatibleMethodOverride]: None there
         self,
         context: PythonModelContext,  # noqa: ARG002
         model_input: pd.DataFrame,
@@ -30,4 +34,4 @@ class ServedBundle(PythonModel):
         return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
 
 
-mlflow.models.set_model(ServedBundle())
+set_model(ServedBundle())

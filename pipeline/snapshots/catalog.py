@@ -212,12 +212,13 @@ def write_catalog(
         _insert(
             con, "meta.lineage", [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
         )
-        _insert(con, "meta.models", [_model_row(model) for model in _models(store)])
+        models = _models(store)
+        _insert(con, "meta.models", [_model_row(model) for model in models])
         figures = store.models / EVALUATIONS
-        if figures.is_file():
+        if models and figures.is_file():
             con.execute(
-                f"INSERT INTO meta.evaluations SELECT * FROM"
-                f" read_parquet({pattern(figures)})"
+                "INSERT INTO meta.evaluations BY NAME"
+                f" FROM read_parquet({pattern(figures)})"
             )
         schemas = {run.run_id: run for run in kept}
         if len(kept) > 1:
@@ -240,9 +241,10 @@ def _create_view(
     name = f"{_name(schema)}.{_name(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({pattern(path)})")
-    made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the champion's forecast"}
+    made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the last `just forecast`"}
     of = made_by.get(snapshot.name, f"output of stage {snapshot.stage}")
-    stale = ", STALE: left as it was" if snapshot.state == "kept" else ""
+    is_old = snapshot.state == "kept" and snapshot.name != PREDICTIONS
+    stale = ", STALE: left as it was" if is_old else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
 

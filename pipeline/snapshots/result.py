@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import duckdb
 import polars as pl
@@ -60,7 +61,8 @@ def write_result(
 def write_frame(df: pl.DataFrame, format_: str | None, output: Path | None) -> None:
     """Print a frame, or write it to a file; see `write_result`."""
     with duckdb.connect() as con:
-        write_result(con.from_arrow(df.to_arrow()), format_, output)
+        relation = con.from_arrow(cast("object", df.to_arrow()))
+        write_result(relation, format_, output)
 
 
 def _show_table(relation: duckdb.DuckDBPyRelation) -> None:

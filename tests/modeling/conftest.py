@@ -6,8 +6,10 @@ from typing import TypeAlias
 import pytest
 
 from pipeline.modeling.data import current_features
+from pipeline.modeling.forecast import forecast
+from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import environment, store_uri
+from pipeline.modeling.tracking import environment, store_uri, tracking
 from tests.conftest import GOLDEN, ROOT
 
 Load: TypeAlias = Callable[..., ModelingSettings]
@@ -35,6 +37,45 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / ".pipeline" / "mlflow").mkdir()
         MlflowClient(store_uri(root)).search_experiments()
     return root
+
+
+LENIENT = (
+    "modeling.baselines=[last_value]",
+    "modeling.promotion.max_coverage_gap=0.5",
+    "modeling.promotion.max_slice_loss=0.99",
+)
+"""With these, ridge becomes champion on the golden rows."""
+
+
+@pytest.fixture(scope="session")
+def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a champion, which is version 1, and its forecast; not to change.
+
+    In a copy, MLflow still finds what was registered here.
+    """
+    root = tmp_path_factory.mktemp("promoted")
+    shutil.copytree(prepared, root, dirs_exist_ok=True)
+    settings = load_in(root, *LENIENT)
+    assert promote(settings, "ridge").is_champion
+    forecast(settings)
+    return root
+
+
+def champion_folder(root: Path) -> Path:
+    """Find what MLflow keeps of a project's champion."""
+    settings = load_in(root)
+    with tracking(settings) as store:
+        client, name = store.client, settings.modeling.name
+        source = client.get_model_version_by_alias(name, "champion").source
+    model = str(source).rpartition("/")[2]
+    return root / ".pipeline" / "mlflow" / "artifacts" / "models" / model / "artifacts"
+
+
+@pytest.fixture
+def copied(promoted: Path, tmp_path: Path) -> Load:
+    """Load the settings of a copy of the project with a champion."""
+    shutil.copytree(promoted, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return lambda *overrides: load_in(tmp_path, *LENIENT, *overrides)
 
 
 @pytest.fixture

@@ -146,11 +146,19 @@ def test_a_panel_without_a_time_is_refused(
 @pytest.mark.parametrize(
     ("override", "exit_code", "begins"),
     [
-        ("lag_columns.periods=1", 0, ["no leak: 34 features x 1 periods"]),
+        (
+            "lag_columns.periods=1",
+            0,
+            ["no leak: 34 features x 2 periods", "ridge on permuted rows: "],
+        ),
         (
             "yearly_discharge_bin.lag=0",
             1,
-            ["yearly_discharge_bin: 2010: ", "1 leak: 34 features x 1 periods"],
+            [
+                "yearly_discharge_bin: 2010-2011: ",
+                "1 leak: 34 features x 2 periods",
+                "ridge on permuted rows: ",
+            ],
         ),
     ],
 )
@@ -161,11 +169,14 @@ def test_the_command_names_leaks_and_exits_with_1(
     exit_code: int,
     begins: list[str],
 ) -> None:
-    of_years([2009, 2010])
+    of_years([2009, 2010, 2011])
     before = Path.cwd()
     os.chdir(project)
     try:
-        words = ("audit", "source=csv", "source.path=data/raw.csv", override)
+        split = "modeling.split={train: [2010, 2010], valid: 2011, test: [2012, 2012]}"
+        model = "modeling.model=ridge"
+        source = ("source=csv", "source.path=data/raw.csv")
+        words = ("audit", *source, split, model, override)
         result = CliRunner().invoke(main, words)
     finally:
         os.chdir(before)

@@ -1,0 +1,279 @@
+"""What is packed forecasts as the pipeline does, anywhere and from part of the rows."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline.errors import ModelError
+from pipeline.modeling.bundle import Bundle, load_bundle, typed
+from pipeline.modeling.ground import read_rows
+from pipeline.modeling.horizon import next_features
+from pipeline.modeling.pack import pack
+from pipeline.modeling.registry import REQUIREMENTS
+from pipeline.modeling.tracking import store_uri
+from pipeline.modeling.train import train
+from pipeline.settings import PREDICTIONS
+from pipeline.snapshots.store import open_store, read_runs
+from tests.conftest import ROOT
+from tests.modeling.conftest import LENIENT, champion_folder, load_in
+
+CLEAN = """
+import json, sys
+import mlflow, pandas, polars
+store, rows, made = sys.argv[1:]
+mlflow.set_tracking_uri(store)
+model = mlflow.pyfunc.load_model("models:/inpatient_profit@champion")
+polars.from_pandas(model.predict(polars.read_parquet(rows).to_pandas())).write_parquet(
+    made
+)
+import pipeline
+modules = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps([pipeline.__file__, modules]))
+"""
+
+VALUES = ["prediction", "lower", "upper"]
+
+
+class Packed(NamedTuple):
+    """A bundle, and the raw rows it was packed with."""
+
+    bundle: Bundle
+    rows: pl.DataFrame
+
+
+@pytest.fixture(scope="module")
+def packed(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    settings = load_in(promoted, *LENIENT)
+    folder = tmp_path_factory.mktemp("packed") / "bundle"
+    bundle = pack(settings, train(settings, "ridge"), folder)
+    rows = read_rows(settings.pipeline).select(list(bundle.record.columns))
+    return Packed(bundle, rows)
+
+
+@pytest.fixture(scope="module")
+def whole(packed: Packed) -> pl.DataFrame:
+    """What the bundle makes of all rows."""
+    return packed.bundle.forecast(packed.rows)
+
+
+def published(root: Path, name: str) -> pl.DataFrame:
+    """Read a published snapshot."""
+    store = open_store(root)
+    [found] = [s for s in read_runs(store)[-1].snapshots if s.name == name]
+    return pl.read_parquet(store.object(name, found.fingerprint))
+
+
+def test_a_forecast_is_the_pipelines_own_bit_for_bit(
+    promoted: Path, packed: Packed, whole: pl.DataFrame
+) -> None:
+    settings = load_in(promoted, *LENIENT)
+    modeling = settings.modeling
+    features = next_features(
+        published(promoted, "discharges").lazy(),
+        settings.pipeline.stages,
+        panel="discharges",
+        features="features",
+        time="year",
+        entity=modeling.entity,
+        target=modeling.target,
+    )
+    df = features.sort(modeling.entity).collect()
+    own = df.select(modeling.key).hstack(packed.bundle.predictor.predict(df))
+    assert own.height > 200
+    assert own["year"].unique().to_list() == [2018]
+    assert_frame_equal(
+        whole.drop_nulls().unique(modeling.key).sort(modeling.key),
+        own,
+        check_exact=True,
+    )
+    columns = [*modeling.key, *VALUES]
+    snapshot = published(promoted, PREDICTIONS)
+    assert_frame_equal(snapshot.select(columns), own, check_exact=True)
+
+
+def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
+    promoted: Path, packed: Packed, whole: pl.DataFrame, tmp_path: Path
+) -> None:
+    given, made, here = (tmp_path / name for name in ("in.parquet", "out.parquet", "e"))
+    here.mkdir()
+    packed.rows.write_parquet(given)
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    words = [store_uri(promoted), str(given), str(made)]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", CLEAN, *words],
+        cwd=here,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    file, modules = json.loads(done.stdout)
+    assert promoted in Path(file).parents
+    assert_frame_equal(pl.read_parquet(made), whole, check_exact=True)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ours = {line.partition(">")[0].strip() for line in project["dependencies"]}
+    # MLflow itself needs click.
+    used = (ours & set(modules)) - {"click"}
+    assert {"polars", "mlflow"} <= used <= set(REQUIREMENTS)
+
+
+def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> None:
+    folder = champion_folder(promoted)
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    assert len(files) > 50
+    kinds = {path.suffix for path in files}
+    assert kinds <= {".py", ".json", ".parquet", ".yaml", ".txt", ".j2", ".typed", ""}
+    # Protocol 2 and later of pickle begin so; text and Parquet do not.
+    assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]
+    assert str(promoted) not in (folder / "artifacts/bundle/bundle.json").read_text()
+    lines = (folder / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in lines} == set(REQUIREMENTS)
+    assert all("==" in line for line in lines)
+
+
+def test_rows_come_out_in_the_order_they_went_in(
+    packed: Packed, whole: pl.DataFrame
+) -> None:
+    order = pl.Series(range(packed.rows.height)).shuffle(seed=1)
+    assert_frame_equal(
+        packed.bundle.forecast(packed.rows[order]), whole[order], check_exact=True
+    )
+
+
+def test_the_rows_of_one_facility_are_completed(
+    packed: Packed, whole: pl.DataFrame
+) -> None:
+    busiest = packed.rows["Facility Id"].mode()[0]
+    is_its = packed.rows["Facility Id"] == busiest
+    made = packed.bundle.forecast(packed.rows.filter(is_its))
+    assert made["prediction"].count() > 10
+    assert_frame_equal(made, whole.filter(is_its), check_exact=True)
+    only_last = is_its & (packed.rows["Year"] == 2017)
+    # Its rows take the place of the context's: other ones, another forecast.
+    doubled = packed.rows.filter(only_last).with_columns(pl.col("Mean Charge") * 2)
+    assert not packed.bundle.forecast(doubled).equals(whole.filter(only_last))
+
+
+def test_rows_from_before_the_panel_do_not_become_its_first_year(
+    packed: Packed, whole: pl.DataFrame
+) -> None:
+    busiest = packed.rows["Facility Id"].mode()[0]
+    its = packed.rows.filter(pl.col("Facility Id") == busiest)
+    early = its.filter(Year=2009).with_columns(pl.lit(2001, pl.Int32).alias("Year"))
+    made = packed.bundle.forecast(pl.concat([its, early]))
+    assert_frame_equal(
+        made.head(its.height),
+        whole.filter(packed.rows["Facility Id"] == busiest),
+        check_exact=True,
+    )
+
+
+def test_text_is_read_as_in_a_file(packed: Packed, whole: pl.DataFrame) -> None:
+    money = [
+        name for name, kind in packed.bundle.record.columns.items() if kind == "money"
+    ]
+    assert money
+
+    def written(name: str) -> pl.Expr:
+        cents = (pl.col(name) * 100).round().cast(pl.Int64)
+        digits = (cents // 100).cast(pl.String).str.replace(r"(\d)(\d{3})$", "$1,$2")
+        rest = (cents % 100).cast(pl.String).str.zfill(2)
+        return pl.concat_str(pl.lit("$"), digits, pl.lit("."), rest).alias(name)
+
+    exact = packed.rows.with_columns((pl.col(money) * 100).round() / 100)
+    small = exact.filter(
+        pl.all_horizontal(pl.col(money) < 1_000_000), pl.col("Year") == 2017
+    )
+    text = small.with_columns(written(name) for name in money)
+    assert text[money[0]].str.contains(r"^\$\d{1,3},\d{3}\.\d{2}$").any()
+    texts = text.with_columns(pl.all().cast(pl.String))
+    assert_frame_equal(typed(texts, packed.bundle.record.columns), small)
+
+
+def changed(rows: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFrame:
+    """Put a text into one cell."""
+    text = rows.with_columns(pl.col(column).cast(pl.String))
+    text[row, column] = value
+    return text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda rows: rows.rename({"Mean Cost": "Mean Costs"}),
+            "rows: 1 missing columns: Mean Cost; did you mean 'Mean Costs'?\n",
+        ),
+        (
+            lambda rows: changed(rows, 3, "Mean Cost", "many"),
+            "rows: 1 bad values; the first:\n  row 3: Mean Cost: unreadable money,"
+            " found 'many'",
+        ),
+        (
+            lambda rows: rows.with_columns(pl.lit(None).alias("Discharges")).head(2),
+            "rows: 2 bad values; the first:\n  row 0: Discharges: ",
+        ),
+        (lambda rows: rows.clear(), "bundle: no rows to forecast from"),
+        (
+            lambda rows: rows.filter(pl.col("Year") < 2016),
+            "bundle: rows end in 2015, expected 2017 or later",
+        ),
+        (
+            lambda rows: rows.filter(
+                pl.col("Facility Id") == rows[0, "Facility Id"]
+            ).with_columns(pl.lit(2018, pl.Int32).alias("Year")),
+            "bundle: Year 2018 has rows of 1 Facility Id, expected the whole panel",
+        ),
+        (
+            lambda rows: rows.filter(Year=2017).with_columns(
+                pl.lit(2019, pl.Int32).alias("Year")
+            ),
+            "bundle: Year 2018 has rows of 0 Facility Id",
+        ),
+    ],
+    ids=["column", "value", "null", "empty", "early", "part", "gap"],
+)
+def test_rows_that_do_not_do_are_one_clear_error(
+    packed: Packed, spoil: Callable[[pl.DataFrame], pl.DataFrame], message: str
+) -> None:
+    with pytest.raises(ModelError) as error:
+        packed.bundle.forecast(spoil(packed.rows))
+    assert str(error.value).startswith(message)
+
+
+def test_a_new_year_of_all_is_forecast_from(packed: Packed) -> None:
+    new = packed.rows.filter(Year=2017).with_columns(
+        pl.lit(2018, pl.Int32).alias("Year")
+    )
+    made = packed.bundle.forecast(new)
+    assert made["year"].unique().to_list() == [2019]
+    together = pl.concat([packed.rows, new])
+    alone = packed.bundle.forecast(together, alone=True).tail(new.height)
+    assert_frame_equal(made, alone, check_exact=True)
+
+
+def test_the_context_holds_the_years_that_are_needed_only(packed: Packed) -> None:
+    context = pl.read_parquet(packed.bundle.folder / "context.parquet")
+    # 2009 tells which categories are rare, the last two the rest.
+    assert context["Year"].unique().sort().to_list() == [2009, 2016, 2017]
+
+
+def test_a_bundle_of_another_format_is_refused(packed: Packed, tmp_path: Path) -> None:
+    shutil.copytree(packed.bundle.folder, tmp_path / "old")
+    record = tmp_path / "old" / "bundle.json"
+    text = record.read_text()
+    assert '"format":1' in text
+    record.write_text(text.replace('"format":1', '"format":0'))
+    with pytest.raises(ModelError, match="a bundle of format 0, expected 1"):
+        load_bundle(tmp_path / "old")

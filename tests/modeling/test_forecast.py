@@ -1,0 +1,197 @@
+"""The champion's forecast is a snapshot like any other."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.modeling.forecast import Forecast, forecast
+from pipeline.modeling.publish import publish_models
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.run import run, stamp
+from pipeline.settings import PREDICTIONS
+from pipeline.snapshots.export import export
+from pipeline.snapshots.history import compare, describe_history, restore, verify
+from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.retention import collect_garbage
+from pipeline.snapshots.sql import connect, current_catalog
+from pipeline.snapshots.store import open_store, read_runs, writing
+from pipeline.stamp import key, read_stamp
+from tests.modeling.conftest import Load
+
+
+def latest(settings: ModelingSettings) -> RunRecord:
+    """Read the newest run."""
+    return read_runs(open_store(settings.root))[-1]
+
+
+def states(settings: ModelingSettings) -> dict[str, str]:
+    """Say how the newest run came by each snapshot."""
+    return {s.name: s.state for s in latest(settings).snapshots}
+
+
+def ask(settings: ModelingSettings, statement: str) -> pl.DataFrame:
+    """Ask the catalog."""
+    with connect(open_store(settings.root), 10) as con:
+        return con.sql(statement).pl()
+
+
+def no_bundle(*args: object, **kwargs: object) -> list[pl.DataFrame]:
+    """Stand where a bundle is used that must not be."""
+    raise ModelError("the bundle was asked")
+
+
+def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> None:
+    settings = copied()
+    made = ask(settings, "from predictions")
+    assert made.schema == {
+        "facility_id": pl.Int32,
+        "apr_drg_code": pl.Int32,
+        "year": pl.Int32,
+        "prediction": pl.Float64,
+        "lower": pl.Float64,
+        "upper": pl.Float64,
+        "model_version": pl.Int32,
+        "run": pl.String,
+    }
+    key_columns = ["facility_id", "apr_drg_code", "year"]
+    assert made.select(key_columns).is_unique().all()
+    assert made.equals(made.sort(key_columns))
+    assert made["year"].unique().to_list() == [2018]
+    assert made["model_version"].unique().to_list() == [1]
+    assert made["run"].unique().to_list() == [latest(settings).run_id]
+    assert made.filter(
+        (pl.col("lower") > pl.col("prediction"))
+        | (pl.col("upper") < pl.col("prediction"))
+    ).is_empty()
+    assert states(settings) == {
+        **dict.fromkeys(("drgs", "facilities", "discharges"), "fresh"),
+        **dict.fromkeys(("facility_drg_year", "features", "quarantine"), "fresh"),
+        PREDICTIONS: "computed",
+    }
+
+
+def test_a_second_forecast_has_nothing_to_do(
+    copied: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", no_bundle)
+    settings = copied()
+    before = latest(settings)
+    again = forecast(settings)
+    assert not again.is_new
+    assert again.run_id == before.run_id
+    assert latest(settings) == before
+
+
+def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> None:
+    settings = copied()
+    words = ("source=csv", "source.path=data/raw.csv")
+    stamp_key = key(settings.root, words)
+    assert stamp_key is not None
+    report = run(settings.pipeline)
+    assert not report.is_new
+    stamp(settings.pipeline, report, stamp_key)
+    is_settled = all(file.is_settled for file in report.files)
+    assert (read_stamp(settings.root, stamp_key) is not None) == is_settled
+
+    before = ask(settings, "from predictions")
+    other = copied("lag_columns.periods=2")
+    assert run(other.pipeline).is_new
+    assert states(other)[PREDICTIONS] == "kept"
+    assert states(other)["features"] == "computed"
+    assert ask(settings, "from predictions").equals(before)
+    [comment] = ask(
+        settings,
+        "select comment from duckdb_views() where view_name = 'predictions'"
+        " and schema_name = 'main'",
+    )["comment"]
+    assert comment.startswith("the last `just forecast`, sorted by facility_id")
+    assert "STALE" not in comment
+
+
+def test_a_stored_forecast_is_not_made_again(
+    copied: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = copied()
+    store = open_store(settings.root)
+    without = read_runs(store)[0].run_id
+    restore(store, 10, without)
+    assert PREDICTIONS not in states(settings)
+    monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", no_bundle)
+    again = forecast(settings)
+    assert again.is_new
+    assert states(settings)[PREDICTIONS] == "restored"
+    assert again.predictions.equals(ask(settings, "from predictions"))
+
+
+def changed_source(settings: ModelingSettings) -> Forecast:
+    """Forecast after a row of the source was changed."""
+    path = settings.root / "data" / "raw.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-1]) + "\n")
+    return forecast(settings)
+
+
+def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
+    settings = copied()
+    store = open_store(settings.root)
+    made = changed_source(settings)
+    assert made.is_new
+    assert states(settings)[PREDICTIONS] == "computed"
+    found = compare(store, PREDICTIONS, "-2", "latest")
+    assert not found.diff.is_equal  # column run
+    lines = describe_history(store, read_runs(store), PREDICTIONS, 10)
+    assert len([line for line in lines if "just forecast, version 1" in line]) == 2
+    assert verify(store, 10) == []
+    with writing(store):
+        collect_garbage(store, read_runs(store), 10)
+    assert ask(settings, "from predictions").equals(made.predictions)
+    restore(store, 10, "-2")
+    assert ask(settings, "select distinct run from predictions")["run"][0] < made.run_id
+
+
+def test_a_bundle_that_fails_leaves_the_previous_run(
+    copied: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = copied()
+    monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", no_bundle)
+    before = ask(settings, "from predictions")
+    with pytest.raises(ModelError, match="the bundle was asked"):
+        changed_source(settings)
+    # The run brought the features of the new data up to date.
+    assert states(settings)[PREDICTIONS] == "kept"
+    assert ask(settings, "from predictions").equals(before)
+
+
+def test_a_damaged_forecast_is_dropped_and_made_again(copied: Load) -> None:
+    settings = copied()
+    store = open_store(settings.root)
+    [found] = [s for s in latest(settings).snapshots if s.name == PREDICTIONS]
+    path = store.object(PREDICTIONS, found.fingerprint)
+    content = pl.read_parquet(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [damage.snapshot for damage in verify(store, 10)] == [PREDICTIONS]
+    run(settings.pipeline)
+    assert PREDICTIONS not in states(settings)
+    again = forecast(settings)
+    assert again.is_new
+    assert again.predictions.drop("run").equals(content.drop("run"))
+
+
+def test_an_export_holds_forecast_and_models(copied: Load, tmp_path: Path) -> None:
+    settings = copied()
+    publish_models(settings)
+    with current_catalog(open_store(settings.root), 10) as catalog:
+        written = export(catalog, tmp_path / "shared.duckdb")
+    [table] = [table for table in written.tables if table.name == PREDICTIONS]
+    assert table.has_primary_key
+    assert table.n_rows == ask(settings, "from predictions").height
+
+
+def test_without_a_champion_nothing_is_published(ml: Load) -> None:
+    settings = ml()
+    before = latest(settings)
+    with pytest.raises(ModelError, match="inpatient_profit: no champion yet\nhint: "):
+        forecast(settings)
+    assert latest(settings) == before

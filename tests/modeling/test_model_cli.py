@@ -1,0 +1,201 @@
+"""The commands of modelling, from an empty project to predictions."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.cli import main
+from pipeline.modeling.tracking import environment, store_uri
+from pipeline.snapshots.result import write_frame
+from tests.conftest import GOLDEN
+from tests.modeling.conftest import LENIENT, champion_folder
+from tests.modeling.test_promote import WEAK
+
+Command = Callable[..., Result]
+
+WORDS = ("source=csv", "source.path=data/raw.csv")
+
+
+def command_in(root: Path, patch: pytest.MonkeyPatch) -> Command:
+    """Make what runs commands in a project."""
+    patch.chdir(root)
+
+    def command(*words: str) -> Result:
+        values = [word for word in words if "=" in word]
+        rest = [word for word in words if "=" not in word]
+        profile = ["--profile", "ci"]
+        return CliRunner().invoke(main, [*rest, *profile, *WORDS, *values])
+
+    return command
+
+
+@pytest.fixture
+def champion(
+    promoted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    """Run commands in a copy of the project with a champion."""
+    shutil.copytree(promoted, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return command_in(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def empty(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run commands in a project without models."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True, symlinks=True)
+    return command_in(tmp_path, monkeypatch)
+
+
+def test_all_is_done_at_once_and_the_second_time_nothing(
+    empty: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("configs/models/weak.yaml").write_text(WEAK)
+    words = ("pipeline", "ridge", *LENIENT, "modeling.baselines=[weak]")
+    first = empty(*words)
+    assert first.exit_code == 0, first.output
+    lines = first.output
+    for part in (
+        "2 trials, 2 new",
+        "trained\n",
+        "test rows; 95 % bounds in brackets",
+        "version 1 is champion\n",
+        "rows of version 1, in run r",
+    ):
+        assert part in lines
+    monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", None)
+    started = time.process_time()
+    second = empty(*words)
+    assert time.process_time() - started < 10
+    assert second.exit_code == 0, second.output
+    for part in (
+        "2 trials, nothing to do",
+        "there already, nothing to do",
+        "as evaluated before",
+        "version 1 is champion already",
+        ": nothing to do",
+    ):
+        assert part in second.output
+
+
+def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
+    champion: Command,
+) -> None:
+    result = champion("promote", "last_value", "modeling.baselines=[ridge]")
+    assert result.exit_code == 1
+    title, *reasons = result.stdout.splitlines()
+    assert title == (
+        "inpatient_profit: version 2 is challenger, not champion (version 1 stays):"
+    )
+    assert reasons
+    assert all(reason.startswith("  - ") for reason in reasons)
+
+
+def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:
+    result = champion("forecast")
+    assert result.exit_code == 0
+    assert ": nothing to do\nnext:\n  just query largest_forecasts" in result.output
+    failed = champion("promote", "--rollback")
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: inpatient_profit: version 1 is the first")
+
+
+def test_scores_are_a_row_per_row_of_the_file(champion: Command) -> None:
+    raw = pl.read_csv(GOLDEN / "raw.csv", infer_schema=False)
+    its = raw.filter(pl.col("Facility Id") == raw["Facility Id"][0])
+    its.write_csv("new.csv")
+    result = champion("score", "new.csv", "-o", "out.csv")
+    assert result.exit_code == 0, result.output
+    made = pl.read_csv("out.csv")
+    assert made.columns == [
+        *("facility_id", "apr_drg_code", "year", "prediction", "lower", "upper")
+    ]
+    assert made.height == its.height
+
+
+def test_a_frame_is_written_as_the_suffix_says_or_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    df = pl.DataFrame({"unit": [1, 2], "prediction": [0.5, None]})
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    for suffix, reader in read.items():
+        path = tmp_path / f"out.{suffix}"
+        write_frame(df, None, path)
+        assert reader(path).equals(df)
+    write_frame(df, None, None)
+    assert "prediction" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
+def test_an_unknown_model_is_told_the_nearest(empty: Command, name: str) -> None:
+    result = empty(name, "rigde")
+    assert result.exit_code == 1
+    assert "did you mean 'ridge'?" in result.stderr
+
+
+def test_two_models_are_one_too_many(empty: Command) -> None:
+    result = empty("train", "ridge", "lightgbm")
+    assert result.exit_code == 2
+    assert "expected one model, found ridge, lightgbm" in result.stderr
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def answer_of(url: str, process: subprocess.Popen[bytes], data: bytes | None) -> bytes:
+    """Ask until there is an answer, at most 90 seconds."""
+    request = urllib.request.Request(  # noqa: S310
+        url, data, {"Content-Type": "application/json"}
+    )
+    deadline = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+                return response.read()
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline or process.poll() is not None:
+                raise
+            time.sleep(0.5)
+
+
+def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
+    port = str(free_port())
+    example = (champion_folder(promoted) / "serving_input_example.json").read_bytes()
+    words = ["-m", "models:/inpatient_profit@champion", "--env-manager", "local"]
+    place = ["--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    bin_folder = Path(sys.executable).parent
+    env = os.environ | environment() | {"MLFLOW_TRACKING_URI": store_uri(promoted)}
+    env["PATH"] = f"{bin_folder}{os.pathsep}{env['PATH']}"
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "models", "serve", *words, *place],
+            cwd=tmp_path,
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}/invocations"
+            made = answer_of(url, process, example)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    rows = json.loads(made)["predictions"]
+    assert [row["year"] for row in rows] == [2018] * 5
+    assert {"prediction", "lower", "upper"} <= set(rows[0])

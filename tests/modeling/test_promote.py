@@ -1,0 +1,172 @@
+"""Who becomes champion, who does not and why, and the way back."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.promote import Promotion, promote
+from pipeline.modeling.registry import (
+    CHALLENGER,
+    CHAMPION,
+    aliases,
+    champion,
+    crown,
+    roll_back,
+    versions,
+)
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking import tracking
+from tests.modeling.conftest import LENIENT, load_in
+
+WEAK = """
+kind: ridge
+target: {kind: none}
+params: {alpha: 1000000000}
+"""
+
+
+class Story(NamedTuple):
+    """Promotions one after the other, and who was what after each."""
+
+    root: Path
+    promotions: list[Promotion]
+    named: list[dict[str, int]]
+
+
+def names(settings: ModelingSettings) -> dict[str, int]:
+    """Say who is champion and who challenger."""
+    with tracking(settings) as store:
+        return aliases(store, settings.modeling.name)
+
+
+@pytest.fixture(scope="module")
+def story(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    root = tmp_path_factory.mktemp("story")
+    shutil.copytree(prepared, root, dirs_exist_ok=True)
+    (root / "configs" / "models" / "weak.yaml").write_text(WEAK)
+    told = Story(root, [], [])
+    for model, baseline in (
+        ("weak", "last_value"),
+        ("last_value", "weak"),
+        ("weak", "last_value"),
+        ("ridge", "weak"),
+        ("ridge", "weak"),
+    ):
+        settings = load_in(root, *LENIENT, f"modeling.baselines=[{baseline}]")
+        told.promotions.append(promote(settings, model))
+        told.named.append(names(settings))
+    return told
+
+
+def test_a_model_that_beats_nothing_is_challenger(story: Story) -> None:
+    first = story.promotions[0]
+    assert not first.is_champion
+    assert first.before is None
+    assert re.match(
+        r"MAE [\d,]+ is not below that of last_value, [\d,]+, beyond chance: the"
+        r" difference is \+[\d,]+, with an upper bound of \+[\d,]+$",
+        first.reasons[0],
+    )
+    assert story.named[0] == {CHALLENGER: 1}
+
+
+def test_the_first_that_beats_its_baselines_is_champion(story: Story) -> None:
+    assert story.promotions[1].is_champion
+    assert story.named[1] == {CHALLENGER: 1, CHAMPION: 2}
+
+
+def test_a_worse_one_does_not_replace_it(story: Story) -> None:
+    again = story.promotions[2]
+    assert again.version.number == 1
+    assert again.before is not None
+    assert again.before.number == 2
+    assert any("not below that of champion (version 2)" in r for r in again.reasons)
+    assert story.named[2] == {CHALLENGER: 1, CHAMPION: 2}
+
+
+def test_a_better_one_does(story: Story) -> None:
+    better = story.promotions[3]
+    assert better.is_champion
+    references = better.comparison["reference"].unique().sort().to_list()
+    assert references == ["champion (version 2)", "weak"]
+    assert story.named[3] == {CHALLENGER: 1, CHAMPION: 3}
+
+
+def test_the_champion_forecasts_as_it_was_judged(story: Story) -> None:
+    # From the raw rows before each year come the features that the baseline was given.
+    settings = load_in(story.root, *LENIENT, "modeling.baselines=[last_value]")
+    as_baseline = evaluate(settings, "ridge").table("comparison")
+    columns = ["slice_by", "slice", "reference_value", "n_rows"]
+    kept = story.promotions[3].comparison.filter(reference="champion (version 2)")
+    assert kept.select(columns).equals(as_baseline.select(columns))
+
+
+def test_the_same_training_makes_no_second_version(story: Story) -> None:
+    assert story.promotions[4].version.number == 3
+    assert story.promotions[4].is_champion
+    assert story.named[4] == story.named[3]
+    settings = load_in(story.root)
+    with tracking(settings) as store:
+        found = versions(store, settings.modeling.name)
+    assert sorted(version.number for version in found) == [1, 2, 3]
+
+
+def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None:
+    shutil.copytree(story.root, tmp_path, dirs_exist_ok=True, symlinks=True)
+    settings = load_in(tmp_path)
+    with tracking(settings) as store:
+        by_number = {v.number: v for v in versions(store, settings.modeling.name)}
+    crown(settings, by_number[1])
+    assert names(settings) == {CHAMPION: 1}
+    for was, now in ((1, 3), (3, 2)):
+        before, after = roll_back(settings)
+        assert (before.number, after.number) == (was, now)
+        found = champion(settings)
+        assert found is not None
+        assert found.number == now
+    with pytest.raises(ModelError, match="version 2 is the first champion"):
+        roll_back(settings)
+    assert names(settings) == {CHAMPION: 2}
+
+
+def judged(story: Story, *overrides: str) -> tuple[Promotion, pl.DataFrame]:
+    """Promote ridge without a champion, against last_value, in a copy."""
+    settings = load_in(story.root, *LENIENT, "modeling.name=other", *overrides)
+    promotion = promote(settings, "ridge")
+    evaluation = evaluate(settings, "ridge")
+    return promotion, evaluation.table("evaluation").filter(model="ridge")
+
+
+def test_intervals_that_hold_too_few_are_a_reason(story: Story) -> None:
+    promotion, figures = judged(story, "modeling.promotion.max_coverage_gap=0.0001")
+    [reached] = figures.filter(slice_by="all", metric="coverage")["value"]
+    assert promotion.reasons == [
+        f"intervals hold {reached:.1%} of the outcomes, expected 90.0% within 0.01%"
+    ]
+
+
+def test_a_slice_that_loses_too_much_is_a_reason(story: Story) -> None:
+    promotion, figures = judged(story, "modeling.promotion.max_slice_loss=0.01")
+    assert promotion.reasons
+    table = promotion.comparison.filter(pl.col("slice_by") != "all")
+    expected = {
+        f"{row['slice_by']} {row['slice']}"
+        for row in table.iter_rows(named=True)
+        if row["slice_by"] in ("year", "size_decile", "severity")
+        and row["value"] / row["reference_value"] > 1.01
+    }
+    assert {reason.partition(":")[0] for reason in promotion.reasons} == expected
+    slices = {
+        (by, at): value
+        for by, at, value in figures.filter(metric="mae")
+        .select("slice_by", "slice", "value")
+        .iter_rows()
+    }
+    for row in table.iter_rows(named=True):
+        assert row["value"] == pytest.approx(slices[row["slice_by"], row["slice"]])
