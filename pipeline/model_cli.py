@@ -57,10 +57,10 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_trial(trial: "FrozenTrial") -> None:
     """Say what a trial gave."""
-    value = f"{trial.value:,.0f}" if trial.value is not None else ""
+    is_pruned = trial.state.name == "PRUNED"
+    value = "pruned" if is_pruned else f"{trial.value:,.0f}"
     params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
-    state = "pruned" if trial.state.name == "PRUNED" else ""
-    click.echo(f"  trial {trial.number:>3}  {value or state:16}  {params}")
+    click.echo(f"  trial {trial.number:>3}  {value:>12}  {params}")
 
 
 def _short(value: object) -> str:
@@ -70,14 +70,12 @@ def _short(value: object) -> str:
 
 def _print_tuning(tuning: "Tuning") -> None:
     """Say what a study found."""
-    from pipeline.modeling.study import best_params
+    from pipeline.modeling.study import best_trial
 
-    best = min(t.value for t in tuning.trials if t.value is not None)
-    found = best_params(tuning.trials)
-    params = " ".join(f"{k}={_short(v)}" for k, v in sorted(found.items()))
+    best = best_trial(tuning.trials)
     done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
     click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
-    click.echo(f"  smallest error {best:,.0f}  {params}")
+    click.echo(f"  the best is number {best.number}: {best.value:,.0f}")
 
 
 @click.command()

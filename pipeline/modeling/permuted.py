@@ -5,10 +5,10 @@ entity's past says anything about its next outcome, and a model that predicts it
 same has been told by a feature of the same period: a permutation test [1]_ of the whole
 way from raw rows to predictions.
 
-What tells is the rank correlation of prediction and outcome. A model of the change since
-the past starts from another entity's past, which is noise, and noise in a few large rows
-hides a leak from R2: one that is the target itself left an R2 of 0.32, and a rank
-correlation of 0.995.
+What tells is the rank correlation of prediction and outcome. A model of the change
+since the past starts from another entity's past, which is noise, and noise in a few
+large rows hides a leak from R2: one that is the target itself left an R2 of 0.32, and a
+rank correlation of 0.995.
 
 References
 ----------
@@ -83,12 +83,9 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     train = between(df, modeling, *modeling.split.train)
     valid = between(df, modeling, modeling.split.valid, modeling.split.valid)
     schema, model = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
-    both = pl.DataFrame(
-        {
-            "y": target_of(valid, modeling.target),
-            "prediction": predict_point(valid, schema, model, config.target, modeling.past),
-        }
-    )
+    prediction = predict_point(valid, schema, model, config.target, modeling.past)
+    y = target_of(valid, modeling.target)
+    both = pl.DataFrame({"y": y, "prediction": prediction})
     correlation = both.select(
         pl.corr("y", "prediction", method="spearman").fill_nan(0)
     ).item()
@@ -131,6 +128,6 @@ def describe_permuted(found: Permuted) -> str:
     fault = "the target says something to a model that should know nothing: "
     return (
         f"{fault if found.is_leak else ''}{found.model} on permuted rows: a rank"
-        f" correlation of {found.correlation:+.3f} in {found.n_rows:,} rows, expected at"
-        f" most {found.bound:.3f}"
+        f" correlation of {found.correlation:+.3f} in {found.n_rows:,} rows, expected"
+        f" at most {found.bound:.3f}"
     )

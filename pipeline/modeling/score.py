@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,9 +12,11 @@ from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.registry import Version, inputs_of
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.sources.columns import Kind
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
+
+if TYPE_CHECKING:
+    from pipeline.sources.columns import Kind
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             f"found: {', '.join(given.columns)}\n"
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
-    columns: dict[str, Kind] = {name: given.columns[name] for name in wanted}
+    columns: "dict[str, Kind]" = {name: given.columns[name] for name in wanted}
     kind = ParquetSource if file.suffix == ".parquet" else CsvSource
     source = kind(
         path=str(file.resolve()),

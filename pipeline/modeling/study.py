@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling.journal import opened
 from pipeline.modeling.space import Range, suggest
-from pipeline.modeling.workers import Objective, Params, Submit, evaluating
+from pipeline.modeling.workers import Objective, Submit, evaluating
 
 N_RIVALS = 5
 """A trial is not pruned before so many have been evaluated on all folds."""
@@ -116,8 +116,8 @@ def run_study(
         return study.get_trials(deepcopy=False)[:n_trials]
 
 
-def best_params(trials: Sequence[FrozenTrial]) -> Params:
-    """Return the parameters of the complete trial with the smallest value.
+def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial:
+    """Return the complete trial with the smallest value.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def best_params(trials: Sequence[FrozenTrial]) -> Params:
         raise ModelError(
             f"study: none of {len(trials)} trials is complete\nhint: run more trials"
         )
-    return min(complete, key=lambda trial: (trial.value, trial.number)).params
+    return min(complete, key=lambda trial: (trial.value, trial.number))
 
 
 def _ask(study: Study, space: Mapping[str, Range], seed: int, *, n_trials: int) -> None:

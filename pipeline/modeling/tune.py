@@ -161,14 +161,14 @@ def best_params(
     Without a study of these features the parameters are the YAML's, and the name None.
     """
     from pipeline.modeling.journal import read_trials
-    from pipeline.modeling.study import best_params as best_of
+    from pipeline.modeling.study import best_trial
 
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)
     trials = read_trials(journal_of(settings, name), name)
     if not any(trial.state.name == "COMPLETE" for trial in trials):
         return config, None
-    return with_params(config, best_of(trials)), name
+    return with_params(config, best_trial(trials).params), name
 
 
 def model_config(settings: ModelingSettings, model: str) -> ModelConfig:

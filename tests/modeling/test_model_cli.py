@@ -159,13 +159,11 @@ def free_port() -> int:
 
 def answer_of(url: str, process: subprocess.Popen[bytes], data: bytes | None) -> bytes:
     """Ask until there is an answer, at most 90 seconds."""
-    request = urllib.request.Request(  # noqa: S310
-        url, data, {"Content-Type": "application/json"}
-    )
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     deadline = time.monotonic() + 90
     while True:
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as response:
                 return response.read()
         except (urllib.error.URLError, ConnectionError):
             if time.monotonic() > deadline or process.poll() is not None:

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling.space import Categorical, FloatRange, IntRange, Space, suggest
-from pipeline.modeling.study import best_params, run_study
+from pipeline.modeling.study import best_trial, run_study
 
 SPACE: Space = {
     "x": FloatRange(low=0.01, high=10.0, log=True),
@@ -341,9 +341,9 @@ def test_best_params_are_those_of_the_smallest_complete_value(
 ) -> None:
     done = [t for t in expected if t[2] == COMPLETE]
     best = min(done, key=lambda t: fmean(bowl(t[1], fold) for fold in range(N_FOLDS)))
-    assert best_params(run(whole)) == best[1]
+    assert best_trial(run(whole)).params == best[1]
     with pytest.raises(ModelError, match="none of 0 trials is complete"):
-        best_params([])
+        best_trial([])
 
 
 def test_terminal_stays_clean(
