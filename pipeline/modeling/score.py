@@ -68,7 +68,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             f"found: {', '.join(given.columns)}\n"
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
-    columns: "dict[str, Kind]" = {name: given.columns[name] for name in wanted}
+    columns: dict[str, Kind] = {name: given.columns[name] for name in wanted}
     kind = ParquetSource if file.suffix == ".parquet" else CsvSource
     source = kind(
         path=str(file.resolve()),
