@@ -4,6 +4,7 @@ import ast
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -70,11 +71,17 @@ def imports_of(name: str) -> set[str]:
         if module in known and module not in found:
             found.add(module)
             source = (PACKAGE.parent / module).read_text()
-            waiting += _imported_files(ast.parse(source))
+            waiting += _imported_files(source)
     return found
 
 
-def _imported_files(tree: ast.Module) -> Iterator[str]:
+@cache
+def _imported_files(source: str) -> tuple[str, ...]:
+    """Name the files that a module's import statements may mean."""
+    return tuple(_imports(ast.parse(source)))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
     """Yield the files that import statements may mean."""
     for node in ast.walk(tree):
         names: list[str] = []

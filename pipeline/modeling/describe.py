@@ -74,7 +74,7 @@ def describe_model(
     rows = np.sort(rng.permutation(test.height)[:N_ROWS])
     sample, y = test[rows], predictions["y"].to_numpy()[rows]
     features = list(predictor.record.schema.dtypes)
-    groups = feature_groups(features, bases_of(settings))
+    groups = feature_groups(features, settings.bases)
     importance = permutation_importance(
         predict, sample, y, groups, n_repeats=N_REPEATS, seed=seed
     )
@@ -102,11 +102,6 @@ def describe_model(
     for name, svg in figures.items():
         (folder / "charts" / f"{name}.svg").write_text(svg)
     (folder / "card.html").write_text(write_card(card, figures))
-
-
-def bases_of(settings: ModelingSettings) -> list[str]:
-    """Name the values whose past the features are, if the configuration does."""
-    return settings.pipeline.tree.get("panel", {}).get("values", [])
 
 
 def _shap(predictor: Predictor, sample: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -9,7 +9,6 @@ import polars as pl
 
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.data import between
-from pipeline.modeling.describe import bases_of, describe_model
 from pipeline.modeling.metrics import evaluate as measure
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
@@ -73,6 +72,8 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     there = read_record(folder / "evaluation.json", EvaluationRecord)
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
+
+    from pipeline.modeling.describe import describe_model
 
     df = training.features.read(modeling)
     test = add_slices(between(df, modeling, *modeling.split.test), modeling)
@@ -176,6 +177,6 @@ def _fingerprint(training: Training, settings: ModelingSettings) -> str:
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), plain(modeling.bootstrap)]
-    of_card = [training.record.study, bases_of(settings)]
+    of_card = [training.record.study, settings.bases]
     parts = (baselines, what, how, slices, of_card)
     return fingerprint(MODULE, training.record.fingerprint, *parts)

@@ -175,6 +175,11 @@ class ModelingSettings:
         """The project folder."""
         return self.pipeline.root
 
+    @property
+    def bases(self) -> list[str]:
+        """The values whose past the features are, if the configuration names them."""
+        return self.pipeline.tree.get("panel", {}).get("values", [])
+
 
 def load_modeling(
     root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
