@@ -205,6 +205,8 @@ def test_store_in_use_is_one_error_and_leaves_nothing(
     ml: Load, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     settings = ml()
+    current_features(settings)  # makes the copied project's catalog again, and says so
+    capfd.readouterr()
     monkeypatch.setattr(tracking, "_PATIENCE_S", 0.2)
     database = settings.root / ".pipeline" / "mlflow" / "mlflow.db"
     with closing(sqlite3.connect(database)) as other:
