@@ -17,6 +17,11 @@ def stop_in_order() -> None:
     threading.Thread(target=_pass_on, daemon=True).start()
 
 
+def let_through() -> None:
+    """Give SIGTERM back, to a program that this process is about to become."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+
+
 def _pass_on() -> None:
     """Wait for SIGTERM, and send SIGINT."""
     global _received

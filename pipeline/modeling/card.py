@@ -149,6 +149,7 @@ def write_card(card: Card, figures: Mapping[str, str]) -> str:
         # The SVG writer has escaped their texts.
         figures={name: Markup(svg) for name, svg in figures.items()},
         headlines=_headlines(card),
+        metric=_METRICS[str(card.comparison["metric"][0])],
         metrics=list(_METRICS.values()),
         rows=_metric_rows(card.evaluation),
         study=_study(card.trials),
@@ -179,9 +180,10 @@ def draw_figures(card: Card) -> dict[str, str]:
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    rmse, coverage = _overall(card, "rmse"), _overall(card, "coverage")
+    key = str(card.comparison["metric"][0])
+    error, coverage = _overall(card, key), _overall(card, "coverage")
     best = best_reference(card.comparison)
-    metric = _METRICS[str(card.comparison["metric"][0])]
+    metric = _METRICS[key]
     differences = pl.col("difference", "lower", "upper") / pl.col("reference_value")
     share = (
         card.comparison.filter(slice_by="all", reference=best)
@@ -189,7 +191,7 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
         .row(0, named=True)
     )
     headlines = [
-        ("RMSE on the test years", dollars(rmse["value"]), _ends("rmse", rmse)),
+        (f"{metric} on the test years", dollars(error["value"]), _ends(key, error)),
         (
             f"{metric} against {best}",
             _figure("share", share["difference"]),

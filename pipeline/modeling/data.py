@@ -76,17 +76,17 @@ def between(
     Raises
     ------
     ModelError
-        If there are none.
+        If there are none of the first or of the last.
     """
-    rows = df.filter(pl.col(modeling.time).is_between(first, last))
-    if rows.is_empty():
-        years = df[modeling.time]
+    years = df[modeling.time].unique()
+    missing = [year for year in sorted({first, last}) if year not in years]
+    if missing:
         raise ModelError(
-            f"{modeling.features}: no rows of {first} to {last}\n"
-            f"found: {years.min()} to {years.max()}\n"
+            f"{modeling.features}: no rows of {' and '.join(map(str, missing))}\n"
+            f"found: {years.min()} to {years.max()}\nexpected: {first} to {last}\n"
             "hint: see `split` in configs/modeling.yaml"
         )
-    return rows
+    return df.filter(pl.col(modeling.time).is_between(first, last))
 
 
 def folds(modeling: Modeling) -> list[tuple[int, int, int]]:

@@ -278,7 +278,12 @@ def _wrong_names(
         ("cluster", modeling.cluster, modeling.entity),
         ("slices.category", modeling.slices.category, modeling.entity),
     ]
-    return [
+    mistakes: list[Mistake] = []
+    if modeling.target in (*modeling.key, *modeling.past):
+        at = "modeling.target"
+        text = f"'{modeling.target}' is `time`, or of `entity` or `past`, already"
+        mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
+    return mistakes + [
         Mistake(
             origin_of(f"modeling.{path}", settings.layers),
             f"modeling.{path}",

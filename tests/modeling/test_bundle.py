@@ -32,7 +32,7 @@ import json, sys
 import mlflow, pandas, polars
 store, rows, made = sys.argv[1:]
 mlflow.set_tracking_uri(store)
-model = mlflow.pyfunc.load_model("models:/inpatient_profit@champion")
+model = mlflow.pyfunc.load_model("models:/inpatient_profit_ci@champion")
 polars.from_pandas(model.predict(polars.read_parquet(rows).to_pandas())).write_parquet(
     made
 )

@@ -34,10 +34,10 @@ def test_between_includes_both_years_and_refuses_none(ml: Load) -> None:
     df = pl.DataFrame({"year": [2010, 2011, 2012, 2013]})
     assert between(df, modeling, 2011, 2012)["year"].to_list() == [2011, 2012]
     with pytest.raises(ModelError) as caught:
-        between(df, modeling, 2014, 2015)
-    first, found, hint = str(caught.value).splitlines()
-    assert first == "features: no rows of 2014 to 2015"
-    assert found == "found: 2010 to 2013"
+        between(df, modeling, 2012, 2030)  # a part of them would pass for the whole
+    first, found, expected, hint = str(caught.value).splitlines()
+    assert first == "features: no rows of 2030"
+    assert (found, expected) == ("found: 2010 to 2013", "expected: 2012 to 2030")
     assert hint.startswith("hint: ")
 
 

@@ -98,7 +98,7 @@ def test_evaluation_is_made_once_and_anew_when_what_decides_it_changes(
 
 def test_test_years_without_rows_are_one_error_and_leave_nothing(ml: Load) -> None:
     settings = ml(*FEW, "modeling.split.test=[2018, 2019]")
-    with pytest.raises(ModelError, match="features: no rows of 2018 to 2019\n"):
+    with pytest.raises(ModelError, match="features: no rows of 2018 and 2019\n"):
         evaluate(settings, "last_value")
     training = train(settings, "last_value")
     assert [path.name for path in sorted(training.folder.iterdir())] == [

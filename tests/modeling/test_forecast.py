@@ -192,6 +192,8 @@ def test_an_export_holds_forecast_and_models(copied: Load, tmp_path: Path) -> No
 def test_without_a_champion_nothing_is_published(ml: Load) -> None:
     settings = ml()
     before = latest(settings)
-    with pytest.raises(ModelError, match="inpatient_profit: no champion yet\nhint: "):
+    with pytest.raises(
+        ModelError, match="inpatient_profit_ci: no champion yet\nhint: "
+    ):
         forecast(settings)
     assert latest(settings) == before

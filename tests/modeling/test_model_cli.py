@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -96,7 +97,7 @@ def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     assert result.exit_code == 1
     title, *reasons = result.stdout.splitlines()
     assert title == (
-        "inpatient_profit: version 2 is challenger, not champion (version 1 stays):"
+        "inpatient_profit_ci: version 2 is challenger, not champion (version 1 stays):"
     )
     assert reasons
     assert all(reason.startswith("  - ") for reason in reasons)
@@ -108,7 +109,9 @@ def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:
     assert ": nothing to do\nnext:\n  just query largest_forecasts" in result.output
     failed = champion("promote", "--rollback")
     assert failed.exit_code == 1
-    assert failed.stderr.startswith("error: inpatient_profit: version 1 is the first")
+    assert failed.stderr.startswith(
+        "error: inpatient_profit_ci: version 1 is the first"
+    )
 
 
 def test_scores_are_a_row_per_row_of_the_file(champion: Command) -> None:
@@ -171,10 +174,42 @@ def answer_of(url: str, process: subprocess.Popen[bytes], data: bytes | None) ->
             time.sleep(0.5)
 
 
+def test_ui_ends_on_sigterm(promoted: Path) -> None:
+    port = str(free_port())
+    words = ["-m", "pipeline", "ui", "--port", port]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=promoted,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            answer_of(f"http://127.0.0.1:{port}/health", process, None)
+            process.terminate()
+            process.wait(timeout=30)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_every_openmp_waits_without_spinning() -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", "import pipeline.modeling.explain"],
+        env=os.environ | {"OMP_DISPLAY_ENV": "verbose"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stderr
+    counts = [line for line in shown.splitlines() if "GOMP_SPINCOUNT" in line]
+    assert counts
+    assert all("'0'" in line for line in counts)
+
+
 def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
     port = str(free_port())
     example = (champion_folder(promoted) / "serving_input_example.json").read_bytes()
-    words = ["-m", "models:/inpatient_profit@champion", "--env-manager", "local"]
+    words = ["-m", "models:/inpatient_profit_ci@champion", "--env-manager", "local"]
     place = ["--host", "127.0.0.1", "--port", port, "--workers", "1"]
     bin_folder = Path(sys.executable).parent
     env = os.environ | environment() | {"MLFLOW_TRACKING_URI": store_uri(promoted)}

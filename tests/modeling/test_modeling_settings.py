@@ -62,6 +62,7 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
             "models.random_forest.params: expected bagging_fraction below 1",
         ),
         ("models.ridge.kind=rigde", "found 'rigde'; did you mean 'ridge'?"),
+        ("modeling.target=year", "modeling.target: 'year' is `time`, or of `entity`"),
         ("models.ridge.target.kind=log", "models.ridge.target.kind: expected one of"),
         (
             "models.ridge.target={kind: asinh, scale: 0}",

@@ -29,7 +29,7 @@ def test_models_are_listed_with_versions_and_figures(copied: Load) -> None:
     [row] = ask(settings.root, "from meta.models").iter_rows(named=True)
     training = train(settings, "ridge").record
     assert (row["model"], row["fingerprint"]) == ("ridge", training.fingerprint)
-    assert (row["name"], row["version"]) == ("inpatient_profit", 1)
+    assert (row["name"], row["version"]) == ("inpatient_profit_ci", 1)
     assert row["aliases"] == ["champion"]
     assert json.loads(row["params"]) == {"alpha": 100}
     metrics = json.loads(row["metrics"])

@@ -23,7 +23,7 @@ def test_the_signature_takes_numbers_as_everyone_has_them(promoted: Path) -> Non
 
     settings = load_in(promoted)
     with tracking(settings):
-        model = load_model("models:/inpatient_profit@champion")
+        model = load_model("models:/inpatient_profit_ci@champion")
     example = cast("pd.DataFrame", model.input_example)
     assert example.dtypes["Year"] == "int64"
     made = model.predict(example)

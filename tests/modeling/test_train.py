@@ -158,11 +158,11 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
     [
         (
             ("modeling.split.valid=2018", "modeling.split.test=[2019, 2020]"),
-            "features: no rows of 2018 to 2018\nfound: 2010 to 2017\n",
+            "features: no rows of 2018\nfound: 2010 to 2017\n",
         ),
         (
             ("modeling.split.train=[2000, 2009]",),
-            "features: no rows of 2000 to 2009\n",
+            "features: no rows of 2000 and 2009\n",
         ),
         (
             ("modeling.target=w_mean_charge_lag1",),

@@ -1,6 +1,5 @@
 """Boosted trees, or a forest of them, with trees for both ends of the interval."""
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +15,6 @@ from pipeline.modeling.target import Array
 
 if TYPE_CHECKING:
     from lightgbm import Booster
-
-# Before LightGBM loads OpenMP: threads that wait for others spin on a busy machine, and
-# make a fit of a second last half a minute.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 Part = Annotated[float, Meta(gt=0, le=1)]
 
