@@ -26,6 +26,23 @@ def code_hashes() -> dict[str, str]:
     }
 
 
+def meaning_of(source: str) -> str:
+    """Write a module's code anew, without comments, docstrings and layout."""
+    return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Removes statements that are a text and do nothing."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Remove one; `ast` names the method."""
+        match node.value:
+            case ast.Constant(str()):
+                return None
+            case _:
+                return node
+
+
 def name_of(path: Path) -> str:
     """Name a module's file from the package's folder on."""
     return path.relative_to(PACKAGE.parent).as_posix()

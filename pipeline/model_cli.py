@@ -88,7 +88,7 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
 
     settings, model = _load(profile, words)
     training = train_model(settings, model)
-    if training.is_new:
+    if training.is_logged:
         publish_models(settings)
     _print_training(training)
     click.echo(f"next:\n  just evaluate {model}")
@@ -118,7 +118,7 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
 
     settings, model = _load(profile, words)
     evaluation = evaluate_model(settings, model)
-    if evaluation.is_new:
+    if evaluation.is_new or evaluation.training.is_logged:
         publish_models(settings)
     _print_evaluation(evaluation)
     click.echo(
@@ -319,10 +319,12 @@ def ui(port: int) -> None:
     import sys
 
     from pipeline.files import find_root
-    from pipeline.modeling.tracking import environment, store_uri
+    from pipeline.modeling.tracking import environment, settle, store_uri
     from pipeline.stop import let_through
 
-    words = ["ui", "--backend-store-uri", store_uri(find_root())]
+    root = find_root()
+    settle(root)
+    words = ["ui", "--backend-store-uri", store_uri(root)]
     place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ |= environment()
     let_through()

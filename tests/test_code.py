@@ -45,3 +45,19 @@ def test_imports_of_a_module_reach_its_helpers() -> None:
     assert {"pipeline/panel.py", "pipeline/config.py", "pipeline/errors.py"} <= needed
     assert "pipeline/cli.py" not in needed
     assert needed <= set(code.code_hashes())
+
+
+def test_only_what_readers_see_leaves_the_meaning_of_a_module() -> None:
+    source = "def f(x):\n    return x + 1\n"
+    noted = '''"""A module."""
+
+
+# Why.
+def f( x ):  # what
+    """Add one."""
+    return x+1
+    """Of an attribute."""
+'''
+    assert code.meaning_of(noted) == code.meaning_of(source)
+    assert code.meaning_of(source.replace("1", "2")) != code.meaning_of(source)
+    assert code.meaning_of('X = "a"') != code.meaning_of('X = "b"')

@@ -66,8 +66,7 @@ def forecast_apart(
             last = done.stderr.strip().splitlines()[-1:] or ["no message"]
             raise ModelError(
                 f"{uri}: cannot be loaded and used\nfound: {last[0]}\n"
-                "hint: MLflow finds it where it was made; if the project was moved, or"
-                " lost files, delete .pipeline/mlflow and .pipeline/models, and train"
-                " again"
+                "hint: if it lost files, delete .pipeline/mlflow, and promote again:"
+                " the models are kept beside it"
             )
         return [pl.read_parquet(path.with_suffix(".made")) for path in given]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pipeline.errors import ModelError
 from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
@@ -19,6 +20,15 @@ from pipeline.modeling.registry import (
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.modeling.slices import SIZE_DECILE
 from pipeline.run import check
+
+_LEAST_SHARED = 0.5
+"""Of the test rows, those the champion has a prediction for. Stages leave some entities
+out, but no champion of the same source lacks as many; on a rest nothing is judged."""
+
+_ANOTHER_SOURCE = (
+    "hint: a champion of another source cannot be compared with; for this one, choose a"
+    " name of its own: modeling.name=NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -59,20 +69,21 @@ def promote(settings: ModelingSettings, model: str) -> Promotion:
     Raises
     ------
     PipelineError
-        If it cannot be evaluated, packed or registered, or the champion not be used.
+        If it cannot be evaluated, packed or registered, or the champion not be compared
+        with: nothing is registered then.
     """
     evaluation = evaluate(settings, model)
-    version = register(settings, evaluation.training)
     before = champion(settings)
     comparison = evaluation.table("comparison")
-    if before is not None and before.number == version.number:
-        return Promotion(version, before, [], comparison)
+    if before and before.fingerprint == evaluation.training.record.fingerprint:
+        return Promotion(before, before, [], comparison)
     modeling = settings.modeling
     rivals = [comparison.filter(pl.col("reference").is_in(modeling.baselines))]
     if before is not None:
         rivals.append(_against_champion(settings, evaluation, before))
     comparison = pl.concat(rivals)
     reasons = list(_reasons(modeling, evaluation, comparison))
+    version = register(settings, evaluation.training)
     if reasons:
         challenge(settings, version)
     else:
@@ -98,11 +109,23 @@ def _against_champion(
     rows = read_rows(settings.pipeline)
     [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
     pasts = [rows.filter(pl.col(time) < year) for year in range(first, last + 1)]
-    forecasts = forecast_apart(settings, before.uri, pasts, alone=True)
+    try:
+        forecasts = forecast_apart(settings, before.uri, pasts, alone=True)
+    except ModelError as error:
+        raise ModelError(
+            f"{before.uri}: the champion has no forecast to compare with\n{error}\n"
+            f"{_ANOTHER_SOURCE}"
+        ) from error
     predicted = pl.concat(forecasts).unique(modeling.key).drop_nulls("prediction")
     own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
     key = [*modeling.key]
     shared = own.join(predicted, on=key, how="semi")
+    if shared.height < own.height * _LEAST_SHARED:
+        raise ModelError(
+            f"{before.uri}: the champion has a prediction for {shared.height:,} of"
+            f" {own.height:,} test rows, expected {_LEAST_SHARED:.0%} or more\n"
+            f"{_ANOTHER_SOURCE}"
+        )
     theirs = shared.drop("prediction", "lower", "upper").join(
         predicted, on=key, how="left", maintain_order="left"
     )

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.code import code_hashes, imports_of
+from pipeline.code import PACKAGE, code_files, imports_of, meaning_of, name_of
 from pipeline.errors import ModelError
 
 FORMAT = 1
@@ -48,8 +48,10 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
         Of ``train`` and ``valid``.
     metrics : dict of str to float
         On the validation year, with which the intervals were calibrated.
+    code : str
+        Hash of all modules of the project.
     mlflow_run : str
-        Where it is tracked.
+        Where it is tracked; written anew if MLflow's store was lost.
     """
 
     format: int
@@ -64,6 +66,7 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: dict[str, int]
     metrics: dict[str, float]
     versions: dict[str, str]
+    code: str
     mlflow_run: str
 
 
@@ -142,7 +145,8 @@ def fingerprint(module: str, *parts: Any) -> str:
     ----------
     module : str
         The module that does, as ``pipeline/modeling/train.py``; what it imports of
-        modelling counts, too. The rest of the project shows in the features.
+        modelling counts, too, but for comments and docstrings. The rest of the project
+        shows in the features.
     *parts : Any
         Plain values.
     """
@@ -153,10 +157,14 @@ def fingerprint(module: str, *parts: Any) -> str:
 @cache
 def _code_of(module: str) -> dict[str, str]:
     """Hash a module and what it imports of modelling; it takes a quarter second."""
-    hashes = code_hashes()
-    models = {name for name in hashes if "/modeling/models/" in name}
+    files = {name_of(path) for path in code_files()}
+    models = {name for name in files if "/modeling/models/" in name}
     used = {name for name in imports_of(module) if "/modeling/" in name} | models
-    return {name: hashes[name] for name in sorted(used)}
+    sources = {name: (PACKAGE.parent / name).read_text() for name in sorted(used)}
+    return {
+        name: hashlib.sha256(meaning_of(source).encode()).hexdigest()[:16]
+        for name, source in sources.items()
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,7 +1,11 @@
-"""What MLflow loads: a bundle behind the interface of its Python models."""
+"""What MLflow loads: a bundle behind the interface of its Python models.
+
+MLflow puts the packed code on the path, but a package that a process has imported stays
+as it is. So nothing is imported from it before it is seen to be the packed one.
+"""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
@@ -10,16 +14,31 @@ from mlflow.models import (
 )
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
-from pipeline.modeling.bundle import Bundle, load_bundle
+import pipeline
+
+if TYPE_CHECKING:
+    from pipeline.modeling.bundle import Bundle
+
+_CODE = "code/pipeline"
+"""Where MLflow puts the package, beside this file."""
 
 
 class ServedBundle(PythonModel):
     """A bundle that takes and gives frames of pandas, as MLflow hands them over."""
 
-    bundle: Bundle
+    bundle: "Bundle"
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the bundle."""
+        """Read the bundle.
+
+        Raises
+        ------
+        ModelError
+            If the code that is imported is not the packed one.
+        """
+        _check_code(Path(__file__).parent / _CODE)
+        from pipeline.modeling.bundle import load_bundle
+
         self.bundle = load_bundle(
             Path(cast("dict[str, str]", context.artifacts)["bundle"])
         )
@@ -32,6 +51,28 @@ class ServedBundle(PythonModel):
     ) -> pd.DataFrame:
         """Forecast the year after the last one; see `Bundle.forecast`."""
         return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
+
+
+def _check_code(packed: Path) -> None:
+    """Refuse other code than the packed, of which there is none while it is packed."""
+    loaded = Path(pipeline.__path__[0])
+    if packed.is_dir() and _modules(loaded) != _modules(packed):
+        from pipeline.errors import ModelError
+
+        raise ModelError(
+            f"{packed.parents[1]}: cannot be used with the code of another version\n"
+            f"found: {loaded}, imported by this process\n"
+            f"expected: {packed}\n"
+            "hint: load each version of the model in a process of its own"
+        )
+
+
+def _modules(package: Path) -> dict[str, bytes]:
+    """Read the modules of a package."""
+    return {
+        path.relative_to(package).as_posix(): path.read_bytes()
+        for path in package.rglob("*.py")
+    }
 
 
 set_model(ServedBundle())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError
+from pipeline.modeling.mlflow_tables import has_run, move_artifacts
 from pipeline.modeling.settings import ModelingSettings
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ _MOST_RUNS = 50_000  # that MLflow returns at once
 _MODEL = "model_fingerprint"
 
 _PATIENCE_S = 5
+_DATABASE = "mlflow.db"
 
 
 def store_uri(root: Path) -> str:
     """Name the tracking store and registry of a project."""
-    return f"sqlite:///{root.resolve() / '.pipeline' / 'mlflow' / 'mlflow.db'}"
+    return f"sqlite:///{_folder(root) / _DATABASE}"
+
+
+def _folder(root: Path) -> Path:
+    """Name the folder of the store."""
+    return root.resolve() / ".pipeline" / "mlflow"
 
 
 def environment() -> dict[str, str]:
@@ -52,7 +59,7 @@ class Tracking:
 
 @contextmanager
 def tracking(settings: ModelingSettings) -> Generator[Tracking]:
-    """Open the store; it is made at the first time.
+    """Open the store; it is made at the first time, and mended after a move.
 
     Raises
     ------
@@ -67,11 +74,10 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
 
     # Errors are raised as well; their tracebacks are not for our users.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-    folder = settings.root.resolve() / ".pipeline" / "mlflow"
-    uri = store_uri(settings.root)
+    folder, uri = _folder(settings.root), store_uri(settings.root)
+    settle(settings.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _wait(folder / "mlflow.db")
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
         client = MlflowClient()
@@ -86,19 +92,62 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
         )
         yield Tracking(client, experiment)
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"{folder}: MLflow's store cannot be used\nfound: {first}\n"
-            "hint: if another program holds it, wait for it; if it is damaged,"
-            " delete .pipeline/mlflow and .pipeline/models together, and train again"
-        ) from error
+        raise _unusable(folder, error) from error
 
 
-def _wait(database: Path) -> None:
-    """Wait a little for other programs, where MLflow would for minutes."""
-    if database.exists():
-        with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as connection:
+def settle(root: Path) -> None:
+    """Make the store, if there is one, name its artifacts where they are.
+
+    Waits a little for other programs, where MLflow would for minutes.
+
+    Raises
+    ------
+    ModelError
+        If another program holds it, or it is damaged.
+    """
+    with _opened(root) as connection:
+        if connection is not None:
             connection.execute("BEGIN IMMEDIATE")
+            move_artifacts(connection, _folder(root) / "artifacts")
+            connection.commit()
+
+
+def is_logged(root: Path, run_id: str) -> bool:
+    """Say whether the store has a run, without MLflow, whose import takes a second.
+
+    Raises
+    ------
+    ModelError
+        If another program holds the store, or it is damaged.
+    """
+    with _opened(root) as connection:
+        return connection is not None and has_run(connection, run_id)
+
+
+@contextmanager
+def _opened(root: Path) -> Generator[sqlite3.Connection | None]:
+    """Open the store's file, if it is there."""
+    folder = _folder(root)
+    try:
+        if not (folder / _DATABASE).exists():
+            yield None
+            return
+        with closing(
+            sqlite3.connect(folder / _DATABASE, timeout=_PATIENCE_S)
+        ) as connection:
+            yield connection
+    except (sqlite3.Error, OSError) as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: Exception) -> ModelError:
+    """Make one error of all that MLflow and SQLite may say."""
+    first = str(error).strip().splitlines()[0]
+    return ModelError(
+        f"{folder}: MLflow's store cannot be used\nfound: {first}\n"
+        "hint: if another program holds it, wait for it; if it is damaged, delete"
+        " .pipeline/mlflow, and promote again: the models are kept beside it"
+    )
 
 
 def log_study(
@@ -178,7 +227,7 @@ def log_training(
     metrics: Mapping[str, float],
     started_at: datetime,
 ) -> str:
-    """Record a training, and return the id of its run.
+    """Record a training, unless it is, and return the id of its run.
 
     Parameters
     ----------
@@ -202,6 +251,10 @@ def log_training(
 
     with tracking(settings) as store:
         client = store.client
+        # A kill may have come before the model was in its place.
+        is_whole = f"tags.{_MODEL} = '{fingerprint}' and attributes.status = 'FINISHED'"
+        for run in client.search_runs([store.experiment], is_whole, max_results=1):
+            return run.info.run_id
         run = client.create_run(
             store.experiment,
             start_time=int(started_at.timestamp() * 1000),

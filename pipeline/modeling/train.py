@@ -19,6 +19,7 @@ from pipeline.modeling.predictor import (
 )
 from pipeline.modeling.records import (
     FORMAT,
+    EvaluationRecord,
     TrainingRecord,
     fingerprint,
     model_folder,
@@ -28,7 +29,7 @@ from pipeline.modeling.records import (
     write_record,
 )
 from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
-from pipeline.modeling.tracking import log_training
+from pipeline.modeling.tracking import is_logged, log_evaluation, log_training
 from pipeline.modeling.tune import best_params
 
 MODULE = "pipeline/modeling/train.py"
@@ -48,12 +49,15 @@ class Training:
         What it learned from.
     is_new : bool
         False if it was there.
+    is_logged : bool
+        MLflow was told of it just now: it is new, or its run was lost.
     """
 
     folder: Path
     record: TrainingRecord
     features: Features
     is_new: bool
+    is_logged: bool
 
     def load(self) -> Predictor:
         """Read the model."""
@@ -63,7 +67,8 @@ class Training:
 def train(settings: ModelingSettings, model: str) -> Training:
     """Train a model, unless the same one is there.
 
-    Its parameters are the best of its study on these features, or else the YAML's.
+    Its parameters are the best of its study on these features, or else the YAML's. One
+    whose run MLflow has lost is logged again.
 
     Raises
     ------
@@ -78,7 +83,10 @@ def train(settings: ModelingSettings, model: str) -> Training:
     folder = model_folder(settings.root, model, wanted)
     there = read_record(folder / "training.json", TrainingRecord)
     if there is not None:
-        return Training(folder, there, features, is_new=False)
+        if is_logged(settings.root, there.mlflow_run):
+            return Training(folder, there, features, is_new=False, is_logged=False)
+        again = _log_again(settings, folder, there, features)
+        return Training(folder, again, features, is_new=False, is_logged=True)
 
     df = features.read(modeling)
     train_rows = between(df, modeling, *modeling.split.train)
@@ -92,20 +100,6 @@ def train(settings: ModelingSettings, model: str) -> Training:
     with new_folder(folder) as partial:
         (partial / "predictor").mkdir()
         predictor.save(partial / "predictor")
-        mlflow_run = log_training(
-            settings,
-            model=model,
-            fingerprint=wanted,
-            dataset={
-                "name": modeling.features,
-                "digest": features.fingerprint,
-                "source": str(features.path),
-            },
-            params=_flat({"model": plain(config), "split": plain(modeling.split)}),
-            tags=_tags(features, study),
-            metrics={f"valid_{key}": value for key, value in metrics.items()},
-            started_at=started_at,
-        )
         record = TrainingRecord(
             format=FORMAT,
             model=model,
@@ -119,10 +113,12 @@ def train(settings: ModelingSettings, model: str) -> Training:
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics=metrics,
             versions=versions(),
-            mlflow_run=mlflow_run,
+            code=fingerprint_of_code(),
+            mlflow_run="",
         )
+        record = _logged(settings, record, features)
         write_record(partial / "training.json", record)
-    return Training(folder, record, features, is_new=True)
+    return Training(folder, record, features, is_new=True, is_logged=True)
 
 
 def training_fingerprint(
@@ -137,16 +133,54 @@ def training_fingerprint(
     return fingerprint(MODULE, features.fingerprint, plain(fitted), what, how, years)
 
 
-def _tags(features: Features, study: str | None) -> dict[str, str]:
+def _logged(
+    settings: ModelingSettings, record: TrainingRecord, features: Features
+) -> TrainingRecord:
+    """Tell MLflow of a training, and note the run in its record."""
+    metrics = {f"valid_{key}": value for key, value in record.metrics.items()}
+    mlflow_run = log_training(
+        settings,
+        model=record.model,
+        fingerprint=record.fingerprint,
+        dataset={
+            "name": settings.modeling.features,
+            "digest": record.features,
+            "source": str(features.path),
+        },
+        params=_flat({"model": record.config, "split": record.modeling["split"]}),
+        tags=_tags(record),
+        metrics=metrics,
+        started_at=record.created_at,
+    )
+    return msgspec.structs.replace(record, mlflow_run=mlflow_run)
+
+
+def _log_again(
+    settings: ModelingSettings,
+    folder: Path,
+    record: TrainingRecord,
+    features: Features,
+) -> TrainingRecord:
+    """Tell MLflow of a training that it has lost, and how it was judged."""
+    again = _logged(settings, record, features)
+    evaluation = folder / "evaluation"
+    judged = read_record(evaluation / "evaluation.json", EvaluationRecord)
+    if judged is not None:
+        log_evaluation(settings, again.mlflow_run, judged.metrics, evaluation)
+    # Last, so that after a kill all of it is done again.
+    write_record(folder / "training.json", again)
+    return again
+
+
+def _tags(record: TrainingRecord) -> dict[str, str]:
     """Say what a training was made of, but for its parameters."""
-    code = fingerprint_of_code()
     tags = {
-        "snapshot_fingerprint": features.fingerprint,
-        "pipeline_run": features.run_id,
-        "code": code,
-        **{f"version.{name}": value for name, value in versions().items()},
+        "snapshot_fingerprint": record.features,
+        "pipeline_run": record.run_id,
+        "code": record.code,
+        **{f"version.{name}": value for name, value in record.versions.items()},
     }
-    return tags if study is None else {**tags, "study": study}
+    return tags if record.study is None else {**tags, "study": record.study}
 
 
 def fingerprint_of_code() -> str:

@@ -49,10 +49,7 @@ LENIENT = (
 
 @pytest.fixture(scope="session")
 def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a champion, which is version 1, and its forecast; not to change.
-
-    In a copy, MLflow still finds what was registered here.
-    """
+    """A project with a champion (version 1) and its forecast; not to change."""
     root = tmp_path_factory.mktemp("promoted")
     shutil.copytree(prepared, root, dirs_exist_ok=True)
     settings = load_in(root, *LENIENT)

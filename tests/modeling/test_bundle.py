@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
+from mlflow.pyfunc import load_model
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import ModelError
@@ -30,7 +31,7 @@ from tests.modeling.conftest import LENIENT, champion_folder, load_in
 CLEAN = """
 import json, sys
 import mlflow, pandas, polars
-store, rows, made = sys.argv[1:]
+store, rows, made, other = sys.argv[1:]
 mlflow.set_tracking_uri(store)
 model = mlflow.pyfunc.load_model("models:/inpatient_profit_ci@champion")
 polars.from_pandas(model.predict(polars.read_parquet(rows).to_pandas())).write_parquet(
@@ -38,7 +39,12 @@ polars.from_pandas(model.predict(polars.read_parquet(rows).to_pandas())).write_p
 )
 import pipeline
 modules = sorted({name.partition(".")[0] for name in sys.modules})
-print(json.dumps([pipeline.__file__, modules]))
+try:
+    mlflow.pyfunc.load_model(other)
+    refused = ""
+except Exception as error:
+    refused = str(error)
+print(json.dumps([pipeline.__file__, modules, refused]))
 """
 
 VALUES = ["prediction", "lower", "upper"]
@@ -101,14 +107,35 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
     assert_frame_equal(snapshot.select(columns), own, check_exact=True)
 
 
+def model_of_other_code(promoted: Path, folder: Path) -> Path:
+    """Copy the champion, and change a module of the code that is packed in it."""
+    other = folder / "other"
+    shutil.copytree(champion_folder(promoted), other)
+    with (other / "code" / "pipeline" / "panel.py").open("a") as module:
+        module.write("OTHER = 1\n")
+    return other
+
+
+def test_code_that_is_not_the_packed_one_is_refused(
+    promoted: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"\nhint: load each version .* its own$"):
+        load_model(str(model_of_other_code(promoted, tmp_path)))
+    # That of this repository is equal to the champion's.
+    assert load_model(str(champion_folder(promoted)))
+
+
 def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
     promoted: Path, packed: Packed, whole: pl.DataFrame, tmp_path: Path
 ) -> None:
     given, made, here = (tmp_path / name for name in ("in.parquet", "out.parquet", "e"))
     here.mkdir()
     packed.rows.write_parquet(given)
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    words = [store_uri(promoted), str(given), str(made)]
+    other = model_of_other_code(promoted, tmp_path)
+    # MLflow hands its stores on in variables.
+    own = ("PYTHON", "MLFLOW")
+    env = {k: v for k, v in os.environ.items() if not k.startswith(own)}
+    words = [store_uri(promoted), str(given), str(made), str(other)]
     done = subprocess.run(
         [sys.executable, "-P", "-c", CLEAN, *words],
         cwd=here,
@@ -118,8 +145,10 @@ def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    file, modules = json.loads(done.stdout)
+    file, modules, refused = json.loads(done.stdout)
     assert promoted in Path(file).parents
+    assert refused.startswith(f"{other}: cannot be used with the code of another")
+    assert f"found: {Path(file).parent}, imported by this process" in refused
     assert_frame_equal(pl.read_parquet(made), whole, check_exact=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     ours = {line.partition(">")[0].strip() for line in project["dependencies"]}

@@ -1,7 +1,10 @@
 """Who becomes champion, who does not and why, and the way back."""
 
+import json
 import re
 import shutil
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +25,7 @@ from pipeline.modeling.registry import (
 )
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import tracking
-from tests.modeling.conftest import LENIENT, load_in
+from tests.modeling.conftest import LENIENT, Load, champion_folder, load_in
 
 WEAK = """
 kind: ridge
@@ -133,6 +136,31 @@ def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None
     with pytest.raises(ModelError, match="version 2 is the first champion"):
         roll_back(settings)
     assert names(settings) == {CHAMPION: 2}
+
+
+def test_a_champion_of_another_source_is_not_compared_with(copied: Load) -> None:
+    settings = copied("modeling.baselines=[ridge]", "modeling.bootstrap.samples=100")
+    place = champion_folder(settings.root) / "artifacts" / "bundle" / "bundle.json"
+    original = place.read_text()
+    for path, value, reason in (
+        # Of discharges: these leave out most DRGs.
+        ("tree.drop_rare_drgs.min_total", 5_000, r"[1-9]\d+ of 5\d\d test rows, "),
+        ("columns.Income", "count", r"\nrows: 1 missing columns: Income"),
+    ):
+        *parents, name = path.split(".")
+        record = json.loads(original)
+        reduce(getitem, parents, record)[name] = value
+        place.write_text(json.dumps(record))
+        with pytest.raises(ModelError) as error:
+            promote(settings, "last_value")
+        expected = (
+            rf"(?s)models:/inpatient_profit_ci/1: .*{reason}.*modeling\.name=NAME"
+        )
+        assert re.fullmatch(expected, str(error.value))
+    assert names(settings) == {CHAMPION: 1}
+    with tracking(settings) as store:
+        assert len(versions(store, settings.modeling.name)) == 1
+    assert not list(settings.root.glob(".pipeline/models/last_value/*/*/champion*"))
 
 
 def judged(story: Story, *overrides: str) -> tuple[Promotion, pl.DataFrame]:

@@ -1,3 +1,4 @@
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -251,6 +252,14 @@ def test_half_written_and_unreadable_records_count_as_none(ml: Load) -> None:
         assert not all_trainings(ml().root)
         assert train(ml(), "last_value").is_new
     assert len(all_trainings(ml().root)) == 1
+
+
+def test_a_run_that_a_kill_left_without_a_model_becomes_the_next_ones(ml: Load) -> None:
+    killed = train(ml(), "last_value")
+    shutil.rmtree(killed.folder)
+    again = train(ml(), "last_value")
+    assert again.is_new
+    assert [run.info.run_id for run in tracked(ml())] == [again.record.mlflow_run]
 
 
 def test_new_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
