@@ -99,9 +99,11 @@ def _print_training(training: "Training") -> None:
     record = training.record
     n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
     source = record.study or "the YAML"
+    done = "there already, nothing to do"
+    if training.is_logged:
+        done = "trained" if training.is_new else "there already, logged again"
     click.echo(
-        f"{record.model} {record.fingerprint[:8]}: "
-        f"{'trained' if training.is_new else 'there already, nothing to do'}\n"
+        f"{record.model} {record.fingerprint[:8]}: {done}\n"
         f"  {n_trained:,} rows, parameters of {source}\n"
         f"  on the {n_valid:,} rows of the validation year:"
         f" RMSE {record.metrics['rmse']:,.0f}, MAE {record.metrics['mae']:,.0f}"
