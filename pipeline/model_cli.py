@@ -285,7 +285,7 @@ def _scores_said(
             " look back"
         )
     if scores.n_left_out:
-        yield f"  {scores.n_left_out:,} rows of the file left out:"
+        yield f"  left out of the file: {scores.n_left_out:,} rows that cannot be read"
         for name, line, column, value, reason in scores.bad.head(10).iter_rows():
             yield f"    {name}:{line}: {column}: {value!r} {reason}"
         if scores.bad.height > 10:

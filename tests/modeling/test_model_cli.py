@@ -143,7 +143,7 @@ def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
         " prediction for 2019 by inpatient_profit_ci version 1",
         f"  {n_null:,} without (null): a rare apr_drg_code, or facility_id and"
         " apr_drg_code without a row in the years that features look back",
-        "  1 rows of the file left out:",
+        "  left out of the file: 1 rows that cannot be read",
         "    new.csv:6: Discharges: 'many' unreadable count",
     ]
 
