@@ -8,6 +8,9 @@ them without a traceback; any other exception is a fault of this project.
 import difflib
 from collections.abc import Iterable
 
+_SHOWN = 6
+"""Names, at most, in a list of what was found; one more is not worth a cut."""
+
 
 class PipelineError(Exception):
     """Base of every error this project raises on purpose."""
@@ -49,3 +52,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``; did you mean 'x'?``, or nothing."""
     match = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean '{match[0]}'?" if match else ""
+
+
+def some(names: Iterable[str]) -> str:
+    """List names, of many the first few and how many more there are."""
+    listed = list(names)
+    more = len(listed) - _SHOWN
+    shown = ", ".join(listed[:_SHOWN] if more > 1 else listed)
+    return f"{shown} and {more} more" if more > 1 else shown

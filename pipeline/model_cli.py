@@ -1,5 +1,6 @@
 """The commands of modelling: parse, call one function, print."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from pipeline.modeling.evaluate import Evaluation
     from pipeline.modeling.forecast import Forecast
     from pipeline.modeling.promote import Promotion
-    from pipeline.modeling.settings import ModelingSettings
+    from pipeline.modeling.score import Scores
+    from pipeline.modeling.settings import Modeling, ModelingSettings
     from pipeline.modeling.train import Training
     from pipeline.modeling.tune import Tuning
 
@@ -46,13 +48,22 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
     """Search a model's parameters: tune ridge trials=30.
 
     Goes on where it was stopped. Each trial is judged on years it has not learned from,
-    all of them training years.
+    all of them training years. Trials come in batches of 5 (`modeling.study.batch`),
+    so that an interrupted study is the one it would have been.
     """
-    from pipeline.modeling.tune import tune as tune_model
-
     settings, model = _load(profile, words)
-    _print_tuning(tune_model(settings, model, _print_trial))
+    _tune(settings, model)
     click.echo(f"next:\n  just train {model}")
+
+
+def _tune(settings: "ModelingSettings", model: str) -> None:
+    """Run a study, and say what comes of it."""
+    from pipeline.modeling.tune import n_trials, tune
+
+    study = settings.modeling.study
+    if study.trials < (n := n_trials(study)):
+        click.echo(f"trials come in batches of {study.batch}: {n}, not {study.trials}")
+    _print_tuning(tune(settings, model, _print_trial))
 
 
 def _print_trial(trial: "FrozenTrial") -> None:
@@ -244,7 +255,8 @@ def score(
     """Forecast from a file of raw rows, through the champion's bundle.
 
     One prediction per row, in their order, for the year after the file's last. What the
-    file lacks of the panel is taken from the champion's own.
+    file lacks of the panel is taken from the champion's own. A row has none (null) if
+    its category is rare, or its entity has no row in the years that features look back.
     """
     from pipeline.modeling.score import score as score_file
     from pipeline.snapshots.result import write_frame
@@ -252,10 +264,34 @@ def score(
     settings, _ = _load(profile, overrides)
     scores = score_file(settings, file, alone=alone)
     write_frame(scores.predictions, format_, output)
-    for name, line, column, value, reason in scores.bad.head(10).iter_rows():
-        click.echo(f"left out: {name}:{line}: {column}: {value!r} {reason}", err=True)
-    if scores.bad.height > 10:
-        click.echo(f"... and {scores.bad.height - 10} cells more", err=True)
+    for line in _scores_said(scores, settings.modeling, output):
+        click.echo(line, err=True)
+
+
+def _scores_said(
+    scores: "Scores", modeling: "Modeling", output: Path | None
+) -> Iterator[str]:
+    """Say what came of a file, and which of its rows got no prediction."""
+    made = scores.predictions
+    n_null = made["prediction"].null_count()
+    where = f" in {output}" if output else ""
+    yield (
+        f"{made.height:,} rows{where}, {made.height - n_null:,} of them with a"
+        f" prediction for {made[modeling.time][0]} by {scores.version.name} version"
+        f" {scores.version.number}"
+    )
+    if n_null:
+        yield (
+            f"  {n_null:,} without (null): a rare {modeling.slices.category}, or"
+            f" {' and '.join(modeling.entity)} without a row in the years that features"
+            " look back"
+        )
+    if scores.n_left_out:
+        yield f"  left out of the file: {scores.n_left_out:,} rows that cannot be read"
+        for name, line, column, value, reason in scores.bad.head(10).iter_rows():
+            yield f"    {name}:{line}: {column}: {value!r} {reason}"
+        if scores.bad.height > 10:
+            yield f"    ... and {scores.bad.height - 10:,} cells more"
 
 
 @click.command()
@@ -270,11 +306,10 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     from pipeline.modeling.registry import champion
     from pipeline.modeling.train import train as train_model
     from pipeline.modeling.tune import model_config
-    from pipeline.modeling.tune import tune as tune_model
 
     settings, model = _load(profile, words)
     if model_config(settings, model).space:
-        _print_tuning(tune_model(settings, model, _print_trial))
+        _tune(settings, model)
     _print_training(train_model(settings, model))
     _print_evaluation(evaluate_model(settings, model))
     promotion = promote_model(settings, model)

@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import ModelError
+from pipeline.log import LOG
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import environment, store_uri
 
@@ -69,4 +70,6 @@ def forecast_apart(
                 "hint: if it lost files, delete .pipeline/mlflow, and promote again:"
                 " the models are kept beside it"
             )
+        for line in done.stdout.splitlines():
+            LOG.warning(line)
         return [pl.read_parquet(path.with_suffix(".made")) for path in given]

@@ -9,8 +9,13 @@ from pathlib import Path
 
 def main(store: str, uri: str, alone: str, *given: str) -> None:
     """Load a bundle, and forecast from Parquet files into others beside them."""
+    import logging
+
     import mlflow
     import polars as pl
+
+    # What the bundle warns of, by the name of its logger, for `apart` to pass on.
+    logging.getLogger("pipeline").addHandler(logging.StreamHandler(sys.stdout))
 
     mlflow.set_tracking_uri(store)
     mlflow.set_registry_uri(store)

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import ModelError, nearest
+from pipeline.errors import ModelError, nearest, some
+from pipeline.log import LOG
 from pipeline.modeling.horizon import next_features
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan import compose
@@ -30,6 +31,9 @@ FORMAT = 1
 
 _PART_OF_PANEL = 0.5
 """Of the clusters of the training's last year; fewer are no whole year."""
+
+_WHOLE = 0.8
+"""Of a year's clusters or rows; a year after it with fewer may be incomplete."""
 
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +107,7 @@ class Bundle:
             A row per raw row, in their order: the entity, the year that is predicted,
             ``prediction``, ``lower`` and ``upper``. These are null where the stages
             leave the entity out: a rare category, or no row in the years that the
-            features look back.
+            features look back. A last year that looks incomplete is warned of.
 
         Raises
         ------
@@ -118,7 +122,9 @@ class Bundle:
             )
         given = typed(rows, record.columns)
         asked = self._asked(given)
-        features = self.next_features(given if alone else self._completed(given))
+        panel = given if alone else self._completed(given)
+        self._warn_of_a_part(panel)
+        features = self.next_features(panel)
         predicted = features.select(record.entity).hstack(
             self.predictor.predict(features)
         )
@@ -191,6 +197,26 @@ class Bundle:
         known = rows.filter(pl.col(time) >= context[time].min())
         return pl.concat([known, rest])
 
+    def _warn_of_a_part(self, panel: pl.DataFrame) -> None:
+        """Log a warning if the last year has much less than the year before it."""
+        time, cluster = self.record.source_time, self.record.source_cluster
+        sizes = (
+            panel.group_by(time)
+            .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
+            .sort(time)
+            .tail(2)
+            .rows()
+        )
+        if len(sizes) < 2:
+            return
+        (before, *whole), (last, *part) = sizes
+        if any(n < full * _WHOLE for n, full in zip(part, whole, strict=True)):
+            LOG.warning(
+                f"{time} {last} has rows of {part[0]:,} {cluster}, {part[1]:,} in all;"
+                f" {before} had {whole[0]:,} and {whole[1]:,}. If it is incomplete, so"
+                " is what features compare with: totals, ranks and ratios of the year"
+            )
+
 
 def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
     """Give raw rows the dtypes of their kinds.
@@ -212,7 +238,7 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
         near = nearest(missing[0], rows.columns)
         raise ModelError(
             f"rows: {len(missing)} missing columns: {', '.join(missing)}{near}\n"
-            f"found: {', '.join(rows.columns)}\n"
+            f"found: {some(rows.columns)}\n"
             "hint: name the columns as the source does"
         )
 

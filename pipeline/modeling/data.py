@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import ConfigError, ModelError, nearest
+from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.run import run
 
@@ -37,16 +37,27 @@ class Features:
             If a column that the configuration names is missing: names all.
         """
         df = pl.read_parquet(self.path, glob=False)
-        slices = [modeling.slices.size, *modeling.slices.severe]
-        named = [*modeling.key, modeling.target, *modeling.past, *slices]
-        missing = [name for name in dict.fromkeys(named) if name not in df.columns]
+        named = {
+            "time": [modeling.time],
+            "entity": modeling.entity,
+            "target": [modeling.target],
+            "past": modeling.past,
+            "slices.size": [modeling.slices.size],
+            "slices.severe": modeling.slices.severe,
+        }
+        missing = [
+            f"  {setting}: '{name}'{nearest(name, df.columns)}"
+            for setting, names in named.items()
+            for name in names
+            if name not in df.columns
+        ]
         if missing:
-            near = nearest(missing[0], df.columns)
+            lines = "\n".join(missing)
             raise ModelError(
-                f"{modeling.features}: no column {', '.join(missing)}{near}\n"
-                f"found: {', '.join(df.columns)}\n"
-                "hint: see `time`, `entity`, `target`, `past` and `slices` in"
-                " configs/modeling.yaml"
+                f"{modeling.features}: lacks {len(missing)} columns that"
+                f" configs/modeling.yaml names\n{lines}\n"
+                f"found: {some(df.columns)}\n"
+                f"hint: `just sql 'describe {modeling.features}'` lists all columns"
             )
         return df.sort(modeling.key)
 

@@ -9,9 +9,12 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
-from pipeline.errors import ModelError, nearest
+from pipeline.errors import ModelError, nearest, some
 
 Matrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+_SHOWN = 10
+"""Columns that do not fit, at most, a line each."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,12 @@ def feature_schema(
     if wrong:
         raise ModelError(
             f"features: {len(wrong)} columns are of no use to a model\n"
-            f"found: {', '.join(wrong)}\n"
+            f"found: {some(wrong)}\n"
             "expected: numbers or Booleans; whole numbers or strings as categories\n"
-            "hint: leave the columns out of the features, or `categorical` in"
-            " configs/models/"
+            "hint: a model takes every column of the snapshot that `features` in"
+            " configs/modeling.yaml names, but `entity`, `time` and `target`, and those"
+            " that its `categorical` in configs/models/ names; drop these in a stage"
+            " before that snapshot, or name others"
         )
     return FeatureSchema(
         {name: str(df.schema[name]) for name in [*categorical, *features]},
@@ -107,7 +112,9 @@ def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
         if str(df.schema.get(name)) != dtype
     ]
     if mistakes:
-        lines = "\n".join(mistakes)
+        lines = "\n".join(mistakes[:_SHOWN])
+        if len(mistakes) > _SHOWN:
+            lines += f"\n  and {len(mistakes) - _SHOWN} more"
         raise ModelError(
             f"features: {len(mistakes)} columns do not fit the model\n{lines}\n"
             "hint: train again (`just train`) if the features have changed on purpose"
@@ -117,7 +124,7 @@ def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
     names = [name for name in infinite.columns if infinite[name][0]]
     if names:
         raise ModelError(
-            f"features: infinite values in {', '.join(names)}\n"
+            f"features: infinite values in {some(names)}\n"
             "hint: `finite: true` in configs/checks/ finds their rows"
         )
     matrix = values.fill_null(float("nan")).to_numpy(order="fortran")

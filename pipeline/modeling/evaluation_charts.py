@@ -35,10 +35,8 @@ from pipeline.modeling.charts import (
 _N_BINS = 48
 _MAX_SLICES = 12
 _QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
-_SLICE_TITLES = {
-    "size_decile": "facility size decile (1 = smallest)",
-    "severity_mix": "severity mix",
-}
+_SLICE_TITLES = {"size_decile": "facility size decile (1 = smallest)"}
+_SHORT = "datum.label == 'unknown' ? '?' : datum.label"
 _POINT: dict[str, Any] = {"filled": True, "size": 80, "opacity": 1}
 
 
@@ -139,7 +137,12 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
         part = rows.filter(slice_by=kind)
         order = sorted(part["slice"], key=_by_size)
         base = alt.Chart(part, width=step * (part.height + 1), height=220).encode(
-            alt.X("slice:N", title=_SLICE_TITLES.get(kind, kind), sort=order),
+            alt.X(
+                "slice:N",
+                title=_SLICE_TITLES.get(kind, kind),
+                sort=order,
+                axis=alt.Axis(labelExpr=_SHORT),
+            ),
             color=alt.value(BLUE),
         )
         first = kind == kinds[0]
@@ -156,8 +159,8 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
 
 
 def _by_size(name: str) -> tuple[float, str]:
-    """Sort slices by their number, or from low over mid to high, else by name."""
-    levels = ("low", "mid", "high")
+    """Sort slices by their number, or from low to high and unknown, else by name."""
+    levels = ("low", "mid", "high", "unknown")
     number = levels.index(name) if name in levels else 0
     return (float(name) if name.isdecimal() else number, name)
 

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, some
 from pipeline.modeling.design import Design, FeatureSchema, design, feature_schema
 from pipeline.modeling.intervals import Calibration, calibrate
 from pipeline.modeling.models import Regressor, load_kind
@@ -204,15 +204,16 @@ def past_of(df: pl.DataFrame, past: list[str]) -> Array:
     missing = [name for name in past if name not in df.columns]
     if missing:
         raise ModelError(
-            f"features: no column {', '.join(missing)}, which holds the target's past\n"
-            f"found: {', '.join(df.columns)}\n"
+            f"features: no column {some(missing)}, which holds the target's past\n"
+            f"found: {some(df.columns)}\n"
             "hint: see `past` in configs/modeling.yaml"
         )
     value = df.select(pl.coalesce(pl.col(past).cast(pl.Float64))).to_series()
     if value.null_count():
         raise ModelError(
-            f"features: {value.null_count()} rows have none of {', '.join(past)}\n"
-            "hint: name more columns of the target's past in configs/modeling.yaml"
+            f"features: {value.null_count()} rows have none of {some(past)}\n"
+            "hint: name more columns of the target's past under `past` in"
+            " configs/modeling.yaml"
         )
     return value.to_numpy()
 

@@ -163,24 +163,32 @@ def _reasons(
             )
     allowed = modeling.promotion.max_coverage_gap
     reached = evaluation.record.metrics.get("coverage", 0.0)
-    if abs(reached - modeling.coverage) > allowed:
+    gap = reached - modeling.coverage
+    if abs(gap) > allowed:
+        edge = modeling.coverage + (allowed if gap > 0 else -allowed)
         yield (
-            f"intervals hold {reached:.1%} of the outcomes, expected"
+            f"intervals hold {_apart(reached, edge)} of the outcomes, expected"
             f" {modeling.coverage:.1%} within {allowed:.2%}"
         )
     incumbent = _incumbent(modeling, overall)
-    most = 1 + modeling.promotion.max_slice_loss
+    most = modeling.promotion.max_slice_loss
     worse = comparison.filter(
         pl.col("reference") == incumbent,
         pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
-        pl.col("value") > pl.col("reference_value") * most,
+        pl.col("value") > pl.col("reference_value") * (1 + most),
     )
     for row in worse.iter_rows(named=True):
         share = row["value"] / row["reference_value"] - 1
         yield (
-            f"{row['slice_by']} {row['slice']}: {metric} {share:.0%} above that of"
-            f" {incumbent}, expected at most {most - 1:.0%}"
+            f"{row['slice_by']} {row['slice']}: {metric} {_apart(share, most)} above"
+            f" that of {incumbent}, expected at most {100 * most:g}%"
         )
+
+
+def _apart(share: float, bound: float) -> str:
+    """Write a share with as many decimals, at least one, as tell it from a bound."""
+    texts = [(f"{share:.{n}%}", f"{bound:.{n}%}") for n in range(1, 16)]
+    return next((text for text, other in texts if text != other), texts[-1][0])
 
 
 def _incumbent(modeling: Modeling, overall: pl.DataFrame) -> str:

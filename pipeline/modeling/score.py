@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipeline import sources
-from pipeline.errors import ModelError, SourceError
+from pipeline.errors import ModelError, SourceError, some
 from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.registry import Version, inputs_of
@@ -31,13 +31,18 @@ class Scores:
         A row per good row of the file, in its order; see
         `pipeline.modeling.bundle.Bundle.forecast`.
     bad : pl.DataFrame
-        The cells of rows that were left out: ``file``, ``line``, ``column``, ``value``
-        and ``reason``.
+        The cells of rows that were left out: ``file``, ``line`` (of Parquet the row,
+        counted from 1), ``column``, ``value`` and ``reason``.
     """
 
     version: Version
     predictions: pl.DataFrame
     bad: pl.DataFrame
+
+    @property
+    def n_left_out(self) -> int:
+        """The number of rows that were left out."""
+        return self.bad.select("file", "line").n_unique()
 
 
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
@@ -63,9 +68,8 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     missing = [name for name in wanted if name not in given.columns]
     if missing:
         raise ModelError(
-            f"{version.uri}: takes columns that are not declared:"
-            f" {', '.join(missing)}\n"
-            f"found: {', '.join(given.columns)}\n"
+            f"{version.uri}: takes columns that are not declared: {some(missing)}\n"
+            f"found: {some(given.columns)}\n"
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
     columns: dict[str, Kind] = {name: given.columns[name] for name in wanted}
@@ -77,7 +81,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
         max_bad_rows=given.max_bad_rows,
     )
     rows, bad = sources.read(source, settings.root)
-    n_bad = bad.select("file", "line").n_unique() if bad.height else 0
+    n_bad = bad.select("file", "line").n_unique()
     if n_bad > source.max_bad_rows:
         raise SourceError(
             f"{file}: {n_bad} bad rows, expected at most {source.max_bad_rows}\n"

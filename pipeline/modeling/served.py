@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 import polars as pl
+from mlflow.exceptions import MlflowException
 from mlflow.models import (
     set_model,  # pyright: ignore[reportUnknownVariableType]: its argument
 )
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 import pipeline
@@ -49,8 +51,18 @@ class ServedBundle(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Forecast the year after the last one; see `Bundle.forecast`."""
-        return self.bundle.forecast(pl.from_pandas(model_input)).to_pandas()
+        """Forecast the year after the last one; see `Bundle.forecast`.
+
+        Columns are of Arrow's types, whose nulls MLflow's server writes as such; of a
+        NaN it would make invalid JSON. What is wrong with the rows is its status 400.
+        """
+        from pipeline.errors import PipelineError
+
+        try:
+            made = self.bundle.forecast(pl.from_pandas(model_input))
+        except PipelineError as error:
+            raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
+        return made.to_pandas(use_pyarrow_extension_array=True)
 
 
 def _check_code(packed: Path) -> None:

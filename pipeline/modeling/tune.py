@@ -14,7 +14,13 @@ from pipeline.modeling.data import Features, between, current_features, folds
 from pipeline.modeling.loss import mean_error
 from pipeline.modeling.predictor import fit_model, predict_point, target_of
 from pipeline.modeling.records import fingerprint
-from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
+from pipeline.modeling.settings import (
+    ModelConfig,
+    Modeling,
+    ModelingSettings,
+    Study,
+    plain,
+)
 from pipeline.modeling.tracking import log_study
 
 if TYPE_CHECKING:
@@ -134,16 +140,14 @@ def tune(
         if on_trial:
             on_trial(trial)
 
-    # Whole batches, so that a study that goes on is one that was never stopped.
-    batch = modeling.study.batch
     trials = run_study(
         journal_of(settings, name),
         name,
         config.space,
         objective,
         n_folds=n_folds,
-        n_trials=-(-modeling.study.trials // batch) * batch,
-        batch=batch,
+        n_trials=n_trials(modeling.study),
+        batch=modeling.study.batch,
         seed=modeling.seed,
         n_workers=n_workers,
         on_trial=on_told,
@@ -151,6 +155,11 @@ def tune(
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials)
     return Tuning(name, trials, len(told))
+
+
+def n_trials(study: Study) -> int:
+    """Count trials in whole batches: a study that goes on is one never stopped."""
+    return -(-study.trials // study.batch) * study.batch
 
 
 def best_params(

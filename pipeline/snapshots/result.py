@@ -45,8 +45,9 @@ def write_result(
         format_ = format_ or _BY_SUFFIX.get(output.suffix.lower(), "table")
         if format_ == "table":
             raise QueryError(
-                f"sql: {output.name}: cannot hold a whole result as a table\n"
-                f"expected a suffix of {', '.join(_BY_SUFFIX)}, or --format"
+                f"{output}: cannot hold a whole result as a table\n"
+                f"expected: a suffix of {', '.join(_BY_SUFFIX)}\n"
+                "hint: `--format` chooses for any other"
             )
     format_ = format_ or "table"
     try:
@@ -54,8 +55,12 @@ def write_result(
             _show_table(relation)
         else:
             _write_frame(relation.pl(), format_, output)
-    except (duckdb.Error, PolarsError, OSError) as error:
+    except duckdb.Error as error:
         raise QueryError(f"sql: {error}") from error
+    except (PolarsError, OSError) as error:
+        raise QueryError(
+            f"{output or 'output'}: cannot be written\nfound: {error}"
+        ) from error
 
 
 def write_frame(df: pl.DataFrame, format_: str | None, output: Path | None) -> None:

@@ -8,7 +8,7 @@ SLICES = {
     "all": ["all"],
     "year": ["2016", "2017"],
     "size_decile": [str(i) for i in range(1, 11)],
-    "severity_mix": ["low", "mid", "high"],
+    "severity": ["low", "mid", "high", "unknown"],
     "apr_drg_code": [str(code) for code in range(100, 120)],
 }
 METRICS = {

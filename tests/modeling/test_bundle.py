@@ -281,6 +281,30 @@ def test_rows_that_do_not_do_are_one_clear_error(
     assert str(error.value).startswith(message)
 
 
+def test_a_new_year_of_a_part_is_warned_of(
+    packed: Packed, caplog: pytest.LogCaptureFixture
+) -> None:
+    new = packed.rows.filter(Year=2017).with_columns(
+        pl.lit(2018, pl.Int32).alias("Year")
+    )
+    n, n_of = new["Facility Id"].n_unique(), f"{new.height:,}"
+    packed.bundle.forecast(packed.rows.filter(pl.col("Facility Id") == 4815))
+    packed.bundle.forecast(new)
+    assert caplog.messages == []
+    third = new.filter(pl.col("Facility Id").rank("dense") % 3 != 0)
+    few = new.group_by("Facility Id", maintain_order=True).head(9)
+    for part, alone in ((third, False), (few, False), (third, True)):
+        rows = pl.concat([packed.rows, part]) if alone else part
+        packed.bundle.forecast(rows, alone=alone)
+        k = part["Facility Id"].n_unique()
+        [message] = caplog.messages
+        assert message.startswith(
+            f"Year 2018 has rows of {k} Facility Id, {part.height:,} in all;"
+            f" 2017 had {n} and {n_of}."
+        )
+        caplog.clear()
+
+
 def test_a_new_year_of_all_is_forecast_from(packed: Packed) -> None:
     new = packed.rows.filter(Year=2017).with_columns(
         pl.lit(2018, pl.Int32).alias("Year")

@@ -96,6 +96,14 @@ def test_the_page_says_everything_the_card_does(html: str) -> None:
             assert word in text
 
 
+def test_only_a_card_of_synthetic_data_says_that_it_is(card: Card, html: str) -> None:
+    notice = "Made from synthetic data."
+    texts = Page(html).texts
+    # In the head, before any table and figure.
+    assert texts.index("For planners.") + 1 == texts.index(notice)
+    assert notice not in write_card(replace(card, source="csv"), {})
+
+
 def test_the_page_needs_nothing_else(html: str) -> None:
     page = Page(html)
     assert not {"script", "link", "img", "iframe", "object"} & {*page.tags}

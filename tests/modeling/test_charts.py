@@ -211,13 +211,10 @@ def test_differences_are_shares_of_the_best_baselines_rmse() -> None:
 def test_coverage_is_by_slice_in_their_order_without_the_many_diagnoses() -> None:
     chart = coverage_chart(model_frames.evaluation(), "boosted", 0.8)
     kinds = {row["slice_by"] for row in rows_of(chart, "slice_by")}
-    assert kinds == {"year", "size_decile", "severity_mix"}
+    assert kinds == {"year", "size_decile", "severity"}
     shown = texts(chart)
-    assert [text for text in shown if text in ("low", "mid", "high")] == [
-        "low",
-        "mid",
-        "high",
-    ]
+    thirds = ["low", "mid", "high", "?"]
+    assert [text for text in shown if text in thirds] == thirds
     deciles = [text for text in shown if text in model_frames.SLICES["size_decile"]]
     assert deciles == model_frames.SLICES["size_decile"]
 

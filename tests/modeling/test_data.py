@@ -24,9 +24,16 @@ def test_columns_that_are_named_but_not_there_are_refused_together(ml: Load) -> 
     )
     with pytest.raises(ModelError) as caught:
         current_features(settings).read(settings.modeling)
-    text = str(caught.value)
-    assert text.startswith("features: no column w_total_median_profit_rolling3, beds;")
-    assert "did you mean 'w_total_median_profit_rolling2'?\nfound: year, " in text
+    first, past, size, found, hint = str(caught.value).splitlines()
+    assert first == "features: lacks 2 columns that configs/modeling.yaml names"
+    wrong, right = (f"'w_total_median_profit_rolling{n}'" for n in (3, 2))
+    assert past == f"  past: {wrong}; did you mean {right}?"
+    assert size == "  slices.size: 'beds'"
+    # Of the 38 columns of the features.
+    assert found.startswith("found: year, ")
+    assert found.count(", ") == 5
+    assert found.endswith(" and 32 more")
+    assert hint.startswith("hint: ")
 
 
 def test_between_includes_both_years_and_refuses_none(ml: Load) -> None:

@@ -64,6 +64,19 @@ def test_every_column_that_does_not_fit_is_named() -> None:
     assert expected in text
 
 
+def test_of_many_columns_that_do_not_fit_the_first_are_named() -> None:
+    df = pl.DataFrame({f"x{i}": [0.5] for i in range(30)})
+    text = refusal(
+        df.select(pl.lit("?").alias("y")), feature_schema(df, df.columns, [])
+    )
+    first, *lines, more, hint = text.splitlines()
+    assert first == "features: 30 columns do not fit the model"
+    named = [line.partition(":")[0] for line in lines]
+    assert named == [f"  x{i}" for i in range(10)]
+    assert more == "  and 20 more"
+    assert hint.startswith("hint: ")
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_infinite_values_are_refused_by_column(value: float) -> None:
     df = TRAIN.with_columns(x=pl.Series([value, None, 1.0, 2.0]))

@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.cli import main
+from pipeline.errors import QueryError
 from pipeline.modeling.tracking import environment, store_uri
 from pipeline.snapshots.result import write_frame
 from tests.conftest import GOLDEN
@@ -64,10 +65,12 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
 ) -> None:
     Path("configs/models/weak.yaml").write_text(WEAK)
     words = ("pipeline", "ridge", *LENIENT, "modeling.baselines=[weak]")
+    words += ("trials=1", "modeling.study.batch=2")
     first = empty(*words)
     assert first.exit_code == 0, first.output
     lines = first.output
     for part in (
+        "trials come in batches of 2: 2, not 1\n",
         "2 trials, 2 new",
         "trained\n",
         "test rows; 95 % bounds in brackets",
@@ -114,17 +117,35 @@ def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:
     )
 
 
-def test_scores_are_a_row_per_row_of_the_file(champion: Command) -> None:
+def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
+    champion: Command,
+) -> None:
     raw = pl.read_csv(GOLDEN / "raw.csv", infer_schema=False)
-    its = raw.filter(pl.col("Facility Id") == raw["Facility Id"][0])
-    its.write_csv("new.csv")
+    part = raw.filter(
+        pl.col("Year") == "2017", pl.col("Facility Id").rank("dense") % 3 != 0
+    ).with_columns(pl.lit("2018").alias("Year"))
+    part[4, "Discharges"] = "many"
+    part.write_csv("new.csv")
     result = champion("score", "new.csv", "-o", "out.csv")
     assert result.exit_code == 0, result.output
     made = pl.read_csv("out.csv")
     assert made.columns == [
         *("facility_id", "apr_drg_code", "year", "prediction", "lower", "upper")
     ]
-    assert made.height == its.height
+    assert made.height == part.height - 1
+    n_null = made["prediction"].null_count()
+    assert n_null
+    assert result.stdout == ""
+    warning, *lines = result.stderr.splitlines()
+    assert warning.startswith("warning: Year 2018 has rows of ")
+    assert lines == [
+        f"{made.height:,} rows in out.csv, {made.height - n_null:,} of them with a"
+        " prediction for 2019 by inpatient_profit_ci version 1",
+        f"  {n_null:,} without (null): a rare apr_drg_code, or facility_id and"
+        " apr_drg_code without a row in the years that features look back",
+        "  left out of the file: 1 rows that cannot be read",
+        "    new.csv:6: Discharges: 'many' unreadable count",
+    ]
 
 
 def test_a_frame_is_written_as_the_suffix_says_or_shown(
@@ -138,6 +159,13 @@ def test_a_frame_is_written_as_the_suffix_says_or_shown(
         assert reader(path).equals(df)
     write_frame(df, None, None)
     assert "prediction" in capsys.readouterr().out
+    nowhere, text = tmp_path / "no" / "out.csv", tmp_path / "out.txt"
+    with pytest.raises(QueryError) as error:
+        write_frame(df, None, nowhere)
+    assert str(error.value).startswith(f"{nowhere}: cannot be written\nfound: ")
+    with pytest.raises(QueryError) as error:
+        write_frame(df, None, text)
+    assert str(error.value).startswith(f"{text}: cannot hold a whole result as a table")
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
@@ -160,9 +188,14 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
+def request_of(url: str, data: bytes | None) -> urllib.request.Request:
+    """Send JSON, if any."""
+    return urllib.request.Request(url, data, {"Content-Type": "application/json"})
+
+
 def answer_of(url: str, process: subprocess.Popen[bytes], data: bytes | None) -> bytes:
     """Ask until there is an answer, at most 90 seconds."""
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    request = request_of(url, data)
     deadline = time.monotonic() + 90
     while True:
         try:
@@ -209,6 +242,15 @@ def test_every_openmp_waits_without_spinning() -> None:
 def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
     port = str(free_port())
     example = (champion_folder(promoted) / "serving_input_example.json").read_bytes()
+    body = json.loads(example)
+    given = body["dataframe_split"]
+    drg, year = (given["columns"].index(name) for name in ("APR DRG Code", "Year"))
+    # A DRG that is not of the panel has no prediction, and a year of old no forecast.
+    given["data"][0][drg] = 9999
+    example = json.dumps(body).encode()
+    for row in given["data"]:
+        row[year] = 2001
+    old = json.dumps(body).encode()
     words = ["-m", "models:/inpatient_profit_ci@champion", "--env-manager", "local"]
     place = ["--host", "127.0.0.1", "--port", port, "--workers", "1"]
     bin_folder = Path(sys.executable).parent
@@ -226,9 +268,22 @@ def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
         try:
             url = f"http://127.0.0.1:{port}/invocations"
             made = answer_of(url, process, example)
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request_of(url, old), timeout=30)
+            answer = json.loads(refused.value.read())
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     rows = json.loads(made)["predictions"]
     assert [row["year"] for row in rows] == [2018] * 5
+    # Python reads the NaN of MLflow's, which is no JSON.
+    assert b"NaN" not in made
+    assert rows[0]["prediction"] is None
+    assert any(row["prediction"] is not None for row in rows)
     assert {"prediction", "lower", "upper"} <= set(rows[0])
+    assert refused.value.code == 400
+    assert answer["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert (
+        "bundle: rows end in 2001, expected 2017 or later\nhint: " in answer["message"]
+    )
+    assert "stack_trace" not in answer

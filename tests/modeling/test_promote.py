@@ -190,6 +190,20 @@ def test_a_slice_that_loses_too_much_is_a_reason(story: Story) -> None:
         and row["value"] / row["reference_value"] > 1.01
     }
     assert {reason.partition(":")[0] for reason in promotion.reasons} == expected
+    worst = max(
+        row["value"] / row["reference_value"] - 1
+        for row in table.iter_rows(named=True)
+        if f"{row['slice_by']} {row['slice']}" in expected
+    )
+    # So near that whole percents would say that it is within.
+    bound = f"{worst - 0.00002:.6f}"
+    near, _ = judged(story, f"modeling.promotion.max_slice_loss={bound}")
+    [reason] = near.reasons
+    numbers = re.search(r" ([\d.]+)% above .*, expected at most ([\d.]+)%$", reason)
+    assert numbers is not None
+    above, most = map(float, numbers.groups())
+    assert most == pytest.approx(100 * float(bound))
+    assert above > most
     slices = {
         (by, at): value
         for by, at, value in figures.filter(metric="mae")

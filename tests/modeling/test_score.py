@@ -59,6 +59,27 @@ def test_a_facilitys_file_gets_its_rows_of_the_forecast(
     assert_frame_equal(made, expected, check_exact=True)
 
 
+def test_no_prediction_is_what_a_rare_drg_or_one_without_two_years_gets(
+    promoted: Path, raw: pl.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "its.csv"
+    raw.write_csv(path)
+    made = score(load_in(promoted), path).predictions
+    codes = ["Year", "Facility Id", "APR DRG Code"]
+    panel = pl.read_csv(GOLDEN / "raw.csv", columns=[*codes, "Discharges"])
+    first_year = panel.filter(Year=2009).group_by("APR DRG Code")
+    of_first = first_year.agg(pl.col("Discharges").sum())
+    common = of_first.filter(pl.col("Discharges") > 555)["APR DRG Code"]
+    own = panel.filter(pl.col("Facility Id") == int(raw[0, "Facility Id"]))
+    recent = own.filter(pl.col("Year") >= 2016)["APR DRG Code"]
+    known = {*common} & {*recent}
+    assert {*common} - known
+    assert {*recent} - known
+    for column in VALUES:
+        has_one = made[column].is_not_null().to_list()
+        assert has_one == [drg in known for drg in made["apr_drg_code"]]
+
+
 def test_a_file_that_is_not_there_or_lacks_a_column_is_said(
     promoted: Path, raw: pl.DataFrame, tmp_path: Path
 ) -> None:

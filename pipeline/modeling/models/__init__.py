@@ -5,6 +5,7 @@ it predicts can be told from text.
 """
 
 import importlib
+import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -65,7 +66,7 @@ class Kind(Protocol):
 
 def kind_names() -> list[str]:
     """List the kinds there are, sorted."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, nearest, some
 from pipeline.modeling.design import Design
 from pipeline.modeling.target import Array
 
@@ -36,9 +36,10 @@ class KnownValue(msgspec.Struct, frozen=True):
         missing = [name for name in self.columns if name not in X.columns]
         if missing:
             raise ModelError(
-                f"known_value: no feature {', '.join(missing)}\n"
-                f"found: {', '.join(X.columns)}\n"
-                "hint: see `columns` of the model in configs/models/"
+                f"known_value: no feature {some(missing)}"
+                f"{nearest(missing[0], X.columns)}\n"
+                f"found: {some(X.columns)}\n"
+                "hint: see `params.columns` of the model in configs/models/"
             )
         value = np.full(len(X.values), np.nan)
         for name in self.columns:
@@ -46,8 +47,9 @@ class KnownValue(msgspec.Struct, frozen=True):
         if np.isnan(value).any():
             raise ModelError(
                 f"known_value: {np.isnan(value).sum()} rows have none of"
-                f" {', '.join(self.columns)}\n"
-                "hint: name more features in `columns` of configs/models/"
+                f" {some(self.columns)}\n"
+                "hint: name more features in `params.columns` of the model in"
+                " configs/models/"
             )
         return value
 
