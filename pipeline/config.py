@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
 
 import msgspec
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -131,7 +131,7 @@ def merge(layers: Sequence[Layer]) -> DictConfig:
     ConfigError
         If a layer puts a mapping where another has a list or a scalar.
     """
-    trees = [layer.tree for layer in layers]
+    trees = _merged_plainly([layer.tree for layer in layers])
     try:
         return cast("DictConfig", OmegaConf.merge(*trees))
     except (OmegaConfBaseException, ValueError, TypeError) as error:
@@ -143,6 +143,38 @@ def merge(layers: Sequence[Layer]) -> DictConfig:
             f"found: {', '.join(last.tree)}: {error}\n"
             "expected: a mapping, a list and a plain value each where one was before"
         ) from error
+
+
+def _merged_plainly(trees: Sequence[Tree]) -> list[Tree]:
+    """Merge the first trees, up to one that needs a rule of OmegaConf's.
+
+    OmegaConf takes three times as long to merge trees as to take in one.
+    """
+    merged: Tree = {}
+    for i, tree in enumerate(trees):
+        if not _is_plain(merged, tree):
+            return [merged, *trees[i:]]
+        merged = _plain_merge(merged, tree)
+    return [merged]
+
+
+def _is_plain(before: Any, after: Any) -> bool:
+    """Tell whether mappings meet mappings only, and nothing becomes missing."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        tree, other = cast("Tree", before), cast("Tree", after)
+        return all(_is_plain(tree[key], other[key]) for key in other if key in tree)
+    is_leaf = not isinstance(before, dict) and not isinstance(after, dict)
+    return is_leaf and after != MISSING
+
+
+def _plain_merge(tree: Tree, other: Tree) -> Tree:
+    """Merge a tree over another; neither is changed."""
+    shared = {
+        key: _plain_merge(tree[key], cast("Tree", value))
+        for key, value in other.items()
+        if key in tree and isinstance(value, dict)
+    }
+    return {**tree, **other, **shared}
 
 
 def resolve(merged: DictConfig, layers: Sequence[Layer]) -> tuple[Tree, list[Mistake]]:

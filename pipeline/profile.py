@@ -10,7 +10,7 @@ import polars as pl
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 # Quantiles of a large snapshot are those of every n-th row in the order of its key.
-_EVERY_NTH = 16
+_EVERY_NTH = 32
 _N_EXACT = 1 << 16
 
 N_ROWS = "n_rows"
@@ -36,7 +36,7 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     mean : float or None
         Of numbers.
     quantiles : list of float or None
-        Of numbers, at `QUANTILES`; of every 16th row where there are
+        Of numbers, at `QUANTILES`; of every 32nd row where there are
         more than 65,536.
     """
 

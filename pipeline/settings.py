@@ -241,10 +241,16 @@ def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
 def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
     """Load the defaults of each stage's transformation, under the stage's name."""
     transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
+    # What has another name is reported with the other mistakes.
+    defaults = {
+        transform: load_layer(folder / f"{transform}.yaml", root)
+        for transform in transform_names()
+        if transform in transforms.values()
+    }
     return [
-        load_layer(folder / f"{transform}.yaml", root, under=name)
+        Layer(defaults[transform].name, {name: defaults[transform].tree})
         for name, transform in transforms.items()
-        if transform in transform_names()  # else reported with the other mistakes
+        if transform in defaults
     ]
 
 

@@ -1,7 +1,10 @@
+import copy
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from pipeline.config import Layer, Tree, merge
 from pipeline.errors import ConfigError
 from pipeline.files import find_root
 from pipeline.settings import load_settings
@@ -49,6 +52,26 @@ def test_source_is_chosen_and_changed_in_any_order(overrides: tuple[str, ...]) -
     source = load_settings(ROOT, overrides=overrides).source
     assert isinstance(source, CsvSource)
     assert source.path == "my.csv"
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [
+        ({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2], "d": 3}}, {"e": 4}),
+        ({"a": {"b": 1}}, {"a": None}, {"a": {"c": 2}}),
+        ({"a": 1}, {"a": [1]}, {"a": "${b}", "b": 2}),
+        ({"a": {"b": 1}, "c": 1}, {"a": {"b": "???"}}, {"c": 2}),
+        ({"x": {"c": 1}, "a": "${x}"}, {"a": {"b": 1}}, {"x": {"c": 2}}),
+    ],
+    ids=["plain", "null", "leaves", "missing", "interpolated"],
+)
+def test_layers_merge_as_omegaconf_merges(trees: tuple[Tree, ...]) -> None:
+    before = copy.deepcopy(trees)
+    merged = merge([Layer(str(i), tree) for i, tree in enumerate(trees)])
+    assert OmegaConf.to_container(merged) == OmegaConf.to_container(
+        OmegaConf.merge(*trees)
+    )
+    assert trees == before
 
 
 def test_override_beats_profile_beats_file() -> None:

@@ -181,6 +181,8 @@ def write_catalog(
     }
     # A few thousand short rows: threads cost more than they do.
     with duckdb.connect(config={"threads": 1}) as con:
+        # Making a view reads its object's footer, and many runs share an object.
+        con.execute("SET parquet_metadata_cache = true")
         con.execute(f"ATTACH {text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE new")
         con.execute("BEGIN")

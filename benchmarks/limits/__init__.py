@@ -1,0 +1,1 @@
+"""Small scripts that show where a limit lies in Polars itself."""
