@@ -183,11 +183,32 @@ fix: env
     .venv/bin/python -m ruff format .
     .venv/bin/python -m ruff check --fix .
 
-# What CI runs: check and test
+# What CI runs: check, test, and that nothing became slower
 [group('develop')]
-ci: check test
+ci: check test bench-check
 
-# Time the pipeline against pandas and hand-written SQL, interleaved
+# Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]
 bench *args: env
-    @.venv/bin/python -m benchmarks "$@"
+    @.venv/bin/python -m benchmarks run "$@"
+
+# Write the figures of the last bench into the README, and draw them
+[group('bench')]
+bench-report: env
+    @.venv/bin/python -m benchmarks report
+
+# Fail if something is slower, or reads or writes more, than was accepted
+[group('bench')]
+[no-exit-message]
+bench-check: env
+    @.venv/bin/python -m benchmarks check
+
+# Accept the figures of now: just bench-accept "why"
+[group('bench')]
+bench-accept reason: env
+    @.venv/bin/python -m benchmarks accept "$1"
+
+# Count how often bench-check is wrong, in so many checks; takes an hour
+[group('bench')]
+bench-proof *checks: env
+    @.venv/bin/python -m benchmarks prove "$@"

@@ -1,41 +1,52 @@
 """The whole run without the pipeline: the same expressions, a sink per snapshot.
 
 ``python -m benchmarks.bare write CSV FOLDER`` keeps the plan of each snapshot, read
-with a plain ``pl.scan_csv``, as a file. ``python -m benchmarks.bare run FOLDER`` is the
-script that is timed: it loads those plans, sinks them in one pass, and knows nothing of
-configurations, checks, bad rows, row counts or catalogs.
+with a plain ``pl.scan_csv``, as a file. ``python -m benchmarks.bare run FOLDER OUT`` is
+the script that is timed: it loads those plans, sinks them in one pass, and knows
+nothing of configurations, checks, bad rows, row counts or catalogs.
 """
 
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ["POLARS_ALLOW_NESTED_CSPE"] = "1"
 
 import polars as pl
 
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
-def write_plans(csv: Path, folder: Path) -> None:
-    """Keep the plans of the snapshots, on a source without any check."""
+ROOT = Path(__file__).parents[1]
+
+
+def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:
+    """Return each snapshot's plan, on a source without any check."""
     from pipeline.engine import snapshot_frames
     from pipeline.plan import compose
-    from pipeline.settings import load_settings
     from pipeline.sources import declared
 
-    settings = load_settings(Path(__file__).parents[1])
     schema = declared(settings.source).collect_schema()
     rows = pl.scan_csv(csv.absolute(), schema=schema)
-    plan = compose(rows, settings.stages)
+    return snapshot_frames(compose(rows, settings.stages))
+
+
+def write_plans(csv: Path, folder: Path) -> None:
+    """Keep the plans of the snapshots."""
+    from pipeline.settings import load_settings
+
     folder.mkdir(parents=True, exist_ok=True)
-    for name, lf in snapshot_frames(plan).items():
+    for name, lf in frames(csv, load_settings(ROOT)).items():
         lf.serialize(folder / f"{name}.plan")
 
 
-def run_plans(folder: Path) -> None:
+def run_plans(folder: Path, out: Path) -> None:
     """Compute all snapshots in one pass."""
+    out.mkdir(parents=True, exist_ok=True)
     sinks = [
         pl.LazyFrame.deserialize(plan).sink_parquet(
-            plan.with_suffix(".parquet"),
+            out / f"{plan.stem}.parquet",
             lazy=True,
             compression="zstd",
             compression_level=1,

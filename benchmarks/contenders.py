@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from benchmarks.bare import frames
 from benchmarks.semantics import DEFAULT
 
 NONE_RARE = dataclasses.replace(DEFAULT, min_discharges=0)
@@ -34,15 +35,15 @@ MODULES = {
 
 def load(name: str) -> Callable[[Path], Any]:
     """Import what a contender needs, and return its function from CSV to features."""
-    if name == "pipeline":
-        return _load_pipeline()
+    if name in ("pipeline", "bare_polars"):
+        return _load_polars(name)
     module = importlib.import_module(MODULES[name])
     # The origin's way is timed on a few facilities, where every DRG would seem rare.
     semantics = NONE_RARE if name == "pandas_origin" else DEFAULT
     return lambda csv: module.features(module.read_raw(csv), semantics)
 
 
-def _load_pipeline() -> Callable[[Path], pl.DataFrame]:
+def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
     """Import the pipeline and read its configuration; composing the plan is timed."""
     from pipeline import engine, sources
     from pipeline.plan import compose
@@ -55,7 +56,10 @@ def _load_pipeline() -> Callable[[Path], pl.DataFrame]:
         plan = compose(sources.scan(source, ROOT).rows, settings.stages)
         return engine.collect(plan, "features")
 
-    return run
+    def run_bare(csv: Path) -> pl.DataFrame:
+        return frames(csv, settings)["features"].collect(engine="streaming")
+
+    return run if name == "pipeline" else run_bare
 
 
 def _cpu_s() -> float:

@@ -1,21 +1,19 @@
 """What a benchmark needs before the clock starts, in a process of its own.
 
 ``python -m benchmarks.prepare compare OURS THEIRS...`` requires equal features.
-``python -m benchmarks.prepare cut CSV PART`` writes the rows of a few facilities, and
-prints the share of the (year, facility, DRG) groups they hold.
+``python -m benchmarks.prepare cut CSV PART N`` writes the rows of one facility in N,
+and prints the share of the (year, facility, DRG) groups they hold.
 """
 
 import sys
-from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
 
 KEY = ["facility_id", "apr_drg_code", "year"]
-EVERY_NTH_FACILITY = 60
 
 
-def compare(ours: Path, *theirs: Path) -> str:
+def compare(ours: str, *theirs: str) -> str:
     """Compare the features of each contender with the pipeline's, to 1e-9."""
     expected = pl.read_parquet(ours).sort(KEY)
     for path in theirs:
@@ -30,11 +28,11 @@ def compare(ours: Path, *theirs: Path) -> str:
     return f"{expected.height:,} rows of features, equal to 1e-9 in all contenders"
 
 
-def cut(csv: Path, part: Path) -> str:
+def cut(csv: str, part: str, one_in: str) -> str:
     """Write the rows of every n-th facility; return the share of groups they hold."""
     raw = pl.scan_csv(csv, schema_overrides={"APR Medical Surgical Code": pl.String})
     ids = pl.col("Facility Id")
-    every_nth = ids.unique().sort().gather_every(EVERY_NTH_FACILITY)
+    every_nth = ids.unique().sort().gather_every(int(one_in))
     chosen = raw.filter(ids.is_in(every_nth.implode()))
     chosen.sink_csv(part)
 
@@ -46,5 +44,5 @@ def cut(csv: Path, part: Path) -> str:
 
 
 if __name__ == "__main__":
-    action, *paths = sys.argv[1:]
-    print({"compare": compare, "cut": cut}[action](*map(Path, paths)))
+    action, *words = sys.argv[1:]
+    print({"compare": compare, "cut": cut}[action](*words))

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 
 from pipeline.profile import QUANTILES
 from pipeline.settings import PREDICTIONS, QUARANTINE
+from pipeline.snapshots.benchmarks import BenchmarkRecord, Spread
 from pipeline.snapshots.records import (
     FORMAT,
     ModelRecord,
@@ -28,6 +30,7 @@ from pipeline.snapshots.store import (
     Store,
     cannot_write,
     link_catalog,
+    read_benchmarks,
     read_object,
     read_record,
 )
@@ -89,6 +92,14 @@ CREATE TABLE meta.evaluations (
     metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,
     n_clusters BIGINT
 );
+CREATE TABLE meta.benchmarks (
+    measured_at TIMESTAMP, "commit" VARCHAR, machine JSON, versions JSON,
+    task VARCHAR, contender VARCHAR, n_rows BIGINT, n_runs INTEGER,
+    cpu_s DOUBLE, cpu_s_low DOUBLE, cpu_s_high DOUBLE,
+    wall_s DOUBLE, wall_s_low DOUBLE, wall_s_high DOUBLE,
+    peak_mib DOUBLE, peak_mib_low DOUBLE, peak_mib_high DOUBLE,
+    cpu_x DOUBLE, wall_x DOUBLE
+);
 COMMENT ON TABLE meta.catalog IS 'what this file is made for';
 COMMENT ON TABLE meta.runs IS
     'one row per run; started_at is UTC, *_s are wall seconds; kept: can be queried';
@@ -105,6 +116,8 @@ COMMENT ON TABLE meta.models IS
     'the trained models; features: fingerprint of the snapshot they learned from';
 COMMENT ON TABLE meta.evaluations IS
     'test figures of the model of a fingerprint and of its baselines, with 95 % bounds';
+COMMENT ON TABLE meta.benchmarks IS
+    'medians of `just bench`, least and largest; *_x: to the task''s first contender';
 """
 
 
@@ -222,6 +235,10 @@ def write_catalog(
                 "INSERT INTO meta.evaluations BY NAME"
                 f" FROM read_parquet({pattern(figures)})"
             )
+        benchmarks = read_benchmarks(store)
+        _insert(
+            con, "meta.benchmarks", [r for b in benchmarks for r in _benchmark_rows(b)]
+        )
         schemas = {run.run_id: run for run in kept}
         if len(kept) > 1:
             schemas[PREVIOUS] = kept[-2]
@@ -369,6 +386,32 @@ def _model_row(model: ModelRecord) -> Row:
         model.version,
         model.aliases,
     )
+
+
+def _benchmark_rows(record: BenchmarkRecord) -> list[Row]:
+    """Make the rows of ``meta.benchmarks``."""
+
+    def values(spread: Spread | None) -> Row:
+        return msgspec.structs.astuple(spread) if spread else (None, None, None)
+
+    return [
+        (
+            record.measured_at.replace(tzinfo=None),
+            record.commit,
+            json.dumps(record.machine),
+            json.dumps(record.versions),
+            figure.task,
+            figure.contender,
+            figure.n_rows,
+            figure.n_runs,
+            *values(figure.cpu_s),
+            *values(figure.wall_s),
+            *values(figure.peak_mib),
+            figure.cpu_x,
+            figure.wall_x,
+        )
+        for figure in record.figures
+    ]
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:

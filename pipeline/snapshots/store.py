@@ -19,17 +19,24 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError, nearest
-from pipeline.snapshots.records import FORMAT, ModelRecords, ObjectRecord, RunRecord
+from pipeline.snapshots.benchmarks import BenchmarkRecord
+from pipeline.snapshots.records import (
+    FORMAT,
+    ModelRecords,
+    ObjectRecord,
+    RunRecord,
+)
 
 CATALOG = "snapshots.duckdb"
 
-_Record = TypeVar("_Record", ObjectRecord, RunRecord, ModelRecords)
+Record: TypeAlias = ObjectRecord | RunRecord | ModelRecords | BenchmarkRecord
+_Record = TypeVar("_Record", bound=Record)
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,11 @@ class Store:
     def models(self) -> Path:
         """What is known of the trained models: ``models.json`` and their figures."""
         return self.folder / "models"
+
+    @property
+    def benchmarks(self) -> Path:
+        """One record per run of ``just bench``."""
+        return self.folder / "benchmarks"
 
     @property
     def staging(self) -> Path:
@@ -182,7 +194,7 @@ def cannot_write(store: Store, error: Exception) -> SnapshotError:
     )
 
 
-def write_record(path: Path, record: ObjectRecord | RunRecord | ModelRecords) -> None:
+def write_record(path: Path, record: Record) -> None:
     """Write a record so that it is there whole or not at all."""
     partial = path.with_name(f"{path.name}.next")
     try:
@@ -224,6 +236,13 @@ def read_current(store: Store) -> RunRecord | None:
         if record is not None:
             return record
     return None
+
+
+def read_benchmarks(store: Store) -> list[BenchmarkRecord]:
+    """Read the records of all benchmarks, the oldest first."""
+    paths = sorted(store.benchmarks.glob("*.json"))
+    records = (read_record(path, BenchmarkRecord) for path in paths)
+    return [record for record in records if record is not None]
 
 
 def files_of(path: Path) -> tuple[Path, Path]:

@@ -1,0 +1,72 @@
+"""``just bench-check`` tells whether something is slower than what was accepted.
+
+Only figures that mean the same on every machine are looked at: CPU time and memory
+relative to references that run in between, how often the file is read, and how many
+snapshots and rows are written.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from benchmarks import accepted
+from benchmarks.judge import FEWEST, Judgement, judge
+from benchmarks.samplers import Sample, Sampler, all_samplers, structure, workbench
+
+AT_ONCE = min(2, os.cpu_count() or 1)
+SLACK = {"scans": 0.5, "sinks": 0, "rows": 0}
+"""Above what is accepted; a scan more is a whole one."""
+
+
+def check() -> list[str]:
+    """Measure, print a line per figure, and return what became worse."""
+    known = accepted.read()
+    with workbench() as bench:
+        worse = wrong_structure(structure(bench), known.structure)
+        for sampler in all_samplers(bench):
+            samples = take(sampler, sampler.names, FEWEST)
+            judgements = settle(sampler, samples, known.ratios)
+            for name, judgement in judgements.items():
+                click.echo(f"{name:16} {judgement}")
+            worse += [
+                f"{name}: {judgement}"
+                for name, judgement in judgements.items()
+                if judgement.verdict == "slower"
+            ]
+    return worse
+
+
+def take(sampler: Sampler, names: Sequence[str], n: int) -> dict[str, list[Sample]]:
+    """Take some samples, two at once where there are processors for it."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        taken = list(pool.map(lambda _: sampler.take(names), range(n)))
+    return {name: [sample[name] for sample in taken] for name in names}
+
+
+def settle(
+    sampler: Sampler,
+    samples: Mapping[str, Sequence[Sample]],
+    ratios: Mapping[str, Mapping[str, float]],
+) -> dict[str, Judgement]:
+    """Take more samples of what is unclear, until nothing is."""
+    held = {name: list(taken) for name, taken in samples.items()}
+    while True:
+        judgements = {name: judge(taken, ratios[name]) for name, taken in held.items()}
+        unclear = [n for n, found in judgements.items() if found.verdict == "unclear"]
+        if not unclear:
+            return judgements
+        for name, more in take(sampler, unclear, AT_ONCE).items():
+            held[name] += more
+
+
+def wrong_structure(
+    found: Mapping[str, float], wanted: Mapping[str, float]
+) -> list[str]:
+    """Say what a pass does more often than was accepted."""
+    return [
+        f"{name} of one pass: {found[name]:,}, accepted {wanted[name]:,}"
+        for name, slack in SLACK.items()
+        if found[name] > wanted[name] + slack
+    ]

@@ -1,0 +1,77 @@
+"""Fresh processes, and what the kernel says they took.
+
+This module and its importers stay small and import no dataframes: on Linux, a child's
+peak memory is at least that of the process it was forked from.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+STEADY = {
+    "POLARS_MAX_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    # glibc and Arrow would give memory back, and the next call fault it in again.
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**34),
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
+"""For CPU times that differ little from process to process."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One run: CPU seconds, wall seconds, peak memory in MiB.
+
+    The peak is that of the largest process, where a process has started others.
+    """
+
+    cpu_s: float
+    wall_s: float
+    peak_mib: float
+
+
+def run_process(
+    *args: str | Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    codes: tuple[int, ...] = (0,),
+) -> tuple[str, Timing]:
+    """Run Python with arguments; return what it printed, and the kernel's figures.
+
+    Raises
+    ------
+    SystemExit
+        If it ends with none of the exit codes; what it wrote to standard error has been
+        shown.
+    """
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *args],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in codes:
+        raise SystemExit(f"benchmark stopped: {' '.join(map(str, args))} failed")
+    timing = Timing(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024)
+    return output, timing
+
+
+def synthetic(scale: int = 1) -> Path:
+    """Make the synthetic data if they are not there."""
+    output, _ = run_process("-m", "pipeline", "data", f"scale={scale}")
+    return ROOT / output.split()[0]

@@ -1,0 +1,84 @@
+"""``just bench-proof`` shows how often the check is wrong: real checks, many of them.
+
+Each checks unchanged code, which may not be found slower, and code in which a quarter
+more work was planted in one transformation, and a second scan of the source, which must
+be. Outcomes are kept line by line, so that a proof that was stopped goes on.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks import accepted
+from benchmarks.check import settle, take, wrong_structure
+from benchmarks.judge import FEWEST
+from benchmarks.samplers import (
+    CASES,
+    Sample,
+    Sampler,
+    Workbench,
+    all_samplers,
+    structure,
+    take_both,
+    workbench,
+)
+
+OUTCOMES = Path(__file__).with_name("proof.jsonl")
+
+
+def prove(n_checks: int) -> None:
+    """Check until there are so many outcomes, and count them."""
+    lines = OUTCOMES.read_text().splitlines() if OUTCOMES.exists() else []
+    with workbench() as bench:
+        for i in range(len(lines), n_checks):
+            lines.append(json.dumps(prove_once(bench, CASES[i % len(CASES)])))
+            OUTCOMES.write_text("\n".join(lines) + "\n")
+            click.echo(f"{i + 1}: {lines[-1]}")
+    outcomes = [json.loads(line) for line in lines[:n_checks]]
+    counts = Counter(
+        key
+        for outcome in outcomes
+        for key in ("false_alarms", "slowdown_caught", "scan_caught")
+        if outcome[key]
+    )
+    click.echo(f"of {len(outcomes)} checks: {dict(counts)}")
+
+
+def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
+    """Check unchanged code, and the same with a slowdown and a second scan planted."""
+    known = accepted.read()
+    false_alarms = wrong_structure(structure(bench), known.structure)
+    slowed: dict[str, list[Sample]] = {planted: []}
+
+    def take_noting_slowed(names: Sequence[str]) -> dict[str, Sample]:
+        both = take_both(bench, names)
+        if planted in both:
+            slowed[planted].append(both[planted][1])
+        return {name: plain for name, (plain, _) in both.items()}
+
+    def take_slowed(names: Sequence[str]) -> dict[str, Sample]:
+        return {name: slow for name, (_, slow) in take_both(bench, names).items()}
+
+    of_cases, *others = all_samplers(bench)
+    noting = Sampler(of_cases.names, take_noting_slowed)
+    for sampler in (noting, *others):
+        judged = settle(sampler, take(sampler, sampler.names, FEWEST), known.ratios)
+        false_alarms += [
+            f"{name}: {found}"
+            for name, found in judged.items()
+            if found.verdict == "slower"
+        ]
+    first = {planted: slowed[planted][:FEWEST]}
+    found = settle(Sampler((planted,), take_slowed), first, known.ratios)[planted]
+    return {
+        "planted": planted,
+        "false_alarms": false_alarms,
+        "slowdown_caught": found.verdict == "slower",
+        "slowdown": str(found),
+        "scan_caught": bool(
+            wrong_structure(structure(bench, "--twice"), known.structure)
+        ),
+    }

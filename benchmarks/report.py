@@ -1,0 +1,124 @@
+"""``just bench-report`` writes the newest figures into the README, and draws them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import altair as alt
+import click
+import msgspec
+import polars as pl
+import vl_convert
+
+from benchmarks.bench import COMMANDS, FEATURES, ORIGIN, TRANSFORMS
+from benchmarks.keep import RESULTS
+from benchmarks.processes import ROOT
+from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
+
+README = ROOT / "README.md"
+CHART = Path(__file__).with_name("speed.svg")
+BEGIN, END = "<!-- written by just bench-report -->", "<!-- until here -->"
+NAMES = {
+    "pipeline": "the pipeline",
+    "bare_polars": "bare Polars, the same expressions",
+    "duckdb_sql": "hand-written DuckDB SQL",
+    "pandas_vectorised": "vectorised pandas, the origin's steps",
+    "numpy_packed": "NumPy on packed keys, specialised to this file",
+    ORIGIN: "the origin's group-by-apply, on a part, scaled",
+}
+
+
+def report() -> None:
+    """Write both."""
+    record = msgspec.json.decode(RESULTS.read_bytes(), type=BenchmarkRecord)
+    head, _, rest = README.read_text().partition(f"{BEGIN}\n")
+    _, _, tail = rest.partition(END)
+    README.write_text("".join([head, BEGIN, "\n", *section(record), END, tail]))
+    CHART.write_text(draw(record.figures))
+    click.echo(f"{README.name} and {CHART.relative_to(ROOT)} are written")
+
+
+def section(record: BenchmarkRecord) -> Iterator[str]:
+    """Write the tables, in Markdown."""
+    figures = record.figures
+    n_runs = max(figure.n_runs for figure in figures)
+    machine = record.machine
+    versions = ", ".join(f"{name} {number}" for name, number in record.versions.items())
+    yield (
+        f"\nMedians of {n_runs} interleaved runs on {record.measured_at:%d %B %Y}, on"
+        f" {machine['cores']} shared cores ({machine['processor']}), with {versions}."
+        " In brackets: least and largest. Ratios are taken within each round, and"
+        " steadier than the seconds, which drift with the host.\n"
+    )
+    for n_rows in sorted({f.n_rows for f in figures if f.task == FEATURES}):
+        yield from _table(
+            f"CSV to `features`, {n_rows:,} rows",
+            (f for f in figures if f.task == FEATURES and f.n_rows == n_rows),
+        )
+    yield f"\n![CPU seconds by rows]({CHART.relative_to(ROOT)})\n"
+    yield from _table(
+        "whole commands, 1,081,672 rows", (f for f in figures if f.task == COMMANDS)
+    )
+    yield "\n| one transformation, one thread | Polars, CPU s | pandas, CPU s | x |\n"
+    yield "|---|--:|--:|--:|\n"
+    of_task: dict[str, dict[str, BenchmarkFigure]] = {}
+    for figure in figures:
+        if figure.task.startswith(TRANSFORMS):
+            of_task.setdefault(figure.task, {})[figure.contender] = figure
+    for task, both in of_task.items():
+        name = task.removeprefix(f"{TRANSFORMS}: ")
+        ours, twin = (_cell(both[who].cpu_s, 3) for who in ("polars", "pandas"))
+        yield f"| `{name}` | {ours} | {twin} | {both['pandas'].cpu_x:.2f} |\n"
+    yield "\n"
+
+
+def _table(title: str, figures: Iterable[BenchmarkFigure]) -> Iterator[str]:
+    """Write a table of contenders."""
+    yield f"\n| {title} | CPU s | wall s | peak MiB | CPU x | wall x |\n"
+    yield "|---|--:|--:|--:|--:|--:|\n"
+    for figure in figures:
+        cells = [
+            NAMES.get(figure.contender, figure.contender),
+            _cell(figure.cpu_s, 2),
+            _cell(figure.wall_s, 2),
+            _cell(figure.peak_mib, 0),
+            *(f"{x:,.2f}" if x else "" for x in (figure.cpu_x, figure.wall_x)),
+        ]
+        yield f"| {' | '.join(cells)} |\n"
+
+
+def _cell(spread: Spread | None, digits: int) -> str:
+    """Write a median, with least and largest where they differ."""
+    if spread is None:
+        return ""
+    middle, low, high = (
+        f"{value:,.{digits}f}" for value in (spread.median, spread.low, spread.high)
+    )
+    return middle if low == high else f"{middle} [{low}, {high}]"
+
+
+def draw(figures: Iterable[BenchmarkFigure]) -> str:
+    """Draw CPU seconds by rows, a line per contender, as SVG."""
+    rows = [
+        {
+            "contender": NAMES[f.contender].partition(",")[0],
+            "rows": f.n_rows,
+            "cpu": f.cpu_s.median,
+            "low": f.cpu_s.low,
+            "high": f.cpu_s.high,
+        }
+        for f in figures
+        if f.task == FEATURES and f.cpu_s
+    ]
+    base = alt.Chart(pl.DataFrame(rows)).encode(
+        x=alt.X("rows:Q", title="rows", scale=alt.Scale(type="log")),
+        color=alt.Color("contender:N", title=None, sort=list(NAMES)),
+    )
+    seconds = alt.Scale(type="log")
+    spread = base.mark_rule().encode(
+        alt.Y("low:Q", title="CPU seconds", scale=seconds), alt.Y2("high:Q")
+    )
+    lines = base.mark_line(point=True).encode(alt.Y("cpu:Q", scale=seconds))
+    chart = (spread + lines).properties(
+        width=460, height=300, title="CSV to features: CPU seconds by rows"
+    )
+    return vl_convert.vegalite_to_svg(chart.to_dict())

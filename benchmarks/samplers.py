@@ -1,0 +1,167 @@
+"""What the regression check measures: figures relative to references, per process."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
+
+PANDAS, KERNEL, BARE, PYTHON = "pandas", "kernel", "bare script", "bare Python"
+CASES = (
+    *("read_csv", "repair_dialect", "drop_rare_drgs"),
+    *("agg_severities", "ratio_and_bins", "lag_and_rolling"),
+)
+RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
+N_ROUNDS, N_CALLS = 3, 4
+TWO_THREADS = {"POLARS_MAX_THREADS": "2"}
+
+Sample = Mapping[str, float]
+"""A figure of one process over that of each reference."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A way to measure some figures together.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The figures.
+    take : callable
+        Some of the names to a sample of each, from fresh processes.
+    """
+
+    names: tuple[str, ...]
+    take: Callable[[Sequence[str]], dict[str, Sample]]
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """The inputs of all measurements, in a temporary folder."""
+
+    folder: Path
+
+    @property
+    def inputs(self) -> Path:
+        """Those of the transformations."""
+        return self.folder / "inputs"
+
+    @property
+    def csv(self) -> Path:
+        """Raw rows of an eighth of the facilities."""
+        return self.inputs / "read_csv.csv"
+
+    @property
+    def plans(self) -> Path:
+        """Those of the bare script."""
+        return self.folder / "plans"
+
+    @property
+    def project(self) -> Path:
+        """A project in which the CSV file has been run."""
+        return self.folder / "project"
+
+
+@contextmanager
+def workbench() -> Generator[Workbench]:
+    """Prepare the inputs once."""
+    with tempfile.TemporaryDirectory() as name:
+        bench = Workbench(Path(name))
+        bench.inputs.mkdir()
+        run_process("-m", "benchmarks.cases", "prepare", synthetic(), bench.inputs)
+        run_process("-m", "benchmarks.bare", "write", bench.csv, bench.plans)
+        make_project(bench.project)
+        run_pipeline(bench.project, "run", *source(bench.csv))
+        yield bench
+
+
+def all_samplers(bench: Workbench) -> list[Sampler]:
+    """List what is measured."""
+    return [cases(bench), whole_run(bench), commands(bench)]
+
+
+def cases(bench: Workbench) -> Sampler:
+    """Time the transformations beside their twins; see `benchmarks.sample`."""
+
+    def take(wanted: Sequence[str]) -> dict[str, Sample]:
+        return {name: plain for name, (plain, _) in take_both(bench, wanted).items()}
+
+    return Sampler(CASES, take)
+
+
+def take_both(
+    bench: Workbench, names: Sequence[str]
+) -> dict[str, tuple[Sample, Sample]]:
+    """Sample cases as they are, and as if each were a quarter slower."""
+    words = ("-m", "benchmarks.sample", bench.inputs, str(N_ROUNDS), *names)
+    output, _ = run_process(*words, env=STEADY)
+    found: dict[str, list[list[float]]] = json.loads(output)
+
+    def sample(rounds: list[list[float]], position: int) -> Sample:
+        return {
+            reference: median(r[position] / N_CALLS / r[at] for r in rounds)
+            for at, reference in ((1, PANDAS), (2, KERNEL))
+        }
+
+    return {
+        name: (sample(rounds, 0), sample(rounds, 3)) for name, rounds in found.items()
+    }
+
+
+def whole_run(bench: Workbench) -> Sampler:
+    """Compare `just run --force` with the bare script: CPU time and peak memory."""
+
+    def take(_: Sequence[str]) -> dict[str, Sample]:
+        with tempfile.TemporaryDirectory() as name:
+            words = ("-m", "benchmarks.bare", "run", bench.plans, Path(name, "bare"))
+            bare = run_process(*words, env=TWO_THREADS)[1]
+            project = make_project(Path(name, "project"))
+            run = run_pipeline(project, "run", *source(bench.csv))
+        return {
+            RUN: {BARE: run.cpu_s / bare.cpu_s},
+            MEMORY: {BARE: run.peak_mib / bare.peak_mib},
+        }
+
+    return Sampler((RUN, MEMORY), take)
+
+
+def commands(bench: Workbench) -> Sampler:
+    """Time what should cost next to nothing, beside Python with NumPy imported."""
+
+    def take(wanted: Sequence[str]) -> dict[str, Sample]:
+        bare = run_process("-c", "import numpy")[1]
+        words = {HELP: ("--help",), NOTHING: ("run", *source(bench.csv))}
+        return {
+            name: {PYTHON: run_pipeline(bench.project, *words[name]).cpu_s / bare.cpu_s}
+            for name in wanted
+        }
+
+    return Sampler((HELP, NOTHING), take)
+
+
+def structure(bench: Workbench, *words: str) -> dict[str, float]:
+    """Count scans, sinks and rows of one pass."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = ("-m", "benchmarks.structure", bench.csv, folder, *words)
+        return json.loads(run_process(*run, env=STEADY)[0])
+
+
+def run_pipeline(project: Path, *words: str) -> Timing:
+    """Run a command of the pipeline in a project."""
+    return run_process("-m", "pipeline", *words, cwd=project, env=TWO_THREADS)[1]
+
+
+def source(csv: Path) -> tuple[str, str]:
+    """Name a CSV file as the source."""
+    return "source=csv", f"source.path={csv.absolute()}"
+
+
+def make_project(folder: Path) -> Path:
+    """Copy the configuration, so that the user's runs and snapshots are left alone."""
+    shutil.copytree(ROOT / "configs", folder / "configs")
+    return folder

@@ -1,0 +1,59 @@
+"""What one pass of the shipped pipeline does, whatever the machine: no clock is read.
+
+``python -m benchmarks.structure CSV FOLDER`` runs it once, as `just run` does, and
+prints how often it read the file, how many snapshots it wrote and how many rows. With
+``--twice``, the rows set aside come from a scan of their own, a mistake to be found.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from benchmarks.cases import ROOT, settings_of
+from pipeline import engine, sources
+from pipeline.plan import compose
+
+
+def structure(csv: Path, folder: Path, *, twice: bool = False) -> dict[str, float]:
+    """Run the pass, and count.
+
+    Parameters
+    ----------
+    csv : Path
+        The source.
+    folder : Path
+        Existing and empty: receives the snapshots.
+    twice : bool
+        Whether to plant a second scan.
+
+    Returns
+    -------
+    dict of str to float
+        ``scans``: bytes read over the bytes of the file; ``sinks``; ``rows`` written.
+    """
+    settings = settings_of(csv)
+    scan = sources.scan(settings.source, ROOT)
+    plan = compose(scan.rows, settings.stages)
+    work = engine.Work(tuple(plan.snapshots), tuple(plan.nodes), {}, {})
+    bad = sources.scan(settings.source, ROOT, repair=True).bad if twice else scan.bad
+    before = _bytes_read()
+    execution = engine.execute(plan, work, bad, folder)
+    n_bytes = _bytes_read() - before
+    rows = (execution.n_rows[node.stage.name] for node in plan.snapshots.values())
+    return {
+        "scans": round(n_bytes / csv.stat().st_size, 2),
+        "sinks": len(execution.files),
+        "rows": sum(rows),
+    }
+
+
+def _bytes_read() -> int:
+    """Bytes this process has read, from wherever; Linux only."""
+    fields = Path(f"/proc/{os.getpid()}/io").read_text().split()
+    return int(fields[fields.index("rchar:") + 1])
+
+
+if __name__ == "__main__":
+    paths = [Path(word) for word in sys.argv[1:] if word != "--twice"]
+    print(json.dumps(structure(*paths, twice="--twice" in sys.argv)))

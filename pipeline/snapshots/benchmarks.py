@@ -1,0 +1,52 @@
+"""The records of ``just bench``; imports little, for what measures stays small."""
+
+from datetime import datetime
+
+import msgspec
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """Median, least and largest of some runs."""
+
+    median: float
+    low: float
+    high: float
+
+
+class BenchmarkFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """What one contender took for one task, over some runs.
+
+    Attributes
+    ----------
+    task, contender : str
+        Who did what.
+    n_rows : int
+        Rows of the source.
+    n_runs : int
+        Interleaved with the other contenders' runs, in fresh processes.
+    cpu_s, wall_s, peak_mib : Spread
+        CPU seconds of all threads, wall seconds, and peak memory in MiB.
+    cpu_x, wall_x : float or None
+        Medians over the rounds of the ratio to the task's first contender.
+    """
+
+    task: str
+    contender: str
+    n_rows: int
+    n_runs: int
+    cpu_s: Spread | None
+    wall_s: Spread | None
+    peak_mib: Spread | None
+    cpu_x: float | None
+    wall_x: float | None
+
+
+class BenchmarkRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of ``just bench``: when, of which code, on what, and the figures."""
+
+    format: int = 1
+    measured_at: datetime
+    commit: str
+    versions: dict[str, str]
+    machine: dict[str, str | int]
+    figures: list[BenchmarkFigure]

@@ -1,0 +1,124 @@
+"""What is timed gives equal results, and what was measured can be asked in SQL."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from benchmarks import accepted, cases, samplers
+from benchmarks.report import section
+from benchmarks.structure import structure
+from pipeline.run import run
+from pipeline.settings import load_settings
+from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
+from pipeline.snapshots.store import open_store, read_benchmarks, write_record
+
+RAW = Path(__file__).parents[1] / "golden" / "raw.csv"
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    cases.prepare(RAW, folder)
+    return folder
+
+
+def test_every_timed_transformation_equals_its_twin(inputs: Path) -> None:
+    assert tuple(cases.CASES) == samplers.CASES
+    cases.compare(inputs)
+    first_line = (inputs / "repair_dialect.csv").read_text().splitlines()[1]
+    assert '"$' in first_line
+
+
+def test_a_sample_times_ours_its_twin_the_kernel_and_a_slowdown(inputs: Path) -> None:
+    words = ["-m", "benchmarks.sample", str(inputs), "2", "drop_rare_drgs"]
+    done = subprocess.run(
+        [sys.executable, *words],
+        cwd=cases.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    assert list(found) == ["drop_rare_drgs"]
+    for ours, twin, kernel, slowed in found["drop_rare_drgs"]:
+        assert min(ours, twin, kernel) > 0
+        assert slowed > ours
+
+
+def test_a_second_scan_of_the_source_is_counted(tmp_path: Path) -> None:
+    found = {}
+    for twice in (False, True):
+        folder = tmp_path / str(twice)
+        folder.mkdir()
+        found[twice] = structure(RAW, folder, twice=twice)
+    once, again = found[False], found[True]
+    assert 0.9 < again["scans"] - once["scans"] < 1.1
+    assert once["sinks"] == again["sinks"] == len(list((tmp_path / "True").iterdir()))
+    assert once["rows"] == again["rows"] > 20_629
+
+
+def test_the_accepted_figures_are_those_the_check_takes() -> None:
+    known = accepted.read()
+    names = [
+        *samplers.CASES,
+        *(samplers.RUN, samplers.MEMORY, samplers.HELP, samplers.NOTHING),
+    ]
+    assert list(known.ratios) == names
+    assert known.history[-1].reason
+    assert set(known.structure) == {"scans", "sinks", "rows"}
+
+
+def record() -> BenchmarkRecord:
+    """Make what a bench of one task would leave."""
+
+    def figure(contender: str, cpu_s: float, n_rows: int) -> BenchmarkFigure:
+        return BenchmarkFigure(
+            task="CSV to features",
+            contender=contender,
+            n_rows=n_rows,
+            n_runs=5,
+            cpu_s=Spread(cpu_s, cpu_s / 2, cpu_s * 2),
+            wall_s=None,
+            peak_mib=Spread(500, 500, 500),
+            cpu_x=cpu_s / 1.5,
+            wall_x=None,
+        )
+
+    return BenchmarkRecord(
+        measured_at=datetime(2026, 11, 23, 12, tzinfo=UTC),
+        commit="0123456789ab",
+        versions={"polars": "2.1.0"},
+        machine={"cores": 2, "processor": "P"},
+        figures=[figure("pipeline", 1.5, 100), figure("duckdb_sql", 3.0, 100)],
+    )
+
+
+def test_measured_figures_are_rows_of_the_catalog(project: Path) -> None:
+    store = open_store(project)
+    store.benchmarks.mkdir(parents=True)
+    write_record(store.benchmarks / "a.json", record())
+    assert read_benchmarks(store) == [record()]
+    run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
+    with duckdb.connect(store.catalog, read_only=True) as con:
+        found = con.execute(
+            "SELECT measured_at, \"commit\", versions->>'polars', contender, n_rows,"
+            " cpu_s, cpu_s_low, cpu_s_high, wall_s, peak_mib, cpu_x"
+            " FROM meta.benchmarks"
+        ).fetchall()
+    at = record().measured_at.replace(tzinfo=None)
+    assert found == [
+        (at, "0123456789ab", "2.1.0", "pipeline", 100, 1.5, 0.75, 3, None, 500, 1),
+        (at, "0123456789ab", "2.1.0", "duckdb_sql", 100, 3, 1.5, 6, None, 500, 2),
+    ]
+
+
+def test_the_report_holds_the_figures() -> None:
+    text = "".join(section(record()))
+    assert "| CSV to `features`, 100 rows | CPU s |" in text
+    assert "| the pipeline | 1.50 [0.75, 3.00] |  | 500 | 1.00 |  |" in text
+    assert "| hand-written DuckDB SQL | 3.00 [1.50, 6.00] |  | 500 | 2.00 |  |" in text
