@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.check import settle, take, wrong_structure
-from benchmarks.judge import FEWEST, MOST, TOLERANCE, change, judge
+from benchmarks.judge import FEWEST, MOST, TOLERANCE, TOLERANCE_ELSEWHERE, change, judge
 from benchmarks.samplers import Sample, Sampler
 
 ACCEPTED = {"pandas": 0.5, "kernel": 2.0}
@@ -51,6 +51,11 @@ def test_slower_is_what_is_slower_against_every_reference(
     pandas: float, kernel: float, verdict: str
 ) -> None:
     assert judge(samples(pandas, kernel), ACCEPTED).verdict == verdict
+
+
+def test_on_another_processor_more_is_allowed() -> None:
+    assert judge(samples(1.3, 1.3), ACCEPTED, TOLERANCE_ELSEWHERE).verdict == "same"
+    assert judge(samples(1.7, 1.7), ACCEPTED, TOLERANCE_ELSEWHERE).verdict == "slower"
 
 
 def test_what_stays_above_the_tolerance_is_slower_in_the_end() -> None:
