@@ -5,8 +5,8 @@ processes are independent of each other, rounds within one are not: memory lies 
 lies. So the logarithms of the processes' figures are the sample, and their mean is held
 against the accepted one. Slower means that the one-sided 99 % lower bound of the change
 lies above 10 %, against every reference: work that grew shows against all, a reference
-that had a bad moment shows alone. On another processor than the accepted figures come from,
-the bound must lie above 40 %: caches and vector units differ, and with them the ratio.
+that had a bad moment shows alone. On another processor than that of the accepted
+figures the bound must lie above 40 %: caches and vector units change the ratio, too.
 """
 
 import math

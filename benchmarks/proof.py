@@ -15,6 +15,7 @@ import click
 from benchmarks import accepted
 from benchmarks.check import settle, take, wrong_structure
 from benchmarks.judge import FEWEST
+from benchmarks.machine import commit
 from benchmarks.samplers import (
     CASES,
     Sample,
@@ -74,6 +75,7 @@ def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
     first = {planted: slowed[planted][:FEWEST]}
     found = settle(Sampler((planted,), take_slowed), first, known.ratios)[planted]
     return {
+        "commit": commit(),
         "planted": planted,
         "false_alarms": false_alarms,
         "slowdown_caught": found.verdict == "slower",
