@@ -4,9 +4,10 @@ A figure is the CPU time (or memory) of ours over a reference's, of one process.
 processes are independent of each other, rounds within one are not: memory lies as it
 lies. So the logarithms of the processes' figures are the sample, and their mean is held
 against the accepted one. Slower means that the one-sided 99 % lower bound of the change
-lies above 10 %, against every reference: work that grew shows against all, a reference
-that had a bad moment shows alone. On another processor than that of the accepted
-figures the bound must lie above 40 %: caches and vector units change the ratio, too.
+lies above 10 % against one reference, and the change itself above 5 % against every
+other: work that grew shows against all, a reference that had a bad moment shows alone.
+On another processor than that of the accepted figures it is 40 and 20 %: caches and
+vector units change the ratio, too.
 """
 
 import math
@@ -126,8 +127,9 @@ def judge(
         change(name, [sample[name] for sample in samples], value)
         for name, value in accepted.items()
     ]
-    if min(c.factor for c in changes) > 1 + tolerance:
-        is_clear = min(c.lower for c in changes) > 1 + tolerance
+    least, most = (f(c.factor for c in changes) for f in (min, max))
+    if most > 1 + tolerance and least > 1 + tolerance / 2:
+        is_clear = max(c.lower for c in changes) > 1 + tolerance
         return Judgement("slower" if is_clear or n >= MOST else "unclear", changes, n)
     is_faster = max(c.upper for c in changes) < 1 - tolerance
     return Judgement("faster" if is_faster else "same", changes, n)
