@@ -17,6 +17,9 @@ from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spre
 README = ROOT / "README.md"
 CHART = Path(__file__).with_name("speed.svg")
 BEGIN, END = "<!-- written by just bench-report -->", "<!-- until here -->"
+PADDING: dict[str, float] = {"left": 5, "top": 5, "right": 60, "bottom": 5}
+"""The writer takes the legend's text for narrower than it is."""
+
 NAMES = {
     "pipeline": "the pipeline",
     "bare_polars": "bare Polars, the same expressions",
@@ -109,16 +112,28 @@ def draw(figures: Iterable[BenchmarkFigure]) -> str:
         for f in figures
         if f.task == FEATURES and f.cpu_s
     ]
-    base = alt.Chart(pl.DataFrame(rows)).encode(
-        x=alt.X("rows:Q", title="rows", scale=alt.Scale(type="log")),
-        color=alt.Color("contender:N", title=None, sort=list(NAMES)),
+    df = pl.DataFrame(rows)
+    x = alt.X(
+        "rows:Q",
+        title="rows",
+        scale=alt.Scale(type="log", nice=False, padding=12),
+        axis=alt.Axis(values=df["rows"].unique().sort().to_list(), format=",d"),
+    )
+    legend = alt.Legend(labelLimit=300)
+    base = alt.Chart(df).encode(
+        x, color=alt.Color("contender:N", title=None, sort=None, legend=legend)
     )
     seconds = alt.Scale(type="log")
+    axis = alt.Axis(values=[10.0**power for power in range(-2, 5)])
     spread = base.mark_rule().encode(
-        alt.Y("low:Q", title="CPU seconds", scale=seconds), alt.Y2("high:Q")
+        alt.Y("low:Q", title="CPU seconds", scale=seconds, axis=axis),
+        alt.Y2("high:Q"),
     )
-    lines = base.mark_line(point=True).encode(alt.Y("cpu:Q", scale=seconds))
+    lines = base.mark_line(point=True).encode(alt.Y("cpu:Q", scale=seconds, axis=axis))
     chart = (spread + lines).properties(
-        width=460, height=300, title="CSV to features: CPU seconds by rows"
+        width=460,
+        height=300,
+        title="CSV to features: CPU seconds by rows",
+        padding=PADDING,
     )
     return vl_convert.vegalite_to_svg(chart.to_dict())
