@@ -67,6 +67,11 @@ def _ns_later(path: Path, other: Path) -> int:
     return path.stat().st_mtime_ns - other.stat().st_mtime_ns
 
 
+def source_of(name: str) -> str:
+    """Read a module, named as `name_of` does."""
+    return (PACKAGE.parent / name).read_text()
+
+
 def imports_of(name: str) -> set[str]:
     """List the modules of the package that one needs, itself among them.
 
@@ -87,8 +92,7 @@ def imports_of(name: str) -> set[str]:
         module = waiting.pop()
         if module in known and module not in found:
             found.add(module)
-            source = (PACKAGE.parent / module).read_text()
-            waiting += _imported_files(source)
+            waiting += _imported_files(source_of(module))
     return found
 
 

@@ -133,7 +133,7 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     evaluation = evaluate_model(settings, model)
     if evaluation.is_new or evaluation.training.is_logged:
         publish_models(settings)
-    _print_evaluation(evaluation)
+    _print_evaluation(evaluation, settings.modeling.metric)
     click.echo(
         "next:\n"
         f"  just promote {model}\n"
@@ -141,11 +141,11 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     )
 
 
-def _print_evaluation(evaluation: "Evaluation") -> None:
-    """Show the figures over all test rows, a line per model."""
+def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
+    """Show the figures over all test rows, a line per model, by a metric."""
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
-    models = overall.filter(metric="rmse").sort("value")["model"]
+    models = overall.filter(metric=metric).sort("value")["model"]
     state = "" if evaluation.is_new else ", as evaluated before"
     click.echo(
         f"{evaluation.record.n_rows:,} test rows{state}; 95 % bounds in brackets"
@@ -311,7 +311,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     if model_config(settings, model).space:
         _tune(settings, model)
     _print_training(train_model(settings, model))
-    _print_evaluation(evaluate_model(settings, model))
+    _print_evaluation(evaluate_model(settings, model), settings.modeling.metric)
     promotion = promote_model(settings, model)
     publish_models(settings)
     _print_promotion(promotion)

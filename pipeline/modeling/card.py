@@ -137,6 +137,7 @@ def write_card(card: Card, figures: Mapping[str, str]) -> str:
     str
         A whole HTML document; equal cards give equal documents.
     """
+    metric = str(card.comparison["metric"][0])
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -149,9 +150,9 @@ def write_card(card: Card, figures: Mapping[str, str]) -> str:
         # The SVG writer has escaped their texts.
         figures={name: Markup(svg) for name, svg in figures.items()},
         headlines=_headlines(card),
-        metric=_METRICS[str(card.comparison["metric"][0])],
+        metric=_METRICS[metric],
         metrics=list(_METRICS.values()),
-        rows=_metric_rows(card.evaluation),
+        rows=_metric_rows(card.evaluation, metric),
         study=_study(card.trials),
     )
 
@@ -217,11 +218,11 @@ def _overall(card: Card, metric: str) -> dict[str, Any]:
 
 
 def _metric_rows(
-    evaluation: pl.DataFrame,
+    evaluation: pl.DataFrame, by: str
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """List each model, by RMSE, with each metric and its interval as text."""
+    """List each model, by a metric, with each metric and its interval as text."""
     overall = evaluation.filter(slice_by="all")
-    models = overall.filter(metric="rmse").sort("value", "model")["model"]
+    models = overall.filter(metric=by).sort("value", "model")["model"]
     cells = {
         (row["model"], row["metric"]): row for row in overall.iter_rows(named=True)
     }

@@ -173,10 +173,11 @@ def _all_predictions(
 def _fingerprint(training: Training, settings: ModelingSettings) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
-    baselines = [plain(model_config(settings, name)) for name in modeling.baselines]
+    baselines = [model_config(settings, name) for name in modeling.baselines]
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), plain(modeling.bootstrap)]
     of_card = [training.record.study, settings.bases]
-    parts = (baselines, what, how, slices, of_card)
-    return fingerprint(MODULE, training.record.fingerprint, *parts)
+    parts = ([plain(config) for config in baselines], what, how, slices, of_card)
+    kinds = [config.kind for config in baselines]
+    return fingerprint(MODULE, training.record.fingerprint, *parts, kinds=kinds)

@@ -11,6 +11,7 @@ from pipeline.errors import ModelError
 from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.data import current_features
 from pipeline.modeling.ground import read_rows
+from pipeline.modeling.publish import publish_models
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry import Version, champion
 from pipeline.modeling.settings import ModelingSettings
@@ -66,7 +67,9 @@ def forecast(settings: ModelingSettings) -> Forecast:
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
     # The rows set aside are named by the source's content and how it is read.
     source = published[QUARANTINE].fingerprint
-    wanted = fingerprint(MODULE, version.fingerprint, version.number, source)
+    # No kind: the bundle holds its own.
+    parts = (version.fingerprint, version.number, source)
+    wanted = fingerprint(MODULE, *parts, kinds=[])
     path = store.object(PREDICTIONS, wanted)
     is_there = read_object(store, PREDICTIONS, wanted) is not None
     before = published.get(PREDICTIONS)
@@ -177,6 +180,8 @@ def champion_of(settings: ModelingSettings) -> Version:
     """
     version = champion(settings)
     if version is None:
+        if read_runs(open_store(settings.root)):
+            publish_models(settings)  # the registry may be lost, and the catalog not
         raise ModelError(
             f"{settings.modeling.name}: no champion yet\n"
             "hint: `just promote` registers a model, and says what it lacks"

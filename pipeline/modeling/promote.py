@@ -25,6 +25,9 @@ _LEAST_SHARED = 0.5
 """Of the test rows, those the champion has a prediction for. Stages leave some entities
 out, but no champion of the same source lacks as many; on a rest nothing is judged."""
 
+_N_SLICES = 3
+"""That are named where a model is worse; the comparison holds them all."""
+
 _ANOTHER_SOURCE = (
     "hint: a champion of another source cannot be compared with; for this one, choose a"
     " name of its own: modeling.name=NAME"
@@ -42,7 +45,7 @@ class Promotion:
     before : Version or None
         The champion it was held against.
     reasons : list of str
-        Why it did not become champion; empty if it did, or was.
+        Why it did not become champion, of slices the worst; empty if it did, or was.
     comparison : pl.DataFrame
         The model's error and that of every other: see `pipeline.modeling.comparison`.
     """
@@ -172,17 +175,22 @@ def _reasons(
         )
     incumbent = _incumbent(modeling, overall)
     most = modeling.promotion.max_slice_loss
-    worse = comparison.filter(
-        pl.col("reference") == incumbent,
-        pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
-        pl.col("value") > pl.col("reference_value") * (1 + most),
-    )
-    for row in worse.iter_rows(named=True):
-        share = row["value"] / row["reference_value"] - 1
-        yield (
-            f"{row['slice_by']} {row['slice']}: {metric} {_apart(share, most)} above"
-            f" that of {incumbent}, expected at most {100 * most:g}%"
+    worse = (
+        comparison.filter(
+            pl.col("reference") == incumbent,
+            pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
+            pl.col("value") > pl.col("reference_value") * (1 + most),
         )
+        .with_columns(share=pl.col("value") / pl.col("reference_value") - 1)
+        .sort("share", descending=True, maintain_order=True)
+    )
+    for row in worse.head(_N_SLICES).iter_rows(named=True):
+        yield (
+            f"{row['slice_by']} {row['slice']}: {metric} {_apart(row['share'], most)}"
+            f" above that of {incumbent}, expected at most {100 * most:g}%"
+        )
+    if (n_more := worse.height - _N_SLICES) > 0:
+        yield f"... and {n_more} {'slice' if n_more == 1 else 'slices'} more"
 
 
 def _apart(share: float, bound: float) -> str:

@@ -9,7 +9,7 @@ Below ``.pipeline/models/<model>/<fingerprint>/``::
 
 import hashlib
 import shutil
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.code import PACKAGE, code_files, imports_of, meaning_of, name_of
+from pipeline.code import imports_of, meaning_of, source_of
 from pipeline.errors import ModelError
 
 FORMAT = 1
@@ -138,7 +138,7 @@ def new_folder(target: Path) -> Generator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def fingerprint(module: str, *parts: Any) -> str:
+def fingerprint(module: str, *parts: Any, kinds: Collection[str]) -> str:
     """Hash values with the code that makes something of them.
 
     Parameters
@@ -149,21 +149,24 @@ def fingerprint(module: str, *parts: Any) -> str:
         shows in the features.
     *parts : Any
         Plain values.
+    kinds : collection of str
+        The kinds of model that are used. They are imported by name, which no import
+        statement shows; other kinds do not count.
     """
-    encoded = msgspec.json.encode([parts, _code_of(module), versions()], order="sorted")
+    code = _code_of(module, frozenset(kinds))
+    encoded = msgspec.json.encode([parts, code, versions()], order="sorted")
     return hashlib.sha256(encoded).hexdigest()
 
 
 @cache
-def _code_of(module: str) -> dict[str, str]:
-    """Hash a module and what it imports of modelling; it takes a quarter second."""
-    files = {name_of(path) for path in code_files()}
-    models = {name for name in files if "/modeling/models/" in name}
-    used = {name for name in imports_of(module) if "/modeling/" in name} | models
-    sources = {name: (PACKAGE.parent / name).read_text() for name in sorted(used)}
+def _code_of(module: str, kinds: frozenset[str]) -> dict[str, str]:
+    """Hash modules and what they import of modelling; it takes a quarter second."""
+    modules = [module, *(f"pipeline/modeling/models/{kind}.py" for kind in kinds)]
+    used = {name for root in modules for name in imports_of(root)}
     return {
-        name: hashlib.sha256(meaning_of(source).encode()).hexdigest()[:16]
-        for name, source in sources.items()
+        name: hashlib.sha256(meaning_of(source_of(name)).encode()).hexdigest()[:16]
+        for name in sorted(used)
+        if "/modeling/" in name
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import msgspec
 
 from pipeline.code import code_hashes
+from pipeline.log import LOG
 from pipeline.modeling.data import Features, between, current_features
 from pipeline.modeling.loss import Metric, mean_error
 from pipeline.modeling.predictor import (
@@ -30,7 +31,7 @@ from pipeline.modeling.records import (
 )
 from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
 from pipeline.modeling.tracking import is_logged, log_evaluation, log_training
-from pipeline.modeling.tune import best_params
+from pipeline.modeling.tune import best_params, has_other_study
 
 MODULE = "pipeline/modeling/train.py"
 
@@ -67,8 +68,9 @@ class Training:
 def train(settings: ModelingSettings, model: str) -> Training:
     """Train a model, unless the same one is there.
 
-    Its parameters are the best of its study on these features, or else the YAML's. One
-    whose run MLflow has lost is logged again.
+    Its parameters are the best of its study on these features, or else the YAML's; a
+    warning says so if it has a study that is out of date. One whose run MLflow has lost
+    is logged again.
 
     Raises
     ------
@@ -78,6 +80,11 @@ def train(settings: ModelingSettings, model: str) -> Training:
     started_at = datetime.now(UTC)
     features = current_features(settings)
     config, study = best_params(settings, model, features)
+    if study is None and has_other_study(settings, model, features):
+        LOG.warning(
+            f"{model}: parameters of the YAML, as its study is of other data, settings"
+            f" or code; `just tune {model}` repeats it"
+        )
     modeling = settings.modeling
     wanted = training_fingerprint(features, config, settings)
     folder = model_folder(settings.root, model, wanted)
@@ -88,6 +95,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
         again = _log_again(settings, folder, there, features)
         return Training(folder, again, features, is_new=False, is_logged=True)
 
+    LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
     df = features.read(modeling)
     train_rows = between(df, modeling, *modeling.split.train)
     valid_rows = between(df, modeling, modeling.split.valid, modeling.split.valid)
@@ -130,7 +138,8 @@ def training_fingerprint(
     how = (modeling.coverage, modeling.seed)
     years = (modeling.split.train, modeling.split.valid)
     fitted = msgspec.structs.replace(config, space={})
-    return fingerprint(MODULE, features.fingerprint, plain(fitted), what, how, years)
+    parts = (features.fingerprint, plain(fitted), what, how, years)
+    return fingerprint(MODULE, *parts, kinds=[config.kind])
 
 
 def _logged(

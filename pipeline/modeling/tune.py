@@ -180,6 +180,14 @@ def best_params(
     return with_params(config, best_trial(trials).params), name
 
 
+def has_other_study(settings: ModelingSettings, model: str, features: Features) -> bool:
+    """Tell whether a model that can be tuned was, with other data, settings or code."""
+    config = model_config(settings, model)
+    own = study_name(model, features, config, settings.modeling)
+    journals = journal_of(settings, own).parent.glob(f"{model}-*.jsonl")
+    return bool(config.space) and any(path.stem != own for path in journals)
+
+
 def model_config(settings: ModelingSettings, model: str) -> ModelConfig:
     """Find a model's configuration.
 
@@ -213,7 +221,8 @@ def study_name(
         modeling.study.folds,
         modeling.study.batch,
     )
-    hashed = fingerprint(MODULE, features.fingerprint, plain(config), what, how)
+    parts = (features.fingerprint, plain(config), what, how)
+    hashed = fingerprint(MODULE, *parts, kinds=[config.kind])
     return f"{model}-{hashed[:16]}"
 
 

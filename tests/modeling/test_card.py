@@ -9,6 +9,7 @@ from pipeline.modeling.card import Card, Split, draw_figures, write_card
 from tests.modeling import model_frames
 
 VOID = {"meta"}
+MAE = pl.lit("mae")
 
 
 class Page(HTMLParser):
@@ -133,6 +134,17 @@ def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
     assert tables[at + 2][:2] == ["last year", "$1.5M"]
     assert tables[at + 2][-2:] == ["\N{EN DASH}", "\N{EN DASH}"]
     assert [row[0] for row in tables[at + 3 :]] == ["ridge"]
+
+
+def test_models_are_in_the_order_of_the_metric_that_decides(card: Card) -> None:
+    is_own = (pl.col("model") == card.model) & (pl.col("metric") == "mae")
+    worst = pl.when(is_own).then(1e9).otherwise("value").alias("value")
+    changed = replace(card, evaluation=card.evaluation.with_columns(worst))
+    by_mae = replace(changed, comparison=card.comparison.with_columns(metric=MAE))
+    for judged, place in ((changed, 0), (by_mae, 2)):
+        tables = rows_of_tables(write_card(judged, {}))
+        at = next(i for i, row in enumerate(tables) if row[0] == "Model")
+        assert tables[at + 1 + place][0] == card.model
 
 
 def test_the_parts_of_the_data_are_a_table(html: str) -> None:

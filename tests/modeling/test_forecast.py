@@ -9,6 +9,7 @@ from pipeline.errors import ModelError
 from pipeline.modeling.forecast import Forecast, forecast
 from pipeline.modeling.publish import publish_models
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking import tracking
 from pipeline.run import run, stamp
 from pipeline.settings import PREDICTIONS
 from pipeline.snapshots.export import export
@@ -187,6 +188,18 @@ def test_an_export_holds_forecast_and_models(copied: Load, tmp_path: Path) -> No
     [table] = [table for table in written.tables if table.name == PREDICTIONS]
     assert table.has_primary_key
     assert table.n_rows == ask(settings, "from predictions").height
+
+
+def test_a_champion_that_was_lost_is_shown_no_more(copied: Load) -> None:
+    settings = copied()
+    publish_models(settings)
+    assert ask(settings, "from meta.models")["aliases"].to_list() == [["champion"]]
+    with tracking(settings) as store:
+        name = settings.modeling.name
+        store.client.delete_registered_model_alias(name, "champion")
+    with pytest.raises(ModelError, match="no champion yet"):
+        forecast(settings)
+    assert ask(settings, "from meta.models")["aliases"].to_list() == [[]]
 
 
 def test_without_a_champion_nothing_is_published(ml: Load) -> None:

@@ -72,6 +72,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
     for part in (
         "trials come in batches of 2: 2, not 1\n",
         "2 trials, 2 new",
+        "training ridge, parameters of ridge-",
         "trained\n",
         "test rows; 95 % bounds in brackets",
         "version 1 is champion\n",
@@ -104,6 +105,23 @@ def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     )
     assert reasons
     assert all(reason.startswith("  - ") for reason in reasons)
+
+
+def test_models_are_listed_by_the_metric_that_decides(
+    champion: Command, tmp_path: Path
+) -> None:
+    def listed() -> list[str]:
+        result = champion("evaluate", "ridge", *LENIENT)
+        assert "as evaluated before" in result.stdout
+        lines = result.stdout.splitlines()
+        return [line.split()[0] for line in lines if line.endswith("%")]
+
+    assert listed() == ["ridge", "last_value"]
+    [path] = tmp_path.glob(".pipeline/models/ridge/*/evaluation/evaluation.parquet")
+    is_own = (pl.col("model") == "ridge") & (pl.col("metric") == "mae")
+    worse = pl.when(is_own).then(pl.col("value") * 1e6).otherwise("value")
+    pl.read_parquet(path).with_columns(worse.alias("value")).write_parquet(path)
+    assert listed() == ["last_value", "ridge"]
 
 
 def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:

@@ -1,5 +1,6 @@
 """A file of raw rows is read as a source is, and forecast from by the champion."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -119,5 +120,8 @@ def test_what_the_bundle_refuses_is_said_as_it_says_it(
 
 
 def test_without_a_champion_nothing_is_scored(ml: Load, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no champion yet"):
+        score(ml(), tmp_path / "new.csv")
+    shutil.rmtree(tmp_path / ".pipeline")  # as in a new clone
     with pytest.raises(ModelError, match="no champion yet"):
         score(ml(), tmp_path / "new.csv")

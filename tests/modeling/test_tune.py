@@ -1,5 +1,7 @@
 import pickle
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,15 +11,24 @@ from mlflow.entities import Run
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from pipeline import code
 from pipeline.errors import ConfigError
+from pipeline.modeling import records
 from pipeline.modeling.data import current_features
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import log_study, store_uri, tracking
-from pipeline.modeling.train import train
-from pipeline.modeling.tune import FoldError, tune
+from pipeline.modeling.train import train, training_fingerprint
+from pipeline.modeling.tune import FoldError, best_params, tune
 from tests.modeling.conftest import Load
 
 TARGET = "w_total_median_profit"
+
+RIDGE_2 = """
+kind: ridge
+target: {kind: none}
+params: {alpha: 1}
+space: {alpha: {kind: float, low: 1, high: 10}}
+"""
 
 
 def study_runs(settings: ModelingSettings, name: str) -> dict[str, Run]:
@@ -82,7 +93,7 @@ def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
 
 
 def test_training_takes_the_best_parameters_of_its_study_else_the_files(
-    ml: Load,
+    ml: Load, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = ml()
     before = train(settings, "ridge")
@@ -98,13 +109,60 @@ def test_training_takes_the_best_parameters_of_its_study_else_the_files(
     assert after.record.study == tuning.name
     assert after.record.config["params"] == best
 
+    said = "ridge: parameters of the YAML, as its study is of other data, "
+    assert said not in caplog.text
     for other in (
         "modeling.metric=rmse",
         "modeling.study.folds=1",
         "models.ridge.space.alpha.low=1",
     ):
+        caplog.clear()
         assert train(ml(other), "ridge").record.study is None, other
+        assert caplog.text.count(said) == 1, other
+    caplog.clear()
+    (tmp_path / "configs" / "models" / "ridge_2.yaml").write_text(RIDGE_2)
+    assert train(ml(), "ridge_2").record.study is None
+    assert said not in caplog.text
     assert train(ml("modeling.study.trials=9"), "ridge").record == after.record
+
+
+def test_only_code_of_its_own_kind_and_of_all_detaches_a_study_and_a_training(
+    ml: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = tune(ml(), "ridge")
+    record = train(ml(), "ridge").record
+    package = tmp_path / "pipeline"
+    shutil.copytree(code.PACKAGE, package, ignore=shutil.ignore_patterns("*.pyc"))
+    monkeypatch.setattr(code, "PACKAGE", package)
+    uncached = vars(records)["_code_of"].__wrapped__
+    monkeypatch.setattr(records, "_code_of", uncached)
+
+    kinds = package / "modeling" / "models"
+    (kinds / "constant.py").write_text("VALUE = 1\n")
+    yaml = tmp_path / "configs" / "models" / "median_growth.yaml"
+    yaml.write_text(RIDGE_2)
+    append(kinds / "lightgbm.py")
+    assert "median_growth" in ml().models
+    again = tune(ml(), "ridge")
+    assert (again.name, again.n_new) == (tuning.name, 0)
+    there = train(ml(), "ridge")
+    assert (there.is_new, there.record) == (False, record)
+
+    settings, features = ml(), there.features
+    config, _ = best_params(settings, "ridge", features)
+    for module in (kinds / "ridge.py", package / "modeling" / "design.py"):
+        before = module.read_text()
+        append(module)
+        assert best_params(settings, "ridge", features)[1] is None, module
+        wanted = training_fingerprint(features, config, settings)
+        assert wanted != record.fingerprint, module
+        module.write_text(before)
+
+
+def append(module: Path) -> None:
+    """Change the code of a module."""
+    with module.open("a") as file:
+        file.write("CHANGED = 1\n")
 
 
 def test_study_is_mirrored_once_and_its_later_trials_later(ml: Load) -> None:

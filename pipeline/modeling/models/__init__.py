@@ -65,8 +65,9 @@ class Kind(Protocol):
 
 
 def kind_names() -> list[str]:
-    """List the kinds there are, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """List the kinds there are, sorted; a folder is none."""
+    modules = pkgutil.iter_modules(__path__)
+    return sorted(module.name for module in modules if not module.ispkg)
 
 
 @cache
