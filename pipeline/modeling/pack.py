@@ -45,11 +45,12 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
     plan = check(settings.pipeline)
     edges = trace(plan)
     features = plan.snapshots[modeling.features].stage.name
+    panel = plan.snapshots[modeling.panel].stage.name
     made_of = origins(plan, edges)
     names = {
         source
         for (stage, _), sources in made_of.items()
-        if stage == features
+        if stage == panel
         for source, _ in sources
     }
     kinds = settings.pipeline.source.columns

@@ -194,7 +194,8 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
 
     name, run_id = settings.modeling.name, training.record.mlflow_run
     tags = {_FINGERPRINT: training.record.fingerprint}
-    example = pl.read_parquet(bundle.folder / "context.parquet").tail(_N_EXAMPLE)
+    context = pl.read_parquet(bundle.folder / "context.parquet")
+    example = context.tail(_N_EXAMPLE)
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -204,7 +205,7 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
                 artifacts={"bundle": str(bundle.folder)},
                 code_paths=[str(PACKAGE)],
                 pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
-                signature=_signature(example, bundle.forecast(example)),
+                signature=_signature(context, bundle.forecast(context)),
                 input_example=example.to_pandas(),
                 metadata=tags,
             )

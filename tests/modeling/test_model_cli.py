@@ -165,7 +165,13 @@ def test_a_frame_is_written_as_the_suffix_says_or_shown(
     assert str(error.value).startswith(f"{nowhere}: cannot be written\nfound: ")
     with pytest.raises(QueryError) as error:
         write_frame(df, None, text)
-    assert str(error.value).startswith(f"{text}: cannot hold a whole result as a table")
+    assert str(error.value) == (
+        f"{text}: the suffix '.txt' is not known\n"
+        "expected: a suffix of .csv, .json, .parquet\n"
+        "hint: `--format` chooses for any other"
+    )
+    with pytest.raises(QueryError, match="cannot hold a whole result as a table"):
+        write_frame(df, "table", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
