@@ -47,7 +47,7 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     features_fingerprint : str
         The snapshot it learned from.
     columns : dict of str to Kind
-        The raw columns that the panel is made of.
+        The raw columns that the features are made of, or that are checked.
     tree : dict
         The resolved configuration.
     stages : list of str
@@ -227,7 +227,7 @@ def stages_of(
     """Rebuild stages, and the contract of the panel, from a resolved configuration.
 
     Without the keys of the other snapshots: nothing is published, and a bundle has only
-    the columns that the panel is made of.
+    the columns that the features need.
     """
     stages, mistakes = check_stages(tree, ())
     contracts, found = check_contracts(tree, ())

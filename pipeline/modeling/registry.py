@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
 
-    from pipeline.modeling.bundle import Bundle
+    from pipeline.modeling.bundle import Bundle, BundleRecord
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 
@@ -33,8 +33,6 @@ REQUIREMENTS = (
     *("omegaconf", "optuna", "pooch", "tqdm", "scikit-learn", "cloudpickle"),
 )
 """What a bundle needs to be loaded and used."""
-
-_N_EXAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def register(settings: ModelingSettings, training: Training) -> Version:
         If it cannot be packed, or MLflow's store cannot be used.
     """
     with tracking(settings) as store:
-        there = _version_of(store, settings, training)
+        there = version_in(store, settings, training)
     if there is not None:
         return there
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +174,7 @@ def aliases(store: Tracking, name: str) -> dict[str, int]:
     return {alias: int(number) for alias, number in named.items()}
 
 
-def _version_of(
+def version_in(
     store: Tracking, settings: ModelingSettings, training: Training
 ) -> Version | None:
     """Find the version of a trained model."""
@@ -195,7 +193,7 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
     name, run_id = settings.modeling.name, training.record.mlflow_run
     tags = {_FINGERPRINT: training.record.fingerprint}
     context = pl.read_parquet(bundle.folder / "context.parquet")
-    example = context.tail(_N_EXAMPLE)
+    example = _example(context, bundle.record)
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -217,6 +215,14 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
             name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
         )
     return Version(name, int(made.version), training.record.fingerprint, 0)
+
+
+def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
+    """Take the rows of a cluster's last year, which is whole: the one of the least."""
+    last = context.filter(pl.col(record.source_time) == record.last)
+    cluster = pl.col(record.source_cluster)
+    sizes = last.group_by(cluster).len().sort("len", cluster)
+    return last.filter(cluster == sizes[0, 0])
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

@@ -7,10 +7,12 @@ so what `just run` refuses is refused here, and what cannot be known is warned o
 from dataclasses import replace
 from itertools import islice
 
+import msgspec
 import polars as pl
 
 from pipeline.checks import (
     Contract,
+    Rows,
     compile_contract,
     count_failures,
     describe_failed,
@@ -95,7 +97,7 @@ def hold(
     stage : Stage
         That publishes it.
     contract : Contract
-        Of the snapshot; what it says of its number of rows is of a whole panel.
+        Of the snapshot; its columns and its number of rows are not looked at.
     only_warn : bool
         Whether nothing is refused. Otherwise a repeated key is, though the contract may
         only warn of it: of a part of a panel it is a row given, and counted, twice.
@@ -106,8 +108,8 @@ def hold(
         With the first of the rows that break each check.
     """
     snapshot = str(stage.snapshot)
-    compiled = compile_contract(contract, panel.schema, stage.key)
-    checks = {c.name: c for c in compiled if c.violates is not None}
+    compiled = compile_contract(_of_single_rows(contract), panel.schema, stage.key)
+    checks = {check.name: check for check in compiled}
     if "key" in checks:
         checks["key"] = replace(checks["key"], severity="error")
     lf = panel.lazy().sort(stage.key)
@@ -130,6 +132,15 @@ def hold(
             f"hint: mend the rows; the model was trained on such as `checks.{snapshot}`"
             " allows"
         )
+
+
+def _of_single_rows(contract: Contract) -> Contract:
+    """Leave out what a contract says of the columns there are, and of how many rows."""
+    others = ("columns", "required", "rows")
+    warn = [name for name in contract.warn if name.partition(".")[0] not in others]
+    return msgspec.structs.replace(
+        contract, columns={}, required=[], rows=Rows(), warn=warn
+    )
 
 
 def refuse_a_part_of_the_panel(

@@ -46,6 +46,7 @@ def card() -> Card:
         name="profit",
         version="3f9c2a",
         created="2026-11-23",
+        registered=3,
         purpose="Predicts next year's profit of a facility.",
         users="For planners.",
         model="boosted",
@@ -85,7 +86,7 @@ def rows_of_tables(html: str) -> list[list[str]]:
 def test_the_page_says_everything_the_card_does(html: str) -> None:
     text = " ".join(Page(html).texts)
     for said in (
-        "profit 3f9c2a 2026-11-23",
+        "profit 3f9c2a made 2026-11-23, version 3 in the registry",
         "Predicts next year's profit of a facility. For planners.",
         "features 9b1d7c synthetic w_total_median_profit",
         "US dollars as they are num_leaves 63 learning_rate 0.05",
@@ -133,6 +134,23 @@ def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
     assert tables[at + 2][:2] == ["last year", "$1.5M"]
     assert tables[at + 2][-2:] == ["\N{EN DASH}", "\N{EN DASH}"]
     assert [row[0] for row in tables[at + 3 :]] == ["ridge"]
+
+
+def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
+    by_mae = card.comparison.with_columns(pl.lit("mae").alias("metric"))
+    page = Page(
+        write_card(card := replace(card, comparison=by_mae), draw_figures(card))
+    )
+    assert page.texts.index("MAE") < page.texts.index("RMSE")
+    titles = [text for text in page.texts if text.startswith("MAE ")]
+    assert [title for title in titles if "dollars" not in title] == [
+        *("MAE on the test years", "MAE against last year"),
+        "MAE against the best baseline, by size of the facility",
+        *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
+    ]
+    assert "version" not in " ".join(
+        Page(write_card(replace(card, registered=None), {})).texts
+    )
 
 
 def test_the_parts_of_the_data_are_a_table(html: str) -> None:
