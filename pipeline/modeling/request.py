@@ -129,8 +129,8 @@ def hold(
         raise ModelError(
             f"rows: {len(failed)} check{'s' * (len(failed) > 1)} of '{snapshot}'"
             f" failed\n{lines}\n"
-            f"hint: mend the rows; the model was trained on such as `checks.{snapshot}`"
-            " allows"
+            f"hint: mend the rows; `checks.{snapshot}` of the model's configuration"
+            " says what they may be"
         )
 
 
@@ -174,7 +174,7 @@ def refuse_a_part_of_the_panel(
         raise ModelError(
             f"bundle: no rows of {time} {shown}: the panel ends in {last}, the rows in"
             f" {end}\n"
-            f"hint: give the rows of all for every year after {last}"
+            f"hint: give the rows of the whole panel for every year after {last}"
         )
     for year, n in sizes.items():
         if n < n_clusters * _PART_OF_PANEL:

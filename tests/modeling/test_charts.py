@@ -259,7 +259,7 @@ def test_the_ten_strongest_groups_are_shown_with_their_share() -> None:
     shown = texts(importance_chart(model_frames.importance(), "mae"))
     groups = [text for text in shown if text.startswith("group_")]
     assert groups == [f"group_{i}" for i in range(10)]
-    assert "50%" in shown
+    assert "$1M (50%)" in shown
 
 
 def test_shap_shows_all_rows_of_the_ten_strongest_features() -> None:
