@@ -28,6 +28,9 @@ _REPLACED = "replaced"
 
 _FINGERPRINT = "fingerprint"
 
+_N_EXAMPLE = 5
+"""Rows of an example, at least, if there is one."""
+
 REQUIREMENTS = (
     *("mlflow", "polars", "pandas", "pyarrow", "numpy", "lightgbm", "msgspec"),
     *("omegaconf", "optuna", "pooch", "tqdm", "scikit-learn", "cloudpickle"),
@@ -218,10 +221,11 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
 
 
 def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
-    """Take the rows of a cluster's last year, which is whole: the one of the least."""
+    """Take a cluster's last year, which is whole: the smallest that is no odd case."""
     last = context.filter(pl.col(record.source_time) == record.last)
     cluster = pl.col(record.source_cluster)
-    sizes = last.group_by(cluster).len().sort("len", cluster)
+    sizes = last.group_by(cluster).len()
+    sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
     return last.filter(cluster == sizes[0, 0])
 
 

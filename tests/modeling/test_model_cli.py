@@ -254,6 +254,9 @@ def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
     # A DRG that is not of the panel has no prediction, and a year of old no forecast.
     given["data"][0][drg] = 9999
     example = json.dumps(body).encode()
+    given["data"].append(given["data"][-1])
+    twice = json.dumps(body).encode()
+    del given["data"][-1]
     for row in given["data"]:
         row[year] = 2001
     old = json.dumps(body).encode()
@@ -277,11 +280,15 @@ def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(request_of(url, old), timeout=30)
             answer = json.loads(refused.value.read())
+            with pytest.raises(urllib.error.HTTPError, match="400") as repeated:
+                urllib.request.urlopen(request_of(url, twice), timeout=30)
+            rows_twice = json.loads(repeated.value.read())["message"]
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     rows = json.loads(made)["predictions"]
-    assert [row["year"] for row in rows] == [2018] * 5
+    assert [row["year"] for row in rows] == [2018] * len(given["data"])
+    assert "\n  key: expected unique rows by year, facility_id, " in rows_twice
     # Python reads the NaN of MLflow's, which is no JSON.
     assert b"NaN" not in made
     assert rows[0]["prediction"] is None
