@@ -324,17 +324,26 @@ def describe_failures(
     """
     failed = [outcome for outcome in outcomes if not outcome.passed]
     checks = f"{len(failed)} check{'s' * (len(failed) > 1)}"
-    lines = [f"snapshot '{snapshot}' of stage '{stage}': {checks} failed"]
+    lines = [
+        f"snapshot '{snapshot}' of stage '{stage}': {checks} failed",
+        *describe_failed(failed, samples, n_rows),
+        f"hint: mend the data or the stages, or `checks.{snapshot}` (`just config` "
+        "shows it); a check named in its `warn` does not stop the run",
+    ]
+    return "\n".join(lines)
+
+
+def describe_failed(
+    failed: Iterable[Outcome], samples: Mapping[str, pl.DataFrame], n_rows: int
+) -> list[str]:
+    """List checks that failed and rows that break them; see `describe_failures`."""
+    lines: list[str] = []
     for outcome in failed:
         lines.append(f"  {describe_outcome(outcome, n_rows)}")
         if outcome.name in samples:
             rows = samples[outcome.name].iter_rows(named=True)
             lines += [f"    {_row(row)}" for row in rows]
-    lines.append(
-        f"hint: mend the data or the stages, or `checks.{snapshot}` (`just config` "
-        "shows it); a check named in its `warn` does not stop the run"
-    )
-    return "\n".join(lines)
+    return lines
 
 
 def _row(row: Mapping[str, Any]) -> str:

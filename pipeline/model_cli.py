@@ -272,6 +272,8 @@ def _scores_said(
     scores: "Scores", modeling: "Modeling", output: Path | None
 ) -> Iterator[str]:
     """Say what came of a file, and which of its rows got no prediction."""
+    from pipeline.sources import describe_bad
+
     made = scores.predictions
     n_null = made["prediction"].null_count()
     where = f" in {output}" if output else ""
@@ -288,10 +290,8 @@ def _scores_said(
         )
     if scores.n_left_out:
         yield f"  left out of the file: {scores.n_left_out:,} rows that cannot be read"
-        for name, line, column, value, reason in scores.bad.head(10).iter_rows():
-            yield f"    {name}:{line}: {column}: {value!r} {reason}"
-        if scores.bad.height > 10:
-            yield f"    ... and {scores.bad.height - 10:,} cells more"
+        for line in describe_bad(scores.bad):
+            yield f"    {line}"
 
 
 @click.command()

@@ -18,7 +18,7 @@ from pipeline import sources
 from pipeline.checks import Check, Outcome
 from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution, Work, execute
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import PipelineError
 from pipeline.files import FileContent, require_unchanged
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
@@ -168,7 +168,7 @@ def _run(
         )
     task = plan_task(wanted, statuses, selection, store, runs)
     if task.is_nothing and current is not None:
-        _refuse_too_many(_stored_bad(store, task), settings)
+        sources.refuse_too_many(_stored_bad(store, task), settings.source)
         return _report(store, current, wanted.source.files, is_new=False)
 
     previous = current.snapshots if current else []
@@ -178,7 +178,7 @@ def _run(
         bad = _stored_bad(store, task)
     else:
         bad = sources.number_lines(execution.bad, settings.source, settings.root)
-    n_bad_rows = _refuse_too_many(bad, settings)
+    n_bad_rows = sources.refuse_too_many(bad, settings.source)
     _require_unchanged(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     checked_files = stored | execution.files
@@ -373,23 +373,6 @@ def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
         return pl.DataFrame()
     path = store.object(QUARANTINE, quarantine.fingerprint)
     return pl.read_parquet(path, glob=False)
-
-
-def _refuse_too_many(bad: pl.DataFrame, settings: Settings) -> int:
-    """Count the bad rows, and refuse the source if they are too many."""
-    n_bad_rows = bad.select("file", "line").n_unique() if bad.height else 0
-    max_bad_rows = settings.source.max_bad_rows
-    if n_bad_rows > max_bad_rows:
-        shown = "\n".join(
-            f"  {file}:{line}: {column}: {value!r} {reason}"
-            for file, line, column, value, reason in bad.head(10).iter_rows()
-        )
-        raise SourceError(
-            f"{n_bad_rows} bad rows, expected at most {max_bad_rows}; the first:\n"
-            f"{shown}\n"
-            "hint: mend the file, or allow more with source.max_bad_rows=N"
-        )
-    return n_bad_rows
 
 
 def _compile_all(

@@ -188,7 +188,7 @@ def load_settings(
     mistakes += found
     stages, found = check_stages(tree, layers)
     mistakes += found
-    contracts, found = _check_contracts(tree, layers)
+    contracts, found = check_contracts(tree, layers)
     mistakes += found
     # What could not be resolved is absent from the tree: one message is enough.
     refuse(
@@ -327,7 +327,7 @@ def _check_stage(
     return stage, mistakes + found
 
 
-def _check_contracts(
+def check_contracts(
     tree: Tree, layers: Sequence[Layer]
 ) -> tuple[dict[str, Contract], list[Mistake]]:
     """Decode the contract of every snapshot; those of no snapshot are mistakes."""

@@ -96,7 +96,7 @@ def test_sql_refuses_to_write_part_of_a_result(published: Path, tmp_path: Path) 
     path = tmp_path / "out.txt"
     result = invoke(published, "sql", "FROM features", "-o", str(path))
     assert result.exit_code == 1
-    assert "expected a suffix of .csv, .json, .parquet" in result.stderr
+    assert "the suffix '.txt' is not known\nexpected: a suffix of .csv" in result.stderr
     assert not path.exists()
 
 

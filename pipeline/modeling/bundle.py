@@ -18,22 +18,23 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import ModelError, nearest, some
-from pipeline.log import LOG
-from pipeline.modeling.horizon import next_features
+from pipeline.checks import Contract
+from pipeline.errors import ModelError
+from pipeline.modeling.horizon import next_features, published
 from pipeline.modeling.predictor import Predictor, load_predictor
+from pipeline.modeling.request import (
+    hold,
+    refuse_a_part_of_the_panel,
+    typed,
+    warn_of_a_part_of_the_panel,
+    warn_of_parts_of_clusters,
+)
 from pipeline.plan import compose
-from pipeline.settings import Stage, check_stages
-from pipeline.sources.columns import Kind, dtype_of, parse_text, why_bad
+from pipeline.settings import Stage, check_contracts, check_stages
+from pipeline.sources.columns import Kind
 
 FORMAT = 1
 """Counts the changes to the bundle; those of another format are refused."""
-
-_PART_OF_PANEL = 0.5
-"""Of the clusters of the training's last year; fewer are no whole year."""
-
-_WHOLE = 0.8
-"""Of a year's clusters or rows; a year after it with fewer may be incomplete."""
 
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,7 +47,7 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     features_fingerprint : str
         The snapshot it learned from.
     columns : dict of str to Kind
-        The raw columns that the features are made of.
+        The raw columns that the features are made of, or that are checked.
     tree : dict
         The resolved configuration.
     stages : list of str
@@ -88,6 +89,7 @@ class Bundle:
     folder: Path
     record: BundleRecord
     stages: tuple[Stage, ...]
+    contract: Contract
     predictor: Predictor
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
@@ -99,7 +101,8 @@ class Bundle:
             Raw rows of any number of years, with at least the columns of the record.
         alone : bool, default False
             The rows are a whole panel. Otherwise what they lack (a cluster's year that
-            they do not hold) is taken from the panel of the training.
+            they do not hold) is taken from the panel of the training, and rows that
+            break the panel's contract are refused; of a whole panel they only warn.
 
         Returns
         -------
@@ -107,13 +110,14 @@ class Bundle:
             A row per raw row, in their order: the entity, the year that is predicted,
             ``prediction``, ``lower`` and ``upper``. These are null where the stages
             leave the entity out: a rare category, or no row in the years that the
-            features look back. A last year that looks incomplete is warned of.
+            features look back. What looks incomplete is warned of: the last year, and
+            a cluster's year of which the panel of the training has more rows.
 
         Raises
         ------
         ModelError
-            If there are no rows, columns are missing, a value is no such value, or the
-            panel of a year is not whole.
+            If there are no rows, columns are missing, a value is no such value or not
+            allowed, rows are given twice, or the panel of a year is not whole.
         """
         record = self.record
         if rows.is_empty():
@@ -121,9 +125,9 @@ class Bundle:
                 "bundle: no rows to forecast from\nhint: give at least one raw row"
             )
         given = typed(rows, record.columns)
-        asked = self._asked(given)
+        asked = self._asked(given, alone=alone)
         panel = given if alone else self._completed(given)
-        self._warn_of_a_part(panel)
+        warn_of_a_part_of_the_panel(panel, record.source_time, record.source_cluster)
         features = self.next_features(panel)
         predicted = features.select(record.entity).hstack(
             self.predictor.predict(features)
@@ -159,17 +163,19 @@ class Bundle:
         """Apply the stages up to the panel."""
         return compose(rows.lazy(), self.stages).snapshots[self.record.panel].lf
 
-    def _asked(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Name entity and year of each row, as the panel calls them."""
+    def _asked(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
+        """Name entity and year of each row, as the panel calls them; check the rows."""
         record = self.record
-        asked = self._panel(rows).select(*record.entity, record.time).collect()
-        if asked.height != rows.height:
+        panel = self._panel(rows).collect()
+        if panel.height != rows.height:
             raise ModelError(
-                f"bundle: the stages up to '{record.panel}' left {asked.height} of"
+                f"bundle: the stages up to '{record.panel}' left {panel.height} of"
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        return asked
+        stage = published(self.stages, record.panel)
+        hold(panel, stage, self.contract, only_warn=alone)
+        return panel.select(*record.entity, record.time)
 
     def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add what the panel of the training knows of other clusters and years."""
@@ -182,92 +188,16 @@ class Bundle:
                 "hint: to forecast an earlier year, give a whole panel, and say so with"
                 " `--alone`"
             )
-        for new in range(record.last + 1, year + 1):
-            n_clusters = rows.filter(pl.col(time) == new)[cluster].n_unique()
-            if n_clusters < record.n_clusters * _PART_OF_PANEL:
-                raise ModelError(
-                    f"bundle: {time} {new} has rows of {n_clusters} {cluster}, expected"
-                    f" the whole panel, as {record.last} with {record.n_clusters}\n"
-                    "hint: features compare with all others of the year; give the rows"
-                    f" of all for every year after {record.last}"
-                )
+        new = rows.filter(pl.col(time) > record.last)
+        refuse_a_part_of_the_panel(
+            new, time, cluster, last=record.last, n_clusters=record.n_clusters
+        )
         context = pl.read_parquet(self.folder / "context.parquet", glob=False)
+        warn_of_parts_of_clusters(rows, context, time, cluster)
         rest = context.join(rows, on=[cluster, time], how="anti")
         # A few rows from before the panel would pass for its whole first year.
         known = rows.filter(pl.col(time) >= context[time].min())
         return pl.concat([known, rest])
-
-    def _warn_of_a_part(self, panel: pl.DataFrame) -> None:
-        """Log a warning if the last year has much less than the year before it."""
-        time, cluster = self.record.source_time, self.record.source_cluster
-        sizes = (
-            panel.group_by(time)
-            .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
-            .sort(time)
-            .tail(2)
-            .rows()
-        )
-        if len(sizes) < 2:
-            return
-        (before, *whole), (last, *part) = sizes
-        if any(n < full * _WHOLE for n, full in zip(part, whole, strict=True)):
-            LOG.warning(
-                f"{time} {last} has rows of {part[0]:,} {cluster}, {part[1]:,} in all;"
-                f" {before} had {whole[0]:,} and {whole[1]:,}. If it is incomplete, so"
-                " is what features compare with: totals, ranks and ratios of the year"
-            )
-
-
-def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
-    """Give raw rows the dtypes of their kinds.
-
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        Numbers, or text as in a file.
-    columns : dict of str to Kind
-        The columns that are wanted.
-
-    Raises
-    ------
-    ModelError
-        If a column is missing, or a cell is not what its kind holds: names the row.
-    """
-    missing = [name for name in columns if name not in rows.columns]
-    if missing:
-        near = nearest(missing[0], rows.columns)
-        raise ModelError(
-            f"rows: {len(missing)} missing columns: {', '.join(missing)}{near}\n"
-            f"found: {some(rows.columns)}\n"
-            "hint: name the columns as the source does"
-        )
-
-    def value(name: str, kind: Kind) -> pl.Expr:
-        if rows.schema[name] == pl.String:
-            return parse_text(pl.col(name), kind)
-        return pl.col(name).cast(dtype_of(kind), strict=False)
-
-    values = rows.select(
-        value(name, kind).alias(name) for name, kind in columns.items()
-    )
-    faults = rows.lazy().select(
-        why_bad(pl.col(name), value(name, kind), kind).alias(name)
-        for name, kind in columns.items()
-    )
-    bad = (
-        faults.with_row_index("row")
-        .unpivot(index="row", variable_name="column", value_name="reason")
-        .drop_nulls("reason")
-        .sort("row", maintain_order=True)
-        .collect()
-    )
-    if bad.height:
-        shown = "\n".join(
-            f"  row {row}: {column}: {reason}, found {rows[row, column]!r}"
-            for row, column, reason in bad.head(10).iter_rows()
-        )
-        raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
-    return values
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -286,22 +216,27 @@ def load_bundle(folder: Path) -> Bundle:
             "hint: use it with the code that is packed in it, as MLflow does"
         )
     record = msgspec.json.decode(raw, type=BundleRecord)
-    return Bundle(
-        folder,
-        record,
-        stages_of(record.tree, record.stages),
-        load_predictor(folder / "predictor"),
-    )
+    stages, contract = stages_of(record.tree, record.stages, record.panel)
+    predictor = load_predictor(folder / "predictor")
+    return Bundle(folder, record, stages, contract, predictor)
 
 
-def stages_of(tree: dict[str, Any], names: list[str]) -> tuple[Stage, ...]:
-    """Rebuild stages from a resolved configuration.
+def stages_of(
+    tree: dict[str, Any], names: list[str], panel: str
+) -> tuple[tuple[Stage, ...], Contract]:
+    """Rebuild stages, and the contract of the panel, from a resolved configuration.
 
-    Without the keys of their snapshots: nothing is published, and a bundle has only the
-    columns that the features need.
+    Without the keys of the other snapshots: nothing is published, and a bundle has only
+    the columns that the features need.
     """
     stages, mistakes = check_stages(tree, ())
-    if mistakes:
+    contracts, found = check_contracts(tree, ())
+    if mistakes := mistakes + found:
         lines = "\n".join(f"  {mistake}" for mistake in mistakes)
         raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
-    return tuple(replace(stage, key=()) for stage in stages if stage.name in names)
+    kept = tuple(
+        stage if stage.snapshot == panel else replace(stage, key=())
+        for stage in stages
+        if stage.name in names
+    )
+    return kept, contracts.get(panel, Contract())

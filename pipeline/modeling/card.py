@@ -18,10 +18,10 @@ from pipeline.modeling.evaluation_charts import (
     best_reference,
     coverage_chart,
     difference_chart,
+    error_by_year_chart,
+    error_chart,
     predicted_actual_chart,
     residual_chart,
-    rmse_by_year_chart,
-    rmse_chart,
 )
 from pipeline.modeling.explanation_charts import (
     importance_chart,
@@ -62,6 +62,8 @@ class Card:
     ----------
     name, version, created : str
         The title: the model's name, its version or fingerprint, and when it was made.
+    registered : int or None
+        Its number in the registry, if it has one.
     purpose, users : str
         What it predicts, and for whom.
     model : str
@@ -98,6 +100,7 @@ class Card:
     name: str
     version: str
     created: str
+    registered: int | None
     purpose: str
     users: str
     model: str
@@ -137,7 +140,7 @@ def write_card(card: Card, figures: Mapping[str, str]) -> str:
     str
         A whole HTML document; equal cards give equal documents.
     """
-    metric = str(card.comparison["metric"][0])
+    metrics = _metrics(card)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -150,26 +153,26 @@ def write_card(card: Card, figures: Mapping[str, str]) -> str:
         # The SVG writer has escaped their texts.
         figures={name: Markup(svg) for name, svg in figures.items()},
         headlines=_headlines(card),
-        metric=_METRICS[metric],
-        metrics=list(_METRICS.values()),
-        rows=_metric_rows(card.evaluation, metric),
+        metric=_METRICS[metrics[0]],
+        metrics=[_METRICS[metric] for metric in metrics],
+        rows=_metric_rows(card.evaluation, metrics),
         study=_study(card.trials),
     )
 
 
 def draw_figures(card: Card) -> dict[str, str]:
     """Draw the figures of a card that there is something to show in, as SVG by name."""
+    metric = _metrics(card)[0]
     charts: dict[str, ChartType] = {
-        "rmse": rmse_chart(card.evaluation, card.model),
+        "error": error_chart(card.evaluation, card.model, metric),
         "difference": difference_chart(card.comparison),
         "predicted": predicted_actual_chart(card.predictions),
         "residual": residual_chart(card.predictions),
-        "importance": importance_chart(card.importance),
+        "importance": importance_chart(card.importance, metric),
         "dependence": partial_dependence_chart(card.dependence),
     }
-    by_year = card.evaluation.filter(slice_by="year", metric="rmse")
-    if by_year["slice"].n_unique() > 1:
-        charts["year"] = rmse_by_year_chart(card.evaluation, card.model)
+    if card.evaluation.filter(slice_by="year")["slice"].n_unique() > 1:
+        charts["year"] = error_by_year_chart(card.evaluation, card.model, metric)
     if _overall(card, "coverage")["value"] is not None:
         charts["coverage"] = coverage_chart(card.evaluation, card.model, card.coverage)
     if card.shap.height:
@@ -181,7 +184,7 @@ def draw_figures(card: Card) -> dict[str, str]:
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    key = str(card.comparison["metric"][0])
+    key = _metrics(card)[0]
     error, coverage = _overall(card, key), _overall(card, "coverage")
     best = best_reference(card.comparison)
     metric = _METRICS[key]
@@ -211,6 +214,12 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     return headlines
 
 
+def _metrics(card: Card) -> list[str]:
+    """Name the metrics, first the one that the model is compared by."""
+    first = str(card.comparison["metric"][0])
+    return [first, *(metric for metric in _METRICS if metric != first)]
+
+
 def _overall(card: Card, metric: str) -> dict[str, Any]:
     """Look up a metric of the model over all test rows."""
     rows = card.evaluation.filter(model=card.model, slice_by="all", metric=metric)
@@ -218,11 +227,11 @@ def _overall(card: Card, metric: str) -> dict[str, Any]:
 
 
 def _metric_rows(
-    evaluation: pl.DataFrame, by: str
+    evaluation: pl.DataFrame, metrics: Sequence[str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """List each model, by a metric, with each metric and its interval as text."""
+    """List each model, by the first metric, with each and its interval as text."""
     overall = evaluation.filter(slice_by="all")
-    models = overall.filter(metric=by).sort("value", "model")["model"]
+    models = overall.filter(metric=metrics[0]).sort("value", "model")["model"]
     cells = {
         (row["model"], row["metric"]): row for row in overall.iter_rows(named=True)
     }
@@ -231,7 +240,7 @@ def _metric_rows(
             model,
             [
                 (_figure(metric, cell["value"]), _ends(metric, cell))
-                for metric in _METRICS
+                for metric in metrics
                 for cell in [cells[model, metric]]
             ],
         )

@@ -20,8 +20,10 @@ from pipeline.modeling.explain import (
 from pipeline.modeling.journal import read_trials
 from pipeline.modeling.models.lightgbm import LightGBM
 from pipeline.modeling.predictor import Predictor, predict_point
+from pipeline.modeling.registry import version_in
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.target import Array
+from pipeline.modeling.tracking import tracking
 from pipeline.modeling.tune import journal_of
 
 if TYPE_CHECKING:
@@ -76,7 +78,13 @@ def describe_model(
     features = list(predictor.record.schema.dtypes)
     groups = feature_groups(features, settings.bases)
     importance = permutation_importance(
-        predict, sample, y, groups, n_repeats=N_REPEATS, seed=seed
+        predict,
+        sample,
+        y,
+        groups,
+        metric=settings.modeling.metric,
+        n_repeats=N_REPEATS,
+        seed=seed,
     )
     shap = _shap(predictor, sample, seed)
     strongest = _strongest(shap, importance, groups, predictor)
@@ -102,6 +110,13 @@ def describe_model(
     for name, svg in figures.items():
         (folder / "charts" / f"{name}.svg").write_text(svg)
     (folder / "card.html").write_text(write_card(card, figures))
+
+
+def _registered(settings: ModelingSettings, training: "Training") -> int | None:
+    """Look up the number of the model's version, if it is registered already."""
+    with tracking(settings) as store:
+        version = version_in(store, settings, training)
+    return None if version is None else version.number
 
 
 def _shap(predictor: Predictor, sample: pl.DataFrame, seed: int) -> pl.DataFrame:
@@ -152,6 +167,7 @@ def _card(
     return Card(
         name=modeling.name,
         version=f"{record.model} {record.fingerprint[:8]}",
+        registered=_registered(settings, training),
         created=f"{record.created_at:%Y-%m-%d %H:%M} UTC",
         purpose=(
             f"Predicts {modeling.target} of a {' and '.join(modeling.entity)} one"

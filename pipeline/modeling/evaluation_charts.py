@@ -40,9 +40,19 @@ _SHORT = "datum.label == 'unknown' ? '?' : datum.label"
 _POINT: dict[str, Any] = {"filled": True, "size": 80, "opacity": 1}
 
 
-def rmse_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
-    """Compare the RMSE of all models on all rows, the best on top."""
-    rows = evaluation.filter(slice_by="all", metric="rmse").sort("value", "model")
+def error_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
+    """Compare the error of all models on all rows, the best on top.
+
+    Parameters
+    ----------
+    evaluation : pl.DataFrame
+        See above.
+    model : str
+        The one that stands out.
+    metric : {'rmse', 'mae'}
+        Which error.
+    """
+    rows = evaluation.filter(slice_by="all", metric=metric).sort("value", "model")
     height = 46 * rows.height + 50
     base = alt.Chart(rows, width=WIDTH, height=height).encode(
         alt.Y("model:N", sort=None, title=None),
@@ -52,7 +62,7 @@ def rmse_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
     )
     x = alt.X(
         "value:Q",
-        title="RMSE, US dollars, with 95 % interval",
+        title=f"{metric.upper()}, US dollars, with 95 % interval",
         scale=alt.Scale(zero=False),
         axis=alt.Axis(labelExpr=DOLLARS, tickCount=8),
     )
@@ -64,9 +74,9 @@ def rmse_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
     )
 
 
-def rmse_by_year_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
-    """Compare the RMSE of all models in each year."""
-    rows = evaluation.filter(slice_by="year", metric="rmse")
+def error_by_year_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
+    """Compare the error of all models in each year; see `error_chart`."""
+    rows = evaluation.filter(slice_by="year", metric=metric)
     order = alt.Scale(domain=model_order(rows["model"], model), padding=0.5)
     base = alt.Chart(rows, width=WIDTH, height=300).encode(
         alt.X("slice:O", title="year", scale=alt.Scale(paddingInner=0.35)),
@@ -75,7 +85,7 @@ def rmse_by_year_chart(evaluation: pl.DataFrame, model: str) -> ChartType:
     )
     y = alt.Y(
         "value:Q",
-        title="RMSE, US dollars, with 95 % interval",
+        title=f"{metric.upper()}, US dollars, with 95 % interval",
         scale=alt.Scale(zero=False),
         axis=alt.Axis(labelExpr=DOLLARS, tickCount=6),
     )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import SchemaError
+from pipeline.modeling.loss import Metric, mean_error
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Predict: TypeAlias = Callable[[pl.DataFrame], Vector]
@@ -55,10 +56,11 @@ def permutation_importance(
     y: Vector,
     groups: Mapping[str, Sequence[str]],
     *,
+    metric: Metric,
     n_repeats: int,
     seed: int,
 ) -> pl.DataFrame:
-    """Measure by how much the RMSE grows when a group of columns is shuffled.
+    """Measure by how much the error grows when a group of columns is shuffled.
 
     The columns of a group move together, by one permutation of the rows [1]_, [2]_.
     All groups share the permutations, so that a group's figure does not depend on
@@ -74,6 +76,8 @@ def permutation_importance(
         What they should have been predicted as, in the unit of the predictions.
     groups : mapping of str to sequence of str
         Columns by group, as of `feature_groups`.
+    metric : {'mae', 'rmse'}
+        Which error.
     n_repeats : int
         Permutations, at least 1.
     seed : int
@@ -82,7 +86,7 @@ def permutation_importance(
     Returns
     -------
     pl.DataFrame of shape (n_groups, 5)
-        The strongest first, equals by name: ``group``; ``rmse_increase``, the mean
+        The strongest first, equals by name: ``group``; ``increase``, the mean
         over the repeats in the unit of `y`; ``lower`` and ``upper``, the least and
         the greatest of the repeats; ``share`` of the sum of the increases, where
         one below 0 counts as 0.
@@ -102,25 +106,28 @@ def permutation_importance(
         _require(f"permutation importance: group '{group}'", columns, df)
     rng = np.random.default_rng(seed)
     permutations = [rng.permutation(df.height) for _ in range(n_repeats)]
-    before = _rmse(predict(df), y)
+    before = mean_error(predict(df) - y, metric)
     repeats = {
-        group: [_rmse(predict(_permuted(df, columns, p)), y) for p in permutations]
+        group: [
+            mean_error(predict(_permuted(df, columns, p)) - y, metric)
+            for p in permutations
+        ]
         for group, columns in groups.items()
     }
     increases = pl.DataFrame(
         {"group": list(repeats), "increase": list(repeats.values())},
         schema={"group": pl.String, "increase": pl.List(pl.Float64)},
     ).with_columns(increase=pl.col("increase").list.eval(pl.element() - before))
-    positive = pl.col("rmse_increase").clip(lower_bound=0)
+    positive = pl.col("increase").clip(lower_bound=0)
     return (
         increases.select(
             "group",
-            rmse_increase=pl.col("increase").list.mean(),
+            increase=pl.col("increase").list.mean(),
             lower=pl.col("increase").list.min(),
             upper=pl.col("increase").list.max(),
         )
         .with_columns(share=(positive / positive.sum()).fill_nan(0))
-        .sort("rmse_increase", "group", descending=[True, False])
+        .sort("increase", "group", descending=[True, False])
     )
 
 
@@ -270,8 +277,3 @@ def _permuted(
 ) -> pl.DataFrame:
     """Give each row the values of another row in some columns."""
     return df.with_columns(pl.col(columns).gather(permutation))
-
-
-def _rmse(prediction: Vector, y: Vector) -> float:
-    """Root of the mean squared error."""
-    return float(np.sqrt(np.mean((prediction - y) ** 2)))

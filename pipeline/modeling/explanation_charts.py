@@ -12,6 +12,7 @@ from pipeline.modeling.charts import (
     ORANGE,
     TEXT,
     WIDTH,
+    dollars,
     interval,
     inverse_symlog,
     symlog,
@@ -21,33 +22,54 @@ from pipeline.modeling.charts import (
 from pipeline.modeling.explain import mean_abs_shap
 
 _N_STRONGEST = 10
+_LONGEST = 2.0
+"""Of the second longest bar; a longer one is cut off."""
+
 _N_BINS = 110
 _N_TICKS = 4
 _PLAIN = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
 
-def importance_chart(importance: pl.DataFrame) -> ChartType:
+def importance_chart(importance: pl.DataFrame, metric: str) -> ChartType:
     """Rank the ten groups of features the model would miss most.
+
+    The axis ends where the others can be seen beside the strongest, whose label says
+    how long its bar would be.
 
     Parameters
     ----------
     importance : pl.DataFrame
         As of `pipeline.modeling.explain.permutation_importance`, in US dollars.
+    metric : {'rmse', 'mae'}
+        Of which error.
     """
-    rows = importance.head(_N_STRONGEST)
+    end = _end_of_bars(importance)
+    strongest = importance.head(_N_STRONGEST)
+    figures = strongest.select("increase", "share").iter_rows()
+    rows = strongest.with_columns(
+        pl.col("increase", "lower", "upper").clip(0, end),
+        label=pl.Series([f"{dollars(cost)} ({share:.0%})" for cost, share in figures]),
+    )
     base = alt.Chart(rows, width=WIDTH, height=30 * rows.height + 60).encode(
         alt.Y("group:N", sort=None, title=None)
     )
     x = alt.X(
-        "rmse_increase:Q",
-        title="increase of the RMSE when the group is shuffled, US dollars",
+        "increase:Q",
+        title=f"increase of the {metric.upper()} by shuffling the group, US dollars",
+        scale=alt.Scale(domain=[0, end], nice=False),
         axis=alt.Axis(labelExpr=DOLLARS, tickCount=8),
     )
     label = base.mark_text(align="left", dx=8).encode(
-        alt.X("upper:Q"), alt.Text("share:Q", format=".0%")
+        alt.X("upper:Q"), alt.Text("label:N")
     )
     line = interval(base, "x").encode(color=alt.value(TEXT))
     return alt.layer(base.mark_bar(color=BLUE, height=14).encode(x), line, label)
+
+
+def _end_of_bars(importance: pl.DataFrame) -> float:
+    """End the axis at the longest bar, or before it if it would hide the next."""
+    first, second = [*importance["upper"].head(2), 0.0, 0.0][:2]
+    return _LONGEST * second if first > _LONGEST * second > 0 else max(first, 1.0)
 
 
 def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from pipeline.contracts import compile_checks
 from pipeline.errors import ModelError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
@@ -45,11 +46,14 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
     plan = check(settings.pipeline)
     edges = trace(plan)
     features = plan.snapshots[modeling.features].stage.name
+    panel = plan.snapshots[modeling.panel].stage
+    checks = compile_checks(settings.pipeline, plan, modeling.panel)
+    checked = {*panel.key, *(column for c in checks for column in c.columns)}
     made_of = origins(plan, edges)
     names = {
         source
-        for (stage, _), sources in made_of.items()
-        if stage == features
+        for (stage, column), sources in made_of.items()
+        if stage == features or (stage == panel.name and column in checked)
         for source, _ in sources
     }
     kinds = settings.pipeline.source.columns

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema
 
-    from pipeline.modeling.bundle import Bundle
+    from pipeline.modeling.bundle import Bundle, BundleRecord
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 
@@ -28,13 +28,14 @@ _REPLACED = "replaced"
 
 _FINGERPRINT = "fingerprint"
 
+_N_EXAMPLE = 5
+"""Rows of an example, at least, if there is one."""
+
 REQUIREMENTS = (
     *("mlflow", "polars", "pandas", "pyarrow", "numpy", "lightgbm", "msgspec"),
     *("omegaconf", "optuna", "pooch", "tqdm", "scikit-learn", "cloudpickle"),
 )
 """What a bundle needs to be loaded and used."""
-
-_N_EXAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def register(settings: ModelingSettings, training: Training) -> Version:
         If it cannot be packed, or MLflow's store cannot be used.
     """
     with tracking(settings) as store:
-        there = _version_of(store, settings, training)
+        there = version_in(store, settings, training)
     if there is not None:
         return there
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +177,7 @@ def aliases(store: Tracking, name: str) -> dict[str, int]:
     return {alias: int(number) for alias, number in named.items()}
 
 
-def _version_of(
+def version_in(
     store: Tracking, settings: ModelingSettings, training: Training
 ) -> Version | None:
     """Find the version of a trained model."""
@@ -194,7 +195,8 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
 
     name, run_id = settings.modeling.name, training.record.mlflow_run
     tags = {_FINGERPRINT: training.record.fingerprint}
-    example = pl.read_parquet(bundle.folder / "context.parquet").tail(_N_EXAMPLE)
+    context = pl.read_parquet(bundle.folder / "context.parquet")
+    example = _example(context, bundle.record)
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -204,7 +206,7 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
                 artifacts={"bundle": str(bundle.folder)},
                 code_paths=[str(PACKAGE)],
                 pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
-                signature=_signature(example, bundle.forecast(example)),
+                signature=_signature(context, bundle.forecast(context)),
                 input_example=example.to_pandas(),
                 metadata=tags,
             )
@@ -216,6 +218,15 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
             name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
         )
     return Version(name, int(made.version), training.record.fingerprint, 0)
+
+
+def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
+    """Take a cluster's last year, which is whole: the smallest that is no odd case."""
+    last = context.filter(pl.col(record.source_time) == record.last)
+    cluster = pl.col(record.source_cluster)
+    sizes = last.group_by(cluster).len()
+    sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
+    return last.filter(cluster == sizes[0, 0])
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

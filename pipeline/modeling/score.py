@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipeline import sources
-from pipeline.errors import ModelError, SourceError, some
+from pipeline.errors import ModelError, some
 from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.registry import Version, inputs_of
@@ -81,12 +81,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
         max_bad_rows=given.max_bad_rows,
     )
     rows, bad = sources.read(source, settings.root)
-    n_bad = bad.select("file", "line").n_unique()
-    if n_bad > source.max_bad_rows:
-        raise SourceError(
-            f"{file}: {n_bad} bad rows, expected at most {source.max_bad_rows}\n"
-            "hint: mend the file, or allow more with source.max_bad_rows=N"
-        )
+    sources.refuse_too_many(bad, source)
     if rows.is_empty():
         raise ModelError(
             f"{file}: no good rows to forecast from\n"

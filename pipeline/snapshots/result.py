@@ -42,10 +42,18 @@ def write_result(
         hold a table, which shows part of the result only.
     """
     if output:
-        format_ = format_ or _BY_SUFFIX.get(output.suffix.lower(), "table")
-        if format_ == "table":
+        suffix = output.suffix.lower()
+        format_ = format_ or _BY_SUFFIX.get(suffix)
+        if format_ in (None, "table"):
+            fault = (
+                "cannot hold a whole result as a table"
+                if format_
+                else f"the suffix '{suffix}' is not known"
+                if suffix
+                else "has no suffix"
+            )
             raise QueryError(
-                f"{output}: cannot hold a whole result as a table\n"
+                f"{output}: {fault}\n"
                 f"expected: a suffix of {', '.join(_BY_SUFFIX)}\n"
                 "hint: `--format` chooses for any other"
             )

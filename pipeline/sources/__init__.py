@@ -21,6 +21,8 @@ from pipeline.sources.synthetic import SyntheticSource, synthetic_path
 SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
 
+_N_BAD_SHOWN = 10
+
 
 def declared(config: SourceConfig) -> pl.LazyFrame:
     """Return an empty frame of the columns a source declares, to check a plan on."""
@@ -205,6 +207,42 @@ def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.Data
         ``file``, ``line`` (counted from 1), ``column``, ``value``, ``reason``.
     """
     return _reader(config, root).number_lines(bad, root)
+
+
+def refuse_too_many(bad: pl.DataFrame, config: SourceConfig) -> int:
+    """Count the bad rows, and refuse the source if they are too many.
+
+    Parameters
+    ----------
+    bad : pl.DataFrame
+        The bad cells as `number_lines` gives them.
+    config : SourceConfig
+        The source.
+
+    Raises
+    ------
+    SourceError
+        With the first of the cells.
+    """
+    n_bad_rows = bad.select("file", "line").n_unique() if bad.height else 0
+    if n_bad_rows > config.max_bad_rows:
+        shown = "\n".join(f"  {line}" for line in describe_bad(bad))
+        raise SourceError(
+            f"{n_bad_rows} bad rows, expected at most {config.max_bad_rows};"
+            f" the first:\n{shown}\n"
+            "hint: mend the file, or allow more with source.max_bad_rows=N"
+        )
+    return n_bad_rows
+
+
+def describe_bad(bad: pl.DataFrame) -> list[str]:
+    """List the first bad cells, a line for each, and how many more there are."""
+    lines = [
+        f"{file}:{line}: {column}: {value!r} {reason}"
+        for file, line, column, value, reason in bad.head(_N_BAD_SHOWN).iter_rows()
+    ]
+    more = bad.height - _N_BAD_SHOWN
+    return [*lines, f"... and {more:,} cells more"] if more > 0 else lines
 
 
 def diagnose(

@@ -72,7 +72,7 @@ def importance() -> pl.DataFrame:
     return pl.DataFrame(
         {
             "group": [f"group_{i}" for i in range(12)],
-            "rmse_increase": increase,
+            "increase": increase,
             "lower": [0.8 * value for value in increase],
             "upper": [1.3 * value for value in increase],
             "share": [value / sum(increase) for value in increase],

@@ -16,11 +16,12 @@ from mlflow.pyfunc import load_model
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import ModelError
-from pipeline.modeling.bundle import Bundle, load_bundle, typed
+from pipeline.modeling.bundle import Bundle, load_bundle
 from pipeline.modeling.ground import read_rows
 from pipeline.modeling.horizon import next_features
 from pipeline.modeling.pack import pack
 from pipeline.modeling.registry import REQUIREMENTS
+from pipeline.modeling.request import typed
 from pipeline.modeling.tracking import store_uri
 from pipeline.modeling.train import train
 from pipeline.settings import PREDICTIONS
@@ -48,6 +49,10 @@ print(json.dumps([pipeline.__file__, modules, refused]))
 """
 
 VALUES = ["prediction", "lower", "upper"]
+KEY = (
+    *("year", "facility_id", "apr_drg_code"),
+    *("apr_severity_of_illness_code", "apr_medical_surgical_code"),
+)
 
 
 class Packed(NamedTuple):
@@ -260,18 +265,36 @@ def changed(rows: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFra
         ),
         (
             lambda rows: rows.filter(
-                pl.col("Facility Id") == rows[0, "Facility Id"]
+                pl.col("Facility Id") == rows[-1, "Facility Id"], Year=2017
             ).with_columns(pl.lit(2018, pl.Int32).alias("Year")),
-            "bundle: Year 2018 has rows of 1 Facility Id, expected the whole panel",
+            "bundle: Year 2018 has rows of 1 values of 'Facility Id', expected the"
+            " whole panel",
         ),
         (
             lambda rows: rows.filter(Year=2017).with_columns(
-                pl.lit(2019, pl.Int32).alias("Year")
+                pl.lit(2020, pl.Int32).alias("Year")
             ),
-            "bundle: Year 2018 has rows of 0 Facility Id",
+            "bundle: no rows of Year 2018, 2019: the panel ends in 2017, the rows in"
+            " 2020\n",
+        ),
+        (
+            lambda rows: pl.concat([rows, rows[[7]]]),
+            "rows: 1 check of 'discharges' failed\n"
+            f"  key: expected unique rows by {', '.join(KEY)}, without a null there;"
+            " found 1 of 20,630 rows that are not so\n    year 20",
+        ),
+        (
+            lambda rows: changed(rows, 7, "APR Severity of Illness Code", "9"),
+            "rows: 1 check of 'discharges' failed\n"
+            "  values.apr_severity_of_illness_code: expected"
+            " apr_severity_of_illness_code to be one of 0, 1, 2, 3, 4; found 1 of"
+            " 20,629 rows that are not so\n    year 20",
         ),
     ],
-    ids=["column", "value", "null", "empty", "early", "part", "gap"],
+    ids=[
+        *("column", "value", "null", "empty", "early", "part", "gap"),
+        *("twice", "contract"),
+    ],
 )
 def test_rows_that_do_not_do_are_one_clear_error(
     packed: Packed, spoil: Callable[[pl.DataFrame], pl.DataFrame], message: str
@@ -279,6 +302,40 @@ def test_rows_that_do_not_do_are_one_clear_error(
     with pytest.raises(ModelError) as error:
         packed.bundle.forecast(spoil(packed.rows))
     assert str(error.value).startswith(message)
+
+
+def test_of_a_whole_panel_what_breaks_the_contract_is_warned_of(
+    packed: Packed, whole: pl.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = packed.bundle.forecast(packed.rows, alone=True)
+    assert_frame_equal(made, whole, check_exact=True)
+    assert caplog.messages == []
+    packed.bundle.forecast(pl.concat([packed.rows, packed.rows[[7]]]), alone=True)
+    row = packed.rows.row(7, named=True)
+    [message] = caplog.messages
+    assert message.startswith("rows that break 'discharges':\n  key: expected unique")
+    assert f"\n    year {row['Year']}, facility_id {row['Facility Id']}, " in message
+
+
+def test_a_part_of_a_clusters_year_is_warned_of(
+    packed: Packed, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = packed.rows.filter(Year=2017)
+    sizes = last["Facility Id"].value_counts(sort=True).head(5).rows()
+    largest = [facility for facility, _ in sizes]
+    rows = last.filter(pl.col("Facility Id").is_in(largest))
+    first = pl.int_range(pl.len()).over("Facility Id")
+    share = first < pl.len().over("Facility Id") * 0.81
+    packed.bundle.forecast(rows.filter(share))
+    assert caplog.messages == []
+    packed.bundle.forecast(rows.filter(first < 5))
+    shown = "; ".join(
+        f"'Facility Id' {facility}: 5 rows of 2017, {n:,} in the bundle's panel"
+        for facility, n in sorted(sizes)[:3]
+    )
+    assert caplog.messages == [
+        f"{shown}; and 2 more: a year that is given counts as given whole"
+    ]
 
 
 def test_a_new_year_of_a_part_is_warned_of(
@@ -299,7 +356,8 @@ def test_a_new_year_of_a_part_is_warned_of(
         k = part["Facility Id"].n_unique()
         [message] = caplog.messages
         assert message.startswith(
-            f"Year 2018 has rows of {k} Facility Id, {part.height:,} in all;"
+            f"Year 2018 has rows of {k} values of 'Facility Id', {part.height:,} in"
+            " all;"
             f" 2017 had {n} and {n_of}."
         )
         caplog.clear()

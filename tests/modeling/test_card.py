@@ -47,6 +47,7 @@ def card() -> Card:
         name="profit",
         version="3f9c2a",
         created="2026-11-23",
+        registered=3,
         purpose="Predicts next year's profit of a facility.",
         users="For planners.",
         model="boosted",
@@ -86,7 +87,7 @@ def rows_of_tables(html: str) -> list[list[str]]:
 def test_the_page_says_everything_the_card_does(html: str) -> None:
     text = " ".join(Page(html).texts)
     for said in (
-        "profit 3f9c2a 2026-11-23",
+        "profit 3f9c2a made 2026-11-23, version 3 in the registry",
         "Predicts next year's profit of a facility. For planners.",
         "features 9b1d7c synthetic w_total_median_profit",
         "US dollars as they are num_leaves 63 learning_rate 0.05",
@@ -145,6 +146,23 @@ def test_models_are_in_the_order_of_the_metric_that_decides(card: Card) -> None:
         tables = rows_of_tables(write_card(judged, {}))
         at = next(i for i, row in enumerate(tables) if row[0] == "Model")
         assert tables[at + 1 + place][0] == card.model
+
+
+def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
+    by_mae = card.comparison.with_columns(pl.lit("mae").alias("metric"))
+    page = Page(
+        write_card(card := replace(card, comparison=by_mae), draw_figures(card))
+    )
+    assert page.texts.index("MAE") < page.texts.index("RMSE")
+    titles = [text for text in page.texts if text.startswith("MAE ")]
+    assert [title for title in titles if "dollars" not in title] == [
+        *("MAE on the test years", "MAE against last year"),
+        "MAE against the best baseline, by size of the facility",
+        *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
+    ]
+    assert "version" not in " ".join(
+        Page(write_card(replace(card, registered=None), {})).texts
+    )
 
 
 def test_the_parts_of_the_data_are_a_table(html: str) -> None:

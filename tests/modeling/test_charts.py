@@ -23,10 +23,10 @@ from pipeline.modeling.evaluation_charts import (
     best_reference,
     coverage_chart,
     difference_chart,
+    error_by_year_chart,
+    error_chart,
     predicted_actual_chart,
     residual_chart,
-    rmse_by_year_chart,
-    rmse_chart,
 )
 from pipeline.modeling.explanation_charts import (
     importance_chart,
@@ -37,12 +37,12 @@ from pipeline.modeling.explanation_charts import (
 from tests.modeling import model_frames
 
 CHARTS: dict[str, tuple[Callable[[], ChartType], str]] = {
-    "rmse": (
-        lambda: rmse_chart(model_frames.evaluation(), "boosted"),
-        "RMSE, US dollars, with 95 % interval",
+    "error": (
+        lambda: error_chart(model_frames.evaluation(), "boosted", "mae"),
+        "MAE, US dollars, with 95 % interval",
     ),
     "year": (
-        lambda: rmse_by_year_chart(model_frames.evaluation(), "boosted"),
+        lambda: error_by_year_chart(model_frames.evaluation(), "boosted", "rmse"),
         "RMSE, US dollars, with 95 % interval",
     ),
     "difference": (
@@ -62,8 +62,8 @@ CHARTS: dict[str, tuple[Callable[[], ChartType], str]] = {
         "actual - predicted, US dollars",
     ),
     "importance": (
-        lambda: importance_chart(model_frames.importance()),
-        "increase of the RMSE when the group is shuffled, US dollars",
+        lambda: importance_chart(model_frames.importance(), "mae"),
+        "increase of the MAE by shuffling the group, US dollars",
     ),
     "shap dollars": (
         lambda: shap_chart(model_frames.shap(), in_dollars=True),
@@ -181,11 +181,25 @@ def test_a_model_has_the_same_colour_in_every_chart() -> None:
     assert scale == model_colours(["last year", "ridge", "boosted"], "boosted")
 
 
-def test_the_best_model_is_on_top_with_its_rmse() -> None:
-    shown = texts(rmse_chart(model_frames.evaluation(), "ridge"))
+def test_the_best_model_is_on_top_with_its_error() -> None:
+    shown = texts(error_chart(model_frames.evaluation(), "ridge", "rmse"))
     models = [text for text in shown if text in model_frames.RMSE]
     assert models == ["boosted", "last year", "ridge"]
     assert {"$1.2M", "$1.5M", "$2M"} < {*shown}
+
+
+def test_a_bar_that_would_hide_the_others_is_cut_off_and_says_how_long_it_is() -> None:
+    frame = model_frames.importance()
+    rows = rows_of(importance_chart(frame, "mae"), "label")
+    assert [row["increase"] for row in rows[:2]] == [1e6, 5e5]
+    figures = pl.col("increase", "lower", "upper")
+    is_first = pl.int_range(pl.len()) == 0
+    higher = frame.with_columns(pl.when(is_first).then(figures * 9).otherwise(figures))
+    chart = importance_chart(higher, "mae")
+    rows = rows_of(chart, "label")
+    assert [row["increase"] for row in rows[:2]] == [2 * 1.3 * 5e5, 5e5]
+    assert rows[0]["label"] in texts(chart)
+    assert rows[0]["label"].startswith("$9M (")
 
 
 def test_the_best_reference_is_of_all_rows() -> None:
@@ -242,10 +256,10 @@ def test_residuals_are_quantiles_in_tenths_of_the_predictions() -> None:
 
 
 def test_the_ten_strongest_groups_are_shown_with_their_share() -> None:
-    shown = texts(importance_chart(model_frames.importance()))
+    shown = texts(importance_chart(model_frames.importance(), "mae"))
     groups = [text for text in shown if text.startswith("group_")]
     assert groups == [f"group_{i}" for i in range(10)]
-    assert "50%" in shown
+    assert "$1M (50%)" in shown
 
 
 def test_shap_shows_all_rows_of_the_ten_strongest_features() -> None:

@@ -53,12 +53,14 @@ def test_shuffling_costs_what_independent_draws_differ_by() -> None:
     df, predict = normal(20_000, "x", "z", "noise"), weighted_sum(x=3, z=1)
     groups = {"noise": ["noise"], "z": ["z"], "x": ["x"]}
     y = predict(df)
-    table = permutation_importance(predict, df, y, groups, n_repeats=3, seed=0)
+    table = permutation_importance(
+        predict, df, y, groups, metric="rmse", n_repeats=3, seed=0
+    )
     assert table["group"].to_list() == ["x", "z", "noise"]
     expected = [3 * 2**0.5, 2**0.5, 0]
-    np.testing.assert_allclose(table["rmse_increase"], expected, rtol=0.03)
+    np.testing.assert_allclose(table["increase"], expected, rtol=0.03)
     np.testing.assert_allclose(table["share"], [0.75, 0.25, 0], rtol=0.03)
-    assert (table["lower"] <= table["rmse_increase"]).all()
+    assert (table["lower"] <= table["increase"]).all()
     assert (table["lower"] < table["upper"]).to_list() == [True, True, False]
 
 
@@ -66,8 +68,10 @@ def test_columns_of_a_group_move_together() -> None:
     df = normal(100, "x").with_columns(copy="x")
     predict, y = weighted_sum(x=1, copy=-1), np.zeros(100)
     groups = {"both": ["x", "copy"], "x": ["x"], "copy": ["copy"]}
-    table = permutation_importance(predict, df, y, groups, n_repeats=2, seed=0)
-    increases = dict(table.select("group", "rmse_increase").iter_rows())
+    table = permutation_importance(
+        predict, df, y, groups, metric="rmse", n_repeats=2, seed=0
+    )
+    increases = dict(table.select("group", "increase").iter_rows())
     assert increases["both"] == 0
     assert increases["x"] > 1
     assert increases["copy"] == pytest.approx(increases["x"])  # the same permutations
@@ -77,7 +81,13 @@ def test_the_increase_is_over_the_error_before() -> None:
     df = pl.DataFrame({"x": [1.0, 2.0]})
     predict = weighted_sum(x=1)
     table = permutation_importance(
-        predict, df, np.array([2.0, 1.0]), {"x": ["x"]}, n_repeats=20, seed=0
+        predict,
+        df,
+        np.array([2.0, 1.0]),
+        {"x": ["x"]},
+        metric="rmse",
+        n_repeats=20,
+        seed=0,
     )
     # Off by 1 before; a swap of the two rows makes it right, no swap changes nothing.
     assert table.select("lower", "upper", "share").row(0) == (-1, 0, 0)
@@ -89,7 +99,9 @@ def test_importances_depend_on_seed_but_not_on_other_groups() -> None:
 
     def importance(seed: int, *columns: str) -> pl.DataFrame:
         groups = {column: [column] for column in columns}
-        table = permutation_importance(predict, df, y, groups, n_repeats=2, seed=seed)
+        table = permutation_importance(
+            predict, df, y, groups, metric="rmse", n_repeats=2, seed=seed
+        )
         return table.drop("share")
 
     both = importance(3, "a", "b")
@@ -102,7 +114,13 @@ def test_a_group_of_unknown_columns_is_refused() -> None:
     df = pl.DataFrame({"x": [1.0]})
     with pytest.raises(SchemaError, match="group 'g': 1 missing columns: gone"):
         permutation_importance(
-            weighted_sum(x=1), df, np.ones(1), {"g": ["x", "gone"]}, n_repeats=1, seed=0
+            weighted_sum(x=1),
+            df,
+            np.ones(1),
+            {"g": ["x", "gone"]},
+            metric="rmse",
+            n_repeats=1,
+            seed=0,
         )
 
 

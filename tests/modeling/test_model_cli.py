@@ -183,7 +183,13 @@ def test_a_frame_is_written_as_the_suffix_says_or_shown(
     assert str(error.value).startswith(f"{nowhere}: cannot be written\nfound: ")
     with pytest.raises(QueryError) as error:
         write_frame(df, None, text)
-    assert str(error.value).startswith(f"{text}: cannot hold a whole result as a table")
+    assert str(error.value) == (
+        f"{text}: the suffix '.txt' is not known\n"
+        "expected: a suffix of .csv, .json, .parquet\n"
+        "hint: `--format` chooses for any other"
+    )
+    with pytest.raises(QueryError, match="cannot hold a whole result as a table"):
+        write_frame(df, "table", tmp_path / "out.csv")
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
@@ -266,6 +272,9 @@ def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
     # A DRG that is not of the panel has no prediction, and a year of old no forecast.
     given["data"][0][drg] = 9999
     example = json.dumps(body).encode()
+    given["data"].append(given["data"][-1])
+    twice = json.dumps(body).encode()
+    del given["data"][-1]
     for row in given["data"]:
         row[year] = 2001
     old = json.dumps(body).encode()
@@ -289,11 +298,15 @@ def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
             with pytest.raises(urllib.error.HTTPError) as refused:
                 urllib.request.urlopen(request_of(url, old), timeout=30)
             answer = json.loads(refused.value.read())
+            with pytest.raises(urllib.error.HTTPError, match="400") as repeated:
+                urllib.request.urlopen(request_of(url, twice), timeout=30)
+            rows_twice = json.loads(repeated.value.read())["message"]
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     rows = json.loads(made)["predictions"]
-    assert [row["year"] for row in rows] == [2018] * 5
+    assert [row["year"] for row in rows] == [2018] * len(given["data"])
+    assert "\n  key: expected unique rows by year, facility_id, " in rows_twice
     # Python reads the NaN of MLflow's, which is no JSON.
     assert b"NaN" not in made
     assert rows[0]["prediction"] is None

@@ -98,8 +98,13 @@ def test_too_many_bad_rows_and_none_at_all_are_said(
 ) -> None:
     path = tmp_path / "bad.csv"
     raw.head(3).with_columns(pl.lit("many").alias("Discharges")).write_csv(path)
-    with pytest.raises(SourceError, match="3 bad rows, expected at most 2\nhint: "):
+    with pytest.raises(SourceError) as error:
         score(load_in(promoted, "source.max_bad_rows=2"), path)
+    assert str(error.value).splitlines() == [
+        "3 bad rows, expected at most 2; the first:",
+        *(f"  {path}:{n}: Discharges: 'many' unreadable count" for n in (2, 3, 4)),
+        "hint: mend the file, or allow more with source.max_bad_rows=N",
+    ]
     with pytest.raises(ModelError, match="no good rows to forecast from\nhint: "):
         score(load_in(promoted), path)
 
