@@ -15,16 +15,18 @@ import pytest
 from mlflow.pyfunc import load_model
 from polars.testing import assert_frame_equal
 
+from pipeline.checks import Contract, Range, Rows
+from pipeline.config import BaseConfig
 from pipeline.errors import ModelError
 from pipeline.modeling.bundle import Bundle, load_bundle
 from pipeline.modeling.ground import read_rows
 from pipeline.modeling.horizon import next_features
 from pipeline.modeling.pack import pack
 from pipeline.modeling.registry import REQUIREMENTS
-from pipeline.modeling.request import typed
+from pipeline.modeling.request import hold, typed
 from pipeline.modeling.tracking import store_uri
 from pipeline.modeling.train import train
-from pipeline.settings import PREDICTIONS
+from pipeline.settings import PREDICTIONS, Stage
 from pipeline.snapshots.store import open_store, read_runs
 from tests.conftest import ROOT
 from tests.modeling.conftest import LENIENT, champion_folder, load_in
@@ -315,6 +317,24 @@ def test_of_a_whole_panel_what_breaks_the_contract_is_warned_of(
     [message] = caplog.messages
     assert message.startswith("rows that break 'discharges':\n  key: expected unique")
     assert f"\n    year {row['Year']}, facility_id {row['Facility Id']}, " in message
+
+
+def test_what_a_contract_says_of_columns_and_number_of_rows_is_not_held_to(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    contract = Contract(
+        columns={"gone": "Int64"},
+        required=["gone"],
+        rows=Rows(exact=9),
+        ranges={"n": Range(max=1)},
+        warn=["rows.exact", "required", "ranges"],
+    )
+    stage = Stage("s", "product", ("source",), BaseConfig(), "wards", ("id",), "")
+    hold(pl.DataFrame({"id": [2, 1], "n": [1, 3]}), stage, contract, only_warn=False)
+    assert caplog.messages == [
+        "rows that break 'wards':\n  ranges.n: expected n <= 1; found 1 of 2 rows that"
+        " are not so\n    id 1, n 3"
+    ]
 
 
 def test_a_part_of_a_clusters_year_is_warned_of(
