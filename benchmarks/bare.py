@@ -15,10 +15,10 @@ os.environ["POLARS_ALLOW_NESTED_CSPE"] = "1"
 
 import polars as pl
 
+from benchmarks.processes import ROOT
+
 if TYPE_CHECKING:
     from pipeline.settings import Settings
-
-ROOT = Path(__file__).parents[1]
 
 
 def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:

@@ -17,13 +17,13 @@ import polars as pl
 from polars.testing import assert_frame_equal
 
 from benchmarks import pandas_origin, pandas_vectorised
+from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT, KEY
 from pipeline import sources
 from pipeline.plan import Plan, compose
 from pipeline.settings import Settings, load_settings
 from pipeline.transforms import load_transform
 
-ROOT = Path(__file__).parents[1]
 Ours = Callable[[], pl.DataFrame]
 Twin = Callable[[], pd.DataFrame]
 

@@ -19,10 +19,10 @@ import msgspec
 import polars as pl
 
 from benchmarks.bare import frames
+from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT
 
 NONE_RARE = dataclasses.replace(DEFAULT, min_discharges=0)
-ROOT = Path(__file__).parents[1]
 
 
 MODULES = {

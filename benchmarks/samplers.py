@@ -119,7 +119,7 @@ def take_both(
 
 
 def whole_run(bench: Workbench) -> Sampler:
-    """Compare `just run --force` with the bare script: CPU time and peak memory."""
+    """Compare a run from nothing with the bare script: CPU time and peak memory."""
 
     def take(_: Sequence[str]) -> dict[str, Sample]:
         with tempfile.TemporaryDirectory() as name:

@@ -5,12 +5,12 @@ as declared, with no expression of ours. One column costs most of it: fields hav
 found before they can be left out, so fewer columns or narrower dtypes save little.
 """
 
-import resource
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+
+from benchmarks.limits import cpu_s
 
 NUMBERS = {
     "Year": pl.Int32,
@@ -23,18 +23,6 @@ NUMBERS = {
     "Mean Cost": pl.Float64,
     "Median Cost": pl.Float64,
 }
-
-
-def cpu_s(run: Callable[[], object]) -> float:
-    """Time a call five times; return the least CPU seconds of all threads."""
-    times: list[float] = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        run()
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        times.append(used)
-    return min(times)
 
 
 def main() -> None:

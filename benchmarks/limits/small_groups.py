@@ -7,24 +7,18 @@ list with its sum adds little to that, where a sum in ``agg`` costs more than al
 Sums by hash alone cost half as much, but then come on top of the sort for the medians.
 """
 
-import resource
 from collections.abc import Callable
 
 import polars as pl
+
+from benchmarks.limits import cpu_s
 
 N_ROWS = 1_048_576
 
 
 def ns_per_row(run: Callable[[], object]) -> float:
     """Time a call five times; return the least CPU time of all threads per row."""
-    times: list[float] = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        run()
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        times.append(used)
-    return min(times) / N_ROWS * 1e9
+    return cpu_s(run) / N_ROWS * 1e9
 
 
 def main() -> None:
