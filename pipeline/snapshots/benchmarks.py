@@ -21,7 +21,7 @@ class BenchmarkFigure(msgspec.Struct, frozen=True, kw_only=True):
     task, contender : str
         Who did what.
     n_rows : int
-        Rows of the source.
+        Rows of the source; a single transformation gets a part of them.
     n_runs : int
         Interleaved with the other contenders' runs, in fresh processes.
     cpu_s, wall_s, peak_mib : Spread
