@@ -61,7 +61,8 @@ def section(record: BenchmarkRecord) -> Iterator[str]:
     yield from _table(
         "whole commands, 1,081,672 rows", (f for f in figures if f.task == COMMANDS)
     )
-    yield "\n| one transformation, a part of the rows, one thread | Polars, CPU s | pandas, CPU s | x |\n"
+    yield "\n| one transformation, a part of the rows, one thread | Polars, CPU s"
+    yield " | pandas, CPU s | x |\n"
     yield "|---|--:|--:|--:|\n"
     of_task: dict[str, dict[str, BenchmarkFigure]] = {}
     for figure in figures:
