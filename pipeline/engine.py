@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,37 +109,84 @@ def execute(
         there then.
     """
     frames = snapshot_frames(plan)
-    sorted_ = {name: frames[name] for name in work.compute}
-    files = {name: folder / f"{name}.parquet" for name in work.compute}
+    snapshots = {name: frames[name] for name in work.compute}
+    alike = plan.alike(work.count)
+    profiled = {alike[plan.snapshots[name].stage.name]: name for name in snapshots}
+    counted = {
+        alike[name]: plan.nodes[name].lf.select(pl.len())
+        for name in work.count
+        if alike[name] not in profiled
+    }
+    others = [*counted.values(), *([] if bad is None else [bad])]
+    written = write_snapshots(plan, snapshots, work, folder, others)
+    results = iter(written.others)
+    n_rows = {first: next(results).item() for first in counted}
+    n_rows |= {first: written.profiles[name].n_rows for first, name in profiled.items()}
+    return Execution(
+        written.files,
+        written.profiles,
+        written.outcomes,
+        {name: n_rows[alike[name]] for name in work.count},
+        None if bad is None else next(results),
+        written.execute_s,
+    )
+
+
+@dataclass(frozen=True)
+class Written:
+    """Snapshots in files, as `Execution` has them, and the other frames of the pass."""
+
+    files: dict[str, Path]
+    profiles: dict[str, Profile]
+    outcomes: dict[str, list[Outcome]]
+    others: list[pl.DataFrame]
+    execute_s: float
+
+
+def write_snapshots(
+    plan: Plan,
+    snapshots: Mapping[str, pl.LazyFrame],
+    work: Work,
+    folder: Path,
+    others: Sequence[pl.LazyFrame] = (),
+) -> Written:
+    """Write frames that are sorted by their key, and look what is in them, in one pass.
+
+    Parameters
+    ----------
+    plan : Plan
+        Knows the snapshots' columns.
+    snapshots : mapping of str to pl.LazyFrame
+        What to write.
+    work : Work
+        The checks of these and of the objects that are there.
+    folder : Path
+        Receives ``<snapshot>.parquet`` per snapshot.
+    others : sequence of pl.LazyFrame
+        To be collected in the same pass.
+    """
+    files = {name: folder / f"{name}.parquet" for name in snapshots}
     # One aggregation per snapshot: each further branch is planned anew.
     figures_of = {
         name: lf.select(
             *figures(plan.snapshots[name].schema),
             *(check.failures for check in work.checks.get(name, ())),
         )
-        for name, lf in sorted_.items()
+        for name, lf in snapshots.items()
     }
     checked = {
         name: count_failures(pl.scan_parquet(path, glob=False), work.checks[name])
         for name, path in work.objects.items()
         if work.checks.get(name)
     }
-    alike = plan.alike(work.count)
-    profiled = {alike[plan.snapshots[name].stage.name]: name for name in work.compute}
-    counted = {
-        alike[name]: plan.nodes[name].lf.select(pl.len())
-        for name in work.count
-        if alike[name] not in profiled
-    }
     started = time.perf_counter()
     results = iter(
         pl.collect_all(
             [
-                *(_sink(lf, files[name]) for name, lf in sorted_.items()),
+                *(_sink(lf, files[name]) for name, lf in snapshots.items()),
                 *figures_of.values(),
                 *checked.values(),
-                *counted.values(),
-                *([] if bad is None else [bad]),
+                *others,
             ],
             engine="streaming",
         )
@@ -146,11 +194,8 @@ def execute(
     execute_s = time.perf_counter() - started
     for _ in files:
         next(results)
-    rows = {name: next(results) for name in figures_of}
-    rows |= {name: next(results) for name in checked}
-    n_rows = {first: next(results).item() for first in counted}
-    n_rows |= {first: rows[name][N_ROWS].item() for first, name in profiled.items()}
-    return Execution(
+    rows = {name: next(results) for name in [*figures_of, *checked]}
+    return Written(
         files,
         {
             name: read_profile(
@@ -163,12 +208,11 @@ def execute(
             for name, path in files.items()
         },
         {
-            name: judge(checks, rows[name])
-            for name, checks in work.checks.items()
-            if checks
+            name: judge(work.checks[name], rows[name])
+            for name in rows
+            if work.checks.get(name)
         },
-        {name: n_rows[alike[name]] for name in work.count},
-        None if bad is None else next(results),
+        list(results),
         execute_s,
     )
 

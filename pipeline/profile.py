@@ -34,7 +34,7 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     min, max : str or None
         As text.
     mean : float or None
-        Of numbers.
+        Of numbers, to 12 digits.
     quantiles : list of float or None
         Of numbers, at `QUANTILES`; of every 32nd row where there are
         more than 65,536.
@@ -137,7 +137,7 @@ def read_profile(
             n_distinct=_n_distinct(row, name, whole),
             min=_text(row.get(_figure(name, "min"))),
             max=_text(row.get(_figure(name, "max"))),
-            mean=row.get(_figure(name, "mean")),
+            mean=_settled(row.get(_figure(name, "mean"))),
             quantiles=quantiles[0].get(name) if quantiles else None,
         )
         for name, dtype in schema.items()
@@ -178,6 +178,11 @@ def _n_distinct(
         n_distinct = whole[column].n_unique()
     n_nulls = row[_figure(column, "n_nulls")]
     return min(n_distinct - (n_nulls > 0), row[N_ROWS] - n_nulls)
+
+
+def _settled(mean: float | None) -> float | None:
+    """Leave out the digits that depend on the order in which rows were added up."""
+    return None if mean is None else float(f"{mean:.12g}")
 
 
 def _text(value: object) -> str | None:

@@ -1,9 +1,11 @@
 """One run: look what is stale, compute it in one pass, check it, publish it."""
 
 import dataclasses
+import hashlib
 import platform
+import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,9 +26,11 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
+from pipeline.parts.execute import Splitting, execute_parts
+from pipeline.parts.sizes import choose_n_parts, memory_of
 from pipeline.plan import Plan, compose, compose_again, never_read
 from pipeline.profile import Profile, collect_profile
-from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
+from pipeline.settings import PREDICTIONS, QUARANTINE, SOURCE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
 from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import (
@@ -172,8 +176,7 @@ def _run(
         return _report(store, current, wanted.source.files, is_new=False)
 
     previous = current.snapshots if current else []
-    with progress("computing"):
-        execution = _execute(wanted, task, store, staging, previous)
+    execution = _execute(wanted, task, store, staging, previous)
     if execution.bad is None:
         bad = _stored_bad(store, task)
     else:
@@ -217,6 +220,7 @@ def _run(
     runs = [*runs, record]
     publish_run(store, runs, settings.history.runs)
     collect_garbage(store, runs, settings.history.runs)
+    shutil.rmtree(store.parts, ignore_errors=True)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)
@@ -280,12 +284,11 @@ def _execute(
     previous: Iterable[SnapshotRecord],
 ) -> Execution:
     """Execute on the fast typed path, and once more with repair where that fails."""
-    execution, exact = _execute_once(wanted, task, store, staging, previous)
-    if execution.bad is not None and execution.bad.height and not exact:
+    execution = _execute_once(wanted, task, store, staging, previous)
+    if execution is None:
         LOG.info("some values do not fit their column's type: reading again, repairing")
-        execution, _ = _execute_once(
-            wanted, task, store, staging, previous, repair=True
-        )
+        execution = _execute_once(wanted, task, store, staging, previous, repair=True)
+        assert execution is not None
     return execution
 
 
@@ -297,10 +300,13 @@ def _execute_once(
     previous: Iterable[SnapshotRecord],
     *,
     repair: bool = False,
-) -> tuple[Execution, bool]:
-    """Compose and execute; say what is wrong with the source if that fails."""
+) -> Execution | None:
+    """Compose and execute; say what is wrong with the source if that fails.
+
+    Returns None if cells were set aside that a repair might mend.
+    """
     settings = wanted.settings
-    leaves = {
+    given = {
         stage: pl.scan_parquet(path, glob=False) for stage, path in task.leaves.items()
     }
     scan = None
@@ -308,7 +314,7 @@ def _execute_once(
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
         rows, bad = scan.rows, scan.bad
-    plan = compose_again(wanted.plan, rows, leaves)
+    plan = compose_again(wanted.plan, rows, given)
     computed = [name for name in task.names("computed") if name != QUARANTINE]
     work = Work(
         compute=tuple(computed),
@@ -320,17 +326,67 @@ def _execute_once(
             if s.name in task.check and s.name not in computed
         },
     )
+
+    def may_be_mended(cells: pl.DataFrame | None) -> bool:
+        return bool(cells is not None and cells.height and scan and not scan.exact)
+
+    def accept(cells: pl.DataFrame) -> bool:
+        if may_be_mended(cells):
+            return False
+        numbered = sources.number_lines(cells, settings.source, settings.root)
+        sources.refuse_too_many(numbered, settings.source)
+        return True
+
     try:
-        execution = execute(plan, work, bad, staging)
+        if scan is not None:
+            given[SOURCE] = rows
+        n_parts = _choose_n_parts(wanted, task, plan, given)
+        if n_parts == 1:
+            with progress("computing"):
+                execution = execute(plan, work, bad, staging)
+        else:
+            key = f"{_parts_key(wanted, task)}{'-repaired' * repair}-{n_parts}"
+            splitting = Splitting(store.parts, key, n_parts, memory_of(settings.engine))
+            execution = execute_parts(
+                plan, work, given, bad, staging, splitting, accept
+            )
     except (PolarsError, OSError) as error:
         _require_unchanged(wanted)
         found = scan and sources.diagnose(settings.source, scan.files, settings.root)
         raise found or _failed(error) from error
+    if execution is None or may_be_mended(execution.bad):
+        return None
     for name, n_rows in execution.n_rows.items():
         LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
     seconds = execution.execute_s
     LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
-    return execution, scan is None or scan.exact
+    return execution
+
+
+def _choose_n_parts(
+    wanted: Wanted, task: Task, plan: Plan, given: Mapping[str, pl.LazyFrame]
+) -> int:
+    """Decide into how many parts to split the rows of a pass."""
+    assert wanted.source is not None
+    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
+    if task.reads_source:
+        n_bytes += sum(file.stat.n_bytes for file in wanted.source.files)
+    return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
+
+
+def _parts_key(wanted: Wanted, task: Task) -> str:
+    """Name what is to be computed, so that a run that was killed goes on with it."""
+    prints = wanted.fingerprints
+    assert prints is not None
+    text = msgspec.json.encode(
+        (
+            [prints.stages[name] for name in task.stages],
+            sorted(task.names("computed")),
+            sorted(task.leaves),
+            wanted.code,
+        )
+    )
+    return hashlib.sha256(text).hexdigest()[:16]
 
 
 def _require_unchanged(wanted: Wanted) -> None:

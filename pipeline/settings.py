@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from msgspec import Meta, field
 from omegaconf import OmegaConf
@@ -38,7 +38,7 @@ PREDICTIONS = "predictions"
 
 RESERVED = (
     *(SOURCE, "columns", "panel", "stages", "checks", "history"),
-    *("modeling", "models"),
+    *("engine", "modeling", "models"),
 )
 """Top-level sections that are not a stage's."""
 
@@ -102,6 +102,22 @@ class History(BaseConfig, frozen=True, kw_only=True):
     runs: Annotated[int, Meta(ge=1)] = 10
 
 
+class EngineSettings(BaseConfig, frozen=True, kw_only=True):
+    """The section ``engine`` of ``configs/pipeline.yaml``.
+
+    Attributes
+    ----------
+    partitions : int or 'auto'
+        Parts that the rows are split into, to be computed one after the other; 1 is
+        one pass over all. By itself as few as fit in memory.
+    memory : str or None
+        What a run may take, such as ``6GiB``; None is two thirds of the machine's.
+    """
+
+    partitions: Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"] = "auto"
+    memory: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(MiB|GiB)$")] | None = None
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that a run needs to know.
@@ -120,6 +136,8 @@ class Settings:
         What a snapshot promises, by its name.
     history : History
         What is kept.
+    engine : EngineSettings
+        How it is computed.
     tree : dict
         The resolved configuration, plain.
     layers : tuple of Layer
@@ -132,6 +150,7 @@ class Settings:
     stages: tuple[Stage, ...]
     contracts: dict[str, Contract]
     history: History
+    engine: EngineSettings
     tree: Tree
     layers: tuple[Layer, ...]
 
@@ -186,6 +205,8 @@ def load_settings(
     mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
     history, found = check(tree.get("history", {}), History, "history", layers)
     mistakes += found
+    engine, found = check(tree.get("engine", {}), EngineSettings, "engine", layers)
+    mistakes += found
     stages, found = check_stages(tree, layers)
     mistakes += found
     contracts, found = check_contracts(tree, layers)
@@ -205,6 +226,7 @@ def load_settings(
         tuple(stages),
         contracts,
         history,
+        engine,
         tree,
         tuple(layers),
     )

@@ -86,6 +86,11 @@ class Store:
         return self.folder / "staging"
 
     @property
+    def parts(self) -> Path:
+        """What a run that is computed part by part has finished so far."""
+        return self.folder / "parts"
+
+    @property
     def failed(self) -> Path:
         """Rows that broke a contract, of the last run that did."""
         return self.folder / "failed"

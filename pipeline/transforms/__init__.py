@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
+from pipeline.split import Split
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Transform:
     apply: Callable[..., pl.LazyFrame]
     config: type[BaseConfig]
     n_inputs: int
+    split: Callable[[Any], Split] | None
+    """How its rows may be split; None where the file does not say."""
 
 
 def transform_names() -> list[str]:
@@ -56,4 +59,5 @@ def load_transform(name: str) -> Transform:
         )
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
-    return Transform(name, function, module.Config, n_inputs)
+    split = getattr(module, "split", None)
+    return Transform(name, function, module.Config, n_inputs, split)

@@ -11,6 +11,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
 from pipeline.panel import KEY, WORKING, from_fixed_point, packed, to_fixed_point
+from pipeline.split import Split
 
 # Groups of up to so many rows take the fast way; its work grows with their square.
 N_SLOTS = 4
@@ -115,6 +116,11 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     )
     medians = _with_medians(groups, config)
     return medians.drop(cs.starts_with(WORKING)).set_sorted(config.keys)
+
+
+def split(config: Config) -> Split:
+    """Keep groups whole."""
+    return Split(keys=tuple(config.keys))
 
 
 def _counted(column: str) -> str:

@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.config import BaseConfig
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -30,3 +31,8 @@ def difference(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """
     value = pl.col(config.minuend) - pl.col(config.subtrahend)
     return lf.with_columns(value.alias(config.column))
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    return ROW_WISE

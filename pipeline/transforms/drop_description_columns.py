@@ -4,6 +4,7 @@ import polars as pl
 import polars.selectors as cs
 
 from pipeline.config import BaseConfig
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -28,3 +29,8 @@ def drop_description_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         The same rows; none of the dropped columns is read from the source.
     """
     return lf.select(~cs.ends_with(config.suffix))
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    return ROW_WISE

@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.config import BaseConfig
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -35,3 +36,8 @@ def drop_non_lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         The same rows.
     """
     return lf.drop([name for name in config.columns if name not in config.keep])
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    return ROW_WISE

@@ -6,6 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
+from pipeline.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -38,11 +39,28 @@ def drop_rare_drgs(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     pl.LazyFrame
         The rows of the kept categories, in any order; a null category goes.
     """
-    reference = lf
+    return _keep(lf, _common(_totals(lf, config), config), config)
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart; which categories are common, all rows tell."""
+    return Split(fact=Fact(_totals, _common, _keep))
+
+
+def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Sum the weight per category and period."""
+    return lf.group_by(config.category, config.time).agg(pl.col(config.weight).sum())
+
+
+def _common(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Choose the categories by their weight in the reference window."""
     if config.reference_periods is not None:
         first = pl.col(config.time).min()
-        window = pl.col(config.time) < first + config.reference_periods
-        reference = lf.filter(window)
-    totals = reference.group_by(config.category).agg(pl.col(config.weight).sum())
-    common = totals.filter(pl.col(config.weight) > config.min_total)
+        totals = totals.filter(pl.col(config.time) < first + config.reference_periods)
+    total = totals.group_by(config.category).agg(pl.col(config.weight).sum())
+    return total.filter(pl.col(config.weight) > config.min_total)
+
+
+def _keep(lf: pl.LazyFrame, common: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Keep the rows of the chosen categories."""
     return lf.join(common, on=config.category, how="semi")

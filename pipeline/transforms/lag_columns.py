@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel import By, past, with_past
+from pipeline.split import Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -45,3 +46,8 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return lagged.rename(
         {past(column, n): column + suffix for column in config.columns}
     )
+
+
+def split(config: Config) -> Split:
+    """Keep entities whole."""
+    return Split(keys=tuple(config.keys))

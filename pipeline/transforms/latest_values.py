@@ -6,6 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
+from pipeline.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -32,10 +33,23 @@ def latest_values(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         Sorted by the keys. Where a period gives a key several values, the last in
         sort order is taken.
     """
-    columns = [*config.keys, *config.columns]
-    latest = lf.group_by(columns).agg(pl.col(config.time).max())
+    return _of_latest(_last_seen(lf, config), config)
+
+
+def split(_: Config) -> Split:
+    """Give a small table, of whatever rows."""
+    return Split(fact=Fact(_last_seen, _of_latest))
+
+
+def _last_seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Find the latest period of each combination of key and values."""
+    return lf.group_by(*config.keys, *config.columns).agg(pl.col(config.time).max())
+
+
+def _of_latest(last_seen: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Take the values of each key's latest period."""
     return (
-        latest.sort(*config.keys, config.time, *config.columns)
+        last_seen.sort(*config.keys, config.time, *config.columns)
         .unique(config.keys, keep="last", maintain_order=True)
-        .select(columns)
+        .select(*config.keys, *config.columns)
     )

@@ -3,6 +3,7 @@
 import polars as pl
 
 from pipeline.config import BaseConfig
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -31,3 +32,8 @@ def product(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return lf.with_columns(
         (pl.col(config.factor) * pl.col(config.by)).alias(config.column)
     )
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    return ROW_WISE

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel import left_join
+from pipeline.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -41,21 +42,49 @@ def ratio_drg_facility_vs_year(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame
         as of `lag` periods before; null where the entity (for the period's count: any)
         had no row then. In the order of `lf`.
     """
-    lag = config.suffix.format(config.lag) if config.lag else ""
-    entity_count, time_count = config.entity_count + lag, config.time_count + lag
-    per_entity = _count([config.time, config.entity], lf, entity_count, config)
-    per_period = _count([config.time], lf, time_count, config)
-    counted = left_join(lf, per_entity, [config.time, config.entity])
-    ratio = pl.col(entity_count) / pl.col(time_count)
-    return left_join(counted, per_period, [config.time]).with_columns(
-        ratio.alias(config.ratio + lag)
+    return _with_ratio(lf, _per_period(_seen(lf, config), config), config)
+
+
+def split(config: Config) -> Split:
+    """Keep an entity's period whole; a period's categories, all rows tell."""
+    return Split((config.entity, config.time), Fact(_seen, _per_period, _with_ratio))
+
+
+def _seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """List the categories of each period."""
+    return lf.select(config.time, config.category).unique()
+
+
+def _per_period(seen: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Count the categories of each period."""
+    return _count([config.time], seen, config.time_count, config)
+
+
+def _with_ratio(
+    lf: pl.LazyFrame, per_period: pl.LazyFrame, config: Config
+) -> pl.LazyFrame:
+    """Add both counts and their ratio."""
+    keys = [config.time, config.entity]
+    per_entity = _count(keys, lf, config.entity_count, config)
+    counted = left_join(left_join(lf, per_entity, keys), per_period, [config.time])
+    entity_count, time_count, ratio = (
+        _named(name, config)
+        for name in (config.entity_count, config.time_count, config.ratio)
     )
+    share = pl.col(entity_count) / pl.col(time_count)
+    return counted.with_columns(share.alias(ratio))
+
+
+def _named(name: str, config: Config) -> str:
+    """Name a figure by the periods it lies back."""
+    return name + (config.suffix.format(config.lag) if config.lag else "")
 
 
 def _count(
     keys: list[str], lf: pl.LazyFrame, name: str, config: Config
 ) -> pl.LazyFrame:
     """Count the distinct categories per group, dated when they are used."""
+    name = _named(name, config)
     seen = lf.select(*keys, config.category).unique()
     counts = seen.group_by(keys).agg(pl.len().cast(pl.Int64).alias(name))
     return counts.with_columns(pl.col(config.time) + config.lag)

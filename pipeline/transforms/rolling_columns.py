@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel import By, past, with_past
+from pipeline.split import Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -78,3 +79,8 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     if config.drop_nulls:
         return rolled.drop_nulls([column + suffix for column in config.columns])
     return rolled
+
+
+def split(config: Config) -> Split:
+    """Keep entities whole."""
+    return Split(keys=tuple(config.keys))

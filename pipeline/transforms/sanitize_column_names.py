@@ -7,6 +7,7 @@ import polars as pl
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -46,3 +47,8 @@ def sanitize_column_names(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         clashing = [old for old, new in names.items() if new in twice]
         raise SchemaError(f"columns {clashing} would all be named {twice}")
     return lf.rename(names)
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    return ROW_WISE

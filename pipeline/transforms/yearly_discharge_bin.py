@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel import left_join
+from pipeline.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -47,6 +48,21 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     .. [1] Hyndman and Fan, "Sample Quantiles in Statistical Packages", The American
        Statistician 50(4), 1996.
     """
+    return _with_bin(lf, _bins(_totals(lf, config), config), config)
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart; the entities' bins, all rows tell."""
+    return Split(fact=Fact(_totals, _bins, _with_bin))
+
+
+def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Sum the weight per period and entity."""
+    return lf.group_by(config.time, config.entity).agg(pl.col(config.weight).sum())
+
+
+def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Cut the entities of each period, dated when their bin is used."""
     total = pl.col(config.weight)
     edges = [
         total.quantile(i / config.n_bins, interpolation="linear").over(config.time)
@@ -65,9 +81,8 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     # The lowest edge is below every other value, so it opens no bin of its own.
     bin_ = pl.sum_horizontal(edge.cast(pl.Int64) for edge in distinct) - 1
     name = config.column + (config.suffix.format(config.lag) if config.lag else "")
-    keys = [config.time, config.entity]
-    bins = (
-        lf.group_by(keys)
+    return (
+        totals.group_by(config.time, config.entity)
         .agg(total.sum())
         .select(
             pl.col(config.time) + config.lag,
@@ -75,4 +90,8 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             bin_.clip(lower_bound=0).alias(name),
         )
     )
-    return left_join(lf, bins, keys)
+
+
+def _with_bin(lf: pl.LazyFrame, bins: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Add each entity's bin."""
+    return left_join(lf, bins, [config.time, config.entity])

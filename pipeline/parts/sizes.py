@@ -1,0 +1,169 @@
+"""How many parts the rows are split into, and where one ends."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import ConfigError
+from pipeline.panel import WORKING
+from pipeline.parts.layout import split_of
+from pipeline.plan import Plan
+from pipeline.settings import EngineSettings
+from pipeline.split import ROW_WISE
+
+GIB = 1 << 30
+_UNITS = {"MiB": 1 << 20, "GiB": GIB}
+
+_BASE = GIB // 2
+"""Bytes of a run over next to no rows: code, buffers of files."""
+
+_COPIES = 4
+"""Times its rows that a pass holds: as read, sorted, grouped, written."""
+
+_MOST_PACKED = 24
+"""Bytes in memory of a byte in a file, at most."""
+
+_N, _PART = f"{WORKING}n", f"{WORKING}part"
+
+
+def memory_of(engine: EngineSettings) -> int:
+    """Read how many bytes a run may take: by default two thirds of what there is."""
+    if engine.memory is not None:
+        unit = engine.memory[-3:]
+        return int(float(engine.memory[:-3]) * _UNITS[unit])
+    return _machine_memory() * 2 // 3
+
+
+def choose_n_parts(
+    engine: EngineSettings,
+    plan: Plan,
+    given: Mapping[str, pl.LazyFrame],
+    n_bytes: int,
+) -> int:
+    """Decide into how many parts to split the rows; 1 is the whole plan in one pass.
+
+    Parameters
+    ----------
+    engine : EngineSettings
+        A number, or ``auto``: as few as the memory allows.
+    plan : Plan
+        The stages.
+    given : mapping of str to pl.LazyFrame
+        What the plan starts at.
+    n_bytes : int
+        Of the files of these: where they are small, rows need not be counted.
+    """
+    if isinstance(engine.partitions, int):
+        return engine.partitions
+    memory = memory_of(engine)
+    if n_bytes * _MOST_PACKED < memory - _BASE:
+        return 1
+    counts = pl.collect_all(
+        [lf.select(pl.len()) for lf in given.values()], engine="streaming"
+    )
+    needed = sum(count.item() for count in counts) * row_bytes(plan) * _COPIES
+    if needed <= memory - _BASE:
+        return 1
+    return -(-needed // max(memory - _BASE, 1))
+
+
+def row_bytes(plan: Plan) -> int:
+    """Say how many bytes a row takes where it has most columns.
+
+    Stages that group rows, and have more columns but fewer rows, are left out.
+    """
+    nodes = [n for n in plan.nodes.values() if split_of(n.stage) == ROW_WISE]
+    schemas = [plan.source.collect_schema(), *(node.schema for node in nodes)]
+    return max(sum(map(_width, schema.values())) for schema in schemas)
+
+
+def values_of(frames: Iterable[pl.LazyFrame], column: str, file: Path) -> pl.DataFrame:
+    """Count the rows of each value of a column, once: it is kept in a file.
+
+    Returns
+    -------
+    pl.DataFrame of shape (n_values, 2)
+        Ascending, a null first.
+    """
+    if file.exists():
+        return pl.read_parquet(file, glob=False)
+    counted = [lf.group_by(column).agg(pl.len().alias(_N)) for lf in frames]
+    total = pl.concat(counted).group_by(column).agg(pl.col(_N).sum().cast(pl.Int64))
+    values = total.sort(column).collect(engine="streaming")
+    values.write_parquet(file)
+    return values
+
+
+def bounds_of(values: pl.DataFrame, n_parts: int) -> tuple[Any, ...]:
+    """Cut the values of a column into ranges that hold about as many rows each.
+
+    Parameters
+    ----------
+    values : pl.DataFrame
+        As `values_of` gives them.
+    n_parts : int
+        At most so many; fewer where a single value has more rows than a part should.
+
+    Returns
+    -------
+    tuple
+        The least value of each range but the first.
+    """
+    column = values.columns[0]
+    total = max(int(values[_N].sum()), 1)
+    before = pl.col(_N).cum_sum() - pl.col(_N)
+    starts = (
+        values.with_columns((before * n_parts // total).alias(_PART))
+        .drop_nulls(column)
+        .group_by(_PART)
+        .agg(pl.col(column).min())
+        .sort(_PART)
+    )
+    return tuple(starts[column][1:])
+
+
+def refuse_too_large(values: pl.DataFrame, width: int, memory: int) -> None:
+    """Refuse a value of which one part alone would not fit in memory.
+
+    Parameters
+    ----------
+    values : pl.DataFrame
+        As `values_of` gives them.
+    width : int
+        Bytes of a row.
+    memory : int
+        Bytes that there are.
+
+    Raises
+    ------
+    ConfigError
+        With the value and what it takes.
+    """
+    if not values.height:
+        return
+    value, n_rows = values.sort(_N).row(-1)
+    needed = _BASE + n_rows * width * _COPIES
+    if needed > memory:
+        raise ConfigError(
+            f"engine.memory: {memory / GIB:.1f} GiB are too little for one part\n"
+            f"found: {values.columns[0]} {value!r} has {n_rows:,} rows, which must stay"
+            f" together and take about {needed / GIB:.1f} GiB\n"
+            f"hint: set engine.memory={needed / GIB + 0.1:.1f}GiB or more, on a machine"
+            " that has it"
+        )
+
+
+def _width(dtype: pl.DataType) -> int:
+    """Bytes of a value, about."""
+    return 8 if dtype.is_numeric() or dtype.is_temporal() else 24
+
+
+def _machine_memory() -> int:
+    """Bytes of this machine, or of the container this runs in."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    return min(total, int(text)) if text.isdigit() else total

@@ -1,0 +1,58 @@
+"""How the rows a transformation is given may be split: declared beside its function."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A small table of all rows, which a transformation needs beside some of them.
+
+    Where ``f`` is the transformation, and ``parts`` are its rows in any split that its
+    keys allow, these hold::
+
+        fact = merge(concat(partial(part, config) for part in parts), config)
+        f(lf, config) == concat(apply(part, fact, config) for part in parts)
+
+    Attributes
+    ----------
+    partial : callable
+        ``(lf, ..., config) -> LazyFrame``: what some rows have to do with it; small.
+    merge : callable
+        ``(partials, config) -> LazyFrame``: the table itself.
+    apply : callable or None
+        ``(lf, ..., fact, config) -> LazyFrame``; None if the table is the output.
+    """
+
+    partial: Callable[..., pl.LazyFrame]
+    merge: Callable[..., pl.LazyFrame]
+    apply: Callable[..., pl.LazyFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows must stay together.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Rows that agree in some of these columns, one or more, must be in one part; the
+        transformation leaves the columns' values as they are. Empty if any row may be
+        apart from any other.
+    fact : Fact or None
+        What must be known of all rows.
+    """
+
+    keys: tuple[str, ...] = ()
+    fact: Fact | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the output is a small table, which is never split."""
+        return self.fact is not None and self.fact.apply is None
+
+
+ROW_WISE = Split()
+"""Each row of the output is made of one row."""
