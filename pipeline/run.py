@@ -26,7 +26,8 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged, progress
-from pipeline.parts.execute import Splitting, execute_parts
+from pipeline.parts.execute import Slice, Splitting, execute_parts, run_here
+from pipeline.parts.folder import open_folder
 from pipeline.parts.sizes import choose_n_parts, memory_of
 from pipeline.plan import Plan, compose, compose_again, never_read
 from pipeline.profile import Profile, collect_profile
@@ -345,11 +346,9 @@ def _execute_once(
             with progress("computing"):
                 execution = execute(plan, work, bad, staging)
         else:
-            key = f"{_parts_key(wanted, task)}{'-repaired' * repair}-{n_parts}"
-            splitting = Splitting(store.parts, key, n_parts, memory_of(settings.engine))
-            execution = execute_parts(
-                plan, work, given, bad, staging, splitting, accept
-            )
+            splitting = _splitting(wanted, task, store, n_parts, repair=repair)
+            slices = _slices(wanted, given, repair=repair)
+            execution = execute_parts(plan, work, slices, staging, splitting, accept)
     except (PolarsError, OSError) as error:
         _require_unchanged(wanted)
         found = scan and sources.diagnose(settings.source, scan.files, settings.root)
@@ -374,8 +373,28 @@ def _choose_n_parts(
     return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
 
 
-def _parts_key(wanted: Wanted, task: Task) -> str:
-    """Name what is to be computed, so that a run that was killed goes on with it."""
+def _slices(
+    wanted: Wanted, given: Mapping[str, pl.LazyFrame], *, repair: bool
+) -> list[Slice]:
+    """Read each file of the source on its own; snapshots come with the first."""
+    if SOURCE not in given:
+        return [Slice(given, None)]
+    settings = wanted.settings
+    scans = sources.scan_each(settings.source, settings.root, repair=repair)
+    nothing = {name: lf.clear() for name, lf in given.items()}
+    return [
+        Slice({**(nothing if i else given), SOURCE: scan.rows}, scan.bad)
+        for i, scan in enumerate(scans)
+    ]
+
+
+def _splitting(
+    wanted: Wanted, task: Task, store: Store, n_parts: int, *, repair: bool
+) -> Splitting:
+    """Name a folder for the parts; those of other work, and of other code, are removed.
+
+    A run that was killed finds its own by what is to be computed.
+    """
     prints = wanted.fingerprints
     assert prints is not None
     text = msgspec.json.encode(
@@ -383,10 +402,17 @@ def _parts_key(wanted: Wanted, task: Task) -> str:
             [prints.stages[name] for name in task.stages],
             sorted(task.names("computed")),
             sorted(task.leaves),
-            wanted.code,
+            sorted(wanted.code.items()),
+            n_parts,
+            repair,
         )
     )
-    return hashlib.sha256(text).hexdigest()[:16]
+    folder = store.parts / hashlib.sha256(text).hexdigest()[:16]
+    for other in store.parts.glob("*"):
+        if other != folder:
+            shutil.rmtree(other)
+    memory = memory_of(wanted.settings.engine)
+    return Splitting(open_folder(str(folder.absolute())), n_parts, memory, run_here)
 
 
 def _require_unchanged(wanted: Wanted) -> None:

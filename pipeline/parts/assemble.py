@@ -1,7 +1,6 @@
 """Put the sorted parts of a snapshot in the order of its key, without sorting again."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import polars as pl
 
@@ -13,7 +12,7 @@ _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
 _N_SLICES = 20_000
 
 
-def in_order(files: Sequence[Path], key: Sequence[str], column: str) -> pl.LazyFrame:
+def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFrame:
     """Scan files of sorted rows as one frame in the order of its key.
 
     Each file holds the values of the column between those of the file before and of
@@ -23,7 +22,7 @@ def in_order(files: Sequence[Path], key: Sequence[str], column: str) -> pl.LazyF
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of str
         Parquet files, ascending by `column`, each sorted by `key`.
     key : sequence of str
         Columns of any dtypes that sort.

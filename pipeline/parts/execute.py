@@ -1,9 +1,9 @@
 """Execute a plan part by part, within a memory budget; a killed run goes on."""
 
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,15 +11,34 @@ import polars as pl
 
 from pipeline.engine import Execution, Work, Written, write_snapshots
 from pipeline.log import LOG
-from pipeline.parts import work as parts
 from pipeline.parts.assemble import in_order
-from pipeline.parts.layout import Layout, lay_out
+from pipeline.parts.folder import Folder
+from pipeline.parts.layout import lay_out
 from pipeline.parts.sizes import bounds_of, refuse_too_large, row_bytes, values_of
-from pipeline.parts.work import Job
+from pipeline.parts.work import Job, compute, entering, merge_facts, read, wholes
 from pipeline.plan import Plan
 
-Runner: TypeAlias = Callable[[Callable[[int], None], Sequence[int]], None]
-"""Calls a function for each of some numbers, here or on other machines."""
+Tasks: TypeAlias = Mapping[int, Callable[[], None]]
+"""What is left to do, by its number."""
+
+Runner: TypeAlias = Callable[[str, Tasks], None]
+"""Does tasks, here or on other machines; the text says what they are."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows that are read by one task.
+
+    Attributes
+    ----------
+    given : mapping of str to pl.LazyFrame
+        Those of the source, or of the stages whose snapshots a run starts at.
+    bad : pl.LazyFrame or None
+        The cells that the source sets aside.
+    """
+
+    given: Mapping[str, pl.LazyFrame]
+    bad: pl.LazyFrame | None
 
 
 @dataclass(frozen=True)
@@ -28,27 +47,34 @@ class Splitting:
 
     Attributes
     ----------
-    folder : Path
-        Where parts are written, and found again if a run of the same key was killed.
-    key : str
-        Of what is to be computed, and of the parts it is split into.
+    folder : Folder
+        Where parts are written, and found again if a run was killed. Its name says what
+        is computed.
     n_parts : int
         Into how many.
     memory : int
-        Bytes that a run may take.
+        Bytes that a part may take.
+    run : callable
+        Does the tasks of a round.
     """
 
-    folder: Path
-    key: str
+    folder: Folder
     n_parts: int
     memory: int
+    run: Runner
+
+
+def run_here(what: str, tasks: Tasks) -> None:
+    """Do one task after the other."""
+    for done, task in enumerate(tasks.values(), start=1):
+        task()
+        LOG.info("%s, %d of %d", what, done, len(tasks))
 
 
 def execute_parts(
     plan: Plan,
     work: Work,
-    given: Mapping[str, pl.LazyFrame],
-    bad: pl.LazyFrame | None,
+    slices: Sequence[Slice],
     folder: Path,
     splitting: Splitting,
     accept: Callable[[pl.DataFrame], bool],
@@ -57,10 +83,10 @@ def execute_parts(
 
     Parameters
     ----------
-    plan, work, bad, folder
+    plan, work, folder
         As there.
-    given : mapping of str to pl.LazyFrame
-        The rows of the source, and of the stages it starts at.
+    slices : sequence of Slice
+        What the plan starts at.
     splitting : Splitting
         Into what, and where.
     accept : callable
@@ -72,98 +98,88 @@ def execute_parts(
         None if `accept` says no.
     """
     started = time.perf_counter()
-    publish = [plan.snapshots[name].stage.name for name in work.compute]
-    layout = lay_out(plan, work.count, tuple(given), publish)
-    job = _open(plan, layout, given, splitting)
-    _run_round(job, 0, [0], lambda part: parts.read(job, part, given, bad))
-    cells = None if bad is None else _bad(job)
-    if cells is not None and not accept(cells):
-        return None
-    for number in range(1, len(layout.rounds)):
-        _run_round(
-            job,
-            number,
-            range(job.n_parts),
-            lambda part, number=number: parts.compute(job, number, part),
-        )
+    job = _begin(plan, work, slices, splitting)
+    n_rounds = len(job.layout.rounds)
+    tasks = {i: partial(read, job, i, s.given, s.bad) for i, s in enumerate(slices)}
+    for number in range(n_rounds):
+        if number > 0:
+            tasks = {i: partial(compute, job, number, i) for i in range(job.n_parts)}
+        left = {i: task for i, task in tasks.items() if job.done(number, i) is None}
+        splitting.run(f"round {number + 1} of {n_rounds}", left)
+        merge_facts(job, number)
+        if number == 0:
+            bad = _bad(job)
+            if bad is not None and not accept(bad):
+                return None
     written = _assemble(plan, work, job, folder)
-    n_rows, alike = parts.counts(job), plan.alike(work.count)
-    for name in layout.wholes:
-        n_rows[name] = parts.whole(job, name).select(pl.len()).collect().item()
     return Execution(
         written.files,
         written.profiles,
         written.outcomes,
-        {name: n_rows[alike[name]] for name in work.count},
-        cells,
+        _n_rows(plan, work, job),
+        bad,
         time.perf_counter() - started,
     )
 
 
-def _open(
-    plan: Plan,
-    layout: Layout,
-    given: Mapping[str, pl.LazyFrame],
-    splitting: Splitting,
+def _begin(
+    plan: Plan, work: Work, slices: Sequence[Slice], splitting: Splitting
 ) -> Job:
-    """Find the job that was stopped, or begin a new one; older ones are removed."""
-    folder = splitting.folder / splitting.key
-    for other in splitting.folder.glob("*"):
-        if other != folder:
-            shutil.rmtree(other)
-    shutil.rmtree(folder / "unfinished", ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Lay the job out, and see how many rows each value of its column has."""
+    given = tuple(slices[0].given)
+    publish = [plan.snapshots[name].stage.name for name in work.compute]
+    layout = lay_out(plan, work.count, given, publish)
     names = {
         *layout.wholes,
         *(n for r in layout.rounds for n in (*r.stages, *r.starts)),
     }
     nodes = {name: plan.nodes[name] for name in plan.nodes if name in names}
-    entering = [plan.lf(name) for name in layout.rounds[0].spills]
-    values = values_of(entering, layout.column, folder / "values.parquet")
-    refuse_too_large(values, row_bytes(plan), splitting.memory)
-    return Job(
-        folder,
+    job = Job(
+        splitting.folder,
         layout,
         {name: node.stage for name, node in nodes.items()},
         {name: plan.schema(name) for name in (*given, *nodes)},
-        bounds_of(values, splitting.n_parts),
+        len(slices),
     )
+    frames = [lf for s in slices for lf in entering(job, s.given)]
+    values = values_of(frames, layout.column, splitting.folder)
+    refuse_too_large(values, row_bytes(plan), splitting.memory)
+    return replace(job, bounds=bounds_of(values, splitting.n_parts))
 
 
-def _run_round(
-    job: Job, number: int, items: Sequence[int], run: Callable[[int], None]
-) -> None:
-    """Compute the parts of a round that are not there yet, then its facts."""
-    n_rounds = len(job.layout.rounds)
-    for part in items:
-        if not parts.is_done(job, number, part):
-            run(part)
-        LOG.info(
-            "round %d of %d: part %d of %d", number + 1, n_rounds, part + 1, len(items)
-        )
-    parts.merge_facts(job, number)
+def _bad(job: Job) -> pl.DataFrame | None:
+    """Read the cells that were set aside; None if no source was read."""
+    files = [file for item in job.all_done(0) for file in item.named("bad.parquet")]
+    cells = [pl.read_parquet(file, glob=False) for file in files]
+    return pl.concat(cells) if cells else None
 
 
-def _bad(job: Job) -> pl.DataFrame:
-    """Read the cells that were set aside."""
-    return pl.concat(
-        pl.read_parquet(file, glob=False)
-        for file in sorted(job.folder.glob("round-0/*/bad.parquet"))
-    )
+def _n_rows(plan: Plan, work: Work, job: Job) -> dict[str, int]:
+    """Add up the rows of each stage over all items."""
+    total = {
+        name: int(lf.select(pl.len()).collect().item())
+        for name, lf in wholes(job).items()
+    }
+    for number in range(len(job.layout.rounds)):
+        for item in job.all_done(number):
+            for name, n_rows in item.n_rows.items():
+                total[name] = total.get(name, 0) + n_rows
+    alike = plan.alike(work.count)
+    return {name: total[alike[name]] for name in work.count}
 
 
 def _assemble(plan: Plan, work: Work, job: Job, folder: Path) -> Written:
     """Write one snapshot after the other, and look what is in it."""
-    nothing = replace(work, compute=(), objects={})
-    found = write_snapshots(plan, {}, replace(work, compute=()), folder)
+    found = write_snapshots(plan, {}, work, folder)
+    work = replace(work, objects={})
     for name in work.compute:
         stage = plan.snapshots[name].stage
         if stage.name in job.layout.wholes:
-            lf = parts.whole(job, stage.name).sort(stage.key)
+            lf = wholes(job)[stage.name].sort(stage.key)
         else:
-            lf = in_order(_files(job, stage.name), stage.key, job.layout.column)
-        LOG.info("putting together %s", name)
-        written = write_snapshots(plan, {name: lf}, nothing, folder)
+            lf = in_order(_parts(job, stage.name), stage.key, job.layout.column)
+        LOG.info("putting %s together", name)
+        written = write_snapshots(plan, {name: lf}, work, folder)
         found = replace(
             found,
             files=found.files | written.files,
@@ -173,6 +189,11 @@ def _assemble(plan: Plan, work: Work, job: Job, folder: Path) -> Written:
     return found
 
 
-def _files(job: Job, stage: str) -> list[Path]:
+def _parts(job: Job, stage: str) -> list[str]:
     """List the parts of a snapshot in their order."""
-    return sorted(job.folder.glob(f"round-*/*/snapshot-{stage}.parquet"))
+    [number] = [i for i, r in enumerate(job.layout.rounds) if stage in r.snapshots]
+    return [
+        file
+        for item in job.all_done(number)
+        for file in item.named(f"snapshot-{stage}.parquet")
+    ]

@@ -124,6 +124,8 @@ class _Builder:
                 self.wholes.append(name)
         self.parted = [name for name in stages if name not in self.wholes]
         self.column = self._column()
+        alike = plan.alike(self.parted)
+        self.alike = alike
         self.known: set[str] = set()
 
     def build(self, given: tuple[str, ...]) -> Layout:
@@ -137,7 +139,7 @@ class _Builder:
             facts = self._facts(available | computable)
             new = [s for s in self.parted if s in available | computable]
             snapshots = [s for s in new if s in self.publish and s not in published]
-            counts = [s for s in new if s not in counted]
+            counts = [s for s in new if s not in counted and self.alike[s] == s]
             spills = self._worth_keeping(available, computable)
             needed = {i for name in facts for i in self.inputs[name]}
             targets = {*snapshots, *counts, *spills, *needed} - available
@@ -191,7 +193,7 @@ class _Builder:
             _ordered([*given, *before], spills),
             facts,
             (),
-            tuple(before),
+            tuple(name for name in before if self.alike[name] == name),
         )
 
     def _comes_before(self, name: str) -> bool:
@@ -237,16 +239,15 @@ class _Builder:
         """
         blocked = set(self.parted) - available - computable
         needed = {i for name in blocked for i in self.inputs[name]} & computable
-        alike = self.plan.alike(self.parted)
-        rows_there = {alike[name] for name in available if name in alike}
-        return {name for name in needed if alike[name] not in rows_there}
+        there = {self.alike[name] for name in available if name in self.alike}
+        return {name for name in needed if self.alike[name] not in there}
 
     def _is_done(self, published: set[str], counted: set[str]) -> bool:
         """Tell whether nothing is left to be computed."""
         wanted = {name for name in self.publish if name not in self.wholes}
         return (
             published >= wanted
-            and counted >= {*self.parted}
+            and counted >= {n for n in self.parted if self.alike[n] == n}
             and self._known_wholes() >= {*self.wholes}
         )
 

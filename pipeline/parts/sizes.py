@@ -1,5 +1,6 @@
 """How many parts the rows are split into, and where one ends."""
 
+import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ import polars as pl
 
 from pipeline.errors import ConfigError
 from pipeline.panel import WORKING
+from pipeline.parts.folder import Folder
 from pipeline.parts.layout import split_of
 from pipeline.plan import Plan
 from pipeline.settings import EngineSettings
@@ -25,6 +27,8 @@ _COPIES = 4
 
 _MOST_PACKED = 24
 """Bytes in memory of a byte in a file, at most."""
+
+_VALUES = "values.arrow"
 
 _N, _PART = f"{WORKING}n", f"{WORKING}part"
 
@@ -80,20 +84,25 @@ def row_bytes(plan: Plan) -> int:
     return max(sum(map(_width, schema.values())) for schema in schemas)
 
 
-def values_of(frames: Iterable[pl.LazyFrame], column: str, file: Path) -> pl.DataFrame:
-    """Count the rows of each value of a column, once: it is kept in a file.
+def values_of(
+    frames: Iterable[pl.LazyFrame], column: str, folder: Folder
+) -> pl.DataFrame:
+    """Count the rows of each value of a column, once: they are kept in a folder.
 
     Returns
     -------
     pl.DataFrame of shape (n_values, 2)
         Ascending, a null first.
     """
-    if file.exists():
-        return pl.read_parquet(file, glob=False)
+    found = folder.read(_VALUES)
+    if found is not None:
+        return pl.read_ipc(found)
     counted = [lf.group_by(column).agg(pl.len().alias(_N)) for lf in frames]
     total = pl.concat(counted).group_by(column).agg(pl.col(_N).sum().cast(pl.Int64))
     values = total.sort(column).collect(engine="streaming")
-    values.write_parquet(file)
+    content = io.BytesIO()
+    values.write_ipc(content)
+    folder.write(content.getvalue(), _VALUES)
     return values
 
 

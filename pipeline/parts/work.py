@@ -2,29 +2,28 @@
 
 Below the folder of a job::
 
-    round-0/<slice>/spill-<stage>/part=<p>/*.parquet   the source's rows, split
-    round-N/<p>/spill-<stage>/0.parquet                what later rounds go on from
-    round-N/<p>/snapshot-<stage>.parquet               sorted rows, to be published
-    round-N/<p>/fact-<stage>.parquet                   a part's share of a fact
-    round-N/<p>/counts.json                            rows per stage
+    round-0/<slice>/<attempt>/spill-<stage>/part=<p>/  the source's rows, split
+    round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
+    round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
+    round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
+    round-N/<part>/done.json                           which attempt counts, its rows
     facts/<stage>.parquet                              the fact, of all parts
 
-A part's folder is renamed to its name once it is whole, so that what is there is done:
-a job that was killed goes on behind it, and of two workers at the same part one wins.
+``done.json`` is written last, whole or not at all. So what a worker left that was
+killed does not count, a job that was killed goes on behind what is done, and where two
+workers have computed the same part either will do.
 """
 
-import shutil
 import uuid
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 
 from pipeline.panel import WORKING
+from pipeline.parts.folder import Folder
 from pipeline.parts.layout import Layout, Round, apply_split, split_of
 from pipeline.settings import Stage
 
@@ -34,42 +33,70 @@ _PART = f"{WORKING}part"
 _ROW_GROUP = 1 << 15
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What a part has finished.
+
+    Attributes
+    ----------
+    files : list of str
+        All that it has written, sorted.
+    n_rows : dict of str to int
+        Per counted stage.
+    """
+
+    files: list[str]
+    n_rows: dict[str, int]
+
+    def named(self, name: str) -> list[str]:
+        """List the files in a folder, or the file, of a name."""
+        return [f for f in self.files if f"/{name}/" in f or f.endswith(f"/{name}")]
+
+
 @dataclass(frozen=True)
 class Job:
     """All that is needed to compute any part of any round.
 
     Attributes
     ----------
-    folder : Path
-        Where parts are read and written; every worker sees it.
+    folder : Folder
+        Where parts are read and written.
     layout : Layout
         The rounds.
     stages : dict of str to Stage
         Those that are computed or given.
     schemas : dict of str to pl.Schema
         Of each of them.
+    n_slices : int
+        In which the source is read.
     bounds : tuple
         The least value of the column in each part but the first, ascending.
     """
 
-    folder: Path
+    folder: Folder
     layout: Layout
     stages: dict[str, Stage]
     schemas: dict[str, pl.Schema]
-    bounds: tuple[Any, ...]
+    n_slices: int
+    bounds: tuple[Any, ...] = ()
 
     @property
     def n_parts(self) -> int:
         """Parts the rows are split into."""
         return len(self.bounds) + 1
 
-    def place(self, number: int, part: int) -> Path:
-        """Name the folder of a part in a round."""
-        return self.folder / f"round-{number}" / f"{part:05}"
+    def n_items(self, number: int) -> int:
+        """Slices or parts that a round goes over."""
+        return self.n_parts if number else self.n_slices
 
-    def fact(self, stage: str) -> Path:
-        """Name the file of a stage's fact."""
-        return self.folder / "facts" / f"{stage}.parquet"
+    def done(self, number: int, item: int) -> Done | None:
+        """Read what an item of a round has finished; None if it has not."""
+        found = self.folder.read(*_place(number, item), "done.json")
+        return None if found is None else msgspec.json.decode(found, type=Done)
+
+    def all_done(self, number: int) -> list[Done]:
+        """Read what all items of a finished round have, in their order."""
+        items = [self.done(number, item) for item in range(self.n_items(number))]
+        return [item for item in items if item is not None]
 
 
 def part_of(job: Job) -> pl.Expr:
@@ -79,8 +106,15 @@ def part_of(job: Job) -> pl.Expr:
     return part if above else pl.lit(0, pl.Int32)
 
 
+def entering(job: Job, given: Mapping[str, pl.LazyFrame]) -> list[pl.LazyFrame]:
+    """Compose the frames whose rows the first round splits."""
+    first = job.layout.rounds[0]
+    frames = _frames(job, first, given, {}, {})
+    return [frames[stage] for stage in first.spills]
+
+
 def read(
-    job: Job, part: int, given: Mapping[str, pl.LazyFrame], bad: pl.LazyFrame | None
+    job: Job, item: int, given: Mapping[str, pl.LazyFrame], bad: pl.LazyFrame | None
 ) -> None:
     """Read a slice of the source, or of snapshots, and split its rows.
 
@@ -88,37 +122,37 @@ def read(
     ----------
     job : Job
         What it is for.
-    part : int
+    item : int
         The number of the slice.
     given : mapping of str to pl.LazyFrame
         The rows of what the first round starts at.
     bad : pl.LazyFrame or None
-        The cells the source sets aside, to be written beside as ``bad.parquet``.
+        The cells the source sets aside, to be written as ``bad.parquet``.
     """
     first = job.layout.rounds[0]
-    frames = _frames(job, first, given, None)
-    with _finished(job, 0, part) as folder:
-        sinks = [
-            frames[stage]
-            .with_columns(part_of(job).alias(_PART))
-            .sink_parquet(
-                pl.PartitionBy(
-                    folder / f"spill-{stage}",
-                    key={"part": pl.col(_PART)},
-                    include_key=False,
-                ),
-                compression="lz4",
-                mkdir=True,
-                lazy=True,
-            )
-            for stage in first.spills
-        ]
-        if bad is not None:
-            sinks.append(bad.sink_parquet(folder / "bad.parquet", lazy=True))
-        _collect(job, first, frames, folder, sinks)
+    frames = _frames(job, first, given, {}, {})
+    place = _attempt(0, item)
+    sinks = [
+        frames[stage]
+        .with_columns(part_of(job).alias(_PART))
+        .sink_parquet(
+            pl.PartitionBy(
+                job.folder.at(*place, f"spill-{stage}"),
+                key={"part": pl.col(_PART)},
+                include_key=False,
+            ),
+            compression="lz4",
+            mkdir=job.folder.needs_folders,
+            lazy=True,
+        )
+        for stage in first.spills
+    ]
+    if bad is not None:
+        sinks.append(_sink(job, bad, *place, "bad.parquet"))
+    _finish(job, 0, item, place, frames, sinks)
 
 
-def compute(job: Job, number: int, part: int) -> None:
+def compute(job: Job, number: int, item: int) -> None:
     """Compute one part of a later round.
 
     Parameters
@@ -127,59 +161,59 @@ def compute(job: Job, number: int, part: int) -> None:
         What it is for.
     number : int
         Of the round; the ones before are done.
-    part : int
-        From 0.
+    item : int
+        The number of the part.
     """
     round_ = job.layout.rounds[number]
-    given = {stage: _spilled(job, stage, part) for stage in round_.starts}
-    frames = _frames(job, round_, given, part)
-    with _finished(job, number, part) as folder:
-        sinks: list[pl.LazyFrame] = []
-        for stage in round_.spills:
-            file = folder / f"spill-{stage}" / "0.parquet"
-            sinks.append(_sink(frames[stage], file))
-        for stage in round_.snapshots:
-            rows = frames[stage].sort(job.stages[stage].key)
-            sinks.append(_sink(rows, folder / f"snapshot-{stage}.parquet"))
-        _collect(job, round_, frames, folder, sinks)
-
-
-def is_done(job: Job, number: int, part: int) -> bool:
-    """Tell whether a part is there from before."""
-    return job.place(number, part).is_dir()
-
-
-def counts(job: Job) -> dict[str, int]:
-    """Add up the rows of each stage over all parts."""
-    total: dict[str, int] = {}
-    for path in job.folder.glob("round-*/*/counts.json"):
-        for stage, n_rows in msgspec.json.decode(path.read_bytes()).items():
-            total[stage] = total.get(stage, 0) + n_rows
-    return total
+    facts = known_facts(job)
+    in_part = {
+        name: lf.filter(part_of(job) == item)
+        for name, lf in wholes(job).items()
+        if job.layout.column in job.schemas[name]
+    }
+    given = {stage: _spilled(job, stage, item) for stage in round_.starts}
+    frames = _frames(job, round_, given, facts, in_part)
+    place = _attempt(number, item)
+    sinks = [
+        _sink(job, frames[stage], *place, f"spill-{stage}.parquet")
+        for stage in round_.spills
+    ]
+    for stage in round_.snapshots:
+        rows = frames[stage].sort(job.stages[stage].key)
+        sinks.append(_sink(job, rows, *place, f"snapshot-{stage}.parquet"))
+    _finish(job, number, item, place, frames, sinks)
 
 
 def merge_facts(job: Job, number: int) -> None:
-    """Make the facts of which a round's parts have given their share."""
+    """Make the facts of which a finished round's items have given their share."""
     for name in job.layout.rounds[number].facts:
-        shares = sorted(job.folder.glob(f"round-{number}/*/fact-{name}.parquet"))
-        stage, file = job.stages[name], job.fact(name)
+        shares = [
+            pl.scan_parquet(file, glob=False)
+            for item in job.all_done(number)
+            for file in item.named(f"fact-{name}.parquet")
+        ]
+        stage = job.stages[name]
         fact = split_of(stage).fact
         assert fact is not None
-        file.parent.mkdir(exist_ok=True)
-        partial = file.with_suffix(".next")
-        merged = fact.merge(pl.scan_parquet(shares, glob=False), stage.config)
-        merged.collect(engine="streaming").write_parquet(partial)
-        partial.replace(file)
+        merged = fact.merge(pl.concat(shares), stage.config)
+        merged.sink_parquet(
+            job.folder.at("facts", f"{name}.parquet"), mkdir=job.folder.needs_folders
+        )
 
 
-def whole(job: Job, stage: str) -> pl.LazyFrame:
-    """Return a small table that is not split, once its facts are there."""
-    return _wholes(job)[stage]
+def known_facts(job: Job) -> dict[str, pl.LazyFrame]:
+    """Scan the facts that are there already."""
+    return {
+        file.rpartition("/")[2].removesuffix(".parquet"): pl.scan_parquet(
+            file, glob=False
+        )
+        for file in job.folder.files("facts")
+    }
 
 
-def _wholes(job: Job) -> dict[str, pl.LazyFrame]:
-    """Return the small tables that are there already."""
-    facts = _facts(job)
+def wholes(job: Job) -> dict[str, pl.LazyFrame]:
+    """Return the small tables that are never split, as far as they are there."""
+    facts = known_facts(job)
     frames: dict[str, pl.LazyFrame] = {}
     for name in job.layout.wholes:
         inputs = [frames[i] for i in job.stages[name].inputs if i in frames]
@@ -188,50 +222,43 @@ def _wholes(job: Job) -> dict[str, pl.LazyFrame]:
     return frames
 
 
-def _facts(job: Job) -> dict[str, pl.LazyFrame]:
-    """Read the facts that are there already."""
-    files = sorted((job.folder / "facts").glob("*.parquet"))
-    return {file.stem: pl.scan_parquet(file, glob=False) for file in files}
-
-
 def _frames(
-    job: Job, round_: Round, given: Mapping[str, pl.LazyFrame], part: int | None
+    job: Job,
+    round_: Round,
+    given: Mapping[str, pl.LazyFrame],
+    facts: Mapping[str, pl.LazyFrame],
+    wholes: Mapping[str, pl.LazyFrame],
 ) -> dict[str, pl.LazyFrame]:
-    """Compose the stages of a round on a part's rows."""
-    facts, wholes = _facts(job), _wholes(job)
-    if part is not None:
-        wholes = {
-            name: lf.filter(part_of(job) == part)
-            for name, lf in wholes.items()
-            if job.layout.column in job.schemas[name]
-        }
+    """Compose the stages of a round on the rows of an item."""
     frames = {**wholes, **given}
     for name in round_.stages:
         stage = job.stages[name]
-        inputs = [frames[i] for i in stage.inputs]
-        frames[name] = apply_split(stage, inputs, facts)
+        frames[name] = apply_split(stage, [frames[i] for i in stage.inputs], facts)
     return frames
 
 
-def _collect(
+def _finish(
     job: Job,
-    round_: Round,
+    number: int,
+    item: int,
+    place: tuple[str, ...],
     frames: Mapping[str, pl.LazyFrame],
-    folder: Path,
     sinks: Sequence[pl.LazyFrame],
 ) -> None:
-    """Run one pass: what is to be written, shares of facts, and counts."""
+    """Run the pass of an item, counts and shares of facts with it; say it is done."""
+    round_ = job.layout.rounds[number]
     shares = [
-        _sink(_share(job.stages[name], frames), folder / f"fact-{name}.parquet")
+        _sink(job, _share(job.stages[name], frames), *place, f"fact-{name}.parquet")
         for name in round_.facts
     ]
     counted = [frames[name].select(pl.len()) for name in round_.counts]
     results = pl.collect_all([*counted, *sinks, *shares], engine="streaming")
     n_rows = {
-        name: result.item()
+        name: int(result.item())
         for name, result in zip(round_.counts, results, strict=False)
     }
-    (folder / "counts.json").write_bytes(msgspec.json.encode(n_rows))
+    done = Done(job.folder.files(*place), n_rows)
+    job.folder.write(msgspec.json.encode(done), *_place(number, item), "done.json")
 
 
 def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -243,40 +270,34 @@ def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
 
 def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
     """Scan the rows of a part that an earlier round has kept."""
-    for number, round_ in enumerate(job.layout.rounds):
-        if stage in round_.spills:
-            folder = job.folder / f"round-{number}"
-            pattern = (
-                f"*/spill-{stage}/part={part}/*"
-                if number == 0
-                else (f"{part:05}/spill-{stage}/*")
-            )
-            files = sorted(folder.glob(pattern))
-            if files:
-                return pl.scan_parquet(files, glob=False, hive_partitioning=False)
-    return pl.LazyFrame(schema=job.schemas[stage])
+    number = next(i for i, r in enumerate(job.layout.rounds) if stage in r.spills)
+    if number == 0:
+        split = (item.named(f"spill-{stage}") for item in job.all_done(0))
+        files = [f for files in split for f in files if f"/part={part}/" in f]
+    else:
+        done = job.done(number, part)
+        files = [] if done is None else done.named(f"spill-{stage}.parquet")
+    if not files:
+        return pl.LazyFrame(schema=job.schemas[stage])
+    return pl.scan_parquet(files, glob=False, hive_partitioning=False)
 
 
-def _sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
+def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
     """Write a frame for a while: fast rather than small."""
     return lf.sink_parquet(
-        file, compression="lz4", row_group_size=_ROW_GROUP, mkdir=True, lazy=True
+        job.folder.at(*names),
+        compression="lz4",
+        row_group_size=_ROW_GROUP,
+        mkdir=job.folder.needs_folders,
+        lazy=True,
     )
 
 
-@contextmanager
-def _finished(job: Job, number: int, part: int) -> Generator[Path]:
-    """Give a folder to write to that gets its name once all is in it."""
-    place = job.place(number, part)
-    folder = job.folder / "unfinished" / uuid.uuid4().hex
-    folder.mkdir(parents=True)
-    place.parent.mkdir(exist_ok=True)
-    try:
-        yield folder
-        try:
-            folder.rename(place)
-        except OSError:
-            if not place.is_dir():  # else another worker was first
-                raise
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _place(number: int, item: int) -> tuple[str, str]:
+    """Name the folder of an item of a round."""
+    return f"round-{number}", f"{item:05}"
+
+
+def _attempt(number: int, item: int) -> tuple[str, str, str]:
+    """Name a folder of its own for one attempt at an item."""
+    return *_place(number, item), uuid.uuid4().hex[:12]

@@ -1,0 +1,115 @@
+"""The folder of a job: on a disk, or in a store that speaks S3."""
+
+import posixpath
+import shutil
+import uuid
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that every worker sees under the same path.
+
+    Attributes
+    ----------
+    uri : str
+        An absolute path.
+    """
+
+    uri: str
+
+    def at(self, *names: str) -> str:
+        """Name a file or a folder in it, as Polars reads and writes it."""
+        return posixpath.join(self.uri, *names)
+
+    @property
+    def needs_folders(self) -> bool:
+        """Whether a file's folder must be made before the file."""
+        return True
+
+    def files(self, *names: str) -> list[str]:
+        """List all files below a folder in it, sorted."""
+        found = Path(self.at(*names)).rglob("*")
+        return sorted(path.as_posix() for path in found if path.is_file())
+
+    def read(self, *names: str) -> bytes | None:
+        """Read a small file; None if it is not there."""
+        try:
+            return Path(self.at(*names)).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes, *names: str) -> None:
+        """Write a small file so that it is there whole or not at all."""
+        path = Path(self.at(*names))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        partial.write_bytes(content)
+        partial.replace(path)
+
+    def remove(self) -> None:
+        """Remove it with all that is in it, if it is there."""
+        shutil.rmtree(self.uri, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class RemoteFolder(Folder):
+    """A prefix in a store that speaks S3, where an object is there once it is whole.
+
+    Attributes
+    ----------
+    uri : str
+        ``s3://bucket/prefix``. Credentials and endpoint come from the variables that
+        Polars and Arrow read, too: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...
+    """
+
+    @property
+    def needs_folders(self) -> bool:
+        """Whether a file's folder must be made before the file: it has none."""
+        return False
+
+    def files(self, *names: str) -> list[str]:
+        """List all objects below a prefix, sorted."""
+        files, path = self._open(*names)
+        selector = _arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
+        found = [f.path for f in files.get_file_info(selector) if f.is_file]
+        return sorted(f"s3://{name}" for name in found)
+
+    def read(self, *names: str) -> bytes | None:
+        """Read a small object; None if it is not there."""
+        files, path = self._open(*names)
+        try:
+            with files.open_input_stream(path) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes, *names: str) -> None:
+        """Write a small object."""
+        files, path = self._open(*names)
+        with files.open_output_stream(path) as file:
+            file.write(content)
+
+    def remove(self) -> None:
+        """Remove all objects below it."""
+        for name in self.files():
+            files, path = self._open(name.removeprefix(f"{self.uri}/"))
+            files.delete_file(path)
+
+    def _open(self, *names: str) -> tuple[Any, str]:
+        """Open the store, and name an object as it does."""
+        files, path = _arrow_fs().FileSystem.from_uri(self.uri)
+        return files, posixpath.join(path, *names)
+
+
+def _arrow_fs() -> Any:
+    """Import Arrow's file systems, late: few jobs have a store."""
+    return import_module("pyarrow.fs")
+
+
+def open_folder(uri: str) -> Folder:
+    """Open a folder by its path, or a prefix by its ``s3://`` address."""
+    return RemoteFolder(uri) if "://" in uri else Folder(uri)
