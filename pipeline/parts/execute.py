@@ -98,6 +98,7 @@ def execute_parts(
         None if `accept` says no.
     """
     started = time.perf_counter()
+    bad = None
     job = _begin(plan, work, slices, splitting)
     n_rounds = len(job.layout.rounds)
     tasks = {i: partial(read, job, i, s.given, s.bad) for i, s in enumerate(slices)}
