@@ -3,7 +3,9 @@
 Rounds are interleaved: every contender runs once before any runs again, so that a slow
 minute of the machine is shared, and ratios are taken within a round. Results are
 compared once, to 1e-9, before anything is timed. All that use Polars have the
-allocator's settings of the pipeline's commands.
+allocator's settings of the pipeline's commands; single transformations are timed
+as in the regression check: the fastest of some calls, on one thread, whose allocators
+never give memory back.
 """
 
 import json
@@ -17,7 +19,7 @@ import click
 
 from benchmarks import samplers
 from benchmarks.machine import commit, machine, versions
-from benchmarks.processes import STEADY, Timing, run_process, synthetic
+from benchmarks.processes import Timing, run_process, synthetic
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 
 CONTENDERS = (
@@ -125,13 +127,10 @@ def transforms(n_runs: int) -> Iterator[BenchmarkFigure]:
     rounds: dict[str, list[list[float]]] = {}
     with samplers.workbench() as made:
         for _ in range(n_runs):
-            words = ("-m", "benchmarks.sample", made.inputs, str(samplers.N_ROUNDS))
-            found = json.loads(run_process(*words, env=STEADY)[0])
-            for name, taken in found.items():
-                middle = [median(column) for column in zip(*taken, strict=True)]
-                rounds.setdefault(name, []).append(middle)
+            for name, fastest in samplers.time_cases(made.inputs).items():
+                rounds.setdefault(name, []).append(fastest)
     for name, taken in rounds.items():
-        ours = [r[0] / samplers.N_CALLS for r in taken]
+        ours = [r[0] for r in taken]
         twin = [r[1] for r in taken]
         for contender, seconds in (("polars", ours), ("pandas", twin)):
             yield BenchmarkFigure(

@@ -17,7 +17,10 @@ ROOT = Path(__file__).parents[1]
 STEADY = {
     "POLARS_MAX_THREADS": "1",
     "OMP_NUM_THREADS": "1",
-    # glibc and Arrow would give memory back, and the next call fault it in again.
+    # All allocators would give memory back, and the next call fault it in again.
+    "_RJEM_MALLOC_CONF": (
+        "narenas:1,dirty_decay_ms:-1,muzzy_decay_ms:-1,oversize_threshold:0"
+    ),
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**34),
@@ -61,7 +64,8 @@ def run_process(
         text=True,
     )
     assert process.stdout is not None
-    output = process.stdout.read()
+    with process.stdout:
+        output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)

@@ -2,7 +2,8 @@
 
 Each checks unchanged code, which may not be found slower, and code in which a quarter
 more work was planted in one transformation, and a second scan of the source, which must
-be. Outcomes are kept line by line, so that a proof that was stopped goes on.
+be. Outcomes are kept line by line, so that a proof that was stopped goes on, each with
+the changes found in unchanged code, so that another rule can be tried on them.
 """
 
 import json
@@ -14,7 +15,7 @@ import click
 
 from benchmarks import accepted
 from benchmarks.check import settle, take, wrong_structure
-from benchmarks.judge import FEWEST
+from benchmarks.judge import FEWEST, Judgement
 from benchmarks.machine import commit
 from benchmarks.samplers import (
     CASES,
@@ -22,8 +23,9 @@ from benchmarks.samplers import (
     Sampler,
     Workbench,
     all_samplers,
+    relative,
     structure,
-    take_both,
+    time_cases,
     workbench,
 )
 
@@ -55,32 +57,46 @@ def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
     slowed: dict[str, list[Sample]] = {planted: []}
 
     def take_noting_slowed(names: Sequence[str]) -> dict[str, Sample]:
-        both = take_both(bench, names)
-        if planted in both:
-            slowed[planted].append(both[planted][1])
-        return {name: plain for name, (plain, _) in both.items()}
+        times = time_cases(bench.inputs, names, planted)
+        if planted in times:
+            slowed[planted].append(a_quarter_slower(*times[planted]))
+        return {name: relative(*taken[:3]) for name, taken in times.items()}
 
     def take_slowed(names: Sequence[str]) -> dict[str, Sample]:
-        return {name: slow for name, (_, slow) in take_both(bench, names).items()}
+        times = time_cases(bench.inputs, names, planted)
+        return {name: a_quarter_slower(*taken) for name, taken in times.items()}
 
     of_cases, *others = all_samplers(bench)
     noting = Sampler(of_cases.names, take_noting_slowed)
+    unchanged: dict[str, Judgement] = {}
     for sampler in (noting, *others):
-        judged = settle(sampler, take(sampler, sampler.names, FEWEST), known.ratios)
-        false_alarms += [
-            f"{name}: {found}"
-            for name, found in judged.items()
-            if found.verdict == "slower"
-        ]
+        samples = take(sampler, sampler.names, FEWEST)
+        unchanged |= settle(sampler, samples, known.ratios)
+    false_alarms += [
+        f"{name}: {found}"
+        for name, found in unchanged.items()
+        if found.verdict == "slower"
+    ]
     first = {planted: slowed[planted][:FEWEST]}
     found = settle(Sampler((planted,), take_slowed), first, known.ratios)[planted]
     return {
         "commit": commit(),
         "planted": planted,
         "false_alarms": false_alarms,
+        "unchanged": {
+            name: [round(c.factor, 3) for c in (found.change, *found.against.values())]
+            for name, found in unchanged.items()
+        },
         "slowdown_caught": found.verdict == "slower",
         "slowdown": str(found),
         "scan_caught": bool(
             wrong_structure(structure(bench, "--twice"), known.structure)
         ),
     }
+
+
+def a_quarter_slower(
+    ours_s: float, twin_s: float, kernel_s: float, again_s: float
+) -> Sample:
+    """Add a quarter of a further call."""
+    return relative(ours_s + again_s / 4, twin_s, kernel_s)

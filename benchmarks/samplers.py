@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
 
@@ -17,7 +16,8 @@ CASES = (
     *("agg_severities", "ratio_and_bins", "lag_and_rolling"),
 )
 RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
-N_ROUNDS, N_CALLS = 3, 4
+N_ROUNDS = 8
+N_STARTS = 4
 IMPORTS = (
     "import argparse, asyncio, email.mime.text, http.client, json, logging.config,"
     " sqlite3, unittest, urllib.request, xml.etree.ElementTree"
@@ -94,28 +94,23 @@ def cases(bench: Workbench) -> Sampler:
     """Time the transformations beside their twins; see `benchmarks.sample`."""
 
     def take(wanted: Sequence[str]) -> dict[str, Sample]:
-        return {name: plain for name, (plain, _) in take_both(bench, wanted).items()}
+        times = time_cases(bench.inputs, wanted)
+        return {name: relative(*taken) for name, taken in times.items()}
 
     return Sampler(CASES, take)
 
 
-def take_both(
-    bench: Workbench, names: Sequence[str]
-) -> dict[str, tuple[Sample, Sample]]:
-    """Sample cases as they are, and as if each were a quarter slower."""
-    words = ("-m", "benchmarks.sample", bench.inputs, str(N_ROUNDS), *names)
-    output, _ = run_process(*words, env=STEADY)
-    found: dict[str, list[list[float]]] = json.loads(output)
+def time_cases(
+    inputs: Path, names: Sequence[str] = (), again: str = ""
+) -> dict[str, list[float]]:
+    """Return the CPU seconds of ours, twin, kernel and perhaps ours again, per case."""
+    words = ("-m", "benchmarks.sample", inputs, str(N_ROUNDS), again, *names)
+    return json.loads(run_process(*words, env=STEADY)[0])
 
-    def sample(rounds: list[list[float]], position: int) -> Sample:
-        return {
-            reference: median(r[position] / N_CALLS / r[at] for r in rounds)
-            for at, reference in ((1, PANDAS), (2, KERNEL))
-        }
 
-    return {
-        name: (sample(rounds, 0), sample(rounds, 3)) for name, rounds in found.items()
-    }
+def relative(ours_s: float, twin_s: float, kernel_s: float) -> Sample:
+    """Hold the seconds of a case against its references'."""
+    return {PANDAS: ours_s / twin_s, KERNEL: ours_s / kernel_s}
 
 
 def whole_run(bench: Workbench) -> Sampler:
@@ -142,7 +137,7 @@ def commands(bench: Workbench) -> Sampler:
         words = {HELP: ("--help",), NOTHING: ("run", *source(bench.csv))}
         bare_s = 0.0
         seconds = dict.fromkeys(wanted, 0.0)
-        for _ in range(N_CALLS):
+        for _ in range(N_STARTS):
             bare_s += run_process("-c", IMPORTS)[1].cpu_s
             for name in wanted:
                 seconds[name] += run_pipeline(bench.project, *words[name]).cpu_s
