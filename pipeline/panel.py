@@ -17,6 +17,7 @@ KEY = f"{WORKING}key"
 """The working column of packed keys."""
 
 _MASK = f"{WORKING}mask"
+_UP = f"{WORKING}up"
 
 # A power of two, so that scaling a float rounds nothing away.
 _FIXED_POINT = float(2**33)
@@ -176,32 +177,36 @@ def with_past(
     # On the calendar, the row n periods before is at most n rows up, fewer where
     # periods are missing.
     shifts = {n: range(1, n + 1) if by == "calendar" else [n] for n in distances}
-    largest = max((rows for n in distances for rows in shifts[n]), default=0)
+    shifted = sorted({rows for n in distances for rows in shifts[n]})
 
     def same_entity(rows: int) -> pl.Expr:
-        same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(rows) for key in keys)
+        same = pl.all_horizontal(pl.col(key) == pl.col(_up(key, rows)) for key in keys)
         return same.alias(_mask(rows))
 
     def is_past(n: int, rows: int) -> pl.Expr:
         is_past = pl.col(_mask(rows))
         if by == "calendar":
-            is_past &= pl.col(time) - pl.col(time).shift(rows) == n
+            is_past &= pl.col(time) - pl.col(_up(time, rows)) == n
         return is_past.alias(_mask(rows, n))
 
     def value(column: str, n: int) -> pl.Expr:
-        values = [
-            pl.when(_mask(rows, n)).then(pl.col(column).shift(rows))
-            for rows in shifts[n]
-        ]
+        values = [pl.when(_mask(rows, n)).then(_up(column, rows)) for rows in shifts[n]]
         return pl.coalesce(values).alias(past(column, n))
 
-    # Masks are columns of their own: within each expression they would be made anew.
+    # NOTE: Each step that shifts cuts a row or two off every batch, which Polars then
+    # carries on as batches of their own: all is shifted in one step. Masks are columns
+    # too: within each expression they would be made anew.
     return (
         lf.sort(*keys, time)
-        .with_columns(same_entity(rows) for rows in range(1, largest + 1))
+        .with_columns(
+            pl.col(column).shift(rows).alias(_up(column, rows))
+            for rows in shifted
+            for column in dict.fromkeys([*keys, time, *columns])
+        )
+        .with_columns(same_entity(rows) for rows in shifted)
         .with_columns(is_past(n, rows) for n in distances for rows in shifts[n])
         .with_columns(value(column, n) for n in distances for column in columns)
-        .drop(cs.starts_with(_MASK))
+        .drop(cs.starts_with(_MASK, _UP))
     )
 
 
@@ -213,3 +218,8 @@ def past(column: str, distance: int) -> str:
 def _mask(rows: int, distance: int = 0) -> str:
     """Name the working column that tells if the row so many rows up is the past."""
     return f"{_MASK}{rows}-{distance}"
+
+
+def _up(column: str, rows: int) -> str:
+    """Name the working column of a column's values so many rows up."""
+    return f"{_UP}{rows}-{column}"
