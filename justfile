@@ -1,6 +1,8 @@
 set positional-arguments
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
+compile := "--quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header"
+
 # List the recipes
 [private]
 default:
@@ -16,10 +18,19 @@ env:
         cp requirements.lock .venv/requirements.lock; \
     fi
 
-# Renew requirements.lock: every dependency, pinned with hashes
+# Install what engine=spark needs beside it, half a gigabyte; Java must be there
+[group('setup')]
+spark-env: env
+    @if ! cmp -s requirements-spark.lock .venv/requirements-spark.lock; then \
+        uv pip install --python .venv --quiet --require-hashes --requirements requirements-spark.lock && \
+        cp requirements-spark.lock .venv/requirements-spark.lock; \
+    fi
+
+# Renew the locks: every dependency, pinned with hashes
 [group('setup')]
 lock:
-    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header --upgrade --group dev pyproject.toml --output-file requirements.lock
+    uv pip compile {{compile}} --upgrade --group dev pyproject.toml --output-file requirements.lock
+    uv pip compile {{compile}} --constraint requirements.lock --extra spark --group dev --group cluster pyproject.toml --output-file requirements-spark.lock
 
 # Run the pipeline: just run lag_columns.periods=2, just run --profile origin
 [group('run')]

@@ -181,14 +181,13 @@ def write_snapshots(
     }
     started = time.perf_counter()
     results = iter(
-        pl.collect_all(
+        collect_all(
             [
                 *(_sink(lf, files[name]) for name, lf in snapshots.items()),
                 *figures_of.values(),
                 *checked.values(),
                 *others,
-            ],
-            engine="streaming",
+            ]
         )
     )
     execute_s = time.perf_counter() - started
@@ -215,6 +214,11 @@ def write_snapshots(
         list(results),
         execute_s,
     )
+
+
+def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Run one pass over the data, in which shared stages are computed once."""
+    return pl.collect_all(frames, engine="streaming")
 
 
 def _sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:

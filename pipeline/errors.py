@@ -44,6 +44,10 @@ class ModelError(PipelineError):
     """A model cannot be trained, evaluated or used on what it is given."""
 
 
+class ClusterError(PipelineError):
+    """A cluster cannot be used, or has failed."""
+
+
 class LineageError(PipelineError):
     """A question about the lineage names what is not in the plan."""
 

@@ -1,11 +1,8 @@
 """One run: look what is stale, compute it in one pass, check it, publish it."""
 
 import dataclasses
-import hashlib
 import platform
-import shutil
 import time
-from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,21 +14,18 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.checks import Check, Outcome
+from pipeline.checks import Outcome
+from pipeline.compute import compute, failed, forget_parts, require_same_source
 from pipeline.contracts import compile_checks, hold
-from pipeline.engine import Execution, Work, execute
-from pipeline.errors import PipelineError
-from pipeline.files import FileContent, require_unchanged
+from pipeline.engine import Execution
+from pipeline.files import FileContent
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
-from pipeline.log import LOG, fields, logged, progress
-from pipeline.parts.execute import Slice, Splitting, execute_parts, run_here
-from pipeline.parts.folder import open_folder
-from pipeline.parts.sizes import choose_n_parts, memory_of
-from pipeline.plan import Plan, compose, compose_again, never_read
+from pipeline.log import LOG, fields, logged
+from pipeline.plan import Plan, compose, never_read
 from pipeline.profile import Profile, collect_profile
-from pipeline.settings import PREDICTIONS, QUARANTINE, SOURCE, Settings
+from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
 from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import (
@@ -135,7 +129,7 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
             except BaseException as error:
                 _log_end(error, is_published=store.linked == run_id)
                 if isinstance(error, PolarsError):
-                    raise _failed(error) from error
+                    raise failed(error) from error
                 raise
             total_s = time.perf_counter() - started
             LOG.debug("published", extra=fields(event="published", seconds=total_s))
@@ -177,13 +171,13 @@ def _run(
         return _report(store, current, wanted.source.files, is_new=False)
 
     previous = current.snapshots if current else []
-    execution = _execute(wanted, task, store, staging, previous)
+    execution = compute(wanted, task, store, staging, previous)
     if execution.bad is None:
         bad = _stored_bad(store, task)
     else:
         bad = sources.number_lines(execution.bad, settings.source, settings.root)
     n_bad_rows = sources.refuse_too_many(bad, settings.source)
-    _require_unchanged(wanted)
+    require_same_source(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     checked_files = stored | execution.files
     hold(settings, plan, execution.outcomes, checked_files, store)
@@ -221,7 +215,7 @@ def _run(
     runs = [*runs, record]
     publish_run(store, runs, settings.history.runs)
     collect_garbage(store, runs, settings.history.runs)
-    shutil.rmtree(store.parts, ignore_errors=True)
+    forget_parts(store)
     _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)
@@ -277,161 +271,6 @@ def _report(
     return RunReport(record, files, objects, is_new, 0.0, store.catalog)
 
 
-def _execute(
-    wanted: Wanted,
-    task: Task,
-    store: Store,
-    staging: Path,
-    previous: Iterable[SnapshotRecord],
-) -> Execution:
-    """Execute on the fast typed path, and once more with repair where that fails."""
-    execution = _execute_once(wanted, task, store, staging, previous)
-    if execution is None:
-        LOG.info("some values do not fit their column's type: reading again, repairing")
-        execution = _execute_once(wanted, task, store, staging, previous, repair=True)
-        assert execution is not None
-    return execution
-
-
-def _execute_once(
-    wanted: Wanted,
-    task: Task,
-    store: Store,
-    staging: Path,
-    previous: Iterable[SnapshotRecord],
-    *,
-    repair: bool = False,
-) -> Execution | None:
-    """Compose and execute; say what is wrong with the source if that fails.
-
-    Returns None if cells were set aside that a repair might mend.
-    """
-    settings = wanted.settings
-    given = {
-        stage: pl.scan_parquet(path, glob=False) for stage, path in task.leaves.items()
-    }
-    scan = None
-    rows, bad = sources.declared(settings.source), None
-    if task.reads_source:
-        scan = sources.scan(settings.source, settings.root, repair=repair)
-        rows, bad = scan.rows, scan.bad
-    plan = compose_again(wanted.plan, rows, given)
-    computed = [name for name in task.names("computed") if name != QUARANTINE]
-    work = Work(
-        compute=tuple(computed),
-        count=task.stages,
-        checks=_compile_all(wanted, task, store, previous),
-        objects={
-            s.name: store.object(s.name, s.fingerprint)
-            for s in task.snapshots
-            if s.name in task.check and s.name not in computed
-        },
-    )
-
-    def may_be_mended(cells: pl.DataFrame | None) -> bool:
-        return bool(cells is not None and cells.height and scan and not scan.exact)
-
-    def accept(cells: pl.DataFrame) -> bool:
-        if may_be_mended(cells):
-            return False
-        numbered = sources.number_lines(cells, settings.source, settings.root)
-        sources.refuse_too_many(numbered, settings.source)
-        return True
-
-    try:
-        if scan is not None:
-            given[SOURCE] = rows
-        n_parts = _choose_n_parts(wanted, task, plan, given)
-        if n_parts == 1:
-            with progress("computing"):
-                execution = execute(plan, work, bad, staging)
-        else:
-            splitting = _splitting(wanted, task, store, n_parts, repair=repair)
-            slices = _slices(wanted, given, repair=repair)
-            execution = execute_parts(plan, work, slices, staging, splitting, accept)
-    except (PolarsError, OSError) as error:
-        _require_unchanged(wanted)
-        found = scan and sources.diagnose(settings.source, scan.files, settings.root)
-        raise found or _failed(error) from error
-    if execution is None or may_be_mended(execution.bad):
-        return None
-    for name, n_rows in execution.n_rows.items():
-        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
-    seconds = execution.execute_s
-    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
-    return execution
-
-
-def _choose_n_parts(
-    wanted: Wanted, task: Task, plan: Plan, given: Mapping[str, pl.LazyFrame]
-) -> int:
-    """Decide into how many parts to split the rows of a pass."""
-    assert wanted.source is not None
-    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
-    if task.reads_source:
-        n_bytes += sum(file.stat.n_bytes for file in wanted.source.files)
-    return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
-
-
-def _slices(
-    wanted: Wanted, given: Mapping[str, pl.LazyFrame], *, repair: bool
-) -> list[Slice]:
-    """Read each file of the source on its own; snapshots come with the first."""
-    if SOURCE not in given:
-        return [Slice(given, None)]
-    settings = wanted.settings
-    scans = sources.scan_each(settings.source, settings.root, repair=repair)
-    nothing = {name: lf.clear() for name, lf in given.items()}
-    return [
-        Slice({**(nothing if i else given), SOURCE: scan.rows}, scan.bad)
-        for i, scan in enumerate(scans)
-    ]
-
-
-def _splitting(
-    wanted: Wanted, task: Task, store: Store, n_parts: int, *, repair: bool
-) -> Splitting:
-    """Name a folder for the parts; those of other work, and of other code, are removed.
-
-    A run that was killed finds its own by what is to be computed.
-    """
-    prints = wanted.fingerprints
-    assert prints is not None
-    text = msgspec.json.encode(
-        (
-            [prints.stages[name] for name in task.stages],
-            sorted(task.names("computed")),
-            sorted(task.leaves),
-            sorted(wanted.code.items()),
-            n_parts,
-            repair,
-        )
-    )
-    folder = store.parts / hashlib.sha256(text).hexdigest()[:16]
-    for other in store.parts.glob("*"):
-        if other != folder:
-            shutil.rmtree(other)
-    memory = memory_of(wanted.settings.engine)
-    return Splitting(open_folder(str(folder.absolute())), n_parts, memory, run_here)
-
-
-def _require_unchanged(wanted: Wanted) -> None:
-    """Refuse a run whose source changed after it was fingerprinted."""
-    assert wanted.source is not None
-    settings = wanted.settings
-    pattern = sources.reads(settings.source, settings.root).path
-    require_unchanged(wanted.source.files, pattern, settings.root)
-
-
-def _failed(error: Exception) -> PipelineError:
-    """Say that the pass over the data failed."""
-    return PipelineError(
-        f"the run failed while it computed the snapshots\nfound: {error}\n"
-        "hint: nothing was published, the previous run is still there;"
-        " `just verify` looks for damaged objects"
-    )
-
-
 def _log_end(error: BaseException, *, is_published: bool) -> None:
     """Note how a run ended that was stopped, or has failed."""
     end = fields(
@@ -455,21 +294,6 @@ def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
         return pl.DataFrame()
     path = store.object(QUARANTINE, quarantine.fingerprint)
     return pl.read_parquet(path, glob=False)
-
-
-def _compile_all(
-    wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
-) -> dict[str, list[Check]]:
-    """Turn the contracts that must be looked at into expressions."""
-    before = {
-        s.name: found.n_rows
-        for s in previous
-        if (found := read_object(store, s.name, s.fingerprint))
-    }
-    return {
-        name: compile_checks(wanted.settings, wanted.plan, name, before.get(name))
-        for name in task.check
-    }
 
 
 def _checked(

@@ -1,5 +1,6 @@
 """The settings of a run: source, stages, and one Config per stage."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,15 +108,29 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    use : {'polars', 'spark'}
+        Who does the work: this process, or the workers of a cluster, part by part.
+        ``engine=spark`` is short for ``engine.use=spark``.
     partitions : int or 'auto'
         Parts that the rows are split into, to be computed one after the other; 1 is
         one pass over all. By itself as few as fit in memory.
     memory : str or None
         What a run may take, such as ``6GiB``; None is two thirds of the machine's.
+    master : str
+        Of a Spark cluster: ``spark://host:7077``, or ``local[2]`` for this machine.
+    folder : str or None
+        Where parts are exchanged: an absolute path, or ``s3://bucket/prefix``, that
+        every worker sees. None is ``.pipeline/parts``.
+    spark : dict of str to str
+        More of Spark's settings, such as ``spark.executor.memory``.
     """
 
+    use: Literal["polars", "spark"] = "polars"
     partitions: Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"] = "auto"
     memory: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(MiB|GiB)$")] | None = None
+    master: str = "local[2]"
+    folder: Annotated[str, Meta(pattern="^(/|s3://.)")] | None = None
+    spark: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -185,7 +200,13 @@ def load_settings(
     top = [load_layer(configs / "pipeline.yaml", root)]
     if profile is not None:
         top.append(load_layer(configs / "profiles" / f"{profile}.yaml", root))
-    top.append(parse_overrides(word for word in overrides if word not in choices))
+    top.append(
+        parse_overrides(
+            re.sub("^engine=", "engine.use=", word)
+            for word in overrides
+            if word not in choices
+        )
+    )
 
     source = _choose_source(top, choices)
     stage_trees = _stage_trees(top)

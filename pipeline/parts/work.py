@@ -22,6 +22,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.engine import collect_all
 from pipeline.panel import WORKING
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import Layout, Round, apply_split, split_of
@@ -252,7 +253,7 @@ def _finish(
         for name in round_.facts
     ]
     counted = [frames[name].select(pl.len()) for name in round_.counts]
-    results = pl.collect_all([*counted, *sinks, *shares], engine="streaming")
+    results = collect_all([*counted, *sinks, *shares])
     n_rows = {
         name: int(result.item())
         for name, result in zip(round_.counts, results, strict=False)

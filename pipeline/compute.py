@@ -1,0 +1,253 @@
+"""Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
+
+import hashlib
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline import sources
+from pipeline.checks import Check
+from pipeline.contracts import compile_checks
+from pipeline.engine import Execution, Work, execute
+from pipeline.errors import PipelineError
+from pipeline.files import require_unchanged
+from pipeline.freshness import Wanted
+from pipeline.log import LOG, fields, progress
+from pipeline.parts.execute import Slice, Splitting, execute_parts, run_here
+from pipeline.parts.folder import Folder, open_folder
+from pipeline.parts.sizes import choose_n_parts, memory_of
+from pipeline.plan import Plan, compose_again
+from pipeline.settings import QUARANTINE, SOURCE
+from pipeline.snapshots.records import SnapshotRecord
+from pipeline.snapshots.store import Store, read_object
+from pipeline.task import Task
+
+
+def compute(
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+) -> Execution:
+    """Compute on the fast typed path, and once more with repair where that fails.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What should be.
+    task : Task
+        What of it to compute, and where to begin.
+    store : Store
+        Where the objects are.
+    staging : Path
+        An empty folder, which receives ``<snapshot>.parquet`` per snapshot.
+    previous : iterable of SnapshotRecord
+        What is published.
+
+    Raises
+    ------
+    PipelineError
+        If the source cannot be read, or the pass fails.
+    """
+    execution = _compute_once(wanted, task, store, staging, previous)
+    if execution is None:
+        LOG.info("some values do not fit their column's type: reading again, repairing")
+        execution = _compute_once(wanted, task, store, staging, previous, repair=True)
+        assert execution is not None
+    return execution
+
+
+def _compute_once(
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+    *,
+    repair: bool = False,
+) -> Execution | None:
+    """Compose and execute; say what is wrong with the source if that fails.
+
+    Returns None if cells were set aside that a repair might mend.
+    """
+    settings = wanted.settings
+    given = {
+        stage: pl.scan_parquet(path, glob=False) for stage, path in task.leaves.items()
+    }
+    scan = None
+    rows, bad = sources.declared(settings.source), None
+    if task.reads_source:
+        scan = sources.scan(settings.source, settings.root, repair=repair)
+        rows, bad = scan.rows, scan.bad
+    plan = compose_again(wanted.plan, rows, given)
+    computed = [name for name in task.names("computed") if name != QUARANTINE]
+    work = Work(
+        compute=tuple(computed),
+        count=task.stages,
+        checks=_compile_all(wanted, task, store, previous),
+        objects={
+            s.name: store.object(s.name, s.fingerprint)
+            for s in task.snapshots
+            if s.name in task.check and s.name not in computed
+        },
+    )
+
+    def may_be_mended(cells: pl.DataFrame | None) -> bool:
+        return bool(cells is not None and cells.height and scan and not scan.exact)
+
+    def accept(cells: pl.DataFrame) -> bool:
+        if may_be_mended(cells):
+            return False
+        numbered = sources.number_lines(cells, settings.source, settings.root)
+        sources.refuse_too_many(numbered, settings.source)
+        return True
+
+    if scan is not None:
+        given[SOURCE] = rows
+    try:
+        n_parts = _n_parts(wanted, task, plan, given)
+        if n_parts == 1 and settings.engine.use == "polars":
+            with progress("computing"):
+                execution = execute(plan, work, bad, staging)
+        else:
+            slices = _slices(wanted, given, repair=repair)
+            with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
+                execution = execute_parts(
+                    plan, work, slices, staging, splitting, accept
+                )
+    except (PolarsError, OSError) as error:
+        require_same_source(wanted)
+        found = scan and sources.diagnose(settings.source, scan.files, settings.root)
+        raise found or failed(error) from error
+    if execution is None or may_be_mended(execution.bad):
+        return None
+    for name, n_rows in execution.n_rows.items():
+        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
+    seconds = execution.execute_s
+    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
+    return execution
+
+
+def require_same_source(wanted: Wanted) -> None:
+    """Refuse a run whose source changed after it was fingerprinted."""
+    assert wanted.source is not None
+    settings = wanted.settings
+    pattern = sources.reads(settings.source, settings.root).path
+    require_unchanged(wanted.source.files, pattern, settings.root)
+
+
+def failed(error: Exception) -> PipelineError:
+    """Say that the pass over the data failed."""
+    return PipelineError(
+        f"the run failed while it computed the snapshots\nfound: {error}\n"
+        "hint: nothing was published, the previous run is still there;"
+        " `just verify` looks for damaged objects"
+    )
+
+
+def forget_parts(store: Store) -> None:
+    """Remove what a run had finished part by part, once it is published or unwanted."""
+    note = _parts_note(store)
+    if note.is_file():
+        with suppress(OSError):
+            open_folder(note.read_text()).remove()
+            note.unlink()
+
+
+def _compile_all(
+    wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
+) -> dict[str, list[Check]]:
+    """Turn the contracts that must be looked at into expressions."""
+    before = {
+        s.name: found.n_rows
+        for s in previous
+        if (found := read_object(store, s.name, s.fingerprint))
+    }
+    return {
+        name: compile_checks(wanted.settings, wanted.plan, name, before.get(name))
+        for name in task.check
+    }
+
+
+def _n_parts(
+    wanted: Wanted, task: Task, plan: Plan, given: Mapping[str, pl.LazyFrame]
+) -> int:
+    """Decide into how many parts to split the rows of a pass."""
+    assert wanted.source is not None
+    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
+    if task.reads_source:
+        n_bytes += sum(file.stat.n_bytes for file in wanted.source.files)
+    return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
+
+
+def _slices(
+    wanted: Wanted, given: Mapping[str, pl.LazyFrame], *, repair: bool
+) -> list[Slice]:
+    """Read each file of the source on its own; snapshots come with the first."""
+    if SOURCE not in given:
+        return [Slice(given, None)]
+    settings = wanted.settings
+    scans = sources.scan_each(settings.source, settings.root, repair=repair)
+    nothing = {name: lf.clear() for name, lf in given.items()}
+    return [
+        Slice({**(nothing if i else given), SOURCE: scan.rows}, scan.bad)
+        for i, scan in enumerate(scans)
+    ]
+
+
+@contextmanager
+def _splitting(
+    wanted: Wanted, task: Task, store: Store, n_parts: int, *, repair: bool
+) -> Generator[Splitting]:
+    """Say where the parts are, and who computes them."""
+    engine = wanted.settings.engine
+    key = _parts_key(wanted, task, n_parts, repair=repair)
+    place = engine.folder or store.parts.absolute().as_posix()
+    folder = open_folder(f"{place.rstrip('/')}/{key}")
+    _note_parts(store, folder)
+    if engine.use == "polars":
+        yield Splitting(folder, n_parts, memory_of(engine), run_here)
+        return
+    from pipeline.parts.spark import on_spark  # imported late: few runs need a cluster
+
+    with on_spark(engine, folder) as (run, n_at_once):
+        n_parts = (
+            max(n_parts, 2 * n_at_once) if engine.partitions == "auto" else n_parts
+        )
+        yield Splitting(folder, n_parts, memory_of(engine), run)
+
+
+def _parts_key(wanted: Wanted, task: Task, n_parts: int, *, repair: bool) -> str:
+    """Name what is to be computed, so that a run that was killed finds its parts."""
+    prints = wanted.fingerprints
+    assert prints is not None
+    text = msgspec.json.encode(
+        (
+            [prints.stages[name] for name in task.stages],
+            sorted(task.names("computed")),
+            sorted(task.leaves),
+            sorted(wanted.code.items()),
+            n_parts,
+            wanted.settings.engine.use,
+            repair,
+        )
+    )
+    return hashlib.sha256(text).hexdigest()[:16]
+
+
+def _note_parts(store: Store, folder: Folder) -> None:
+    """Remember where parts are; those of other work are removed."""
+    note = _parts_note(store)
+    if note.is_file() and note.read_text() != folder.uri:
+        forget_parts(store)
+    note.write_text(folder.uri)
+
+
+def _parts_note(store: Store) -> Path:
+    """Name the file that says where a run's parts are."""
+    return store.folder / "parts.txt"
