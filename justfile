@@ -203,6 +203,11 @@ ci: check test bench-check
 bench *args: env
     @.venv/bin/python -m benchmarks run "$@"
 
+# Run it on more and more rows, in one pass, part by part, on Spark: just bench-scale --sizes 1,10,93
+[group('bench')]
+bench-scale *args: env
+    @.venv/bin/python -m benchmarks scale "$@"
+
 # Write the figures of the last bench into the README, and draw them
 [group('bench')]
 bench-report: env

@@ -29,6 +29,19 @@ def run(sizes: str, runs: int) -> None:
 
 
 @cli.command()
+@click.option("--sizes", default="1,10", help="Times the published rows.")
+@click.option("--runs", default=1, help="Of each way.")
+def scale(sizes: str, runs: int) -> None:
+    """Run it on more and more rows: in one pass, part by part, on Spark if there."""
+    from benchmarks.scale import scale as measure
+
+    record = measure([int(size) for size in sizes.split(",")], runs)
+    from benchmarks.keep import SCALE_RESULTS, keep  # with Polars, so only now
+
+    keep(record, SCALE_RESULTS)
+
+
+@cli.command()
 def report() -> None:
     """Write the newest figures into the README, as tables and a chart."""
     from benchmarks.report import report as write_report

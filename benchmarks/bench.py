@@ -39,9 +39,9 @@ def bench(sizes: Sequence[float], n_runs: int) -> BenchmarkRecord:
     with tempfile.TemporaryDirectory() as name:
         for size in sizes:
             found = features(size, n_runs, Path(name, str(size)))
-            figures += _echo(found)
-        figures += _echo(commands(n_runs, Path(name, "commands")))
-    figures += _echo(transforms(n_runs))
+            figures += echo(found)
+        figures += echo(commands(n_runs, Path(name, "commands")))
+    figures += echo(transforms(n_runs))
     return BenchmarkRecord(
         measured_at=datetime.now(UTC).replace(microsecond=0),
         commit=commit(),
@@ -66,7 +66,7 @@ def features(size: float, n_runs: int, folder: Path) -> Iterator[BenchmarkFigure
     click.echo(run_process("-m", "benchmarks.prepare", "compare", *outputs)[0].strip())
     runs = {name: lambda name=name: _contender(name, csv) for name in CONTENDERS}
     timings = interleave(runs, n_runs)
-    yield from _figures(FEATURES, n_rows, timings)
+    yield from figures_of(FEATURES, n_rows, timings)
     if size == 1:
         part = folder / "part.csv"
         share = float(
@@ -119,7 +119,7 @@ def commands(n_runs: int, folder: Path) -> Iterator[BenchmarkFigure]:
         "just sql": run("sql", count),
         "--help": run("--help"),
     }
-    yield from _figures(COMMANDS, ROWS, interleave(runs, n_runs))
+    yield from figures_of(COMMANDS, ROWS, interleave(runs, n_runs))
 
 
 def transforms(n_runs: int) -> Iterator[BenchmarkFigure]:
@@ -172,7 +172,7 @@ def _csv(size: float, folder: Path) -> Path:
     return part
 
 
-def _figures(
+def figures_of(
     task: str, n_rows: int, timings: Mapping[str, Sequence[Timing]]
 ) -> Iterator[BenchmarkFigure]:
     """Summarise the runs; ratios are to the first contender, pair by pair."""
@@ -197,7 +197,7 @@ def _spread(values: Sequence[float]) -> Spread:
     return Spread(median(values), min(values), max(values))
 
 
-def _echo(figures: Iterator[BenchmarkFigure]) -> list[BenchmarkFigure]:
+def echo(figures: Iterator[BenchmarkFigure]) -> list[BenchmarkFigure]:
     """Print the figures."""
     kept = list(figures)
     for figure in kept:

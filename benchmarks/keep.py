@@ -11,15 +11,16 @@ from pipeline.snapshots.catalog import publish_catalog
 from pipeline.snapshots.store import open_store, read_runs, write_record, writing
 
 RESULTS = Path(__file__).with_name("results.json")
+SCALE_RESULTS = Path(__file__).with_name("scale.json")
 WAIT_S = 30
 
 
-def keep(record: BenchmarkRecord) -> None:
+def keep(record: BenchmarkRecord, file: Path = RESULTS) -> None:
     """Write the newest figures beside the code, and all of them to ``meta.benchmarks``.
 
     Where there is no run yet, the catalog of the first one shows them.
     """
-    RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
     store = open_store(ROOT)
     store.benchmarks.mkdir(parents=True, exist_ok=True)
     name = f"{record.measured_at:%Y%m%dT%H%M%SZ}.json"

@@ -10,16 +10,21 @@ import polars as pl
 import vl_convert
 
 from benchmarks.bench import COMMANDS, FEATURES, ORIGIN, TRANSFORMS
-from benchmarks.keep import RESULTS
+from benchmarks.keep import RESULTS, SCALE_RESULTS
 from benchmarks.processes import ROOT
+from benchmarks.scale import SCALE
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 
 README = ROOT / "README.md"
 CHART = Path(__file__).with_name("speed.svg")
+SCALE_CHART = Path(__file__).with_name("scale.svg")
+BEGIN_SCALE = "<!-- written by just bench-report from bench-scale -->"
+END_SCALE = "<!-- until here, scale -->"
 BEGIN, END = "<!-- written by just bench-report -->", "<!-- until here -->"
 PADDING: dict[str, float] = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """The writer takes the legend's text for narrower than it is."""
 
+MEASURES = {"cpu_s": "CPU seconds", "peak_mib": "MiB"}
 NAMES = {
     "pipeline": "the pipeline",
     "bare_polars": "bare Polars, the same expressions",
@@ -32,12 +37,37 @@ NAMES = {
 
 def report() -> None:
     """Write both."""
-    record = msgspec.json.decode(RESULTS.read_bytes(), type=BenchmarkRecord)
-    head, _, rest = README.read_text().partition(f"{BEGIN}\n")
-    _, _, tail = rest.partition(END)
-    README.write_text("".join([head, BEGIN, "\n", *section(record), END, tail]))
-    CHART.write_text(draw(record.figures))
-    click.echo(f"{README.name} and {CHART.relative_to(ROOT)} are written")
+    record, scale = (
+        msgspec.json.decode(file.read_bytes(), type=BenchmarkRecord)
+        for file in (RESULTS, SCALE_RESULTS)
+    )
+    text = README.read_text()
+    text = _between(text, BEGIN, END, section(record))
+    README.write_text(_between(text, BEGIN_SCALE, END_SCALE, scale_section(scale)))
+    CHART.write_text(draw(FEATURES, "cpu_s", record.figures))
+    SCALE_CHART.write_text(draw(SCALE, "peak_mib", scale.figures))
+    click.echo(f"{README.name} and the charts of benchmarks/ are written")
+
+
+def _between(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
+    """Replace what stands between two marks."""
+    head, _, rest = text.partition(f"{begin}\n")
+    _, _, tail = rest.partition(end)
+    return "".join([head, begin, "\n", *lines, end, tail])
+
+
+def scale_section(record: BenchmarkRecord) -> Iterator[str]:
+    """Write the tables of ``just bench-scale``, in Markdown."""
+    yield (
+        f"\nOn {record.machine['cores']} shared cores, {record.measured_at:%d %B %Y}."
+        " Memory is that of all processes together.\n"
+    )
+    for n_rows in sorted({f.n_rows for f in record.figures}):
+        yield from _table(
+            f"whole run, {n_rows:,} rows",
+            (f for f in record.figures if f.n_rows == n_rows),
+        )
+    yield f"\n![Memory by rows]({SCALE_CHART.relative_to(ROOT)})\n\n"
 
 
 def section(record: BenchmarkRecord) -> Iterator[str]:
@@ -100,18 +130,19 @@ def _cell(spread: Spread | None, digits: int) -> str:
     return middle if low == high else f"{middle} [{low}, {high}]"
 
 
-def draw(figures: Iterable[BenchmarkFigure]) -> str:
-    """Draw CPU seconds by rows, a line per contender, as SVG."""
+def draw(task: str, measure: str, figures: Iterable[BenchmarkFigure]) -> str:
+    """Draw CPU seconds or memory by rows, a line per contender, as SVG."""
     rows = [
         {
-            "contender": NAMES[f.contender].partition(",")[0],
+            "contender": NAMES.get(f.contender, f.contender).partition(",")[0],
             "rows": f.n_rows,
-            "cpu": f.cpu_s.median,
-            "low": f.cpu_s.low,
-            "high": f.cpu_s.high,
+            "value": spread.median,
+            "low": spread.low,
+            "high": spread.high,
         }
         for f in figures
-        if f.task == FEATURES and f.cpu_s
+        for spread in [getattr(f, measure)]
+        if f.task == task and spread
     ]
     df = pl.DataFrame(rows)
     x = alt.X(
@@ -124,17 +155,17 @@ def draw(figures: Iterable[BenchmarkFigure]) -> str:
     base = alt.Chart(df).encode(
         x, color=alt.Color("contender:N", title=None, sort=None, legend=legend)
     )
-    seconds = alt.Scale(type="log")
-    axis = alt.Axis(values=[10.0**power for power in range(-2, 5)])
+    scale = alt.Scale(type="log")
+    axis = alt.Axis(values=[10.0**power for power in range(-2, 6)])
     spread = base.mark_rule().encode(
-        alt.Y("low:Q", title="CPU seconds", scale=seconds, axis=axis),
+        alt.Y("low:Q", title=MEASURES[measure], scale=scale, axis=axis),
         alt.Y2("high:Q"),
     )
-    lines = base.mark_line(point=True).encode(alt.Y("cpu:Q", scale=seconds, axis=axis))
+    lines = base.mark_line(point=True).encode(alt.Y("value:Q", scale=scale, axis=axis))
     chart = (spread + lines).properties(
         width=460,
         height=300,
-        title="CSV to features: CPU seconds by rows",
+        title=f"{task}: {MEASURES[measure]} by rows",
         padding=PADDING,
     )
     return vl_convert.vegalite_to_svg(chart.to_dict())
