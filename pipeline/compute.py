@@ -111,7 +111,8 @@ def _compute_once(
         given[SOURCE] = rows
     try:
         n_parts = _n_parts(wanted, task, plan, given)
-        if n_parts == 1 and settings.engine.use == "polars":
+        # Without stages there are objects to check, or cells to set aside: no rows.
+        if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
             with progress("computing"):
                 execution = execute(plan, work, bad, staging)
         else:
@@ -206,10 +207,13 @@ def _splitting(
 ) -> Generator[Splitting]:
     """Say where the parts are, and who computes them."""
     engine = wanted.settings.engine
-    key = _parts_key(wanted, task, n_parts, repair=repair)
+    key = _parts_key(wanted, task, n_parts)
     place = engine.folder or store.parts.absolute().as_posix()
     folder = open_folder(f"{place.rstrip('/')}/{key}")
     _note_parts(store, folder)
+    if repair:
+        # A run that was killed finds out anew that it must repair, then goes on here.
+        folder = open_folder(folder.at("repaired"))
     if engine.use == "polars":
         yield Splitting(folder, n_parts, memory_of(engine), run_here)
         return
@@ -222,7 +226,7 @@ def _splitting(
         yield Splitting(folder, n_parts, memory_of(engine), run)
 
 
-def _parts_key(wanted: Wanted, task: Task, n_parts: int, *, repair: bool) -> str:
+def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
     """Name what is to be computed, so that a run that was killed finds its parts."""
     prints = wanted.fingerprints
     assert prints is not None
@@ -234,7 +238,6 @@ def _parts_key(wanted: Wanted, task: Task, n_parts: int, *, repair: bool) -> str
             sorted(wanted.code.items()),
             n_parts,
             wanted.settings.engine.use,
-            repair,
         )
     )
     return hashlib.sha256(text).hexdigest()[:16]

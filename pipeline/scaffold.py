@@ -13,6 +13,7 @@ _MODULE = '''"""Describe in one line what `{name}` is for."""
 import polars as pl
 
 from pipeline.config import BaseConfig
+from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -37,9 +38,15 @@ def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         The same rows and columns.
     """
     return lf.with_columns(pl.col(config.column))
+
+
+def split(_: Config) -> Split:
+    """Any row may be apart from any other."""
+    # Split(keys=...) keeps rows together, Split(fact=...) tells of all of them.
+    return ROW_WISE
 '''
 
-_TAKEN = ("pl", "lf", "config")
+_TAKEN = ("pl", "lf", "config", "split")
 """Names the module uses otherwise."""
 
 _CONFIG = """column: {column} # the column to work on

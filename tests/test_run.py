@@ -24,6 +24,7 @@ from pipeline.settings import Settings, load_settings
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
+from pipeline.split import ROW_WISE
 
 Load = Callable[..., Settings]
 
@@ -241,6 +242,11 @@ def test_new_transform_works_at_once_and_reaches_the_features(
         "tests/transforms/test_double_target.py",
         "configs/pipeline.yaml",
     ]
+    found = dict[str, Any]()
+    exec(files[0].read_text(), found)
+    lf, config = pl.LazyFrame({"x": [2.5]}), found["Config"](column="x")
+    assert_frame_equal(found["double_target"](lf, config), lf)
+    assert found["split"](config) == ROW_WISE
     lines = (project / "configs" / "pipeline.yaml").read_text().splitlines()
     at = lines.index("  double_target: {}")
     assert lines[at + 1] == "  drop_non_lag_columns:"

@@ -142,6 +142,8 @@ def _begin(
         {name: plan.schema(name) for name in (*given, *nodes)},
         len(slices),
     )
+    if not layout.rounds[0].spills:
+        return job
     frames = [lf for s in slices for lf in entering(job, s.given)]
     values = values_of(frames, layout.column, splitting.folder)
     refuse_too_large(values, row_bytes(plan), splitting.memory)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import ConfigError
+from pipeline.lineage import DIRECT, trace_function
 from pipeline.plan import Plan
 from pipeline.settings import Stage
-from pipeline.split import Split
+from pipeline.split import ROW_WISE, Split
 from pipeline.transforms import load_transform
 
 
@@ -144,10 +145,11 @@ class _Builder:
             needed = {i for name in facts for i in self.inputs[name]}
             targets = {*snapshots, *counts, *spills, *needed} - available
             run = self.plan.upstream(targets, available)
-            starts = {i for name in run for i in self.inputs[name]} | {*snapshots}
+            starts = {i for name in run for i in self.inputs[name]}
+            starts |= {*snapshots, *needed}
             rounds.append(
                 Round(
-                    starts=_ordered(self.parted, starts & available),
+                    starts=_ordered([*given, *self.parted], starts & available),
                     stages=tuple(run),
                     spills=_ordered(self.parted, spills),
                     facts=tuple(facts),
@@ -163,19 +165,30 @@ class _Builder:
 
     def _first(self, given: tuple[str, ...]) -> Round:
         """Read the source: what any row may do alone, until it is narrow and split."""
+        making = [name for name in self.parted if self._makes_column(name)]
+        forced = self.plan.upstream(making, given)
         before: list[str] = []
         streamed: set[str] = {*given}
         for name in self.parted:
-            split = self.splits[name]
-            if split != Split() or not streamed.issuperset(self.inputs[name]):
+            if self.splits[name] != ROW_WISE or not streamed >= {*self.inputs[name]}:
                 continue
             streamed.add(name)
             is_before = {*given, *before}.issuperset(self.inputs[name])
-            if is_before and name not in self.publish and self._comes_before(name):
+            if is_before and (name in forced or self._comes_before(name)):
                 before.append(name)
-        behind = [name for name in self.parted if name not in before]
+        late = [name for name in making if name not in before]
+        if late:
+            raise ConfigError(
+                f"stage '{late[0]}' makes '{self.column}' anew, behind stages whose"
+                " rows must have been split by it\n"
+                "hint: move the stage up, or run it whole with engine.partitions=1"
+            )
+        # Any rows may be in one slice of what is read.
+        facts = tuple(n for n in self._facts(streamed) if not self.splits[n].keys)
+        told = {name for name in facts if name in self.wholes}
+        behind = [name for name in self.stages if name not in {*before, *told}]
         spills = {i for name in behind for i in self.inputs[name]} & {*given, *before}
-        spills |= {name for name in given if name in self.publish}
+        spills |= {name for name in before if name in self.publish}
         for name in spills:
             if self.column not in self.plan.schema(name):
                 raise ConfigError(
@@ -183,7 +196,6 @@ class _Builder:
                     f"found: {', '.join(self.plan.schema(name))}\n"
                     "hint: run it whole with engine.partitions=1"
                 )
-        facts = self._facts(streamed)
         self.known |= {*facts}
         needed = {i for name in facts for i in self.inputs[name]} | spills | {*before}
         run = self.plan.upstream(needed - {*given}, given)
@@ -195,6 +207,24 @@ class _Builder:
             (),
             tuple(name for name in before if self.alike[name] == name),
         )
+
+    def _makes_column(self, name: str) -> bool:
+        """Tell whether the column's values may be others than the stage was given.
+
+        Those that keep rows of a key together have promised that they are not.
+        """
+        if self.splits[name].keys or self.column not in self.plan.schema(name):
+            return False
+        stage = self.plan.nodes[name].stage
+        edges = trace_function(
+            lambda *frames: load_transform(stage.transform).apply(
+                *frames, stage.config
+            ),
+            [(given, self.plan.schema(given)) for given in stage.inputs],
+            stage=name,
+        )
+        sources = {(e.input_column, e.kind) for e in edges if e.column == self.column}
+        return sources != {(self.column, DIRECT[0])}
 
     def _comes_before(self, name: str) -> bool:
         """Tell whether a row-wise stage is better done before the rows are split."""
@@ -255,7 +285,7 @@ class _Builder:
         """Choose the first column that every grouping has among its keys."""
         keyed = {n: self.splits[n].keys for n in self.parted if self.splits[n].keys}
         if not keyed:
-            nodes = [self.plan.nodes[name] for name in self.parted]
+            nodes = [self.plan.nodes[name] for name in self.parted or self.stages]
             keys = [node.stage.key for node in nodes if node.stage.key]
             return keys[-1][0] if keys else next(iter(nodes[-1].schema))
         first = next(iter(keyed.values()))

@@ -123,15 +123,16 @@ def bounds_of(values: pl.DataFrame, n_parts: int) -> tuple[Any, ...]:
     """
     column = values.columns[0]
     total = max(int(values[_N].sum()), 1)
-    before = pl.col(_N).cum_sum() - pl.col(_N)
+    # By its middle row, a value of more rows than two parts is alone in one.
+    middle = 2 * pl.col(_N).cum_sum() - pl.col(_N)
     starts = (
-        values.with_columns((before * n_parts // total).alias(_PART))
-        .drop_nulls(column)
+        values.with_columns((middle * n_parts // (2 * total)).alias(_PART))
+        .filter(pl.col(_PART) > pl.col(_PART).first())
         .group_by(_PART)
         .agg(pl.col(column).min())
         .sort(_PART)
     )
-    return tuple(starts[column][1:])
+    return tuple(starts[column])
 
 
 def refuse_too_large(values: pl.DataFrame, width: int, memory: int) -> None:

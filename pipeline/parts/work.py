@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
+from polars.io.partition import FileProviderArgs
 
 from pipeline.engine import collect_all
 from pipeline.panel import WORKING
@@ -134,13 +135,12 @@ def read(
     frames = _frames(job, first, given, {}, {})
     place = _attempt(0, item)
     sinks = [
-        frames[stage]
-        .with_columns(part_of(job).alias(_PART))
-        .sink_parquet(
+        frames[stage].sink_parquet(
             pl.PartitionBy(
                 job.folder.at(*place, f"spill-{stage}"),
-                key={"part": pl.col(_PART)},
+                key=part_of(job).alias(_PART),
                 include_key=False,
+                file_path_provider=_file_of_part,
             ),
             compression="lz4",
             mkdir=job.folder.needs_folders,
@@ -297,6 +297,11 @@ def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
 def _place(number: int, item: int) -> tuple[str, str]:
     """Name the folder of an item of a round."""
     return f"round-{number}", f"{item:05}"
+
+
+def _file_of_part(args: FileProviderArgs) -> str:
+    """Name a file of a part's rows: the working column's name could be no folder's."""
+    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.parquet"
 
 
 def _attempt(number: int, item: int) -> tuple[str, str, str]:

@@ -46,8 +46,10 @@ def ratio_drg_facility_vs_year(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame
 
 
 def split(config: Config) -> Split:
-    """Keep an entity's period whole; a period's categories, all rows tell."""
-    return Split((config.entity, config.time), Fact(_seen, _per_period, _with_ratio))
+    """Keep an entity whole, or its period; a period's categories, all rows tell."""
+    # Figures of periods before are found where these are.
+    keys = (config.entity,) if config.lag else (config.entity, config.time)
+    return Split(keys, Fact(_seen, _per_period, _with_ratio))
 
 
 def _seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:

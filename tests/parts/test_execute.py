@@ -1,0 +1,277 @@
+"""Rows split into parts give what one pass over all of them gives, to the last bit."""
+
+import re
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline.errors import ConfigError, ContractError, SourceError
+from pipeline.freshness import Selection
+from pipeline.snapshots.store import open_store
+from tests.parts.conftest import WORDS, Made, copy_small, make
+from tests.test_faults import finish, start
+
+Another = Callable[[], Path]
+
+
+def require_equal(found: Made, expected: Made) -> None:
+    """Refuse any difference."""
+    for kind, records in expected.records.items():
+        assert found.records[kind] == records
+    assert list(found.frames) == list(expected.frames)
+    for name, df in expected.frames.items():
+        assert_frame_equal(found.frames[name], df, check_exact=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """What one pass makes of the small project."""
+    root = tmp_path_factory.mktemp("whole")
+    copy_small(root)
+    return make(root, "engine.partitions=1")
+
+
+def spoil(root: Path, *lines: str) -> None:
+    """Append lines to the second file of the raw rows."""
+    with (root / "data" / "b.csv").open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def rounds_of(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
+    """List the rounds of a run, each with the tasks that it had left to do."""
+    done = re.findall(r"round (\d+) of \d+, \d+ of (\d+)", caplog.text)
+    caplog.clear()
+    return list(dict.fromkeys((int(number), int(n)) for number, n in done))
+
+
+def test_any_number_of_parts_gives_what_one_pass_gives(
+    another: Another, whole: Made
+) -> None:
+    for n_parts in (2, 5, 50):  # the last is more than there are facilities
+        require_equal(make(another(), f"engine.partitions={n_parts}"), whole)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [
+            "stages.total_mean_cost.key=[apr_drg_code, mean_charge, mean_cost, year]",
+            "stages.drop_non_lag_columns.key=[apr_drg_code, year, facility_id]",
+        ],
+        [
+            *("ratio_drg_facility_vs_year.lag=0", "yearly_discharge_bin.lag=0"),
+            *("lag_columns.by=row", "drop_rare_drgs.reference_periods=null"),
+        ],
+    ],
+    ids=["keys-without-the-column-or-with-it-last", "origin"],
+)
+def test_other_keys_and_values_give_what_one_pass_gives(
+    another: Another, words: list[str]
+) -> None:
+    expected = make(another(), *words, "engine.partitions=1")
+    require_equal(make(another(), *words, "engine.partitions=4"), expected)
+
+
+def merge_facilities(root: Path, giant: str | None) -> None:
+    """Make one facility of all but four, and a text, or nothing, of the codes."""
+    paths = sorted((root / "data").iterdir())
+    df = pl.concat(pl.read_csv(path) for path in paths)
+    number = pl.col("Facility Id").rank("dense").cast(pl.Int64)
+    name = pl.when(number > 36).then(pl.format("Hôpital {}", number))
+    df = df.with_columns(
+        name.otherwise(pl.lit(giant)).alias("Facility Id"),
+        pl.col("APR DRG Code") + 1000 * number,
+    )
+    assert df["Facility Id"].value_counts()["count"].max() == 2648
+    for path in paths:
+        path.unlink()
+    df.write_csv(paths[0])
+
+
+@pytest.mark.parametrize("giant", ["Aîné", "Hôpital 38b", None], ids=str)
+def test_text_null_and_one_value_of_most_rows_give_what_one_pass_gives(
+    small: Path, another: Another, giant: str | None
+) -> None:
+    merge_facilities(small, giant)
+    keyed = ("discharges", "facilities", "facility_drg_year", "features")
+    words = [
+        "columns.Facility Id=text",
+        "checks.discharges.columns.facility_id=String",
+        "checks.discharges.not_null=[year]",
+        *(f"checks.{name}.warn=[key]" for name in keyed),  # of which none may be null
+        "drop_rare_drgs.min_total=2",
+    ]
+    expected = make(another(), *words, "engine.partitions=1")
+    assert expected.frames["facility_drg_year"].height > 300
+    require_equal(make(another(), *words, "engine.partitions=7"), expected)
+
+
+def test_column_that_a_stage_changes_gives_what_one_pass_gives(
+    another: Another,
+) -> None:
+    # As if hospitals had merged: rows must be split by what their facility is then.
+    words = [
+        "median_profit={minuend: year, subtrahend: apr_severity_of_illness_code}",
+        "median_profit.column=facility_id",
+        "total_median_profit.factor=median_charge",
+        "agg_severities.medians=[total_median_profit, total_median_cost]",
+        "panel.values=[sum_discharges, w_total_median_profit]",
+        "checks.discharges.sql.median_profit_is_charge_less_cost=discharges > 0",
+        "checks.discharges.warn=[key]",
+        "checks.facility_drg_year=null",
+    ]
+    results = [make(another(), *words, f"engine.partitions={n}") for n in (1, 4)]
+    expected, found = (m.frames["facility_drg_year"] for m in results)
+    assert expected.height > 500
+    assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_bad_rows_are_set_aside_and_others_repaired_as_in_one_pass(
+    small: Path, another: Another, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(
+        small,
+        '2017,1,"Two\nLines",53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,-1.0',
+        "2017,,No Code,53,2,Bad,Moderate,M,Medical,0,4.0,3.0,2.0,1.0",
+        '2017,1,Good,53,2,Good,Moderate,M,Medical,"1,000",$4.00,3.0,2.0,1.0',
+    )
+    expected = make(another(), "engine.partitions=1")
+    assert expected.frames["quarantine"].height == 4
+    assert expected.frames["discharges"].height == 3001
+    with caplog.at_level("INFO"):
+        found = make(another(), "engine.partitions=3")
+    require_equal(found, expected)
+    assert "reading again, repairing" in caplog.text
+    # The first reading ends once it is known to be in vain.
+    assert rounds_of(caplog) == [(1, 2), (2, 3), (3, 3), (4, 3)]
+
+
+def test_too_many_bad_rows_stop_the_run_once_the_source_is_read(
+    small: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spoil(small, "2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0")
+    with (
+        caplog.at_level("INFO"),
+        pytest.raises(SourceError, match="1 bad rows, expected at most 0") as caught,
+    ):
+        make(small, "source.max_bad_rows=0", "engine.partitions=3")
+    assert "data/b.csv:1202: Discharges: 'many'" in str(caught.value)
+    assert rounds_of(caplog) == [(1, 2)]
+    assert not open_store(small).catalog.exists()
+
+
+@pytest.mark.parametrize(
+    ("selection", "words"),
+    [
+        (None, ["agg_severities.severities=[1, 2, 3, 4, 0]"]),
+        (Selection(only="features"), ["drop_rare_drgs.min_total=30"]),
+        (Selection(from_="lag_columns"), ["lag_columns.periods=2"]),
+        (Selection(only="drgs", force=True), []),
+        (None, ["checks.features.warn=[finite]"]),
+    ],
+    ids=["stale", "only", "from", "small-table", "checks-alone"],
+)
+def test_runs_that_go_on_from_snapshots_give_what_one_pass_gives(
+    another: Another, selection: Selection | None, words: list[str]
+) -> None:
+    roots = another(), another()
+    make(roots[0], "engine.partitions=1")
+    shutil.copytree(roots[0] / ".pipeline", roots[1] / ".pipeline")
+    expected, found = (
+        make(root, *words, f"engine.partitions={n_parts}", selection=selection)
+        for root, n_parts in zip(roots, (1, 4), strict=True)
+    )
+    require_equal(found, expected)
+
+
+def kill(root: Path, at: str, *words: str) -> None:
+    """Start a run, and kill it once it makes a folder."""
+    process = start(
+        root, "--quiet", "run", *WORDS, *words, at=f"{at} 511", number=signal.SIGKILL
+    )
+    status, messages = finish(process)
+    assert status == -signal.SIGKILL, messages
+
+
+def test_killed_run_goes_on_at_the_part_that_is_not_done(
+    small: Path, whole: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    root, words = small, "engine.partitions=4"
+    kill(root, "round-1/00002", words)
+    kill(root, "round-2/00001", words)
+    assert not open_store(root).catalog.exists()
+    caplog.clear()
+    require_equal(make(root, words), whole)
+    assert rounds_of(caplog) == [(3, 3), (4, 4)]
+
+
+def test_killed_while_it_repaired_a_run_goes_on_with_the_repaired_rows(
+    small: Path, another: Another, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    spoil(small, "2017,1,Good,53,2,G,Moderate,M,Medical,7,$4.00,3.0,2.0,1.0")
+    expected = make(another(), "engine.partitions=1")
+    kill(small, "round-2/00000", words := "engine.partitions=4")
+    caplog.clear()
+    require_equal(make(small, words), expected)
+    assert rounds_of(caplog) == [(3, 4), (4, 4)]
+
+
+@pytest.mark.parametrize(
+    ("words", "n_parts", "is_other"),
+    [
+        ([], 4, False),
+        (["lag_columns.periods=2"], 4, True),
+        ([], 2, True),
+        (["rows"], 4, True),
+    ],
+    ids=["same", "parameter", "parts", "rows"],
+)
+def test_parts_of_a_run_that_failed_are_used_for_the_same_work_only(
+    small: Path,
+    caplog: pytest.LogCaptureFixture,
+    words: list[str],
+    n_parts: int,
+    is_other: bool,
+) -> None:
+    caplog.set_level("INFO")
+    with pytest.raises(ContractError):
+        make(small, "engine.partitions=4", "checks.features.rows.exact=1")
+    assert rounds_of(caplog) == [(1, 2), (2, 4), (3, 4), (4, 4)]
+    if words == ["rows"]:
+        spoil(small, "2017,663,A,4,2,B,Moderate,M,Medical,9,4.0,3.0,2.0,1.0")
+        words = []
+    make(small, *words, f"engine.partitions={n_parts}")
+    rounds = [(1, 2), *((number, n_parts) for number in (2, 3, 4))]
+    assert rounds_of(caplog) == rounds * is_other
+
+
+def test_memory_too_small_for_one_value_is_one_error_before_any_work(
+    small: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for words in ([], ["engine.partitions=4"]):
+        with pytest.raises(ConfigError, match=r"engine\.memory: 0\.1 GiB") as caught:
+            make(small, "engine.memory=100MiB", *words)
+        assert "found: facility_id 4815 has 137 rows" in str(caught.value)
+        assert "hint: set engine.memory=0.6GiB or more" in str(caught.value)
+    assert rounds_of(caplog) == []
+    assert not open_store(small).catalog.exists()
+
+
+def test_auto_takes_one_pass_unless_the_memory_is_too_small(
+    another: Another, whole: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    require_equal(make(another()), whole)
+    assert rounds_of(caplog) == []
+    require_equal(make(another(), "engine.memory=513MiB"), whole)
+    [first, second, *_] = rounds_of(caplog)
+    assert first == (1, 2)
+    assert second[1] > 1

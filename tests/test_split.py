@@ -1,0 +1,181 @@
+"""What each transformation says of how its rows may be split is true of it."""
+
+import random
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+import polars as pl
+import polars.selectors as cs
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from pipeline import sources
+from pipeline.parts.layout import split_of
+from pipeline.plan import compose
+from pipeline.settings import Stage, load_settings
+from pipeline.split import ROW_WISE, Split
+from pipeline.transforms import load_transform, transform_names
+from tests.conftest import ROOT
+
+# Beside the values of the shipped configuration and of the origin's, these are tried.
+OTHERS = (
+    "ratio_drg_facility_vs_year.lag=2",
+    "lag_columns.periods=2",
+    "rolling_columns={window: 3, min_samples: 2, by: row, drop_nulls: false}",
+    "facilities.columns=[facility_name, apr_drg_description]",
+)
+
+# These are given one row per entity and period.
+PER_PERIOD = ("lag_columns", "rolling_columns")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A transformation with a configuration, and the columns it is given."""
+
+    stage: Stage
+    schemas: tuple[pl.Schema, ...]
+
+
+@cache
+def examples() -> dict[str, list[Example]]:
+    """Take the stages of the configured pipeline, per transformation, each once."""
+    found: dict[str, dict[bytes, Example]] = {}
+    for profile, words in ((None, ()), ("origin", ()), (None, OTHERS)):
+        configured = load_settings(ROOT, profile=profile, overrides=words)
+        plan = compose(sources.declared(configured.source), configured.stages)
+        for node in plan.nodes.values():
+            stage = node.stage
+            schemas = tuple(plan.schema(name) for name in stage.inputs)
+            key = msgspec.json.encode(stage.config)
+            example = Example(stage, schemas)
+            found.setdefault(stage.transform, {}).setdefault(key, example)
+    return {name: list(those.values())[:3] for name, those in found.items()}
+
+
+def rows(schema: pl.Schema, n_rows: int, rng: random.Random) -> pl.DataFrame:
+    """Make up rows: few distinct values, so that many rows agree; nulls everywhere."""
+
+    def values(dtype: pl.DataType) -> list[Any]:
+        some: list[Any] = ["a", "b", "c"]
+        if dtype == pl.Int32:  # codes
+            some = [0, 1, 2, 3]
+        elif dtype.is_integer():  # weights
+            some = [1, 2, 400, 3000]
+        elif dtype.is_float():
+            some = [0.1, 1 / 3, -7.25e6, 2.0, 1e9 / 7]
+        return rng.choices([None, *some, *some], k=n_rows)
+
+    return pl.DataFrame({n: values(t) for n, t in schema.items()}, schema=schema)
+
+
+def bits(df: pl.DataFrame) -> pl.DataFrame:
+    """Sort rows of which nothing is lost: not the sign of a zero either."""
+    floats = cs.by_dtype(pl.Float64).reinterpret(dtype=pl.Int64)
+    return df.with_columns(floats).sort(pl.all())
+
+
+def refute(
+    stage: Stage, split: Split, parts: list[list[pl.LazyFrame]], column: str | None
+) -> None:
+    """Fail if the parts of a stage's rows are not together what the whole gives."""
+    apply = load_transform(stage.transform).apply
+    wholes = [pl.concat(frames) for frames in zip(*parts, strict=True)]
+    expected = apply(*wholes, stage.config)
+    facts: dict[str, pl.LazyFrame] = {}
+    if split.fact is not None:
+        partials = [split.fact.partial(*part, stage.config) for part in parts]
+        merged = split.fact.merge(pl.concat(partials), stage.config)
+        facts = {stage.name: merged.collect().lazy()}
+    if split.is_whole:
+        outputs = [facts[stage.name].collect()]
+    elif split.fact is not None:
+        assert split.fact.apply is not None
+        fact = facts[stage.name]
+        outputs = pl.collect_all(
+            [split.fact.apply(*part, fact, stage.config) for part in parts]
+        )
+    else:
+        outputs = pl.collect_all([apply(*part, stage.config) for part in parts])
+    whole = expected.collect()
+    for output in outputs:
+        assert output.schema == whole.schema
+    assert_frame_equal(bits(pl.concat(outputs)), bits(whole))
+    if column is None or column not in whole.columns or split.is_whole:
+        return
+    for part, output in zip(parts, outputs, strict=True):
+        given = [lf.select(column).collect().to_series() for lf in part]
+        kept = output[column].is_in(pl.concat(given).implode(), nulls_equal=True)
+        assert kept.all(), f"{column} of a part has values that are not the part's"
+
+
+def hold(example: Example, split: Split, n_examples: int = 8) -> None:
+    """Split random rows in every way that a declaration allows."""
+    stage = example.stage
+
+    @given(
+        n_rows=st.integers(0, 30), n_parts=st.integers(1, 4), seed=st.integers(0, 9999)
+    )
+    @settings(
+        max_examples=n_examples,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        derandomize=True,
+        report_multiple_bugs=False,
+    )
+    def holds(n_rows: int, n_parts: int, seed: int) -> None:
+        rng = random.Random(seed)
+        frames = [rows(schema, n_rows, rng) for schema in example.schemas]
+        if stage.transform in PER_PERIOD:
+            entity: Any = stage.config
+            frames = [
+                df.unique([*entity.keys, entity.time], keep="any") for df in frames
+            ]
+        for column in split.keys or (None,):
+            parts: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
+            part_of: dict[Any, int] = {}
+            for df in frames:
+                numbers = [
+                    part_of.setdefault(value, rng.randrange(n_parts))
+                    for value in (df[column] if column else range(df.height))
+                ]
+                for number, part in enumerate(parts):
+                    chosen = pl.Series(numbers, dtype=pl.Int64) == number
+                    part.append(df.filter(chosen).lazy())
+            refute(stage, split, parts, column)
+
+    holds()
+
+
+@pytest.mark.parametrize("name", transform_names())
+def test_parts_are_together_what_the_whole_gives(name: str) -> None:
+    found = examples().get(name)
+    assert found, (
+        f"pipeline/transforms/{name}.py: no stage of configs/pipeline.yaml uses it, so"
+        " that nothing tells whether its rows may be split as it says: make one, or"
+        " a line in OTHERS that gives a stage this transformation"
+    )
+    for example in found:
+        hold(example, split_of(example.stage))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("lag_columns", ROW_WISE),
+        ("rolling_columns", Split(keys=("year",))),
+        ("agg_severities", ROW_WISE),
+        ("ratio_drg_facility_vs_year", Split(keys=("facility_id",))),
+        ("yearly_discharge_bin", ROW_WISE),
+        ("drop_rare_drgs", Split(keys=("facility_id",))),
+        ("latest_values", Split(keys=("year",))),
+    ],
+)
+def test_wrong_declaration_is_found(name: str, wrong: Split) -> None:
+    [example, *_] = examples()[name]
+    with pytest.raises(AssertionError):
+        hold(example, wrong, n_examples=100)
