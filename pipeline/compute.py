@@ -1,6 +1,7 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
+import shutil
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,9 +18,10 @@ from pipeline.errors import PipelineError
 from pipeline.files import require_unchanged
 from pipeline.freshness import Wanted
 from pipeline.log import LOG, fields, progress
-from pipeline.parts.execute import Slice, Splitting, execute_parts, run_here
+from pipeline.parts.execute import Splitting, execute_parts, run_here
 from pipeline.parts.folder import Folder, open_folder
 from pipeline.parts.sizes import choose_n_parts, memory_of
+from pipeline.parts.work import Slice
 from pipeline.plan import Plan, compose_again
 from pipeline.settings import QUARANTINE, SOURCE
 from pipeline.snapshots.records import SnapshotRecord
@@ -116,7 +118,9 @@ def _compute_once(
             with progress("computing"):
                 execution = execute(plan, work, bad, staging)
         else:
-            slices = _slices(wanted, given, repair=repair)
+            slices = [Slice(stage, given[stage]) for stage in task.leaves]
+            if scan is not None:
+                slices += [Slice(SOURCE, s.judged, s) for s in scan.streams]
             with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
                 execution = execute_parts(
                     plan, work, slices, staging, splitting, accept
@@ -153,7 +157,8 @@ def failed(error: Exception) -> PipelineError:
 
 def forget_parts(store: Store) -> None:
     """Remove what a run had finished part by part, once it is published or unwanted."""
-    note = _parts_note(store)
+    shutil.rmtree(store.parts, ignore_errors=True)
+    note = _elsewhere(store)
     if note.is_file():
         with suppress(OSError):
             open_folder(note.read_text()).remove()
@@ -186,21 +191,6 @@ def _n_parts(
     return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
 
 
-def _slices(
-    wanted: Wanted, given: Mapping[str, pl.LazyFrame], *, repair: bool
-) -> list[Slice]:
-    """Read each file of the source on its own; snapshots come with the first."""
-    if SOURCE not in given:
-        return [Slice(given, None)]
-    settings = wanted.settings
-    scans = sources.scan_each(settings.source, settings.root, repair=repair)
-    nothing = {name: lf.clear() for name, lf in given.items()}
-    return [
-        Slice({**(nothing if i else given), SOURCE: scan.rows}, scan.bad)
-        for i, scan in enumerate(scans)
-    ]
-
-
 @contextmanager
 def _splitting(
     wanted: Wanted, task: Task, store: Store, n_parts: int, *, repair: bool
@@ -210,7 +200,7 @@ def _splitting(
     key = _parts_key(wanted, task, n_parts)
     place = engine.folder or store.parts.absolute().as_posix()
     folder = open_folder(f"{place.rstrip('/')}/{key}")
-    _note_parts(store, folder)
+    _forget_others(store, folder)
     if repair:
         # A run that was killed finds out anew that it must repair, then goes on here.
         folder = open_folder(folder.at("repaired"))
@@ -243,14 +233,18 @@ def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
-def _note_parts(store: Store, folder: Folder) -> None:
-    """Remember where parts are; those of other work are removed."""
-    note = _parts_note(store)
-    if note.is_file() and note.read_text() != folder.uri:
+def _forget_others(store: Store, folder: Folder) -> None:
+    """Remove the parts of other work, and remember where those of this one are."""
+    note = _elsewhere(store)
+    there = {path.absolute().as_posix() for path in store.parts.glob("*")}
+    if note.is_file():
+        there.add(note.read_text())
+    if there - {folder.uri}:
         forget_parts(store)
-    note.write_text(folder.uri)
+    if not folder.uri.startswith(store.parts.absolute().as_posix()):
+        note.write_text(folder.uri)
 
 
-def _parts_note(store: Store) -> Path:
-    """Name the file that says where a run's parts are."""
+def _elsewhere(store: Store) -> Path:
+    """Name the file that says where a run's parts are, if not in the project."""
     return store.folder / "parts.txt"

@@ -15,30 +15,14 @@ from pipeline.parts.assemble import in_order
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import lay_out
 from pipeline.parts.sizes import bounds_of, refuse_too_large, row_bytes, values_of
-from pipeline.parts.work import Job, compute, entering, merge_facts, read, wholes
-from pipeline.plan import Plan
+from pipeline.parts.work import Job, Slice, compute, merge_facts, read, wholes
+from pipeline.plan import Plan, compose_again
 
 Tasks: TypeAlias = Mapping[int, Callable[[], None]]
 """What is left to do, by its number."""
 
 Runner: TypeAlias = Callable[[str, Tasks], None]
 """Does tasks, here or on other machines; the text says what they are."""
-
-
-@dataclass(frozen=True)
-class Slice:
-    """Rows that are read by one task.
-
-    Attributes
-    ----------
-    given : mapping of str to pl.LazyFrame
-        Those of the source, or of the stages whose snapshots a run starts at.
-    bad : pl.LazyFrame or None
-        The cells that the source sets aside.
-    """
-
-    given: Mapping[str, pl.LazyFrame]
-    bad: pl.LazyFrame | None
 
 
 @dataclass(frozen=True)
@@ -101,7 +85,7 @@ def execute_parts(
     bad = None
     job = _begin(plan, work, slices, splitting)
     n_rounds = len(job.layout.rounds)
-    tasks = {i: partial(read, job, i, s.given, s.bad) for i, s in enumerate(slices)}
+    tasks = {i: partial(read, job, i, slice_) for i, slice_ in enumerate(slices)}
     for number in range(n_rounds):
         if number > 0:
             tasks = {i: partial(compute, job, number, i) for i in range(job.n_parts)}
@@ -127,7 +111,7 @@ def _begin(
     plan: Plan, work: Work, slices: Sequence[Slice], splitting: Splitting
 ) -> Job:
     """Lay the job out, and see how many rows each value of its column has."""
-    given = tuple(slices[0].given)
+    given = tuple(dict.fromkeys(slice_.name for slice_ in slices))
     publish = [plan.snapshots[name].stage.name for name in work.compute]
     layout = lay_out(plan, work.count, given, publish)
     names = {
@@ -144,10 +128,23 @@ def _begin(
     )
     if not layout.rounds[0].spills:
         return job
-    frames = [lf for s in slices for lf in entering(job, s.given)]
+    # Bad rows are counted, too: only the column that decides need be read then.
+    whole = compose_again(
+        plan,
+        _unjudged(plan, slices),
+        {s.name: s.lf for s in slices if s.stream is None},
+    )
+    frames = [whole.lf(name) for name in layout.rounds[0].spills]
     values = values_of(frames, layout.column, splitting.folder)
     refuse_too_large(values, row_bytes(plan), splitting.memory)
     return replace(job, bounds=bounds_of(values, splitting.n_parts))
+
+
+def _unjudged(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
+    """Return all rows of the source, bad ones among them."""
+    columns = plan.source.collect_schema().names()
+    parts = [s.lf.select(columns) for s in slices if s.stream is not None]
+    return pl.concat(parts) if parts else plan.source
 
 
 def _bad(job: Job) -> pl.DataFrame | None:

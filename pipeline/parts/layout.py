@@ -125,8 +125,7 @@ class _Builder:
                 self.wholes.append(name)
         self.parted = [name for name in stages if name not in self.wholes]
         self.column = self._column()
-        alike = plan.alike(self.parted)
-        self.alike = alike
+        self.alike = plan.alike(self.parted)
         self.known: set[str] = set()
 
     def build(self, given: tuple[str, ...]) -> Layout:
@@ -144,6 +143,7 @@ class _Builder:
             spills = self._worth_keeping(available, computable)
             needed = {i for name in facts for i in self.inputs[name]}
             targets = {*snapshots, *counts, *spills, *needed} - available
+            assert targets or facts, "every round must bring something"
             run = self.plan.upstream(targets, available)
             starts = {i for name in run for i in self.inputs[name]}
             starts |= {*snapshots, *needed}

@@ -13,7 +13,7 @@ from pipeline.panel import WORKING
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import split_of
 from pipeline.plan import Plan
-from pipeline.settings import EngineSettings
+from pipeline.settings import SOURCE, EngineSettings
 from pipeline.split import ROW_WISE
 
 GIB = 1 << 30
@@ -77,11 +77,13 @@ def choose_n_parts(
 def row_bytes(plan: Plan) -> int:
     """Say how many bytes a row takes where it has most columns.
 
-    Stages that group rows, and have more columns but fewer rows, are left out.
+    Stages behind one that groups or filters have fewer rows, and are left out.
     """
-    nodes = [n for n in plan.nodes.values() if split_of(n.stage) == ROW_WISE]
-    schemas = [plan.source.collect_schema(), *(node.schema for node in nodes)]
-    return max(sum(map(_width, schema.values())) for schema in schemas)
+    streamed = {SOURCE}
+    for name, node in plan.nodes.items():
+        if split_of(node.stage) == ROW_WISE and streamed >= {*node.stage.inputs}:
+            streamed.add(name)
+    return max(sum(map(_width, plan.schema(name).values())) for name in streamed)
 
 
 def values_of(

@@ -2,7 +2,7 @@
 
 Below the folder of a job::
 
-    round-0/<slice>/<attempt>/spill-<stage>/part=<p>/  the source's rows, split
+    round-0/<slice>/<attempt>/batch-<n>/spill-<stage>/part=<p>/   the source's rows
     round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
     round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
     round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
@@ -15,7 +15,8 @@ workers have computed the same part either will do.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +29,46 @@ from pipeline.panel import WORKING
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import Layout, Round, apply_split, split_of
 from pipeline.settings import Stage
+from pipeline.sources.scan import Stream
 
 _PART = f"{WORKING}part"
 
+_BATCH = 1 << 19
+
 # Snapshots are put together slice by slice, and a slice is read by whole row groups.
 _ROW_GROUP = 1 << 15
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows that are read by one task: of a file, or of the snapshot of a stage.
+
+    Attributes
+    ----------
+    name : str
+        The source, or the stage.
+    lf : pl.LazyFrame
+        The rows, of a file judged.
+    stream : Stream or None
+        Tells a file's good rows and bad cells.
+    """
+
+    name: str
+    lf: pl.LazyFrame
+    stream: Stream | None = None
+
+    def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
+        """Take the good ones of some rows."""
+        return batch if self.stream is None else self.stream.good(batch)
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Read the rows, so many at a time; at least one batch, if without rows."""
+        n_batches = 0
+        for batch in self.lf.collect_batches(chunk_size=_BATCH, engine="streaming"):
+            n_batches += 1
+            yield batch
+        if n_batches == 0:
+            yield pl.DataFrame(schema=self.lf.collect_schema())
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -108,17 +144,12 @@ def part_of(job: Job) -> pl.Expr:
     return part if above else pl.lit(0, pl.Int32)
 
 
-def entering(job: Job, given: Mapping[str, pl.LazyFrame]) -> list[pl.LazyFrame]:
-    """Compose the frames whose rows the first round splits."""
-    first = job.layout.rounds[0]
-    frames = _frames(job, first, given, {}, {})
-    return [frames[stage] for stage in first.spills]
+def read(job: Job, item: int, slice_: Slice) -> None:
+    """Read a slice of the source, or of a snapshot, and split its rows.
 
-
-def read(
-    job: Job, item: int, given: Mapping[str, pl.LazyFrame], bad: pl.LazyFrame | None
-) -> None:
-    """Read a slice of the source, or of snapshots, and split its rows.
+    NOTE: Where one pass gives several results, Polars keeps for the slowest what the
+    others have taken already: of 100 million rows 10 GB. So rows are taken batch by
+    batch, and each has a pass of its own.
 
     Parameters
     ----------
@@ -126,31 +157,28 @@ def read(
         What it is for.
     item : int
         The number of the slice.
-    given : mapping of str to pl.LazyFrame
-        The rows of what the first round starts at.
-    bad : pl.LazyFrame or None
-        The cells the source sets aside, to be written as ``bad.parquet``.
+    slice_ : Slice
+        Its rows.
     """
     first = job.layout.rounds[0]
-    frames = _frames(job, first, given, {}, {})
     place = _attempt(0, item)
-    sinks = [
-        frames[stage].sink_parquet(
-            pl.PartitionBy(
-                job.folder.at(*place, f"spill-{stage}"),
-                key=part_of(job).alias(_PART),
-                include_key=False,
-                file_path_provider=_file_of_part,
-            ),
-            compression="lz4",
-            mkdir=job.folder.needs_folders,
-            lazy=True,
-        )
-        for stage in first.spills
-    ]
-    if bad is not None:
-        sinks.append(_sink(job, bad, *place, "bad.parquet"))
-    _finish(job, 0, item, place, frames, sinks)
+    nothing = {name: pl.LazyFrame(schema=job.schemas[name]) for name in first.starts}
+    n_rows = Counter[str]()
+    n_records = 0
+    for number, batch in enumerate(slice_.batches()):
+        n_records += batch.height
+        given = {**nothing, slice_.name: slice_.good(batch.lazy())}
+        frames = _frames(job, first, given, {}, {})
+        folder = (*place, f"batch-{number:05}")
+        sinks = [_split(job, frames[s], *folder, f"spill-{s}") for s in first.spills]
+        if slice_.stream is not None:
+            bad = slice_.stream.bad(batch.lazy())
+            sinks.append(_sink(job, bad, *folder, "bad.parquet"))
+        n_rows.update(_run(job, first, folder, frames, sinks))
+    if slice_.stream is not None:
+        lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
+        collect_all([_sink(job, lost, *place, "bad.parquet")])
+    _finish(job, 0, item, place, n_rows)
 
 
 def compute(job: Job, number: int, item: int) -> None:
@@ -182,7 +210,8 @@ def compute(job: Job, number: int, item: int) -> None:
     for stage in round_.snapshots:
         rows = frames[stage].sort(job.stages[stage].key)
         sinks.append(_sink(job, rows, *place, f"snapshot-{stage}.parquet"))
-    _finish(job, number, item, place, frames, sinks)
+    n_rows = _run(job, round_, place, frames, sinks)
+    _finish(job, number, item, place, n_rows)
 
 
 def merge_facts(job: Job, number: int) -> None:
@@ -238,27 +267,35 @@ def _frames(
     return frames
 
 
-def _finish(
+def _run(
     job: Job,
-    number: int,
-    item: int,
+    round_: Round,
     place: tuple[str, ...],
     frames: Mapping[str, pl.LazyFrame],
     sinks: Sequence[pl.LazyFrame],
-) -> None:
-    """Run the pass of an item, counts and shares of facts with it; say it is done."""
-    round_ = job.layout.rounds[number]
+) -> dict[str, int]:
+    """Run one pass, with the shares of facts; return the rows of the counted stages."""
     shares = [
         _sink(job, _share(job.stages[name], frames), *place, f"fact-{name}.parquet")
         for name in round_.facts
     ]
     counted = [frames[name].select(pl.len()) for name in round_.counts]
     results = collect_all([*counted, *sinks, *shares])
-    n_rows = {
+    return {
         name: int(result.item())
         for name, result in zip(round_.counts, results, strict=False)
     }
-    done = Done(job.folder.files(*place), n_rows)
+
+
+def _finish(
+    job: Job,
+    number: int,
+    item: int,
+    place: tuple[str, ...],
+    n_rows: Mapping[str, int],
+) -> None:
+    """Say that an item is done."""
+    done = Done(job.folder.files(*place), dict(n_rows))
     job.folder.write(msgspec.json.encode(done), *_place(number, item), "done.json")
 
 
@@ -281,6 +318,21 @@ def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
     if not files:
         return pl.LazyFrame(schema=job.schemas[stage])
     return pl.scan_parquet(files, glob=False, hive_partitioning=False)
+
+
+def _split(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+    """Write a frame to a file per part."""
+    return lf.sink_parquet(
+        pl.PartitionBy(
+            job.folder.at(*names),
+            key=part_of(job).alias(_PART),
+            include_key=False,
+            file_path_provider=_file_of_part,
+        ),
+        compression="lz4",
+        mkdir=job.folder.needs_folders,
+        lazy=True,
+    )
 
 
 def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:

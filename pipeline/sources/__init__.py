@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SourceError
-from pipeline.files import find_files, shown
 from pipeline.log import LOG
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
@@ -147,22 +145,6 @@ def scan(
             return csv.scan_csv(files, root, repair=repair, stand_in=stand_in)
         case ParquetSource() as files:
             return parquet.scan_parquet(files, root, repair=repair, stand_in=stand_in)
-
-
-def scan_each(config: SourceConfig, root: Path, *, repair: bool = False) -> list[Scan]:
-    """Scan each file of a source on its own; see `scan`.
-
-    Returns
-    -------
-    list of Scan
-        In the order of the files, whose rows follow each other in that of all.
-    """
-    files = reads(config, root)
-    paths = [shown(file, root) for file in find_files(files.path, root)]
-    return [
-        scan(msgspec.structs.replace(files, path=path), root, repair=repair)
-        for path in paths
-    ]
 
 
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -22,14 +22,13 @@ from pipeline.sources.columns import (
 from pipeline.sources.csv_file import explain, read_head, read_records
 from pipeline.sources.scan import (
     BAD_SCHEMA,
-    GOOD,
     OVERFLOW,
     RECORD,
     Scan,
-    bad_cells,
-    good_rows,
+    Stream,
     judge,
     match_columns,
+    scan_of,
 )
 
 
@@ -79,16 +78,11 @@ def scan_csv(
         If a file is missing, is no CSV, has no rows or lacks a declared column.
     """
     files = find_files(config.path, root)
-    parts = [
+    streams = [
         _scan_file(file, Path(str(i)) if stand_in else file, config, root, repair)
         for i, file in enumerate(files)
     ]
-    return Scan(
-        rows=pl.concat([rows for rows, _ in parts]),
-        bad=pl.concat([bad for _, bad in parts]),
-        exact=repair,
-        files=files,
-    )
+    return scan_of(streams, files, exact=repair)
 
 
 def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
@@ -148,8 +142,8 @@ def diagnose(files: tuple[Path, ...]) -> SourceError | None:
 
 def _scan_file(
     file: Path, named: Path, config: CsvSource, root: Path, repair: bool
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Scan one file, under the name it has in the plan, into good rows, bad cells."""
+) -> Stream:
+    """Scan one file, under the name it has in the plan, and judge its rows."""
     head = read_head(file)
     found = match_columns(head.names, config.columns, config.rename, file)
     names = [f"__unused {position}" for position in range(len(head.names))]
@@ -182,13 +176,14 @@ def _scan_file(
     if repair:
         # Looking at every column also makes Polars refuse broken quotes in any.
         lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
-    judged = judge(lf, parsed, config.columns)
-    label = shown(named, root)
-    bad = bad_cells(judged, parsed, config.columns, label)
-    if not repair:
-        lines = _count_lines(named)
-        bad = pl.concat([bad, _lost_records(judged, lines, label, head.lines)])
-    return good_rows(judged, config.columns), bad
+    return Stream(
+        judge(lf, parsed, config.columns),
+        parsed,
+        config.columns,
+        shown(named, root),
+        None if repair else _count_lines(named),
+        head.lines,
+    )
 
 
 def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
@@ -204,7 +199,12 @@ def _is_number(kind: Kind) -> bool:
 
 
 def _count_lines(file: Path) -> pl.LazyFrame:
-    """Count the lines of a file, blank ones among them."""
+    """Count the lines of a file, blank ones among them.
+
+    A quote that does not close swallows the lines up to the next quote, and Polars
+    does not see that in a column it was not asked for. A quoted line break, which is
+    in order, looks the same from here: the repairing pass tells them apart.
+    """
     # NOTE: Without quotes, Polars counts line ends and parses nothing: a third of what
     # it takes to scan the file as lines.
     lines = pl.scan_csv(
@@ -217,33 +217,6 @@ def _count_lines(file: Path) -> pl.LazyFrame:
         truncate_ragged_lines=True,
     )
     return lines.select(lines=pl.len())
-
-
-def _lost_records(
-    judged: pl.LazyFrame, lines: pl.LazyFrame, file: str, header_lines: int
-) -> pl.LazyFrame:
-    """Make a bad cell if the file has not as many records as lines below its header.
-
-    A quote that does not close swallows the lines up to the next quote, and Polars
-    does not see that in a column it was not asked for. A quoted line break, which is
-    in order, looks the same from here: the repairing pass tells them apart.
-    """
-    # Counting a column keeps Polars from a short cut that does not parse the rows.
-    counts = pl.concat(
-        [
-            judged.select(records=pl.col(GOOD).count()),
-            lines,
-        ],
-        how="horizontal",
-    )
-    odd = counts.filter(pl.col("records") + header_lines != pl.col("lines"))
-    return odd.with_columns(
-        pl.lit(file).alias("file"),
-        pl.lit(None, pl.UInt32).alias("record"),
-        pl.lit(None, pl.String).alias("column"),
-        pl.lit(None, pl.String).alias("value"),
-        pl.lit("records span lines").alias("reason"),
-    ).select(BAD_SCHEMA.names())
 
 
 def _lines_of(file: Path, wanted: set[int]) -> dict[int, int]:

@@ -11,10 +11,10 @@ from pipeline.sources.scan import (
     OVERFLOW,
     RECORD,
     Scan,
-    bad_cells,
-    good_rows,
+    Stream,
     judge,
     match_columns,
+    scan_of,
 )
 
 
@@ -68,16 +68,11 @@ def scan_parquet(
         holds one with a dtype that cannot become the declared one.
     """
     files = find_files(config.path, root)
-    parts = [
+    streams = [
         _scan_file(file, Path(str(i)) if stand_in else file, config, root)
         for i, file in enumerate(files)
     ]
-    return Scan(
-        rows=pl.concat([rows for rows, _ in parts]),
-        bad=pl.concat([bad for _, bad in parts]),
-        exact=True,
-        files=files,
-    )
+    return scan_of(streams, files, exact=True)
 
 
 def number_lines(
@@ -109,10 +104,8 @@ def diagnose(files: tuple[Path, ...]) -> SourceError | None:
     return None
 
 
-def _scan_file(
-    file: Path, named: Path, config: ParquetSource, root: Path
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Scan one file, under the name it has in the plan, into good rows, bad cells."""
+def _scan_file(file: Path, named: Path, config: ParquetSource, root: Path) -> Stream:
+    """Scan one file, under the name it has in the plan, and judge its rows."""
     try:
         found = pl.scan_parquet(file, glob=False)
         schema = found.collect_schema()
@@ -138,8 +131,7 @@ def _scan_file(
         if schema[names[position]] != dtype_of(config.columns[name])
     }
     judged = judge(declared, parsed, config.columns)
-    bad = bad_cells(judged, parsed, config.columns, shown(named, root))
-    return good_rows(judged, config.columns), bad
+    return Stream(judged, parsed, config.columns, shown(named, root))
 
 
 def _parse(name: str, dtype: pl.DataType, kind: Kind, file: Path) -> pl.Expr:

@@ -1,6 +1,6 @@
 """What every source gives: good rows, bad cells, and the files they come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +43,94 @@ class Scan:
         ``repair=True``, because values were lost and repairable ones count as bad.
     files : tuple of Path
         What is read, sorted.
+    streams : tuple of Stream
+        The same, file by file, to be read batch by batch.
     """
 
     rows: pl.LazyFrame
     bad: pl.LazyFrame
     exact: bool
     files: tuple[Path, ...]
+    streams: tuple["Stream", ...]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One file, of which good rows and bad cells can be taken batch by batch.
+
+    Attributes
+    ----------
+    judged : pl.LazyFrame
+        What `judge` gives.
+    parsed : mapping of str to pl.Expr
+        As there.
+    columns : mapping of str to Kind
+        The declared columns.
+    file : str
+        Its name in the table of bad cells.
+    lines : pl.LazyFrame or None
+        One row: ``lines``, how many the file has, where there must be a record for
+        each but those of the header.
+    header_lines : int
+        How many lines those are.
+    """
+
+    judged: pl.LazyFrame
+    parsed: Mapping[str, pl.Expr]
+    columns: Mapping[str, Kind]
+    file: str
+    lines: pl.LazyFrame | None = None
+    header_lines: int = 0
+
+    def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
+        """Take the good rows of some of `judged`: the declared columns."""
+        return batch.filter(pl.col(GOOD)).select(list(self.columns))
+
+    def bad(self, batch: pl.LazyFrame) -> pl.LazyFrame:
+        """List the bad cells of some of `judged`, of schema ``BAD_SCHEMA``."""
+        return bad_cells(batch, self.parsed, self.columns, self.file)
+
+    def lost(self, records: pl.LazyFrame) -> pl.LazyFrame:
+        """Make a bad cell if the file has not as many records as it should.
+
+        Parameters
+        ----------
+        records : pl.LazyFrame of shape (1, 1)
+            ``records``: how many rows `judged` has.
+        """
+        if self.lines is None:
+            return pl.LazyFrame(schema=BAD_SCHEMA)
+        counts = pl.concat([records, self.lines], how="horizontal")
+        odd = counts.filter(pl.col("records") + self.header_lines != pl.col("lines"))
+        return odd.with_columns(
+            pl.lit(self.file).alias("file"),
+            pl.lit(None, pl.UInt32).alias("record"),
+            pl.lit(None, pl.String).alias("column"),
+            pl.lit(None, pl.String).alias("value"),
+            pl.lit("records span lines").alias("reason"),
+        ).select(BAD_SCHEMA.names())
+
+
+def scan_of(streams: Sequence[Stream], files: tuple[Path, ...], *, exact: bool) -> Scan:
+    """Put the streams of a source's files behind each other."""
+    bad = [part for stream in streams for part in _bad_of(stream)]
+    return Scan(
+        rows=pl.concat([stream.good(stream.judged) for stream in streams]),
+        bad=pl.concat(bad),
+        exact=exact,
+        files=files,
+        streams=tuple(streams),
+    )
+
+
+def _bad_of(stream: Stream) -> list[pl.LazyFrame]:
+    """List the bad cells of a whole stream."""
+    bad = [stream.bad(stream.judged)]
+    if stream.lines is not None:
+        # Counting a column keeps Polars from a short cut that does not parse the rows.
+        records = stream.judged.select(records=pl.col(GOOD).count())
+        bad.append(stream.lost(records))
+    return bad
 
 
 def match_columns(
@@ -108,7 +190,7 @@ def judge(
 ) -> pl.LazyFrame:
     """Parse one file's cells and mark its good rows.
 
-    The verdict is a column that ``good_rows`` and ``bad_cells`` share. As two opposite
+    The verdict is a column that good rows and bad cells share. As two opposite
     filters, Polars would push it into the scan twice and read the file twice.
 
     Parameters
@@ -137,11 +219,6 @@ def judge(
         *(pl.col(name).alias(_RAW + name) for name in parsed),
         *(expr.alias(name) for name, expr in parsed.items()),
     ).with_columns(verdict.alias(GOOD))
-
-
-def good_rows(judged: pl.LazyFrame, columns: Mapping[str, Kind]) -> pl.LazyFrame:
-    """Keep the declared columns of the good rows."""
-    return judged.filter(pl.col(GOOD)).select(list(columns))
 
 
 def bad_cells(
