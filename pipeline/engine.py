@@ -183,7 +183,7 @@ def write_snapshots(
     results = iter(
         collect_all(
             [
-                *(_sink(lf, files[name]) for name, lf in snapshots.items()),
+                *(sink(lf, files[name]) for name, lf in snapshots.items()),
                 *figures_of.values(),
                 *checked.values(),
                 *others,
@@ -221,7 +221,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     return pl.collect_all(frames, engine="streaming")
 
 
-def _sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
+def sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
     """Write a frame to a Parquet file, when it is collected."""
     return lf.sink_parquet(file, lazy=True, compression="zstd", compression_level=1)
 

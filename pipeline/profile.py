@@ -9,8 +9,9 @@ import polars as pl
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-# Quantiles of a large snapshot are those of every n-th row in the order of its key.
-_EVERY_NTH = 32
+SAMPLE_EVERY = 32
+"""Quantiles of a large snapshot are those of every n-th row in the order of its key."""
+
 _N_EXACT = 1 << 16
 
 N_ROWS = "n_rows"
@@ -61,10 +62,29 @@ class Profile:
 
 def figures(schema: pl.Schema) -> list[pl.Expr]:
     """Aggregate a sorted snapshot of a schema to the row that `read_profile` reads."""
+    return [*streamed_figures(schema), *samples(schema)]
+
+
+def streamed_figures(schema: pl.Schema) -> list[pl.Expr]:
+    """Aggregate what Polars adds up batch by batch, however many rows there are."""
     return [
         pl.len().alias(N_ROWS),
         content_sum(schema).alias(_HASH),
         *(expr for column in schema for expr in _figures(column, schema[column])),
+    ]
+
+
+def samples(schema: pl.Schema) -> list[pl.Expr]:
+    """Take every n-th value of each column of numbers, as a list.
+
+    Of a frame cut anywhere behind a multiple of `SAMPLE_EVERY` rows, they are those of
+    the pieces, one behind the other.
+    """
+    # One row of lists: as a frame of its own it would be planned anew.
+    return [
+        pl.col(name).gather_every(SAMPLE_EVERY).implode().alias(_figure(name, _SAMPLE))
+        for name, dtype in schema.items()
+        if dtype.is_numeric()
     ]
 
 
@@ -157,8 +177,6 @@ def _figures(column: str, dtype: pl.DataType) -> list[pl.Expr]:
         }
     if dtype.is_numeric():
         figures["mean"] = values.mean().cast(pl.Float64)
-        # One row of lists: as a frame of its own it would be planned anew.
-        figures[_SAMPLE] = values.gather_every(_EVERY_NTH).implode()
     return [expr.alias(_figure(column, name)) for name, expr in figures.items()]
 
 

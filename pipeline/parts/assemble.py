@@ -1,12 +1,27 @@
-"""Put the sorted parts of a snapshot in the order of its key, without sorting again."""
+"""Put the sorted parts of a snapshot together, and look what is in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import polars as pl
 
+from pipeline.checks import Check, Outcome, judge
+from pipeline.engine import collect_all, sink
 from pipeline.panel import WORKING
+from pipeline.profile import (
+    N_ROWS,
+    SAMPLE_EVERY,
+    Profile,
+    is_large,
+    read_profile,
+    samples,
+    streamed_figures,
+)
 
 _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
+
+# Rows that are looked at together.
+_PIECE = SAMPLE_EVERY << 17
 
 # Of so many slices, a plan would take longer than the sort it saves.
 _N_SLICES = 20_000
@@ -56,3 +71,57 @@ def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFr
         for file, end, n in runs.sort(*before, _FILE).select(_FILE, _END, _N).rows()
     ]
     return pl.concat(slices) if slices else pl.concat(scans)
+
+
+def write(
+    file: Path, lf: pl.LazyFrame, schema: pl.Schema, checks: Sequence[Check]
+) -> tuple[Profile, list[Outcome]]:
+    """Write a snapshot of any size, then look at it, within little memory.
+
+    NOTE: Polars takes whole columns into memory for what looks at more than a row at a
+    time, such as the row above, and keeps what a slow sink has not yet taken. So the
+    rows are written first, and such figures are made piece by piece.
+
+    Parameters
+    ----------
+    file : Path
+        To be written.
+    lf : pl.LazyFrame
+        The rows, sorted by the snapshot's key.
+    schema : pl.Schema
+        Of `lf`.
+    checks : sequence of Check
+        What to hold it to.
+    """
+    collect_all([sink(lf, file)])
+    written = pl.scan_parquet(file, glob=False)
+    by_row = {c.name: c.violates for c in checks if c.violates is not None}
+    others = [c.failures for c in checks if c.violates is None]
+    [found] = collect_all([written.select(*streamed_figures(schema), *others)])
+    pieces = [
+        _look_at(written, start, schema, by_row)
+        for start in range(0, max(found[N_ROWS].item(), 1), _PIECE)
+    ]
+    together = pl.concat(pieces).select(
+        pl.col(by_row.keys()).sum(), pl.exclude(by_row.keys()).explode().implode()
+    )
+    row = found.hstack(together)
+    whole = None if is_large(row[N_ROWS].item()) else written.collect()
+    return read_profile(schema, row, whole), judge(checks, row)
+
+
+def _look_at(
+    lf: pl.LazyFrame, start: int, schema: pl.Schema, by_row: Mapping[str, pl.Expr]
+) -> pl.DataFrame:
+    """Sample some rows, and count those that break a check; one row."""
+    above = min(start, 1)  # a check may look at the row above
+    broken = lf.slice(start - above, _PIECE + above).select(
+        violates.alias(name) for name, violates in by_row.items()
+    )
+    parts = collect_all(
+        [
+            lf.slice(start, _PIECE).select(samples(schema)),
+            broken.slice(above).select(pl.all().sum()),
+        ]
+    )
+    return pl.concat([part for part in parts if part.width], how="horizontal")

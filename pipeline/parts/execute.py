@@ -11,7 +11,7 @@ import polars as pl
 
 from pipeline.engine import Execution, Work, Written, write_snapshots
 from pipeline.log import LOG
-from pipeline.parts.assemble import in_order
+from pipeline.parts.assemble import in_order, write
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import lay_out
 from pipeline.parts.sizes import bounds_of, refuse_too_large, row_bytes, values_of
@@ -171,21 +171,19 @@ def _n_rows(plan: Plan, work: Work, job: Job) -> dict[str, int]:
 def _assemble(plan: Plan, work: Work, job: Job, folder: Path) -> Written:
     """Write one snapshot after the other, and look what is in it."""
     found = write_snapshots(plan, {}, work, folder)
-    work = replace(work, objects={})
     for name in work.compute:
-        stage = plan.snapshots[name].stage
+        node = plan.snapshots[name]
+        stage, file = node.stage, folder / f"{name}.parquet"
         if stage.name in job.layout.wholes:
             lf = wholes(job)[stage.name].sort(stage.key)
         else:
             lf = in_order(_parts(job, stage.name), stage.key, job.layout.column)
         LOG.info("putting %s together", name)
-        written = write_snapshots(plan, {name: lf}, work, folder)
-        found = replace(
-            found,
-            files=found.files | written.files,
-            profiles=found.profiles | written.profiles,
-            outcomes=found.outcomes | written.outcomes,
-        )
+        checks = work.checks.get(name, [])
+        profile, outcomes = write(file, lf, node.schema, checks)
+        found.files[name], found.profiles[name] = file, profile
+        if checks:
+            found.outcomes[name] = outcomes
     return found
 
 
