@@ -181,6 +181,11 @@ new-transform name: env
 test *args: env
     .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal "$@"
 
+# Run the tests of engine=spark on clusters of this machine; Java must be there
+[group('develop')]
+test-spark *args: spark-env
+    .venv/bin/python -m pytest tests/parts/test_spark.py "$@"
+
 # Check format, lint and types; changes nothing
 [group('develop')]
 check: env
@@ -194,9 +199,9 @@ fix: env
     .venv/bin/python -m ruff format .
     .venv/bin/python -m ruff check --fix .
 
-# What CI runs: check, test, and that nothing became slower
+# What CI runs: check, test, that nothing became slower, and clusters
 [group('develop')]
-ci: check test bench-check
+ci: check test bench-check test-spark
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]

@@ -209,11 +209,22 @@ def _splitting(
         return
     from pipeline.parts.spark import on_spark  # imported late: few runs need a cluster
 
-    with on_spark(engine, folder) as (run, n_at_once):
-        n_parts = (
-            max(n_parts, 2 * n_at_once) if engine.partitions == "auto" else n_parts
-        )
+    with on_spark(engine, folder, store.logs / "spark.log") as (run, n_at_once):
+        if engine.partitions == "auto":
+            n_parts = _remembered(folder, max(n_parts, 2 * n_at_once))
         yield Splitting(folder, n_parts, memory_of(engine), run)
+
+
+def _remembered(folder: Folder, n_parts: int) -> int:
+    """Keep to the number of parts that a killed run began with.
+
+    Another cluster, or the same with more workers there, would suggest another.
+    """
+    found = folder.read("n_parts")
+    if found is None:
+        folder.write(str(n_parts).encode(), "n_parts")
+        return n_parts
+    return int(found)
 
 
 def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:

@@ -3,6 +3,7 @@
 import posixpath
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -94,10 +95,13 @@ class RemoteFolder(Folder):
             file.write(content)
 
     def remove(self) -> None:
-        """Remove all objects below it."""
-        for name in self.files():
-            files, path = self._open(name.removeprefix(f"{self.uri}/"))
-            files.delete_file(path)
+        """Remove all objects below it, if there are any.
+
+        Arrow leaves an empty one in the name of what it is in.
+        """
+        files, path = self._open()
+        with suppress(FileNotFoundError):
+            files.delete_dir(path)
 
     def _open(self, *names: str) -> tuple[Any, str]:
         """Open the store, and name an object as it does."""
