@@ -179,9 +179,9 @@ new-transform name: env
 # Run the tests; arguments go to pytest: just test tests/transforms -k rolling
 [group('develop')]
 test *args: env
-    .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal "$@"
+    .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal --ignore tests/parts/test_spark.py "$@"
 
-# Run the tests of engine=spark on clusters of this machine; Java must be there
+# Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
 test-spark *args: spark-env
     .venv/bin/python -m pytest tests/parts/test_spark.py "$@"
@@ -199,9 +199,9 @@ fix: env
     .venv/bin/python -m ruff format .
     .venv/bin/python -m ruff check --fix .
 
-# What CI runs: check, test, that nothing became slower, and clusters
+# What CI runs: check, test, that nothing became slower, and what is quick on clusters
 [group('develop')]
-ci: check test bench-check test-spark
+ci: check test bench-check (test-spark "-m" "not slow")
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]

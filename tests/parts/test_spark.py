@@ -243,6 +243,7 @@ def test_a_cluster_gives_what_one_pass_gives(
     assert contents(run(settings(project, *spark(master, "auto")))) == expected
 
 
+@pytest.mark.slow
 @on(LOCAL)
 def test_a_million_rows_are_the_same_rows(master: str, project: Path) -> None:
     words = ("source=synthetic",)
@@ -338,6 +339,7 @@ ENDS = {signal.SIGKILL: (-9, ""), signal.SIGTERM: (143, f"{STOPPED}stopped\n")}
 
 
 @on(LOCAL)
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ENDS)
 def test_a_killed_run_goes_on(
     master: str,
