@@ -98,30 +98,30 @@ def write(
     by_row = {c.name: c.violates for c in checks if c.violates is not None}
     others = [c.failures for c in checks if c.violates is None]
     [found] = collect_all([written.select(*streamed_figures(schema), *others)])
-    pieces = [
-        _look_at(written, start, schema, by_row)
-        for start in range(0, max(found[N_ROWS].item(), 1), _PIECE)
-    ]
-    together = pl.concat(pieces).select(
-        pl.col(by_row.keys()).sum(), pl.exclude(by_row.keys()).explode().implode()
-    )
-    row = found.hstack(together)
+    row = found.hstack(_look_at_pieces(written, found[N_ROWS].item(), schema, by_row))
     whole = None if is_large(row[N_ROWS].item()) else written.collect()
     return read_profile(schema, row, whole), judge(checks, row)
 
 
-def _look_at(
-    lf: pl.LazyFrame, start: int, schema: pl.Schema, by_row: Mapping[str, pl.Expr]
-) -> pl.DataFrame:
-    """Sample some rows, and count those that break a check; one row."""
-    above = min(start, 1)  # a check may look at the row above
-    broken = lf.slice(start - above, _PIECE + above).select(
-        violates.alias(name) for name, violates in by_row.items()
-    )
-    parts = collect_all(
-        [
-            lf.slice(start, _PIECE).select(samples(schema)),
-            broken.slice(above).select(pl.all().sum()),
-        ]
-    )
-    return pl.concat([part for part in parts if part.width], how="horizontal")
+def _look_at_pieces(
+    lf: pl.LazyFrame, n_rows: int, schema: pl.Schema, by_row: Mapping[str, pl.Expr]
+) -> list[pl.Series]:
+    """Sample each column of numbers, and count the rows that break each check."""
+    sampled: list[pl.DataFrame] = []
+    broken: list[pl.DataFrame] = []
+    for start in range(0, max(n_rows, 1), _PIECE):
+        above = min(start, 1)  # a check may look at the row above
+        rows = lf.slice(start - above, _PIECE + above)
+        looks = rows.select(violates.alias(name) for name, violates in by_row.items())
+        results = collect_all(
+            [
+                rows.slice(above).select(pl.len(), *samples(schema)),
+                looks.slice(above).select(pl.len(), pl.all().sum()),
+            ]
+        )
+        sampled.append(results[0])
+        broken.append(results[1])
+    return [
+        *pl.concat(sampled).drop("len").select(pl.all().explode().implode()),
+        *pl.concat(broken).drop("len").sum(),
+    ]
