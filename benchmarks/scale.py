@@ -33,7 +33,7 @@ MEMORY_GIB = 8
 """Of a run part by part."""
 
 _LARGEST_PASS = 20
-"""Times the published rows that one pass is tried on."""
+"""Times the published rows that one pass, and a cluster on one machine, are tried on."""
 
 
 def scale(sizes: Sequence[int], n_runs: int) -> BenchmarkRecord:
@@ -65,7 +65,7 @@ def _ways(size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
     if size <= _LARGEST_PASS:
         yield ONE_PASS, ("engine.partitions=1",)
     yield PARTS, (f"engine.partitions={parts}", f"engine.memory={MEMORY_GIB}GiB")
-    if find_spec("pyspark") is not None:
+    if size <= _LARGEST_PASS and find_spec("pyspark") is not None:
         yield SPARK, ("engine=spark", f"engine.memory={MEMORY_GIB}GiB")
 
 
