@@ -33,7 +33,7 @@ MEMORY_GIB = 8
 """Of a run part by part."""
 
 _LARGEST_PASS = 20
-"""Times the published rows that one pass, and a cluster on one machine, are tried on."""
+"""Times the published rows that one pass and a one-machine cluster are tried on."""
 
 
 def scale(sizes: Sequence[int], n_runs: int) -> BenchmarkRecord:
