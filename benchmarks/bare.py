@@ -48,8 +48,7 @@ def run_plans(folder: Path, out: Path) -> None:
         pl.LazyFrame.deserialize(plan).sink_parquet(
             out / f"{plan.stem}.parquet",
             lazy=True,
-            compression="zstd",
-            compression_level=1,
+            compression="lz4",
         )
         for plan in sorted(folder.glob("*.plan"))
     ]

@@ -329,7 +329,7 @@ def _split(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
             include_key=False,
             file_path_provider=_file_of_part,
         ),
-        compression="lz4",
+        compression="uncompressed",
         mkdir=job.folder.needs_folders,
         lazy=True,
     )
@@ -339,7 +339,7 @@ def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
     """Write a frame for a while: fast rather than small."""
     return lf.sink_parquet(
         job.folder.at(*names),
-        compression="lz4",
+        compression="uncompressed",
         row_group_size=_ROW_GROUP,
         mkdir=job.folder.needs_folders,
         lazy=True,
