@@ -29,7 +29,7 @@ class SchemaError(PipelineError):
 
 
 class SnapshotError(PipelineError):
-    """A snapshot or the catalog is missing, damaged or in use."""
+    """A snapshot or the catalog is missing, damaged, in use or not as it was."""
 
 
 class ContractError(PipelineError):

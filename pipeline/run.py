@@ -24,10 +24,15 @@ from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
 from pipeline.plan import Plan, compose, never_read
-from pipeline.profile import Profile, collect_profile
+from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
-from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
+from pipeline.snapshots.publish import (
+    new_run_id,
+    publish_object,
+    publish_run,
+    require_same,
+)
 from pipeline.snapshots.records import (
     FORMAT,
     CheckRecord,
@@ -187,10 +192,12 @@ def _run(
         profiles[QUARANTINE] = collect_profile(bad)
         files[QUARANTINE] = staging / f"{QUARANTINE}.parquet"
         bad.write_parquet(files[QUARANTINE])
-    for snapshot in task.snapshots:
-        if snapshot.name in files:
-            file, profile = files[snapshot.name], profiles[snapshot.name]
-            _publish_object(store, snapshot, file, profile, run_id)
+    made = [s for s in task.snapshots if s.name in files]
+    for snapshot in require_same(store, made, profiles):
+        name = snapshot.name
+        publish_object(
+            store, files[name], name, snapshot.fingerprint, profiles[name], run_id
+        )
     record = RunRecord(
         format=FORMAT,
         run_id=run_id,
@@ -307,22 +314,6 @@ def _checked(
         for o in outcomes[snapshot.name]
     ]
     return msgspec.structs.replace(snapshot, checks=checks)
-
-
-def _publish_object(
-    store: Store, snapshot: SnapshotRecord, file: Path, profile: Profile, run_id: str
-) -> None:
-    """Put an object in the store, unless the same one is there."""
-    there = read_object(store, snapshot.name, snapshot.fingerprint)
-    if there is not None and there.content_hash == profile.content_hash:
-        return
-    if there is not None:
-        LOG.warning(
-            "%s: computed again, and not the same as before: a stage depends on"
-            " something else than its inputs and its config",
-            snapshot.name,
-        )
-    publish_object(store, file, snapshot.name, snapshot.fingerprint, profile, run_id)
 
 
 def _stage_records(

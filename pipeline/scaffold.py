@@ -13,7 +13,6 @@ _MODULE = '''"""Describe in one line what `{name}` is for."""
 import polars as pl
 
 from pipeline.config import BaseConfig
-from pipeline.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -40,10 +39,7 @@ def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return lf.with_columns(pl.col(config.column))
 
 
-def split(_: Config) -> Split:
-    """Any row may be apart from any other."""
-    # Split(keys=...) keeps rows together, Split(fact=...) tells of all of them.
-    return ROW_WISE
+# How its rows may be split: see pipeline/split.py; tests/test_split.py checks it.
 '''
 
 _TAKEN = ("pl", "lf", "config", "split")

@@ -1,4 +1,14 @@
-"""How the rows a transformation is given may be split: declared beside its function."""
+"""How the rows a transformation is given may be split: declared beside its function.
+
+As where each row is told what its entity had before, so that an entity's rows must be
+together::
+
+    def split(config: Config) -> Split:
+        return Split(keys=tuple(config.keys))
+
+A transformation that looks at one row at a time returns `ROW_WISE`. One that looks at
+more, and cannot say at which, declares nothing, and is only run on all rows at once.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

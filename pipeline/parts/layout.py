@@ -6,16 +6,14 @@ on any of them. A *round* goes over all parts. A transformation that needs a sma
 of all rows ends a round: the parts give what they know of it, the next round is told.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import polars as pl
 
 from pipeline.errors import ConfigError
 from pipeline.lineage import DIRECT, trace_function
+from pipeline.parts.declared import split_of, try_split
 from pipeline.plan import Plan
-from pipeline.settings import Stage
-from pipeline.split import ROW_WISE, Split
+from pipeline.split import ROW_WISE
 from pipeline.transforms import load_transform
 
 
@@ -66,25 +64,6 @@ class Layout:
     wholes: tuple[str, ...]
 
 
-def split_of(stage: Stage) -> Split:
-    """Ask a stage's transformation how its rows may be split.
-
-    Raises
-    ------
-    ConfigError
-        If it does not say.
-    """
-    split = load_transform(stage.transform).split
-    if split is None:
-        raise ConfigError(
-            f"stage '{stage.name}': pipeline/transforms/{stage.transform}.py does not"
-            " say how its rows may be split\n"
-            "expected: a function `split(config) -> Split` beside the transformation\n"
-            "hint: see `pipeline/split.py`, or run it whole with engine.partitions=1"
-        )
-    return split(stage.config)
-
-
 def lay_out(
     plan: Plan, stages: Sequence[str], given: Iterable[str], publish: Sequence[str]
 ) -> Layout:
@@ -104,7 +83,9 @@ def lay_out(
     Raises
     ------
     ConfigError
-        If a transformation does not say how it may be split, or no column suits all.
+        If a transformation does not say how it may be split, or says what cannot be
+        true of its columns; if no column suits all, or a small table lacks it that a
+        stage is given beside rows that are split.
     """
     builder = _Builder(plan, stages, publish)
     return builder.build(tuple(given))
@@ -119,12 +100,16 @@ class _Builder:
         self.plan, self.stages, self.publish = plan, stages, publish
         self.splits = {name: split_of(plan.nodes[name].stage) for name in stages}
         self.inputs = {name: plan.nodes[name].stage.inputs for name in stages}
+        for name, split in self.splits.items():
+            given = [plan.schema(input_) for input_ in self.inputs[name]]
+            try_split(plan.nodes[name].stage, split, given, plan.schema(name))
         self.wholes: list[str] = []
         for name in stages:
             if self.splits[name].is_whole or set(self.inputs[name]) <= {*self.wholes}:
                 self.wholes.append(name)
         self.parted = [name for name in stages if name not in self.wholes]
         self.column = self._column()
+        self._refuse_small_tables_without_the_column()
         self.alike = plan.alike(self.parted)
         self.known: set[str] = set()
 
@@ -144,7 +129,7 @@ class _Builder:
             needed = {i for name in facts for i in self.inputs[name]}
             targets = {*snapshots, *counts, *spills, *needed} - available
             assert targets or facts, "every round must bring something"
-            run = self.plan.upstream(targets, available)
+            run = self.plan.upstream(targets, available | {*self.wholes})
             starts = {i for name in run for i in self.inputs[name]}
             starts |= {*snapshots, *needed}
             rounds.append(
@@ -250,6 +235,7 @@ class _Builder:
             for name in self.stages
             if self.splits[name].fact is not None
             and name not in self.known
+            and not set(self.inputs[name]) <= {*self.wholes}
             and there.issuperset(self.inputs[name])
         )
 
@@ -299,19 +285,22 @@ class _Builder:
             )
         return common[0]
 
+    def _refuse_small_tables_without_the_column(self) -> None:
+        """Refuse stages of which no one can tell to which part a table's rows belong.
+
+        Given whole to every part, they would come out once per part.
+        """
+        for name in self.parted:
+            for given in self.inputs[name]:
+                if given in self.wholes and self.column not in self.plan.schema(given):
+                    raise ConfigError(
+                        f"stage '{name}' is given the small table '{given}' beside"
+                        f" rows that are split by '{self.column}', a column it lacks\n"
+                        f"found: {', '.join(self.plan.schema(given))}\n"
+                        "hint: run it whole with engine.partitions=1"
+                    )
+
 
 def _ordered(names: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
     """List the chosen names in the order of all."""
     return tuple(name for name in names if name in set(chosen))
-
-
-def apply_split(
-    stage: Stage, inputs: Sequence[pl.LazyFrame], facts: Mapping[str, pl.LazyFrame]
-) -> pl.LazyFrame:
-    """Apply a stage to some of its rows, with the fact it needs."""
-    fact = split_of(stage).fact
-    if fact is None:
-        return load_transform(stage.transform).apply(*inputs, stage.config)
-    if fact.apply is None:
-        return facts[stage.name]
-    return fact.apply(*inputs, facts[stage.name], stage.config)

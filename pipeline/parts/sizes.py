@@ -10,11 +10,10 @@ import polars as pl
 
 from pipeline.errors import ConfigError
 from pipeline.panel import WORKING
+from pipeline.parts.declared import is_row_wise
 from pipeline.parts.folder import Folder
-from pipeline.parts.layout import split_of
 from pipeline.plan import Plan
 from pipeline.settings import SOURCE, EngineSettings
-from pipeline.split import ROW_WISE
 
 GIB = 1 << 30
 _UNITS = {"MiB": 1 << 20, "GiB": GIB}
@@ -81,7 +80,7 @@ def row_bytes(plan: Plan) -> int:
     """
     streamed = {SOURCE}
     for name, node in plan.nodes.items():
-        if split_of(node.stage) == ROW_WISE and streamed >= {*node.stage.inputs}:
+        if is_row_wise(node.stage) and streamed >= {*node.stage.inputs}:
             streamed.add(name)
     return max(sum(map(_width, plan.schema(name).values())) for name in streamed)
 

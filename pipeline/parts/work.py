@@ -26,10 +26,12 @@ from polars.io.partition import FileProviderArgs
 
 from pipeline.engine import collect_all
 from pipeline.panel import WORKING
+from pipeline.parts.declared import apply_split, split_of
 from pipeline.parts.folder import Folder
-from pipeline.parts.layout import Layout, Round, apply_split, split_of
+from pipeline.parts.layout import Layout, Round
 from pipeline.settings import Stage
 from pipeline.sources.scan import Stream
+from pipeline.transforms import load_transform
 
 _PART = f"{WORKING}part"
 
@@ -246,9 +248,12 @@ def wholes(job: Job) -> dict[str, pl.LazyFrame]:
     facts = known_facts(job)
     frames: dict[str, pl.LazyFrame] = {}
     for name in job.layout.wholes:
-        inputs = [frames[i] for i in job.stages[name].inputs if i in frames]
-        if name in facts or len(inputs) == len(job.stages[name].inputs):
-            frames[name] = apply_split(job.stages[name], inputs, facts)
+        stage = job.stages[name]
+        if name in facts:
+            frames[name] = facts[name]
+        elif frames.keys() >= {*stage.inputs}:
+            inputs = [frames[given] for given in stage.inputs]
+            frames[name] = load_transform(stage.transform).apply(*inputs, stage.config)
     return frames
 
 

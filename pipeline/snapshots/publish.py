@@ -1,13 +1,20 @@
 """Publish a finished pass: objects, their records, the run's record, the catalog."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pipeline.errors import SnapshotError
 from pipeline.profile import Profile
 from pipeline.snapshots.catalog import publish_catalog
-from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord
-from pipeline.snapshots.store import Store, cannot_write, write_record
+from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord, SnapshotRecord
+from pipeline.snapshots.store import (
+    Store,
+    cannot_write,
+    files_of,
+    read_object,
+    write_record,
+)
 
 
 def new_run_id(store: Store, started_at: datetime) -> str:
@@ -20,6 +27,62 @@ def new_run_id(store: Store, started_at: datetime) -> str:
     while (run_id := _run_id(moment)) <= last:
         moment = max(moment, _moment(last)) + timedelta(milliseconds=1)
     return run_id
+
+
+def require_same(
+    store: Store, made: Sequence[SnapshotRecord], profiles: Mapping[str, Profile]
+) -> list[SnapshotRecord]:
+    """Refuse rows that are not those of an object of the same fingerprint.
+
+    Objects are immutable: earlier runs show them, and what was computed of them.
+
+    Parameters
+    ----------
+    store : Store
+        What is there.
+    made : sequence of SnapshotRecord
+        Computed by a run, nothing of it published yet.
+    profiles : mapping of str to Profile
+        What is in each of them.
+
+    Returns
+    -------
+    list of SnapshotRecord
+        Those whose object is not there yet.
+
+    Raises
+    ------
+    SnapshotError
+        If rows differ; names every such snapshot, and its files.
+    """
+    there = {s.name: read_object(store, s.name, s.fingerprint) for s in made}
+    others: list[str] = []
+    found: list[str] = []
+    files: list[str] = []
+    for s in made:
+        before, now = there[s.name], profiles[s.name]
+        if before is None or before.content_hash == now.content_hash:
+            continue
+        others.append(f"'{s.name}'")
+        found.append(
+            f"  {s.name}: {now.n_rows:,} rows, content {now.content_hash[:8]}; before,"
+            f" {before.n_rows:,} rows, content {before.content_hash[:8]}"
+        )
+        paths = files_of(store.object(s.name, s.fingerprint))
+        files += [f"  {path.relative_to(store.folder.parent)}" for path in paths]
+    if others:
+        raise SnapshotError(
+            f"snapshot {', '.join(others)}: computed again from the same inputs,"
+            " configuration and code, and not the same as before\n"
+            f"found:\n{chr(10).join(found)}\n"
+            "nothing was published, the previous run is still there\n"
+            "hint: likely a transformation depends on a clock, chance, a file or the"
+            " order of rows (as a sum of floats does: see `pipeline/panel.py`), or its"
+            " `split` is not true (`just test tests/test_split.py` looks); if the new"
+            " rows are the right ones, remove these files and run again\n"
+            + "\n".join(files)
+        )
+    return [s for s in made if there[s.name] is None]
 
 
 def publish_object(

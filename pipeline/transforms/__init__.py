@@ -16,7 +16,6 @@ import polars as pl
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
-from pipeline.split import Split
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Transform:
     apply: Callable[..., pl.LazyFrame]
     config: type[BaseConfig]
     n_inputs: int
-    split: Callable[[Any], Split] | None
-    """How its rows may be split; None where the file does not say."""
+    split: Callable[[Any], object] | None
+    """Says how its rows may be split, as it should; None where the file does not."""
 
 
 def transform_names() -> list[str]:

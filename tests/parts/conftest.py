@@ -1,7 +1,7 @@
 """What the tests of runs part by part share."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pipeline.freshness import Selection
 from pipeline.run import RunReport, run
 from pipeline.settings import load_settings
 from pipeline.snapshots.store import open_store
+from pipeline.transforms import load_transform
 from tests.conftest import GOLDEN, ROOT
 
 WORDS = ("source=csv", "source.path=data/*.csv", "drop_rare_drgs.min_total=20")
@@ -44,6 +45,14 @@ def copy_small(root: Path) -> None:
     head, *lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)[:3001]
     for name, some in (("a.csv", lines[:1800]), ("b.csv", lines[1800:])):
         (root / "data" / name).write_text("".join([head, *some]))
+
+
+@pytest.fixture
+def fresh_transforms() -> Generator[None]:
+    """Load transformations anew, as they are in the test only."""
+    load_transform.cache_clear()
+    yield
+    load_transform.cache_clear()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What is computed in which round."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
@@ -22,14 +22,6 @@ SALES = {
     "price": pl.Float64(),
     "note": pl.String(),
 }
-
-
-@pytest.fixture
-def fresh_transforms() -> Generator[None]:
-    """Load transformations anew, as they are in the test only."""
-    load_transform.cache_clear()
-    yield
-    load_transform.cache_clear()
 
 
 def stage(
@@ -247,13 +239,3 @@ def test_rows_without_the_column_are_an_error_that_lists_theirs() -> None:
             lag("store", keys=["store"], inputs=(SOURCE,)),
         )
     assert "found: item, month, n, price, note" in str(caught.value)
-
-
-@pytest.mark.usefixtures("fresh_transforms")
-def test_undeclared_split_is_an_error_that_names_the_file(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delattr("pipeline.transforms.product.split")
-    with pytest.raises(ConfigError, match=r"pipeline/transforms/product\.py") as caught:
-        layout_of(times("a", "item", name="first", inputs=(SOURCE,)))
-    assert "expected: a function `split(config) -> Split`" in str(caught.value)
