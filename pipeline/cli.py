@@ -219,8 +219,8 @@ def data(overrides: tuple[str, ...]) -> None:
     words = ("source=synthetic", *(f"source.{word}" for word in overrides))
     settings = _settings(None, words)
     sources.fetch(settings.source, settings.root)
-    for path in sources.scan(settings.source, settings.root).files:
-        click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
+    path = settings.root / sources.reads(settings.source, settings.root).path
+    click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
     click.echo(f"next:\n  just run {' '.join(words)}")
 
 

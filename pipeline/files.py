@@ -8,10 +8,15 @@ import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from pipeline.errors import ConfigError, SourceError, nearest
+from pipeline.remote import RemoteFile, describe_remote, find_remote, is_remote
+
+SourceFile: TypeAlias = Path | RemoteFile
+"""On this machine, or in a store."""
 
 # A file changed so shortly before it is hashed may change again within one tick of
 # the file system's clock, which its time would not show.
@@ -22,7 +27,8 @@ class FileStat(msgspec.Struct, frozen=True):
     """What the file system says of a file; any change to the content changes it.
 
     The time of the last change of the inode cannot be set by a user, so that a file
-    edited and given its old modification time is still seen.
+    edited and given its old modification time is still seen. A store has no inodes,
+    but gives each content a tag.
     """
 
     path: str
@@ -30,10 +36,14 @@ class FileStat(msgspec.Struct, frozen=True):
     modified_ns: int
     changed_ns: int
     inode: int
+    tag: str = ""
 
 
 class FileContent(msgspec.Struct, frozen=True):
-    """A file and the hash of its bytes, as they were when the stat was taken."""
+    """A file and the hash of its bytes, as they were when the stat was taken.
+
+    Of a file in a store, it is the hash of its tag.
+    """
 
     stat: FileStat
     sha256: str
@@ -42,6 +52,8 @@ class FileContent(msgspec.Struct, frozen=True):
     @property
     def is_settled(self) -> bool:
         """Whether any change since the hash was taken shows in the stat."""
+        if self.stat.tag:
+            return True
         changed_ns = max(self.stat.modified_ns, self.stat.changed_ns)
         return self.hashed_ns - changed_ns > _SETTLED_NS
 
@@ -64,19 +76,19 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def find_files(path: str, root: Path) -> tuple[Path, ...]:
+def find_files(path: str, root: Path) -> tuple[SourceFile, ...]:
     """Find the files a path or a glob names.
 
     Parameters
     ----------
     path : str
-        File or glob, relative to ``root`` or absolute.
+        File or glob, relative to ``root`` or absolute, or ``s3://bucket/...``.
     root : Path
         Folder of the project.
 
     Returns
     -------
-    tuple of Path
+    tuple of SourceFile
         Sorted, at least one, all of them files.
 
     Raises
@@ -84,6 +96,23 @@ def find_files(path: str, root: Path) -> tuple[Path, ...]:
     SourceError
         If nothing is found, or a folder is.
     """
+    return find_remote(path) if is_remote(path) else find_local(path, root)
+
+
+def find_local(path: str, root: Path) -> tuple[Path, ...]:
+    """Find files as `find_files` does, on this machine only.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or a folder is, or the files are in a store.
+    """
+    if is_remote(path):
+        raise SourceError(
+            f"{path}: is in a store, from which only Parquet files are read\n"
+            "expected: a path on this machine\n"
+            "hint: copy the files here, or keep them as Parquet, with `kind: parquet`"
+        )
     literal = root / path
     if literal.is_dir():
         raise SourceError(
@@ -110,13 +139,18 @@ def find_files(path: str, root: Path) -> tuple[Path, ...]:
     return files
 
 
-def shown(path: Path, root: Path) -> str:
+def shown(path: SourceFile, root: Path) -> str:
     """Name a file as users of the project do: relative to its folder if below it."""
+    if isinstance(path, RemoteFile):
+        return path.uri
     return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
 
 
-def stat_of(path: Path, root: Path) -> FileStat:
-    """Ask the file system; the path is kept as `shown` gives it."""
+def stat_of(path: SourceFile, root: Path) -> FileStat:
+    """Ask the file system, or the store; the path is kept as `shown` gives it."""
+    if isinstance(path, RemoteFile):
+        n_bytes, changed_ns, tag = describe_remote(path)
+        return FileStat(path.uri, n_bytes, changed_ns, changed_ns, 0, tag)
     stat = path.stat()
     return FileStat(
         shown(path, root), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
@@ -124,13 +158,13 @@ def stat_of(path: Path, root: Path) -> FileStat:
 
 
 def contents(
-    files: Iterable[Path], root: Path, known: Iterable[FileContent]
+    files: Iterable[SourceFile], root: Path, known: Iterable[FileContent]
 ) -> list[FileContent]:
     """Hash files, except those that are untouched since they were hashed before.
 
     Parameters
     ----------
-    files : iterable of Path
+    files : iterable of SourceFile
         What to hash, with SHA-256.
     root : Path
         Project folder.
@@ -152,7 +186,7 @@ def contents(
 
 
 def _content(
-    file: Path, root: Path, by_stat: dict[FileStat, FileContent]
+    file: SourceFile, root: Path, by_stat: dict[FileStat, FileContent]
 ) -> FileContent:
     """Hash one file, unless a hash of it is known."""
     try:
@@ -160,6 +194,9 @@ def _content(
         if stat in by_stat:
             return by_stat[stat]
         hashed_ns = time.time_ns()
+        if isinstance(file, RemoteFile):
+            digest = hashlib.sha256(f"{stat.tag} {stat.n_bytes}".encode()).hexdigest()
+            return FileContent(stat, digest, hashed_ns)
         with file.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
@@ -187,10 +224,10 @@ def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) ->
     before = {content.stat.path: content.stat for content in known}
     now = {shown(path, root): path for path in find_files(pattern, root)}
     for name in {**before, **now}:
-        path = root / name
-        if name not in now or stat_of(path, root) != before.get(name):
+        if name not in now or stat_of(now[name], root) != before.get(name):
+            place = name if is_remote(name) else root / name
             raise SourceError(
-                f"{path}: changed while it was being read\n"
+                f"{place}: changed while it was being read\n"
                 "hint: run again once nothing writes to it"
             )
 

@@ -5,9 +5,10 @@ import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from pipeline.remote import arrow_fs, is_remote, open_store
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RemoteFolder(Folder):
     def files(self, *names: str) -> list[str]:
         """List all objects below a prefix, sorted."""
         files, path = self._open(*names)
-        selector = _arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
+        selector = arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
         found = [f.path for f in files.get_file_info(selector) if f.is_file]
         return sorted(f"s3://{name}" for name in found)
 
@@ -105,15 +106,10 @@ class RemoteFolder(Folder):
 
     def _open(self, *names: str) -> tuple[Any, str]:
         """Open the store, and name an object as it does."""
-        files, path = _arrow_fs().FileSystem.from_uri(self.uri)
+        files, path = open_store(self.uri)
         return files, posixpath.join(path, *names)
-
-
-def _arrow_fs() -> Any:
-    """Import Arrow's file systems, late: few jobs have a store."""
-    return import_module("pyarrow.fs")
 
 
 def open_folder(uri: str) -> Folder:
     """Open a folder by its path, or a prefix by its ``s3://`` address."""
-    return RemoteFolder(uri) if "://" in uri else Folder(uri)
+    return RemoteFolder(uri) if is_remote(uri) else Folder(uri)

@@ -9,6 +9,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SourceError
+from pipeline.files import SourceFile
 from pipeline.log import LOG
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
@@ -246,7 +247,7 @@ def describe_bad(bad: pl.DataFrame) -> list[str]:
 
 
 def diagnose(
-    config: SourceConfig, files: tuple[Path, ...], root: Path
+    config: SourceConfig, files: tuple[SourceFile, ...], root: Path
 ) -> SourceError | None:
     """Name the file, and its fault, that made a run fail; None if all can be read."""
     return _reader(config, root).diagnose(files)

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.files import find_files, shown
+from pipeline.files import SourceFile, find_local, shown
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,
@@ -77,7 +77,7 @@ def scan_csv(
     SourceError
         If a file is missing, is no CSV, has no rows or lacks a declared column.
     """
-    files = find_files(config.path, root)
+    files = find_local(config.path, root)
     streams = [
         _scan_file(file, Path(str(i)) if stand_in else file, config, root, repair)
         for i, file in enumerate(files)
@@ -117,20 +117,20 @@ def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
     return pl.concat(parts).select(columns).sort("file", "line", maintain_order=True)
 
 
-def diagnose(files: tuple[Path, ...]) -> SourceError | None:
+def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     """Say which file made Polars fail, and why, after a run has failed.
 
     Parameters
     ----------
-    files : tuple of Path
-        The CSV files of the failed run.
+    files : tuple of SourceFile
+        The CSV files of the failed run, on this machine.
 
     Returns
     -------
     SourceError or None
         For the first file that cannot be read on its own; None if all can.
     """
-    for file in files:
+    for file in (file for file in files if isinstance(file, Path)):
         try:
             pl.scan_csv(
                 file, glob=False, infer_schema=False, truncate_ragged_lines=True

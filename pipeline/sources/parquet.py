@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.files import find_files, shown
+from pipeline.files import SourceFile, find_files, shown
 from pipeline.sources.columns import DeclaredColumns, Kind, dtype_of, parse_text
 from pipeline.sources.scan import (
     OVERFLOW,
@@ -26,7 +26,7 @@ class ParquetSource(
     Attributes
     ----------
     path : str
-        File or glob, relative to the project's folder.
+        File or glob, relative to the project's folder, or ``s3://bucket/...``.
     """
 
     path: str
@@ -92,22 +92,24 @@ def number_lines(
     ).sort("file", "line", maintain_order=True)
 
 
-def diagnose(files: tuple[Path, ...]) -> SourceError | None:
+def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     """Say which file made Polars fail, and why, after a run has failed."""
     for file in files:
         try:
-            pl.scan_parquet(file).select(pl.all().is_null().sum()).collect(
-                engine="streaming"
-            )
+            pl.scan_parquet(str(file), glob=False).select(
+                pl.all().is_null().sum()
+            ).collect(engine="streaming")
         except (pl.exceptions.PolarsError, OSError) as error:
             return _unreadable(file, error)
     return None
 
 
-def _scan_file(file: Path, named: Path, config: ParquetSource, root: Path) -> Stream:
+def _scan_file(
+    file: SourceFile, named: SourceFile, config: ParquetSource, root: Path
+) -> Stream:
     """Scan one file, under the name it has in the plan, and judge its rows."""
     try:
-        found = pl.scan_parquet(file, glob=False)
+        found = pl.scan_parquet(str(file), glob=False)
         schema = found.collect_schema()
         n_rows = found.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -117,7 +119,7 @@ def _scan_file(file: Path, named: Path, config: ParquetSource, root: Path) -> St
             f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
             "hint: write the file again, or remove it"
         )
-    lf = pl.scan_parquet(named, schema=schema, glob=False, row_index_name=RECORD)
+    lf = pl.scan_parquet(str(named), schema=schema, glob=False, row_index_name=RECORD)
     names = list(schema)
     found = match_columns(names, config.columns, config.rename, file)
     declared = lf.select(
@@ -134,7 +136,7 @@ def _scan_file(file: Path, named: Path, config: ParquetSource, root: Path) -> St
     return Stream(judged, parsed, config.columns, shown(named, root))
 
 
-def _parse(name: str, dtype: pl.DataType, kind: Kind, file: Path) -> pl.Expr:
+def _parse(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> pl.Expr:
     """Bring a column to its declared dtype; null where a cell does not fit."""
     column, wanted = pl.col(name), dtype_of(kind)
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
@@ -151,7 +153,7 @@ def _parse(name: str, dtype: pl.DataType, kind: Kind, file: Path) -> pl.Expr:
     return column.cast(wanted, strict=False)
 
 
-def _unreadable(file: Path, error: Exception) -> SourceError:
+def _unreadable(file: SourceFile, error: Exception) -> SourceError:
     """Say that a file is no readable Parquet file."""
     return SourceError(
         f"{file}: cannot be read as Parquet\nfound: {str(error).splitlines()[0]}\n"

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from pipeline.errors import SourceError, nearest
+from pipeline.files import SourceFile
 from pipeline.sources.columns import Kind, is_checked, is_good, why_bad
 
 BAD_SCHEMA = pl.Schema(
@@ -41,7 +41,7 @@ class Scan:
         Whether ``bad`` can be believed. If False, an empty ``bad`` means that all is
         well; anything else, that the source must be scanned again with
         ``repair=True``, because values were lost and repairable ones count as bad.
-    files : tuple of Path
+    files : tuple of SourceFile
         What is read, sorted.
     streams : tuple of Stream
         The same, file by file, to be read batch by batch.
@@ -50,7 +50,7 @@ class Scan:
     rows: pl.LazyFrame
     bad: pl.LazyFrame
     exact: bool
-    files: tuple[Path, ...]
+    files: tuple[SourceFile, ...]
     streams: tuple["Stream", ...]
 
 
@@ -111,7 +111,9 @@ class Stream:
         ).select(BAD_SCHEMA.names())
 
 
-def scan_of(streams: Sequence[Stream], files: tuple[Path, ...], *, exact: bool) -> Scan:
+def scan_of(
+    streams: Sequence[Stream], files: tuple[SourceFile, ...], *, exact: bool
+) -> Scan:
     """Put the streams of a source's files behind each other."""
     bad = [part for stream in streams for part in _bad_of(stream)]
     return Scan(
@@ -134,7 +136,10 @@ def _bad_of(stream: Stream) -> list[pl.LazyFrame]:
 
 
 def match_columns(
-    found: list[str], columns: Mapping[str, Kind], rename: Mapping[str, str], file: Path
+    found: list[str],
+    columns: Mapping[str, Kind],
+    rename: Mapping[str, str],
+    file: SourceFile,
 ) -> dict[str, int]:
     """Find the declared columns among a file's columns.
 
@@ -146,7 +151,7 @@ def match_columns(
         The declared columns.
     rename : mapping of str to str
         Found name to declared name.
-    file : Path
+    file : SourceFile
         For the message.
 
     Returns

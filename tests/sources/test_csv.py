@@ -214,7 +214,7 @@ def test_files_of_a_glob_follow_one_another_whatever_their_columns(
     rows, bad = collect(scan)
     assert rows.rows() == [(2009, 1.0), (2010, 2.0)]
     assert bad.is_empty()
-    assert [file.name for file in scan.files] == ["a.csv", "b.csv"]
+    assert [Path(str(file)).name for file in scan.files] == ["a.csv", "b.csv"]
 
 
 def test_blank_lines_are_no_rows(
