@@ -31,10 +31,10 @@ class Folder:
         """Whether a file's folder must be made before the file."""
         return True
 
-    def files(self, *names: str) -> list[str]:
-        """List all files below a folder in it, sorted."""
-        found = Path(self.at(*names)).rglob("*")
-        return sorted(path.as_posix() for path in found if path.is_file())
+    def files(self, *names: str) -> dict[str, int]:
+        """Give the bytes of each file below a folder in it, by its path in this one."""
+        found = sorted(p for p in Path(self.at(*names)).rglob("*") if p.is_file())
+        return {p.relative_to(self.uri).as_posix(): p.stat().st_size for p in found}
 
     def read(self, *names: str) -> bytes | None:
         """Read a small file; None if it is not there."""
@@ -53,7 +53,8 @@ class Folder:
 
     def remove(self) -> None:
         """Remove it with all that is in it, if it is there."""
-        shutil.rmtree(self.uri, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.uri)
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ class RemoteFolder(Folder):
         """Whether a file's folder must be made before the file: it has none."""
         return False
 
-    def files(self, *names: str) -> list[str]:
-        """List all objects below a prefix, sorted."""
+    def files(self, *names: str) -> dict[str, int]:
+        """Give the bytes of each object below a prefix, by its path in this one."""
         files, path = self._open(*names)
+        _, here = self._open()
         selector = _arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
-        found = [f.path for f in files.get_file_info(selector) if f.is_file]
-        return sorted(f"s3://{name}" for name in found)
+        found = [f for f in files.get_file_info(selector) if f.is_file]
+        return dict(sorted((posixpath.relpath(f.path, here), f.size) for f in found))
 
     def read(self, *names: str) -> bytes | None:
         """Read a small object; None if it is not there."""
@@ -105,7 +107,10 @@ class RemoteFolder(Folder):
 
     def _open(self, *names: str) -> tuple[Any, str]:
         """Open the store, and name an object as it does."""
-        files, path = _arrow_fs().FileSystem.from_uri(self.uri)
+        try:
+            files, path = _arrow_fs().FileSystem.from_uri(self.uri)
+        except ValueError as error:
+            raise OSError(str(error)) from error
         return files, posixpath.join(path, *names)
 
 
