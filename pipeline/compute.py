@@ -165,7 +165,7 @@ def _parts_failed(error: Exception, folder: Folder, staging: Path) -> PipelineEr
     """Say that a run part by part failed, and how to go on."""
     hint = "run again to go on behind it"
     if is_full(error):
-        hint = f"make room, or name another place as engine.folder; {hint}"
+        hint = f"make room, or name another place as engine.folder, then {hint}"
     return PipelineError(
         "the run failed while it computed the snapshots part by part\n"
         f"found: {describe(error, folder.uri, str(staging))}\n"
