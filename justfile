@@ -158,7 +158,7 @@ restore run: env
 verify: env
     @.venv/bin/python -m pipeline verify
 
-# Remove what neither a kept run nor an open reader needs; --dry-run only says what
+# Remove what no kept run nor open reader needs, and unfinished parts; --dry-run: list
 [group('history')]
 [no-exit-message]
 gc *args: env

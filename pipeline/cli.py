@@ -47,8 +47,8 @@ class _Commands(click.Group):
             click.echo(error, err=True)
             # As of diff(1): 1 says that there is a difference.
             ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
             ctx.exit(stop_status())
 
 
@@ -479,16 +479,19 @@ def verify() -> None:
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 def gc(dry_run: bool) -> None:
-    """Remove what neither a kept run nor an open reader needs."""
+    """Remove what neither a kept run nor an open reader needs, and unfinished parts."""
+    from pipeline.parts.kept import forget_parts, left_parts
     from pipeline.snapshots.retention import collect_garbage, garbage
     from pipeline.snapshots.store import read_runs, writing
 
     store, n_kept = _open()
     with writing(store):
         find = garbage if dry_run else collect_garbage
-        found = find(store, read_runs(store), n_kept)
-    for path in found:
-        click.echo(_shown(path))
+        paths = find(store, read_runs(store), n_kept)
+        parts = left_parts(store) if dry_run else forget_parts(store)
+    found = [*map(_shown, paths), *parts]
+    for name in found:
+        click.echo(name)
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
 
 

@@ -1,9 +1,8 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
-import shutil
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from pipeline.freshness import Wanted
 from pipeline.log import LOG, fields, progress
 from pipeline.parts.execute import Splitting, execute_parts, run_here
 from pipeline.parts.folder import Folder, open_folder
+from pipeline.parts.kept import describe, is_full, open_parts
 from pipeline.parts.sizes import choose_n_parts, memory_of
 from pipeline.parts.work import Slice
 from pipeline.plan import Plan, compose_again
@@ -111,6 +111,7 @@ def _compute_once(
 
     if scan is not None:
         given[SOURCE] = rows
+    parts = None
     try:
         n_parts = _n_parts(wanted, task, plan, given)
         # Without stages there are objects to check, or cells to set aside: no rows.
@@ -122,13 +123,18 @@ def _compute_once(
             if scan is not None:
                 slices += [Slice(SOURCE, s.judged, s) for s in scan.streams]
             with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
+                parts = splitting.folder
                 execution = execute_parts(
                     plan, work, slices, staging, splitting, accept
                 )
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
-        found = scan and sources.diagnose(settings.source, scan.files, settings.root)
-        raise found or failed(error) from error
+        fault = None
+        if scan is not None and not is_full(error):
+            fault = sources.diagnose(settings.source, scan.files, settings.root)
+        if fault is None and parts is not None:
+            fault = _parts_failed(error, parts, staging)
+        raise fault or failed(error) from error
     if execution is None or may_be_mended(execution.bad):
         return None
     for name, n_rows in execution.n_rows.items():
@@ -155,14 +161,17 @@ def failed(error: Exception) -> PipelineError:
     )
 
 
-def forget_parts(store: Store) -> None:
-    """Remove what a run had finished part by part, once it is published or unwanted."""
-    shutil.rmtree(store.parts, ignore_errors=True)
-    note = _elsewhere(store)
-    if note.is_file():
-        with suppress(OSError):
-            open_folder(note.read_text()).remove()
-            note.unlink()
+def _parts_failed(error: Exception, folder: Folder, staging: Path) -> PipelineError:
+    """Say that a run part by part failed, and how to go on."""
+    hint = "run again to go on behind it"
+    if is_full(error):
+        hint = f"make room, or name another place as engine.folder, then {hint}"
+    return PipelineError(
+        "the run failed while it computed the snapshots part by part\n"
+        f"found: {describe(error, folder.uri, str(staging))}\n"
+        f"hint: nothing was published, what is finished is in {folder.uri};"
+        f" {hint}, or `just run --force` to begin anew"
+    )
 
 
 def _compile_all(
@@ -198,9 +207,7 @@ def _splitting(
     """Say where the parts are, and who computes them."""
     engine = wanted.settings.engine
     key = _parts_key(wanted, task, n_parts)
-    place = engine.folder or store.parts.absolute().as_posix()
-    folder = open_folder(f"{place.rstrip('/')}/{key}")
-    _forget_others(store, folder)
+    folder = open_parts(store, engine.folder, key)
     if repair:
         # A run that was killed finds out anew that it must repair, then goes on here.
         folder = open_folder(folder.at("repaired"))
@@ -221,7 +228,7 @@ def _remembered(folder: Folder, n_parts: int) -> int:
     Another cluster, or the same with more workers there, would suggest another.
     """
     found = folder.read("n_parts")
-    if found is None:
+    if not found:
         folder.write(str(n_parts).encode(), "n_parts")
         return n_parts
     return int(found)
@@ -242,20 +249,3 @@ def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
         )
     )
     return hashlib.sha256(text).hexdigest()[:16]
-
-
-def _forget_others(store: Store, folder: Folder) -> None:
-    """Remove the parts of other work, and remember where those of this one are."""
-    note = _elsewhere(store)
-    there = {path.absolute().as_posix() for path in store.parts.glob("*")}
-    if note.is_file():
-        there.add(note.read_text())
-    if there - {folder.uri}:
-        forget_parts(store)
-    if not folder.uri.startswith(store.parts.absolute().as_posix()):
-        note.write_text(folder.uri)
-
-
-def _elsewhere(store: Store) -> Path:
-    """Name the file that says where a run's parts are, if not in the project."""
-    return store.folder / "parts.txt"

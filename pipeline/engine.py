@@ -224,7 +224,8 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 def sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
     """Write a frame to a Parquet file, when it is collected.
 
-    On rows of numbers LZ4 takes about the space of Zstandard, and half the time to read.
+    Rows of numbers take about the space in LZ4 that they take in Zstandard, and half
+    the time to read.
     """
     return lf.sink_parquet(file, lazy=True, compression="lz4")
 

@@ -137,7 +137,7 @@ def peak_mib() -> int:
 @contextmanager
 def progress(text: str) -> Generator[None]:
     """Count the seconds on a terminal while something takes longer than two of them."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or is_quiet():
         yield
         return
     done = threading.Event()

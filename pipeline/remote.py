@@ -47,10 +47,13 @@ def open_store(uri: str) -> tuple[Any, str]:
 
     Raises
     ------
-    OSError, ValueError
+    OSError
         If the address cannot be understood.
     """
-    return arrow_fs().FileSystem.from_uri(uri)
+    try:
+        return arrow_fs().FileSystem.from_uri(uri)
+    except ValueError as error:
+        raise OSError(str(error)) from error
 
 
 def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
@@ -135,7 +138,7 @@ def _store_faults(uri: str) -> Generator[None]:
     """Say which address a store failed at."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, KeyError) as error:
         found = str(error).partition(" (Request ID")[0]
         raise SourceError(
             f"{uri}: cannot be read\nfound: {found}\n"

@@ -15,7 +15,7 @@ from polars.exceptions import PolarsError
 
 from pipeline import sources
 from pipeline.checks import Outcome
-from pipeline.compute import compute, failed, forget_parts, require_same_source
+from pipeline.compute import compute, failed, require_same_source
 from pipeline.contracts import compile_checks, hold
 from pipeline.engine import Execution
 from pipeline.files import FileContent
@@ -23,6 +23,7 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
+from pipeline.parts.kept import forget_parts
 from pipeline.plan import Plan, compose, never_read
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
@@ -132,9 +133,12 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     settings, plan, selection or Selection(), store, staging, run_id
                 )
             except BaseException as error:
-                _log_end(error, is_published=store.linked == run_id)
+                is_published = store.linked == run_id
+                _log_end(error, is_published=is_published)
                 if isinstance(error, PolarsError):
                     raise failed(error) from error
+                if isinstance(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt(_stopped(is_published)) from error
                 raise
             total_s = time.perf_counter() - started
             LOG.debug("published", extra=fields(event="published", seconds=total_s))
@@ -173,8 +177,11 @@ def _run(
     task = plan_task(wanted, statuses, selection, store, runs)
     if task.is_nothing and current is not None:
         sources.refuse_too_many(_stored_bad(store, task), settings.source)
+        forget_parts(store)
         return _report(store, current, wanted.source.files, is_new=False)
 
+    if selection.force:
+        forget_parts(store)
     previous = current.snapshots if current else []
     execution = compute(wanted, task, store, staging, previous)
     if execution.bad is None:
@@ -280,18 +287,19 @@ def _report(
 
 def _log_end(error: BaseException, *, is_published: bool) -> None:
     """Note how a run ended that was stopped, or has failed."""
-    end = fields(
-        event="published" if is_published else "failed", error=type(error).__name__
+    is_stopped = isinstance(error, KeyboardInterrupt)
+    how = "published" if is_published else "stopped" if is_stopped else "failed"
+    LOG.debug(
+        _stopped(is_published) if is_stopped else str(error),
+        extra=fields(event=how, error=type(error).__name__),
     )
-    if not isinstance(error, KeyboardInterrupt):
-        LOG.debug(str(error), extra=end)
-    elif is_published:
-        LOG.warning("stopped: this run had been published", extra=end)
-    else:
-        LOG.warning(
-            "stopped: nothing was published, the previous run is still there",
-            extra=fields(event="stopped"),
-        )
+
+
+def _stopped(is_published: bool) -> str:
+    """Tell what became of a run that was stopped."""
+    if is_published:
+        return "stopped: this run had been published"
+    return "stopped: nothing was published, the previous run is still there"
 
 
 def _stored_bad(store: Store, task: Task) -> pl.DataFrame:

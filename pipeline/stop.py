@@ -12,7 +12,12 @@ def stop_in_order() -> None:
 
     A thread waits for it, because Python runs no handler during a pass over the data,
     while Polars itself looks for Ctrl-C.
+
+    NOTE: What a script starts in the background is born to ignore Ctrl-C, but Polars
+    looks for it all the same, and takes it for the end of the rows that it gives in
+    batches. So Python must hear of it, too.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_pass_on, daemon=True).start()
 

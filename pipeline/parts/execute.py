@@ -10,7 +10,7 @@ from typing import TypeAlias
 import polars as pl
 
 from pipeline.engine import Execution, Work, Written, write_snapshots
-from pipeline.log import LOG
+from pipeline.log import LOG, progress
 from pipeline.parts.assemble import in_order, write
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import lay_out
@@ -21,8 +21,8 @@ from pipeline.plan import Plan, compose_again
 Tasks: TypeAlias = Mapping[int, Callable[[], None]]
 """What is left to do, by its number."""
 
-Runner: TypeAlias = Callable[[str, Tasks], None]
-"""Does tasks, here or on other machines; the text says what they are."""
+Runner: TypeAlias = Callable[[str, Tasks, int], None]
+"""Does tasks, here or on other machines; is told what they are, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,14 @@ class Splitting:
     run: Runner
 
 
-def run_here(what: str, tasks: Tasks) -> None:
+def run_here(what: str, tasks: Tasks, of: int) -> None:
     """Do one task after the other."""
-    for done, task in enumerate(tasks.values(), start=1):
-        task()
-        LOG.info("%s, %d of %d", what, done, len(tasks))
+    started = time.perf_counter()
+    for number, task in enumerate(tasks.values(), start=of - len(tasks) + 1):
+        with progress(f"{what}: {number} of {of}"):
+            task()
+        seconds = time.perf_counter() - started
+        LOG.info("%s: %d of %d, %.1f s", what, number, of, seconds)
 
 
 def execute_parts(
@@ -84,13 +87,19 @@ def execute_parts(
     started = time.perf_counter()
     bad = None
     job = _begin(plan, work, slices, splitting)
-    n_rounds = len(job.layout.rounds)
+    finished = job.finished()
+    if finished:
+        LOG.info(
+            "going on with what an earlier run finished: %d of %d parts",
+            len(finished),
+            sum(map(job.n_items, range(len(job.layout.rounds)))),
+        )
     tasks = {i: partial(read, job, i, slice_) for i, slice_ in enumerate(slices)}
-    for number in range(n_rounds):
+    for number in range(len(job.layout.rounds)):
         if number > 0:
             tasks = {i: partial(compute, job, number, i) for i in range(job.n_parts)}
-        left = {i: task for i, task in tasks.items() if job.done(number, i) is None}
-        splitting.run(f"round {number + 1} of {n_rounds}", left)
+        left = {i: t for i, t in tasks.items() if (number, i) not in finished}
+        splitting.run(_told(job, number), left, len(tasks))
         merge_facts(job, number)
         if number == 0:
             bad = _bad(job)
@@ -135,9 +144,17 @@ def _begin(
         {s.name: s.lf for s in slices if s.stream is None},
     )
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
-    values = values_of(frames, layout.column, splitting.folder)
+    with progress("counting rows"):
+        values = values_of(frames, layout.column, splitting.folder)
     refuse_too_large(values, row_bytes(plan), splitting.memory)
-    return replace(job, bounds=bounds_of(values, splitting.n_parts))
+    job = replace(job, bounds=bounds_of(values, splitting.n_parts))
+    LOG.info(
+        "%s rows in %d parts, split by %s",
+        f"{values.to_series(1).sum():,}",
+        job.n_parts,
+        layout.column,
+    )
+    return job
 
 
 def _unjudged(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
@@ -147,9 +164,20 @@ def _unjudged(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
     return pl.concat(parts) if parts else plan.source
 
 
+def _told(job: Job, number: int) -> str:
+    """Say what a round does."""
+    rounds = job.layout.rounds
+    round_ = f"round {number + 1} of {len(rounds)}"
+    if number == 0:
+        return f"{round_}, reading files"
+    if not rounds[number].stages:
+        return f"{round_}, sorting parts"
+    return f"{round_}, parts up to {rounds[number].stages[-1]}"
+
+
 def _bad(job: Job) -> pl.DataFrame | None:
     """Read the cells that were set aside; None if no source was read."""
-    files = [file for item in job.all_done(0) for file in item.named("bad.parquet")]
+    files = job.files(job.all_done(0), "bad.parquet")
     cells = [pl.read_parquet(file, glob=False) for file in files]
     return pl.concat(cells) if cells else None
 
@@ -190,8 +218,4 @@ def _assemble(plan: Plan, work: Work, job: Job, folder: Path) -> Written:
 def _parts(job: Job, stage: str) -> list[str]:
     """List the parts of a snapshot in their order."""
     [number] = [i for i, r in enumerate(job.layout.rounds) if stage in r.snapshots]
-    return [
-        file
-        for item in job.all_done(number)
-        for file in item.named(f"snapshot-{stage}.parquet")
-    ]
+    return job.files(job.all_done(number), f"snapshot-{stage}.parquet")

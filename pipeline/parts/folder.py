@@ -32,10 +32,10 @@ class Folder:
         """Whether a file's folder must be made before the file."""
         return True
 
-    def files(self, *names: str) -> list[str]:
-        """List all files below a folder in it, sorted."""
-        found = Path(self.at(*names)).rglob("*")
-        return sorted(path.as_posix() for path in found if path.is_file())
+    def files(self, *names: str) -> dict[str, int]:
+        """Give the bytes of each file below a folder in it, by its path in this one."""
+        found = sorted(p for p in Path(self.at(*names)).rglob("*") if p.is_file())
+        return {p.relative_to(self.uri).as_posix(): p.stat().st_size for p in found}
 
     def read(self, *names: str) -> bytes | None:
         """Read a small file; None if it is not there."""
@@ -54,7 +54,8 @@ class Folder:
 
     def remove(self) -> None:
         """Remove it with all that is in it, if it is there."""
-        shutil.rmtree(self.uri, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.uri)
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,13 @@ class RemoteFolder(Folder):
         """Whether a file's folder must be made before the file: it has none."""
         return False
 
-    def files(self, *names: str) -> list[str]:
-        """List all objects below a prefix, sorted."""
+    def files(self, *names: str) -> dict[str, int]:
+        """Give the bytes of each object below a prefix, by its path in this one."""
         files, path = self._open(*names)
+        _, here = self._open()
         selector = arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
-        found = [f.path for f in files.get_file_info(selector) if f.is_file]
-        return sorted(f"s3://{name}" for name in found)
+        found = [f for f in files.get_file_info(selector) if f.is_file]
+        return dict(sorted((posixpath.relpath(f.path, here), f.size) for f in found))
 
     def read(self, *names: str) -> bytes | None:
         """Read a small object; None if it is not there."""

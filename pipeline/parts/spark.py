@@ -8,6 +8,7 @@ is done twice does no harm, and the rounds take care of what must be known of al
 import hashlib
 import json
 import platform
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -77,8 +78,9 @@ class _Cluster:
         """Tasks that it does at once, as far as its workers have come forward."""
         return int(self.session.sparkContext.defaultParallelism)
 
-    def run(self, what: str, tasks: Tasks) -> None:
+    def run(self, what: str, tasks: Tasks, of: int) -> None:
         """Do tasks, each as one of Spark's."""
+        started = time.perf_counter()
         numbers, here = list(tasks), _versions()
 
         def do(i: int) -> str:
@@ -94,7 +96,8 @@ class _Cluster:
                 " engine.partitions"
             )
             self.map(what, len(numbers), do, hint)
-        LOG.info("%s, %d tasks", what, len(numbers))
+            seconds = time.perf_counter() - started
+            LOG.info("%s: %d of %d, %.1f s", what, of, of, seconds)
 
     def map(self, what: str, n: int, do: Callable[[int], str], hint: str) -> list[str]:
         """Call a function for the numbers below n, each in a task of Spark's.
@@ -123,7 +126,7 @@ class _Cluster:
             if found.startswith("polars.exceptions."):
                 raise PolarsError(found) from error
             raise ClusterError(
-                f"engine=spark: {what} failed\nfound: {found}\n"
+                f"engine=spark: failed at {what}\nfound: {found}\n"
                 f"hint: nothing was published; {hint}; Spark's own words are in"
                 f" {self.log}"
             ) from error

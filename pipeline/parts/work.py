@@ -6,17 +6,18 @@ Below the folder of a job::
     round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
     round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
     round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
-    round-N/<part>/done.json                           which attempt counts, its rows
+    round-N/<part>/done.json                 which attempt counts, its files and rows
     facts/<stage>.parquet                              the fact, of all parts
 
 ``done.json`` is written last, whole or not at all. So what a worker left that was
 killed does not count, a job that was killed goes on behind what is done, and where two
-workers have computed the same part either will do.
+workers have computed the same part either will do. A part whose files are not as long
+as they were written is not done.
 """
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ from pipeline.sources.scan import Stream
 from pipeline.transforms import load_transform
 
 _PART = f"{WORKING}part"
+
+_DONE = "done.json"
 
 _BATCH = 1 << 19
 
@@ -78,18 +81,14 @@ class Done(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    files : list of str
-        All that it has written, sorted.
+    files : dict of str to int
+        Bytes of each file it has written, by the path in the job's folder, sorted.
     n_rows : dict of str to int
         Per counted stage.
     """
 
-    files: list[str]
+    files: dict[str, int]
     n_rows: dict[str, int]
-
-    def named(self, name: str) -> list[str]:
-        """List the files in a folder, or the file, of a name."""
-        return [f for f in self.files if f"/{name}/" in f or f.endswith(f"/{name}")]
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,53 @@ class Job:
         """Slices or parts that a round goes over."""
         return self.n_parts if number else self.n_slices
 
-    def done(self, number: int, item: int) -> Done | None:
-        """Read what an item of a round has finished; None if it has not."""
-        found = self.folder.read(*_place(number, item), "done.json")
-        return None if found is None else msgspec.json.decode(found, type=Done)
+    def finished(self) -> set[tuple[int, int]]:
+        """Find the items that are done, by round and item, all their files there."""
+        there = self.folder.files()
+        return {
+            (number, item)
+            for number in range(len(self.layout.rounds))
+            for item in range(self.n_items(number))
+            if (done := self._read_done(number, item)) is not None
+            and done.files.items() <= there.items()
+        }
+
+    def done(self, number: int, item: int) -> Done:
+        """Read what an item has finished.
+
+        Raises
+        ------
+        OSError
+            If it has not.
+        """
+        done = self._read_done(number, item)
+        if done is None:
+            name = self.folder.at(*_place(number, item), _DONE)
+            raise OSError(f"{name}: gone or damaged, and was there in this run")
+        return done
 
     def all_done(self, number: int) -> list[Done]:
         """Read what all items of a finished round have, in their order."""
-        items = [self.done(number, item) for item in range(self.n_items(number))]
-        return [item for item in items if item is not None]
+        return [self.done(number, item) for item in range(self.n_items(number))]
+
+    def files(self, done: Iterable[Done], name: str) -> list[str]:
+        """List the files of a name, or in a folder of it, that items have written."""
+        return [
+            self.folder.at(file)
+            for item in done
+            for file in item.files
+            if f"/{name}/" in f"{file}/"
+        ]
+
+    def _read_done(self, number: int, item: int) -> Done | None:
+        """Read what an item has finished; None if that is not there, or damaged."""
+        found = self.folder.read(*_place(number, item), _DONE)
+        if found is None:
+            return None
+        try:
+            return msgspec.json.decode(found, type=Done)
+        except msgspec.MsgspecError:
+            return None
 
 
 def part_of(job: Job) -> pl.Expr:
@@ -221,8 +258,7 @@ def merge_facts(job: Job, number: int) -> None:
     for name in job.layout.rounds[number].facts:
         shares = [
             pl.scan_parquet(file, glob=False)
-            for item in job.all_done(number)
-            for file in item.named(f"fact-{name}.parquet")
+            for file in job.files(job.all_done(number), f"fact-{name}.parquet")
         ]
         stage = job.stages[name]
         fact = split_of(stage).fact
@@ -237,7 +273,7 @@ def known_facts(job: Job) -> dict[str, pl.LazyFrame]:
     """Scan the facts that are there already."""
     return {
         file.rpartition("/")[2].removesuffix(".parquet"): pl.scan_parquet(
-            file, glob=False
+            job.folder.at(file), glob=False
         )
         for file in job.folder.files("facts")
     }
@@ -301,7 +337,7 @@ def _finish(
 ) -> None:
     """Say that an item is done."""
     done = Done(job.folder.files(*place), dict(n_rows))
-    job.folder.write(msgspec.json.encode(done), *_place(number, item), "done.json")
+    job.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
 
 
 def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
@@ -315,11 +351,9 @@ def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
     """Scan the rows of a part that an earlier round has kept."""
     number = next(i for i, r in enumerate(job.layout.rounds) if stage in r.spills)
     if number == 0:
-        split = (item.named(f"spill-{stage}") for item in job.all_done(0))
-        files = [f for files in split for f in files if f"/part={part}/" in f]
+        files = job.files(job.all_done(0), f"spill-{stage}/part={part}")
     else:
-        done = job.done(number, part)
-        files = [] if done is None else done.named(f"spill-{stage}.parquet")
+        files = job.files([job.done(number, part)], f"spill-{stage}.parquet")
     if not files:
         return pl.LazyFrame(schema=job.schemas[stage])
     return pl.scan_parquet(files, glob=False, hive_partitioning=False)

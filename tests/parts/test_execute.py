@@ -3,18 +3,31 @@
 import re
 import shutil
 import signal
-from collections.abc import Callable
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.errors import ConfigError, ContractError, SourceError
+from pipeline.errors import (
+    ConfigError,
+    ContractError,
+    PipelineError,
+    SnapshotError,
+    SourceError,
+)
 from pipeline.freshness import Selection
+from pipeline.parts.kept import left_parts
 from pipeline.snapshots.store import open_store
 from tests.parts.conftest import WORDS, Made, copy_small, make
-from tests.test_faults import finish, start
+from tests.test_cli import invoke
+from tests.test_faults import finish, mounted, start
+
+FORCE = Selection(force=True)
 
 Another = Callable[[], Path]
 
@@ -44,9 +57,9 @@ def spoil(root: Path, *lines: str) -> None:
 
 def rounds_of(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
     """List the rounds of a run, each with the tasks that it had left to do."""
-    done = re.findall(r"round (\d+) of \d+, \d+ of (\d+)", caplog.text)
+    done = Counter(re.findall(r"round (\d) of \d, [^:]+: \d+ of \d+", caplog.text))
     caplog.clear()
-    return list(dict.fromkeys((int(number), int(n)) for number, n in done))
+    return [(int(number), n) for number, n in done.items()]
 
 
 def test_any_number_of_parts_gives_what_one_pass_gives(
@@ -148,21 +161,29 @@ def test_bad_rows_are_set_aside_and_others_repaired_as_in_one_pass(
     require_equal(found, expected)
     assert "reading again, repairing" in caplog.text
     # The first reading ends once it is known to be in vain.
-    assert rounds_of(caplog) == [(1, 2), (2, 3), (3, 3), (4, 3)]
+    assert rounds_of(caplog) == [(1, 4), (2, 3), (3, 3), (4, 3)]
 
 
 def test_too_many_bad_rows_stop_the_run_once_the_source_is_read(
-    small: Path, caplog: pytest.LogCaptureFixture
+    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil(small, "2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0")
+    words = "engine.partitions=3", f"engine.folder={tmp_path}/part=0/b c"
     with (
         caplog.at_level("INFO"),
         pytest.raises(SourceError, match="1 bad rows, expected at most 0") as caught,
     ):
-        make(small, "source.max_bad_rows=0", "engine.partitions=3")
+        make(small, "source.max_bad_rows=0", *words)
     assert "data/b.csv:1202: Discharges: 'many'" in str(caught.value)
-    assert rounds_of(caplog) == [(1, 2)]
-    assert not open_store(small).catalog.exists()
+    assert rounds_of(caplog) == [(1, 4)]  # as read, and repaired
+    store = open_store(small)
+    assert not store.catalog.exists()
+    [left] = left_parts(store)
+    assert (Path(left) / "round-0").is_dir()
+    for words in (("gc", "--dry-run"), ("gc",)):
+        assert f"{left}\n1 " in invoke(small, *words).output
+    assert left_parts(store) == []
+    assert not Path(left).exists()
 
 
 @pytest.mark.parametrize(
@@ -189,13 +210,15 @@ def test_runs_that_go_on_from_snapshots_give_what_one_pass_gives(
     require_equal(found, expected)
 
 
-def kill(root: Path, at: str, *words: str) -> None:
-    """Start a run, and kill it once it makes a folder."""
-    process = start(
-        root, "--quiet", "run", *WORDS, *words, at=f"{at} 511", number=signal.SIGKILL
-    )
-    status, messages = finish(process)
-    assert status == -signal.SIGKILL, messages
+STOPPED = "stopped: nothing was published, the previous run is still there\n"
+
+
+def kill(root: Path, at: str, *words: str, stop: bool = False) -> None:
+    """Start a run, and kill or stop it once it makes a folder."""
+    number = signal.SIGINT if stop else signal.SIGKILL
+    words = ("--quiet", "run", *WORDS, *words)
+    process = start(root, *words, at=f"{at} 511", number=number)
+    assert finish(process) == ((130, STOPPED) if stop else (-number, ""))
 
 
 def test_killed_run_goes_on_at_the_part_that_is_not_done(
@@ -204,10 +227,13 @@ def test_killed_run_goes_on_at_the_part_that_is_not_done(
     caplog.set_level("INFO")
     root, words = small, "engine.partitions=4"
     kill(root, "round-1/00002", words)
-    kill(root, "round-2/00001", words)
+    kill(root, "round-2/00001", words, stop=True)
     assert not open_store(root).catalog.exists()
     caplog.clear()
     require_equal(make(root, words), whole)
+    assert caplog.text.count("going on with what an earlier run") == 1
+    assert "an earlier run finished: 7 of 14 parts" in caplog.text
+    assert "parts up to ratio_drg_facility_vs_year: 4 of 4, " in caplog.text
     assert rounds_of(caplog) == [(3, 3), (4, 4)]
 
 
@@ -252,6 +278,95 @@ def test_parts_of_a_run_that_failed_are_used_for_the_same_work_only(
     assert rounds_of(caplog) == rounds * is_other
 
 
+def test_damaged_parts_are_computed_again(
+    small: Path, whole: Made, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    words, failing = "engine.partitions=4", "checks.features.rows.exact=1"
+    with pytest.raises(ContractError):
+        make(small, words, failing)
+    [folder] = open_store(small).parts.iterdir()
+    (folder / "round-1" / "00003" / "done.json").write_text("{")
+    [spill] = folder.glob("round-2/00000/*/spill-*.parquet")
+    spill.unlink()
+    snapshot, *_ = folder.glob("round-3/00001/*/snapshot-*.parquet")
+    snapshot.write_bytes(snapshot.read_bytes()[:-1])
+    rounds_of(caplog)
+    with pytest.raises(ContractError):
+        make(small, words, failing)
+    assert rounds_of(caplog) == [(2, 1), (3, 1), (4, 1)]
+    # Of the same length, and spoilt: said with the way out.
+    for file in folder.glob("round-3/00001/*/snapshot-*.parquet"):
+        file.write_bytes(bytes(file.stat().st_size))
+    with pytest.raises(PipelineError, match="must end with PAR1") as caught:
+        make(small, words)
+    assert f"what is finished is in {folder}" in str(caught.value)
+    assert "`just run --force` to begin anew" in str(caught.value)
+    require_equal(make(small, words, selection=FORCE), whole)
+    assert rounds_of(caplog) == [(1, 2), (2, 4), (3, 4), (4, 4)]
+
+
+@pytest.fixture
+def no_bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """A store that has no bucket."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Refuse) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        yield
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("no_bucket")
+def test_folder_of_parts_that_cannot_be_written_is_named_before_any_work(
+    small: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = open_store(small)
+    store.folder.mkdir()
+    store.parts.write_text("a file")
+    file = small / "data" / "a.csv"
+    for folder, fault in (
+        ("null", "File exists|Not a directory"),
+        (str(file), "Not a directory"),
+        ("/proc/here", "No such file"),
+        ("s3://bucket/jobs", "(?i)no.*bucket|not found"),
+        ("s3://a bucket/jobs", "syntax error"),
+    ):
+        with pytest.raises(SnapshotError, match=fault) as caught:
+            make(small, "engine.partitions=3", f"engine.folder={folder}")
+        place = store.parts if folder == "null" else folder
+        name = "the parts' folder" if folder == "null" else "engine.folder"
+        assert str(caught.value).startswith(f"{name}: {place}/")
+        assert "\nhint: make room, or make it writable" in str(caught.value)
+        assert rounds_of(caplog) == []
+        assert left_parts(store) == []
+
+
+def test_full_disk_of_parts_is_named_with_what_is_free(
+    small: Path, tmp_path: Path
+) -> None:
+    (full := tmp_path / "full").mkdir()
+    with (
+        mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs", str(full)),
+        pytest.raises(PipelineError, match="No space left") as caught,
+    ):
+        make(small, "engine.partitions=3", f"engine.folder={full}/jobs")
+    assert re.search(rf"\n0\.\d MB are free at {full}/jobs/\w+\n", str(caught.value))
+    assert "hint: nothing was published" in str(caught.value)
+    assert "make room, or name another place as engine.folder" in str(caught.value)
+
+
 def test_memory_too_small_for_one_value_is_one_error_before_any_work(
     small: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -269,8 +384,10 @@ def test_auto_takes_one_pass_unless_the_memory_is_too_small(
     another: Another, whole: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    require_equal(make(another()), whole)
+    require_equal(make(root := another()), whole)
     assert rounds_of(caplog) == []
+    (open_store(root).parts / "of another run").mkdir(parents=True)
+    make(root)  # has nothing to compute, and leaves no parts
     require_equal(make(another(), "engine.memory=513MiB"), whole)
     [first, second, *_] = rounds_of(caplog)
     assert first == (1, 2)

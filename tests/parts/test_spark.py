@@ -334,8 +334,8 @@ def test_parts_may_be_in_a_store(
     assert not list(project.glob(".pipeline/parts/*"))
 
 
-STOPPED = "warning: stopped: nothing was published, the previous run is still there\n"
-ENDS = {signal.SIGKILL: (-9, ""), signal.SIGTERM: (143, f"{STOPPED}stopped\n")}
+STOPPED = "stopped: nothing was published, the previous run is still there\n"
+ENDS = {signal.SIGKILL: (-9, ""), signal.SIGTERM: (143, STOPPED)}
 
 
 @on(LOCAL)
@@ -369,16 +369,20 @@ def test_a_killed_run_goes_on(
     status, last_words = ENDS[number]
     assert driver.returncode == status
     # What Spark says of its start is in the log.
-    assert messages == f"round 1 of 4, 9 tasks\n{last_words}"
+    assert re.fullmatch(
+        r".* rows in 16 parts, split by facility_id\n"
+        rf"round 1 of 4, reading files: 9 of 9, [\d.]+ s\n{last_words}",
+        messages,
+    )
     assert "log4j" in (yearly / ".pipeline" / "logs" / "spark.log").read_text()
     n_left = 16 - len(done_in(yearly, 1))
     assert 0 < n_left <= 14
     with caplog.at_level("INFO", logger="pipeline"):
         report = run(settings(yearly, YEARLY, *spark(master, "auto")))
-    assert caplog.messages[:2] == [
-        "round 1 of 4, 0 tasks",
-        f"round 2 of 4, {n_left} tasks",
-    ]
+    n_done = 9 + 16 - n_left
+    going_on = f"going on with what an earlier run finished: {n_done} of 57 parts"
+    assert caplog.messages[1] == going_on
+    assert re.match(r"round 2 of 4, .*: 16 of 16, [\d.]+ s", caplog.messages[2])
     assert contents(report) == expected
 
 
@@ -473,7 +477,7 @@ def test_workers_out_of_memory_publish_nothing(master: str, project: Path) -> No
     limit = "engine.spark={spark.executor.pyspark.memory: 1g}"
     words = spark(LOCAL, 3, "lag_columns.periods=2")
     message = refused(project, *words, limit)
-    assert "round 1 of 2 failed" in message
+    assert "failed at round 1 of 2" in message
     assert "Python worker exited unexpectedly (crashed)" in message
 
 
