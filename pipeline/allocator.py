@@ -11,12 +11,12 @@ def reuse_freed_memory() -> None:
 
     By default jemalloc has four arenas per processor, returns what is free after half a
     second, and large blocks at once; the pass then faults in every page several times.
-    An arena per processor finds its own memory again; after ten seconds without use it
+    An arena per processor finds its own memory again; after two seconds without use it
     is given back as before. A setting of the user's own stays.
     """
     settings = {
         "narenas": os.cpu_count() or 1,
-        "dirty_decay_ms": 10_000,
+        "dirty_decay_ms": 2_000,
         "oversize_threshold": 0,  # large blocks come from the same arenas
     }
     conf = ",".join(f"{name}:{value}" for name, value in settings.items())

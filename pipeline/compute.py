@@ -193,11 +193,19 @@ def _n_parts(
     wanted: Wanted, task: Task, plan: Plan, given: Mapping[str, pl.LazyFrame]
 ) -> int:
     """Decide into how many parts to split the rows of a pass."""
-    assert wanted.source is not None
-    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
-    if task.reads_source:
-        n_bytes += sum(file.stat.n_bytes for file in wanted.source.files)
+    n_bytes = n_bytes_of(wanted, task)
+    assert n_bytes is not None
     return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
+
+
+def n_bytes_of(wanted: Wanted, task: Task) -> int | None:
+    """Add up the bytes of the files a task begins with; None if they are not there."""
+    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
+    if not task.reads_source:
+        return n_bytes
+    if wanted.source is None:
+        return None
+    return n_bytes + sum(file.stat.n_bytes for file in wanted.source.files)
 
 
 @contextmanager

@@ -310,6 +310,9 @@ def _expectation(error: msgspec.ValidationError, value: Any, type_: Any) -> str:
         choices = [str(choice) for choice in get_args(type_)]
         expected = f"expected one of {', '.join(choices)}"
         return f"{expected}, found {value!r}{nearest(str(value), choices)}"
+    for meta in getattr(type_, "__metadata__", ()):
+        if meta.description:
+            return f"expected {meta.description}, found {value!r}"
     text = str(error).split(" - at `$")[0].replace("`", "")
     expected = text.split(", got")[0]
     return f"{expected[:1].lower()}{expected[1:]}, found {value!r}"

@@ -2,13 +2,15 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
 from pipeline import sources
+from pipeline.compute import n_bytes_of
 from pipeline.engine import snapshot_frames
 from pipeline.freshness import Selection, judge, look
+from pipeline.parts.describe import describe_execution
 from pipeline.plan import Node, compose
 from pipeline.run import check
 from pipeline.settings import Settings
@@ -42,7 +44,7 @@ def describe(settings: Settings) -> str:
 
 
 def describe_freshness(settings: Settings, selection: Selection) -> str:
-    """Say of each snapshot whether it is fresh, why not, and what a run would do.
+    """Say of each snapshot whether it is fresh, why not, what a run would do, and how.
 
     Parameters
     ----------
@@ -55,6 +57,11 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     -------
     str
         Nothing is executed, fetched or written.
+
+    Raises
+    ------
+    PipelineError
+        If the rows must be split, and cannot.
     """
     plan = check(settings)
     store = open_store(settings.root)
@@ -64,12 +71,18 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     statuses = judge(wanted, store, current)
     task = plan_task(wanted, statuses, selection, store, runs)
     width = max(len(status.name) for status in statuses)
+    computed = task.names("computed")
     lines: list[str] = []
     for status in statuses:
-        first, *others = status.reasons or ("",)
+        reasons = [*status.reasons]
+        if selection.force and status.name in computed and status.freshness != "stale":
+            reasons.append("computed anyway: --force")
+        first, *others = reasons or [""]
         lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
         lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
-    return "\n".join([*lines, *_todo(task)])
+    n_bytes = n_bytes_of(wanted, task)
+    how = describe_execution(settings.engine, plan, task, n_bytes)
+    return "\n".join([*lines, *_todo(task), *_wrapped(how)])
 
 
 def _todo(task: Task) -> Iterator[str]:
@@ -85,6 +98,15 @@ def _todo(task: Task) -> Iterator[str]:
         yield f"to check by a contract that changed: {', '.join(only_checked)}"
     if kept := task.names("kept"):
         yield f"to leave as published: {', '.join(kept)}"
+
+
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    """Break lines at the terminal's width."""
+    width = shutil.get_terminal_size((88, 24)).columns
+    for line in lines:
+        yield from textwrap.wrap(
+            line, width, subsequent_indent="    ", break_long_words=False
+        )
 
 
 def _title(node: Node) -> str:

@@ -43,6 +43,17 @@ RESERVED = (
 )
 """Top-level sections that are not a stage's."""
 
+_SIZE = r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(MiB|GiB)$"
+
+_NUMBER = "[1-9][0-9]*"
+
+# As Spark's own SparkContext tells them apart.
+_MASTER = (
+    rf"^(local(\[({_NUMBER}|\*)( *, *{_NUMBER})?\])?"
+    rf"|local-cluster\[ *{_NUMBER} *, *{_NUMBER} *, *{_NUMBER} *\]"
+    r"|spark://[^:/, ]+:[0-9]+(,[^:/, ]+:[0-9]+)*|yarn|k8s://.+)$"
+)
+
 
 class StageConfig(BaseConfig, frozen=True, kw_only=True):
     """An entry of ``stages`` in ``configs/pipeline.yaml``."""
@@ -126,10 +137,29 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
     """
 
     use: Literal["polars", "spark"] = "polars"
-    partitions: Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"] = "auto"
-    memory: Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(MiB|GiB)$")] | None = None
-    master: str = "local[2]"
-    folder: Annotated[str, Meta(pattern="^(/|s3://.)")] | None = None
+    partitions: Annotated[
+        Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"],
+        Meta(description="a number from 1 to 9999, or auto"),
+    ] = "auto"
+    memory: Annotated[
+        Annotated[str, Meta(pattern=_SIZE)] | None,
+        Meta(description="a size above 0, such as 700MiB or 6GiB, or null"),
+    ] = None
+    master: Annotated[
+        str,
+        Meta(
+            pattern=_MASTER,
+            description="a Spark master, such as local[2], local[*],"
+            " local-cluster[2,1,2048], spark://host:7077, yarn or k8s://https://host",
+        ),
+    ] = "local[2]"
+    folder: Annotated[
+        Annotated[str, Meta(pattern="^(/|s3://.)")] | None,
+        Meta(
+            description="an absolute path, such as /mnt/parts, or s3://bucket/prefix,"
+            " or null"
+        ),
+    ] = None
     spark: dict[str, str] = field(default_factory=dict[str, str])
 
 

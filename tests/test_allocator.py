@@ -18,7 +18,7 @@ def test_memory_is_reused_in_one_arena_per_processor(
     monkeypatch.setattr("os.environ", environment)
     reuse_freed_memory()
     assert environment == {
-        VARIABLE: "narenas:12,dirty_decay_ms:10000,oversize_threshold:0"
+        VARIABLE: "narenas:12,dirty_decay_ms:2000,oversize_threshold:0"
     }
 
 

@@ -224,6 +224,10 @@ def test_plan_says_what_a_run_would_do_and_does_nothing(
     assert "features           stale       lag_columns.periods: 1 -> 2" in text
     assert "to compute: features; starting at yearly_discharge_bin" in text
     assert "nothing to do" in describe_freshness(load(), Selection())
+    text = describe_freshness(load(), Selection(only="features", force=True))
+    assert "features           fresh       computed anyway: --force" in text
+    assert text.count("--force") == 1
+    assert "to compute: features; starting at yearly_discharge_bin" in text
 
 
 def test_plan_without_the_source_says_so(load: Load) -> None:

@@ -168,10 +168,51 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("stages.difference={}", "difference.minuend: a value is required, found none"),
         ("source.path=x", "source.path: unknown field; known fields: columns, rename"),
         ("source.kind=foo", "source.kind: expected one of synthetic, csv, parquet"),
+        (
+            "engine.partitions=abc",
+            "command line: engine.partitions: expected a number from 1 to 9999, or"
+            " auto, found 'abc'",
+        ),
+        ("engine.partitions=0", "a number from 1 to 9999, or auto, found 0"),
+        (
+            "engine.memory=1GB",
+            "engine.memory: expected a size above 0, such as 700MiB or 6GiB, or null,"
+            " found '1GB'",
+        ),
+        ("engine.memory=0.0GiB", "expected a size above 0, such as 700MiB or 6GiB"),
+        ("engine.folder=parts", "engine.folder: expected an absolute path, such as"),
+        ("engine.folder=s3://", "or s3://bucket/prefix, or null, found 's3://'"),
     ],
 )
 def test_a_mistake_says_what_was_expected_and_found(override: str, part: str) -> None:
     assert part in mistakes(ROOT, override)
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        *("local", "local[4]", "local[*]", "local[4,3]", "local[*, 3]"),
+        *("local-cluster[2,1,2048]", "spark://a:7077", "spark://a:7077,b-1.c:7077"),
+        *("yarn", "k8s://https://a:443", "k8s://a"),
+    ],
+)
+def test_every_form_of_a_spark_master_is_one(master: str) -> None:
+    settings = load_settings(ROOT, overrides=(f"engine.master='{master}'",))
+    assert settings.engine.master == master
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        *("nothing", "", "local[]", "local[0]", "local[a]", "localhost", "local[2"),
+        *("local-cluster[2,1]", "spark://a", "spark://", "spark://a:7077,b", "a:7077"),
+        *("sparkle://a:7077", "yarn-client", "k8s://"),
+    ],
+)
+def test_what_is_no_spark_master_is_refused(master: str) -> None:
+    message = mistakes(ROOT, f"engine.master='{master}'")
+    assert "command line: engine.master: expected a Spark master, such as" in message
+    assert message.splitlines()[1].endswith(f"k8s://https://host, found {master!r}")
 
 
 def test_missing_file_names_the_nearest() -> None:

@@ -21,7 +21,7 @@ from pipeline.profile import (
 _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
 
 # Rows that are looked at together.
-_PIECE = SAMPLE_EVERY << 17
+_PIECE = SAMPLE_EVERY << 14
 
 # Of so many slices, a plan would take longer than the sort it saves.
 _N_SLICES = 20_000

@@ -133,7 +133,8 @@ def _scan_file(
         if schema[names[position]] != dtype_of(config.columns[name])
     }
     judged = judge(declared, parsed, config.columns)
-    return Stream(judged, parsed, config.columns, shown(named, root))
+    name = shown(named, root)
+    return Stream(judged, parsed, config.columns, name, n_rows=n_rows)
 
 
 def _parse(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> pl.Expr:

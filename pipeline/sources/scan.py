@@ -73,6 +73,9 @@ class Stream:
         each but those of the header.
     header_lines : int
         How many lines those are.
+    n_rows : int or None
+        How many rows `judged` has, where the file says so; any of them can then be read
+        without those before.
     """
 
     judged: pl.LazyFrame
@@ -81,6 +84,7 @@ class Stream:
     file: str
     lines: pl.LazyFrame | None = None
     header_lines: int = 0
+    n_rows: int | None = None
 
     def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
         """Take the good rows of some of `judged`: the declared columns."""

@@ -372,10 +372,10 @@ def test_memory_too_small_for_one_value_is_one_error_before_any_work(
 ) -> None:
     caplog.set_level("INFO")
     for words in ([], ["engine.partitions=4"]):
-        with pytest.raises(ConfigError, match=r"engine\.memory: 0\.1 GiB") as caught:
+        with pytest.raises(ConfigError, match=r"engine\.memory: 100 MiB") as caught:
             make(small, "engine.memory=100MiB", *words)
         assert "found: facility_id 4815 has 137 rows" in str(caught.value)
-        assert "hint: set engine.memory=0.6GiB or more" in str(caught.value)
+        assert "hint: set engine.memory=513MiB or more" in str(caught.value)
     assert rounds_of(caplog) == []
     assert not open_store(small).catalog.exists()
 

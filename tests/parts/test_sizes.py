@@ -5,8 +5,16 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline.errors import ConfigError
 from pipeline.parts.folder import Folder
-from pipeline.parts.sizes import bounds_of, values_of
+from pipeline.parts.sizes import (
+    GIB,
+    MIB,
+    bounds_of,
+    refuse_too_large,
+    shown_size,
+    values_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,39 @@ def test_parts_hold_about_as_many_rows_each(
     assert bounds_of(values, n_parts) == bounds
     # Once they are counted, nothing is read again.
     assert values_of([], "store", Folder(str(tmp_path))).equals(values)
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "shown"),
+    [
+        (1, "1 MiB"),
+        (MIB, "1 MiB"),
+        (700 * MIB, "700 MiB"),
+        (700 * MIB + 1, "701 MiB"),
+        (GIB, "1 GiB"),
+        (GIB * 5 // 4, "1.25 GiB"),
+        (6 * GIB + 1, "6.01 GiB"),
+    ],
+)
+def test_sizes_are_shown_rounded_up(n_bytes: int, shown: str) -> None:
+    assert shown_size(n_bytes) == shown
+
+
+def test_value_that_does_not_fit_is_refused_with_a_size_that_suffices(
+    tmp_path: Path,
+) -> None:
+    rows = {"store": ["a", "b"], "n": [1 << 20, 1]}
+    frames = [
+        pl.LazyFrame({"store": [store]}).select(pl.col("store").repeat_by(n).explode())
+        for store, n in zip(rows["store"], rows["n"], strict=True)
+    ]
+    values = values_of(frames, "store", Folder(str(tmp_path)))
+    with pytest.raises(ConfigError) as caught:
+        refuse_too_large(values, 100, 767 * MIB)
+    assert str(caught.value) == (
+        "engine.memory: 767 MiB are too little for one part\n"
+        "found: store 'a' has 1,048,576 rows, which must stay together and take about"
+        " 400 MiB, beside 512 MiB that any part takes\n"
+        "hint: set engine.memory=912MiB or more, on a machine that has it"
+    )
+    refuse_too_large(values, 100, 912 * MIB)

@@ -431,12 +431,6 @@ def test_a_master_must_answer(master: str, project: Path) -> None:
     assert time.monotonic() - started < 10
 
 
-@on(NONE)
-def test_a_master_must_be_one(master: str, project: Path) -> None:
-    message = refused(project, *spark("sparkle:7077", 3))
-    assert "Could not parse Master URL: 'sparkle:7077'" in message
-
-
 @on(LOCAL)
 def test_an_open_session_must_be_of_the_master(master: str, project: Path) -> None:
     message = refused(project, *spark("local[3]", 3))
