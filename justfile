@@ -184,7 +184,7 @@ test *args: env
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
 test-spark *args: spark-env
-    .venv/bin/python -m pytest tests/parts/test_spark.py "$@"
+    .venv/bin/python -m pytest tests/parts/test_spark.py tests/parts/test_remote.py "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]

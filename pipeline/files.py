@@ -105,14 +105,8 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     Raises
     ------
     SourceError
-        If nothing is found, or a folder is, or the files are in a store.
+        If nothing is found, or a folder is.
     """
-    if is_remote(path):
-        raise SourceError(
-            f"{path}: is in a store, from which only Parquet files are read\n"
-            "expected: a path on this machine\n"
-            "hint: copy the files here, or keep them as Parquet, with `kind: parquet`"
-        )
     literal = root / path
     if literal.is_dir():
         raise SourceError(

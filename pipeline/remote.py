@@ -87,6 +87,8 @@ def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
             folder, allow_not_found=True, recursive=is_deep
         )
         entries = [PurePosixPath(entry.path) for entry in _files(store, selector)]
+        if not entries and not store.get_file_info(literal.parts[0]).type:
+            raise OSError(f"there is no bucket '{literal.parts[0]}'")
     found = [p for p in entries if len(p.parts) == len(name.parts) and _fits(p, name)]
     if not found:
         names = sorted(entry.name for entry in entries)

@@ -7,8 +7,10 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 import polars as pl
+from msgspec import Meta
 
 from pipeline.errors import SourceError
 from pipeline.files import SourceFile, find_local, shown
@@ -43,7 +45,13 @@ class CsvSource(
         File or glob, relative to the project's folder.
     """
 
-    path: str
+    path: Annotated[
+        str,
+        Meta(
+            pattern="^(?!s3://)",
+            description="a path on this machine; kind: parquet reads from s3://, too",
+        ),
+    ]
 
 
 def scan_csv(

@@ -1,5 +1,6 @@
 """Real clusters on this machine: what they compute, survive and refuse."""
 
+import io
 import os
 import re
 import shutil
@@ -25,9 +26,8 @@ from pipeline.settings import EngineSettings, Settings, load_settings
 from pipeline.snapshots.store import open_store
 from pipeline.transforms import load_transform
 from tests.conftest import GOLDEN, ROOT
+from tests.parts.s3 import s3_store
 
-boto3 = pytest.importorskip("boto3", reason="`just spark-env` installs it")
-moto = pytest.importorskip("moto.server", reason="`just spark-env` installs it")
 pyspark = pytest.importorskip("pyspark", reason="`just spark-env` installs it")
 
 pytestmark = pytest.mark.filterwarnings(
@@ -51,21 +51,10 @@ def on(*masters: str) -> pytest.MarkDecorator:
 @pytest.fixture(scope="module", autouse=True)
 def s3() -> Generator[Any]:
     """A store that speaks S3; workers learn of it by their environment."""
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ALLOW_HTTP", "true")
-        patch.setenv("AWS_ACCESS_KEY_ID", "someone")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_REGION", "us-east-1")
+    with s3_store(BUCKET) as client, pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("PYSPARK_PYTHON", sys.executable)
-        client = boto3.client("s3")
-        client.create_bucket(Bucket=BUCKET)
         yield client
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +263,7 @@ YEARLY = "source.path=data/rows-*.csv"
 def test_an_executor_that_dies_costs_nothing(
     master: str, round_: int, yearly: Path, expected: dict[str, Any], log: Path
 ) -> None:
-    n_lost = log.read_text().count("Lost task")
+    n_lost = log.read_text().count("Lost executor")
     killed: list[int] = []
 
     def kill_one() -> bool:
@@ -289,7 +278,7 @@ def test_an_executor_that_dies_costs_nothing(
         report = run(settings(yearly, YEARLY, *spark(master, 12)))
     assert contents(report) == expected
     assert killed[0] not in executors()
-    assert log.read_text().count("Lost task") > n_lost
+    wait_for(lambda: log.read_text().count("Lost executor") > n_lost, "its loss")
 
 
 ODD: dict[str, list[str]] = {
@@ -323,13 +312,17 @@ def test_odd_rows_are_the_same_rows(
 
 @pytest.mark.parametrize("use_spark", [True, False], ids=["spark", "here"])
 @on(LOCAL)
-def test_parts_may_be_in_a_store(
+def test_source_and_parts_may_be_in_a_store(
     master: str, use_spark: bool, project: Path, expected: dict[str, Any], s3: Any
 ) -> None:
+    rows = io.BytesIO()
+    pl.read_csv(project / "data" / "raw.csv", infer_schema=False).write_parquet(rows)
+    s3.put_object(Bucket=BUCKET, Key="raw/rows.parquet", Body=rows.getvalue())
     words = spark(master, 3) if use_spark else ("engine.partitions=3",)
-    words = (*words, f"engine.folder=s3://{BUCKET}/some/jobs")
+    source = ("source=parquet", f"source.path=s3://{BUCKET}/raw/*.parquet")
+    words = (*words, *source, f"engine.folder=s3://{BUCKET}/some/jobs")
     assert contents(run(settings(project, *words))) == expected
-    objects = s3.list_objects_v2(Bucket=BUCKET)["Contents"]
+    objects = s3.list_objects_v2(Bucket=BUCKET, Prefix="some")["Contents"]
     assert [found["Key"] for found in objects] == ["some/jobs/"]  # an empty one
     assert not list(project.glob(".pipeline/parts/*"))
 
