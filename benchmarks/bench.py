@@ -115,7 +115,7 @@ def commands(n_runs: int, folder: Path) -> Iterator[BenchmarkFigure]:
         "just run --force": run("run", "--force", *words),
         "last stages changed": run("run", *changed),
         "just diff": run("diff", "features", "previous", "latest"),
-        "back to before": run("run", *words),
+        "publish: back to before": run("run", *words),
         "just sql": run("sql", count),
         "--help": run("--help"),
     }
