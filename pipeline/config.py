@@ -311,7 +311,7 @@ def _expectation(error: msgspec.ValidationError, value: Any, type_: Any) -> str:
         expected = f"expected one of {', '.join(choices)}"
         return f"{expected}, found {value!r}{nearest(str(value), choices)}"
     for meta in getattr(type_, "__metadata__", ()):
-        if meta.description:
+        if isinstance(meta, msgspec.Meta) and meta.description:
             return f"expected {meta.description}, found {value!r}"
     text = str(error).split(" - at `$")[0].replace("`", "")
     expected = text.split(", got")[0]
