@@ -13,7 +13,7 @@ import click
 from pipeline import options
 from pipeline.errors import PipelineError
 from pipeline.model_cli import COMMANDS
-from pipeline.stop import stop_status
+from pipeline.stop import is_asked, stop_status
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,14 +42,19 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except PipelineError as error:
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
+            ctx.exit(stop_status())
+        except Exception as error:
+            if is_asked():
+                click.echo("stopped", err=True)
+                ctx.exit(stop_status())
+            if not isinstance(error, PipelineError):
+                raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
             click.echo(error, err=True)
             # As of diff(1): 1 says that there is a difference.
             ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
-        except KeyboardInterrupt as stop:
-            click.echo(str(stop) or "stopped", err=True)
-            ctx.exit(stop_status())
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -127,8 +127,10 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
         run_id = new_run_id(store, started_at)
         log = store.logs / f"{run_id}.jsonl"
         with logged(log):
-            LOG.debug("started", extra=fields(event="started", config=settings.tree))
             try:
+                LOG.debug(
+                    "started", extra=fields(event="started", config=settings.tree)
+                )
                 report = _run(
                     settings, plan, selection or Selection(), store, staging, run_id
                 )

@@ -3,8 +3,10 @@
 import os
 import signal
 import threading
+from types import FrameType
 
 _received = signal.SIGINT
+_is_asked = False
 
 
 def stop_in_order() -> None:
@@ -17,7 +19,7 @@ def stop_in_order() -> None:
     looks for it all the same, and takes it for the end of the rows that it gives in
     batches. So Python must hear of it, too.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, _interrupt)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     threading.Thread(target=_pass_on, daemon=True).start()
 
@@ -32,6 +34,22 @@ def _pass_on() -> None:
     global _received
     _received = signal.sigwait([signal.SIGTERM])
     os.kill(os.getpid(), signal.SIGINT)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Note that a stop was asked for, and raise KeyboardInterrupt."""
+    global _is_asked
+    _is_asked = True
+    signal.default_int_handler(number, frame)
+
+
+def is_asked() -> bool:
+    """Tell whether this process was asked to stop.
+
+    NOTE: A library may lose a KeyboardInterrupt and raise one of its own: OmegaConf
+    does, in one of six stops while it reads. Such an error tells a user nothing.
+    """
+    return _is_asked
 
 
 def stop_status() -> int:
