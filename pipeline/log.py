@@ -163,13 +163,14 @@ def progress(text: str) -> Generator[None]:
 
 
 class _Terminal(logging.Handler):
-    """Shows the text of a line."""
+    """Shows the text of a line, as long as someone reads."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING:
-            click.secho(f"warning: {record.getMessage()}", fg="yellow", err=True)
-        else:
-            click.echo(record.getMessage(), err=True)
+        with suppress(BrokenPipeError):
+            if record.levelno >= logging.WARNING:
+                click.secho(f"warning: {record.getMessage()}", fg="yellow", err=True)
+            else:
+                click.echo(record.getMessage(), err=True)
 
 
 class _LogFile(logging.FileHandler):

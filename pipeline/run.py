@@ -23,7 +23,7 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
-from pipeline.parts.kept import forget_parts
+from pipeline.parts.kept import forget_parts, left_parts
 from pipeline.plan import Plan, compose, never_read
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
@@ -135,12 +135,11 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     settings, plan, selection or Selection(), store, staging, run_id
                 )
             except BaseException as error:
-                is_published = store.linked == run_id
-                _log_end(error, is_published=is_published)
+                _log_end(error, store, run_id)
                 if isinstance(error, PolarsError):
                     raise failed(error) from error
                 if isinstance(error, KeyboardInterrupt):
-                    raise KeyboardInterrupt(_stopped(is_published)) from error
+                    raise KeyboardInterrupt(_stopped(store, run_id)) from error
                 raise
             total_s = time.perf_counter() - started
             LOG.debug("published", extra=fields(event="published", seconds=total_s))
@@ -287,21 +286,27 @@ def _report(
     return RunReport(record, files, objects, is_new, 0.0, store.catalog)
 
 
-def _log_end(error: BaseException, *, is_published: bool) -> None:
+def _log_end(error: BaseException, store: Store, run_id: str) -> None:
     """Note how a run ended that was stopped, or has failed."""
     is_stopped = isinstance(error, KeyboardInterrupt)
+    is_published = store.linked == run_id
     how = "published" if is_published else "stopped" if is_stopped else "failed"
     LOG.debug(
-        _stopped(is_published) if is_stopped else str(error),
+        _stopped(store, run_id) if is_stopped else str(error),
         extra=fields(event=how, error=type(error).__name__),
     )
 
 
-def _stopped(is_published: bool) -> str:
+def _stopped(store: Store, run_id: str) -> str:
     """Tell what became of a run that was stopped."""
-    if is_published:
+    if store.linked == run_id:
         return "stopped: this run had been published"
-    return "stopped: nothing was published, the previous run is still there"
+    text = "stopped: nothing was published"
+    if store.catalog.exists():
+        text += ", the previous run is still there"
+    if left_parts(store):
+        text += "; finished parts are kept, and the same command goes on behind them"
+    return text
 
 
 def _stored_bad(store: Store, task: Task) -> pl.DataFrame:

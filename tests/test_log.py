@@ -1,6 +1,9 @@
 """Each run leaves a log: what it did, how it ended, what it took."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from pipeline.errors import ContractError, SnapshotError
 from pipeline.log import describe_log, describe_logs
 from pipeline.run import run
 from pipeline.settings import Settings
+from tests.conftest import ROOT
 
 Load = Callable[..., Settings]
 
@@ -66,3 +70,21 @@ def test_steps_of_one_run_can_be_read(project: Path, load: Load) -> None:
     assert lines[-1].endswith("published")
     with pytest.raises(SnapshotError, match="no log of a run 'r1'"):
         describe_log(folder, "r1")
+
+
+def test_run_goes_on_when_no_one_reads_what_it_says(project: Path) -> None:
+    unread, writing = os.pipe()
+    os.close(unread)
+    words = ["run", "--force", "--verbose", "source=csv", "source.path=data/raw.csv"]
+    for n_parts in (1, 3):
+        parts = f"engine.partitions={n_parts}"
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *words, parts],
+            cwd=project,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=writing,
+        )
+        assert done.returncode == 0
+        assert " published " in describe_logs(project / ".pipeline" / "logs")[0]
+    os.close(writing)

@@ -10,6 +10,8 @@ from pipeline.settings import Stage
 from pipeline.split import ROW_WISE, Fact, Split
 from pipeline.transforms import load_transform
 
+RUN_WHOLE = "run it whole: engine=polars engine.partitions=1"
+
 _SPLIT = "a function `split(config) -> Split` beside the transformation"
 
 _SIGNATURES = {
@@ -170,5 +172,5 @@ def _refusal(stage: Stage, fault: str, found: str, expected: str) -> ConfigError
         f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): {fault}\n"
         + (f"found: {found}\n" if found else "")
         + f"expected: {expected}\n"
-        "hint: see `pipeline/split.py`, or run it whole with engine.partitions=1"
+        f"hint: see `pipeline/split.py`, or {RUN_WHOLE}"
     )

@@ -1,5 +1,6 @@
 """Execute a plan part by part, within a memory budget; a killed run goes on."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from pipeline.parts.layout import lay_out
 from pipeline.parts.sizes import bounds_of, refuse_too_large, row_bytes, values_of
 from pipeline.parts.work import Job, Slice, compute, merge_facts, read, wholes
 from pipeline.plan import Plan, compose_again
+
+_SAY_EVERY_S = 5
 
 Tasks: TypeAlias = Mapping[int, Callable[[], None]]
 """What is left to do, by its number."""
@@ -49,13 +52,16 @@ class Splitting:
 
 
 def run_here(what: str, tasks: Tasks, of: int) -> None:
-    """Do one task after the other."""
-    started = time.perf_counter()
+    """Do one task after the other; say how far it is every few seconds."""
+    started = said = time.perf_counter()
     for number, task in enumerate(tasks.values(), start=of - len(tasks) + 1):
         with progress(f"{what}: {number} of {of}"):
             task()
-        seconds = time.perf_counter() - started
-        LOG.info("%s: %d of %d, %.1f s", what, number, of, seconds)
+        now = time.perf_counter()
+        is_due = number == of or now - said > _SAY_EVERY_S
+        level = logging.INFO if is_due else logging.DEBUG
+        LOG.log(level, "%s: %d of %d, %.1f s", what, number, of, now - started)
+        said = now if is_due else said
 
 
 def execute_parts(

@@ -33,6 +33,7 @@ def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
     place = elsewhere or store.parts.absolute().as_posix()
     folder = open_folder(f"{place.rstrip('/')}/{key}")
     if set(left_parts(store)) - {folder.uri}:
+        LOG.info("removing what a run of other work, or in other parts, had finished")
         forget_parts(store)
     try:
         folder.write(b"", "begun")
@@ -41,20 +42,21 @@ def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
         raise SnapshotError(
             f"{setting}: {folder.uri} cannot be written\n"
             f"found: {describe(error, folder.uri)}\n"
-            "hint: make room, or make it writable; engine.folder=/another/path puts the"
-            " parts elsewhere, and s3://bucket/prefix takes the bucket and credentials"
-            " of the environment (AWS_ACCESS_KEY_ID ...)"
+            f"hint: {'make room' if is_full(error) else 'make it writable'};"
+            " engine.folder=/another/path puts the parts elsewhere, and"
+            " s3://bucket/prefix takes the bucket and credentials of the environment"
+            " (AWS_ACCESS_KEY_ID ...)"
         ) from error
     if elsewhere:
-        Folder(store.folder.as_posix()).write(folder.uri.encode(), _ELSEWHERE)
+        _own(store).write(folder.uri.encode(), _ELSEWHERE)
     return folder
 
 
 def left_parts(store: Store) -> list[str]:
     """List the folders of parts that are there, by their paths or addresses."""
     here = sorted(path.absolute().as_posix() for path in store.parts.glob("*"))
-    note = _elsewhere(store)
-    return [*here, note.read_text()] if note.is_file() else here
+    elsewhere = _elsewhere(store)
+    return here if elsewhere is None else [*here, elsewhere]
 
 
 def forget_parts(store: Store) -> list[str]:
@@ -62,20 +64,22 @@ def forget_parts(store: Store) -> list[str]:
 
     What lies elsewhere and cannot be removed is left out, with a warning.
     """
-    left, note = left_parts(store), _elsewhere(store)
+    left, elsewhere = left_parts(store), _elsewhere(store)
     shutil.rmtree(store.parts, ignore_errors=True)
-    if note.is_file():
-        try:
-            open_folder(left[-1]).remove()
-            note.unlink()
-        except OSError as error:
-            LOG.warning(
-                "%s: cannot be removed: %s; `just gc` tries again, or remove it and"
-                " then %s",
-                left.pop(),
-                error,
-                note,
-            )
+    if elsewhere is None:
+        return left
+    note = store.folder / _ELSEWHERE
+    try:
+        open_folder(elsewhere).remove()
+        note.unlink()
+    except OSError as error:
+        LOG.warning(
+            "%s: cannot be removed: %s; `just gc` tries again, or remove it and"
+            " then %s",
+            left.pop(),
+            error,
+            note,
+        )
     return left
 
 
@@ -98,6 +102,12 @@ def describe(error: Exception, *places: str) -> str:
     return "\n".join(lines)
 
 
-def _elsewhere(store: Store) -> Path:
-    """Name the file that says where a run's parts are, if not in the store."""
-    return store.folder / _ELSEWHERE
+def _elsewhere(store: Store) -> str | None:
+    """Read where a run's parts are, if not in the store."""
+    found = _own(store).read(_ELSEWHERE)
+    return None if found is None else found.decode()
+
+
+def _own(store: Store) -> Folder:
+    """Return the store's folder as one that parts are kept in."""
+    return Folder(store.folder.absolute().as_posix())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
 from pipeline.lineage import DIRECT, trace_function
-from pipeline.parts.declared import split_of, try_split
+from pipeline.parts.declared import RUN_WHOLE, split_of, try_split
 from pipeline.plan import Plan
 from pipeline.split import ROW_WISE
 from pipeline.transforms import load_transform
@@ -166,7 +166,7 @@ class _Builder:
             raise ConfigError(
                 f"stage '{late[0]}' makes '{self.column}' anew, behind stages whose"
                 " rows must have been split by it\n"
-                "hint: move the stage up, or run it whole with engine.partitions=1"
+                f"hint: move the stage up, or {RUN_WHOLE}"
             )
         # Any rows may be in one slice of what is read.
         facts = tuple(n for n in self._facts(streamed) if not self.splits[n].keys)
@@ -179,7 +179,7 @@ class _Builder:
                 raise ConfigError(
                     f"'{name}' has no column '{self.column}' to split its rows by\n"
                     f"found: {', '.join(self.plan.schema(name))}\n"
-                    "hint: run it whole with engine.partitions=1"
+                    f"hint: {RUN_WHOLE}"
                 )
         self.known |= {*facts}
         needed = {i for name in facts for i in self.inputs[name]} | spills | {*before}
@@ -281,7 +281,7 @@ class _Builder:
             raise ConfigError(
                 "no column by which the rows of all stages can be split\n"
                 f"found:\n{lines}\n"
-                "hint: run it whole with engine.partitions=1"
+                f"hint: {RUN_WHOLE}"
             )
         return common[0]
 
@@ -297,7 +297,7 @@ class _Builder:
                         f"stage '{name}' is given the small table '{given}' beside"
                         f" rows that are split by '{self.column}', a column it lacks\n"
                         f"found: {', '.join(self.plan.schema(given))}\n"
-                        "hint: run it whole with engine.partitions=1"
+                        f"hint: {RUN_WHOLE}"
                     )
 
 

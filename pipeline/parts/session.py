@@ -84,6 +84,13 @@ def fault(error: Exception) -> str:
     return (lost or raised or lines or [type(error).__name__])[-1]
 
 
+def _cause(log: Path) -> str:
+    """Find the last cause that Java has told of, to be put behind what Python heard."""
+    told = r"^(?:Caused by|Exception in thread \"main\"):? (.+)$"
+    causes = re.findall(told, log.read_text(errors="replace"), re.MULTILINE)
+    return f" {causes[-1]}" if causes else ""
+
+
 def _require_pyspark() -> Any:
     """Import Spark's Python package, late: few runs need it."""
     try:
@@ -166,7 +173,8 @@ def _start(sql: Any, engine: EngineSettings, log: Path) -> Any:
             return builder.getOrCreate()
     except Exception as error:
         raise ClusterError(
-            f"engine.master: no session on {engine.master}\nfound: {fault(error)}\n"
+            f"engine.master: no session on {engine.master}\n"
+            f"found: {fault(error)}{_cause(log)}\n"
             "hint: local[2], local-cluster[2,1,2048] or spark://host:7077; Spark's own"
             f" words are in {log}"
         ) from error

@@ -11,11 +11,12 @@ Below the folder of a job::
 
 ``done.json`` is written last, whole or not at all. So what a worker left that was
 killed does not count, a job that was killed goes on behind what is done, and where two
-workers have computed the same part either will do. A part whose files are not as long
-as they were written is not done.
+workers have computed the same part either will do. A part whose files are not as they
+were written is not done, nor is one of rows that were split elsewhere.
 """
 
 import uuid
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -100,14 +101,18 @@ class Done(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
-    files : dict of str to int
-        Bytes of each file it has written, by the path in the job's folder, sorted.
+    files : dict of str to str
+        Of each file it has written, by the path in the job's folder, sorted, what
+        shows that it is whole.
     n_rows : dict of str to int
         Per counted stage.
+    bounds : str
+        What shows that the rows were split between the same values.
     """
 
-    files: dict[str, int]
+    files: dict[str, str]
     n_rows: dict[str, int]
+    bounds: str
 
 
 @dataclass(frozen=True)
@@ -148,13 +153,12 @@ class Job:
 
     def finished(self) -> set[tuple[int, int]]:
         """Find the items that are done, by round and item, all their files there."""
-        there = self.folder.files()
         return {
             (number, item)
             for number in range(len(self.layout.rounds))
             for item in range(self.n_items(number))
             if (done := self._read_done(number, item)) is not None
-            and done.files.items() <= there.items()
+            and done.files.items() <= self.folder.files(*_place(number, item)).items()
         }
 
     def done(self, number: int, item: int) -> Done:
@@ -187,12 +191,8 @@ class Job:
     def _read_done(self, number: int, item: int) -> Done | None:
         """Read what an item has finished; None if that is not there, or damaged."""
         found = self.folder.read(*_place(number, item), _DONE)
-        if found is None:
-            return None
-        try:
-            return msgspec.json.decode(found, type=Done)
-        except msgspec.MsgspecError:
-            return None
+        done = None if found is None else msgspec.json.decode(found, type=Done)
+        return done if done and done.bounds == _mark(self.bounds) else None
 
 
 def part_of(job: Job) -> pl.Expr:
@@ -355,7 +355,7 @@ def _finish(
     n_rows: Mapping[str, int],
 ) -> None:
     """Say that an item is done."""
-    done = Done(job.folder.files(*place), dict(n_rows))
+    done = Done(job.folder.files(*place), dict(n_rows), _mark(job.bounds))
     job.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
 
 
@@ -402,6 +402,11 @@ def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
         mkdir=job.folder.needs_folders,
         lazy=True,
     )
+
+
+def _mark(bounds: tuple[Any, ...]) -> str:
+    """Tell bounds from others by their CRC-32."""
+    return f"{zlib.crc32(repr(bounds).encode()):08x}"
 
 
 def _place(number: int, item: int) -> tuple[str, str]:

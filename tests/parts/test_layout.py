@@ -227,7 +227,7 @@ def test_no_column_that_all_groupings_have_is_an_error_with_their_keys() -> None
             lag("item", name="by_item", keys=["item"], inputs=(SOURCE,)),
         )
     assert "  by_store: store\n  by_item: item\n" in str(caught.value)
-    assert "hint: run it whole with engine.partitions=1" in str(caught.value)
+    assert "hint: run it whole: engine=polars engine.partitions=1" in str(caught.value)
 
 
 def test_rows_without_the_column_are_an_error_that_lists_theirs() -> None:

@@ -327,7 +327,10 @@ def test_source_and_parts_may_be_in_a_store(
     assert not list(project.glob(".pipeline/parts/*"))
 
 
-STOPPED = "stopped: nothing was published, the previous run is still there\n"
+STOPPED = (
+    "stopped: nothing was published; finished parts are kept, and the same command goes"
+    " on behind them\n"
+)
 ENDS = {signal.SIGKILL: (-9, ""), signal.SIGTERM: (143, STOPPED)}
 
 
@@ -422,6 +425,21 @@ def test_a_master_must_answer(master: str, project: Path) -> None:
     url = f"spark://127.0.0.1:{free_port()}"
     assert f"{url} does not answer" in refused(project, *spark(url, 3))
     assert time.monotonic() - started < 10
+
+
+@on(NONE)
+def test_what_java_says_of_a_master_is_told(master: str, project: Path) -> None:
+    words = ["run", "source=csv", "source.path=data/raw.csv", *spark("yarn", 3)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *words],
+        cwd=project,
+        env={n: v for n, v in os.environ.items() if not n.endswith("_CONF_DIR")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "HADOOP_CONF_DIR or YARN_CONF_DIR must be set" in done.stderr
 
 
 @on(LOCAL)
