@@ -1,10 +1,14 @@
-"""The figures that were accepted, in a file that is committed."""
+"""The figures that were accepted, per processor, in a file that is committed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 PATH = Path(__file__).with_name("accepted.json")
+
+Ratios = dict[str, dict[str, float]]
+"""Per figure, what it is of each reference's."""
 
 
 class Acceptance(msgspec.Struct, frozen=True):
@@ -15,6 +19,14 @@ class Acceptance(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Figures(msgspec.Struct, frozen=True):
+    """What was accepted on one kind of processor, and how it was measured there."""
+
+    machine: dict[str, str | int]
+    versions: dict[str, str]
+    ratios: Ratios
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """What a check holds its figures against.
 
@@ -22,17 +34,20 @@ class Accepted(msgspec.Struct, frozen=True):
     ----------
     history : list of Acceptance
         The newest last.
-    ratios : dict of str to dict of str to float
-        Per figure, what it is of each reference's.
+    processors : dict of str to Figures
+        By the processor's name; the one that was measured last comes last.
     structure : dict of str to float
         See `benchmarks.structure`.
     """
 
     history: list[Acceptance]
-    machine: dict[str, str | int]
-    versions: dict[str, str]
-    ratios: dict[str, dict[str, float]]
+    processors: dict[str, Figures]
     structure: dict[str, float]
+
+    @property
+    def newest(self) -> Figures:
+        """The figures that were measured last."""
+        return next(reversed(self.processors.values()))
 
 
 def read() -> Accepted:
@@ -43,3 +58,41 @@ def read() -> Accepted:
 def write(accepted: Accepted) -> None:
     """Write the file, to be committed."""
     PATH.write_bytes(msgspec.json.format(msgspec.json.encode(accepted), indent=2))
+
+
+def carried_over(
+    processors: Mapping[str, Figures], here: str, ratios: Ratios
+) -> dict[str, Figures]:
+    """Change what other processors are held to by as much as what changed here.
+
+    Parameters
+    ----------
+    processors : mapping of str to Figures
+        What was accepted before.
+    here : str
+        The processor on which something else is accepted now.
+    ratios : Ratios
+        Its figures of now. Without figures of before there, the others stay.
+
+    Returns
+    -------
+    dict of str to Figures
+        Those of the other processors.
+    """
+    before = processors[here].ratios if here in processors else {}
+
+    def changed(name: str, reference: str, ratio: float) -> float:
+        was, now = (r.get(name, {}).get(reference) for r in (before, ratios))
+        return round(ratio * now / was, 4) if was and now else ratio
+
+    return {
+        processor: msgspec.structs.replace(
+            figures,
+            ratios={
+                name: {ref: changed(name, ref, ratio) for ref, ratio in of.items()}
+                for name, of in figures.ratios.items()
+            },
+        )
+        for processor, figures in processors.items()
+        if processor != here
+    }

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from benchmarks import accepted
-from benchmarks.accepted import Accepted
+from benchmarks.accepted import Accepted, Figures
 from benchmarks.judge import ELSEWHERE, FEWEST, Judgement, judge
 from benchmarks.machine import machine, versions
 from benchmarks.samplers import Sample, Sampler, all_samplers, structure, workbench
@@ -25,12 +25,12 @@ SLACK = {"scans": 0.5, "sinks": 0, "rows": 0}
 def check() -> list[str]:
     """Measure, print a line per figure, and return what became worse."""
     known = accepted.read()
-    allowance = _allowance(known)
+    held_to, allowance = _held_to(known)
     with workbench() as bench:
         worse = wrong_structure(structure(bench), known.structure)
         for sampler in all_samplers(bench):
             samples = take(sampler, sampler.names, FEWEST)
-            judgements = settle(sampler, samples, known.ratios, allowance)
+            judgements = settle(sampler, samples, held_to.ratios, allowance)
             for name, judgement in judgements.items():
                 click.echo(f"{name:16} {judgement}")
             worse += [
@@ -41,19 +41,21 @@ def check() -> list[str]:
     return worse
 
 
-def _allowance(known: Accepted) -> float:
-    """Say how much more a figure may grow here, and what differs from when accepted."""
-    for name, there in known.versions.items():
+def _held_to(known: Accepted) -> tuple[Figures, float]:
+    """Choose what to compare with, and how much more is allowed; say what differs."""
+    found = known.processors.get(str(machine()["processor"]))
+    held_to = found or known.newest
+    for name, there in held_to.versions.items():
         here = versions()[name]
         if here != there:
             click.echo(f"note: {name} {here}, accepted with {there}")
-    if machine()["processor"] == known.machine["processor"]:
-        return 1
+    if found:
+        return found, 1
     click.echo(
-        f"note: another processor than {known.machine['processor']}, of the accepted"
-        f" figures: {ELSEWHERE} times the tolerance is allowed"
+        f"note: nothing was accepted on this processor: {ELSEWHERE} times the tolerance"
+        f" over {held_to.machine['processor']}, until `just bench-accept`"
     )
-    return ELSEWHERE
+    return held_to, ELSEWHERE
 
 
 def take(sampler: Sampler, names: Sequence[str], n: int) -> dict[str, list[Sample]]:

@@ -7,8 +7,8 @@ counts half. Fresh processes are independent of each other, rounds within one ne
 be; so the logarithms of the processes' changes are the sample. Slower means that the
 one-sided 99 % lower bound of their mean lies above 12.5 %, a little more than half of
 the 25 % that must be found, as any of six figures can raise a false alarm; where there
-is one reference, above 25 %. On another processor than that of the accepted figures it
-is four times as much: caches and vector units change the ratio, too.
+is one reference, above 25 %. On a processor for which nothing was accepted it is four
+times as much: caches and vector units change the ratio, too.
 """
 
 import math
@@ -19,7 +19,7 @@ from typing import Literal
 
 TOLERANCE, TOLERANCE_OF_ONE = 0.125, 0.25
 ELSEWHERE = 4
-"""Times as much on another processor."""
+"""Times as much on a processor without accepted figures."""
 
 CONFIDENCE = 0.99
 FEWEST, MOST = 4, 16

@@ -41,6 +41,12 @@ class Timing:
     peak_mib: float
 
 
+def environment() -> dict[str, str]:
+    """Return what a fresh process finds: this project, its modules compiled once."""
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**inherited, "PYTHONPATH": str(ROOT)}
+
+
 def run_process(
     *args: str | Path,
     cwd: Path = ROOT,
@@ -59,7 +65,7 @@ def run_process(
     process = subprocess.Popen(
         [sys.executable, *args],
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        env={**environment(), **(env or {})},
         stdout=subprocess.PIPE,
         text=True,
     )

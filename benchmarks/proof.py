@@ -16,7 +16,7 @@ import click
 from benchmarks import accepted
 from benchmarks.check import settle, take, wrong_structure
 from benchmarks.judge import FEWEST, Judgement
-from benchmarks.machine import commit
+from benchmarks.machine import commit, machine
 from benchmarks.samplers import (
     CASES,
     Sample,
@@ -53,6 +53,7 @@ def prove(n_checks: int) -> None:
 def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
     """Check unchanged code, and the same with a slowdown and a second scan planted."""
     known = accepted.read()
+    ratios = known.processors[str(machine()["processor"])].ratios
     false_alarms = wrong_structure(structure(bench), known.structure)
     slowed: dict[str, list[Sample]] = {planted: []}
 
@@ -71,14 +72,14 @@ def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
     unchanged: dict[str, Judgement] = {}
     for sampler in (noting, *others):
         samples = take(sampler, sampler.names, FEWEST)
-        unchanged |= settle(sampler, samples, known.ratios)
+        unchanged |= settle(sampler, samples, ratios)
     false_alarms += [
         f"{name}: {found}"
         for name, found in unchanged.items()
         if found.verdict == "slower"
     ]
     first = {planted: slowed[planted][:FEWEST]}
-    found = settle(Sampler((planted,), take_slowed), first, known.ratios)[planted]
+    found = settle(Sampler((planted,), take_slowed), first, ratios)[planted]
     return {
         "commit": commit(),
         "planted": planted,

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.bench import ROWS, echo, figures_of, interleave
 from benchmarks.machine import commit, machine, versions
-from benchmarks.processes import ROOT, Timing, run_process
+from benchmarks.processes import ROOT, Timing, environment, run_process
 from benchmarks.samplers import make_project
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord
 
@@ -81,7 +81,7 @@ def _run(file: Path, *words: str) -> Timing:
         process = subprocess.Popen(
             command,
             cwd=project,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
             stdout=subprocess.DEVNULL,
         )
         seconds: dict[int, float] = {}

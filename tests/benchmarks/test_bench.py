@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from benchmarks import accepted, cases, samplers
+from benchmarks.accepted import Figures, carried_over
 from benchmarks.proof import a_quarter_slower
 from benchmarks.report import section
 from benchmarks.structure import structure
@@ -65,9 +66,25 @@ def test_the_accepted_figures_are_those_the_check_takes() -> None:
         *samplers.CASES,
         *(samplers.RUN, samplers.MEMORY, samplers.HELP, samplers.NOTHING),
     ]
-    assert list(known.ratios) == names
+    assert known.newest in known.processors.values()
+    for processor, figures in known.processors.items():
+        assert list(figures.ratios) == names
+        assert figures.machine["processor"] == processor
     assert known.history[-1].reason
     assert set(known.structure) == {"scans", "sinks", "rows"}
+
+
+def test_what_is_accepted_on_one_processor_moves_the_others_by_as_much() -> None:
+    machine: dict[str, str | int] = {}
+    before = {
+        "A": Figures(machine, {}, {"run": {"bare": 2.0}, "help": {"imports": 0.5}}),
+        "B": Figures(machine, {}, {"run": {"bare": 3.0}, "help": {"imports": 0.7}}),
+    }
+    now = {"run": {"bare": 2.5}, "help": {"imports": 0.5}, "new": {"bare": 1.0}}
+    others = carried_over(before, "A", now)
+    assert list(others) == ["B"]
+    assert others["B"].ratios == {"run": {"bare": 3.75}, "help": {"imports": 0.7}}
+    assert carried_over(before, "C", now) == before
 
 
 def record() -> BenchmarkRecord:
