@@ -1,7 +1,7 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pipeline.parts.folder import Folder, open_folder
 from pipeline.parts.kept import describe, is_full, open_parts
 from pipeline.parts.sizes import choose_n_parts, memory_of
 from pipeline.parts.work import Slice
-from pipeline.plan import Plan, compose_again
+from pipeline.plan import compose_again
 from pipeline.settings import QUARANTINE, SOURCE
 from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
@@ -113,8 +113,12 @@ def _compute_once(
         given[SOURCE] = rows
     parts = None
     try:
-        n_parts = _n_parts(wanted, task, plan, given)
+        n_parts = 1
         # Without stages there are objects to check, or cells to set aside: no rows.
+        if task.stages:
+            n_bytes = n_bytes_of(wanted, task)
+            assert n_bytes is not None
+            n_parts = choose_n_parts(settings.engine, plan, given, n_bytes)
         if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
             with progress("computing"):
                 execution = execute(plan, work, bad, staging)
@@ -189,15 +193,6 @@ def _compile_all(
     }
 
 
-def _n_parts(
-    wanted: Wanted, task: Task, plan: Plan, given: Mapping[str, pl.LazyFrame]
-) -> int:
-    """Decide into how many parts to split the rows of a pass."""
-    n_bytes = n_bytes_of(wanted, task)
-    assert n_bytes is not None
-    return choose_n_parts(wanted.settings.engine, plan, given, n_bytes)
-
-
 def n_bytes_of(wanted: Wanted, task: Task) -> int | None:
     """Add up the bytes of the files a task begins with; None if they are not there."""
     n_bytes = sum(path.stat().st_size for path in task.leaves.values())
@@ -248,7 +243,10 @@ def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
     assert prints is not None
     text = msgspec.json.encode(
         (
-            [prints.stages[name] for name in task.stages],
+            # The names are those of files, and the snapshots' hashes hold their keys
+            # and the names of the source's files, which bad cells tell of.
+            [(name, prints.stages[name]) for name in task.stages],
+            sorted(prints.snapshots.items()),
             sorted(task.names("computed")),
             sorted(task.leaves),
             sorted(wanted.code.items()),

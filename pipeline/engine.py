@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +10,7 @@ import polars as pl
 
 from pipeline.checks import Check, Outcome, count_failures, judge
 from pipeline.plan import Plan
-from pipeline.profile import (
-    N_ROWS,
-    Profile,
-    figures,
-    is_large,
-    read_profile,
-)
+from pipeline.profile import N_ROWS, Profile, figures, is_large, read_profile
 
 # NOTE: Without it, Polars shares a subplan only if it lies in no other shared one, and
 # a pipeline of stages would read its source once per snapshot
@@ -113,61 +107,6 @@ def execute(
     """
     frames = snapshot_frames(plan)
     snapshots = {name: frames[name] for name in work.compute}
-    alike = plan.alike(work.count)
-    profiled = {alike[plan.snapshots[name].stage.name]: name for name in snapshots}
-    counted = {
-        alike[name]: plan.nodes[name].lf.select(pl.len())
-        for name in work.count
-        if alike[name] not in profiled
-    }
-    others = [*counted.values(), *([] if bad is None else [bad])]
-    written = write_snapshots(plan, snapshots, work, folder, others)
-    results = iter(written.others)
-    n_rows = {first: next(results).item() for first in counted}
-    n_rows |= {first: written.profiles[name].n_rows for first, name in profiled.items()}
-    return Execution(
-        written.files,
-        written.profiles,
-        written.outcomes,
-        {name: n_rows[alike[name]] for name in work.count},
-        None if bad is None else next(results),
-        written.execute_s,
-    )
-
-
-@dataclass(frozen=True)
-class Written:
-    """Snapshots in files, as `Execution` has them, and the other frames of the pass."""
-
-    files: dict[str, Path]
-    profiles: dict[str, Profile]
-    outcomes: dict[str, list[Outcome]]
-    others: list[pl.DataFrame]
-    execute_s: float
-
-
-def write_snapshots(
-    plan: Plan,
-    snapshots: Mapping[str, pl.LazyFrame],
-    work: Work,
-    folder: Path,
-    others: Sequence[pl.LazyFrame] = (),
-) -> Written:
-    """Write frames that are sorted by their key, and look what is in them, in one pass.
-
-    Parameters
-    ----------
-    plan : Plan
-        Knows the snapshots' columns.
-    snapshots : mapping of str to pl.LazyFrame
-        What to write.
-    work : Work
-        The checks of these and of the objects that are there.
-    folder : Path
-        Receives ``<snapshot>.parquet`` per snapshot.
-    others : sequence of pl.LazyFrame
-        To be collected in the same pass.
-    """
     files = {name: folder / f"{name}.parquet" for name in snapshots}
     # One aggregation per snapshot: each further branch is planned anew.
     figures_of = {
@@ -177,46 +116,62 @@ def write_snapshots(
         )
         for name, lf in snapshots.items()
     }
-    checked = {
-        name: count_failures(pl.scan_parquet(path, glob=False), work.checks[name])
-        for name, path in work.objects.items()
-        if work.checks.get(name)
+    alike = plan.alike(work.count)
+    profiled = {alike[plan.snapshots[name].stage.name]: name for name in snapshots}
+    counted = {
+        alike[name]: plan.nodes[name].lf.select(pl.len())
+        for name in work.count
+        if alike[name] not in profiled
     }
+    looked_at = {**figures_of, **failures(work)}
     started = time.perf_counter()
     results = iter(
         collect_all(
             [
                 *(sink(lf, files[name]) for name, lf in snapshots.items()),
-                *figures_of.values(),
-                *checked.values(),
-                *others,
+                *looked_at.values(),
+                *counted.values(),
+                *([] if bad is None else [bad]),
             ]
         )
     )
     execute_s = time.perf_counter() - started
     for _ in files:
         next(results)
-    rows = {name: next(results) for name in [*figures_of, *checked]}
-    return Written(
+    rows = {name: next(results) for name in looked_at}
+    profiles = {
+        name: read_profile(
+            plan.snapshots[name].schema,
+            rows[name],
+            None
+            if is_large(rows[name][N_ROWS].item())
+            else pl.read_parquet(path, glob=False),
+        )
+        for name, path in files.items()
+    }
+    n_rows = {first: next(results).item() for first in counted}
+    n_rows |= {first: profiles[name].n_rows for first, name in profiled.items()}
+    return Execution(
         files,
+        profiles,
         {
-            name: read_profile(
-                plan.snapshots[name].schema,
-                rows[name],
-                None
-                if is_large(rows[name][N_ROWS].item())
-                else pl.read_parquet(path, glob=False),
-            )
-            for name, path in files.items()
-        },
-        {
-            name: judge(work.checks[name], rows[name])
-            for name in rows
+            name: judge(work.checks[name], row)
+            for name, row in rows.items()
             if work.checks.get(name)
         },
-        list(results),
+        {name: n_rows[alike[name]] for name in work.count},
+        None if bad is None else next(results),
         execute_s,
     )
+
+
+def failures(work: Work) -> dict[str, pl.LazyFrame]:
+    """Count the rows of the objects that are there already that break their checks."""
+    return {
+        name: count_failures(pl.scan_parquet(path, glob=False), work.checks[name])
+        for name, path in work.objects.items()
+        if work.checks.get(name)
+    }
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:

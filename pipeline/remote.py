@@ -8,6 +8,7 @@ import glob
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
@@ -45,13 +46,22 @@ def arrow_fs() -> Any:
 def open_store(uri: str) -> tuple[Any, str]:
     """Open the store of a file or a folder, and name that as the store does.
 
+    The name of an object may hold anything, so only the bucket is read as an address.
+
     Raises
     ------
     OSError
-        If the address cannot be understood.
+        If the bucket's name is none.
     """
+    path = uri.removeprefix("s3://")
+    return _open_bucket(path.partition("/")[0]), path
+
+
+@cache
+def _open_bucket(name: str) -> Any:
+    """Open a bucket, once in a process."""
     try:
-        return arrow_fs().FileSystem.from_uri(uri)
+        return arrow_fs().FileSystem.from_uri(f"s3://{name}")[0]
     except ValueError as error:
         raise OSError(str(error)) from error
 

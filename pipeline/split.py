@@ -48,9 +48,9 @@ class Split:
     Attributes
     ----------
     keys : tuple of str
-        Rows that agree in some of these columns, one or more, must be in one part; the
-        transformation leaves the columns' values as they are. Empty if any row may be
-        apart from any other.
+        Columns, by any one of which the rows may be split: those that agree in it are
+        then in one part. The transformation leaves its values as they are. Empty if
+        any row may be apart from any other.
     fact : Fact or None
         What must be known of all rows.
     """

@@ -117,7 +117,7 @@ def refute(
         assert kept.all(), f"{column} of a part has values that are not the part's"
 
 
-def hold(example: Example, split: Split, n_examples: int = 8) -> None:
+def hold(example: Example, split: Split) -> None:
     """Split random rows in every way that a declaration allows.
 
     Raises
@@ -127,7 +127,7 @@ def hold(example: Example, split: Split, n_examples: int = 8) -> None:
     """
     __tracebackhide__ = True
     try:
-        _hold(example, split, n_examples)
+        _hold(example, split)
     except AssertionError as error:
         stage = example.stage
         raise AssertionError(
@@ -151,7 +151,7 @@ def described(split: Split) -> str:
     return f"that rows may be apart which differ in {keys}"
 
 
-def _hold(example: Example, split: Split, n_examples: int) -> None:
+def _hold(example: Example, split: Split) -> None:
     """Refute a declaration, or not."""
     stage = example.stage
 
@@ -159,7 +159,7 @@ def _hold(example: Example, split: Split, n_examples: int) -> None:
         n_rows=st.integers(0, 30), n_parts=st.integers(1, 4), seed=st.integers(0, 9999)
     )
     @settings(
-        max_examples=n_examples,
+        max_examples=8,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         derandomize=True,
@@ -171,7 +171,10 @@ def _hold(example: Example, split: Split, n_examples: int) -> None:
         if stage.transform in PER_PERIOD:
             entity: Any = stage.config
             frames = [
-                df.unique([*entity.keys, entity.time], keep="any") for df in frames
+                df.unique(
+                    [*entity.keys, entity.time], keep="first", maintain_order=True
+                )
+                for df in frames
             ]
         for column in split.keys or (None,):
             parts: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
@@ -220,4 +223,4 @@ def test_parts_are_together_what_the_whole_gives(name: str) -> None:
 def test_wrong_declaration_is_found(name: str, wrong: Split) -> None:
     [example, *_] = examples()[name]
     with pytest.raises(AssertionError, match=rf"{name}\.py: `split` is not true"):
-        hold(example, wrong, n_examples=100)
+        hold(example, wrong)

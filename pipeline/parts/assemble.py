@@ -55,12 +55,11 @@ def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFr
             pl.lit(i).alias(_FILE), pl.col(_N).cum_sum().cast(pl.Int64).alias(_END)
         )
         for i, run in enumerate(
-            pl.collect_all(
+            collect_all(
                 [
                     scan.group_by(before, maintain_order=True).agg(pl.len().alias(_N))
                     for scan in scans
-                ],
-                engine="streaming",
+                ]
             )
         )
     )

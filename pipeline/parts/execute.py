@@ -6,18 +6,36 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from pipeline.engine import Execution, Work, Written, write_snapshots
+from pipeline.checks import judge
+from pipeline.engine import Execution, Work, collect_all, failures
 from pipeline.log import LOG, progress
 from pipeline.parts.assemble import in_order, write
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import lay_out
-from pipeline.parts.sizes import bounds_of, refuse_too_large, row_bytes, values_of
-from pipeline.parts.work import Job, Slice, compute, merge_facts, read, wholes
+from pipeline.parts.sizes import (
+    MOST,
+    bounds_of,
+    refuse_too_large,
+    row_bytes,
+    values_of,
+)
+from pipeline.parts.work import (
+    Job,
+    Slice,
+    compute,
+    facts_before,
+    merge_facts,
+    read,
+    wholes,
+)
 from pipeline.plan import Plan, compose_again
+
+if TYPE_CHECKING:
+    from pipeline.profile import Profile
 
 _SAY_EVERY_S = 5
 
@@ -35,8 +53,8 @@ class Splitting:
     Attributes
     ----------
     folder : Folder
-        Where parts are written, and found again if a run was killed. Its name says what
-        is computed.
+        Where parts are written, and found again if a run was killed. Its path says
+        what is computed.
     n_parts : int
         Into how many.
     memory : int
@@ -111,12 +129,34 @@ def execute_parts(
             bad = _bad(job)
             if bad is not None and not accept(bad):
                 return None
-    written = _assemble(plan, work, job, folder)
+    facts = facts_before(job, len(job.layout.rounds))
+    small = wholes(job, facts)
+    files: dict[str, Path] = {}
+    profiles: dict[str, Profile] = {}
+    broken = failures(work)
+    outcomes = {
+        name: judge(work.checks[name], row)
+        for name, row in zip(broken, collect_all([*broken.values()]), strict=True)
+    }
+    for name in work.compute:
+        stage = plan.snapshots[name].stage
+        if stage.name in small:
+            lf = small[stage.name].sort(stage.key)
+        else:
+            lf = in_order(_parts(job, stage.name), stage.key, job.layout.column)
+        LOG.info("putting %s together", name)
+        files[name] = folder / f"{name}.parquet"
+        checks = work.checks.get(name, [])
+        profiles[name], found = write(
+            files[name], lf, plan.snapshots[name].schema, checks
+        )
+        if checks:
+            outcomes[name] = found
     return Execution(
-        written.files,
-        written.profiles,
-        written.outcomes,
-        _n_rows(plan, work, job),
+        files,
+        profiles,
+        outcomes,
+        _n_rows(plan, work, job, small),
         bad,
         time.perf_counter() - started,
     )
@@ -152,11 +192,11 @@ def _begin(
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
     with progress("counting rows"):
         values = values_of(frames, layout.column, splitting.folder)
-    refuse_too_large(values, row_bytes(plan), splitting.memory)
+    refuse_too_large(values, row_bytes(plan, given), splitting.memory)
     job = replace(job, bounds=bounds_of(values, splitting.n_parts))
     LOG.info(
         "%s rows in %d parts, split by %s",
-        f"{values.to_series(1).sum():,}",
+        f"{values[MOST].sum():,}",
         job.n_parts,
         layout.column,
     )
@@ -188,11 +228,12 @@ def _bad(job: Job) -> pl.DataFrame | None:
     return pl.concat(cells) if cells else None
 
 
-def _n_rows(plan: Plan, work: Work, job: Job) -> dict[str, int]:
-    """Add up the rows of each stage over all items."""
+def _n_rows(
+    plan: Plan, work: Work, job: Job, small: Mapping[str, pl.LazyFrame]
+) -> dict[str, int]:
+    """Add up the rows of each stage over all items, and of the small tables."""
     total = {
-        name: int(lf.select(pl.len()).collect().item())
-        for name, lf in wholes(job).items()
+        name: int(lf.select(pl.len()).collect().item()) for name, lf in small.items()
     }
     for number in range(len(job.layout.rounds)):
         for item in job.all_done(number):
@@ -200,25 +241,6 @@ def _n_rows(plan: Plan, work: Work, job: Job) -> dict[str, int]:
                 total[name] = total.get(name, 0) + n_rows
     alike = plan.alike(work.count)
     return {name: total[alike[name]] for name in work.count}
-
-
-def _assemble(plan: Plan, work: Work, job: Job, folder: Path) -> Written:
-    """Write one snapshot after the other, and look what is in it."""
-    found = write_snapshots(plan, {}, work, folder)
-    for name in work.compute:
-        node = plan.snapshots[name]
-        stage, file = node.stage, folder / f"{name}.parquet"
-        if stage.name in job.layout.wholes:
-            lf = wholes(job)[stage.name].sort(stage.key)
-        else:
-            lf = in_order(_parts(job, stage.name), stage.key, job.layout.column)
-        LOG.info("putting %s together", name)
-        checks = work.checks.get(name, [])
-        profile, outcomes = write(file, lf, node.schema, checks)
-        found.files[name], found.profiles[name] = file, profile
-        if checks:
-            found.outcomes[name] = outcomes
-    return found
 
 
 def _parts(job: Job, stage: str) -> list[str]:

@@ -1,8 +1,10 @@
 """Where a run keeps its parts until they are published, and what is left of others."""
 
 import errno
+import hashlib
 import os
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.errors import SnapshotError
@@ -30,11 +32,15 @@ def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
     SnapshotError
         If nothing can be written there.
     """
-    place = elsewhere or store.parts.absolute().as_posix()
-    folder = open_folder(f"{place.rstrip('/')}/{key}")
+    if elsewhere:
+        # Other projects may share the place, and would take our parts for theirs.
+        project = hashlib.sha256(str(store.folder.absolute()).encode()).hexdigest()
+        folder = open_folder(f"{elsewhere.rstrip('/')}/{key}-{project[:8]}")
+    else:
+        folder = open_folder((store.parts.absolute() / key).as_posix())
     if set(left_parts(store)) - {folder.uri}:
         LOG.info("removing what a run of other work, or in other parts, had finished")
-        forget_parts(store)
+        forget_parts(store, but=folder.uri)
     try:
         folder.write(b"", "begun")
     except OSError as error:
@@ -48,39 +54,35 @@ def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
             " (AWS_ACCESS_KEY_ID ...)"
         ) from error
     if elsewhere:
-        _own(store).write(folder.uri.encode(), _ELSEWHERE)
+        _note(store, {*_elsewhere(store), folder.uri})
     return folder
 
 
 def left_parts(store: Store) -> list[str]:
     """List the folders of parts that are there, by their paths or addresses."""
     here = sorted(path.absolute().as_posix() for path in store.parts.glob("*"))
-    elsewhere = _elsewhere(store)
-    return here if elsewhere is None else [*here, elsewhere]
+    return [*here, *_elsewhere(store)]
 
 
-def forget_parts(store: Store) -> list[str]:
+def forget_parts(store: Store, *, but: str | None = None) -> list[str]:
     """Remove what runs have finished part by part, and list it as `left_parts` does.
 
-    What lies elsewhere and cannot be removed is left out, with a warning.
+    One folder may be kept. What cannot be removed is left out, with a warning, and
+    stays noted.
     """
-    left, elsewhere = left_parts(store), _elsewhere(store)
-    shutil.rmtree(store.parts, ignore_errors=True)
-    if elsewhere is None:
-        return left
-    note = store.folder / _ELSEWHERE
-    try:
-        open_folder(elsewhere).remove()
-        note.unlink()
-    except OSError as error:
-        LOG.warning(
-            "%s: cannot be removed: %s; `just gc` tries again, or remove it and"
-            " then %s",
-            left.pop(),
-            error,
-            note,
-        )
-    return left
+    removed: list[str] = []
+    for uri in left_parts(store):
+        if uri == but:
+            continue
+        try:
+            open_folder(uri).remove()
+            removed.append(uri)
+        except OSError as error:
+            LOG.warning(
+                "%s: cannot be removed: %s\nhint: `just gc` tries again", uri, error
+            )
+    _note(store, {*_elsewhere(store)} - {*removed})
+    return removed
 
 
 def is_full(error: Exception) -> bool:
@@ -102,10 +104,18 @@ def describe(error: Exception, *places: str) -> str:
     return "\n".join(lines)
 
 
-def _elsewhere(store: Store) -> str | None:
-    """Read where a run's parts are, if not in the store."""
+def _elsewhere(store: Store) -> list[str]:
+    """Read where runs have left parts, if not in the store."""
     found = _own(store).read(_ELSEWHERE)
-    return None if found is None else found.decode()
+    return found.decode().splitlines() if found else []
+
+
+def _note(store: Store, uris: Collection[str]) -> None:
+    """Keep where parts are, if not in the store."""
+    if uris:
+        _own(store).write("\n".join(sorted(uris)).encode(), _ELSEWHERE)
+    else:
+        (store.folder / _ELSEWHERE).unlink(missing_ok=True)
 
 
 def _own(store: Store) -> Folder:

@@ -19,7 +19,7 @@ from pipeline.transforms import load_transform
 
 @dataclass(frozen=True)
 class Round:
-    """One way over all parts; the first reads the source and splits it.
+    """One pass over all parts; the first reads the source and splits it.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Layout:
     column : str
         Whose values decide on a row's part; rows of one value stay together.
     rounds : tuple of Round
-        The first over the source as a whole, the others part by part.
+        The first goes over the files of the source, the others over the parts.
     wholes : tuple of str
         Stages whose output is a small table, and is not split.
     """
@@ -290,7 +290,9 @@ class _Builder:
 
         Given whole to every part, they would come out once per part.
         """
-        for name in self.parted:
+        for name in self.stages:
+            if set(self.inputs[name]) <= {*self.wholes}:
+                continue
             for given in self.inputs[name]:
                 if given in self.wholes and self.column not in self.plan.schema(given):
                     raise ConfigError(

@@ -87,7 +87,11 @@ def fault(error: Exception) -> str:
 def _cause(log: Path) -> str:
     """Find the last cause that Java has told of, to be put behind what Python heard."""
     told = r"^(?:Caused by|Exception in thread \"main\"):? (.+)$"
-    causes = re.findall(told, log.read_text(errors="replace"), re.MULTILINE)
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:  # it may be what could not be opened
+        return ""
+    causes = re.findall(told, text, re.MULTILINE)
     return f" {causes[-1]}" if causes else ""
 
 
@@ -197,7 +201,7 @@ def _stderr_to(path: Path) -> Generator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     before = os.dup(2)
     # Java goes on appending to it when the next run has emptied it.
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     try:
         os.dup2(file, 2)
         yield

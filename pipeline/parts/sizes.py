@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from pipeline.engine import collect_all
 from pipeline.errors import ConfigError
 from pipeline.panel import WORKING
 from pipeline.parts.declared import is_row_wise
@@ -37,6 +38,9 @@ _MOST_PACKED = 24
 _VALUES = "values.arrow"
 
 _N, _PART = f"{WORKING}n", f"{WORKING}part"
+
+MOST = f"{WORKING}most"
+"""The column of how many rows of a value there are in one frame."""
 
 
 def memory_of(engine: EngineSettings) -> int:
@@ -83,25 +87,38 @@ def choose_n_parts(
     if fits_surely(engine, n_bytes):
         return 1
     memory = memory_of(engine)
-    counts = pl.collect_all(
-        [lf.select(pl.len()) for lf in given.values()], engine="streaming"
-    )
-    needed = sum(count.item() for count in counts) * row_bytes(plan) * _COPIES
+    counts = collect_all([lf.select(pl.len()) for lf in given.values()])
+    n_rows = sum(count.item() for count in counts)
+    needed = n_rows * row_bytes(plan, given) * _COPIES
     if needed <= memory - _BASE:
         return 1
     return -(-needed // max(memory - _BASE, 1))
 
 
-def row_bytes(plan: Plan) -> int:
+def row_bytes(plan: Plan, given: Iterable[str] = (SOURCE,)) -> int:
     """Say how many bytes a row takes where it has most columns.
 
-    Stages behind one that groups or filters have fewer rows, and are left out.
+    Stages behind one that groups have fewer rows, so of a run that reads the source
+    only those before it count. A run that starts behind may go on with all its rows,
+    so that all count.
+
+    Parameters
+    ----------
+    plan : Plan
+        The stages.
+    given : iterable of str
+        What it starts at: the source, or stages.
     """
-    streamed = {SOURCE}
+    counted = {*given}
     for name, node in plan.nodes.items():
-        if is_row_wise(node.stage) and streamed >= {*node.stage.inputs}:
-            streamed.add(name)
-    return max(sum(map(_width, plan.schema(name).values())) for name in streamed)
+        inputs = {*node.stage.inputs}
+        if SOURCE in given:
+            is_counted = counted >= inputs and is_row_wise(node.stage)
+        else:
+            is_counted = bool(counted & inputs)
+        if is_counted:
+            counted.add(name)
+    return max(sum(map(_width, plan.schema(name).values())) for name in counted)
 
 
 def values_of(
@@ -111,14 +128,19 @@ def values_of(
 
     Returns
     -------
-    pl.DataFrame of shape (n_values, 2)
-        Ascending, a null first.
+    pl.DataFrame of shape (n_values, 3)
+        The value, ascending, a null first; its rows in all frames, which tell how much
+        work it is; and in the frame that has most.
     """
     found = folder.read(_VALUES)
     if found is not None:
         return pl.read_ipc(found)
     counted = [lf.group_by(column).agg(pl.len().alias(_N)) for lf in frames]
-    total = pl.concat(counted).group_by(column).agg(pl.col(_N).sum().cast(pl.Int64))
+    total = (
+        pl.concat(counted)
+        .group_by(column)
+        .agg(pl.col(_N).sum().cast(pl.Int64), pl.col(_N).max().alias(MOST))
+    )
     values = total.sort(column).collect(engine="streaming")
     content = io.BytesIO()
     values.write_ipc(content)
@@ -174,7 +196,7 @@ def refuse_too_large(values: pl.DataFrame, width: int, memory: int) -> None:
     """
     if not values.height:
         return
-    value, n_rows = values.sort(_N).row(-1)
+    value, _, n_rows = values.sort(MOST).row(-1)
     in_rows = n_rows * width * _COPIES
     needed = shown_size(_BASE + in_rows)
     if _BASE + in_rows > memory:

@@ -135,14 +135,21 @@ class _Cluster:
     def _collect(self, df: Any) -> list[Any]:
         """Collect, in a thread: Ctrl-C amid a word with Java would end up as its error.
 
-        The thread ends once the job does, so that is cancelled.
+        The thread ends once the job does, so that is cancelled: it and no other of the
+        session, which may be the user's.
         """
+        context, group = self.session.sparkContext, uuid.uuid4().hex
+
+        def collect() -> list[Any]:
+            context.setJobGroup(group, "pipeline")
+            return df.collect()
+
         with ThreadPoolExecutor(1) as pool:
-            rows = pool.submit(df.collect)
+            rows = pool.submit(collect)
             try:
                 return rows.result()
             except KeyboardInterrupt:
-                self.session.sparkContext.cancelAllJobs()
+                context.cancelJobGroup(group)
                 raise
 
 

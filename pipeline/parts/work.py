@@ -2,12 +2,15 @@
 
 Below the folder of a job::
 
+    values.arrow                     the rows of each value of the column
     round-0/<slice>/<attempt>/batch-<n>/spill-<stage>/part=<p>/   the source's rows
+    round-0/<slice>/<attempt>/batch-<n>/bad.parquet    cells set aside
     round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
     round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
     round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
     round-N/<part>/done.json                 which attempt counts, its files and rows
     facts/<stage>.parquet                              the fact, of all parts
+    repaired/                        the same, where the source had to be read again
 
 ``done.json`` is written last, whole or not at all. So what a worker left that was
 killed does not count, a job that was killed goes on behind what is done, and where two
@@ -130,7 +133,7 @@ class Job:
     schemas : dict of str to pl.Schema
         Of each of them.
     n_slices : int
-        In which the source is read.
+        Those that the first round reads.
     bounds : tuple
         The least value of the column in each part but the first, ascending.
     """
@@ -252,10 +255,10 @@ def compute(job: Job, number: int, item: int) -> None:
         The number of the part.
     """
     round_ = job.layout.rounds[number]
-    facts = known_facts(job)
+    facts = facts_before(job, number)
     in_part = {
         name: lf.filter(part_of(job) == item)
-        for name, lf in wholes(job).items()
+        for name, lf in wholes(job, facts).items()
         if job.layout.column in job.schemas[name]
     }
     given = {stage: _spilled(job, stage, item) for stage in round_.starts}
@@ -274,33 +277,31 @@ def compute(job: Job, number: int, item: int) -> None:
 
 def merge_facts(job: Job, number: int) -> None:
     """Make the facts of which a finished round's items have given their share."""
-    for name in job.layout.rounds[number].facts:
+    names = job.layout.rounds[number].facts
+    done = job.all_done(number) if names else []
+    for name in names:
         shares = [
             pl.scan_parquet(file, glob=False)
-            for file in job.files(job.all_done(number), f"fact-{name}.parquet")
+            for file in job.files(done, f"fact-{name}.parquet")
         ]
         stage = job.stages[name]
         fact = split_of(stage).fact
         assert fact is not None
         merged = fact.merge(pl.concat(shares), stage.config)
-        merged.sink_parquet(
-            job.folder.at("facts", f"{name}.parquet"), mkdir=job.folder.needs_folders
-        )
+        merged.sink_parquet(_fact_file(job, name), mkdir=job.folder.needs_folders)
 
 
-def known_facts(job: Job) -> dict[str, pl.LazyFrame]:
-    """Scan the facts that are there already."""
+def facts_before(job: Job, number: int) -> dict[str, pl.LazyFrame]:
+    """Scan the facts that the rounds before one have made, by their stage."""
     return {
-        file.rpartition("/")[2].removesuffix(".parquet"): pl.scan_parquet(
-            job.folder.at(file), glob=False
-        )
-        for file in job.folder.files("facts")
+        name: pl.scan_parquet(_fact_file(job, name), glob=False)
+        for round_ in job.layout.rounds[:number]
+        for name in round_.facts
     }
 
 
-def wholes(job: Job) -> dict[str, pl.LazyFrame]:
-    """Return the small tables that are never split, as far as they are there."""
-    facts = known_facts(job)
+def wholes(job: Job, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """Return the small tables that are never split, as far as facts tell them."""
     frames: dict[str, pl.LazyFrame] = {}
     for name in job.layout.wholes:
         stage = job.stages[name]
@@ -373,7 +374,7 @@ def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
         files = job.files(job.all_done(0), f"spill-{stage}/part={part}")
     else:
         files = job.files([job.done(number, part)], f"spill-{stage}.parquet")
-    if not files:
+    if not files and number == 0:  # of no file has the part any rows
         return pl.LazyFrame(schema=job.schemas[stage])
     return pl.scan_parquet(files, glob=False, hive_partitioning=False)
 
@@ -402,6 +403,11 @@ def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
         mkdir=job.folder.needs_folders,
         lazy=True,
     )
+
+
+def _fact_file(job: Job, stage: str) -> str:
+    """Name the file of a stage's fact."""
+    return job.folder.at("facts", f"{stage}.parquet")
 
 
 def _mark(bounds: tuple[Any, ...]) -> str:

@@ -18,9 +18,9 @@ from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.split import ROW_WISE, Fact, Split
 from pipeline.transforms import drop_non_lag_columns as last
-from pipeline.transforms import load_transform
+from pipeline.transforms import latest_values, load_transform
 from tests.parts.conftest import make
-from tests.parts.test_layout import SALES, layout_of, times
+from tests.parts.test_layout import SALES, lag, layout_of, names_of, times
 
 Another = Callable[[], Path]
 
@@ -123,7 +123,7 @@ def test_split_that_cannot_be_true_is_one_error(
     assert all(part in message for part in parts), message
 
 
-def test_split_is_not_asked_for_where_nothing_is_split(
+def test_run_in_one_pass_minds_no_split_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("pipeline.transforms.product.split", ROW_WISE)
@@ -169,6 +169,26 @@ def test_small_tables_go_on_as_in_one_pass_or_are_refused(
     with pytest.raises(ConfigError, match="is given the small table 'drgs'") as caught:
         make(another(), *words, "engine.partitions=3")
     assert "split by 'facility_id', a column it lacks" in str(caught.value)
+
+
+def test_small_table_made_of_rows_beside_one_without_the_column_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def latest(lf: pl.LazyFrame, *others: Any) -> pl.LazyFrame:
+        return apply(lf, others[-1])
+
+    apply = latest_values.latest_values
+    fact = Fact(
+        lambda lf, *others: lf.select(*others[-1].keys, *others[-1].columns, "month"),
+        apply,
+    )
+    monkeypatch.setattr(latest_values, "latest_values", latest)
+    monkeypatch.setattr(latest_values, "split", lambda _: Split(fact=fact))
+    names = names_of("note", inputs=(SOURCE,), name="names")
+    prices = names_of("price", "item", inputs=(SOURCE, "names"), name="prices")
+    by_store = lag("store", keys=["store", "item"], inputs=(SOURCE,))
+    with pytest.raises(ConfigError, match="'prices' is given the small table 'names'"):
+        layout_of(names, prices, by_store)
 
 
 def test_other_rows_than_before_are_refused_until_the_object_is_removed(

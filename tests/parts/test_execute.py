@@ -21,7 +21,7 @@ from pipeline.errors import (
     SourceError,
 )
 from pipeline.freshness import Selection
-from pipeline.parts.kept import left_parts
+from pipeline.parts.kept import forget_parts, left_parts, open_parts
 from pipeline.snapshots.store import open_store
 from tests.parts.conftest import WORDS, Made, copy_small, make
 from tests.test_cli import invoke
@@ -278,6 +278,41 @@ def test_parts_of_a_run_that_failed_are_used_for_the_same_work_only(
     assert rounds_of(caplog) == rounds * is_other
 
 
+@pytest.mark.parametrize(
+    "change",
+    ["key", "stage", "published stage", "file"],
+)
+def test_parts_do_not_outlive_a_change_of_what_they_are_called_or_sorted_by(
+    small: Path, another: Another, change: str
+) -> None:
+    if change == "file":
+        spoil(small, "2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0")
+    words = ["engine.partitions=4"]
+    with pytest.raises(ContractError):
+        make(small, *words, "checks.features.rows.exact=1")
+    pipeline = small / "configs" / "pipeline.yaml"
+    text = pipeline.read_text()
+    match change:
+        case "key":
+            key = "stages.drop_non_lag_columns.key"
+            words += [f"{key}=[apr_drg_code, year, facility_id]"]
+        case "stage":
+            text = text.replace(
+                "  agg_severities: {}\n",
+                "  groups: {transform: agg_severities}\n",
+            )
+        case "published stage":
+            text = text.replace(
+                "  drop_non_lag_columns:\n",
+                "  last:\n    transform: drop_non_lag_columns\n",
+            )
+        case _:
+            (small / "data" / "b.csv").rename(small / "data" / "c.csv")
+    pipeline.write_text(text)
+    expected = make(another(), *words[1:], "engine.partitions=1")
+    require_equal(make(small, *words), expected)
+
+
 def test_damaged_parts_are_computed_again(
     small: Path, whole: Made, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -311,6 +346,40 @@ def spoil_byte(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0x55
     file.write_bytes(content)
+
+
+def test_folder_that_could_not_be_removed_stays_known(
+    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(small)
+    store.folder.mkdir()
+    first = open_parts(store, f"{tmp_path}/one", "key").uri
+    second = open_parts(store, f"{tmp_path}/two", "key").uri
+    assert not Path(first).exists()
+    with mounted("-t", "tmpfs", "tmpfs", second):
+        third = open_parts(store, f"{tmp_path}/three", "key").uri
+        assert sorted(left_parts(store)) == sorted([second, third])
+        assert f"{second}: cannot be removed: " in caplog.text
+        assert forget_parts(store) == [third]
+    assert left_parts(store) == [second]
+    assert forget_parts(store) == [second]
+    assert left_parts(store) == []
+
+
+def test_projects_that_share_a_folder_leave_each_other_alone(
+    small: Path, another: Another, tmp_path: Path
+) -> None:
+    words = ("engine.partitions=3", f"engine.folder={tmp_path}/shared")
+    failing = "checks.features.rows.exact=1"
+    projects = [small, another()]
+    for project in projects:
+        with pytest.raises(ContractError):
+            make(project, *words, failing)
+    [[mine], [theirs]] = [left_parts(open_store(project)) for project in projects]
+    assert mine != theirs
+    make(small, *words)
+    assert not Path(mine).exists()
+    assert (Path(theirs) / "round-3").is_dir()
 
 
 @pytest.fixture
@@ -369,7 +438,7 @@ def test_full_disk_of_parts_is_named_with_what_is_free(
         pytest.raises(PipelineError, match="No space left") as caught,
     ):
         make(small, "engine.partitions=3", f"engine.folder={full}/jobs")
-    assert re.search(rf"\n0\.\d MB are free at {full}/jobs/\w+\n", str(caught.value))
+    assert re.search(rf"\n0\.\d MB are free at {full}/jobs/[\w-]+\n", str(caught.value))
     assert "hint: nothing was published" in str(caught.value)
     assert "make room, or name another place as engine.folder" in str(caught.value)
 

@@ -74,6 +74,22 @@ def test_one_file_is_named_without_a_pattern(project: Path) -> None:
     assert [file.stat.path for file in report.files] == ["s3://claims/raw/a.parquet"]
 
 
+def test_names_are_those_of_the_store_whatever_is_in_them(
+    project: Path, s3: Any
+) -> None:
+    names = ["a b.parquet", "a#1.parquet", "a%20b.parquet", "é.parquet"]
+    df = pl.read_parquet(project / "data" / "a.parquet")
+    for i, name in enumerate(names):
+        df.slice(i * 100, 100).write_parquet(project / name)
+        s3.upload_file(project / name, BUCKET, f"odd/{name}")
+    report = go(project, "source=parquet", "source.path=s3://claims/odd/*.parquet")
+    assert [file.stat.path for file in report.files] == sorted(
+        f"s3://claims/odd/{name}" for name in names
+    )
+    counts = {stage.name: stage.n_rows for stage in report.run.stages}
+    assert counts["sanitize_column_names"] == 400
+
+
 @pytest.mark.parametrize(
     ("path", "kind", "words"),
     [

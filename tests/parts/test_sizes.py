@@ -12,9 +12,14 @@ from pipeline.parts.sizes import (
     MIB,
     bounds_of,
     refuse_too_large,
+    row_bytes,
     shown_size,
     values_of,
 )
+from pipeline.plan import compose
+from pipeline.settings import load_settings
+from pipeline.sources import declared
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,7 @@ def test_parts_hold_about_as_many_rows_each(
         for some in (rows[::2], rows[1::2])
     ]
     values = values_of(frames, "store", Folder(str(tmp_path)))
-    assert dict(values.rows()) == counts
+    assert {value: n_rows for value, n_rows, _ in values.rows()} == counts
     assert bounds_of(values, n_parts) == bounds
     # Once they are counted, nothing is read again.
     assert values_of([], "store", Folder(str(tmp_path))).equals(values)
@@ -87,3 +92,19 @@ def test_value_that_does_not_fit_is_refused_with_a_size_that_suffices(
         "hint: set engine.memory=912MiB or more, on a machine that has it"
     )
     refuse_too_large(values, 100, 912 * MIB)
+
+
+def test_rows_of_two_branches_are_held_one_after_the_other(tmp_path: Path) -> None:
+    branch = pl.LazyFrame({"store": ["a"] * 3 + ["b"]})
+    values = values_of([branch, branch], "store", Folder(str(tmp_path)))
+    assert values.rows() == [("a", 6, 3), ("b", 2, 1)]
+
+
+def test_a_run_is_as_wide_as_the_stages_behind_what_it_starts_at() -> None:
+    settings = load_settings(ROOT)
+    plan = compose(declared(settings.source), settings.stages)
+    assert row_bytes(plan) == 192
+    given = "yearly_discharge_bin"
+    widest = plan.schema("rolling_columns")
+    assert not any(dtype.is_nested() for dtype in widest.values())
+    assert row_bytes(plan, [given]) == 8 * len(widest)
