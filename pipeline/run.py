@@ -305,7 +305,7 @@ def _stopped(store: Store, run_id: str) -> str:
     if store.catalog.exists():
         text += ", the previous run is still there"
     if left_parts(store):
-        text += "; finished parts are kept, and the same command goes on behind them"
+        text += "; parts that were finished are kept, and the same command goes on"
     return text
 
 

@@ -132,7 +132,7 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
     folder : str or None
         Where parts are exchanged: an absolute path, or ``s3://bucket/prefix``, that
         every worker sees. None is ``.pipeline/parts``.
-    spark : dict of str to str
+    spark : dict of str to str, int, float or bool
         More of Spark's settings, such as ``spark.executor.memory``.
     """
 
@@ -160,7 +160,14 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
             " or null"
         ),
     ] = None
-    spark: dict[str, str] = field(default_factory=dict[str, str])
+    spark: dict[str, str | int | float | bool] = field(
+        default_factory=dict[str, str | int | float | bool]
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a second place to name the master."""
+        if "spark.master" in self.spark:
+            raise ValueError("expected engine.master instead of spark.master")
 
 
 @dataclass(frozen=True)

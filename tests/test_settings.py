@@ -215,6 +215,14 @@ def test_what_is_no_spark_master_is_refused(master: str) -> None:
     assert message.splitlines()[1].endswith(f"k8s://https://host, found {master!r}")
 
 
+def test_settings_of_spark_are_numbers_too_but_not_the_master() -> None:
+    words = "engine.spark={spark.executor.cores: 2, spark.ui.enabled: true}"
+    found = load_settings(ROOT, overrides=(words,)).engine.spark
+    assert found == {"spark.executor.cores": 2, "spark.ui.enabled": True}
+    message = mistakes(ROOT, "engine.spark={spark.master: yarn}")
+    assert "expected engine.master instead of spark.master" in message
+
+
 def test_missing_file_names_the_nearest() -> None:
     assert "did you mean 'csv'" in mistakes(ROOT, "source=cvs")
     assert "did you mean 'origin'" in mistakes(ROOT, profile="orgin")

@@ -4,6 +4,7 @@ One that says nothing is skipped: its rows are never split.
 """
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,10 +20,10 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.parts.declared import split_of, try_split
 from pipeline.plan import compose
-from pipeline.settings import Stage, load_settings
+from pipeline.settings import SOURCE, Stage, load_settings
 from pipeline.split import ROW_WISE, Split
 from pipeline.transforms import load_transform, transform_names
-from tests.conftest import ROOT
+from tests.conftest import GOLDEN, ROOT
 
 # Beside the values of the shipped configuration and of the origin's, these are tried.
 OTHERS = (
@@ -38,11 +39,15 @@ PER_PERIOD = ("lag_columns", "rolling_columns")
 
 @dataclass(frozen=True)
 class Example:
-    """A transformation with a configuration, the columns it is given, and makes."""
+    """A transformation with a configuration, the columns it is given, and makes.
+
+    ``given`` are the rows it is given of the golden data.
+    """
 
     stage: Stage
     schemas: tuple[pl.Schema, ...]
     output: pl.Schema
+    given: tuple[pl.DataFrame, ...]
 
 
 @cache
@@ -50,13 +55,18 @@ def examples() -> dict[str, list[Example]]:
     """Take the stages of the configured pipeline, per transformation, each once."""
     found: dict[str, dict[bytes, Example]] = {}
     for profile, words in ((None, ()), ("origin", ()), (None, OTHERS)):
+        words = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}", *words)
         configured = load_settings(ROOT, profile=profile, overrides=words)
-        plan = compose(sources.declared(configured.source), configured.stages)
+        scanned = sources.scan(configured.source, ROOT).rows
+        plan = compose(scanned, configured.stages)
+        frames = {SOURCE: scanned, **{n: node.lf for n, node in plan.nodes.items()}}
+        of = dict(zip(frames, pl.collect_all([*frames.values()]), strict=True))
         for node in plan.nodes.values():
             stage = node.stage
             schemas = tuple(plan.schema(name) for name in stage.inputs)
             key = msgspec.json.encode(stage.config)
-            example = Example(stage, schemas, node.schema)
+            given_ = tuple(of[name] for name in stage.inputs)
+            example = Example(stage, schemas, node.schema, given_)
             found.setdefault(stage.transform, {}).setdefault(key, example)
     return {name: list(those.values())[:3] for name, those in found.items()}
 
@@ -81,6 +91,26 @@ def bits(df: pl.DataFrame) -> pl.DataFrame:
     """Sort rows of which nothing is lost: not the sign of a zero either."""
     floats = cs.by_dtype(pl.Float64).reinterpret(dtype=pl.Int64)
     return df.with_columns(floats).sort(pl.all())
+
+
+def parted(
+    frames: Sequence[pl.DataFrame],
+    n_parts: int,
+    column: str | None,
+    rng: random.Random,
+) -> list[list[pl.LazyFrame]]:
+    """Split the rows of frames at random, those of a value of a column together."""
+    parts: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
+    part_of: dict[Any, int] = {}
+    for df in frames:
+        numbers = [
+            part_of.setdefault(value, rng.randrange(n_parts))
+            for value in (df[column] if column else range(df.height))
+        ]
+        for number, part in enumerate(parts):
+            chosen = pl.Series(numbers, dtype=pl.Int64) == number
+            part.append(df.filter(chosen).lazy())
+    return parts
 
 
 def refute(
@@ -118,7 +148,9 @@ def refute(
 
 
 def hold(example: Example, split: Split) -> None:
-    """Split random rows in every way that a declaration allows.
+    """Split random rows, and real ones, in every way that a declaration allows.
+
+    Random rows are few, with what real ones hold seldom: nulls, and values that agree.
 
     Raises
     ------
@@ -127,7 +159,10 @@ def hold(example: Example, split: Split) -> None:
     """
     __tracebackhide__ = True
     try:
-        _hold(example, split)
+        hold_of_random_rows(example, split)
+        for column in split.keys or (None,):
+            parts = parted(example.given, 5, column, random.Random(0))
+            refute(example.stage, split, parts, column)
     except AssertionError as error:
         stage = example.stage
         raise AssertionError(
@@ -151,8 +186,8 @@ def described(split: Split) -> str:
     return f"that rows may be apart which differ in {keys}"
 
 
-def _hold(example: Example, split: Split) -> None:
-    """Refute a declaration, or not."""
+def hold_of_random_rows(example: Example, split: Split) -> None:
+    """Refute a declaration by few random rows, or not."""
     stage = example.stage
 
     @given(
@@ -177,16 +212,7 @@ def _hold(example: Example, split: Split) -> None:
                 for df in frames
             ]
         for column in split.keys or (None,):
-            parts: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
-            part_of: dict[Any, int] = {}
-            for df in frames:
-                numbers = [
-                    part_of.setdefault(value, rng.randrange(n_parts))
-                    for value in (df[column] if column else range(df.height))
-                ]
-                for number, part in enumerate(parts):
-                    chosen = pl.Series(numbers, dtype=pl.Int64) == number
-                    part.append(df.filter(chosen).lazy())
+            parts = parted(frames, n_parts, column, rng)
             refute(stage, split, parts, column)
 
     holds()
@@ -206,6 +232,35 @@ def test_parts_are_together_what_the_whole_gives(name: str) -> None:
         split = split_of(example.stage)
         try_split(example.stage, split, example.schemas, example.output)
         hold(example, split)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda lf, _: lf.head(1000),
+        lambda lf, _: lf.with_columns(is_many=pl.len() > 100),
+        lambda lf, _: lf.with_columns(
+            of_one=pl.when(pl.col("apr_drg_code") == 53).then(
+                pl.col("discharges").max()
+            )
+        ),
+        lambda lf, _: lf.with_columns(
+            of_large=pl.when(pl.col("discharges") > 1000).then(pl.len())
+        ),
+    ],
+    ids=["head", "len", "code", "large"],
+)
+def test_what_shows_only_in_many_or_real_rows_is_found(
+    wrong: Callable[..., pl.LazyFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [example, *_] = examples()["product"]
+    monkeypatch.setattr("pipeline.transforms.product.product", wrong)
+    load_transform.cache_clear()
+    try:
+        with pytest.raises(AssertionError, match="`split` is not true"):
+            hold(example, ROW_WISE)
+    finally:
+        load_transform.cache_clear()
 
 
 @pytest.mark.parametrize(

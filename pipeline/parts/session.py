@@ -86,7 +86,10 @@ def fault(error: Exception) -> str:
 
 def _cause(log: Path) -> str:
     """Find the last cause that Java has told of, to be put behind what Python heard."""
-    told = r"^(?:Caused by|Exception in thread \"main\"):? (.+)$"
+    told = (
+        r"^(?:Caused by|Exception in thread \"main\"|"
+        r"Error occurred during initialization of VM\n|.*(?=All masters are)):? ?(.+)$"
+    )
     try:
         text = log.read_text(errors="replace")
     except OSError:  # it may be what could not be opened
@@ -132,8 +135,11 @@ def _require_java() -> None:
     place = f"JAVA_HOME={home}" if home else "PATH"
     found = "none"
     if java is not None and Path(java).is_file():
-        told = subprocess.run([java, "-version"], capture_output=True, text=True)
-        found = (told.stderr or told.stdout).strip().partition("\n")[0]
+        try:
+            told = subprocess.run([java, "-version"], capture_output=True, text=True)
+            found = (told.stderr or told.stdout).strip().partition("\n")[0]
+        except OSError as error:
+            found = str(error)
         version = re.search(r'version "(?:1\.)?(\d+)', found)
         if version and int(version[1]) >= _OLDEST_JAVA:
             return
@@ -169,18 +175,23 @@ def _start(sql: Any, engine: EngineSettings, log: Path) -> Any:
     if engine.master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = sql.SparkSession.builder.master(engine.master).appName("pipeline")
-    for name, value in (_CONFIG | engine.spark).items():
-        builder = builder.config(name, value)
+    for name, value in {**_CONFIG, **engine.spark}.items():
+        text = str(value)
+        builder = builder.config(
+            name, text.lower() if isinstance(value, bool) else text
+        )
     try:
-        with _stderr_to(log), _own_interrupt(), warnings.catch_warnings():
+        with _output_to(log), _own_interrupt(), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
             return builder.getOrCreate()
     except Exception as error:
         raise ClusterError(
-            f"engine.master: no session on {engine.master}\n"
+            f"engine=spark: no session on {engine.master}\n"
             f"found: {fault(error)}{_cause(log)}\n"
-            "hint: local[2], local-cluster[2,1,2048] or spark://host:7077; Spark's own"
-            f" words are in {log}"
+            "hint: see engine.master (local[2], local-cluster[2,1,2048] or"
+            " spark://host:7077)"
+            + "".join(f", engine.spark's {name}" for name in engine.spark)
+            + f"; Spark's own words are in {log}"
         ) from error
 
 
@@ -196,16 +207,19 @@ def _own_interrupt() -> Generator[None]:
 
 
 @contextmanager
-def _stderr_to(path: Path) -> Generator[None]:
-    """Lead the standard error to a file; a process started meanwhile keeps that."""
+def _output_to(path: Path) -> Generator[None]:
+    """Lead all output to a file; a process that is started meanwhile keeps that."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = os.dup(2)
+    sys.stdout.flush()
+    before = {number: os.dup(number) for number in (1, 2)}
     # Java goes on appending to it when the next run has emptied it.
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
     try:
-        os.dup2(file, 2)
+        for number in before:
+            os.dup2(file, number)
         yield
     finally:
-        os.dup2(before, 2)
-        os.close(before)
+        for number, was in before.items():
+            os.dup2(was, number)
+            os.close(was)
         os.close(file)

@@ -201,8 +201,7 @@ class Job:
 def part_of(job: Job) -> pl.Expr:
     """Say in which part a row is; a null is less than any value."""
     above = [pl.col(job.layout.column) >= bound for bound in job.bounds]
-    part = pl.sum_horizontal(is_above.cast(pl.Int32) for is_above in above)
-    return part if above else pl.lit(0, pl.Int32)
+    return pl.sum_horizontal(pl.lit(0, pl.Int32), *(a.cast(pl.Int32) for a in above))
 
 
 def read(job: Job, item: int, slice_: Slice) -> None:

@@ -31,7 +31,10 @@ class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class _Rule:
-    """What a kind of column holds; ``smallest`` is the least allowed number."""
+    """What a kind of column holds; ``smallest`` is the least allowed number.
+
+    Where there is one, `TOO_LARGE` and more is not allowed either.
+    """
 
     dtype: type[pl.DataType]
     nullable: bool = False
@@ -39,6 +42,9 @@ class _Rule:
     dollar: bool = False
     thousands: bool = False
 
+
+TOO_LARGE = 10**15
+"""A slip of the hand, and near to where products could no longer be added exactly."""
 
 _RULES: dict[Kind, _Rule] = {
     "code": _Rule(pl.Int32, smallest=0),
@@ -118,15 +124,19 @@ def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
     rule = _RULES[kind]
     if rule.dtype is pl.String:
         return pl.lit(True) if rule.nullable else ~is_blank(value)
-    good = value.is_finite() if rule.dtype is pl.Float64 else pl.lit(True)
-    if rule.smallest is not None:
-        good &= value >= rule.smallest
+    if rule.smallest is None:
+        good = value.is_finite()
+    elif rule.dtype is pl.Int32:
+        good = value >= rule.smallest
+    else:  # neither infinity nor NaN is less than a number
+        good = (value >= rule.smallest) & (value < TOO_LARGE)
     return good | is_blank(raw) if rule.nullable else good
 
 
 def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
     """Say why ``is_good`` refused a cell: a String, null where the cell is good."""
     smallest = _RULES[kind].smallest
+    number = value.cast(pl.Float64, strict=False)
     return (
         pl.when(is_good(raw, value, kind))
         .then(None)
@@ -134,8 +144,10 @@ def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
         .then(pl.lit(f"missing {kind}"))
         .when(value.is_null())
         .then(pl.lit(f"unreadable {kind}"))
-        .when(value.cast(pl.Float64, strict=False).is_finite().not_())
+        .when(number.is_finite().not_())
         .then(pl.lit(f"{kind} not finite"))
+        .when(number >= TOO_LARGE)
+        .then(pl.lit(f"{kind} of 10^15 or more"))
         .otherwise(pl.lit(f"negative {kind}" if smallest == 0 else f"{kind} below 1"))
     )
 

@@ -124,6 +124,17 @@ def test_text_null_and_one_value_of_most_rows_give_what_one_pass_gives(
     require_equal(make(another(), *words, "engine.partitions=7"), expected)
 
 
+def test_rows_of_one_value_are_one_part(small: Path, another: Another) -> None:
+    for path in sorted((small / "data").iterdir()):
+        df = pl.read_csv(path)
+        df.filter(pl.col("Facility Id") == df["Facility Id"].mode().min()).write_csv(
+            path
+        )
+    (small / "data" / "b.csv").unlink()
+    expected = make(another(), "engine.partitions=1")
+    require_equal(make(small, "engine.partitions=4"), expected)
+
+
 def test_column_that_a_stage_changes_gives_what_one_pass_gives(
     another: Another,
 ) -> None:
@@ -215,7 +226,7 @@ def kill(root: Path, at: str, *words: str, stop: bool = False) -> None:
     number = signal.SIGINT if stop else signal.SIGKILL
     words = ("--quiet", "run", *WORDS, *words)
     before = open_store(root).catalog.exists() * ", the previous run is still there"
-    kept = "; finished parts are kept, and the same command goes on behind them"
+    kept = "; parts that were finished are kept, and the same command goes on"
     said = f"stopped: nothing was published{before}{kept}\n"
     process = start(root, *words, at=f"{at} 511", number=number)
     assert finish(process) == ((130, said) if stop else (-number, ""))

@@ -98,8 +98,8 @@ def master(request: pytest.FixtureRequest, log: Path) -> Generator[str]:
         return
     if url == STANDALONE:
         url = request.getfixturevalue("standalone")
-    memory = {"spark.executor.memory": "1g"}
-    with open_session(EngineSettings(master=url, spark=memory), log):
+    engine = EngineSettings(master=url, spark={"spark.executor.memory": "1g"})
+    with open_session(engine, log):
         yield url
 
 
@@ -328,8 +328,8 @@ def test_source_and_parts_may_be_in_a_store(
 
 
 STOPPED = (
-    "stopped: nothing was published; finished parts are kept, and the same command goes"
-    " on behind them\n"
+    "stopped: nothing was published; parts that were finished are kept, and the same"
+    " command goes on\n"
 )
 ENDS = {signal.SIGKILL: (-9, ""), signal.SIGTERM: (143, STOPPED)}
 
@@ -403,7 +403,7 @@ def test_pyspark_must_be_there(
 
 
 @on(NONE)
-@pytest.mark.parametrize("version", [None, "1.8.0_402", "11.0.2"])
+@pytest.mark.parametrize("version", [None, "1.8.0_402", "11.0.2", "Permission denied"])
 def test_java_must_be_there_and_new(
     master: str, version: str | None, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +411,7 @@ def test_java_must_be_there_and_new(
     if version is not None:
         java.parent.mkdir()
         java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
-        java.chmod(0o755)
+        java.chmod(0o644 if version == "Permission denied" else 0o755)
     monkeypatch.setenv("JAVA_HOME", str(project))
     message = refused(project, *spark(LOCAL, 3))
     assert "Spark needs Java 17 or newer" in message

@@ -49,6 +49,8 @@ PANEL: dict[str, Kind] = {"Year": "code", "Name": "text", "Cost": "money"}
         ('2009,x,5,"8,37",-2,', "Mean Cost", "8,37", "unreadable money"),
         ('2009,x,5,"1,2345",-2,', "Mean Cost", "1,2345", "unreadable money"),
         ("2009,x,5,nan,-2,", "Mean Cost", "nan", "money not finite"),
+        ("2009,x,5,1e15,-2,", "Mean Cost", "1e15", "money of 10^15 or more"),
+        ("2009,x,5,1e99,-2,", "Mean Cost", "1e99", "money of 10^15 or more"),
         ("2009,x,5,1e999,-2,", "Mean Cost", "1e999", "money not finite"),
         ("2009,x,5,1.5,NA,", "Ratio", "NA", "unreadable number"),
         ("2009,x,5,1.5,-inf,", "Ratio", "-inf", "number not finite"),
