@@ -190,8 +190,9 @@ def test_config_mistake_stops_the_run_before_the_source_is_made(project: Path) -
 def test_failure_while_executing_leaves_the_last_run(project: Path, load: Load) -> None:
     run(load())
     before = query(project, "FROM meta.snapshots")
-    # Money this large does not fit the exact sum.
-    spoil(project, "2017,1,A,53,2,B,Moderate,M,Medical,9,1e300,3.0,2.0,1.0")
+    # Products this large do not fit the exact sum.
+    n = 9 * 10**14
+    spoil(project, f"2017,1,A,53,2,B,Moderate,M,Medical,{n},{n},3.0,2.0,1.0")
     with pytest.raises(PipelineError, match="nothing was published"):
         run(load())
     assert query(project, "FROM meta.snapshots") == before

@@ -99,12 +99,16 @@ def parted(
     column: str | None,
     rng: random.Random,
 ) -> list[list[pl.LazyFrame]]:
-    """Split the rows of frames at random, those of a value of a column together."""
+    """Split the rows of frames at random, those of a value of a column together.
+
+    Each part has about half the rows of the one before, so that some are small.
+    """
     parts: list[list[pl.LazyFrame]] = [[] for _ in range(n_parts)]
+    numbered, shares = range(n_parts), [0.5**number for number in range(n_parts)]
     part_of: dict[Any, int] = {}
     for df in frames:
         numbers = [
-            part_of.setdefault(value, rng.randrange(n_parts))
+            part_of.setdefault(value, rng.choices(numbered, shares)[0])
             for value in (df[column] if column else range(df.height))
         ]
         for number, part in enumerate(parts):
@@ -161,7 +165,7 @@ def hold(example: Example, split: Split) -> None:
     try:
         hold_of_random_rows(example, split)
         for column in split.keys or (None,):
-            parts = parted(example.given, 5, column, random.Random(0))
+            parts = parted(example.given, 8, column, random.Random(0))
             refute(example.stage, split, parts, column)
     except AssertionError as error:
         stage = example.stage
