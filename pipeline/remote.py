@@ -8,7 +8,6 @@ import glob
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
@@ -54,16 +53,11 @@ def open_store(uri: str) -> tuple[Any, str]:
         If the bucket's name is none.
     """
     path = uri.removeprefix("s3://")
-    return _open_bucket(path.partition("/")[0]), path
-
-
-@cache
-def _open_bucket(name: str) -> Any:
-    """Open a bucket, once in a process."""
     try:
-        return arrow_fs().FileSystem.from_uri(f"s3://{name}")[0]
+        store, _ = arrow_fs().FileSystem.from_uri(f"s3://{path.partition('/')[0]}")
     except ValueError as error:
         raise OSError(str(error)) from error
+    return store, path
 
 
 def find_remote(pattern: str) -> tuple[RemoteFile, ...]:

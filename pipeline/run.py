@@ -54,6 +54,7 @@ from pipeline.snapshots.store import (
     writing,
 )
 from pipeline.stamp import Stamp, write_stamp
+from pipeline.stop import is_asked
 from pipeline.task import Task, plan_task
 
 
@@ -136,10 +137,10 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                 )
             except BaseException as error:
                 _log_end(error, store, run_id)
+                if _is_stop(error):
+                    raise KeyboardInterrupt(_stopped(store, run_id)) from error
                 if isinstance(error, PolarsError):
                     raise failed(error) from error
-                if isinstance(error, KeyboardInterrupt):
-                    raise KeyboardInterrupt(_stopped(store, run_id)) from error
                 raise
             total_s = time.perf_counter() - started
             LOG.debug("published", extra=fields(event="published", seconds=total_s))
@@ -288,13 +289,18 @@ def _report(
 
 def _log_end(error: BaseException, store: Store, run_id: str) -> None:
     """Note how a run ended that was stopped, or has failed."""
-    is_stopped = isinstance(error, KeyboardInterrupt)
+    is_stopped = _is_stop(error)
     is_published = store.linked == run_id
     how = "published" if is_published else "stopped" if is_stopped else "failed"
     LOG.debug(
         _stopped(store, run_id) if is_stopped else str(error),
         extra=fields(event=how, error=type(error).__name__),
     )
+
+
+def _is_stop(error: BaseException) -> bool:
+    """Tell whether a run was stopped; DuckDB and others have errors of their own."""
+    return isinstance(error, KeyboardInterrupt) or is_asked()
 
 
 def _stopped(store: Store, run_id: str) -> str:

@@ -94,6 +94,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
         assert part in second.output
 
 
+@pytest.mark.slow
 def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     champion: Command,
 ) -> None:
@@ -231,6 +232,7 @@ def answer_of(url: str, process: subprocess.Popen[bytes], data: bytes | None) ->
             time.sleep(0.5)
 
 
+@pytest.mark.slow
 def test_ui_ends_on_sigterm(promoted: Path) -> None:
     port = str(free_port())
     words = ["-m", "pipeline", "ui", "--port", port]
@@ -263,6 +265,7 @@ def test_every_openmp_waits_without_spinning() -> None:
     assert all("'0'" in line for line in counts)
 
 
+@pytest.mark.slow
 def test_mlflow_serves_the_champion(promoted: Path, tmp_path: Path) -> None:
     port = str(free_port())
     example = (champion_folder(promoted) / "serving_input_example.json").read_bytes()

@@ -138,6 +138,7 @@ def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None
     assert names(settings) == {CHAMPION: 2}
 
 
+@pytest.mark.slow
 def test_a_champion_of_another_source_is_not_compared_with(copied: Load) -> None:
     settings = copied("modeling.baselines=[ridge]", "modeling.bootstrap.samples=100")
     place = champion_folder(settings.root) / "artifacts" / "bundle" / "bundle.json"

@@ -164,6 +164,7 @@ def columns_with(database: Path, text: str) -> set[str]:
         }
 
 
+@pytest.mark.slow
 def test_a_copied_and_a_moved_project_read_and_write_where_they_are(
     promoted: Path, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ TIMEOUT_S = 120
 Load: TypeAlias = Callable[..., Settings]
 
 
-def on(*masters: str) -> pytest.MarkDecorator:
+def on(*masters: object) -> pytest.MarkDecorator:
     """Run a test on masters, in a session that tests of the same one share."""
     return pytest.mark.parametrize("master", masters, indirect=True)
 
@@ -225,7 +225,7 @@ def require_clear(error: PipelineError) -> None:
     assert "\tat org." not in message
 
 
-@on(LOCAL, CLUSTER, STANDALONE)
+@on(LOCAL, CLUSTER, pytest.param(STANDALONE, marks=pytest.mark.slow))
 def test_a_cluster_gives_what_one_pass_gives(
     master: str, project: Path, expected: dict[str, Any]
 ) -> None:
