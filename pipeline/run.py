@@ -54,7 +54,7 @@ from pipeline.snapshots.store import (
     writing,
 )
 from pipeline.stamp import Stamp, write_stamp
-from pipeline.stop import is_asked
+from pipeline.stop import arrive, is_asked
 from pipeline.task import Task, plan_task
 
 
@@ -136,6 +136,12 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     settings, plan, selection or Selection(), store, staging, run_id
                 )
             except BaseException as error:
+                # Polars may have raised for a Ctrl-C that Python's handler has yet to
+                # raise for: that must not break off what follows.
+                try:  # noqa: SIM105 - `suppress` is not yet at work when it is called
+                    arrive()
+                except KeyboardInterrupt:
+                    pass
                 _log_end(error, store, run_id)
                 if _is_stop(error):
                     raise KeyboardInterrupt(_stopped(store, run_id)) from error

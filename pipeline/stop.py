@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 _received = signal.SIGINT
@@ -50,6 +51,11 @@ def is_asked() -> bool:
     does, in one of six stops while it reads. Such an error tells a user nothing.
     """
     return _is_asked
+
+
+def arrive() -> None:
+    """Let a Ctrl-C arrive that is on its way: raises KeyboardInterrupt for it."""
+    time.sleep(0)
 
 
 def stop_status() -> int:
