@@ -37,7 +37,7 @@ LOG = logging.getLogger(__name__)
 
 # More of them: just test tests/test_faults.py --hypothesis-profile thorough
 IS_THOROUGH = hypothesis_settings.get_current_profile_name() == "thorough"
-N_KILLS = 100 if IS_THOROUGH else 6
+N_KILLS = 100 if IS_THOROUGH else 4
 
 # Sends itself a signal, so long after it first touches a file whose name has a part; at
 # once, and with everything standing still, if the delay is 0.

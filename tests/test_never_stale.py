@@ -95,7 +95,7 @@ def apply(pristine: str, file: str, choice: int) -> str:
 @given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=8))
 @settings(
     # More of them: just test tests/test_never_stale.py --hypothesis-profile thorough
-    max_examples=settings().max_examples // 33,
+    max_examples=settings().max_examples // 50,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

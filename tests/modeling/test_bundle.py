@@ -132,6 +132,7 @@ def test_code_that_is_not_the_packed_one_is_refused(
     assert load_model(str(champion_folder(promoted)))
 
 
+@pytest.mark.slow
 def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
     promoted: Path, packed: Packed, whole: pl.DataFrame, tmp_path: Path
 ) -> None:

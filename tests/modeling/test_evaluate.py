@@ -72,6 +72,7 @@ def test_figures_are_sklearns_and_everything_is_kept(
     assert {Path(artifact.path).name for artifact in artifacts} == files
 
 
+@pytest.mark.slow
 def test_evaluation_is_made_once_and_anew_when_what_decides_it_changes(
     ml: Load,
 ) -> None:

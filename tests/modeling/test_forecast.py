@@ -134,6 +134,7 @@ def changed_source(settings: ModelingSettings) -> Forecast:
     return forecast(settings)
 
 
+@pytest.mark.slow
 def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     settings = copied()
     store = open_store(settings.root)

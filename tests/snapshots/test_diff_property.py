@@ -67,7 +67,7 @@ KEYS = st.sampled_from(
     is_sorted=st.booleans(),
 )
 @settings(
-    max_examples=150,
+    max_examples=75,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
