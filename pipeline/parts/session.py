@@ -29,6 +29,14 @@ _CONFIG = {
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
 
+_CAUSES = (
+    r"^(?:Caused by|Exception in thread \"main\"):? (.+)$",
+    r"^Error occurred during initialization of VM\n(.+)$",
+    r"^(Invalid .+)$",  # a size of memory
+    r"(All masters are unresponsive.*)$",
+)
+"""How Java and Spark begin what was the cause."""
+
 
 @contextmanager
 def open_session(engine: EngineSettings, log: Path) -> Generator[Any]:
@@ -86,16 +94,12 @@ def fault(error: Exception) -> str:
 
 def _cause(log: Path) -> str:
     """Find the last cause that Java has told of, to be put behind what Python heard."""
-    told = (
-        r"^(?:Caused by|Exception in thread \"main\"|"
-        r"Error occurred during initialization of VM\n|.*(?=All masters are)):? ?(.+)$"
-    )
     try:
         text = log.read_text(errors="replace")
     except OSError:  # it may be what could not be opened
         return ""
-    causes = re.findall(told, text, re.MULTILINE)
-    return f" {causes[-1]}" if causes else ""
+    causes = re.findall("|".join(_CAUSES), text, re.MULTILINE)
+    return f" {''.join(causes[-1])}" if causes else ""
 
 
 def _require_pyspark() -> Any:

@@ -428,10 +428,21 @@ def test_a_master_must_answer(master: str, project: Path) -> None:
 
 
 @on(NONE)
-def test_what_java_says_of_a_master_is_told(master: str, project: Path) -> None:
-    words = ["run", "source=csv", "source.path=data/raw.csv", *spark("yarn", 3)]
+@pytest.mark.parametrize(
+    ("url", "setting", "told"),
+    [
+        ("yarn", "{}", "HADOOP_CONF_DIR or YARN_CONF_DIR must be set"),
+        (LOCAL, "{spark.driver.memory: 1m}", "Too small maximum heap"),
+        (LOCAL, "{spark.driver.memory: some}", "Invalid maximum heap size: -Xmxsome"),
+    ],
+)
+def test_what_java_says_of_a_setting_is_told(
+    master: str, url: str, setting: str, told: str, project: Path
+) -> None:
+    words = ["run", "source=csv", "source.path=data/raw.csv", *spark(url, 3)]
+    # A Java process of its own: the tests' is there already.
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *words],
+        [sys.executable, "-m", "pipeline", *words, f"engine.spark={setting}"],
         cwd=project,
         env={n: v for n, v in os.environ.items() if not n.endswith("_CONF_DIR")},
         capture_output=True,
@@ -439,7 +450,10 @@ def test_what_java_says_of_a_master_is_told(master: str, project: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 1
-    assert "HADOOP_CONF_DIR or YARN_CONF_DIR must be set" in done.stderr
+    assert done.stdout == ""
+    _, found, hint = done.stderr.splitlines()
+    assert told in found
+    assert ("spark.driver.memory" in hint) == ("spark.driver.memory" in setting)
 
 
 @on(LOCAL)
