@@ -47,9 +47,11 @@ class Rows(BaseConfig, frozen=True, kw_only=True):
     Attributes
     ----------
     exact, min, max : int, optional
-        Bounds of the number of rows; ``exact`` stands alone.
+        Bounds of the number of rows; ``exact`` stands alone. Without either, there is
+        at least one row: ``min: 0`` allows none.
     change : float, optional
-        Largest change against the previous run, as a part of its rows: 0.2 is 20 %.
+        Largest change against the run before of the same profile and source, as a part
+        of its rows: 0.2 is 20 %.
     """
 
     exact: Annotated[int, Meta(ge=0)] | None = None
@@ -92,6 +94,8 @@ class Contract(BaseConfig, frozen=True, kw_only=True):
         All that a column may hold.
     rows : Rows
         How many rows there are.
+    empty : list of str
+        Columns of numbers that may hold none in any row.
     sql : dict of str to str
         A name, and what is true of every row: a Polars SQL expression on its columns,
         without aggregates, windows and subqueries. NaN is greater than any number.
@@ -110,6 +114,7 @@ class Contract(BaseConfig, frozen=True, kw_only=True):
         default_factory=dict[str, list[Value] | None]
     )
     rows: Rows = field(default_factory=Rows)
+    empty: list[str] = field(default_factory=list[str])
     sql: dict[str, str | None] = field(default_factory=dict[str, str | None])
     warn: list[str] = field(default_factory=list[str])
 
@@ -186,8 +191,8 @@ def compile_contract(
     key : sequence of str
         The columns that sort the snapshot.
     previous_n_rows : int, optional
-        Rows of the snapshot in the run before; without it, or if there were none,
-        ``rows.change`` passes.
+        Rows of the snapshot in the run that it is compared with; without it, or if
+        there were none, ``rows.change`` passes.
     at : str
         Path of the contract in the configuration, for messages.
 
@@ -211,6 +216,7 @@ def compile_contract(
         *_ranges(contract, schema),
         *_values(contract, schema),
         *_rows(contract.rows, previous_n_rows),
+        *_empty(contract, schema),
         *_sql(contract, schema),
     ]
     checks, mistakes = _settle(compiled, contract.warn)
@@ -566,22 +572,31 @@ def _rows(rows: Rows, previous: int | None) -> _Compiled:
     if rows.exact is not None:
         off = (n_rows - rows.exact).abs()
         yield _by_table("rows.exact", _n_rows(rows.exact), off)
-    if rows.min is not None:
-        off = (rows.min - n_rows).clip(0)
-        yield _by_table("rows.min", f"at least {_n_rows(rows.min)}", off)
+    else:
+        least = 1 if rows.min is None else rows.min
+        allow = " (`rows: {min: 0}` allows none)" * (rows.min is None)
+        off = (least - n_rows).clip(0)
+        yield _by_table("rows.min", f"at least {_n_rows(least)}{allow}", off)
     if rows.max is not None:
         off = (n_rows - rows.max).clip(0)
         yield _by_table("rows.max", f"at most {_n_rows(rows.max)}", off)
     if rows.change is not None:
         share = f"{rows.change * 100:.6g} %"
         if not previous:  # nothing to compare with, or nothing to take a part of
-            description = f"a change of at most {share}, after a run without rows"
+            description = f"a change of at most {share}, with no rows to compare with"
             yield _by_schema("rows.change", description, holds=True)
             return
         off = (n_rows - previous).abs()
         off = pl.when(off / previous > rows.change).then(off).otherwise(0)
         description = f"a change of at most {share} from {_n_rows(previous)}"
         yield _by_table("rows.change", description, off)
+
+
+def _empty(contract: Contract, schema: pl.Schema) -> Iterator[_Fault]:
+    """Look for what may be empty; `pipeline.plausible` holds the rest to it."""
+    for column in contract.empty:
+        if column not in schema:
+            yield _absent(f"empty.{column}", column, schema)
 
 
 def _sql(contract: Contract, schema: pl.Schema) -> _Compiled:

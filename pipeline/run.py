@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import polars as pl
@@ -16,8 +17,8 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.checks import Outcome
 from pipeline.compute import compute, failed, require_same_source
+from pipeline.config import Tree
 from pipeline.contracts import compile_checks, hold
-from pipeline.engine import Execution
 from pipeline.files import FileContent
 from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
@@ -25,6 +26,7 @@ from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
 from pipeline.parts.kept import forget_parts, left_parts
 from pipeline.plan import Plan, compose, never_read
+from pipeline.plausible import refuse_implausible
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import is_current, publish_catalog
@@ -190,7 +192,7 @@ def _run(
 
     if selection.force:
         forget_parts(store)
-    previous = current.snapshots if current else []
+    previous = _comparable(settings, runs)
     execution = compute(wanted, task, store, staging, previous)
     if execution.bad is None:
         bad = _stored_bad(store, task)
@@ -199,6 +201,7 @@ def _run(
     n_bad_rows = sources.refuse_too_many(bad, settings.source)
     require_same_source(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
+    refuse_implausible(settings, plan, execution)
     checked_files = stored | execution.files
     hold(settings, plan, execution.outcomes, checked_files, store)
 
@@ -238,7 +241,6 @@ def _run(
     publish_run(store, runs, settings.history.runs)
     collect_garbage(store, runs, settings.history.runs)
     forget_parts(store)
-    _warn_of_stages_without_rows(wanted.plan, execution)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)
 
@@ -279,6 +281,22 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 [(str(p), (settings.root / p).stat().st_size) for p in objects],
             ),
         )
+
+
+def _comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecord]:
+    """Take the snapshots of the newest run of the same profile and source."""
+    for run in reversed(runs):
+        is_alike = _origin(run.config) == _origin(settings.tree)
+        if run.profile == settings.profile and is_alike:
+            return run.snapshots
+    return []
+
+
+def _origin(config: Tree) -> Tree:
+    """Say where the rows come from: not what they are called, nor how many are bad."""
+    how = ("columns", "rename", "max_bad_rows")
+    source = cast("Tree", config["source"])
+    return {name: value for name, value in source.items() if name not in how}
 
 
 def _report(
@@ -389,16 +407,3 @@ def _warn_of_kept(task: Task) -> None:
             "not selected, and left as published: %s; `just run` renews them",
             ", ".join(kept),
         )
-
-
-def _warn_of_stages_without_rows(plan: Plan, execution: Execution) -> None:
-    """Name the stages that were given rows and left none."""
-    for name, node in plan.nodes.items():
-        given = execution.n_rows.get(node.stage.inputs[0], 0)
-        if execution.n_rows.get(name) == 0 and given > 0:
-            LOG.warning(
-                "stage '%s' left none of %s rows; see %s",
-                name,
-                f"{given:,}",
-                node.stage.file,
-            )

@@ -62,6 +62,7 @@ class StageConfig(BaseConfig, frozen=True, kw_only=True):
     inputs: list[str] | None = None
     snapshot: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")] | None = None
     key: list[str] = field(default_factory=list[str])
+    may_be_empty: bool = False
 
     def __post_init__(self) -> None:
         """Refuse a snapshot without an order of its rows."""
@@ -91,6 +92,8 @@ class Stage:
         Columns that sort the snapshot; empty without one.
     file : str
         Where most of its settings come from, for messages.
+    may_be_empty : bool
+        Whether it may leave none of the rows it is given.
     """
 
     name: str
@@ -100,6 +103,25 @@ class Stage:
     snapshot: str | None
     key: tuple[str, ...]
     file: str
+    may_be_empty: bool = False
+
+
+class Periods(BaseConfig, frozen=True, kw_only=True):
+    """What the section ``panel`` says of time; its other names are the stages'.
+
+    Attributes
+    ----------
+    time : str or None
+        Column of whole numbers that counts the periods.
+    missing_periods : list of int
+        Periods that no unit has, and need not.
+    sparse_periods : list of int
+        First and last periods that may have next to no rows.
+    """
+
+    time: str | None = None
+    missing_periods: list[int] = field(default_factory=list[int])
+    sparse_periods: list[int] = field(default_factory=list[int])
 
 
 class History(BaseConfig, frozen=True, kw_only=True):
@@ -186,6 +208,8 @@ class Settings:
         In the order of the configuration, inputs before users.
     contracts : dict of str to Contract
         What a snapshot promises, by its name.
+    periods : Periods
+        What is known of the panel's time.
     history : History
         What is kept.
     engine : EngineSettings
@@ -201,6 +225,7 @@ class Settings:
     source: SourceConfig
     stages: tuple[Stage, ...]
     contracts: dict[str, Contract]
+    periods: Periods
     history: History
     engine: EngineSettings
     tree: Tree
@@ -261,6 +286,8 @@ def load_settings(
     source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
     mistakes += found
     mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
+    periods, found = check(_periods_of(tree), Periods, "panel", layers)
+    mistakes += found
     history, found = check(tree.get("history", {}), History, "history", layers)
     mistakes += found
     engine, found = check(tree.get("engine", {}), EngineSettings, "engine", layers)
@@ -283,6 +310,7 @@ def load_settings(
         source_config,
         tuple(stages),
         contracts,
+        periods,
         history,
         engine,
         tree,
@@ -365,6 +393,12 @@ def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     ]
 
 
+def _periods_of(tree: Tree) -> Tree:
+    """Take what is about time out of the section ``panel``."""
+    panel = cast("Tree", tree.get("panel") or {})
+    return {name: panel[name] for name in Periods.__struct_fields__ if name in panel}
+
+
 def check_stages(
     tree: Tree, layers: Sequence[Layer]
 ) -> tuple[list[Stage], list[Mistake]]:
@@ -403,7 +437,16 @@ def _check_stage(
     config, found = check(tree.get(name, {}), loaded.config, name, layers)
     file = f"configs/transforms/{transform}.yaml"
     key = tuple(entry.key)
-    stage = Stage(name, transform, inputs, config, entry.snapshot, key, file)
+    stage = Stage(
+        name,
+        transform,
+        inputs,
+        config,
+        entry.snapshot,
+        key,
+        file,
+        entry.may_be_empty,
+    )
     return stage, mistakes + found
 
 

@@ -78,9 +78,15 @@ def test_warning_does_not_stop_the_run_and_is_recorded(
     assert found == [("warn", 23)]
 
 
-def test_change_of_rows_is_measured_against_the_run_before(load: Load) -> None:
+def test_change_of_rows_is_measured_against_the_run_before_of_its_source(
+    project: Path, load: Load
+) -> None:
     change = "checks.features.rows={change: 0.1}"
     run(load(change))
+    pl.read_csv(project / "data" / "raw.csv", infer_schema=False).filter(
+        pl.col("Year") < "2014"
+    ).write_csv(project / "data" / "old.csv")
+    run(load(change, "source.path=data/old.csv"))
     with pytest.raises(ContractError, match=r"rows\.change"):
         run(load(change, "drop_rare_drgs.min_total=3000"))
     run(load(change, "lag_columns.by=row"))

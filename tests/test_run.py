@@ -209,13 +209,6 @@ def test_second_run_is_refused_while_one_is_writing(project: Path, load: Load) -
         run(load())
 
 
-def test_stage_that_leaves_no_rows_is_warned_of(
-    load: Load, caplog: pytest.LogCaptureFixture
-) -> None:
-    run(load("drop_rare_drgs.min_total=1000000"))
-    assert "stage 'drop_rare_drgs' left none of 20,629" in caplog.text
-
-
 def test_two_runs_give_the_same_bytes(project: Path, load: Load) -> None:
     def contents() -> dict[str, bytes]:
         objects = project / ".pipeline" / "objects"

@@ -1,0 +1,220 @@
+"""What no sound run gives: stages without rows, columns without values, odd periods.
+
+A contract is what one snapshot promises. This holds for all of them, unless the
+configuration names the exception.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from statistics import median
+
+import polars as pl
+
+from pipeline.checks import Contract
+from pipeline.engine import Execution, collect_all
+from pipeline.errors import ContractError, some
+from pipeline.plan import Plan
+from pipeline.profile import Profile
+from pipeline.settings import Periods, Settings
+
+_SLIVER = 0.01
+"""Of the rows of the median period; with fewer, a period at either end is a slip."""
+
+
+def refuse_implausible(settings: Settings, plan: Plan, execution: Execution) -> None:
+    """Refuse what was computed if it is plainly not what was meant.
+
+    Raises
+    ------
+    ContractError
+        With all that was found, and how each is allowed.
+    """
+    found = [
+        *empty_stages(plan, settings.contracts, execution.n_rows),
+        *empty_columns(plan, settings.contracts, execution.profiles),
+    ]
+    for name, rows in _rows_by_period(settings.periods, plan, execution).items():
+        found += odd_periods(settings.periods, name, rows)
+    if found:
+        raise ContractError(
+            "\n".join(found)
+            + "\nnothing was published, the previous run is still there"
+        )
+
+
+def empty_stages(
+    plan: Plan, contracts: Mapping[str, Contract], n_rows: Mapping[str, int]
+) -> Iterator[str]:
+    """Name the stages that were given rows, left none and may not.
+
+    Parameters
+    ----------
+    plan : Plan
+        The composed graph.
+    contracts : mapping of str to Contract
+        Of the snapshots: one that may have no rows allows it to its stage.
+    n_rows : mapping of str to int
+        The rows of the stages that were counted.
+    """
+    for name, node in plan.nodes.items():
+        given = n_rows.get(node.stage.inputs[0], 0)
+        rows = contracts.get(node.stage.snapshot or "", Contract()).rows
+        is_allowed = node.stage.may_be_empty or 0 in (rows.min, rows.exact)
+        if n_rows.get(name) == 0 and given > 0 and not is_allowed:
+            yield (
+                f"stage '{name}' left none of {given:,} rows\n"
+                f"hint: see {node.stage.file} and '{name}' in configs/pipeline.yaml;"
+                f" `stages.{name}.may_be_empty: true` allows it"
+            )
+
+
+def empty_columns(
+    plan: Plan, contracts: Mapping[str, Contract], profiles: Mapping[str, Profile]
+) -> Iterator[str]:
+    """Name the columns of numbers that hold none in any row of a snapshot.
+
+    Parameters
+    ----------
+    plan : Plan
+        The composed graph.
+    contracts : mapping of str to Contract
+        What is under ``empty`` there is allowed.
+    profiles : mapping of str to Profile
+        What is in the snapshots that were computed.
+    """
+    for snapshot, profile in profiles.items():
+        allowed = contracts.get(snapshot, Contract()).empty
+        schema = plan.snapshots[snapshot].schema
+        empty = [
+            column.name
+            for column in profile.columns
+            if schema[column.name].is_numeric()
+            and column.n_nulls == profile.n_rows > 0
+            and column.name not in allowed
+        ]
+        if empty:
+            yield (
+                f"snapshot '{snapshot}': no value in any of {profile.n_rows:,} rows of"
+                f" {some(empty)}\n"
+                "hint: likely they look for periods that are not there, or join on what"
+                f" never matches; `checks.{snapshot}.empty: [{some(empty)}]` allows it"
+            )
+
+
+def odd_periods(
+    periods: Periods, snapshot: str, rows: Mapping[int, int]
+) -> Iterator[str]:
+    """Say which periods are missing over all units, or hold next to no rows.
+
+    The step from one period to the next is the least there is: 1, or 5 of a panel of
+    every fifth year. A larger one is made by no unit, so no unit has a past there.
+
+    Parameters
+    ----------
+    periods : Periods
+        The column that counts them, and what is allowed.
+    snapshot : str
+        For the message.
+    rows : mapping of int to int
+        Rows of each period that occurs.
+    """
+    times = sorted(rows)
+    step = min((b - a for a, b in pairwise(times)), default=1)
+    gaps = [
+        (a, b)
+        for a, b in pairwise(times)
+        if not _are_named(range(a + step, b, step), periods.missing_periods)
+    ]
+    where = f"snapshot '{snapshot}': `panel.time`, {periods.time},"
+    if gaps:
+        shown = some(f"{a} to {b}" for a, b in gaps)
+        yield (
+            f"{where} goes in steps of {step}, but not from {shown}\n"
+            f"found: {some(f'{t} ({rows[t]:,} rows)' for t in times)}\n"
+            f"hint: {_cause(times, rows, gaps, step)}"
+        )
+        return
+    for time in {times[0]: 0, times[-1]: 0} if times else ():
+        if _is_sliver(time, rows) and time not in periods.sparse_periods:
+            yield (
+                f"{where} has {_n_rows(rows[time])} of {time}, where the median"
+                f" period has {median(rows.values()):,.0f}\n"
+                "hint: what is learned of the first or last period would hang on them:"
+                " correct or remove them at the source, or allow them with"
+                f" `panel.sparse_periods: [{time}]`"
+            )
+
+
+def _are_named(gap: range, allowed: Sequence[int]) -> bool:
+    """Tell whether all periods of a gap are allowed to be missing."""
+    return len(gap) <= len(allowed) and set(gap) <= set(allowed)
+
+
+def _is_sliver(time: int, rows: Mapping[int, int]) -> bool:
+    """Tell whether a period has far fewer rows than the median one."""
+    return rows[time] < _SLIVER * median(rows.values())
+
+
+def _n_rows(n_rows: int) -> str:
+    """Write a number of rows."""
+    return f"{n_rows:,} row{'s' * (n_rows != 1)}"
+
+
+_WRITTEN = {
+    "YYYYMMDD": (10_000_000, 100, 31, "days as days since a day of yours"),
+    "YYYYMM": (100_000, 100, 12, "months as year x 12 + month"),
+    "YYYYWW": (100_000, 100, 53, "weeks as weeks since a week of yours"),
+    "YYYYQ": (10_000, 10, 4, "quarters as year x 4 + quarter"),
+}
+"""Periods as they are often written: the least number of so many digits, what the last
+digits are counted in, the largest they can be, and how to count instead."""
+
+
+def _cause(
+    times: Sequence[int],
+    rows: Mapping[int, int],
+    gaps: Sequence[tuple[int, int]],
+    step: int,
+) -> str:
+    """Guess why periods are missing, and say what to do."""
+    for written, (least, unit, largest, instead) in _WRITTEN.items():
+        if all(least <= t < 10 * least and 1 <= t % unit <= largest for t in times):
+            return (
+                f"these look like {written}, in which the period before the first of a"
+                f" year is not one less: count {instead}"
+            )
+    alone = [t for t in (times[0], times[-1]) if _is_sliver(t, rows)]
+    if alone:
+        stray = some(f"{_n_rows(rows[t])} of {t}" for t in alone)
+        return f"likely a slip: correct or remove {stray} at the source"
+    (a, b), *_ = gaps
+    missing = some(str(t) for t in range(a + step, min(b, a + 9 * step), step))
+    return (
+        "no unit has a past there; if these periods were never measured, say so:"
+        f" `panel.missing_periods: [{missing}]`"
+    )
+
+
+def _rows_by_period(
+    periods: Periods, plan: Plan, execution: Execution
+) -> dict[str, dict[int, int]]:
+    """Count the rows of each period in the snapshots that were computed."""
+    time = periods.time
+    names = [
+        name
+        for name in execution.files
+        if time in plan.snapshots[name].stage.key
+        and plan.snapshots[name].schema[time].is_integer()
+    ]
+    counts = collect_all(
+        [
+            pl.scan_parquet(execution.files[name], glob=False)
+            .drop_nulls(time)
+            .group_by(time)
+            .agg(n_rows=pl.len())
+            for name in names
+        ]
+    )
+    return {
+        name: dict(count.iter_rows()) for name, count in zip(names, counts, strict=True)
+    }
