@@ -17,6 +17,7 @@ from pipeline.errors import PipelineError
 from pipeline.files import require_unchanged
 from pipeline.freshness import Wanted
 from pipeline.log import LOG, fields, progress
+from pipeline.parquet import scan_parquet
 from pipeline.parts.execute import Splitting, execute_parts, run_here
 from pipeline.parts.folder import Folder, open_folder
 from pipeline.parts.kept import describe, is_full, open_parts
@@ -78,9 +79,7 @@ def _compute_once(
     Returns None if cells were set aside that a repair might mend.
     """
     settings = wanted.settings
-    given = {
-        stage: pl.scan_parquet(path, glob=False) for stage, path in task.leaves.items()
-    }
+    given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
     scan = None
     rows, bad = sources.declared(settings.source), None
     if task.reads_source:

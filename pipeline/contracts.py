@@ -19,6 +19,7 @@ from pipeline.checks import (
 )
 from pipeline.errors import ContractError
 from pipeline.log import LOG, fields
+from pipeline.parquet import scan_parquet
 from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, Settings
 from pipeline.snapshots.store import Store
@@ -100,7 +101,7 @@ def hold(
     shutil.rmtree(store.failed, ignore_errors=True)
     messages: list[str] = []
     for name, found in outcomes.items():
-        lf = pl.scan_parquet(files[name], glob=False)
+        lf = scan_parquet(files[name])
         n_rows = lf.select(pl.len()).collect().item()
         for outcome in found:
             if not outcome.passed and outcome.severity == "warn":

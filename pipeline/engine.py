@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.checks import Check, Outcome, count_failures, judge
+from pipeline.parquet import read_parquet, scan_parquet
 from pipeline.plan import Plan
 from pipeline.profile import N_ROWS, Profile, figures, is_large, read_profile
 
@@ -143,9 +144,7 @@ def execute(
         name: read_profile(
             plan.snapshots[name].schema,
             rows[name],
-            None
-            if is_large(rows[name][N_ROWS].item())
-            else pl.read_parquet(path, glob=False),
+            None if is_large(rows[name][N_ROWS].item()) else read_parquet(path),
         )
         for name, path in files.items()
     }
@@ -168,7 +167,7 @@ def execute(
 def failures(work: Work) -> dict[str, pl.LazyFrame]:
     """Count the rows of the objects that are there already that break their checks."""
     return {
-        name: count_failures(pl.scan_parquet(path, glob=False), work.checks[name])
+        name: count_failures(scan_parquet(path), work.checks[name])
         for name, path in work.objects.items()
         if work.checks.get(name)
     }

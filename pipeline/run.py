@@ -24,6 +24,7 @@ from pipeline.fingerprint import VERSIONS
 from pipeline.freshness import Selection, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
+from pipeline.parquet import read_parquet
 from pipeline.parts.kept import forget_parts, left_parts
 from pipeline.plan import Plan, compose, never_read
 from pipeline.plausible import refuse_implausible
@@ -345,7 +346,7 @@ def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
     if read_object(store, QUARANTINE, quarantine.fingerprint) is None:
         return pl.DataFrame()
     path = store.object(QUARANTINE, quarantine.fingerprint)
-    return pl.read_parquet(path, glob=False)
+    return read_parquet(path)
 
 
 def _checked(

@@ -17,6 +17,7 @@ from pipeline.errors import ModelError
 from pipeline.log import LOG
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import environment, store_uri
+from pipeline.parquet import read_parquet
 
 _PROGRAM = Path(__file__).with_name("apart_main.py")
 REFUSED = 3
@@ -72,4 +73,4 @@ def forecast_apart(
             )
         for line in done.stdout.splitlines():
             LOG.warning(line)
-        return [pl.read_parquet(path.with_suffix(".made")) for path in given]
+        return [read_parquet(path.with_suffix(".made")) for path in given]

@@ -24,7 +24,9 @@ def main(store: str, uri: str, alone: str, *given: str) -> None:
 
     try:
         for path in map(Path, given):
-            made = served.bundle.forecast(pl.read_parquet(path), alone=alone == "True")
+            # The bundle's code may know no `pipeline.parquet`.
+            rows = pl.read_parquet(path, glob=False)  # noqa: TID251
+            made = served.bundle.forecast(rows, alone=alone == "True")
             made.write_parquet(path.with_suffix(".made"))
     except PipelineError as error:
         sys.stderr.write(str(error))

@@ -29,6 +29,7 @@ from pipeline.modeling.request import (
     warn_of_a_part_of_the_panel,
     warn_of_parts_of_clusters,
 )
+from pipeline.parquet import read_parquet
 from pipeline.plan import compose
 from pipeline.settings import Stage, check_contracts, check_stages
 from pipeline.sources.columns import Kind
@@ -192,7 +193,7 @@ class Bundle:
         refuse_a_part_of_the_panel(
             new, time, cluster, last=record.last, n_clusters=record.n_clusters
         )
-        context = pl.read_parquet(self.folder / "context.parquet", glob=False)
+        context = read_parquet(self.folder / "context.parquet")
         warn_of_parts_of_clusters(rows, context, time, cluster)
         rest = context.join(rows, on=[cluster, time], how="anti")
         # A few rows from before the panel would pass for its whole first year.

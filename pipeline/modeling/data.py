@@ -7,6 +7,7 @@ import polars as pl
 
 from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.parquet import read_parquet
 from pipeline.run import run
 
 
@@ -36,7 +37,7 @@ class Features:
         ModelError
             If a column that the configuration names is missing: names all.
         """
-        df = pl.read_parquet(self.path, glob=False)
+        df = read_parquet(self.path)
         named = {
             "time": [modeling.time],
             "entity": modeling.entity,

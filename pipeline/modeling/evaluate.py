@@ -24,6 +24,7 @@ from pipeline.modeling.slices import SIZE_DECILE, add_size_decile, severity_mix
 from pipeline.modeling.tracking import log_evaluation
 from pipeline.modeling.train import Training, train
 from pipeline.modeling.tune import model_config
+from pipeline.parquet import read_parquet
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -54,7 +55,7 @@ class Evaluation:
 
     def table(self, name: str) -> pl.DataFrame:
         """Read ``predictions``, ``evaluation`` or ``comparison``."""
-        return pl.read_parquet(self.folder / f"{name}.parquet")
+        return read_parquet(self.folder / f"{name}.parquet")
 
 
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:

@@ -15,6 +15,7 @@ from pipeline.modeling.publish import publish_models
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry import Version, champion
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.parquet import read_parquet
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
@@ -74,7 +75,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
     is_there = read_object(store, PREDICTIONS, wanted) is not None
     before = published.get(PREDICTIONS)
     if is_there and before and before.fingerprint == wanted:
-        return Forecast(version, features.run_id, pl.read_parquet(path), is_new=False)
+        return Forecast(version, features.run_id, read_parquet(path), is_new=False)
     made = None
     if not is_there:
         rows = read_rows(settings.pipeline)
@@ -88,7 +89,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
         key=settings.modeling.key,
         reason=f"just forecast, version {version.number}",
     )
-    return Forecast(version, run_id, pl.read_parquet(path), is_new=True)
+    return Forecast(version, run_id, read_parquet(path), is_new=True)
 
 
 def publish_predictions(

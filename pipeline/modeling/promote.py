@@ -19,6 +19,7 @@ from pipeline.modeling.registry import (
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.modeling.slices import SIZE_DECILE
+from pipeline.parquet import read_parquet
 from pipeline.run import check
 
 _LEAST_SHARED = 0.5
@@ -106,7 +107,7 @@ def _against_champion(
         evaluation.folder / f"champion-{before.number}-{before.fingerprint[:8]}.parquet"
     )
     if kept.is_file():
-        return pl.read_parquet(kept, glob=False)
+        return read_parquet(kept)
     modeling = settings.modeling
     first, last = modeling.split.test
     rows = read_rows(settings.pipeline)

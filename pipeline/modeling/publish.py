@@ -10,6 +10,7 @@ from pipeline.modeling.records import (
 from pipeline.modeling.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import tracking
+from pipeline.parquet import read_parquet
 from pipeline.snapshots.catalog import EVALUATIONS, MODELS, publish_catalog
 from pipeline.snapshots.records import FORMAT, ModelRecord, ModelRecords
 from pipeline.snapshots.store import open_store, read_runs, write_record, writing
@@ -39,7 +40,7 @@ def publish_models(settings: ModelingSettings) -> None:
         judged = read_record(evaluation / "evaluation.json", EvaluationRecord)
         if judged is not None:
             metrics |= {f"test_{key}": value for key, value in judged.metrics.items()}
-            table = pl.read_parquet(evaluation / "evaluation.parquet", glob=False)
+            table = read_parquet(evaluation / "evaluation.parquet")
             figures.append(
                 table.select(
                     pl.lit(training.fingerprint).alias("fingerprint"), pl.all()

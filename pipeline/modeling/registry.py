@@ -14,6 +14,7 @@ from pipeline.modeling.pack import pack
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import Tracking, tracking
 from pipeline.modeling.train import Training
+from pipeline.parquet import read_parquet
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -195,7 +196,7 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
 
     name, run_id = settings.modeling.name, training.record.mlflow_run
     tags = {_FINGERPRINT: training.record.fingerprint}
-    context = pl.read_parquet(bundle.folder / "context.parquet")
+    context = read_parquet(bundle.folder / "context.parquet")
     example = _example(context, bundle.record)
     with tracking(settings) as store:
         start_run(run_id=run_id)

@@ -22,6 +22,7 @@ from pipeline.modeling.settings import (
     plain,
 )
 from pipeline.modeling.tracking import log_study
+from pipeline.parquet import read_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ class FoldError:
 @cache
 def _read(path: Path, *key: str) -> pl.DataFrame:
     """Read the features once per process."""
-    return pl.read_parquet(path, glob=False).sort(key)
+    return read_parquet(path).sort(key)
 
 
 def tune(

@@ -8,6 +8,7 @@ import polars as pl
 from pipeline.checks import Check, Outcome, judge
 from pipeline.engine import collect_all, sink
 from pipeline.panel import WORKING
+from pipeline.parquet import scan_parquet
 from pipeline.profile import (
     N_ROWS,
     SAMPLE_EVERY,
@@ -44,7 +45,7 @@ def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFr
     column : str
         By which the rows were split.
     """
-    scans = [pl.scan_parquet(file, glob=False) for file in files]
+    scans = [scan_parquet(file) for file in files]
     if column not in key:
         return pl.concat(scans).sort(key)
     before = list(key[: key.index(column)])
@@ -93,7 +94,7 @@ def write(
         What to hold it to.
     """
     collect_all([sink(lf, file)])
-    written = pl.scan_parquet(file, glob=False)
+    written = scan_parquet(file)
     by_row = {c.name: c.violates for c in checks if c.violates is not None}
     others = [c.failures for c in checks if c.violates is None]
     [found] = collect_all([written.select(*streamed_figures(schema), *others)])

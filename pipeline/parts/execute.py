@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.checks import judge
 from pipeline.engine import Execution, Work, collect_all, failures
 from pipeline.log import LOG, progress
+from pipeline.parquet import read_parquet
 from pipeline.parts.assemble import in_order, write
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import lay_out
@@ -224,7 +225,7 @@ def _told(job: Job, number: int) -> str:
 def _bad(job: Job) -> pl.DataFrame | None:
     """Read the cells that were set aside; None if no source was read."""
     files = job.files(job.all_done(0), "bad.parquet")
-    cells = [pl.read_parquet(file, glob=False) for file in files]
+    cells = [read_parquet(file) for file in files]
     return pl.concat(cells) if cells else None
 
 

@@ -31,6 +31,7 @@ from polars.io.partition import FileProviderArgs
 
 from pipeline.engine import collect_all
 from pipeline.panel import WORKING
+from pipeline.parquet import scan_parquet
 from pipeline.parts.declared import apply_split, split_of
 from pipeline.parts.folder import Folder
 from pipeline.parts.layout import Layout, Round
@@ -280,8 +281,7 @@ def merge_facts(job: Job, number: int) -> None:
     done = job.all_done(number) if names else []
     for name in names:
         shares = [
-            pl.scan_parquet(file, glob=False)
-            for file in job.files(done, f"fact-{name}.parquet")
+            scan_parquet(file) for file in job.files(done, f"fact-{name}.parquet")
         ]
         stage = job.stages[name]
         fact = split_of(stage).fact
@@ -293,7 +293,7 @@ def merge_facts(job: Job, number: int) -> None:
 def facts_before(job: Job, number: int) -> dict[str, pl.LazyFrame]:
     """Scan the facts that the rounds before one have made, by their stage."""
     return {
-        name: pl.scan_parquet(_fact_file(job, name), glob=False)
+        name: scan_parquet(_fact_file(job, name))
         for round_ in job.layout.rounds[:number]
         for name in round_.facts
     }
@@ -375,7 +375,7 @@ def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
         files = job.files([job.done(number, part)], f"spill-{stage}.parquet")
     if not files and number == 0:  # of no file has the part any rows
         return pl.LazyFrame(schema=job.schemas[stage])
-    return pl.scan_parquet(files, glob=False, hive_partitioning=False)
+    return scan_parquet(files)
 
 
 def _split(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:

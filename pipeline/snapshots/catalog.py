@@ -232,8 +232,7 @@ def write_catalog(
         figures = store.models / EVALUATIONS
         if models and figures.is_file():
             con.execute(
-                "INSERT INTO meta.evaluations BY NAME"
-                f" FROM read_parquet({pattern(figures)})"
+                f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}"
             )
         benchmarks = read_benchmarks(store)
         _insert(
@@ -259,7 +258,7 @@ def _create_view(
     """Create the view of a snapshot."""
     name = f"{_name(schema)}.{_name(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
-    con.execute(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({pattern(path)})")
+    con.execute(f"CREATE VIEW {name} AS SELECT * FROM {rows_of(path)}")
     made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the last `just forecast`"}
     of = made_by.get(snapshot.name, f"output of stage {snapshot.stage}")
     is_old = snapshot.state == "kept" and snapshot.name != PREDICTIONS
@@ -420,6 +419,14 @@ def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> 
     if columns:
         unnested = ", ".join(f"unnest(${i})" for i in range(1, len(columns) + 1))
         con.execute(f"INSERT INTO {table} SELECT {unnested}", columns)
+
+
+def rows_of(path: Path) -> str:
+    """Write the rows of a Parquet file in SQL; no folder's name adds columns to them.
+
+    NOTE: DuckDB takes ``name=value/`` anywhere in an absolute path for a column.
+    """
+    return f"read_parquet({pattern(path)}, hive_partitioning = false)"
 
 
 def pattern(path: Path) -> str:

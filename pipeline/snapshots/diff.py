@@ -16,6 +16,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SnapshotError, nearest
+from pipeline.parquet import scan_parquet
 from pipeline.snapshots.diff_rows import compare_rows
 from pipeline.snapshots.diff_values import ColumnDiff, Tally
 
@@ -258,7 +259,7 @@ def _read_schema(path: Path) -> dict[str, pl.DataType]:
 
 def _n_rows(path: Path) -> int:
     """Read the number of rows from an object's footer."""
-    return pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+    return scan_parquet(path).select(pl.len()).collect().item()
 
 
 def _require_key(

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import polars as pl
 import polars.selectors as cs
 
+from pipeline.parquet import scan_parquet
 from pipeline.snapshots.diff_values import IN_AFTER, IN_BEFORE, Tally, differs
 
 
@@ -168,5 +169,5 @@ def _scan(
     names = {name: f"k{i}" for i, name in enumerate(key)}
     names |= {name: f"v{i}" for i, name in enumerate(values)}
     dtypes = {names[name]: dtype for name, dtype in (key | values).items()}
-    lf = pl.scan_parquet(path, glob=False).select(cs.by_name(*names))
+    lf = scan_parquet(path).select(cs.by_name(*names))
     return lf.rename(names).select(names.values()).cast(dtypes)  # pyright: ignore

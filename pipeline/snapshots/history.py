@@ -10,6 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SnapshotError, nearest
+from pipeline.parquet import scan_parquet
 from pipeline.profile import content_hash, content_sum
 from pipeline.snapshots.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run
@@ -189,7 +190,7 @@ def _fault(store: Store, record: ObjectRecord) -> str:
     if n_bytes != record.n_bytes:
         return f"has {n_bytes:,} bytes, expected {record.n_bytes:,}"
     try:
-        lf = pl.scan_parquet(path, glob=False)
+        lf = scan_parquet(path)
         schema = lf.collect_schema()
         figures = lf.select(pl.len(), content_sum(schema).alias("sum"))
         n_rows, rows_sum = figures.collect(engine="streaming").row(0)

@@ -127,9 +127,9 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
         If another process holds the lock, or the folder cannot be written, now or
         later on.
     """
-    if set("*?") & set(str(store.folder)):
+    if "?" in str(store.folder):
         raise SnapshotError(
-            f"{store.folder}: DuckDB takes * and ? in a path for a pattern\n"
+            f"{store.folder}: DuckDB takes what follows ? in a path for options\n"
             "hint: give the project's folder another name"
         )
     path = store.folder / "lock"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline import parquet
 from pipeline.errors import SourceError
 from pipeline.files import SourceFile, find_files, shown
 from pipeline.sources.columns import DeclaredColumns, Kind, dtype_of, parse_text
@@ -96,9 +97,9 @@ def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     """Say which file made Polars fail, and why, after a run has failed."""
     for file in files:
         try:
-            pl.scan_parquet(str(file), glob=False).select(
-                pl.all().is_null().sum()
-            ).collect(engine="streaming")
+            parquet.scan_parquet(str(file)).select(pl.all().is_null().sum()).collect(
+                engine="streaming"
+            )
         except (pl.exceptions.PolarsError, OSError) as error:
             return _unreadable(file, error)
     return None
@@ -109,7 +110,7 @@ def _scan_file(
 ) -> Stream:
     """Scan one file, under the name it has in the plan, and judge its rows."""
     try:
-        found = pl.scan_parquet(str(file), glob=False)
+        found = parquet.scan_parquet(str(file))
         schema = found.collect_schema()
         n_rows = found.select(pl.len()).collect().item()
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -119,7 +120,7 @@ def _scan_file(
             f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
             "hint: write the file again, or remove it"
         )
-    lf = pl.scan_parquet(str(named), schema=schema, glob=False, row_index_name=RECORD)
+    lf = parquet.scan_parquet(str(named), schema=schema, row_index_name=RECORD)
     names = list(schema)
     found = match_columns(names, config.columns, config.rename, file)
     declared = lf.select(

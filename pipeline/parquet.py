@@ -1,0 +1,42 @@
+"""Read Parquet files by their paths, of which nothing is data.
+
+To Polars, a path may be a pattern of others (``[x]``, ``*``) or hold values of columns
+(``year=1999/``). Here it is a name. Nothing else in ``pipeline/`` reads Parquet with
+Polars (a rule of the linter); in SQL, `pipeline.snapshots.catalog.rows_of` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+
+def scan_parquet(
+    files: Path | str | Sequence[Path] | Sequence[str],
+    *,
+    schema: Mapping[str, pl.DataType] | None = None,
+    row_index_name: str | None = None,
+) -> pl.LazyFrame:
+    """Scan the rows of a file, or of several as one.
+
+    Parameters
+    ----------
+    files : Path, str or sequence of them
+        Paths or addresses in a store, each the name of one file.
+    schema : mapping of str to DataType, optional
+        Where it is known: then nothing is read before the rows are.
+    row_index_name : str, optional
+        Of a column that counts the rows from 0.
+    """
+    return pl.scan_parquet(  # noqa: TID251
+        files,  # pyright: ignore[reportArgumentType]
+        glob=False,
+        hive_partitioning=False,
+        schema=schema,
+        row_index_name=row_index_name,
+    )
+
+
+def read_parquet(file: Path | str) -> pl.DataFrame:
+    """Read all rows of one file."""
+    return pl.read_parquet(file, glob=False, hive_partitioning=False)  # noqa: TID251
