@@ -5,7 +5,6 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.processes import ROOT
-from pipeline.settings import load_settings
 from pipeline.snapshots.benchmarks import BenchmarkRecord
 from pipeline.snapshots.catalog import publish_catalog
 from pipeline.snapshots.store import open_store, read_runs, write_record, writing
@@ -28,4 +27,4 @@ def keep(record: BenchmarkRecord, file: Path = RESULTS) -> None:
     runs = read_runs(store)
     if runs:
         with writing(store, WAIT_S):
-            publish_catalog(store, runs, load_settings(ROOT).history.runs)
+            publish_catalog(store, runs)

@@ -103,14 +103,12 @@ def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     return load_settings(find_root(), profile=profile, overrides=overrides)
 
 
-def _open() -> "tuple[Store, int]":
-    """Return the store of the project, and how many of its runs are kept."""
+def _open() -> "Store":
+    """Return the store of the project, whatever its configuration says."""
     from pipeline.files import find_root
-    from pipeline.settings import load_settings
     from pipeline.snapshots.store import open_store
 
-    settings = load_settings(find_root())
-    return open_store(settings.root), settings.history.runs
+    return open_store(find_root())
 
 
 @main.command()
@@ -310,7 +308,7 @@ def sql(statement: str | None, format_: str | None, output: Path | None) -> None
     """Run one SELECT over the snapshots; without it, open a prompt."""
     from pipeline.snapshots.sql import connect, select
 
-    with connect(*_open()) as con:
+    with connect(_open()) as con:
         if statement is None:
             _prompt(con)
         else:
@@ -369,7 +367,7 @@ def query(
                 click.echo(f"    {p.name}={p.default}  {p.type}; {p.meaning}")
         return
     given = dict(_assignment(word) for word in values)
-    with connect(*_open()) as con:
+    with connect(_open()) as con:
         relation = run_query(con, load_query(folder, name), given)
         _print_relation(relation, format_, output)
 
@@ -419,7 +417,7 @@ def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) 
     from pipeline.snapshots.diff_report import show
     from pipeline.snapshots.history import compare
 
-    store, _ = _open()
+    store = _open()
     found = compare(store, snapshot, run_a, run_b, tolerance=tolerance)
     click.echo(show(found.diff, found.title, format_), nl=False)
     if not found.diff.is_equal:
@@ -433,7 +431,7 @@ def export(target: Path) -> None:
     from pipeline.snapshots.export import export as export_catalog
     from pipeline.snapshots.sql import current_catalog
 
-    with current_catalog(*_open()) as catalog:
+    with current_catalog(_open()) as catalog:
         written = export_catalog(catalog, target)
     for table in written.tables:
         key = f"key {', '.join(table.key)}"
@@ -449,8 +447,8 @@ def history(snapshot: str | None) -> None:
     from pipeline.snapshots.history import describe_history
     from pipeline.snapshots.store import read_runs
 
-    store, n_kept = _open()
-    for line in describe_history(store, read_runs(store), snapshot, n_kept):
+    store = _open()
+    for line in describe_history(store, read_runs(store), snapshot):
         click.echo(line)
 
 
@@ -461,7 +459,7 @@ def restore(run: str) -> None:
     """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
     from pipeline.snapshots.history import restore as restore_run
 
-    record = restore_run(*_open(), run)
+    record = restore_run(_open(), run)
     click.echo(f"run {record.run_id} shows the snapshots of {record.restores}")
     click.echo("next:\n  just run                 what the configuration says, again")
 
@@ -472,7 +470,7 @@ def verify() -> None:
     from pipeline.snapshots.history import describe_damage
     from pipeline.snapshots.history import verify as verify_store
 
-    damages = verify_store(*_open())
+    damages = verify_store(_open())
     for damage in damages:
         click.echo(describe_damage(damage))
     if damages:
@@ -489,10 +487,10 @@ def gc(dry_run: bool) -> None:
     from pipeline.snapshots.retention import collect_garbage, garbage
     from pipeline.snapshots.store import read_runs, writing
 
-    store, n_kept = _open()
+    store = _open()
     with writing(store):
         find = garbage if dry_run else collect_garbage
-        paths = find(store, read_runs(store), n_kept)
+        paths = find(store, read_runs(store))
         parts = left_parts(store) if dry_run else forget_parts(store)
     found = [*map(_shown, paths), *parts]
     for name in found:
@@ -507,7 +505,7 @@ def runs(run: str | None) -> None:
     from pipeline.log import describe_log, describe_logs
     from pipeline.snapshots.store import is_writing
 
-    store, _ = _open()
+    store = _open()
     if run is None:
         lines = describe_logs(store.logs, is_running=is_writing(store))
     else:

@@ -174,7 +174,7 @@ def _run(
     if current is not None and not is_current(store, current.run_id):
         # Also that of a run that died before its link, which gc takes for linked.
         LOG.info("the catalog is of another folder or version: made again")
-        publish_catalog(store, runs, settings.history.runs)
+        publish_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
     statuses = judge(wanted, store, current)
@@ -189,7 +189,11 @@ def _run(
     if task.is_nothing and current is not None:
         sources.refuse_too_many(_stored_bad(store, task), settings.source)
         forget_parts(store)
-        return _report(store, current, wanted.source.files, is_new=False)
+        if current.n_kept != settings.history.runs:
+            runs[-1] = msgspec.structs.replace(current, n_kept=settings.history.runs)
+            publish_run(store, runs)
+            collect_garbage(store, runs)
+        return _report(store, runs[-1], wanted.source.files, is_new=False)
 
     if selection.force:
         forget_parts(store)
@@ -221,6 +225,7 @@ def _run(
         format=FORMAT,
         run_id=run_id,
         started_at=started_at,
+        n_kept=settings.history.runs,
         restores=None,
         profile=settings.profile,
         source=settings.tree["source"]["kind"],
@@ -239,8 +244,8 @@ def _run(
         lineage=_lineage(wanted, current),
     )
     runs = [*runs, record]
-    publish_run(store, runs, settings.history.runs)
-    collect_garbage(store, runs, settings.history.runs)
+    publish_run(store, runs)
+    collect_garbage(store, runs)
     forget_parts(store)
     _warn_of_kept(task)
     return _report(store, record, wanted.source.files, is_new=True)

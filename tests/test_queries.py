@@ -63,7 +63,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     key = ["facility_id", "apr_drg_code", "year"]
     publish_predictions(settings(), FORECAST, "0" * 64, key=key, reason="a test")
     last = run(settings())
-    with connect(open_store(root), 10) as con:
+    with connect(open_store(root)) as con:
         yield Project(con, before, last)
 
 

@@ -264,8 +264,8 @@ def test_folder_with_brackets_and_quotes_in_its_name_works(
     settings = load_settings(odd, overrides=("source=csv", "source.path=data/*.csv"))
     run(settings)
     assert not run(settings).is_new
-    assert verify(open_store(odd), 10) == []
-    with connect(open_store(odd), 10) as con:
+    assert verify(open_store(odd)) == []
+    with connect(open_store(odd)) as con:
         assert con.execute("SELECT count(*) FROM discharges").fetchall() == [(20_629,)]
     assert query(odd, "SELECT count(*) FROM discharges") == [(20_629,)]
     # DuckDB would take the brackets for a pattern, and read a sibling that fits it.
@@ -281,7 +281,7 @@ def test_moved_project_goes_on_working(project: Path, load: Load) -> None:
     run(load())
     moved = project.with_name("moved")
     project.rename(moved)
-    with connect(open_store(moved), 10) as con:
+    with connect(open_store(moved)) as con:
         assert con.execute("SELECT count(*) FROM discharges").fetchall() == [(20_629,)]
     settings = load_settings(moved, overrides=("source=csv", "source.path=data/*.csv"))
     assert not run(settings).is_new

@@ -160,8 +160,8 @@ def publish_predictions(
                 ),
             ],
         )
-        publish_run(store, [*runs, record], settings.history.runs)
-        collect_garbage(store, [*runs, record], settings.history.runs)
+        publish_run(store, [*runs, record])
+        collect_garbage(store, [*runs, record])
     return run_id
 
 

@@ -72,4 +72,4 @@ def publish_models(settings: ModelingSettings) -> None:
         else:
             (store.models / EVALUATIONS).unlink(missing_ok=True)
         write_record(store.models / MODELS, ModelRecords(FORMAT, models))
-        publish_catalog(store, read_runs(store), settings.pipeline.history.runs)
+        publish_catalog(store, read_runs(store))

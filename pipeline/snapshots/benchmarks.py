@@ -44,7 +44,7 @@ class BenchmarkFigure(msgspec.Struct, frozen=True, kw_only=True):
 class BenchmarkRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of ``just bench``: when, of which code, on what, and the figures."""
 
-    format: int = 1
+    format: int = 2
     measured_at: datetime
     commit: str
     versions: dict[str, str]

@@ -29,6 +29,7 @@ from pipeline.snapshots.store import (
     CATALOG,
     Store,
     cannot_write,
+    kept_runs,
     link_catalog,
     read_benchmarks,
     read_object,
@@ -121,7 +122,7 @@ COMMENT ON TABLE meta.benchmarks IS
 """
 
 
-def publish_catalog(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
+def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
     """Make the catalog of the newest run, and link it.
 
     Parameters
@@ -130,8 +131,6 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord], n_kept: int) -> Non
         Where to; the caller holds the lock.
     runs : sequence of RunRecord
         All runs, the oldest first, at least one.
-    n_kept : int
-        Runs that can be queried.
 
     Raises
     ------
@@ -144,7 +143,7 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord], n_kept: int) -> Non
     try:
         catalog.parent.mkdir(parents=True, exist_ok=True)
         _remove(partial)
-        write_catalog(partial, store, runs, n_kept)
+        write_catalog(partial, store, runs)
         partial.replace(catalog)
         link_catalog(store, catalog)
     except (OSError, duckdb.Error) as error:
@@ -170,9 +169,7 @@ def is_current(store: Store, run_id: str) -> bool:
     return found == [(FORMAT, str(store.folder))]
 
 
-def write_catalog(
-    path: Path, store: Store, runs: Sequence[RunRecord], n_kept: int
-) -> None:
+def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
     """Write a new catalog file.
 
     Parameters
@@ -182,11 +179,9 @@ def write_catalog(
     store : Store
         Holds the objects; views name them by their absolute paths.
     runs : sequence of RunRecord
-        All runs, the oldest first.
-    n_kept : int
-        Runs that get views.
+        All runs, the oldest first; those that are kept get views.
     """
-    kept = runs[-n_kept:]
+    kept = kept_runs(runs)
     objects = {
         (s.name, s.fingerprint): read_object(store, s.name, s.fingerprint)
         for run in runs

@@ -19,6 +19,7 @@ from pipeline.snapshots.store import (
     Store,
     files_of,
     find_run,
+    kept_runs,
     read_object,
     read_record,
     read_runs,
@@ -44,15 +45,13 @@ class Comparison:
     diff: Diff
 
 
-def restore(store: Store, n_kept: int, wanted: str) -> RunRecord:
+def restore(store: Store, wanted: str) -> RunRecord:
     """Publish the snapshots of an earlier run again, as a new run.
 
     Parameters
     ----------
     store : Store
         Where the run is.
-    n_kept : int
-        Runs that can be queried.
     wanted : str
         The run, as `find_run` takes it.
 
@@ -72,8 +71,8 @@ def restore(store: Store, n_kept: int, wanted: str) -> RunRecord:
         if gone:
             raise SnapshotError(
                 f"run {old.run_id}: no longer in the store: {', '.join(gone)}\n"
-                f"hint: the last {n_kept} runs stay (`history.runs`); its configuration"
-                " is in meta.runs"
+                f"hint: {len(kept_runs(runs))} runs are kept (`history.runs`); its"
+                " configuration is in meta.runs"
             )
         now = {s.name: s.fingerprint for s in runs[-1].snapshots}
         started_at = datetime.now(UTC)
@@ -82,11 +81,12 @@ def restore(store: Store, n_kept: int, wanted: str) -> RunRecord:
             run_id=new_run_id(store, started_at),
             started_at=started_at,
             restores=old.run_id,
+            n_kept=runs[-1].n_kept,
             execute_s=0.0,
             total_s=0.0,
             snapshots=[_restored(s, old, now.get(s.name)) for s in old.snapshots],
         )
-        publish_run(store, [*runs, record], n_kept)
+        publish_run(store, [*runs, record])
     return record
 
 
@@ -148,7 +148,7 @@ def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
     return store.object(snapshot, found[snapshot])
 
 
-def verify(store: Store, n_kept: int) -> list[Damage]:
+def verify(store: Store) -> list[Damage]:
     """Read every object of the kept runs, and compare it with its content hash.
 
     What is damaged is removed, so that the next run makes it again.
@@ -159,9 +159,8 @@ def verify(store: Store, n_kept: int) -> list[Damage]:
         Empty if all is whole.
     """
     with writing(store):
-        kept = read_runs(store)[-n_kept:]
         shown_by: dict[tuple[str, str], list[str]] = {}
-        for run in kept:
+        for run in kept_runs(read_runs(store)):
             for s in run.snapshots:
                 shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
         return list(_damages(store, shown_by))
@@ -202,7 +201,7 @@ def _fault(store: Store, record: ObjectRecord) -> str:
 
 
 def describe_history(
-    store: Store, runs: Sequence[RunRecord], snapshot: str | None, n_kept: int
+    store: Store, runs: Sequence[RunRecord], snapshot: str | None
 ) -> list[str]:
     """Write a line per run, the newest first; with a snapshot, what became of it.
 
@@ -213,7 +212,7 @@ def describe_history(
     """
     if snapshot is not None:
         return _history_of(store, runs, snapshot)
-    kept = {run.run_id for run in runs[-n_kept:]}
+    kept = {run.run_id for run in kept_runs(runs)}
     lines = ["run                   made      profile  seconds  snapshots"]
     for run in reversed(runs):
         states = [s.state for s in run.snapshots]

@@ -120,7 +120,7 @@ def publish_object(
     return record
 
 
-def publish_run(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
+def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
     """Record the last of all runs and make its catalog the one users open.
 
     Parameters
@@ -129,8 +129,6 @@ def publish_run(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
         Where to; the caller holds the lock.
     runs : sequence of RunRecord
         Those that are recorded, the oldest first, and the new one.
-    n_kept : int
-        Runs that can be queried.
 
     Raises
     ------
@@ -141,7 +139,7 @@ def publish_run(store: Store, runs: Sequence[RunRecord], n_kept: int) -> None:
     path = store.runs / f"{record.run_id}.json"
     try:
         write_record(path, record)
-        publish_catalog(store, runs, n_kept)
+        publish_catalog(store, runs)
     except BaseException:
         if store.linked != record.run_id:
             path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import msgspec
 from pipeline.files import FileContent
 from pipeline.profile import ColumnProfile
 
-FORMAT = 1
+FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
 
 State: TypeAlias = Literal["computed", "restored", "fresh", "kept"]
@@ -89,11 +89,18 @@ EdgeRecord: TypeAlias = tuple[str, str | None, str, str, str]
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A published run, with all that is needed to say later what changed."""
+    """A published run, with all that is needed to say later what changed.
+
+    Attributes
+    ----------
+    n_kept : int
+        Of the runs up to this one, the last so many could be queried and restored.
+    """
 
     format: int
     run_id: str
     started_at: datetime
+    n_kept: int
     restores: str | None
     profile: str | None
     source: str

@@ -8,12 +8,12 @@ from pathlib import Path
 import duckdb
 
 from pipeline.snapshots.records import RunRecord
-from pipeline.snapshots.store import CATALOG, Store, files_of
+from pipeline.snapshots.store import CATALOG, Store, files_of, kept_runs
 
 _N_LOGS = 100
 
 
-def garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
+def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     """Find what neither a kept run nor an open reader needs.
 
     Parameters
@@ -22,8 +22,6 @@ def garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
         The caller holds its lock.
     runs : sequence of RunRecord
         All that are recorded, the oldest first.
-    n_kept : int
-        The newest runs that stay.
 
     Returns
     -------
@@ -36,7 +34,7 @@ def garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
     catalogs = [path for path in store.catalogs.glob("*") if path.name not in shown]
     read = [path for path in catalogs if _is_read(path / CATALOG)]
-    needed = _objects_of(store, [*runs[-n_kept:], *linked[-max(n_kept, 2) :]])
+    needed = _objects_of(store, [*kept_runs(runs), *kept_runs(linked), *linked[-2:]])
     for folder in read:
         needed |= _objects_in(folder / CATALOG)
     objects = [path for path in store.objects.glob("*/*") if path not in needed]
@@ -48,9 +46,9 @@ def garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
     return sorted([*objects, *idle, *logs, *folders, *partial])
 
 
-def collect_garbage(store: Store, runs: Sequence[RunRecord], n_kept: int) -> list[Path]:
+def collect_garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     """Remove what `garbage` finds, and say what it was."""
-    found = garbage(store, runs, n_kept)
+    found = garbage(store, runs)
     for path in found:
         if path.is_dir():
             shutil.rmtree(path)

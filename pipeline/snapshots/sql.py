@@ -59,7 +59,7 @@ class NamedQuery:
     sql: str
 
 
-def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
+def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """Open the catalog read-only; SQL can read the snapshots and nothing else.
 
     A catalog that was made in another folder, or by another version of the project, is
@@ -69,8 +69,6 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
     ----------
     store : Store
         Where the catalog is.
-    n_kept : int
-        Runs that can be queried.
 
     Raises
     ------
@@ -87,7 +85,7 @@ def connect(store: Store, n_kept: int) -> duckdb.DuckDBPyConnection:
                 f" snapshot '{snapshot.name}' is missing or cut short\n"
                 "hint: `just run` makes it anew"
             )
-    with current_catalog(store, n_kept) as catalog:
+    with current_catalog(store) as catalog:
         con = duckdb.connect(catalog, read_only=True)
     # Views name a folder with brackets as a pattern of itself.
     folders = ", ".join(
@@ -109,7 +107,7 @@ def _no_snapshots(store: Store) -> SnapshotError:
 
 
 @contextmanager
-def current_catalog(store: Store, n_kept: int) -> Generator[Path]:
+def current_catalog(store: Store) -> Generator[Path]:
     """Give the catalog of the newest run, made again if it does not fit.
 
     A store that cannot be written gets one in a temporary folder, for the time being.
@@ -118,8 +116,6 @@ def current_catalog(store: Store, n_kept: int) -> Generator[Path]:
     ----------
     store : Store
         Where the catalog is.
-    n_kept : int
-        Runs that can be queried.
 
     Raises
     ------
@@ -133,7 +129,7 @@ def current_catalog(store: Store, n_kept: int) -> Generator[Path]:
         if not os.access(store.folder, os.W_OK):
             with tempfile.TemporaryDirectory() as folder:
                 catalog = Path(folder) / CATALOG
-                write_catalog(catalog, store, read_runs(store), n_kept)
+                write_catalog(catalog, store, read_runs(store))
                 yield catalog
             return
         with writing(store, wait_s=_WAIT_S):
@@ -143,7 +139,7 @@ def current_catalog(store: Store, n_kept: int) -> Generator[Path]:
                 raise _no_snapshots(store)
             if not is_current(store, runs[-1].run_id):
                 LOG.info("the catalog is of another folder or version: made again")
-                publish_catalog(store, runs, n_kept)
+                publish_catalog(store, runs)
     yield store.catalog.resolve()
 
 

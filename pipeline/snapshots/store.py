@@ -15,7 +15,7 @@ Catalogs are made of the JSON files alone, and are made again wherever they do n
 
 import os
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -248,6 +248,23 @@ def read_benchmarks(store: Store) -> list[BenchmarkRecord]:
     paths = sorted(store.benchmarks.glob("*.json"))
     records = (read_record(path, BenchmarkRecord) for path in paths)
     return [record for record in records if record is not None]
+
+
+def kept_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Return the runs that can be queried and restored, the oldest first.
+
+    Each run let go of those before it, by the number of its own configuration: what
+    is kept is what all of them have left.
+
+    Parameters
+    ----------
+    runs : sequence of RunRecord
+        All runs, the oldest first.
+    """
+    kept: list[RunRecord] = []
+    for run in runs:
+        kept = [*kept, run][-run.n_kept :]
+    return kept
 
 
 def files_of(path: Path) -> tuple[Path, Path]:

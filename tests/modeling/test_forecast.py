@@ -34,7 +34,7 @@ def states(settings: ModelingSettings) -> dict[str, str]:
 
 def ask(settings: ModelingSettings, statement: str) -> pl.DataFrame:
     """Ask the catalog."""
-    with connect(open_store(settings.root), 10) as con:
+    with connect(open_store(settings.root)) as con:
         return con.sql(statement).pl()
 
 
@@ -117,7 +117,7 @@ def test_a_stored_forecast_is_not_made_again(
     settings = copied()
     store = open_store(settings.root)
     without = read_runs(store)[0].run_id
-    restore(store, 10, without)
+    restore(store, without)
     assert PREDICTIONS not in states(settings)
     monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", no_bundle)
     again = forecast(settings)
@@ -143,13 +143,13 @@ def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     assert states(settings)[PREDICTIONS] == "computed"
     found = compare(store, PREDICTIONS, "-2", "latest")
     assert not found.diff.is_equal  # column run
-    lines = describe_history(store, read_runs(store), PREDICTIONS, 10)
+    lines = describe_history(store, read_runs(store), PREDICTIONS)
     assert len([line for line in lines if "just forecast, version 1" in line]) == 2
-    assert verify(store, 10) == []
+    assert verify(store) == []
     with writing(store):
-        collect_garbage(store, read_runs(store), 10)
+        collect_garbage(store, read_runs(store))
     assert ask(settings, "from predictions").equals(made.predictions)
-    restore(store, 10, "-2")
+    restore(store, "-2")
     assert ask(settings, "select distinct run from predictions")["run"][0] < made.run_id
 
 
@@ -173,7 +173,7 @@ def test_a_damaged_forecast_is_dropped_and_made_again(copied: Load) -> None:
     path = store.object(PREDICTIONS, found.fingerprint)
     content = pl.read_parquet(path)
     path.write_bytes(path.read_bytes()[:-1])
-    assert [damage.snapshot for damage in verify(store, 10)] == [PREDICTIONS]
+    assert [damage.snapshot for damage in verify(store)] == [PREDICTIONS]
     run(settings.pipeline)
     assert PREDICTIONS not in states(settings)
     again = forecast(settings)
@@ -184,7 +184,7 @@ def test_a_damaged_forecast_is_dropped_and_made_again(copied: Load) -> None:
 def test_an_export_holds_forecast_and_models(copied: Load, tmp_path: Path) -> None:
     settings = copied()
     publish_models(settings)
-    with current_catalog(open_store(settings.root), 10) as catalog:
+    with current_catalog(open_store(settings.root)) as catalog:
         written = export(catalog, tmp_path / "shared.duckdb")
     [table] = [table for table in written.tables if table.name == PREDICTIONS]
     assert table.has_primary_key

@@ -19,7 +19,7 @@ from tests.modeling.conftest import Load
 
 def ask(root: Path, statement: str) -> pl.DataFrame:
     """Ask the catalog."""
-    with connect(open_store(root), 10) as con:
+    with connect(open_store(root)) as con:
         return con.sql(statement).pl()
 
 

@@ -115,7 +115,7 @@ def runs(settings: ModelingSettings) -> list[tuple[object, ...]]:
 def shown(settings: ModelingSettings) -> tuple[str, int | None, list[str]]:
     """Run, version and aliases of the only model, as the catalog shows them."""
     publish_models(settings)
-    with connect(open_store(settings.root), 10) as con:
+    with connect(open_store(settings.root)) as con:
         [row] = con.sql(
             "select mlflow_run, version, aliases from meta.models"
         ).fetchall()

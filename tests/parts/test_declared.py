@@ -214,6 +214,6 @@ def test_other_rows_than_before_are_refused_until_the_object_is_removed(
     after = make(small, "engine.partitions=3")
     n_rows = after.frames["features"].height
     assert n_rows != whole.frames["features"].height
-    with connect(open_store(small), 10) as con:
+    with connect(open_store(small)) as con:
         for name in ("features", "previous.features"):
             assert con.execute(f"SELECT count(*) FROM {name}").fetchall() == [(n_rows,)]

@@ -15,7 +15,8 @@ from pipeline.settings import Settings
 from pipeline.snapshots.history import describe_history, restore, verify
 from pipeline.snapshots.retention import collect_garbage, garbage
 from pipeline.snapshots.sql import connect
-from pipeline.snapshots.store import Store, open_store, read_runs
+from pipeline.snapshots.store import Store, kept_runs, open_store, read_runs
+from tests.test_cli import invoke
 
 Load = Callable[..., Settings]
 
@@ -67,11 +68,52 @@ def test_only_the_last_runs_are_kept_and_all_are_recorded(
     assert len(list(store.objects.glob("discharges/*.parquet"))) == 1
 
 
+def test_what_is_kept_is_told_by_the_runs_not_by_todays_configuration(
+    load: Load, store: Store, project: Path
+) -> None:
+    for n in (1, 2, 3):
+        run(load(f"lag_columns.periods={n}", "history.runs=1"))
+    first_kept = run(load("lag_columns.periods=4"))  # of ten, with one left
+    last = run(load("lag_columns.periods=5"))
+    third = read_runs(store)[2]
+    kept = [run.run_id for run in kept_runs(read_runs(store))]
+    assert kept == [third.run_id, first_kept.run.run_id, last.run.run_id]
+    assert verify(store) == []
+    assert garbage(store, read_runs(store)) == []
+    schemas = {name for (name,) in ask(store, "SELECT schema_name FROM duckdb_views()")}
+    assert {name for name in schemas if str(name).startswith("r2")} == {*kept}
+    # With nothing else to do, fewer are kept from now on.
+    again = run(load("lag_columns.periods=5", "history.runs=2"))
+    assert not again.is_new
+    assert [run.run_id for run in kept_runs(read_runs(store))] == kept[1:]
+    assert ask(store, "SELECT count(*) FROM meta.runs WHERE kept") == [(2,)]
+    assert len(list(store.objects.glob("features/*.parquet"))) == 2
+    assert verify(store) == []
+
+
+def test_what_looks_back_loads_no_configuration(load: Load, project: Path) -> None:
+    run(load())
+    (project / "configs" / "pipeline.yaml").write_text("stages: [\n")
+    for words in (
+        ("sql", "FROM features LIMIT 1"),
+        ("query", "costliest_drgs"),
+        ("history",),
+        ("runs",),
+        ("verify",),
+        ("gc",),
+        ("restore", "latest"),
+        ("diff", "features"),
+        ("export", str(project / "all.duckdb")),
+    ):
+        result = invoke(project, *words)
+        assert result.exit_code == 0, (words, result.output)
+
+
 def test_restored_run_shows_its_snapshots_as_a_new_run(
     load: Load, store: Store
 ) -> None:
     first, *_, last = three_runs(load)
-    record = restore(store, 10, first.run.run_id)
+    record = restore(store, first.run.run_id)
     assert record.run_id > last.run.run_id
     assert {s.name: s.state for s in record.snapshots}["features"] == "restored"
     [(restores, periods)] = ask(
@@ -91,12 +133,12 @@ def test_restore_takes_how_far_back_and_refuses_what_is_not_there(
     load: Load, store: Store
 ) -> None:
     runs = three_runs(load)
-    assert restore(store, 10, "-2").restores == runs[0].run.run_id
-    assert restore(store, 10, "previous").restores == runs[2].run.run_id
+    assert restore(store, "-2").restores == runs[0].run.run_id
+    assert restore(store, "previous").restores == runs[2].run.run_id
     with pytest.raises(SnapshotError, match="no run 'yesterday'"):
-        restore(store, 10, "yesterday")
+        restore(store, "yesterday")
     with pytest.raises(SnapshotError, match="several runs begin with 'r2'"):
-        restore(store, 10, "r2")
+        restore(store, "r2")
 
 
 def test_restore_of_a_run_whose_objects_are_gone_is_refused(
@@ -106,22 +148,22 @@ def test_restore_of_a_run_whose_objects_are_gone_is_refused(
     fingerprint = first.objects["features"].fingerprint
     store.object("features", fingerprint).unlink()
     with pytest.raises(SnapshotError, match="no longer in the store: features"):
-        restore(store, 10, first.run.run_id)
+        restore(store, first.run.run_id)
     assert len(read_runs(store)) == 3
 
 
 def test_history_says_what_made_each_version(load: Load, store: Store) -> None:
     three_runs(load)
     runs = read_runs(store)
-    lines = describe_history(store, runs, "features", 10)
+    lines = describe_history(store, runs, "features")
     assert [line.strip() for line in lines if "->" in line] == [
         "lag_columns.periods: 1 -> 2",
         "lag_columns.periods: 2 -> 3",
     ]
-    assert len(describe_history(store, runs, "discharges", 10)) == 2
-    assert len(describe_history(store, runs, None, 10)) == 1 + 3
+    assert len(describe_history(store, runs, "discharges")) == 2
+    assert len(describe_history(store, runs, None)) == 1 + 3
     with pytest.raises(SnapshotError, match="no snapshot 'feature'"):
-        describe_history(store, runs, "feature", 10)
+        describe_history(store, runs, "feature")
 
 
 @pytest.mark.parametrize("fault", ["removed", "cut", "changed", "swapped"])
@@ -129,7 +171,7 @@ def test_damaged_object_is_named_and_made_again(
     load: Load, store: Store, fault: str
 ) -> None:
     report = run(load())
-    assert verify(store, 10) == []
+    assert verify(store) == []
     there = report.objects["drgs"]
     path = store.object("drgs", there.fingerprint)
     content = path.read_bytes()
@@ -157,13 +199,13 @@ def test_damaged_object_is_named_and_made_again(
             )
             assert before in text
             record.write_text(text.replace(before, after))
-    [damage] = verify(store, 10)
+    [damage] = verify(store)
     assert damage.snapshot == "drgs"
     assert damage.fault.startswith(expected[fault])
     assert damage.runs == (report.run.run_id,)
     again = run(load())
     assert again.objects["drgs"].content_hash == there.content_hash
-    assert verify(store, 10) == []
+    assert verify(store) == []
 
 
 READER = """
@@ -189,15 +231,15 @@ def test_what_an_open_reader_needs_stays(load: Load, store: Store) -> None:
             run(load(f"lag_columns.periods={periods}", "history.runs=1"))
         catalog = store.catalogs / first.run.run_id
         assert catalog.exists()
-        assert catalog not in garbage(store, read_runs(store), 1)
+        assert catalog not in garbage(store, read_runs(store))
         after, _ = reader.communicate("go on\n")
     assert after == before
-    removed = collect_garbage(store, read_runs(store), 1)
+    removed = collect_garbage(store, read_runs(store))
     assert catalog in removed
     assert not catalog.exists()
     path = store.object("features", first.objects["features"].fingerprint)
     assert path in removed
-    with connect(store, 1) as con:
+    with connect(store) as con:
         assert con.execute("SELECT count(*) FROM features").fetchone() is not None
 
 
@@ -207,6 +249,6 @@ def test_files_of_a_run_that_died_are_garbage(load: Load, store: Store) -> None:
     orphan.write_bytes(b"half")
     old = store.runs / "20251123T130000000000"
     old.mkdir()
-    assert garbage(store, read_runs(store), 10) == sorted([orphan, old])
-    collect_garbage(store, read_runs(store), 10)
-    assert garbage(store, read_runs(store), 10) == []
+    assert garbage(store, read_runs(store)) == sorted([orphan, old])
+    collect_garbage(store, read_runs(store))
+    assert garbage(store, read_runs(store)) == []
