@@ -77,7 +77,7 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
         columns=columns,
         source_time=time,
         source_cluster=cluster,
-        tree=_without_places(settings),
+        tree=without_places(settings),
         stages=list(plan.upstream([features])),
         panel=modeling.panel,
         features=modeling.features,
@@ -106,9 +106,15 @@ def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _without_places(settings: ModelingSettings) -> dict[str, object]:
-    """Return the configuration of the stages, without where the rows came from."""
+def without_places(settings: ModelingSettings) -> dict[str, object]:
+    """Return the configuration of the stages, without where the rows came from.
+
+    What a profile has taken out is left out: a bundle has no layers to tell by.
+    """
     tree = settings.pipeline.tree
+    others = ("source", "history", "models", "stages", "checks")
     return {
-        key: tree[key] for key in tree if key not in ("source", "history", "models")
+        **{key: tree[key] for key in tree if key not in others},
+        "stages": {s.name: tree["stages"][s.name] for s in settings.pipeline.stages},
+        "checks": {name: tree["checks"][name] for name in settings.pipeline.contracts},
     }

@@ -18,12 +18,13 @@ from polars.testing import assert_frame_equal
 from pipeline.checks import Contract, Range, Rows
 from pipeline.config import BaseConfig
 from pipeline.errors import ModelError
-from pipeline.modeling.bundle import Bundle, load_bundle
+from pipeline.modeling.bundle import Bundle, load_bundle, stages_of
 from pipeline.modeling.ground import read_rows
 from pipeline.modeling.horizon import next_features
-from pipeline.modeling.pack import pack
+from pipeline.modeling.pack import pack, without_places
 from pipeline.modeling.registry import REQUIREMENTS
 from pipeline.modeling.request import hold, typed
+from pipeline.modeling.settings import load_modeling
 from pipeline.modeling.tracking import store_uri
 from pipeline.modeling.train import train
 from pipeline.settings import PREDICTIONS, Stage
@@ -177,6 +178,15 @@ def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> Non
     lines = (folder / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in lines} == set(REQUIREMENTS)
     assert all("==" in line for line in lines)
+
+
+def test_stages_that_a_profile_takes_out_are_in_no_bundle() -> None:
+    words = ("stages.drgs=null", "stages.facilities=null", "checks.features=null")
+    settings = load_modeling(ROOT, overrides=words)
+    names = [stage.name for stage in settings.pipeline.stages]
+    stages, contract = stages_of(without_places(settings), names, "discharges")
+    assert [stage.name for stage in stages] == names
+    assert contract == settings.pipeline.contracts["discharges"]
 
 
 def test_rows_come_out_in_the_order_they_went_in(
