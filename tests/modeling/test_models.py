@@ -15,7 +15,7 @@ from pipeline.modeling.models import Regressor, kind_names, load_kind
 from pipeline.modeling.target import Array
 
 N = 400
-NAMES = ("a", "b", "c", "empty", "constant")
+NAMES = ("a", 'cost, "usd" [x]:{y}', "c", "empty", "Größe é\n")
 TAILS = (0.05, 0.95)
 PARAMS: dict[str, dict[str, Any]] = {
     "known_value": {"columns": ["a", "c"]},

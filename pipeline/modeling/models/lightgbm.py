@@ -108,15 +108,18 @@ def fit(
 def _train(
     X: Design, y: Array, weight: Array | None, params: dict[str, Any], rounds: int
 ) -> "Booster":
-    """Train one booster."""
+    """Train one booster.
+
+    It knows features by their positions: LightGBM refuses names with characters such as
+    commas and brackets.
+    """
     import lightgbm
 
     data = lightgbm.Dataset(
         X.values,
         y,
         weight=weight,
-        feature_name=list(X.columns),
-        categorical_feature=list(X.categorical),
+        categorical_feature=[X.columns.index(name) for name in X.categorical],
     )
     return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
         params, data, num_boost_round=rounds
