@@ -68,8 +68,10 @@ def _tune(settings: "ModelingSettings", model: str) -> None:
 
 def _print_trial(trial: "FrozenTrial") -> None:
     """Say what a trial gave."""
-    is_pruned = trial.state.name == "PRUNED"
-    value = "pruned" if is_pruned else f"{trial.value:,.0f}"
+    from pipeline.modeling.amount import amount
+
+    value = "pruned" if trial.value is None else amount(trial.value)
+    value = "pruned" if trial.state.name == "PRUNED" else value
     params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
     click.echo(f"  trial {trial.number:>3}  {value:>12}  {params}")
 
@@ -81,12 +83,14 @@ def _short(value: object) -> str:
 
 def _print_tuning(tuning: "Tuning") -> None:
     """Say what a study found."""
+    from pipeline.modeling.amount import amount
     from pipeline.modeling.study import best_trial
 
     best = best_trial(tuning.trials)
+    assert best.value is not None, "the best is complete"
     done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
     click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
-    click.echo(f"  the best is number {best.number}: {best.value:,.0f}")
+    click.echo(f"  the best is number {best.number}: {amount(best.value)}")
 
 
 @click.command()
@@ -107,6 +111,8 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_training(training: "Training") -> None:
     """Say what was trained."""
+    from pipeline.modeling.amount import amount
+
     record = training.record
     n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
     source = record.study or "the YAML"
@@ -117,7 +123,8 @@ def _print_training(training: "Training") -> None:
         f"{record.model} {record.fingerprint[:8]}: {done}\n"
         f"  {n_trained:,} rows, parameters of {source}\n"
         f"  on the {n_valid:,} rows of the validation year:"
-        f" RMSE {record.metrics['rmse']:,.0f}, MAE {record.metrics['mae']:,.0f}"
+        f" RMSE {amount(record.metrics['rmse'])},"
+        f" MAE {amount(record.metrics['mae'])}"
     )
 
 
@@ -143,6 +150,8 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
     """Show the figures over all test rows, a line per model, by a metric."""
+    from pipeline.modeling.amount import amount
+
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
     models = overall.filter(metric=metric).sort("value")["model"]
@@ -154,11 +163,15 @@ def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
     for model in models:
         of = {r["metric"]: r for r in overall.filter(model=model).iter_rows(named=True)}
         rmse, mae = (
-            f"{of[m]['value']:,.0f} [{of[m]['lower']:,.0f}, {of[m]['upper']:,.0f}]"
+            f"{amount(of[m]['value'])} [{amount(of[m]['lower'])},"
+            f" {amount(of[m]['upper'])}]"
             for m in ("rmse", "mae")
         )
-        r2, coverage = of["r2"]["value"], of["coverage"]["value"]
-        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6.3f} {coverage:>9.1%}")
+        r2, coverage = (
+            "-" if of[m]["value"] is None else format(of[m]["value"], spec)
+            for m, spec in (("r2", ".3f"), ("coverage", ".1%"))
+        )
+        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9}")
     click.echo(f"  card: {_shown(evaluation.folder / 'card.html')}")
 
 
@@ -232,8 +245,7 @@ def _print_forecast(forecast: "Forecast") -> None:
         f"predictions: {made.height:,} rows of version {forecast.version.number},"
         f" in run {forecast.run_id}{done}\n"
         "next:\n"
-        "  just query largest_forecasts\n"
-        "  just sql 'from predictions limit 5'"
+        "  just sql 'from predictions order by prediction desc limit 5'"
     )
 
 
@@ -258,9 +270,11 @@ def score(
     file lacks of the panel is taken from the champion's own. A row has none (null) if
     its category is rare, or its entity has no row in the years that features look back.
     """
+    from pipeline.modeling.score import refuse_to_overwrite
     from pipeline.modeling.score import score as score_file
     from pipeline.snapshots.result import write_frame
 
+    refuse_to_overwrite(file, output)
     settings, _ = _load(profile, overrides)
     scores = score_file(settings, file, alone=alone)
     write_frame(scores.predictions, format_, output)
@@ -284,9 +298,9 @@ def _scores_said(
     )
     if n_null:
         yield (
-            f"  {n_null:,} without (null): a rare {modeling.slices.category}, or"
-            f" {' and '.join(modeling.entity)} without a row in the years that features"
-            " look back"
+            f"  {n_null:,} without (null): the stages leave out their"
+            f" {' and '.join(modeling.entity)}, which is rare, or without a row in the"
+            " periods that features look back"
         )
     if scores.n_left_out:
         yield f"  left out of the file: {scores.n_left_out:,} rows that cannot be read"
@@ -316,7 +330,12 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     publish_models(settings)
     _print_promotion(promotion)
     if champion(settings) is None:
-        click.echo("no champion, so no forecast")
+        click.echo(
+            "no champion, so no forecast\n"
+            "hint: another model may do better (`just pipeline MODEL`; configs/models/"
+            " has them), or a longer study (`trials=50`); what a champion must hold is"
+            " `baselines` and `promotion` in configs/modeling.yaml"
+        )
         raise SystemExit(1)
     _print_forecast(forecast_next(settings))
 

@@ -20,6 +20,7 @@ from pipeline.modeling.evaluation_charts import (
     difference_chart,
     error_by_year_chart,
     error_chart,
+    has_coverage,
     predicted_actual_chart,
     residual_chart,
 )
@@ -165,15 +166,16 @@ def draw_figures(card: Card) -> dict[str, str]:
     metric = _metrics(card)[0]
     charts: dict[str, ChartType] = {
         "error": error_chart(card.evaluation, card.model, metric),
-        "difference": difference_chart(card.comparison),
         "predicted": predicted_actual_chart(card.predictions),
         "residual": residual_chart(card.predictions),
         "importance": importance_chart(card.importance, metric),
         "dependence": partial_dependence_chart(card.dependence),
     }
+    if card.comparison.filter(slice_by="size_decile").height:
+        charts["difference"] = difference_chart(card.comparison)
     if card.evaluation.filter(slice_by="year")["slice"].n_unique() > 1:
         charts["year"] = error_by_year_chart(card.evaluation, card.model, metric)
-    if _overall(card, "coverage")["value"] is not None:
+    if has_coverage(card.evaluation, card.model):
         charts["coverage"] = coverage_chart(card.evaluation, card.model, card.coverage)
     if card.shap.height:
         charts["shap"] = shap_chart(card.shap, in_dollars=card.in_dollars)

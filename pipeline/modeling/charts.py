@@ -25,8 +25,11 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#D55E00", "#56B4E9", GREY)
 TEXT = "currentColor"
 
-# d3 counts G for 10^9, money does not.
-DOLLARS = "replace(format(datum.value, '$.3~s'), 'G', 'B')"
+# d3 counts G for 10^9, money does not; nor does it m for a thousandth.
+DOLLARS = (
+    "abs(datum.value) < 1 ? format(datum.value, '$.3~g')"
+    " : replace(format(datum.value, '$.3~s'), 'G', 'B')"
+)
 
 _CONFIG: dict[str, Any] = {
     "aria": False,  # a label per mark would double the size; the caption says it

@@ -43,8 +43,8 @@ class Features:
             "entity": modeling.entity,
             "target": [modeling.target],
             "past": modeling.past,
-            "slices.size": [modeling.slices.size],
-            "slices.severe": modeling.slices.severe,
+            "slices.size": [modeling.slices.size] if modeling.slices.size else [],
+            "slices.severe": modeling.slices.severe or [],
         }
         missing = [
             f"  {setting}: '{name}'{nearest(name, df.columns)}"

@@ -77,7 +77,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     from pipeline.modeling.describe import describe_model
 
     df = training.features.read(modeling)
-    test = add_slices(between(df, modeling, *modeling.split.test), modeling)
+    test = between(df, modeling, *modeling.split.test)
     predictions = _all_predictions(settings, training, df, test)
     slices = slice_columns(modeling)
     samples = modeling.bootstrap.samples
@@ -120,17 +120,28 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
 
 
 def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
-    """Add the columns that the figures are given by."""
-    severe = pl.sum_horizontal(modeling.slices.severe, ignore_nulls=False)
-    sized = add_size_decile(test, cluster=modeling.cluster, weight=modeling.slices.size)
-    return sized.with_columns(severe.alias(SEVERITY)).with_columns(
-        severity_mix(SEVERITY).cast(pl.String).fill_null("unknown").alias(SEVERITY)
-    )
+    """Add the columns that the figures are given by; features of their names go."""
+    slices = modeling.slices
+    sliced = test
+    if slices.severe:
+        severe = pl.sum_horizontal(slices.severe, ignore_nulls=False)
+        sliced = sliced.with_columns(severe.alias(SEVERITY)).with_columns(
+            severity_mix(SEVERITY).cast(pl.String).fill_null("unknown").alias(SEVERITY)
+        )
+    if slices.size:
+        given = test.select({modeling.cluster, slices.size})
+        sized = add_size_decile(given, cluster=modeling.cluster, weight=slices.size)
+        sliced = sliced.with_columns(sized[SIZE_DECILE])
+    return sliced
 
 
 def slice_columns(modeling: Modeling) -> list[str]:
     """Name those columns."""
-    return [modeling.time, SIZE_DECILE, SEVERITY, modeling.slices.category]
+    slices = modeling.slices
+    of_clusters = [SIZE_DECILE] if slices.size else []
+    of_rows = [SEVERITY] if slices.severe else []
+    of_entities = [slices.category] if slices.category else []
+    return [modeling.time, *of_clusters, *of_rows, *of_entities]
 
 
 def predictions_of(
@@ -138,11 +149,15 @@ def predictions_of(
 ) -> pl.DataFrame:
     """Lay the predictions of a model beside keys, slices and outcomes."""
     columns = dict.fromkeys([*modeling.key, *slice_columns(modeling)])
-    return test.select(
-        pl.lit(name).alias("model"),
-        *columns,
-        pl.Series("y", target_of(test, modeling.target)),
-    ).hstack(predicted)
+    return (
+        add_slices(test, modeling)
+        .select(
+            pl.lit(name).alias("model"),
+            *columns,
+            pl.Series("y", target_of(test, modeling.target)),
+        )
+        .hstack(predicted)
+    )
 
 
 def _all_predictions(

@@ -133,10 +133,7 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
     coverage : float
         The share that they are meant to hold, between 0 and 1.
     """
-    n_slices = pl.len().over("slice_by")
-    rows = evaluation.filter(
-        pl.col("slice_by") != "all", model=model, metric="coverage"
-    ).filter(n_slices <= _MAX_SLICES)
+    rows = _coverages(evaluation, model)
     shown = [coverage, *(v for c in ("lower", "value", "upper") for v in rows[c])]
     known = [value for value in shown if value is not None]
     scale = alt.Scale(domain=[min(known), max(known)], nice=True, zero=False)
@@ -166,6 +163,18 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
         line = level(coverage, dashed=True)
         panels.append(alt.layer(line, interval(base, "y"), point))
     return alt.hconcat(*panels, spacing=16)
+
+
+def has_coverage(evaluation: pl.DataFrame, model: str) -> bool:
+    """Tell whether a model has intervals, and slices to show them by."""
+    return _coverages(evaluation, model)["value"].count() > 0
+
+
+def _coverages(evaluation: pl.DataFrame, model: str) -> pl.DataFrame:
+    """Keep the coverages of a model in slices that are few of their kind."""
+    return evaluation.filter(
+        pl.col("slice_by") != "all", model=model, metric="coverage"
+    ).filter(pl.len().over("slice_by") <= _MAX_SLICES)
 
 
 def _by_size(name: str) -> tuple[float, str]:

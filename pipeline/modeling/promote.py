@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import ModelError
+from pipeline.modeling.amount import amount
 from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
@@ -159,11 +160,11 @@ def _reasons(
     overall = comparison.filter(slice_by="all")
     for row in overall.iter_rows(named=True):
         if row["upper"] is None or row["upper"] >= 0:
-            upper = "unknown" if row["upper"] is None else f"{row['upper']:+,.0f}"
             yield (
-                f"{metric} {row['value']:,.0f} is not below that of {row['reference']},"
-                f" {row['reference_value']:,.0f}, beyond chance: the difference is"
-                f" {row['difference']:+,.0f}, with an upper bound of {upper}"
+                f"{metric} {amount(row['value'])} is not below that of"
+                f" {row['reference']}, {amount(row['reference_value'])}, beyond chance:"
+                f" the difference is {amount(row['difference'], '+')}, with an upper"
+                f" bound of {amount(row['upper'], '+')}"
             )
     allowed = modeling.promotion.max_coverage_gap
     reached = evaluation.record.metrics.get("coverage", 0.0)

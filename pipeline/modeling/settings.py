@@ -28,6 +28,12 @@ from pipeline.settings import Settings, load_settings
 NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""
 
+BESIDE_THE_KEY = (
+    *("model", "y", "prediction", "lower", "upper", "size_decile", "severity"),
+    *("model_version", "run"),
+)
+"""Columns that stand beside the key where predictions are judged and published."""
+
 Years = Annotated[tuple[int, int], "first and last, both included"]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
@@ -73,21 +79,21 @@ class Bootstrap(BaseConfig, frozen=True, kw_only=True):
 
 
 class Slices(BaseConfig, frozen=True, kw_only=True):
-    """What the figures are given by, besides the year.
+    """What the figures are given by, besides the year; null or empty is not at all.
 
     Attributes
     ----------
-    size : str
+    size : str or None
         Feature whose sum over a cluster is its size, cut into deciles.
-    category : str
+    category : str or None
         Column of the entity.
-    severe : list of str
+    severe : list of str or None
         Features whose sum cuts the rows into thirds.
     """
 
-    size: str
-    category: str
-    severe: list[str]
+    size: str | None = None
+    category: str | None = None
+    severe: list[str] | None = None
 
 
 class Promotion(BaseConfig, frozen=True, kw_only=True):
@@ -276,13 +282,21 @@ def _wrong_names(
         ("panel", modeling.panel, published),
         ("features", modeling.features, published),
         ("cluster", modeling.cluster, modeling.entity),
-        ("slices.category", modeling.slices.category, modeling.entity),
     ]
+    if modeling.slices.category:
+        named.append(("slices.category", modeling.slices.category, modeling.entity))
     mistakes: list[Mistake] = []
     if modeling.target in (*modeling.key, *modeling.past):
         at = "modeling.target"
         text = f"'{modeling.target}' is `time`, or of `entity` or `past`, already"
         mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
+    for at, name in (
+        ("modeling.time", modeling.time),
+        *(("modeling.entity", name) for name in modeling.entity),
+    ):
+        if name in BESIDE_THE_KEY:
+            text = f"'{name}' is a column of every forecast, expected another name"
+            mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
     return mistakes + [
         Mistake(
             origin_of(f"modeling.{path}", settings.layers),

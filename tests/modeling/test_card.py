@@ -232,3 +232,19 @@ def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) 
     assert "Intervals" not in page.texts
     assert "Study" not in page.texts
     assert "outcomes inside the intervals" not in page.texts
+
+
+def test_without_slices_there_are_less_charts(card: Card) -> None:
+    by_year = pl.col("slice_by").is_in(["all", "year"])
+    few = card.evaluation.filter(by_year)
+    plain = replace(
+        card, evaluation=few, comparison=card.comparison.filter(slice_by="all")
+    )
+    figures = draw_figures(plain)
+    assert "difference" not in figures
+    assert "coverage" in figures
+    assert "</html>" in write_card(plain, figures)
+    years = few.filter(slice_by="year").drop("slice")
+    months = years.join(pl.DataFrame({"slice": map(str, range(20))}), how="cross")
+    many = pl.concat([few.filter(slice_by="all"), months.select(few.columns)])
+    assert "coverage" not in draw_figures(replace(plain, evaluation=many))

@@ -128,7 +128,9 @@ def test_models_are_listed_by_the_metric_that_decides(
 def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:
     result = champion("forecast")
     assert result.exit_code == 0
-    assert ": nothing to do\nnext:\n  just query largest_forecasts" in result.output
+    # Of any panel, so that no named query is shown, which knows the columns of one.
+    hint = "just sql 'from predictions order by prediction desc limit 5'"
+    assert f": nothing to do\nnext:\n  {hint}\n" in result.output
     failed = champion("promote", "--rollback")
     assert failed.exit_code == 1
     assert failed.stderr.startswith(
@@ -160,11 +162,32 @@ def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
     assert lines == [
         f"{made.height:,} rows in out.csv, {made.height - n_null:,} of them with a"
         " prediction for 2019 by inpatient_profit_ci version 1",
-        f"  {n_null:,} without (null): a rare apr_drg_code, or facility_id and"
-        " apr_drg_code without a row in the years that features look back",
+        f"  {n_null:,} without (null): the stages leave out their facility_id and"
+        " apr_drg_code, which is rare, or without a row in the periods that features"
+        " look back",
         "  left out of the file: 1 rows that cannot be read",
         "    new.csv:6: Discharges: 'many' unreadable count",
     ]
+
+
+@pytest.mark.parametrize("link", ["", "soft", "hard"])
+def test_a_score_does_not_overwrite_the_file_it_reads(
+    project: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    command = command_in(project, monkeypatch)
+    given = Path("data/raw.csv")
+    before = given.read_bytes()
+    output = Path("data/../data/raw.csv")
+    if link == "soft":
+        output = Path("out.csv")
+        output.symlink_to(given)
+    if link == "hard":
+        output = Path("out.csv")
+        output.hardlink_to(given)
+    result = command("score", str(given), "-o", str(output))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {output}: is the file to score, expected")
+    assert given.read_bytes() == before
 
 
 def test_a_frame_is_written_as_the_suffix_says_or_shown(

@@ -40,6 +40,10 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
             "models.ridge.params.alfa=1",
             "models.ridge.params.alfa: unknown field; did you mean 'alpha'?",
         ),
+        (
+            "modeling.entity=[facility_id, apr_drg_code, model]",
+            "modeling.entity: 'model' is a column of every forecast, expected another",
+        ),
         ("models.ridge.params.alpha=-1", "models.ridge.params.alpha: expected float"),
         (
             "models.lightgbm.space.num_leave={kind: int, low: 7, high: 9}",
