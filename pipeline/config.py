@@ -3,12 +3,14 @@
 Layers are merged in this order, a later one wins: the defaults of each stage's
 transformation (``configs/transforms/<transform>.yaml``), the chosen source
 (``configs/sources/<source>.yaml``), ``configs/pipeline.yaml``, the profile
-(``configs/profiles/<profile>.yaml``) and the overrides of the command line. Merging and
-``${...}`` interpolation are OmegaConf's, types and bounds are msgspec's. Every mistake
-is reported, not the first one only.
+(``configs/profiles/<profile>.yaml``) and the overrides of the command line. What a
+word in them means says `pipeline.yaml_core`. Merging and ``${...}`` interpolation are
+OmegaConf's, types and bounds are msgspec's. Every mistake is reported, not the first
+one only.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
@@ -19,11 +21,16 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.yaml_core import describe, read_word, read_yaml
 
 Tree: TypeAlias = dict[str, Any]
 """A configuration as plain dicts, lists and scalars."""
 
 COMMAND_LINE = "command line"
+
+_NAME, _IN_BRACKETS = r"[^.\[\]]+", r"\[[^\[\]]+\]"
+_STEP = re.compile(rf"{_NAME}|{_IN_BRACKETS}")
+_PATH = re.compile(rf"{_NAME}(\.{_NAME}|{_IN_BRACKETS})*")
 
 
 class BaseConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,45 +88,106 @@ def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
         something else than a mapping.
     """
     name = path.relative_to(root).as_posix()
-    if not path.is_file():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise ConfigError(
-            f"{name}: no such file{nearest(path.stem, known)}\n"
-            f"found in {path.parent.relative_to(root).as_posix()}: {', '.join(known)}"
-        )
     try:
-        loaded = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        tree = _read(read_yaml, path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise _no_such_file(path, root) from None
+    except ValueError as error:
         raise ConfigError(f"{name}: not readable as YAML\nfound: {error}") from error
-    if not isinstance(loaded, DictConfig):
-        raise ConfigError(f"{name}: expected a mapping at the top, found a list")
-    tree = cast("Tree", OmegaConf.to_container(loaded))
-    return Layer(name, tree if under is None else {under: tree})
+    except OSError as error:
+        found = error.strerror or error
+        raise ConfigError(f"{name}: cannot be read\nfound: {found}") from error
+    if not isinstance(tree, dict | None):
+        found = "a list" if isinstance(tree, list) else repr(tree)
+        raise ConfigError(f"{name}: expected a mapping at the top, found {found}")
+    values = cast("Tree", tree or {})
+    return Layer(name, values if under is None else {under: values})
 
 
-def parse_overrides(overrides: Iterable[str]) -> Layer:
-    """Read ``dotted.path=value`` words; values are YAML, so ``a.b=[1, 2]`` is a list.
+def load_named_layer(
+    folder: Path, name: str, root: Path, *, under: str | None = None
+) -> Layer:
+    """Read the YAML file of a name, which is that of a file in the folder itself.
 
     Raises
     ------
     ConfigError
-        If a word has no ``=``, or its value is not YAML.
+        If it is a path, or as `load_layer` does.
     """
-    words = list(overrides)
+    if not name or "/" in name or name.startswith("."):
+        there = folder.relative_to(root).as_posix()
+        fault = f"{there}: expected the name of a file there, found '{name}'"
+        raise _not_found(fault, Path(name).stem, folder, root)
+    return load_layer(folder / f"{name}.yaml", root, under=under)
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """List the YAML files of a folder, sorted, without what an editor hides there."""
+    return sorted(p for p in folder.glob("*.yaml") if not p.name.startswith("."))
+
+
+def _no_such_file(path: Path, root: Path) -> ConfigError:
+    """Say what is there instead of a file."""
+    fault = f"{path.relative_to(root).as_posix()}: no such file"
+    if path.is_symlink():
+        fault += ", only a link that leads nowhere"
+    return _not_found(fault, path.stem, path.parent, root)
+
+
+def _not_found(fault: str, name: str, folder: Path, root: Path) -> ConfigError:
+    """List the files there are, and name the one that was probably meant."""
+    known = [file.stem for file in yaml_files(folder)]
+    return ConfigError(
+        f"{fault}{nearest(name, known)}\n"
+        f"found in {folder.relative_to(root).as_posix()}: {', '.join(known)}"
+    )
+
+
+def _read(read: Callable[[str], Any], text: str) -> Any:
+    """Read YAML, and see whether each ``${`` in it begins what OmegaConf knows.
+
+    Raises
+    ------
+    ValueError
+        In a line.
+    """
+    try:
+        value = read(text)
+        OmegaConf.create({"": value})
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise ValueError(describe(error)) from error
+    return value
+
+
+def parse_overrides(overrides: Iterable[str]) -> Layer:
+    """Read ``dotted.path=value`` words; `read_word` says what a value is.
+
+    A name that has a dot stands in brackets: ``engine.spark[spark.ui.port]=4041``.
+
+    Raises
+    ------
+    ConfigError
+        If a word has no path or no ``=``, or its value should be YAML and is none.
+    """
+    tree: Tree = {}
     mistakes: list[Mistake] = []
-    for word in words:
-        path, equals, _ = word.partition("=")
-        if not equals or not path:
-            text = "expected dotted.path=value, found no '='"
-            mistakes.append(Mistake(COMMAND_LINE, word, text))
+    for word in overrides:
+        path, equals, text = word.partition("=")
+        if not equals or not _PATH.fullmatch(path):
+            found = f"found {path!r} as path" if equals else "found no '='"
+            fault = f"expected dotted.path=value, {found}"
+            mistakes.append(Mistake(COMMAND_LINE, word, fault))
             continue
         try:
-            OmegaConf.from_dotlist([word])
-        except (YAMLError, OmegaConfBaseException) as error:
-            text = f"expected a YAML value, found: {error}"
-            mistakes.append(Mistake(COMMAND_LINE, path, text))
+            value = _read(read_word, text)
+        except ValueError as error:
+            fault = f"expected a YAML value, found: {error}"
+            mistakes.append(Mistake(COMMAND_LINE, path, fault))
+            continue
+        for step in reversed(_STEP.findall(path)):
+            value = {step.strip("[]"): value}
+        tree = _plain_merge(tree, cast("Tree", value))
     refuse(mistakes)
-    tree = cast("Tree", OmegaConf.to_container(OmegaConf.from_dotlist(words)))
     return Layer(COMMAND_LINE, tree)
 
 
@@ -172,7 +240,7 @@ def _plain_merge(tree: Tree, other: Tree) -> Tree:
     shared = {
         key: _plain_merge(tree[key], cast("Tree", value))
         for key, value in other.items()
-        if key in tree and isinstance(value, dict)
+        if isinstance(value, dict) and isinstance(tree.get(key), dict)
     }
     return {**tree, **other, **shared}
 
@@ -310,12 +378,15 @@ def _expectation(error: msgspec.ValidationError, value: Any, type_: Any) -> str:
         choices = [str(choice) for choice in get_args(type_)]
         expected = f"expected one of {', '.join(choices)}"
         return f"{expected}, found {value!r}{nearest(str(value), choices)}"
+    text = str(error).split(" - at `$")[0]
+    expected = text.split(", got")[0].replace("`", "")
     for meta in getattr(type_, "__metadata__", ()):
         if isinstance(meta, msgspec.Meta) and meta.description:
-            return f"expected {meta.description}, found {value!r}"
-    text = str(error).split(" - at `$")[0].replace("`", "")
-    expected = text.split(", got")[0]
-    return f"{expected[:1].lower()}{expected[1:]}, found {value!r}"
+            expected = f"expected {meta.description}"
+    found = f"{expected[:1].lower()}{expected[1:]}, found {value!r}"
+    if "`str" in text and isinstance(value, bool | int | float):
+        return f"{found}: in quotes it is text"
+    return found
 
 
 def _by_tag(type_: Any) -> dict[str, type[msgspec.Struct]]:

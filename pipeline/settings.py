@@ -17,11 +17,13 @@ from pipeline.config import (
     Tree,
     check,
     load_layer,
+    load_named_layer,
     merge,
     origin_of,
     parse_overrides,
     refuse,
     resolve,
+    yaml_files,
 )
 from pipeline.errors import ConfigError, nearest
 from pipeline.sources import SourceConfig
@@ -201,7 +203,7 @@ class Settings:
     root : Path
         Project folder: holds ``configs/`` and ``.pipeline/``.
     profile : str or None
-        The overlay in use.
+        The overlay in use, or several, with commas between.
     source : SourceConfig
         Where the rows come from.
     stages : tuple of Stage
@@ -246,7 +248,8 @@ def load_settings(
     root : Path
         Project folder.
     profile : str, optional
-        Name of a file in ``configs/profiles/``.
+        Name of a file in ``configs/profiles/``; of several, with commas between, a
+        later one wins.
     overrides : tuple of str
         ``dotted.path=value`` words of the command line.
     below : sequence of Layer
@@ -260,8 +263,10 @@ def load_settings(
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
     top = [load_layer(configs / "pipeline.yaml", root)]
-    if profile is not None:
-        top.append(load_layer(configs / "profiles" / f"{profile}.yaml", root))
+    top += [
+        load_named_layer(configs / "profiles", name, root)
+        for name in ([] if profile is None else profile.split(","))
+    ]
     top.append(
         parse_overrides(
             re.sub("^engine=", "engine.use=", word)
@@ -274,7 +279,7 @@ def load_settings(
     stage_trees = _stage_trees(top)
     layers = [
         *below,
-        load_layer(configs / "sources" / f"{source}.yaml", root, under=SOURCE),
+        load_named_layer(configs / "sources", source, root, under=SOURCE),
         *_transform_layers(stage_trees, configs / "transforms", root),
         *_check_layers(configs / "checks", root),
         *top,
@@ -364,7 +369,7 @@ def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list
 
 def _check_layers(folder: Path, root: Path) -> list[Layer]:
     """Load the contracts, each under its snapshot's name."""
-    loaded = [load_layer(path, root) for path in sorted(folder.glob("*.yaml"))]
+    loaded = [load_layer(path, root) for path in yaml_files(folder)]
     names = [Path(layer.name).stem for layer in loaded]
     return [
         Layer(layer.name, {"checks": {name: layer.tree}})

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -147,7 +148,13 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
     ("override", "part"),
     [
         ("lag_columns", "lag_columns: expected dotted.path=value, found no '='"),
+        ("lag_columns..periods=2", "found 'lag_columns..periods' as path"),
         ("lag_columns.periods=[", "lag_columns.periods: expected a YAML value"),
+        ("lag_columns.periods=[" + "[" * 3000, "found: nested too deep"),
+        ("lag_columns.periods=010", "lag_columns.periods: expected int, found '010'"),
+        ("lag_columns.periods=1_0", "lag_columns.periods: expected int, found '1_0'"),
+        ("panel.x=${oc.env:", "panel.x: expected a YAML value, found: "),
+        ("columns.Year=1", "expected one of code, count, money, number, label, text"),
         ("lag_columns.periods=two", "lag_columns.periods: expected int, found 'two'"),
         ("lag_columns=[1]", "command line: does not fit the layers before it"),
         ("lag_columns=[1]", "found: lag_columns: "),
@@ -221,6 +228,77 @@ def test_settings_of_spark_are_numbers_too_but_not_the_master() -> None:
     assert found == {"spark.executor.cores": 2, "spark.ui.enabled": True}
     message = mistakes(ROOT, "engine.spark={spark.master: yarn}")
     assert "expected engine.master instead of spark.master" in message
+
+
+def test_a_word_is_a_value_to_the_letter() -> None:
+    def source(word: str) -> dict[str, object]:
+        return load_settings(ROOT, overrides=("source=csv", word)).tree["source"]
+
+    assert source("source.path=data/raw #1.csv")["path"] == "data/raw #1.csv"
+    assert source("source.rename[a.b]=Year")["rename"] == {"a.b": "Year"}
+    message = mistakes(ROOT, "source=csv", "source.path=2019")
+    assert "found 2019: in quotes it is text" in message
+
+
+def test_a_key_is_text(project: Path) -> None:
+    csv = project / "configs" / "sources" / "csv.yaml"
+    csv.write_text(csv.read_text().replace("rename: {}", "rename: {on: Year, 010: x}"))
+    tree = load_settings(project, overrides=("source=csv",)).tree
+    assert tree["source"]["rename"] == {"on": "Year", "010": "x"}
+
+
+def test_a_later_profile_wins_over_an_earlier_one(project: Path) -> None:
+    profiles = project / "configs" / "profiles"
+    (profiles / "a.yaml").write_text("lag_columns: {periods: 3, by: row}")
+    (profiles / "b.yaml").write_text("lag_columns: {periods: 4}")
+    tree = load_settings(project, profile="a,b").tree["lag_columns"]
+    assert (tree["periods"], tree["by"]) == (4, "row")
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../profiles/ci", ".", "..", "", "/"])
+def test_a_profile_and_a_source_are_names_not_paths(name: str) -> None:
+    assert "expected the name of a file there" in mistakes(ROOT, profile=name)
+    assert "expected the name of a file there" in mistakes(ROOT, f"source={name}")
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def make_dangling(path: Path) -> None:
+    path.symlink_to("nowhere.yaml")
+
+
+def make_latin1(path: Path) -> None:
+    path.write_bytes("a: Größe".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            make_folder,
+            "configs/profiles/odd.yaml: cannot be read\nfound: Is a directory",
+        ),
+        (make_loop, "cannot be read\nfound: Too many levels of symbolic links"),
+        (make_dangling, "odd.yaml: no such file, only a link that leads nowhere"),
+        (make_latin1, "not readable as YAML\nfound: 'utf-8' codec can't decode"),
+    ],
+)
+def test_what_is_no_file_of_yaml_is_named(
+    project: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(project / "configs" / "profiles" / "odd.yaml")
+    assert said in mistakes(project, profile="odd")
+
+
+def test_what_an_editor_hides_in_a_folder_is_no_configuration(project: Path) -> None:
+    make_dangling(project / "configs" / "checks" / ".#features.yaml")
+    assert load_settings(project).contracts
 
 
 def test_missing_file_names_the_nearest() -> None:

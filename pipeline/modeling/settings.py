@@ -17,6 +17,7 @@ from pipeline.config import (
     load_layer,
     origin_of,
     refuse,
+    yaml_files,
 )
 from pipeline.errors import nearest
 from pipeline.modeling.loss import Metric
@@ -208,7 +209,7 @@ def load_modeling(
     """
     configs = root / "configs"
     below = [load_layer(configs / "modeling.yaml", root, under="modeling")]
-    for path in sorted((configs / "models").glob("*.yaml")):
+    for path in yaml_files(configs / "models"):
         layer = load_layer(path, root)
         below.append(Layer(layer.name, {"models": {path.stem: layer.tree}}))
     settings = load_settings(root, profile=profile, overrides=overrides, below=below)
