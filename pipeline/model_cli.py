@@ -190,6 +190,7 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
 
     The exit code is 1 if it does not.
     """
+    from pipeline.modeling.forecast import withdraw_another
     from pipeline.modeling.promote import promote as promote_model
     from pipeline.modeling.publish import publish_models
     from pipeline.modeling.registry import roll_back
@@ -201,10 +202,15 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
         click.echo(
             f"{now.name}: version {now.number} is champion, as before {was.number}"
         )
+        if withdraw_another(settings):
+            click.echo(f"  the forecast of version {was.number} is shown no more")
+        click.echo("next:\n  just forecast")
         return
     promotion = promote_model(settings, model)
     publish_models(settings)
     _print_promotion(promotion)
+    if withdraw_another(settings):
+        click.echo("  the forecast of another version is shown no more")
     if not promotion.is_champion:
         raise SystemExit(1)
     click.echo("next:\n  just forecast")

@@ -248,6 +248,7 @@ def _run(
     collect_garbage(store, runs)
     forget_parts(store)
     _warn_of_kept(task)
+    _warn_of_forecast(current, record)
     return _report(store, record, wanted.source.files, is_new=True)
 
 
@@ -412,4 +413,18 @@ def _warn_of_kept(task: Task) -> None:
         LOG.warning(
             "not selected, and left as published: %s; `just run` renews them",
             ", ".join(kept),
+        )
+
+
+def _warn_of_forecast(before: RunRecord | None, now: RunRecord) -> None:
+    """Say that a forecast of other rows, or of another profile, is shown no more."""
+    had, has = (
+        run is not None and PREDICTIONS in {s.name for s in run.snapshots}
+        for run in (before, now)
+    )
+    if had and not has:
+        LOG.warning(
+            "'%s' was of other rows or another profile, and is left out;"
+            " `just forecast` makes one of these",
+            PREDICTIONS,
         )

@@ -118,9 +118,8 @@ def plan_task(
         for status in statuses
         if (record := _record(status, states[status.name], settings, plan, published))
     ]
-    forecast = published.get(PREDICTIONS)
+    forecast = _forecast(settings, snapshots, runs)
     if forecast and read_object(store, forecast.name, forecast.fingerprint):
-        # A run neither makes nor judges them: they stay until the next forecast.
         snapshots.append(_kept(forecast))
     check = tuple(
         s.name
@@ -166,6 +165,25 @@ def _record(
         list(status.reasons),
         before.checks if before and state == "fresh" else [],
     )
+
+
+def _forecast(
+    settings: Settings, snapshots: list[SnapshotRecord], runs: list[RunRecord]
+) -> SnapshotRecord | None:
+    """Find the forecast that the newest run of the same rows and profile showed.
+
+    A run neither makes nor judges one. Other stages make it no other: the champion
+    has its own; but one of other rows, or of another profile's model, is no forecast of
+    what is published beside it.
+    """
+    # Its fingerprint is that of the source's content, and of how it is read.
+    source = {s.name: s.fingerprint for s in snapshots}.get(QUARANTINE)
+    for run in reversed(runs):
+        shown = {s.name: s for s in run.snapshots}
+        of_same_rows = QUARANTINE in shown and shown[QUARANTINE].fingerprint == source
+        if of_same_rows and run.profile == settings.profile:
+            return shown.get(PREDICTIONS)
+    return None
 
 
 def _kept(published: SnapshotRecord) -> SnapshotRecord:

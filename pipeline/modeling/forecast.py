@@ -1,6 +1,5 @@
 """Publish the champion's predictions for the year after the last one, as a snapshot."""
 
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +21,7 @@ from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
 from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
+    Store,
     open_store,
     read_object,
     read_runs,
@@ -66,11 +66,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
     version = champion_of(settings)
     store = open_store(settings.root)
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
-    # The rows set aside are named by the source's content and how it is read.
-    source = published[QUARANTINE].fingerprint
-    # No kind: the bundle holds its own.
-    parts = (version.fingerprint, version.number, source)
-    wanted = fingerprint(MODULE, *parts, kinds=[])
+    wanted = _fingerprint(version, published)
     path = store.object(PREDICTIONS, wanted)
     is_there = read_object(store, PREDICTIONS, wanted) is not None
     before = published.get(PREDICTIONS)
@@ -125,11 +121,9 @@ def publish_predictions(
     SnapshotError
         If another process writes, or the store cannot be written.
     """
-    started_at, started = datetime.now(UTC), time.perf_counter()
+    started_at = datetime.now(UTC)
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
-        runs = read_runs(store)
-        last = runs[-1]
         run_id = new_run_id(store, started_at)
         if predictions is not None:
             run = pl.lit(run_id).alias("run")
@@ -138,31 +132,80 @@ def publish_predictions(
             snapshot.write_parquet(file)
             profile = collect_profile(snapshot)
             publish_object(store, file, PREDICTIONS, fingerprint, profile, run_id)
-        seconds = time.perf_counter() - started
-        record = msgspec.structs.replace(
-            last,
-            run_id=run_id,
-            started_at=started_at,
-            restores=None,
-            execute_s=seconds,
-            total_s=seconds,
-            snapshots=[
-                *(_unchanged(s) for s in last.snapshots if s.name != PREDICTIONS),
-                SnapshotRecord(
-                    name=PREDICTIONS,
-                    stage="",
-                    key=key,
-                    fingerprint=fingerprint,
-                    state="restored" if predictions is None else "computed",
-                    contract="",
-                    reasons=[reason],
-                    checks=[],
-                ),
-            ],
+        made = SnapshotRecord(
+            name=PREDICTIONS,
+            stage="",
+            key=key,
+            fingerprint=fingerprint,
+            state="restored" if predictions is None else "computed",
+            contract="",
+            reasons=[reason],
+            checks=[],
         )
-        publish_run(store, [*runs, record])
-        collect_garbage(store, [*runs, record])
+        _publish_with([made], settings, store, run_id, started_at)
     return run_id
+
+
+def withdraw_another(settings: ModelingSettings) -> bool:
+    """Publish a run without the forecast, if that is not the champion's.
+
+    Returns
+    -------
+    bool
+        Whether there was one.
+
+    Raises
+    ------
+    PipelineError
+        If another process writes, or a store cannot be used.
+    """
+    version, started_at = champion(settings), datetime.now(UTC)
+    store = open_store(settings.root)
+    runs = read_runs(store)
+    published = {s.name: s for s in runs[-1].snapshots} if runs else {}
+    shown = published.get(PREDICTIONS)
+    if shown is None or (
+        version and shown.fingerprint == _fingerprint(version, published)
+    ):
+        return False
+    with writing(store), staged_run(store):
+        run_id = new_run_id(store, started_at)
+        _publish_with([], settings.pipeline, store, run_id, started_at)
+    return True
+
+
+def _fingerprint(version: Version, published: dict[str, SnapshotRecord]) -> str:
+    """Hash all that decides what a version forecasts of the rows of a run."""
+    # The rows set aside are named by the source's content and how it is read.
+    source = published[QUARANTINE].fingerprint
+    # No kind: the bundle holds its own.
+    return fingerprint(MODULE, version.fingerprint, version.number, source, kinds=[])
+
+
+def _publish_with(
+    made: list[SnapshotRecord],
+    settings: Settings,
+    store: Store,
+    run_id: str,
+    started_at: datetime,
+) -> None:
+    """Publish the newest run again, with this forecast or none; the lock is held."""
+    runs = read_runs(store)
+    last = runs[-1]
+    seconds = (datetime.now(UTC) - started_at).total_seconds()
+    others = [_unchanged(s) for s in last.snapshots if s.name != PREDICTIONS]
+    record = msgspec.structs.replace(
+        last,
+        run_id=run_id,
+        started_at=started_at,
+        restores=None,
+        profile=settings.profile,
+        execute_s=seconds,
+        total_s=seconds,
+        snapshots=[*others, *made],
+    )
+    publish_run(store, [*runs, record])
+    collect_garbage(store, [*runs, record])
 
 
 def _unchanged(snapshot: SnapshotRecord) -> SnapshotRecord:

@@ -226,9 +226,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         _insert(con, "meta.models", [_model_row(model) for model in models])
         figures = store.models / EVALUATIONS
         if models and figures.is_file():
-            con.execute(
-                f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}"
-            )
+            con.execute(f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}")
         benchmarks = read_benchmarks(store)
         _insert(
             con, "meta.benchmarks", [r for b in benchmarks for r in _benchmark_rows(b)]

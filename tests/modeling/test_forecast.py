@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.modeling.forecast import Forecast, forecast
+from pipeline.modeling.forecast import Forecast, forecast, withdraw_another
 from pipeline.modeling.publish import publish_models
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking import tracking
 from pipeline.run import run, stamp
 from pipeline.settings import PREDICTIONS
@@ -111,6 +112,41 @@ def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> 
     assert "STALE" not in comment
 
 
+def test_a_forecast_is_never_shown_beside_other_rows_or_another_profile(
+    copied: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = copied()
+    before = ask(settings, "from predictions")
+    real = load_modeling(
+        settings.root, overrides=("source=csv", "source.path=data/raw.csv")
+    )
+    run(real.pipeline)
+    assert PREDICTIONS not in states(settings)
+    assert "'predictions' was of other rows or another profile" in caplog.text
+    run(settings.pipeline)
+    assert states(settings)[PREDICTIONS] == "kept"
+    assert ask(settings, "from predictions").equals(before)
+    path = settings.root / "data" / "raw.csv"
+    path.write_text(path.read_text().rpartition("\n2")[0] + "\n")
+    run(settings.pipeline)
+    assert PREDICTIONS not in states(settings)
+    with pytest.raises(duckdb.CatalogException):
+        ask(settings, "from predictions")
+
+
+def test_a_forecast_of_another_version_is_taken_out(copied: Load) -> None:
+    settings = copied()
+    assert not withdraw_another(settings)
+    with tracking(settings) as store:
+        store.client.delete_registered_model_alias(settings.modeling.name, "champion")
+    assert withdraw_another(settings)
+    assert PREDICTIONS not in states(settings)
+    # Nor does the next run bring it back.
+    run(copied("lag_columns.periods=2").pipeline)
+    assert PREDICTIONS not in states(settings)
+    assert not withdraw_another(settings)
+
+
 def test_a_stored_forecast_is_not_made_again(
     copied: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,7 +198,8 @@ def test_a_bundle_that_fails_leaves_the_previous_run(
     with pytest.raises(ModelError, match="the bundle was asked"):
         changed_source(settings)
     # The run brought the features of the new data up to date.
-    assert states(settings)[PREDICTIONS] == "kept"
+    assert PREDICTIONS not in states(settings)
+    restore(open_store(settings.root), "-1")
     assert ask(settings, "from predictions").equals(before)
 
 
