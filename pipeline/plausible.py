@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.checks import Contract
 from pipeline.engine import Execution, collect_all
 from pipeline.errors import ContractError, some
+from pipeline.parquet import scan_parquet
 from pipeline.plan import Plan
 from pipeline.profile import Profile
 from pipeline.settings import Periods, Settings
@@ -208,7 +209,7 @@ def _rows_by_period(
     ]
     counts = collect_all(
         [
-            pl.scan_parquet(execution.files[name], glob=False)
+            scan_parquet(execution.files[name])
             .drop_nulls(time)
             .group_by(time)
             .agg(n_rows=pl.len())
