@@ -7,6 +7,7 @@ configuration names the exception.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 import polars as pl
 
@@ -124,7 +125,7 @@ def odd_periods(
     gaps = [
         (a, b)
         for a, b in pairwise(times)
-        if not _are_named(range(a + step, b, step), periods.missing_periods)
+        if not _may_miss(range(a + step, b, step), periods.missing_periods)
     ]
     where = f"snapshot '{snapshot}': `panel.time`, {periods.time},"
     if gaps:
@@ -146,8 +147,10 @@ def odd_periods(
             )
 
 
-def _are_named(gap: range, allowed: Sequence[int]) -> bool:
+def _may_miss(gap: range, allowed: Sequence[int] | Literal["any"]) -> bool:
     """Tell whether all periods of a gap are allowed to be missing."""
+    if allowed == "any":
+        return True
     return len(gap) <= len(allowed) and set(gap) <= set(allowed)
 
 
@@ -160,6 +163,9 @@ def _n_rows(n_rows: int) -> str:
     """Write a number of rows."""
     return f"{n_rows:,} row{'s' * (n_rows != 1)}"
 
+
+_N_NAMED = 10
+"""Periods, at most, that one would name one by one."""
 
 _WRITTEN = {
     "YYYYMMDD": (10_000_000, 100, 31, "days as days since a day of yours"),
@@ -188,11 +194,14 @@ def _cause(
     if alone:
         stray = some(f"{_n_rows(rows[t])} of {t}" for t in alone)
         return f"likely a slip: correct or remove {stray} at the source"
-    (a, b), *_ = gaps
-    missing = some(str(t) for t in range(a + step, min(b, a + 9 * step), step))
+    missing = [t for a, b in gaps for t in range(a + step, b, step)[:_N_NAMED]]
+    if len(missing) < _N_NAMED:
+        said = f"`panel.missing_periods: {missing}`"
+    else:
+        said = "`panel.missing_periods: any`, and lags that go by rows, not periods"
     return (
-        "no unit has a past there; if these periods were never measured, say so:"
-        f" `panel.missing_periods: [{missing}]`"
+        "no unit has a past there; if nothing was measured then, as on Sundays, say"
+        f" {said}"
     )
 
 

@@ -115,14 +115,16 @@ class Periods(BaseConfig, frozen=True, kw_only=True):
     ----------
     time : str or None
         Column of whole numbers that counts the periods.
-    missing_periods : list of int
+    missing_periods : list of int or 'any'
         Periods that no unit has, and need not.
     sparse_periods : list of int
         First and last periods that may have next to no rows.
     """
 
     time: str | None = None
-    missing_periods: list[int] = field(default_factory=list[int])
+    missing_periods: Annotated[
+        list[int] | Literal["any"], Meta(description="a list of periods, or any")
+    ] = field(default_factory=list[int])
     sparse_periods: list[int] = field(default_factory=list[int])
 
 

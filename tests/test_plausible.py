@@ -1,6 +1,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,7 +18,7 @@ from pipeline.transforms.product import Config
 Load = Callable[..., Settings]
 
 
-def said(rows: Mapping[int, int], **allowed: list[int]) -> str:
+def said(rows: Mapping[int, int], **allowed: Any) -> str:
     """What is said of a panel with so many rows in each period."""
     return "\n".join(odd_periods(Periods(time="t", **allowed), "sales", rows))
 
@@ -47,6 +48,10 @@ def test_panels_without_a_gap_pass(times: range) -> None:
         ([20150101, 20150102, 20150201], "look like YYYYMMDD"),
         ([20151, 20152, 20153, 20154, 20161], "look like YYYYQ"),
         ([202351, 202352, 202401], "look like YYYYWW"),
+        (
+            [*range(5), *range(7, 12), *range(14, 19), *range(21, 80, 2)],
+            "periods: any`",
+        ),
         ([2009, 2010, 2012], r"`panel.missing_periods: \[2011\]`"),
         ([1990, 1995, 2005], r"`panel.missing_periods: \[2000\]`"),
     ],
@@ -75,6 +80,7 @@ def test_a_first_or_last_period_with_a_sliver_of_the_rows_is_refused() -> None:
 def test_periods_that_are_named_are_allowed() -> None:
     rows = {2009: 1, **dict.fromkeys((2010, 2011, 2013), 1000)}
     assert said(rows, missing_periods=[2012], sparse_periods=[2009]) == ""
+    assert said(rows, missing_periods="any", sparse_periods=[2009]) == ""
     assert "2011 to 2013" in said(rows, missing_periods=[2014], sparse_periods=[2009])
 
 
