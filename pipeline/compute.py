@@ -105,7 +105,7 @@ def _compute_once(
         if may_be_mended(cells):
             return False
         numbered = sources.number_lines(cells, settings.source, settings.root)
-        sources.refuse_too_many(numbered, settings.source)
+        sources.refuse_too_many(numbered, settings.source, settings.root)
         return True
 
     if scan is not None:

@@ -187,7 +187,8 @@ def _run(
         )
     task = plan_task(wanted, statuses, selection, store, runs)
     if task.is_nothing and current is not None:
-        sources.refuse_too_many(_stored_bad(store, task), settings.source)
+        stored = _stored_bad(store, task)
+        sources.refuse_too_many(stored, settings.source, settings.root)
         forget_parts(store)
         if current.n_kept != settings.history.runs:
             runs[-1] = msgspec.structs.replace(current, n_kept=settings.history.runs)
@@ -203,7 +204,7 @@ def _run(
         bad = _stored_bad(store, task)
     else:
         bad = sources.number_lines(execution.bad, settings.source, settings.root)
-    n_bad_rows = sources.refuse_too_many(bad, settings.source)
+    n_bad_rows = sources.refuse_too_many(bad, settings.source, settings.root)
     require_same_source(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     refuse_implausible(settings, plan, execution)

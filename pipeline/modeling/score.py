@@ -96,7 +96,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
         max_bad_rows=given.max_bad_rows,
     )
     rows, bad = sources.read(source, settings.root)
-    sources.refuse_too_many(bad, source)
+    sources.refuse_too_many(bad, source, settings.root)
     if rows.is_empty():
         raise ModelError(
             f"{file}: no good rows to forecast from\n"

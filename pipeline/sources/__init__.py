@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SourceError
 from pipeline.files import SourceFile
 from pipeline.log import LOG
+from pipeline.remote import is_remote
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
 from pipeline.sources.csv import CsvSource
@@ -210,8 +212,11 @@ def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.Data
     return _reader(config, root).number_lines(bad, root)
 
 
-def refuse_too_many(bad: pl.DataFrame, config: SourceConfig) -> int:
+def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
     """Count the bad rows, and refuse the source if they are too many.
+
+    Where there are some, the good ones are counted, too, which takes one more look at
+    the files.
 
     Parameters
     ----------
@@ -219,21 +224,53 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig) -> int:
         The bad cells as `number_lines` gives them.
     config : SourceConfig
         The source.
+    root : Path
+        Project folder.
 
     Raises
     ------
     SourceError
-        With the first of the cells.
+        With the first of the cells, if they are of more rows than
+        ``config.max_bad_rows`` allows, or a file has no good row.
     """
-    n_bad_rows = bad.select("file", "line").n_unique() if bad.height else 0
-    if n_bad_rows > config.max_bad_rows:
-        shown = "\n".join(f"  {line}" for line in describe_bad(bad))
-        raise SourceError(
-            f"{n_bad_rows} bad rows, expected at most {config.max_bad_rows};"
-            f" the first:\n{shown}\n"
-            "hint: mend the file, or allow more with source.max_bad_rows=N"
-        )
-    return n_bad_rows
+    if bad.is_empty():
+        return 0
+    of_files = bad.group_by("file", maintain_order=True).agg(pl.col("line").n_unique())
+    n_bad = int(of_files["line"].sum())
+    counts = [n for n in config.bad_limits if isinstance(n, int)]
+    if n_bad > min(counts, default=n_bad):
+        raise _too_many(f"{n_bad} bad rows, expected at most {min(counts)}", bad)
+    for file in of_files["file"]:
+        path = file if is_remote(file) else str(root / file)
+        if not _count_good(
+            msgspec.structs.replace(reads(config, root), path=path), root
+        ):
+            cells = bad.filter(pl.col("file") == file)
+            raise _too_many(f"{path}: holds no good rows", cells)
+    shares = [n for n in config.bad_limits if isinstance(n, float)]
+    if shares:
+        n_rows = n_bad + _count_good(config, root)
+        most = int(min(shares) * n_rows)
+        if n_bad > most:
+            expected = f"at most {most}, {100 * min(shares):g} % of {n_rows:,}"
+            raise _too_many(f"{n_bad} bad rows, expected {expected}", bad)
+    return n_bad
+
+
+def _count_good(config: SourceConfig, root: Path) -> int:
+    """Count the good rows of a source."""
+    rows = scan(config, root, repair=True).rows
+    return rows.select(pl.len()).collect(engine="streaming").item()
+
+
+def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
+    """Refuse bad rows, with the first of their cells."""
+    shown = "\n".join(f"  {line}" for line in describe_bad(bad))
+    return SourceError(
+        f"{fault}; the first:\n{shown}\n"
+        "hint: mend the file, or allow more with source.max_bad_rows=N, or a share such"
+        " as 0.05"
+    )
 
 
 def describe_bad(bad: pl.DataFrame) -> list[str]:

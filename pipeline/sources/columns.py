@@ -1,7 +1,7 @@
 """The kinds of column a source may declare, and what makes one of their cells good."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import polars as pl
 from msgspec import Meta, field
@@ -9,6 +9,9 @@ from msgspec import Meta, field
 from pipeline.config import BaseConfig
 
 Kind = Literal["code", "count", "money", "number", "label", "text"]
+
+Limit: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(gt=0, lt=1)]
+"""A number of rows, or a share of them."""
 
 
 class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
@@ -20,13 +23,20 @@ class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
         The columns to read, in the order they are wanted; others are ignored.
     rename : dict of str to str
         Found name to declared name, for files that spell them differently.
-    max_bad_rows : int
-        More bad rows than this stop the run.
+    max_bad_rows : int or float or tuple of these
+        More bad rows than this stop the run: a count or, below 1, a share of all rows;
+        of several the one that allows least.
     """
 
     columns: dict[str, Kind]
     rename: dict[str, str] = field(default_factory=dict[str, str])
-    max_bad_rows: Annotated[int, Meta(ge=0)] = 100
+    max_bad_rows: Limit | tuple[Limit, ...] = (100, 0.01)
+
+    @property
+    def bad_limits(self) -> tuple[Limit, ...]:
+        """Each limit of ``max_bad_rows``."""
+        given = self.max_bad_rows
+        return given if isinstance(given, tuple) else (given,)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,11 @@ _RULES: dict[Kind, _Rule] = {
     "text": _Rule(pl.String, nullable=True),
 }
 
+_EXACT_BELOW = 2**53
+"""From here on, not every whole number is a float."""
+
+_BEYOND_INT128 = r"^[+-]?\d{39}"
+
 # Groups of exactly three digits: "8,37" is a slip of the hand, not 837.
 _GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 
@@ -82,17 +97,19 @@ def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
     text : pl.Expr
         String expression, as found in the file.
     kind : Kind
-        What the column holds; ``label`` and ``text`` are returned as they are.
+        What the column holds. Of a ``label`` the spaces around it are dropped;
+        ``text`` is returned as it is.
 
     Returns
     -------
     pl.Expr of shape (n_rows,)
-        Of ``dtype_of(kind)``; null where the text cannot be read. Infinities and
-        NaN are read as such, for ``is_good`` to refuse.
+        Of ``dtype_of(kind)``; null where the text cannot be read, or is a whole number
+        that would become another. Infinities and NaN are read as such, for ``is_good``
+        to refuse.
     """
     rule = _RULES[kind]
     if rule.dtype is pl.String:
-        return text
+        return text.str.strip_chars() if kind == "label" else text
     number = text.str.strip_chars()
     if rule.dollar:
         number = number.str.strip_prefix("$")
@@ -101,7 +118,62 @@ def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
         number = pl.when(number.str.contains(_GROUPED)).then(plain).otherwise(number)
     if rule.dtype.is_integer():
         number = number.str.replace(r"^([+-]?\d+)\.0+$", "$1")
-    return number.cast(rule.dtype, strict=False)
+    value = number.cast(rule.dtype, strict=False)
+    if kind != "number":  # others are too small to be rounded
+        return value
+    whole = number.str.strip_suffix(".0").cast(pl.Int128, strict=False)
+    is_measured = whole.is_null() & ~number.str.contains(_BEYOND_INT128)
+    return pl.when(is_measured).then(value).otherwise(keep_whole(value, whole))
+
+
+def parse_number(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+    """Bring numbers of any dtype to a kind's; null where one does not fit.
+
+    Parameters
+    ----------
+    column : pl.Expr
+        Numeric expression.
+    dtype : pl.DataType
+        Its dtype.
+    kind : Kind
+        What the column is to hold; of text, NaN is none.
+    """
+    wanted = dtype_of(kind)
+    if dtype == pl.Float16:  # Polars 2.1 takes 1.5 for its own floor
+        column, dtype = column.cast(pl.Float32), pl.Float32()
+    if wanted == pl.String and dtype.is_float():
+        return _write_float(column)
+    if wanted.is_integer() and not dtype.is_integer():
+        # A cast alone would cut 5.5 down to 5.
+        column = pl.when(column == column.floor()).then(column)
+    value = column.cast(wanted, strict=False)
+    if kind != "number" or dtype.is_float():
+        return value
+    return keep_whole(value, column.cast(pl.Int128, strict=False))
+
+
+def _write_float(column: pl.Expr) -> pl.Expr:
+    """Write floats as whole numbers are written, where they are whole; NaN is null.
+
+    Ids with gaps are floats in one file and whole numbers in the next.
+    """
+    is_whole = (column == column.floor()) & (column.abs() < _EXACT_BELOW)
+    whole = pl.when(is_whole).then(column).cast(pl.Int64, strict=False)
+    return whole.cast(pl.String).fill_null(column.fill_nan(None).cast(pl.String))
+
+
+def keep_whole(value: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Keep a float unless it is not the whole number it should be.
+
+    Parameters
+    ----------
+    value : pl.Expr
+        Float64.
+    whole : pl.Expr
+        Int128: the same without its fraction, exactly.
+    """
+    is_same = value.cast(pl.Int128, strict=False) == whole
+    return pl.when((value.abs() < _EXACT_BELOW) | is_same).then(value)
 
 
 def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
@@ -142,6 +214,8 @@ def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
         .then(None)
         .when(is_blank(raw))
         .then(pl.lit(f"missing {kind}"))
+        .when(value.is_null() & _is_rounded(raw, kind))
+        .then(pl.lit(f"whole {kind} too long to be exact"))
         .when(value.is_null())
         .then(pl.lit(f"unreadable {kind}"))
         .when(number.is_finite().not_())
@@ -150,6 +224,14 @@ def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
         .then(pl.lit(f"{kind} of 10^15 or more"))
         .otherwise(pl.lit(f"negative {kind}" if smallest == 0 else f"{kind} below 1"))
     )
+
+
+def _is_rounded(raw: pl.Expr, kind: Kind) -> pl.Expr:
+    """Tell whether a cell that was not taken is a number all the same."""
+    if kind != "number":
+        return pl.lit(False)
+    text = raw.cast(pl.String).str.strip_chars()
+    return text.cast(pl.Float64, strict=False).is_not_null()
 
 
 def is_blank(cell: pl.Expr) -> pl.Expr:

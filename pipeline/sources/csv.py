@@ -19,6 +19,7 @@ from pipeline.sources.columns import (
     Kind,
     dtype_of,
     is_blank,
+    is_checked,
     parse_text,
 )
 from pipeline.sources.csv_file import explain, read_head, read_records
@@ -60,8 +61,8 @@ def scan_csv(
     """Scan CSV files into the declared columns.
 
     Reads only the head of each file. A column whose head needs cleaning (``$361.00``,
-    ``"8,375.41"``) is read as text and cleaned, and so is every ``number``, whose
-    nulls may be good; the others are read typed.
+    ``"8,375.41"``) is read as text and cleaned, and so is every ``label``, and every
+    ``number``, whose nulls may be good; the others are read typed.
 
     Parameters
     ----------
@@ -160,7 +161,7 @@ def _scan_file(
     cleaned = {
         name
         for name, kind in config.columns.items()
-        if _is_number(kind)
+        if is_checked(kind)
         and (repair or _needs_cleaning(head.column(found[name]), kind))
     }
     dtypes: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
@@ -195,15 +196,12 @@ def _scan_file(
 
 
 def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
-    """Tell whether a column of numbers must be read as text, by the file's head."""
+    """Tell whether a column must be read as text and cleaned, by the file's head."""
+    if kind in ("label", "number"):
+        return True
     cast = head.cast(dtype_of(kind), strict=False)
     cleaned = head.to_frame("text").select(parse_text(pl.col("text"), kind)).to_series()
-    return kind == "number" or cleaned.null_count() < cast.null_count()
-
-
-def _is_number(kind: Kind) -> bool:
-    """Tell whether cells of this kind are numbers."""
-    return dtype_of(kind) is not pl.String
+    return cleaned.null_count() < cast.null_count()
 
 
 def _count_lines(file: Path) -> pl.LazyFrame:

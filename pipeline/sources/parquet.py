@@ -7,7 +7,13 @@ import polars as pl
 from pipeline import parquet
 from pipeline.errors import SourceError
 from pipeline.files import SourceFile, find_files, shown
-from pipeline.sources.columns import DeclaredColumns, Kind, dtype_of, parse_text
+from pipeline.sources.columns import (
+    DeclaredColumns,
+    Kind,
+    dtype_of,
+    parse_number,
+    parse_text,
+)
 from pipeline.sources.scan import (
     OVERFLOW,
     RECORD,
@@ -131,7 +137,8 @@ def _scan_file(
     parsed = {
         name: _parse(name, schema[names[position]], config.columns[name], file)
         for name, position in found.items()
-        if schema[names[position]] != dtype_of(config.columns[name])
+        if config.columns[name] == "label"
+        or schema[names[position]] != dtype_of(config.columns[name])
     }
     judged = judge(declared, parsed, config.columns)
     name = shown(named, root)
@@ -143,16 +150,15 @@ def _parse(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> pl.Ex
     column, wanted = pl.col(name), dtype_of(kind)
     if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
         return parse_text(column.cast(pl.String), kind)
+    if dtype == pl.Null:
+        return column.cast(wanted)
     if not dtype.is_numeric():
         raise SourceError(
             f"{file}: column {name!r} has the wrong type\n"
             f"found: {dtype}\nexpected: a {kind}, as {wanted} or text\n"
             "hint: change the column's kind in the config, or write the file again"
         )
-    if wanted.is_integer() and not dtype.is_integer():
-        # A cast alone would cut 5.5 down to 5.
-        column = pl.when(column == column.floor()).then(column)
-    return column.cast(wanted, strict=False)
+    return parse_number(column, dtype, kind)
 
 
 def _unreadable(file: SourceFile, error: Exception) -> SourceError:

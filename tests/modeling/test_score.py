@@ -103,8 +103,12 @@ def test_too_many_bad_rows_and_none_at_all_are_said(
     assert str(error.value).splitlines() == [
         "3 bad rows, expected at most 2; the first:",
         *(f"  {path}:{n}: Discharges: 'many' unreadable count" for n in (2, 3, 4)),
-        "hint: mend the file, or allow more with source.max_bad_rows=N",
+        "hint: mend the file, or allow more with source.max_bad_rows=N, or a share such"
+        " as 0.05",
     ]
+    with pytest.raises(SourceError, match="holds no good rows; the first:"):
+        score(load_in(promoted), path)
+    raw.head(1).clear(2).write_csv(path)
     with pytest.raises(ModelError, match="no good rows to forecast from\nhint: "):
         score(load_in(promoted), path)
 

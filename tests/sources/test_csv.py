@@ -159,7 +159,7 @@ def test_every_dialect_gives_the_same_rows(
     exact, bad = collect(scan_csv(config, tmp_path, repair=True))
     expected = pl.DataFrame(
         table, schema=exact.schema, orient="row", infer_schema_length=None
-    )
+    ).with_columns(pl.col("Name").str.strip_chars())
     assert_frame_equal(exact, expected, check_exact=True)
     assert bad.is_empty()
     # Line breaks within quotes are what makes the fast way ask for a second look.

@@ -1,0 +1,96 @@
+"""How many rows may be bad, and what is said where they are more."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+
+from pipeline.errors import SourceError
+from pipeline.sources import read, refuse_too_many
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.parquet import ParquetSource
+
+Write = Callable[..., Path]
+
+GOOD, BAD = "2009,1\n", "2009-06-30,1\n"
+
+
+def _refuse(root: Path, source: CsvSource | ParquetSource) -> int:
+    """Read a source, and count its bad rows."""
+    return refuse_too_many(read(source, root)[1], source, root)
+
+
+def _csv(path: str = "*.csv", **given: Any) -> CsvSource:
+    """Declare a source of two columns."""
+    raw = {"kind": "csv", "path": path, "columns": {"Year": "code", "Sales": "number"}}
+    return msgspec.convert({**raw, **given}, CsvSource)
+
+
+def test_no_more_than_one_row_in_a_hundred_may_be_bad(
+    tmp_path: Path, write: Write
+) -> None:
+    write("Year,Sales\n" + GOOD * 99 + BAD)
+    assert _refuse(tmp_path, _csv()) == 1
+    write("Year,Sales\n" + GOOD * 98 + BAD)
+    expected = "1 bad rows, expected at most 0, 1 % of 99; the first:\n  raw.csv:100: Y"
+    with pytest.raises(SourceError) as error:
+        _refuse(tmp_path, _csv())
+    assert str(error.value).startswith(expected)
+    assert "source.max_bad_rows=N, or a share" in str(error.value)
+
+
+def test_no_more_than_a_hundred_rows_may_be_bad(tmp_path: Path, write: Write) -> None:
+    write("Year,Sales\n" + GOOD * 20_000 + BAD * 101)
+    with pytest.raises(SourceError, match=r"^101 bad rows, expected at most 100; the"):
+        _refuse(tmp_path, _csv())
+
+
+@pytest.mark.parametrize("limit", [3, 0.5, [3], [3, 0.5], [9, 0.45]], ids=str)
+def test_limit_is_a_count_or_a_share_or_both(
+    limit: object, tmp_path: Path, write: Write
+) -> None:
+    write("Year,Sales\n" + GOOD * 4 + BAD * 3)
+    assert _refuse(tmp_path, _csv(max_bad_rows=limit)) == 3
+    write("Year,Sales\n" + GOOD * 4 + BAD * 4)
+    if limit != 0.5:
+        with pytest.raises(SourceError, match=r"^4 bad rows, expected at most 3"):
+            _refuse(tmp_path, _csv(max_bad_rows=limit))
+
+
+@pytest.mark.parametrize("limit", [-1, 1.0, 1.5, 0.0, "1%", None, [[1]]], ids=str)
+def test_limit_that_is_neither_is_refused(limit: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        _csv(max_bad_rows=limit)
+
+
+def test_file_without_a_good_row_is_an_error_whatever_is_allowed(
+    tmp_path: Path, write: Write
+) -> None:
+    write("Year,Sales\n" + GOOD * 1000, "a.csv")
+    file = write("Year,Sales\n" + BAD * 2, "b.csv")
+    with pytest.raises(SourceError) as error:
+        _refuse(tmp_path, _csv(max_bad_rows=60))
+    first, cell, *_ = str(error.value).splitlines()
+    assert first == f"{file}: holds no good rows; the first:"
+    assert cell == "  b.csv:2: Year: '2009-06-30' unreadable code"
+
+
+def test_file_whose_good_rows_need_mending_has_good_rows(
+    tmp_path: Path, write: Write
+) -> None:
+    # Nothing in the head says that the numbers of the rest are padded.
+    write("Year,Sales\n" + GOOD * 33_000 + '" 2009 ",1\n' * 34_000 + BAD)
+    assert _refuse(tmp_path, _csv()) == 1
+
+
+def test_parquet_file_without_a_good_row_is_an_error(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"Year": ["2009-01-01"] * 2, "Sales": [1.0, 2.0]})
+    frame.write_parquet(tmp_path / "a [1].parquet")
+    source = ParquetSource(
+        path="*.parquet", columns={"Year": "code", "Sales": "number"}, max_bad_rows=9
+    )
+    with pytest.raises(SourceError, match="holds no good rows; the first:"):
+        _refuse(tmp_path, source)
