@@ -30,7 +30,7 @@ from pipeline.plan import Plan, compose, never_read
 from pipeline.plausible import refuse_implausible
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
-from pipeline.snapshots.catalog import is_current, publish_catalog
+from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.publish import (
     new_run_id,
     publish_object,
@@ -171,10 +171,9 @@ def _run(
     sources.fetch(settings.source, settings.root)
     runs = read_runs(store)
     current = runs[-1] if runs else None
-    if current is not None and not is_current(store, current.run_id):
+    if runs:
         # Also that of a run that died before its link, which gc takes for linked.
-        LOG.info("the catalog is of another folder or version: made again")
-        publish_catalog(store, runs)
+        renew_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
     statuses = judge(wanted, store, current)

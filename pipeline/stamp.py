@@ -7,7 +7,6 @@ a space in a comment, only means that the fingerprints are looked at again.
 """
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -18,6 +17,7 @@ import msgspec
 from pipeline.code import code_files
 from pipeline.errors import SourceError
 from pipeline.files import FileStat, find_files, stat_of
+from pipeline.snapshots.linked import CATALOG, is_as_published, run_of
 
 _NAME = "stamp.json"
 
@@ -67,13 +67,13 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
     state = root / ".pipeline"
     try:
         stamp = msgspec.json.decode((state / _NAME).read_bytes(), type=Stamp)
-        catalog = Path(os.readlink(state / "snapshots.duckdb"))  # noqa: PTH115
+        catalog = state / CATALOG
         # A run that died before its link is newer, and the next to be linked.
         newest = max((path.stem for path in state.glob("runs/*.json")), default="")
         is_same = (
             stamp.key == wanted
-            and catalog.parent.name == stamp.run_id == newest
-            and (state / catalog).is_file()
+            and run_of(catalog.resolve().parent) == stamp.run_id == newest
+            and is_as_published(catalog)
             and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
             == stamp.files
             and all((root / p).stat().st_size == size for p, size in stamp.objects)

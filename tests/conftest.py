@@ -12,6 +12,15 @@ settings.register_profile("thorough", max_examples=1000)
 ROOT = Path(__file__).parents[1]
 GOLDEN = ROOT / "tests" / "golden"
 
+# Where what a run publishes matters more than what it computes.
+TWO_ROWS = """Year,Facility Id,Facility Name,APR DRG Code,APR DRG Description,\
+APR Severity of Illness Code,APR Severity of Illness Description,\
+APR Medical Surgical Code,APR Medical Surgical Description,Discharges,\
+Mean Charge,Median Charge,Mean Cost,Median Cost
+2009,1,One,53,Seizure,1,Minor,M,Medical,600,4.0,3.0,2.0,1.0
+2010,1,One,53,Seizure,1,Minor,M,Medical,700,8.0,7.0,6.0,5.0
+"""
+
 
 @pytest.fixture
 def golden_settings() -> Callable[..., Settings]:

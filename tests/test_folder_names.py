@@ -13,18 +13,10 @@ from pipeline.settings import load_settings
 from pipeline.snapshots.export import export
 from pipeline.snapshots.sql import connect, select
 from pipeline.snapshots.store import open_store
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TWO_ROWS
 
 # The first two are columns of the snapshots, the third is not.
 ODD = "year=1999/facility_id=7/a=b/[x] *{y}/it's #1 100% %41"
-
-ROWS = """Year,Facility Id,Facility Name,APR DRG Code,APR DRG Description,\
-APR Severity of Illness Code,APR Severity of Illness Description,\
-APR Medical Surgical Code,APR Medical Surgical Description,Discharges,\
-Mean Charge,Median Charge,Mean Cost,Median Cost
-2009,1,One,53,Seizure,1,Minor,M,Medical,600,4.0,3.0,2.0,1.0
-2010,1,One,53,Seizure,1,Minor,M,Medical,700,8.0,7.0,6.0,5.0
-"""
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +25,13 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("odd") / ODD
     (root / "data").mkdir(parents=True)
     (root / "configs").symlink_to(ROOT / "configs")
-    (root / "data" / "raw.csv").write_text(ROWS)
+    (root / "data" / "raw.csv").write_text(TWO_ROWS)
     run(load_settings(root, overrides=("source=csv", "source.path=data/raw.csv")))
     return root
 
 
 def test_sql_gives_the_rows_own_values(odd: Path) -> None:
-    with connect(open_store(odd), 10) as con:
+    with connect(open_store(odd)) as con:
         found = select(con, "SELECT year, facility_id FROM discharges ORDER BY year")
         assert found.fetchall() == [(2009, 1), (2010, 1)]
         columns = [row[0] for row in select(con, "DESCRIBE discharges").fetchall()]

@@ -7,6 +7,7 @@ schema of its id.
 
 import json
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,20 @@ from typing import Any
 import duckdb
 import msgspec
 
+from pipeline.errors import some
+from pipeline.log import LOG
 from pipeline.profile import QUANTILES
 from pipeline.settings import PREDICTIONS, QUARANTINE
 from pipeline.snapshots.benchmarks import BenchmarkRecord, Spread
-from pipeline.snapshots.records import (
+from pipeline.snapshots.linked import (
+    CATALOG,
     FORMAT,
+    READ_ONLY,
+    folder_name,
+    is_as_published,
+    is_being_written,
+)
+from pipeline.snapshots.records import (
     ModelRecord,
     ModelRecords,
     ObjectRecord,
@@ -26,7 +36,6 @@ from pipeline.snapshots.records import (
     SnapshotRecord,
 )
 from pipeline.snapshots.store import (
-    CATALOG,
     Store,
     cannot_write,
     kept_runs,
@@ -138,35 +147,111 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
         If the store cannot be written; the link is as it was then.
     """
     # Clients call the database by the file's name, which no schema may share.
-    catalog = store.catalogs / runs[-1].run_id / CATALOG
-    partial = catalog.with_name(f"{CATALOG}.next")
+    catalog = store.catalogs / f"{runs[-1].run_id}.next" / CATALOG
     try:
-        catalog.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-        write_catalog(partial, store, runs)
-        partial.replace(catalog)
-        link_catalog(store, catalog)
+        shutil.rmtree(catalog.parent, ignore_errors=True)
+        catalog.parent.mkdir(parents=True)
+        write_catalog(catalog, store, runs)
+        catalog.chmod(READ_ONLY)
+        folder = store.catalogs / folder_name(runs[-1].run_id, catalog, store.folder)
+        catalog.parent.rename(folder)
+        link_catalog(store, folder / CATALOG)
     except (OSError, duckdb.Error) as error:
-        _remove(partial)
+        shutil.rmtree(catalog.parent, ignore_errors=True)
         raise cannot_write(store, error) from error
 
 
-def _remove(catalog: Path) -> None:
-    """Remove a catalog that was not finished, and the log DuckDB keeps beside it."""
-    for path in (catalog, catalog.with_name(f"{catalog.name}.wal")):
-        path.unlink(missing_ok=True)
-
-
 def is_current(store: Store, run_id: str) -> bool:
-    """Tell whether the linked catalog is that of a run, in this folder and format."""
-    if store.linked != run_id or not store.catalog.is_file():
-        return False
+    """Tell whether the linked catalog is the one published for a run, and readable."""
+    return (
+        store.linked == run_id
+        and is_as_published(store.catalog)
+        and not is_being_written(store.catalog)
+    )
+
+
+def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
+    """Publish the catalog again unless it is current; say why, and what is left.
+
+    What another program wrote stays where it wrote it.
+
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    runs : sequence of RunRecord
+        All runs, the oldest first, at least one.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be written.
+    """
+    if is_current(store, runs[-1].run_id):
+        return
+    why, before = _fault(store, runs[-1].run_id), store.catalog.resolve()
+    if before == store.catalog and before.exists():  # of a copy that follows links
+        folder = store.catalogs / folder_name("copied", before, store.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        before = before.rename(folder / CATALOG)
+    publish_catalog(store, runs)
+    LOG.warning("the catalog %s: made again", why)
+    if left := written_by_others(before, store.catalog.resolve()):
+        LOG.warning(
+            "in the one before, somebody has written: %s\nit stays in %s;"
+            " snapshots are read-only, so remove that folder or keep what you need",
+            some(left),
+            before.relative_to(store.folder.parent),
+        )
+
+
+def _fault(store: Store, run_id: str) -> str:
+    """Say why the linked catalog is not the one that was published for a run."""
+    if not store.catalog.exists():
+        return "is missing"
+    if store.linked != run_id:
+        return "is not that of the newest run"
+    if is_being_written(store.catalog):
+        return "is open for writing in another program"
     try:
         with duckdb.connect(store.catalog.resolve(), read_only=True) as con:
             found = con.execute("SELECT format, folder FROM meta.catalog").fetchall()
+    except duckdb.Error as error:
+        return f"is damaged ({str(error).splitlines()[0]})"
+    if found != [(FORMAT, str(store.folder))]:
+        return "is of another folder or version"
+    return "was changed by another program"
+
+
+def written_by_others(catalog: Path, published: Path) -> list[str]:
+    """Name the tables and views of a catalog that are not those of a published one.
+
+    Parameters
+    ----------
+    catalog : Path
+        May be changed, damaged, or in use: then nothing can be named.
+    published : Path
+        Of the same runs.
+    """
+    columns = "database_name, schema_name || '.' || %s AS name, sql"
+    try:
+        with duckdb.connect() as con:
+            con.execute(f"ATTACH {text(catalog)} AS found (READ_ONLY)")
+            con.execute(f"ATTACH {text(published)} AS ours (READ_ONLY)")
+            rows = con.execute(
+                f"SELECT 'table', {columns % 'table_name'}, estimated_size AS n_rows"
+                " FROM duckdb_tables() UNION ALL"
+                f" SELECT 'view', {columns % 'view_name'}, NULL"
+                " FROM duckdb_views() WHERE NOT internal ORDER BY 1, name"
+            ).fetchall()
     except duckdb.Error:
-        return False
-    return found == [(FORMAT, str(store.folder))]
+        return []
+    ours = {(kind, *entry) for kind, database, *entry in rows if database == "ours"}
+    return [
+        f"{kind} {name}" + (f" ({n_rows:,} rows)" if kind == "table" else "")
+        for kind, database, name, sql, n_rows in rows
+        if database == "found" and (kind, name, sql, n_rows) not in ours
+    ]
 
 
 def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:

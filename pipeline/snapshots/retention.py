@@ -7,8 +7,9 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.snapshots.linked import CATALOG, run_of
 from pipeline.snapshots.records import RunRecord
-from pipeline.snapshots.store import CATALOG, Store, files_of, kept_runs
+from pipeline.snapshots.store import Store, files_of, kept_runs
 
 _N_LOGS = 100
 
@@ -32,7 +33,7 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     linked = [run for run in runs if run.run_id <= store.linked]
     # A client that has just looked up the link may be about to open the one before.
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
-    catalogs = [path for path in store.catalogs.glob("*") if path.name not in shown]
+    catalogs = [path for path in store.catalogs.glob("*") if run_of(path) not in shown]
     read = [path for path in catalogs if _is_read(path / CATALOG)]
     needed = _objects_of(store, [*kept_runs(runs), *kept_runs(linked), *linked[-2:]])
     for folder in read:
@@ -42,7 +43,11 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     # Of the first version: a folder per run.
     folders = [p for p in store.runs.glob("*") if p.is_dir() and p.name not in shown]
     partial = list(store.runs.glob("*.next"))
-    idle = [path for path in catalogs if path not in read]
+    idle = [
+        path
+        for path in catalogs
+        if path not in read and not _holds_others_tables(path / CATALOG)
+    ]
     return sorted([*objects, *idle, *logs, *folders, *partial])
 
 
@@ -79,11 +84,22 @@ def _objects_in(catalog: Path) -> set[Path]:
     return {path for (name,) in rows for path in files_of(Path(name))}
 
 
+def _holds_others_tables(catalog: Path) -> bool:
+    """Tell whether somebody has made tables in a catalog: ours has them in ``meta``."""
+    try:
+        with duckdb.connect(catalog, read_only=True) as con:
+            tables = "SELECT 1 FROM duckdb_tables() WHERE schema_name <> 'meta'"
+            return con.execute(tables).fetchone() is not None
+    except duckdb.Error:
+        return False
+
+
 def _is_read(catalog: Path) -> bool:
     """Tell whether a DuckDB client has a catalog open: it holds a lock on it then."""
     if not catalog.is_file():
         return False
     try:
+        catalog.chmod(0o600)  # only who may write may ask for a lock that excludes
         with catalog.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -12,16 +12,15 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
-from pipeline.log import LOG
 from pipeline.snapshots.catalog import (
     is_current,
     pattern,
-    publish_catalog,
+    renew_catalog,
     text,
     write_catalog,
 )
+from pipeline.snapshots.linked import CATALOG
 from pipeline.snapshots.store import (
-    CATALOG,
     Store,
     read_current,
     read_object,
@@ -62,8 +61,7 @@ class NamedQuery:
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """Open the catalog read-only; SQL can read the snapshots and nothing else.
 
-    A catalog that was made in another folder, or by another version of the project, is
-    made again first.
+    A catalog that is not what was published, or not here, is made again first.
 
     Parameters
     ----------
@@ -86,7 +84,12 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
                 "hint: `just run` makes it anew"
             )
     with current_catalog(store) as catalog:
-        con = duckdb.connect(catalog, read_only=True)
+        try:
+            con = duckdb.connect(catalog, read_only=True)
+        except duckdb.Error as error:  # opened or damaged since it was looked at
+            raise SnapshotError(
+                f"{catalog}: cannot be opened\nfound: {error}\nhint: try again"
+            ) from error
     # Views name a folder with brackets as a pattern of itself.
     folders = ", ".join(
         form
@@ -137,9 +140,7 @@ def current_catalog(store: Store) -> Generator[Path]:
             runs = read_runs(store)
             if not runs:
                 raise _no_snapshots(store)
-            if not is_current(store, runs[-1].run_id):
-                LOG.info("the catalog is of another folder or version: made again")
-                publish_catalog(store, runs)
+            renew_catalog(store, runs)
     yield store.catalog.resolve()
 
 

@@ -5,7 +5,7 @@ Below ``.pipeline/``::
     objects/<snapshot>/<fingerprint>.parquet   one immutable object ...
     objects/<snapshot>/<fingerprint>.json      ... and what is in it, written last
     runs/<run>.json                            what a run published, and why
-    catalogs/<run>/snapshots.duckdb            views over the objects, and ``meta.*``
+    catalogs/<run>.<checksum>/snapshots.duckdb    views over the objects, ``meta.*``
     snapshots.duckdb                           a link to the newest catalog
 
 Replacing the link is the one step that publishes a run, so a crash before it leaves the
@@ -26,14 +26,13 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError, nearest
 from pipeline.snapshots.benchmarks import BenchmarkRecord
+from pipeline.snapshots.linked import CATALOG, run_of
 from pipeline.snapshots.records import (
     FORMAT,
     ModelRecords,
     ObjectRecord,
     RunRecord,
 )
-
-CATALOG = "snapshots.duckdb"
 
 Record: TypeAlias = ObjectRecord | RunRecord | ModelRecords | BenchmarkRecord
 _Record = TypeVar("_Record", bound=Record)
@@ -53,7 +52,7 @@ class Store:
     @property
     def linked(self) -> str:
         """The id of the run whose catalog that is; no run's if there is none."""
-        return self.catalog.resolve().parent.name
+        return run_of(self.catalog.resolve().parent)
 
     @property
     def objects(self) -> Path:
