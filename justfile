@@ -152,7 +152,7 @@ export file: env
 restore run: env
     @.venv/bin/python -m pipeline restore "$@"
 
-# Compare every kept object with its content hash, and drop what is damaged
+# Compare every kept object with its checksum, and drop what is damaged
 [group('history')]
 [no-exit-message]
 verify: env

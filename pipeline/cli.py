@@ -429,9 +429,12 @@ def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) 
 def export(target: Path) -> None:
     """Write the snapshots and meta.* into one native DuckDB file, to share."""
     from pipeline.snapshots.export import export as export_catalog
+    from pipeline.snapshots.history import require_whole
     from pipeline.snapshots.sql import current_catalog
 
-    with current_catalog(_open()) as catalog:
+    store = _open()
+    require_whole(store)
+    with current_catalog(store) as catalog:
         written = export_catalog(catalog, target)
     for table in written.tables:
         key = f"key {', '.join(table.key)}"
@@ -466,7 +469,7 @@ def restore(run: str) -> None:
 
 @main.command()
 def verify() -> None:
-    """Compare every kept object with its content hash, and drop what is damaged."""
+    """Compare every kept object with its checksum, and drop what is damaged."""
     from pipeline.snapshots.history import describe_damage
     from pipeline.snapshots.history import verify as verify_store
 
@@ -474,7 +477,7 @@ def verify() -> None:
     for damage in damages:
         click.echo(describe_damage(damage))
     if damages:
-        click.echo(f"{len(damages)} damaged; `just run` makes those of this run anew")
+        click.echo(f"{len(damages)} damaged, and dropped")
         raise SystemExit(1)
     click.echo("all objects are whole")
 

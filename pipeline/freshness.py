@@ -21,7 +21,7 @@ from pipeline.fingerprint import (
 from pipeline.plan import Node, Plan
 from pipeline.settings import QUARANTINE, SOURCE, Settings
 from pipeline.snapshots.records import RunRecord, StageRecord
-from pipeline.snapshots.store import Store, read_object
+from pipeline.snapshots.store import Store, object_fault, read_object
 
 Freshness: TypeAlias = Literal["fresh", "restorable", "stale"]
 """Whether a snapshot of the wanted fingerprint is published; only in the store; or must
@@ -158,7 +158,7 @@ def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Statu
             statuses.append(Status(name, stage, key, print_, "fresh", ()))
             continue
         if published.get(name) == print_:
-            why = ("its object is missing or cut short",)
+            why = (f"its object {object_fault(store, name, print_)}",)
         else:
             found = dict.fromkeys(reasons.of(name, stage, key))
             why = tuple(found) or ("its plan changed",)

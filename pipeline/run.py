@@ -49,10 +49,11 @@ from pipeline.snapshots.records import (
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
+    drop_damaged,
     files_of,
+    mend_runs,
     open_store,
     read_object,
-    read_runs,
     staged_run,
     writing,
 )
@@ -128,7 +129,8 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
     plan = check(settings)
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
-        run_id = new_run_id(store, started_at)
+        runs = mend_runs(store)
+        run_id = new_run_id(runs, started_at)
         log = store.logs / f"{run_id}.jsonl"
         with logged(log):
             try:
@@ -136,7 +138,13 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     "started", extra=fields(event="started", config=settings.tree)
                 )
                 report = _run(
-                    settings, plan, selection or Selection(), store, staging, run_id
+                    settings,
+                    plan,
+                    selection or Selection(),
+                    store,
+                    staging,
+                    runs,
+                    run_id,
                 )
             except BaseException as error:
                 # Polars may have raised for a Ctrl-C that Python's handler has yet to
@@ -164,19 +172,31 @@ def _run(
     selection: Selection,
     store: Store,
     staging: Path,
+    runs: list[RunRecord],
     run_id: str,
 ) -> RunReport:
     """Do what the report says; the caller holds the lock."""
     started_at, started = datetime.now(UTC), time.perf_counter()
     sources.fetch(settings.source, settings.root)
-    runs = read_runs(store)
     current = runs[-1] if runs else None
     if runs:
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
+    drop_damaged(
+        store,
+        [
+            (s.name, s.fingerprint)
+            for s in (current.snapshots if current else ())
+            if read_object(store, s.name, s.fingerprint) is None
+        ],
+    )
     statuses = judge(wanted, store, current)
+    task = plan_task(wanted, statuses, selection, store, runs)
+    while drop_damaged(store, task.reads):
+        statuses = judge(wanted, store, current)
+        task = plan_task(wanted, statuses, selection, store, runs)
     for status in statuses:
         LOG.debug(
             "%s is %s",
@@ -184,7 +204,6 @@ def _run(
             status.freshness,
             extra=fields(snapshot=status.name, reasons=status.reasons),
         )
-    task = plan_task(wanted, statuses, selection, store, runs)
     if task.is_nothing and current is not None:
         stored = _stored_bad(store, task)
         sources.refuse_too_many(stored, settings.source, settings.root)

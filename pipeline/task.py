@@ -26,6 +26,8 @@ class Task:
         contract is another than they have passed.
     leaves : dict of str to Path
         Stages to start from, with the object that holds their output.
+    reads : list of tuple
+        Snapshot and fingerprint of each object that is read, or published again.
     stages : tuple of str
         Stages the pass goes through.
     reads_source : bool
@@ -37,6 +39,7 @@ class Task:
     snapshots: list[SnapshotRecord]
     check: tuple[str, ...]
     leaves: dict[str, Path]
+    reads: list[tuple[str, str]]
     stages: tuple[str, ...]
     reads_source: bool
     is_nothing: bool
@@ -84,7 +87,7 @@ def plan_task(
 
     states: dict[str, State] = {}
     for status in statuses:
-        if status.name not in selected:
+        if status.name not in selected and not _is_lost(status.name, published, store):
             states[status.name] = "fresh" if status.freshness == "fresh" else "kept"
         elif selection.force or status.freshness == "stale":
             states[status.name] = "computed"
@@ -138,10 +141,24 @@ def plan_task(
         snapshots,
         check,
         {name: path for name, path in there.items() if name in inputs},
+        [
+            (s.name, s.fingerprint)
+            for s in statuses
+            if states[s.name] == "restored"
+            or s.name in (check if states[s.name] == "fresh" else [])
+            or (s.stage in there and s.stage in inputs)
+            or (s.name == QUARANTINE and states[s.name] == "fresh")
+        ],
         tuple(stages),
         reads_source,
         is_nothing,
     )
+
+
+def _is_lost(name: str, published: dict[str, SnapshotRecord], store: Store) -> bool:
+    """Tell whether a published snapshot cannot be kept, as its object is gone."""
+    before = published.get(name)
+    return before is not None and not read_object(store, name, before.fingerprint)
 
 
 def _record(

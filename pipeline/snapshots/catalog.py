@@ -38,6 +38,7 @@ from pipeline.snapshots.records import (
 from pipeline.snapshots.store import (
     Store,
     cannot_write,
+    drop_damaged,
     kept_runs,
     link_catalog,
     read_benchmarks,
@@ -149,9 +150,21 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
     # Clients call the database by the file's name, which no schema may share.
     catalog = store.catalogs / f"{runs[-1].run_id}.next" / CATALOG
     try:
-        shutil.rmtree(catalog.parent, ignore_errors=True)
-        catalog.parent.mkdir(parents=True)
-        write_catalog(catalog, store, runs)
+        _start_folder(catalog.parent)
+        try:
+            write_catalog(catalog, store, runs)
+        except duckdb.Error:
+            # Of an object whose footer is damaged, no view can be made.
+            shown = [s for run in kept_runs(runs) for s in run.snapshots]
+            there = {
+                (s.name, s.fingerprint)
+                for s in shown
+                if read_object(store, s.name, s.fingerprint)
+            }
+            if not drop_damaged(store, there):
+                raise
+            _start_folder(catalog.parent)
+            write_catalog(catalog, store, runs)
         catalog.chmod(READ_ONLY)
         folder = store.catalogs / folder_name(runs[-1].run_id, catalog, store.folder)
         catalog.parent.rename(folder)
@@ -159,6 +172,12 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
     except (OSError, duckdb.Error) as error:
         shutil.rmtree(catalog.parent, ignore_errors=True)
         raise cannot_write(store, error) from error
+
+
+def _start_folder(folder: Path) -> None:
+    """Make an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
 
 
 def is_current(store: Store, run_id: str) -> bool:

@@ -6,35 +6,40 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import polars as pl
-from polars.exceptions import PolarsError
 
 from pipeline.errors import SnapshotError, nearest
-from pipeline.parquet import scan_parquet
-from pipeline.profile import content_hash, content_sum
+from pipeline.settings import PREDICTIONS
 from pipeline.snapshots.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run
-from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
+from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,
-    files_of,
+    damaged_runs,
+    drop_damaged,
+    drop_object,
     find_run,
     kept_runs,
+    object_fault,
+    read_current,
     read_object,
-    read_record,
     read_runs,
+    verified_object,
     writing,
 )
 
 
 @dataclass(frozen=True)
 class Damage:
-    """An object that is not what it was, and the runs that show it."""
+    """An object that is not what it was, and the runs that show it; or their record.
+
+    ``snapshot`` is empty of a run's record; ``cure`` is what makes it again.
+    """
 
     path: str
     snapshot: str
     fault: str
     runs: tuple[str, ...]
+    cure: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,14 @@ def restore(store: Store, wanted: str) -> RunRecord:
     with writing(store):
         runs = read_runs(store)
         old = find_run(runs, wanted)
+        drop_damaged(
+            store,
+            [
+                (s.name, s.fingerprint)
+                for s in old.snapshots
+                if read_object(store, s.name, s.fingerprint)
+            ],
+        )
         gone = [
             s.name
             for s in old.snapshots
@@ -78,7 +91,7 @@ def restore(store: Store, wanted: str) -> RunRecord:
         started_at = datetime.now(UTC)
         record = msgspec.structs.replace(
             old,
-            run_id=new_run_id(store, started_at),
+            run_id=new_run_id(runs, started_at),
             started_at=started_at,
             restores=old.run_id,
             n_kept=runs[-1].n_kept,
@@ -98,6 +111,19 @@ def _restored(
         return msgspec.structs.replace(snapshot, state="fresh", reasons=[])
     why = [f"just restore {old.run_id}"]
     return msgspec.structs.replace(snapshot, state="restored", reasons=why)
+
+
+def require_whole(store: Store) -> None:
+    """Hold the objects of the newest run to the bytes that were written.
+
+    Raises
+    ------
+    SnapshotError
+        If one is not whole.
+    """
+    current = read_current(store)
+    for snapshot in current.snapshots if current else ():
+        verified_object(store, snapshot.name, snapshot.fingerprint)
 
 
 def compare(
@@ -143,15 +169,15 @@ def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
         raise SnapshotError(
             f"run {run.run_id}: '{snapshot}' is no longer in the store\n"
             "hint: the last runs stay, as many as `history.runs` says; if this is one"
-            " of them, its object was removed by hand"
+            " of them, its object was damaged, or removed by hand"
         )
-    return store.object(snapshot, found[snapshot])
+    return verified_object(store, snapshot, found[snapshot])
 
 
 def verify(store: Store) -> list[Damage]:
-    """Read every object of the kept runs, and compare it with its content hash.
+    """Read every object of the kept runs, and compare its bytes with their checksum.
 
-    What is damaged is removed, so that the next run makes it again.
+    What is damaged is removed, and can be made again; so are records of runs.
 
     Returns
     -------
@@ -159,45 +185,42 @@ def verify(store: Store) -> list[Damage]:
         Empty if all is whole.
     """
     with writing(store):
-        shown_by: dict[tuple[str, str], list[str]] = {}
-        for run in kept_runs(read_runs(store)):
-            for s in run.snapshots:
-                shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
-        return list(_damages(store, shown_by))
+        runs = read_runs(store)
+        return [*_damaged_objects(store, runs), *_damaged_records(store, runs)]
 
 
-def _damages(
-    store: Store, shown_by: dict[tuple[str, str], list[str]]
-) -> Iterator[Damage]:
-    """Yield what is wrong with each object."""
-    for (name, fingerprint), runs in shown_by.items():
-        path = store.object(name, fingerprint)
-        record = read_record(path.with_suffix(".json"), ObjectRecord)
-        fault = "is missing"
-        if path.is_file():
-            fault = "has no record" if record is None else _fault(store, record)
+def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage]:
+    """Drop and yield each object that is not whole."""
+    shown_by: dict[tuple[str, str], list[str]] = {}
+    for run in kept_runs(runs):
+        for s in run.snapshots:
+            shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
+    for (name, fingerprint), ids in shown_by.items():
+        fault = object_fault(store, name, fingerprint)
         if fault:
-            for part in files_of(path):
-                part.unlink(missing_ok=True)
-            yield Damage(str(path), name, fault, tuple(runs))
+            drop_object(store, name, fingerprint)
+            path = store.object(name, fingerprint)
+            by = "`just forecast`" if name == PREDICTIONS else "`just run`"
+            cure = f"{by} makes it again"
+            if ids[-1] != runs[-1].run_id:
+                cure += (
+                    f" from the source of then, with the configuration of {ids[-1]}"
+                    " (`just sql 'select run_id, config from meta.runs'`)"
+                )
+            yield Damage(str(path), name, fault, tuple(ids), cure)
 
 
-def _fault(store: Store, record: ObjectRecord) -> str:
-    """Say what is wrong with the content of an object; nothing if it is whole."""
-    path = store.object(record.snapshot, record.fingerprint)
-    n_bytes = path.stat().st_size
-    if n_bytes != record.n_bytes:
-        return f"has {n_bytes:,} bytes, expected {record.n_bytes:,}"
-    try:
-        lf = scan_parquet(path)
-        schema = lf.collect_schema()
-        figures = lf.select(pl.len(), content_sum(schema).alias("sum"))
-        n_rows, rows_sum = figures.collect(engine="streaming").row(0)
-    except (PolarsError, OSError) as error:
-        return f"cannot be read: {str(error).splitlines()[0]}"
-    if content_hash(schema, n_rows, rows_sum) != record.content_hash:
-        return "holds other rows than were written"
-    return ""
+def _damaged_records(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage]:
+    """Drop and yield each record of a run that is not whole."""
+    for path in damaged_runs(store, runs):
+        path.unlink()
+        yield Damage(
+            str(path),
+            "",
+            "holds other bytes than were written",
+            (path.stem,),
+            "nothing brings it back; all other runs stay",
+        )
 
 
 def describe_history(
@@ -255,7 +278,8 @@ def _history_of(store: Store, runs: Sequence[RunRecord], name: str) -> list[str]
 
 def describe_damage(damage: Damage) -> str:
     """Name an object, its fault, and who shows it."""
+    what = f"snapshot '{damage.snapshot}'" if damage.snapshot else "the record"
     return (
         f"{damage.path}: {damage.fault}\n"
-        f"  snapshot '{damage.snapshot}' of {', '.join(damage.runs)}"
+        f"  {what} of {', '.join(damage.runs)}; {damage.cure}"
     )

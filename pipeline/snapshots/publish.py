@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pipeline.checksum import checksum
 from pipeline.errors import SnapshotError
 from pipeline.profile import Profile
 from pipeline.snapshots.catalog import publish_catalog
@@ -17,12 +18,12 @@ from pipeline.snapshots.store import (
 )
 
 
-def new_run_id(store: Store, started_at: datetime) -> str:
+def new_run_id(runs: Sequence[RunRecord], started_at: datetime) -> str:
     """Name a run by its start in UTC, so that names sort by time and are SQL names.
 
-    A clock that went back does not bring a run before the last one.
+    A clock that went back does not bring a run before the last of all runs.
     """
-    last = max((path.stem for path in store.runs.glob("*.json")), default="")
+    last = runs[-1].run_id if runs else ""
     moment = started_at
     while (run_id := _run_id(moment)) <= last:
         moment = max(moment, _moment(last)) + timedelta(milliseconds=1)
@@ -108,6 +109,7 @@ def publish_object(
         run_id,
         profile.n_rows,
         file.stat().st_size,
+        checksum(file),
         profile.content_hash,
         profile.columns,
     )

@@ -23,6 +23,8 @@ class ObjectRecord(msgspec.Struct, frozen=True):
     ----------
     fingerprint : str
         What it was made of: plan, source and versions.
+    crc32 : str
+        Of the file's bytes, as `checksum` gives it.
     content_hash : str
         What came of it: equal for equal rows, columns and dtypes.
     """
@@ -33,6 +35,7 @@ class ObjectRecord(msgspec.Struct, frozen=True):
     run_id: str
     n_rows: int
     n_bytes: int
+    crc32: str
     content_hash: str
     columns: list[ColumnProfile]
 

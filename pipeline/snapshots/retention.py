@@ -1,17 +1,35 @@
 """What the store keeps, what it lets go, and whether what it keeps is whole."""
 
 import fcntl
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import duckdb
 
+from pipeline.log import LOG
 from pipeline.snapshots.linked import CATALOG, run_of
 from pipeline.snapshots.records import RunRecord
-from pipeline.snapshots.store import Store, files_of, kept_runs
+from pipeline.snapshots.store import (
+    Store,
+    damaged_runs,
+    files_of,
+    is_run_id,
+    kept_runs,
+)
 
 _N_LOGS = 100
+
+_RUN = r"r\d{8}_\d{6}_\d{3}"
+_NAMES = {
+    "catalogs/*": re.compile(rf"({_RUN}|copied)(\.([0-9a-f]{{16}}|next))?"),
+    "logs/*": re.compile(rf"{_RUN}\.jsonl|spark\.log"),
+    "objects/*": re.compile(r"[a-z][a-z0-9_]*"),
+    "objects/*/*": re.compile(r"[0-9a-f]{16}\.(parquet|json|json\.next)"),
+    "runs/*": re.compile(rf"{_RUN}\.json\.next|\d{{8}}T\d{{12}}"),
+}
+"""What the store calls what it makes; records of runs are known by what is in them."""
 
 
 def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
@@ -29,26 +47,54 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     list of Path
         Files and folders, sorted.
     """
+    ours, strays = _sort_out(store, runs)
+    if strays:
+        names = ", ".join(str(path.relative_to(store.folder)) for path in strays)
+        LOG.warning("%s: left alone what no run has made: %s", store.folder, names)
     # A run that died before it was linked is newer than what is linked.
     linked = [run for run in runs if run.run_id <= store.linked]
     # A client that has just looked up the link may be about to open the one before.
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
-    catalogs = [path for path in store.catalogs.glob("*") if run_of(path) not in shown]
+    catalogs = [path for path in ours["catalogs/*"] if run_of(path) not in shown]
     read = [path for path in catalogs if _is_read(path / CATALOG)]
     needed = _objects_of(store, [*kept_runs(runs), *kept_runs(linked), *linked[-2:]])
     for folder in read:
         needed |= _objects_in(folder / CATALOG)
-    objects = [path for path in store.objects.glob("*/*") if path not in needed]
-    logs = sorted(store.logs.glob("*.jsonl"))[:-_N_LOGS]
-    # Of the first version: a folder per run.
-    folders = [p for p in store.runs.glob("*") if p.is_dir() and p.name not in shown]
-    partial = list(store.runs.glob("*.next"))
+    objects = [
+        path
+        for path in ours["objects/*/*"]
+        if path not in needed and path.parent in ours["objects/*"]
+    ]
+    logs = [path for path in ours["logs/*"] if path.suffix == ".jsonl"][:-_N_LOGS]
+    # Folders are of the first version: one per run.
+    others = [
+        path
+        for path in ours["runs/*"]
+        if path.suffix == ".next" or (path.is_dir() and path.name not in shown)
+    ]
     idle = [
         path
         for path in catalogs
         if path not in read and not _holds_others_tables(path / CATALOG)
     ]
-    return sorted([*objects, *idle, *logs, *folders, *partial])
+    return sorted([*objects, *idle, *logs, *others])
+
+
+def _sort_out(
+    store: Store, runs: Sequence[RunRecord]
+) -> tuple[dict[str, list[Path]], list[Path]]:
+    """Tell what the store has named, by place, from what someone has put there."""
+    ours: dict[str, list[Path]] = {}
+    records = {f"{run.run_id}.json" for run in runs}
+    strays: list[Path] = []
+    for place, names in _NAMES.items():
+        ours[place] = []
+        for path in sorted(store.folder.glob(place)):
+            is_record = place == "runs/*" and is_run_id(path.stem)
+            known = path.name in records if is_record else names.fullmatch(path.name)
+            (ours[place] if known else strays).append(path)
+    damaged = damaged_runs(store, runs)
+    return ours, [path for path in strays if path not in damaged]
 
 
 def collect_garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:

@@ -14,6 +14,7 @@ Catalogs are made of the JSON files alone, and are made again wherever they do n
 """
 
 import os
+import re
 import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
@@ -24,7 +25,9 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
+from pipeline.checksum import checksum, seal, unseal
 from pipeline.errors import SnapshotError, nearest
+from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
 from pipeline.snapshots.linked import CATALOG, run_of
 from pipeline.snapshots.records import (
@@ -33,6 +36,12 @@ from pipeline.snapshots.records import (
     ObjectRecord,
     RunRecord,
 )
+
+_RUN_ID = re.compile(r"r\d{8}_\d{6}_\d{3}")
+_END = "s"  # sorts behind all runs
+
+_CHECKSUMS: dict[tuple[Path, int, int, int, int], str] = {}
+"""Of files as they were when they were read: inode, length, times."""
 
 Record: TypeAlias = ObjectRecord | RunRecord | ModelRecords | BenchmarkRecord
 _Record = TypeVar("_Record", bound=Record)
@@ -203,7 +212,7 @@ def write_record(path: Path, record: Record) -> None:
     partial = path.with_name(f"{path.name}.next")
     try:
         with partial.open("wb") as file:
-            file.write(msgspec.json.encode(record))
+            file.write(seal(msgspec.json.encode(record)))
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -212,34 +221,194 @@ def write_record(path: Path, record: Record) -> None:
         raise
 
 
+def read_record(path: Path, type_: type[_Record]) -> _Record | None:
+    """Read a record; None where it is absent, damaged or of another format."""
+    try:
+        record = msgspec.json.decode(unseal(path.read_bytes()) or b"", type=type_)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return record if record.format == FORMAT else None
+
+
 def read_object(store: Store, snapshot: str, fingerprint: str) -> ObjectRecord | None:
-    """Read the record of an object that is there whole; None if it is not.
+    """Read the record of an object that is there; None if it is not.
 
     An object that was removed, or is not as long as it was written, is not there.
+    Whoever reads its rows takes its path from `verified_object`.
     """
     path = store.object(snapshot, fingerprint)
     record = read_record(path.with_suffix(".json"), ObjectRecord)
     if record is None or record.fingerprint != fingerprint:
         return None
-    whole = path.is_file() and path.stat().st_size == record.n_bytes
-    return record if whole else None
+    is_there = path.is_file() and path.stat().st_size == record.n_bytes
+    return record if is_there else None
+
+
+def verified_object(store: Store, snapshot: str, fingerprint: str) -> Path:
+    """Name the Parquet file of an object whose bytes are those that were written.
+
+    Raises
+    ------
+    SnapshotError
+        If they are not; the object is dropped then, if no other process is writing, so
+        that the next run makes it again.
+    """
+    path = store.object(snapshot, fingerprint)
+    fault = object_fault(store, snapshot, fingerprint)
+    if fault:
+        with suppress(SnapshotError), writing(store):
+            # Another run may just have made it again.
+            fault = object_fault(store, snapshot, fingerprint)
+            if fault:
+                drop_object(store, snapshot, fingerprint)
+    if fault:
+        raise SnapshotError(
+            f"{path}: the object of snapshot '{snapshot}' {fault}\n"
+            "hint: `just verify` drops what is damaged and says what makes it again"
+        )
+    return path
+
+
+def object_fault(store: Store, snapshot: str, fingerprint: str) -> str:
+    """Say in what an object is not what was written; nothing if it is whole.
+
+    Its bytes are read once per process, unless the file was touched since.
+    """
+    path = store.object(snapshot, fingerprint)
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return "is missing"
+    record = read_record(path.with_suffix(".json"), ObjectRecord)
+    if record is None or record.fingerprint != fingerprint:
+        return "has no record that can be read"
+    if stat.st_size != record.n_bytes:
+        return f"has {stat.st_size:,} bytes, expected {record.n_bytes:,}"
+    seen = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if seen not in _CHECKSUMS:
+        _CHECKSUMS[seen] = checksum(path)
+    is_whole = _CHECKSUMS[seen] == record.crc32
+    return "" if is_whole else "holds other bytes than were written"
+
+
+def drop_damaged(store: Store, objects: Iterable[tuple[str, str]]) -> bool:
+    """Drop and name those that are not what was written; the caller holds the lock.
+
+    Parameters
+    ----------
+    store : Store
+        Where they are.
+    objects : iterable of tuple
+        Snapshot and fingerprint.
+
+    Returns
+    -------
+    bool
+        Whether there were any.
+    """
+    found = [(*object_, object_fault(store, *object_)) for object_ in objects]
+    damaged = [object_ for object_ in found if object_[2]]
+    for name, fingerprint, fault in damaged:
+        LOG.warning(
+            "%s: the object of snapshot '%s' %s; dropped, to be made again",
+            store.object(name, fingerprint),
+            name,
+            fault,
+        )
+        drop_object(store, name, fingerprint)
+    return bool(damaged)
+
+
+def drop_object(store: Store, snapshot: str, fingerprint: str) -> None:
+    """Remove an object; the caller holds the lock."""
+    for path in files_of(store.object(snapshot, fingerprint)):
+        path.unlink(missing_ok=True)
 
 
 def read_runs(store: Store) -> list[RunRecord]:
-    """Read the records of all runs, the oldest first."""
-    records = (
-        read_record(path, RunRecord) for path in sorted(store.runs.glob("*.json"))
-    )
-    return [record for record in records if record is not None]
+    """Read the records of all runs, the oldest first.
+
+    Raises
+    ------
+    SnapshotError
+        If that of the newest run cannot be read: none before it stands in for it.
+    """
+    runs, lost = _look_at_runs(store)
+    if lost is not None:
+        raise SnapshotError(
+            f"{lost}: the record of the newest run {_how_lost(lost)}\n"
+            "hint: `just run` drops it, and publishes its snapshots again"
+        )
+    return runs
+
+
+def mend_runs(store: Store) -> list[RunRecord]:
+    """Read the records of all runs; drop the newest if it cannot be read, and say so.
+
+    The caller holds the lock, and publishes a run. What the lost one had made is still
+    in the store, and can be restored.
+    """
+    runs, lost = _look_at_runs(store)
+    if lost is not None:
+        LOG.warning(
+            "%s: the record of the newest run %s; it was dropped", lost, _how_lost(lost)
+        )
+        lost.unlink(missing_ok=True)
+    return runs
 
 
 def read_current(store: Store) -> RunRecord | None:
-    """Read the record of the newest run."""
-    for path in sorted(store.runs.glob("*.json"), reverse=True):
-        record = read_record(path, RunRecord)
-        if record is not None:
-            return record
-    return None
+    """Read the record of the newest run, as `read_runs` does."""
+    runs = read_runs(store)
+    return runs[-1] if runs else None
+
+
+def run_files(store: Store) -> list[Path]:
+    """List the files that runs have left their records in, the oldest first."""
+    found = sorted(store.runs.glob("*.json"))
+    return [path for path in found if is_run_id(path.stem) and path.is_file()]
+
+
+def is_run_id(name: str) -> bool:
+    """Tell whether a name is one that runs have."""
+    return _RUN_ID.fullmatch(name) is not None
+
+
+def damaged_runs(store: Store, runs: Iterable[RunRecord]) -> list[Path]:
+    """List the records of other runs than those read, which are no longer whole.
+
+    What is newer than the linked run has not been published: no run needs it.
+    """
+    read = {run.run_id for run in runs}
+    newest = store.linked if is_run_id(store.linked) else _END
+    return [
+        path
+        for path in run_files(store)
+        if path.stem not in read and path.stem <= newest and _is_damaged(path)
+    ]
+
+
+def _look_at_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
+    """Read all runs, and name the record of the newest if that is lost."""
+    found = ((path, read_record(path, RunRecord)) for path in run_files(store))
+    runs = [run for path, run in found if run is not None and run.run_id == path.stem]
+    last = runs[-1].run_id if runs else ""
+    lost = [path for path in damaged_runs(store, runs) if path.stem > last]
+    linked = store.runs / f"{store.linked}.json"
+    if is_run_id(store.linked) and last < store.linked and not linked.exists():
+        lost.append(linked)
+    return runs, max(lost, default=None)
+
+
+def _is_damaged(path: Path) -> bool:
+    """Tell whether a record is neither whole nor of the first format."""
+    content = path.read_bytes()
+    return unseal(content) is None and not content.startswith(b'{"format":1,')
+
+
+def _how_lost(record: Path) -> str:
+    """Say why a record cannot be read."""
+    return "holds other bytes than were written" if record.exists() else "is missing"
 
 
 def read_benchmarks(store: Store) -> list[BenchmarkRecord]:
@@ -309,15 +478,6 @@ def link_catalog(store: Store, catalog: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(catalog.relative_to(store.folder))
     link.replace(store.catalog)
-
-
-def read_record(path: Path, type_: type[_Record]) -> _Record | None:
-    """Read a record; None where it is absent, cut short or of another format."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=type_)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return record if record.format == FORMAT else None
 
 
 def _note_holder(store: Store, text: str) -> None:
