@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import warnings
 
 from pipeline.allocator import reuse_freed_memory
 from pipeline.stop import stop_in_order, stop_status
@@ -10,6 +11,8 @@ from pipeline.stop import stop_in_order, stop_status
 def start() -> None:
     """Run the command line; Ctrl-C ends it without a traceback at any moment."""
     try:
+        if not sys.warnoptions:  # what users should know is said in our own words
+            warnings.simplefilter("ignore")
         stop_in_order()
         reuse_freed_memory()
         # Imports make objects by the hundred thousand, all to stay.

@@ -257,3 +257,20 @@ def test_quiet_and_verbose_choose_what_is_told(project: Path) -> None:
     assert quiet.stderr.splitlines() == [
         line for line in quiet.stderr.splitlines() if line.startswith("warning")
     ]
+
+
+def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
+    lines = (
+        "import contextlib, sys, warnings, pipeline.__main__",
+        "sys.argv = ['pipeline', '--version']",
+        "with contextlib.suppress(SystemExit): pipeline.__main__.start()",
+        "warnings.warn('CSV malformed: expected 0 rows, actual 7 rows')",
+    )
+    for options, is_shown in ((), False), (("-W", "default"), True):
+        done = subprocess.run(
+            [sys.executable, *options, "-c", "\n".join(lines)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        assert (b"CSV malformed" in done.stderr) == is_shown

@@ -16,6 +16,7 @@ from pipeline.remote import is_remote
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
 from pipeline.sources.csv import CsvSource
+from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.download import DownloadSource, download, download_path
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Scan
@@ -150,6 +151,20 @@ def scan(
             return parquet.scan_parquet(files, root, repair=repair, stand_in=stand_in)
 
 
+def guard(files: tuple[SourceFile, ...], config: SourceConfig, root: Path) -> None:
+    """Look at the bytes of files that are about to be read, as `refuse_unsound` does.
+
+    Raises
+    ------
+    SourceError
+        If one must not be read.
+    """
+    if isinstance(reads(config, root), CsvSource):
+        for file in files:
+            assert isinstance(file, Path)
+            refuse_unsound(file)
+
+
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read a source at once, the way a run does, which makes or fetches it if need be.
 
@@ -173,6 +188,7 @@ def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """
     fetch(config, root)
     found = scan(config, root)
+    guard(found.files, config, root)
     rows, bad = _collect(found, config, root)
     if bad.height and not found.exact:
         rows, bad = _collect(scan(config, root, repair=True), config, root)
@@ -276,7 +292,7 @@ def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
 def describe_bad(bad: pl.DataFrame) -> list[str]:
     """List the first bad cells, a line for each, and how many more there are."""
     lines = [
-        f"{file}:{line}: {column}: {value!r} {reason}"
+        f"{file}:{line}: {column or 'row'}: {value!r} {reason}"
         for file, line, column, value, reason in bad.head(_N_BAD_SHOWN).iter_rows()
     ]
     more = bad.height - _N_BAD_SHOWN

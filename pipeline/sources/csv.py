@@ -185,6 +185,7 @@ def _scan_file(
     if repair:
         # Looking at every column also makes Polars refuse broken quotes in any.
         lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
+        lf = lf.with_columns(pl.coalesce(OVERFLOW, _swallowed(names)).alias(OVERFLOW))
     return Stream(
         judge(lf, parsed, config.columns),
         parsed,
@@ -202,6 +203,33 @@ def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
     cast = head.cast(dtype_of(kind), strict=False)
     cleaned = head.to_frame("text").select(parse_text(pl.col("text"), kind)).to_series()
     return cleaned.null_count() < cast.null_count()
+
+
+def _swallowed(names: list[str]) -> pl.Expr:
+    """Find records of which each line has as many fields as the header.
+
+    A quote that was not meant to open a field takes in the rows up to another that
+    ends one: nothing is wrong with such a field but what it holds. Of less than three
+    columns, prose looks the same.
+
+    Parameters
+    ----------
+    names : list of str
+        All columns of the file, as text.
+
+    Returns
+    -------
+    pl.Expr of shape (n_rows,)
+        The record's text, null for all others.
+    """
+    if len(names) < 3:
+        return pl.lit(None, pl.String)
+    cells = [pl.col(name).fill_null("") for name in names]
+    text = pl.concat_str(cells, separator=",")
+    shape = text.str.replace_all(r"[^,\n]+", "") + "\n"
+    row = "," * (len(names) - 1) + "\n"
+    is_rows = shape.str.replace_all(row, "", literal=True) == ""
+    return pl.when(text.str.contains("\n", literal=True) & is_rows).then(text)
 
 
 def _count_lines(file: Path) -> pl.LazyFrame:

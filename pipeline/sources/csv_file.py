@@ -19,6 +19,14 @@ from pipeline.errors import SourceError
 
 _HEAD_BYTES = 1 << 18
 
+MOST_BYTES = 1 << 24
+"""Of a line, or of a quoted field: Polars holds either in memory several times."""
+
+_MOST_COLUMNS = 50_000
+"""With a million, to plan alone takes more than a minute."""
+
+csv.field_size_limit(MOST_BYTES)  # Python's own is 128 KiB
+
 
 @dataclass(frozen=True)
 class Head:
@@ -37,18 +45,20 @@ class Head:
         return pl.Series(cells, dtype=pl.String)
 
 
-def read_head(file: Path) -> Head:
+def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
     """Read the header and the first records of a CSV file.
 
     Parameters
     ----------
     file : Path
         Plain, gzip or zstd.
+    n_bytes : int
+        How much of it to look at, decompressed; more if that holds no record.
 
     Returns
     -------
     Head
-        Of the first 256 KiB, decompressed.
+        Of the first 256 KiB, or more.
 
     Raises
     ------
@@ -56,10 +66,10 @@ def read_head(file: Path) -> Head:
         If the file cannot be read, is no CSV in UTF-8 or has no rows.
     """
     try:
-        with _open(file) as raw:
-            head = raw.read(_HEAD_BYTES)
+        with open_unpacked(file) as raw:
+            head = raw.read(n_bytes)
         _refuse_other_formats(file, head)
-        is_whole = len(head) < _HEAD_BYTES
+        is_whole = len(head) < n_bytes
         text = head if is_whole else head[: head.rfind(b"\n") + 1]
         reader = csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""))
         names = next((record for record in reader if record), list[str]())
@@ -67,7 +77,17 @@ def read_head(file: Path) -> Head:
         records = [record for record in reader if record]
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise explain(file, error) from error
-    if is_whole and not records:
+    if not is_whole and not records:
+        if n_bytes >= MOST_BYTES:
+            raise too_long(file, 1)
+        return read_head(file, 8 * n_bytes)
+    if len(names) > _MOST_COLUMNS:
+        raise no_csv(
+            file,
+            f"a header of {len(names):,} columns",
+            f"keep at most {_MOST_COLUMNS:,} columns, e.g. the declared ones",
+        )
+    if not records:
         raise SourceError(
             f"{file}: {'holds a header but no rows' if names else 'is empty'}\n"
             f"found: {len(head)} bytes\nexpected: a header line and rows\n"
@@ -90,7 +110,7 @@ def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
         The line on which a record starts, counted from 1, and its fields; a blank line
         is a record without any.
     """
-    with _open(file) as raw:
+    with open_unpacked(file) as raw:
         lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
         # Polars ends lines at \n alone, Python's reader at \r too.
         reader = csv.reader(line.replace("\r", "") for line in lines)
@@ -122,21 +142,34 @@ def explain(file: Path, error: Exception) -> SourceError:
             "expected: a readable file\nhint: change its permissions"
         )
     try:
-        fault = _bad_encoding(file) or _bad_quotes(file)
+        fault = _bad_encoding(file) or bad_quotes(file)
     except (OSError, EOFError, zlib.error) as damage:
         found = str(damage) or type(damage).__name__
         return SourceError(
             f"{file}: ends early or is damaged\nfound: {found}\n"
             "expected: a whole file\nhint: fetch or compress it again"
         )
-    found, hint = fault or (str(error).splitlines()[0], "correct the file")
+    return no_csv(file, *(fault or (str(error).splitlines()[0], "correct the file")))
+
+
+def no_csv(file: Path, found: str, hint: str) -> SourceError:
+    """Refuse a file for what is in it."""
     return SourceError(
         f"{file}: cannot be read as CSV\nfound: {found}\n"
         f'expected: UTF-8 text, fields quoted with "\nhint: {hint}'
     )
 
 
-def _open(file: Path) -> BinaryIO:
+def too_long(file: Path, line: int) -> SourceError:
+    """Refuse a file for the length of a line."""
+    return no_csv(
+        file,
+        f"line {line} is longer than {MOST_BYTES >> 20} MiB",
+        "look at its line ends, or keep its long fields elsewhere",
+    )
+
+
+def open_unpacked(file: Path) -> BinaryIO:
     """Open a file for reading, decompressed as its first bytes say."""
     with file.open("rb") as raw:
         magic = raw.read(4)
@@ -176,7 +209,7 @@ def _refuse_other_formats(file: Path, head: bytes) -> None:
 
 def _bad_encoding(file: Path) -> tuple[str, str] | None:
     """Find the first line that is not UTF-8."""
-    with _open(file) as raw:
+    with open_unpacked(file) as raw:
         offset = 0
         for number, line in enumerate(raw, start=1):
             try:
@@ -191,10 +224,10 @@ def _bad_encoding(file: Path) -> tuple[str, str] | None:
     return None
 
 
-def _bad_quotes(file: Path) -> tuple[str, str] | None:
-    """Find the first record whose quotes do not pair up."""
-    with _open(file) as raw:
-        lines = io.TextIOWrapper(raw, "utf-8-sig", newline="\n")
+def bad_quotes(file: Path) -> tuple[str, str] | None:
+    """Find the first record whose quotes do not pair up, and say how to mend it."""
+    with open_unpacked(file) as raw:
+        lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
         reader = csv.reader((line.replace("\r", "") for line in lines), strict=True)
         start = 1
         try:
@@ -203,6 +236,7 @@ def _bad_quotes(file: Path) -> tuple[str, str] | None:
         except csv.Error:
             return (
                 f"a quote opened on line {start} is not closed properly",
-                f"look at line {start}; a quote inside a quoted field is written twice",
+                f"look at line {start}; a quote inside a quoted field is written twice,"
+                ' "", not \\"',
             )
     return None

@@ -25,6 +25,9 @@ OVERFLOW = "__overflow"
 GOOD = "__good"
 _RAW = "__raw "
 
+_MOST_SHOWN = 200
+"""Characters of a record that is wrong as a whole."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -243,10 +246,14 @@ def bad_cells(
         if is_checked(kind)
         for raw in [_raw(name, parsed)]
     ]
-    too_long = pl.when(pl.col(OVERFLOW).is_not_null()).then(
-        pl.lit("more fields than the header")
+    overflow = pl.col(OVERFLOW)
+    too_long = (
+        pl.when(overflow.str.contains("\n", literal=True))
+        .then(pl.lit("quoted lines, each of which could be a row"))
+        .when(overflow.is_not_null())
+        .then(pl.lit("more fields than the header"))
     )
-    cells.append(_cell(None, pl.col(OVERFLOW), too_long))
+    cells.append(_cell(None, overflow.str.head(_MOST_SHOWN), too_long))
     return (
         judged.filter(~pl.col(GOOD))
         .select(

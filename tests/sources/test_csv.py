@@ -265,6 +265,21 @@ def test_lines_are_counted_through_blanks_quotes_and_compression(
     ]
 
 
+@pytest.mark.parametrize("packing", ["none", "gzip"])
+def test_header_may_be_longer_than_what_is_looked_at_first(
+    packing: str, tmp_path: Path, write: Write, collect: Collect
+) -> None:
+    names = [f"a rather long name of column {i}" for i in range(9_000)]
+    header = ",".join(["Year", *names, "Cost"])
+    content = f"{header}\n2009,{',' * len(names)}$1.5\n".encode()
+    assert len(header) > 1 << 18
+    write(gzip.compress(content) if packing == "gzip" else content)
+    config = CsvSource(path="raw.csv", columns={"Year": "code", "Cost": "money"})
+    rows, bad = collect(scan_csv(config, tmp_path))
+    assert rows.rows() == [(2009, 1.5)]
+    assert bad.is_empty()
+
+
 def test_no_bad_rows_have_no_lines(tmp_path: Path) -> None:
     lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA), tmp_path)
     assert lines.columns == ["file", "line", "column", "value", "reason"]

@@ -193,7 +193,8 @@ def test_quote_within_a_field_loses_nothing(
         (b"Year,Name,Cost,Year\n2009,x,1,2\n", "column 'Year' is there 2 times"),
         (b"Year,Name,Cost\n2009,caf\xe9,1\n", "0xe9 on line 2, byte offset 23"),
         (gzip.compress(b"Year,Name,Cost\n2009,x,1\n")[:-9], "ends early or is damaged"),
-        (b'Year,Name,Cost\n2009,"x' + b"y" * 150_000, "opened on line 2 is not closed"),
+        (b"x," * 60_000 + b"\n1\n", "a header of 60,001 columns"),
+        (b"x" * (17 << 20), "line 1 is longer than 16 MiB"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
@@ -236,6 +237,27 @@ def test_damage_below_the_head_is_diagnosed_after_the_run_failed(
     error = diagnose(scan.files)
     assert str(error).startswith(f"{file}: ")
     assert found in str(error)
+
+
+def test_rows_that_a_quote_swallows_are_set_aside(
+    tmp_path: Path, write: Write, collect: Collect
+) -> None:
+    swallowed = '2011,"pipe,1\n2012,x,2\n2013,pipe",3\n'
+    address = '2014,"Main Street 1,\nSpringfield",4\n'
+    write("Year,Name,Cost\n2010,x,0\n" + swallowed + address)
+    config = CsvSource(path="raw.csv", columns=PANEL)
+    assert not collect(scan_csv(config, tmp_path))[1].is_empty()
+    rows, bad = collect(scan_csv(config, tmp_path, repair=True))
+    assert rows["Year"].to_list() == [2010, 2014]
+    assert number_lines(bad, tmp_path).rows() == [
+        (
+            "raw.csv",
+            3,
+            None,
+            "2011,pipe,1\n2012,x,2\n2013,pipe,3",
+            "quoted lines, each of which could be a row",
+        )
+    ]
 
 
 def test_files_that_are_well_are_not_blamed(tmp_path: Path, write: Write) -> None:

@@ -1,0 +1,166 @@
+"""What must not come to Polars: files it would misread, or hold in memory whole.
+
+Of all bytes of a file, some questions; for 128 MB they take 0.1 CPU seconds.
+"""
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.errors import SourceError
+from pipeline.sources.csv_file import (
+    MOST_BYTES,
+    bad_quotes,
+    explain,
+    no_csv,
+    open_unpacked,
+    too_long,
+)
+
+_BLOCK = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_COMMA, _LF, _CR, _QUOTE = b',\n\r"'
+
+_MOST_EXPANSION = 200
+_FREE_EXPANSION = 1 << 30
+"""A table shrinks to a fifth, or a twentieth; what has grown so far is none."""
+
+
+def refuse_unsound(file: Path) -> None:
+    r"""Refuse a CSV file that Polars would misread, or not fit in memory.
+
+    It drops the quotes within ``"a \"b\", c"``, and such a field may end elsewhere
+    than was meant; a line, or what follows a quote that never closes, it holds several
+    times, however long that is.
+
+    Parameters
+    ----------
+    file : Path
+        Plain, gzip or zstd.
+
+    Raises
+    ------
+    SourceError
+        If a line or a quoted field is longer than ``MOST_BYTES``, a quote within a
+        quoted field is not doubled, or a compressed file grows beyond reason.
+    """
+    try:
+        quotes = _Quotes()
+        line_at = 0
+        for at, block in _blocks(file):
+            end = block.find(b"\n")
+            if at + (len(block) if end < 0 else end) - line_at > MOST_BYTES:
+                raise too_long(file, _line_of(file, line_at))
+            if end >= 0:
+                line_at = at + block.rfind(b"\n") + 1
+            quotes.look_at(at, block)
+            if quotes.opened is not None and at - quotes.opened > MOST_BYTES:
+                raise _never_closes(file, quotes.opened)
+        is_odd = quotes.are_odd or quotes.opened is not None
+        if is_odd and (fault := bad_quotes(file)):
+            raise no_csv(file, *fault)
+    except (OSError, EOFError, zlib.error) as error:
+        raise explain(file, error) from error
+
+
+class _Quotes:
+    """What the quotes of a file say, block by block.
+
+    Attributes
+    ----------
+    are_odd : bool
+        Whether there is a quote that a quoted field may hold as if it were a letter.
+        In other fields, as in ``5" pipe``, it is one.
+    opened : int or None
+        Where a field begins with a quote and has not ended since.
+    """
+
+    def __init__(self) -> None:
+        self.are_odd = False
+        self.opened: int | None = None
+        self._is_closed = True
+
+    def look_at(self, at: int, block: bytes) -> None:
+        """Go on with a block, all but its first and its last byte."""
+        if block.find(b'"', 1, -1) < 0:
+            return
+        # Imported late: it takes longer than a look at most files.
+        import numpy as np
+
+        codes = np.frombuffer(block, np.uint8)
+        places = np.flatnonzero(codes[1:-1] == _QUOTE) + 1
+        before, after = codes[places - 1], codes[places + 1]
+        begins = (before == _COMMA) | (before == _LF)
+        closes = (after == _COMMA) | (after == _LF) | (after == _CR)
+        opens = begins & ~closes & (after != _QUOTE)
+        is_bare = ~(begins | closes | (before == _QUOTE) | (after == _QUOTE))
+        if is_bare.any():
+            # Whether the last quote before it that is not bare, too, closes a field.
+            is_closed = np.append(self._is_closed, (closes & ~begins)[~is_bare])
+            self.are_odd |= not is_closed[np.cumsum(~is_bare)[is_bare]].all()
+            self._is_closed = bool(is_closed[-1])
+        else:
+            self._is_closed = bool(closes[-1] and not begins[-1])
+        is_mark = opens | closes
+        is_open, places = opens[is_mark], places[is_mark]
+        if not is_open.size:
+            return
+        is_within = np.append(self.opened is not None, is_open[:-1])
+        self.are_odd |= bool((is_open & is_within).any())
+        if not is_open[-1]:
+            self.opened = None
+        elif self.opened is None or not is_open.all():
+            self.opened = at + int(places[-1])
+
+
+def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Read a file block by block, with a line end before and behind it.
+
+    Yields
+    ------
+    tuple of int and bytes
+        Where the block begins; each holds the last two bytes of the one before.
+    """
+    n_packed = file.stat().st_size
+    with open_unpacked(file) as raw:
+        block = raw.read(_BLOCK)
+        at = len(_BOM) if block.startswith(_BOM) else 0
+        n_bytes = len(block)
+        at, block = at - 1, b"\n" + block[at:]
+        while True:
+            yield at, block
+            new = raw.read(_BLOCK)
+            n_bytes += len(new)
+            if n_bytes > max(_FREE_EXPANSION, _MOST_EXPANSION * n_packed):
+                raise _no_table(file, n_packed)
+            at, block = at + len(block) - 2, block[-2:] + (new or b"\n")
+            if not new:
+                yield at, block
+                return
+
+
+def _line_of(file: Path, at: int) -> int:
+    """Say which line a byte is on, counted from 1."""
+    line = 1
+    with open_unpacked(file) as raw:
+        while at > 0 and (block := raw.read(min(_BLOCK, at))):
+            line += block.count(b"\n")
+            at -= len(block)
+    return line
+
+
+def _never_closes(file: Path, at: int) -> SourceError:
+    """Refuse a file for a quote that opens a field without end."""
+    line = _line_of(file, at)
+    found = f"a quote opened on line {line} is not closed within {MOST_BYTES >> 20} MiB"
+    return no_csv(file, found, f"look at line {line}")
+
+
+def _no_table(file: Path, n_packed: int) -> SourceError:
+    """Refuse a compressed file that grows beyond reason."""
+    return SourceError(
+        f"{file}: grows beyond reason when it is unpacked\n"
+        f"found: {n_packed:,} bytes, more than {_MOST_EXPANSION} times that unpacked"
+        f" and more than {_FREE_EXPANSION >> 30} GiB\nexpected: a compressed table\n"
+        "hint: unpack it yourself if it is one: plain files have no such limit"
+    )
