@@ -33,7 +33,7 @@ from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
 from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.publish import (
     new_run_id,
-    publish_object,
+    publish_objects,
     publish_run,
     require_same,
 )
@@ -235,11 +235,8 @@ def _run(
         files[QUARANTINE] = staging / f"{QUARANTINE}.parquet"
         bad.write_parquet(files[QUARANTINE])
     made = [s for s in task.snapshots if s.name in files]
-    for snapshot in require_same(store, made, profiles):
-        name = snapshot.name
-        publish_object(
-            store, files[name], name, snapshot.fingerprint, profiles[name], run_id
-        )
+    new = require_same(store, made, profiles)
+    publish_objects(store, new, files, profiles, run_id)
     record = RunRecord(
         format=FORMAT,
         run_id=run_id,

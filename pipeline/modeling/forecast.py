@@ -17,7 +17,7 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.parquet import read_parquet
 from pipeline.profile import collect_profile
 from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
-from pipeline.snapshots.publish import new_run_id, publish_object, publish_run
+from pipeline.snapshots.publish import new_run_id, publish_objects, publish_run
 from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
@@ -125,13 +125,6 @@ def publish_predictions(
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
         run_id = new_run_id(read_runs(store), started_at)
-        if predictions is not None:
-            run = pl.lit(run_id).alias("run")
-            snapshot = predictions.unique(key).sort(key).with_columns(run)
-            file = staging / f"{PREDICTIONS}.parquet"
-            snapshot.write_parquet(file)
-            profile = collect_profile(snapshot)
-            publish_object(store, file, PREDICTIONS, fingerprint, profile, run_id)
         made = SnapshotRecord(
             name=PREDICTIONS,
             stage="",
@@ -142,6 +135,13 @@ def publish_predictions(
             reasons=[reason],
             checks=[],
         )
+        if predictions is not None:
+            run = pl.lit(run_id).alias("run")
+            snapshot = predictions.unique(key).sort(key).with_columns(run)
+            files = {PREDICTIONS: staging / f"{PREDICTIONS}.parquet"}
+            snapshot.write_parquet(files[PREDICTIONS])
+            profiles = {PREDICTIONS: collect_profile(snapshot)}
+            publish_objects(store, [made], files, profiles, run_id)
         _publish_with([made], settings, store, run_id, started_at)
     return run_id
 

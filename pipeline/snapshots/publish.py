@@ -13,6 +13,7 @@ from pipeline.snapshots.store import (
     Store,
     cannot_write,
     files_of,
+    flush,
     read_object,
     write_record,
 )
@@ -86,40 +87,63 @@ def require_same(
     return [s for s in made if there[s.name] is None]
 
 
-def publish_object(
+def publish_objects(
     store: Store,
-    file: Path,
-    snapshot: str,
-    fingerprint: str,
-    profile: Profile,
+    made: Sequence[SnapshotRecord],
+    files: Mapping[str, Path],
+    profiles: Mapping[str, Profile],
     run_id: str,
-) -> ObjectRecord:
-    """Move a Parquet file to its place in the store, then say what is in it.
+) -> None:
+    """Move Parquet files to their places in the store, then say what is in them.
+
+    Each step is on the disk before the next: after a power cut there is no record of
+    an object that is not whole.
+
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    made : sequence of SnapshotRecord
+        What a run has computed.
+    files : mapping of str to Path
+        The file of each, on the disk of the store.
+    profiles : mapping of str to Profile
+        What is in each.
+    run_id : str
+        The run.
 
     Raises
     ------
     SnapshotError
         If the store cannot be written.
     """
-    path = store.object(snapshot, fingerprint)
-    record = ObjectRecord(
-        FORMAT,
-        snapshot,
-        fingerprint,
-        run_id,
-        profile.n_rows,
-        file.stat().st_size,
-        checksum(file),
-        profile.content_hash,
-        profile.columns,
-    )
+    paths = {s.name: store.object(s.name, s.fingerprint) for s in made}
     try:
-        path.parent.mkdir(exist_ok=True)
-        file.replace(path)
-        write_record(path.with_suffix(".json"), record)
+        records = {
+            s.name: ObjectRecord(
+                FORMAT,
+                s.name,
+                s.fingerprint,
+                run_id,
+                profiles[s.name].n_rows,
+                files[s.name].stat().st_size,
+                checksum(files[s.name]),
+                profiles[s.name].content_hash,
+                profiles[s.name].columns,
+            )
+            for s in made
+        }
+        for name in paths:
+            flush(files[name])
+        for name, path in paths.items():
+            path.parent.mkdir(exist_ok=True)
+            files[name].replace(path)
+        for folder in [*(path.parent for path in paths.values()), store.objects]:
+            flush(folder)
+        for name, path in paths.items():
+            write_record(path.with_suffix(".json"), records[name])
     except OSError as error:
         raise cannot_write(store, error) from error
-    return record
 
 
 def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:

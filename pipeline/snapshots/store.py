@@ -208,7 +208,7 @@ def cannot_write(store: Store, error: Exception) -> SnapshotError:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record so that it is there whole or not at all."""
+    """Write a record that is there whole or not at all, also after a power cut."""
     partial = path.with_name(f"{path.name}.next")
     try:
         with partial.open("wb") as file:
@@ -216,9 +216,22 @@ def write_record(path: Path, record: Record) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        flush(path.parent)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def flush(path: Path) -> None:
+    """Have on the disk what is in a file, or the names that are in a folder.
+
+    A rename lasts through a power cut only if the folder was flushed.
+    """
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
 
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:
@@ -473,11 +486,14 @@ def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:
 
 
 def link_catalog(store: Store, catalog: Path) -> None:
-    """Make a catalog the one users open, atomically."""
+    """Make a catalog the one users open, atomically, once it is on the disk."""
+    for path in (catalog, catalog.parent, store.catalogs):
+        flush(path)
     link = store.folder / f"{CATALOG}.next"
     link.unlink(missing_ok=True)
     link.symlink_to(catalog.relative_to(store.folder))
     link.replace(store.catalog)
+    flush(store.folder)
 
 
 def _note_holder(store: Store, text: str) -> None:

@@ -1,0 +1,93 @@
+"""A run is on the disk before it is published: what the system is asked, in order."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.run import run
+from pipeline.settings import Settings
+from pipeline.snapshots.store import open_store, read_runs
+from tests.conftest import ROOT
+from tests.test_cli import SOURCE
+
+CALLS = "fsync,rename,renameat,renameat2,symlink,symlinkat,unlink,unlinkat"
+
+
+def trace(root: Path, *words: str) -> list[tuple[str, ...]]:
+    """Run a command; list each call with the paths below the state's folder."""
+    strace = shutil.which("strace")
+    if strace is None:
+        assert "CI" not in os.environ, "strace is needed: see .ci/run"
+        pytest.skip("needs strace")
+    log = root / "strace.log"
+    subprocess.run(
+        [
+            *(strace, "-f", "--seccomp-bpf", "-y", "-qq", "-s", "4096"),
+            *("-e", f"trace={CALLS}", "-o", log),
+            *(sys.executable, "-m", "pipeline", *words),
+        ],
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+    )
+    state = re.escape(f"{root}/.pipeline")
+    calls: list[tuple[str, ...]] = []
+    for line in log.read_text().splitlines():
+        name, _, rest = line.partition(" ")[2].lstrip().partition("(")
+        paths = re.findall(rf'[<"]{state}/?([^>"]*)[>"]', rest)
+        if paths and rest.rpartition(" = ")[2].startswith("0"):
+            calls.append((name.rstrip("at2"), *paths))
+    return calls
+
+
+def test_objects_then_records_then_catalog_then_link_are_on_the_disk(
+    project: Path, load: Callable[..., Settings]
+) -> None:
+    before = run(load("lag_columns.periods=2")).run.run_id
+    words = ("drop_rare_drgs.min_total=600", "history.runs=1")
+    calls = trace(project, "run", *SOURCE, *words)
+    [_, after] = read_runs(open_store(project))
+    made = {s.name: s.fingerprint[:16] for s in after.snapshots if s.state != "fresh"}
+    assert {*made} == {"facility_drg_year", "features"}
+
+    def at(*call: str) -> int:
+        assert calls.count(call) == 1, (call, calls)
+        return calls.index(call)
+
+    def flushed(path: str, *, since: int, until: int) -> bool:
+        return ("fsync", path) in calls[since + 1 : until]
+
+    record, run_record = f"runs/{after.run_id}.json.next", f"runs/{after.run_id}.json"
+    recorded = at("rename", record, run_record)
+    for name, fingerprint in made.items():
+        staged, folder = f"staging/{name}.parquet", f"objects/{name}"
+        object_ = f"{folder}/{fingerprint}"
+        moved = at("rename", staged, f"{object_}.parquet")
+        described = at("rename", f"{object_}.json.next", f"{object_}.json")
+        assert flushed(staged, since=-1, until=moved)
+        assert flushed(folder, since=moved, until=described)
+        assert flushed(f"{object_}.json.next", since=moved, until=described)
+        assert flushed(folder, since=described, until=recorded)
+    assert flushed(record, since=-1, until=recorded)
+    [(catalog, placed)] = [
+        (call[2], i)
+        for i, call in enumerate(calls)
+        if call[0] == "rename" and call[2].startswith(f"catalogs/{after.run_id}.")
+    ]
+    linked = at("rename", "snapshots.duckdb.next", "snapshots.duckdb")
+    assert flushed("runs", since=recorded, until=linked)
+    assert flushed(f"{catalog}/snapshots.duckdb", since=placed, until=linked)
+    assert flushed(catalog, since=placed, until=linked)
+    assert flushed("catalogs", since=placed, until=linked)
+    assert flushed("", since=linked, until=len(calls))
+    # Users find a catalog at any moment: the link is replaced and never removed.
+    assert [c for c in calls if c[-1] == "snapshots.duckdb"] == [calls[linked]]
+    gone = [i for i, c in enumerate(calls) if c[0] == "unlink" and before in c[-1]]
+    assert all(i > linked for i in gone)
