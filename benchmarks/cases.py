@@ -98,7 +98,8 @@ class CsvCase:
         source = msgspec.structs.replace(settings.source, path=str(path.absolute()))
 
         def ours() -> pl.DataFrame:
-            return sources.scan(source, ROOT).rows.collect(engine="streaming")
+            rows, _ = sources.scan(source, ROOT).frames()
+            return rows.collect(engine="streaming")
 
         read = _read_dialect if self.dialect else pandas_origin.read_raw
         return ours, lambda: read(path)
@@ -164,7 +165,7 @@ def settings_of(csv: Path) -> Settings:
 def prepare(csv: Path, folder: Path) -> None:
     """Write the input of each case, from the rows of every other facility."""
     settings = settings_of(csv)
-    rows = sources.scan(settings.source, ROOT).rows
+    rows, _ = sources.scan(settings.source, ROOT).frames()
     half = _one_facility_in(rows, "Facility Id", 2).collect(engine="streaming")
     plan = compose(half.lazy(), settings.stages)
     frames = pl.collect_all(

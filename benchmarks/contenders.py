@@ -53,7 +53,8 @@ def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
 
     def run(csv: Path) -> pl.DataFrame:
         source = msgspec.structs.replace(settings.source, path=str(csv.absolute()))
-        plan = compose(sources.scan(source, ROOT).rows, settings.stages)
+        rows, _ = sources.scan(source, ROOT).frames()
+        plan = compose(rows, settings.stages)
         return engine.collect(plan, "features")
 
     def run_bare(csv: Path) -> pl.DataFrame:

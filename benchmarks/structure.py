@@ -33,10 +33,11 @@ def structure(csv: Path, folder: Path, *, twice: bool = False) -> dict[str, floa
         ``scans``: bytes read over the bytes of the file; ``sinks``; ``rows`` written.
     """
     settings = settings_of(csv)
-    scan = sources.scan(settings.source, ROOT)
-    plan = compose(scan.rows, settings.stages)
+    rows, bad = sources.scan(settings.source, ROOT).frames()
+    plan = compose(rows, settings.stages)
     work = engine.Work(tuple(plan.snapshots), tuple(plan.nodes), {}, {})
-    bad = sources.scan(settings.source, ROOT, repair=True).bad if twice else scan.bad
+    if twice:
+        _, bad = sources.scan(settings.source, ROOT, repair=True).frames()
     before = _bytes_read()
     execution = engine.execute(plan, work, bad, folder)
     n_bytes = _bytes_read() - before

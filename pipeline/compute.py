@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -21,12 +22,13 @@ from pipeline.parquet import scan_parquet
 from pipeline.parts.execute import Splitting, execute_parts, run_here
 from pipeline.parts.folder import Folder, open_folder
 from pipeline.parts.kept import describe, is_full, open_parts
-from pipeline.parts.sizes import choose_n_parts, memory_of
+from pipeline.parts.sizes import choose_n_parts, fits, memory_of
 from pipeline.parts.work import Slice
-from pipeline.plan import compose_again
-from pipeline.settings import QUARANTINE, SOURCE
+from pipeline.plan import Plan, compose_again
+from pipeline.settings import QUARANTINE, SOURCE, EngineSettings
 from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
+from pipeline.sources.scan import Scan
 from pipeline.task import Task
 
 
@@ -81,12 +83,11 @@ def _compute_once(
     settings = wanted.settings
     given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
     scan = None
-    rows, bad = sources.declared(settings.source), None
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
         if not repair:
             sources.guard(scan.files, settings.source, settings.root)
-        rows, bad = scan.rows, scan.bad
+    rows, bad = sources.declared(settings.source), None
     plan = compose_again(wanted.plan, rows, given)
     computed = [name for name in task.names("computed") if name != QUARANTINE]
     work = Work(
@@ -100,38 +101,45 @@ def _compute_once(
         },
     )
 
-    def may_be_mended(cells: pl.DataFrame | None) -> bool:
-        return bool(cells is not None and cells.height and scan and not scan.exact)
+    def numbered(cells: pl.DataFrame) -> pl.DataFrame | None:
+        if scan is None or (cells.height and not scan.exact):
+            return None
+        return sources.number_lines(cells, scan, settings.source, settings.root)
 
     def accept(cells: pl.DataFrame) -> bool:
-        if may_be_mended(cells):
+        found = numbered(cells)
+        if found is None:
             return False
-        numbered = sources.number_lines(cells, settings.source, settings.root)
-        sources.refuse_too_many(numbered, settings.source, settings.root)
+        sources.refuse_too_many(found, settings.source, settings.root)
         return True
 
-    if scan is not None:
-        given[SOURCE] = rows
     parts = None
     try:
         n_parts = 1
         # Without stages there are objects to check, or cells to set aside: no rows.
         if task.stages:
-            n_bytes = n_bytes_of(wanted, task)
-            assert n_bytes is not None
-            n_parts = choose_n_parts(settings.engine, plan, given, n_bytes)
+            n_parts = _choose_n_parts(settings.engine, plan, task, scan)
         if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
             with progress("computing"):
+                if scan is not None:
+                    rows, bad = scan.frames()
+                    plan = compose_again(wanted.plan, rows, given)
                 execution = execute(plan, work, bad, staging)
         else:
             slices = [Slice(stage, given[stage]) for stage in task.leaves]
             if scan is not None:
+                scan = sources.scan(
+                    settings.source, settings.root, repair=repair, in_pieces=True
+                )
                 slices += [Slice(SOURCE, s.judged, s) for s in scan.streams]
             with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
                 parts = splitting.folder
                 execution = execute_parts(
                     plan, work, slices, staging, splitting, accept
                 )
+        if execution is not None and execution.bad is not None:
+            cells = numbered(execution.bad)
+            execution = None if cells is None else replace(execution, bad=cells)
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
         fault = None
@@ -140,7 +148,7 @@ def _compute_once(
         if fault is None and parts is not None:
             fault = _parts_failed(error, parts, staging)
         raise fault or failed(error) from error
-    if execution is None or may_be_mended(execution.bad):
+    if execution is None:
         return None
     for name, n_rows in execution.n_rows.items():
         LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
@@ -194,14 +202,33 @@ def _compile_all(
     }
 
 
-def n_bytes_of(wanted: Wanted, task: Task) -> int | None:
-    """Add up the bytes of the files a task begins with; None if they are not there."""
-    n_bytes = sum(path.stat().st_size for path in task.leaves.values())
-    if not task.reads_source:
-        return n_bytes
-    if wanted.source is None:
-        return None
-    return n_bytes + sum(file.stat.n_bytes for file in wanted.source.files)
+def most_rows(task: Task, scan: Scan | None) -> float:
+    """Say how many rows a task begins with, at most; infinite if nothing tells.
+
+    Parameters
+    ----------
+    task : Task
+        What starts at snapshots, of which the footers are read.
+    scan : Scan or None
+        The source, if it is read.
+    """
+    leaves = (
+        scan_parquet(path).select(pl.len()).collect().item()
+        for path in task.leaves.values()
+    )
+    return sum(leaves) + (scan.most_rows if scan else 0)
+
+
+def _choose_n_parts(
+    engine: EngineSettings, plan: Plan, task: Task, scan: Scan | None
+) -> int:
+    """Decide on the number of parts; lines are counted only where that decides."""
+    if isinstance(engine.partitions, int):
+        return engine.partitions
+    given = [*task.leaves, *([SOURCE] if scan else [])]
+    if scan and not fits(engine, plan, given, most_rows(task, scan)):
+        scan = scan.counted()
+    return choose_n_parts(engine, plan, given, most_rows(task, scan))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import polars as pl
 
 from pipeline import sources
-from pipeline.compute import n_bytes_of
+from pipeline.compute import most_rows
 from pipeline.engine import snapshot_frames
 from pipeline.freshness import Selection, judge, look
 from pipeline.parts.describe import describe_execution
@@ -80,8 +80,12 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         first, *others = reasons or [""]
         lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
         lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
-    n_bytes = n_bytes_of(wanted, task)
-    how = describe_execution(settings.engine, plan, task, n_bytes)
+    n_rows = None
+    if wanted.source is not None:
+        reads = task.reads_source
+        scan = sources.scan(settings.source, settings.root) if reads else None
+        n_rows = most_rows(task, scan)
+    how = describe_execution(settings.engine, plan, task, n_rows)
     return "\n".join([*lines, *_todo(task), *_wrapped(how)])
 
 
@@ -143,5 +147,6 @@ def optimized_plan(settings: Settings) -> str:
     """
     sources.fetch(settings.source, settings.root)
     scan = sources.scan(settings.source, settings.root)
-    plan = compose(scan.rows, settings.stages)
+    rows, _ = scan.frames()
+    plan = compose(rows, settings.stages)
     return pl.explain_all(list(snapshot_frames(plan).values()))

@@ -11,6 +11,7 @@ from pipeline.files import FileContent
 from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, SOURCE
 from pipeline.sources import SourceConfig
+from pipeline.sources.scan import bad_of
 
 VERSIONS = {"polars": pl.__version__, "fingerprint": "1"}
 """What can change values with the same plan; the last counts changes to this file."""
@@ -42,11 +43,11 @@ class Fingerprints:
 
 def source_plan(config: SourceConfig, root: Path) -> str:
     """Hash how a source's files are read: columns, dialect, repair, code."""
-    scans = [
-        sources.scan(config, root, repair=repair, stand_in=True)
-        for repair in (False, True)
-    ]
-    plans = [lf.serialize() for scan in scans for lf in (scan.rows, scan.bad)]
+    plans: dict[bytes, None] = {}
+    for repair in (False, True):
+        for stream in sources.scan(config, root, repair=repair, stand_in=True).streams:
+            frames = [stream.good(stream.judged), *bad_of(stream)]
+            plans |= dict.fromkeys(lf.serialize() for lf in frames)
     return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
 
 

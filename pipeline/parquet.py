@@ -16,6 +16,7 @@ def scan_parquet(
     *,
     schema: Mapping[str, pl.DataType] | None = None,
     row_index_name: str | None = None,
+    include_file_paths: str | None = None,
 ) -> pl.LazyFrame:
     """Scan the rows of a file, or of several as one.
 
@@ -24,16 +25,20 @@ def scan_parquet(
     files : Path, str or sequence of them
         Paths or addresses in a store, each the name of one file.
     schema : mapping of str to DataType, optional
-        Where it is known: then nothing is read before the rows are.
+        The columns to read, found by name in each file, which may have more.
     row_index_name : str, optional
         Of a column that counts the rows from 0.
+    include_file_paths : str, optional
+        Of a column that names each row's file as given.
     """
     return pl.scan_parquet(  # noqa: TID251
         files,  # pyright: ignore[reportArgumentType]
         glob=False,
         hive_partitioning=False,
         schema=schema,
+        extra_columns="raise" if schema is None else "ignore",
         row_index_name=row_index_name,
+        include_file_paths=include_file_paths,
     )
 
 

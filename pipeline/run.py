@@ -218,10 +218,7 @@ def _run(
         forget_parts(store)
     previous = _comparable(settings, runs)
     execution = compute(wanted, task, store, staging, previous)
-    if execution.bad is None:
-        bad = _stored_bad(store, task)
-    else:
-        bad = sources.number_lines(execution.bad, settings.source, settings.root)
+    bad = _stored_bad(store, task) if execution.bad is None else execution.bad
     n_bad_rows = sources.refuse_too_many(bad, settings.source, settings.root)
     require_same_source(wanted)
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}

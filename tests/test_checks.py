@@ -353,7 +353,8 @@ def test_shipped_contracts_hold_and_outlive_a_change_of_configuration(
     profile: str | None,
 ) -> None:
     settings = golden_settings(*overrides, profile=profile)
-    plan = compose(sources.scan(settings.source, ROOT).rows, settings.stages)
+    rows, _ = sources.scan(settings.source, ROOT).frames()
+    plan = compose(rows, settings.stages)
     frames = snapshot_frames(plan)
     assert sorted(frames) == [path.stem for path in CHECKS]
     for name, lf in frames.items():
@@ -371,7 +372,8 @@ def test_counting_shares_the_sort_of_the_sink(
     golden_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     settings = golden_settings()
-    plan = compose(sources.scan(settings.source, ROOT).rows, settings.stages)
+    rows, _ = sources.scan(settings.source, ROOT).frames()
+    plan = compose(rows, settings.stages)
     lf = snapshot_frames(plan)["discharges"]
     node = plan.snapshots["discharges"]
     checks = compile_contract(contract(key=True), node.schema, node.stage.key)

@@ -45,7 +45,8 @@ def spoil(project: Path, *lines: str) -> None:
 def test_snapshots_hold_what_the_stages_give(project: Path, load: Load) -> None:
     report = run(load())
     settings = load()
-    plan = compose(sources.scan(settings.source, project).rows, settings.stages)
+    rows, _ = sources.scan(settings.source, project).frames()
+    plan = compose(rows, settings.stages)
     assert [s.name for s in report.run.snapshots] == [*plan.snapshots, "quarantine"]
     for name, node in plan.snapshots.items():
         published = pl.read_parquet(project / ".pipeline/objects" / name / "*.parquet")
@@ -67,7 +68,8 @@ def test_lineage_is_that_of_the_newest_plan_also_where_the_run_before_had_it(
 def test_catalog_counts_rows_of_every_stage(project: Path, load: Load) -> None:
     report = run(load())
     settings = load()
-    plan = compose(sources.scan(settings.source, project).rows, settings.stages)
+    rows, _ = sources.scan(settings.source, project).frames()
+    plan = compose(rows, settings.stages)
     expected = {
         name: node.lf.select(pl.len()).collect().item()
         for name, node in plan.nodes.items()

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 from pipeline.errors import PipelineError
 from pipeline.parts.layout import Layout, Round, lay_out
-from pipeline.parts.sizes import fits_surely, memory_of, shown_size
+from pipeline.parts.sizes import fits, memory_of, shown_size
 from pipeline.plan import Plan
 from pipeline.settings import QUARANTINE, SOURCE, EngineSettings
 from pipeline.task import Task
 
 
 def describe_execution(
-    engine: EngineSettings, plan: Plan, task: Task, n_bytes: int | None
+    engine: EngineSettings, plan: Plan, task: Task, most_rows: float | None
 ) -> list[str]:
     """Say who computes a task, in how many parts and in which rounds.
 
@@ -23,8 +23,8 @@ def describe_execution(
         With the schema of every stage.
     task : Task
         What would be computed.
-    n_bytes : int or None
-        Of the files it would begin with; None if they are not there.
+    most_rows : float or None
+        What it would begin with, at most; None if the source is not there.
 
     Returns
     -------
@@ -40,9 +40,10 @@ def describe_execution(
     is_here = engine.use == "polars"
     if not task.stages or (is_here and engine.partitions == 1):
         return []
-    if is_here and is_auto and n_bytes is not None and fits_surely(engine, n_bytes):
-        return []
     given = [*task.leaves, *([SOURCE] if task.reads_source else [])]
+    is_known = most_rows is not None
+    if is_here and is_auto and is_known and fits(engine, plan, given, most_rows):
+        return []
     publish = [
         plan.snapshots[name].stage.name
         for name in task.names("computed")
@@ -61,7 +62,7 @@ def describe_execution(
         n_parts = "as many parts as its cores need" if is_auto else _parts(engine)
         head = f"on Spark ({engine.master}): {n_parts}, {where}"
     elif is_auto:
-        known = "once they are counted" if n_bytes else "once the source is there"
+        known = "once they are counted" if is_known else "once the source is there"
         head = f"in one pass if its rows fit, else in parts, {where}; decided {known}"
     else:
         head = f"part by part: {_parts(engine)}, {where}"

@@ -3,13 +3,12 @@
 import io
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from pipeline.engine import collect_all
 from pipeline.errors import ConfigError
 from pipeline.panel import WORKING
 from pipeline.parts.declared import is_row_wise
@@ -31,9 +30,6 @@ _BASE = GIB // 2
 
 _COPIES = 4
 """Times its rows that a pass holds: as read, sorted, grouped, written, and freed."""
-
-_MOST_PACKED = 24
-"""Bytes in memory of a byte in a file, at most."""
 
 _VALUES = "values.arrow"
 
@@ -58,41 +54,41 @@ def shown_size(n_bytes: int) -> str:
     return f"{math.ceil(100 * n_bytes / GIB) / 100:g} GiB"
 
 
-def fits_surely(engine: EngineSettings, n_bytes: int) -> bool:
-    """Tell whether rows fit in memory by the bytes of their files alone."""
-    return n_bytes * _MOST_PACKED < memory_of(engine) - _BASE
-
-
-def choose_n_parts(
-    engine: EngineSettings,
-    plan: Plan,
-    given: Mapping[str, pl.LazyFrame],
-    n_bytes: int,
-) -> int:
-    """Decide into how many parts to split the rows; 1 is the whole plan in one pass.
+def fits(
+    engine: EngineSettings, plan: Plan, given: Iterable[str], n_rows: float
+) -> bool:
+    """Tell whether a plan can go over so many rows in one pass.
 
     Parameters
     ----------
     engine : EngineSettings
-        A number, or ``auto``: as few as the memory allows.
+        Says how much memory there is.
     plan : Plan
         The stages.
-    given : mapping of str to pl.LazyFrame
+    given : iterable of str
         What the plan starts at.
-    n_bytes : int
-        Of the files of these: where they are small, rows need not be counted.
+    n_rows : float
+        Of these together, at most; may be infinite.
     """
-    if isinstance(engine.partitions, int):
-        return engine.partitions
-    if fits_surely(engine, n_bytes):
+    return _needed(plan, given, n_rows) <= memory_of(engine) - _BASE
+
+
+def choose_n_parts(
+    engine: EngineSettings, plan: Plan, given: Iterable[str], n_rows: float
+) -> int:
+    """Decide into how many parts to split the rows; 1 is the whole plan in one pass.
+
+    Takes what `fits` does. They are as few as the memory allows.
+    """
+    if fits(engine, plan, given, n_rows):
         return 1
-    memory = memory_of(engine)
-    counts = collect_all([lf.select(pl.len()) for lf in given.values()])
-    n_rows = sum(count.item() for count in counts)
-    needed = n_rows * row_bytes(plan, given) * _COPIES
-    if needed <= memory - _BASE:
-        return 1
-    return -(-needed // max(memory - _BASE, 1))
+    room = max(memory_of(engine) - _BASE, 1)
+    return math.ceil(_needed(plan, given, n_rows) / room)
+
+
+def _needed(plan: Plan, given: Iterable[str], n_rows: float) -> float:
+    """Bytes that a pass over so many rows takes."""
+    return n_rows * row_bytes(plan, given) * _COPIES
 
 
 def row_bytes(plan: Plan, given: Iterable[str] = (SOURCE,)) -> int:
@@ -216,8 +212,38 @@ def _width(dtype: pl.DataType) -> int:
 
 
 def _machine_memory() -> int:
-    """Bytes of this machine, or of the container this runs in."""
+    """Bytes of this machine, or of the container or group of processes this runs in."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    text = limit.read_text().strip() if limit.is_file() else "max"
-    return min(total, int(text)) if text.isdigit() else total
+    own = Path("/proc/self/cgroup")
+    groups = own.read_text() if own.is_file() else ""
+    return min([total, *cgroup_limits(groups, Path("/sys/fs/cgroup"))])
+
+
+def cgroup_limits(groups: str, mounted: Path) -> Iterator[int]:
+    """Yield the limits of memory of the control groups that a process is in.
+
+    Each group is held to the limits of those around it, too. In a container, the
+    group's own path is one of the machine outside, and what is mounted is the group.
+
+    Parameters
+    ----------
+    groups : str
+        What ``/proc/self/cgroup`` says: a line per hierarchy.
+    mounted : Path
+        Where they are mounted, version 1 by controllers.
+    """
+    for line in groups.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            base, name = mounted, "memory.max"
+        elif "memory" in controllers.split(","):
+            base, name = mounted / "memory", "memory.limit_in_bytes"
+        else:
+            continue
+        group = base / path.lstrip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(base):
+                try:
+                    yield int((folder / name).read_text())
+                except (OSError, ValueError):  # not there, or "max"
+                    continue

@@ -51,16 +51,16 @@ _ROW_GROUP = 1 << 15
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows that are read by one task: of a file, or of the snapshot of a stage.
+    """Rows that are read by one task: of some files, or of the snapshot of a stage.
 
     Attributes
     ----------
     name : str
         The source, or the stage.
     lf : pl.LazyFrame
-        The rows, of a file judged.
+        The rows, of files judged.
     stream : Stream or None
-        Tells a file's good rows and bad cells.
+        Tells the files' good rows and bad cells.
     """
 
     name: str
@@ -95,8 +95,8 @@ class Slice:
 
     def _n_rows(self) -> int | None:
         """Count the rows where that takes a look at the file's head only."""
-        if self.stream is not None:
-            return self.stream.n_rows
+        if self.stream is not None and not self.stream.has_slices:
+            return None
         return self.lf.select(pl.len()).collect().item()
 
 

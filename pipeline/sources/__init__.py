@@ -118,9 +118,14 @@ def reads(config: SourceConfig, root: Path) -> CsvSource | ParquetSource:
 
 
 def scan(
-    config: SourceConfig, root: Path, *, repair: bool = False, stand_in: bool = False
+    config: SourceConfig,
+    root: Path,
+    *,
+    repair: bool = False,
+    stand_in: bool = False,
+    in_pieces: bool = False,
 ) -> Scan:
-    """Scan a source into the declared columns; reads the head of its files only.
+    """Scan a source into the declared columns; reads the heads of its files only.
 
     Parameters
     ----------
@@ -131,8 +136,10 @@ def scan(
     repair : bool, default False
         Read every number as text and mend it, so that ``bad`` is exact; slower.
     stand_in : bool, default False
-        Call the files 0, 1 ... in the plan, which then says how they are read,
-        wherever they are, and cannot be run.
+        Of each stream, take one file that is called 0: its plan then says how the
+        files are read, wherever they are, and cannot be run.
+    in_pieces : bool, default False
+        Begin a stream anew once the files of one are large enough for a task.
 
     Returns
     -------
@@ -146,9 +153,13 @@ def scan(
     """
     match reads(config, root):
         case CsvSource() as files:
-            return csv.scan_csv(files, root, repair=repair, stand_in=stand_in)
+            return csv.scan_csv(
+                files, root, repair=repair, stand_in=stand_in, in_pieces=in_pieces
+            )
         case ParquetSource() as files:
-            return parquet.scan_parquet(files, root, repair=repair, stand_in=stand_in)
+            return parquet.scan_parquet(
+                files, root, repair=repair, stand_in=stand_in, in_pieces=in_pieces
+            )
 
 
 def guard(files: tuple[SourceFile, ...], config: SourceConfig, root: Path) -> None:
@@ -191,8 +202,9 @@ def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     guard(found.files, config, root)
     rows, bad = _collect(found, config, root)
     if bad.height and not found.exact:
-        rows, bad = _collect(scan(config, root, repair=True), config, root)
-    return rows, number_lines(bad, config, root)
+        found = scan(config, root, repair=True)
+        rows, bad = _collect(found, config, root)
+    return rows, number_lines(bad, found, config, root)
 
 
 def _collect(
@@ -200,7 +212,7 @@ def _collect(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Collect rows and bad cells in one pass; say what is wrong if that fails."""
     try:
-        rows, bad = pl.collect_all([found.rows, found.bad], engine="streaming")
+        rows, bad = pl.collect_all(found.frames(), engine="streaming")
     except (PolarsError, OSError) as error:
         raise diagnose(config, found.files, root) or SourceError(
             f"the source cannot be read\nfound: {error}"
@@ -208,13 +220,17 @@ def _collect(
     return rows, bad
 
 
-def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.DataFrame:
+def number_lines(
+    bad: pl.DataFrame, found: Scan, config: SourceConfig, root: Path
+) -> pl.DataFrame:
     """Say on which line of its file, or in which row of it, each bad cell stands.
 
     Parameters
     ----------
     bad : pl.DataFrame
-        What ``Scan.bad`` gave.
+        What `found` set aside.
+    found : Scan
+        Of the source: exact, unless nothing was set aside.
     config : SourceConfig
         The source it came from.
     root : Path
@@ -225,7 +241,7 @@ def number_lines(bad: pl.DataFrame, config: SourceConfig, root: Path) -> pl.Data
     pl.DataFrame
         ``file``, ``line`` (counted from 1), ``column``, ``value``, ``reason``.
     """
-    return _reader(config, root).number_lines(bad, root)
+    return _reader(config, root).number_lines(found.placed(bad, root), root)
 
 
 def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
@@ -275,7 +291,7 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
 
 def _count_good(config: SourceConfig, root: Path) -> int:
     """Count the good rows of a source."""
-    rows = scan(config, root, repair=True).rows
+    rows, _ = scan(config, root, repair=True).frames()
     return rows.select(pl.len()).collect(engine="streaming").item()
 
 

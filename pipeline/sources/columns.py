@@ -79,6 +79,11 @@ def dtype_of(kind: Kind) -> type[pl.DataType]:
     return _RULES[kind].dtype
 
 
+def is_nullable(kind: Kind) -> bool:
+    """Tell whether a good row may have nothing in a column of this kind."""
+    return _RULES[kind].nullable
+
+
 def is_checked(kind: Kind) -> bool:
     """Tell whether cells of this kind can be bad; only ``text`` takes anything."""
     return kind != "text"

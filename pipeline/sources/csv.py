@@ -5,34 +5,44 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 (``repair=True``) reads every number as text, cleans it, and says *what*.
 """
 
-from itertools import islice
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import polars as pl
 from msgspec import Meta
 
 from pipeline.errors import SourceError
-from pipeline.files import SourceFile, find_local, shown
+from pipeline.files import SourceFile, find_local
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,
     dtype_of,
     is_blank,
     is_checked,
+    is_nullable,
     parse_text,
 )
-from pipeline.sources.csv_file import explain, read_head, read_records
+from pipeline.sources.csv_file import Head, explain, read_heads, read_records
 from pipeline.sources.scan import (
     BAD_SCHEMA,
+    FILE,
     OVERFLOW,
     RECORD,
     Scan,
     Stream,
+    cut,
     judge,
     match_columns,
-    scan_of,
 )
+
+_Group: TypeAlias = tuple[dict[str, int], list[Head]]
+"""Files that follow one another with the same header, and where columns are in it."""
+
+_PIECE = 1 << 25
+"""Bytes of files that one task reads, about; a larger file is one alone."""
 
 
 class CsvSource(
@@ -56,13 +66,19 @@ class CsvSource(
 
 
 def scan_csv(
-    config: CsvSource, root: Path, *, repair: bool = False, stand_in: bool = False
+    config: CsvSource,
+    root: Path,
+    *,
+    repair: bool = False,
+    stand_in: bool = False,
+    in_pieces: bool = False,
 ) -> Scan:
     """Scan CSV files into the declared columns.
 
-    Reads only the head of each file. A column whose head needs cleaning (``$361.00``,
-    ``"8,375.41"``) is read as text and cleaned, and so is every ``label``, and every
-    ``number``, whose nulls may be good; the others are read typed.
+    Reads only the head of each file. A column of which a head needs cleaning
+    (``$361.00``, ``"8,375.41"``) is read as text and cleaned, in all files, and so is
+    every ``label``, and every ``number``, whose nulls may be good; the others are read
+    typed.
 
     Parameters
     ----------
@@ -73,8 +89,10 @@ def scan_csv(
     repair : bool
         Read every number as text, so that ``bad`` is exact: slower.
     stand_in : bool
-        Call the files 0, 1 ... in the plan, which then says how they are read,
-        wherever they are, and cannot be run.
+        Of each stream, take one file that is called 0: its plan then says how the
+        files are read, wherever they are, and cannot be run.
+    in_pieces : bool
+        Begin a stream anew once the files of one are large enough for a task.
 
     Returns
     -------
@@ -87,11 +105,26 @@ def scan_csv(
         If a file is missing, is no CSV, has no rows or lacks a declared column.
     """
     files = find_local(config.path, root)
+    groups: list[_Group] = []
+    for _, heads in groupby(
+        read_heads(files), key=lambda head: (head.lines, head.names)
+    ):
+        group = list(heads)
+        names, file = group[0].names, group[0].file
+        found = match_columns(names, config.columns, config.rename, file)
+        groups.append((found, group))
+    cleaned = {
+        name
+        for name, kind in config.columns.items()
+        if is_checked(kind)
+        and (repair or _needs_cleaning(_first_cells(name, groups), kind))
+    }
     streams = [
-        _scan_file(file, Path(str(i)) if stand_in else file, config, root, repair)
-        for i, file in enumerate(files)
+        _scan_files(heads, found, cleaned, config, repair, stand_in)
+        for found, group in groups
+        for heads in (cut(group, _size, _PIECE) if in_pieces else [group])
     ]
-    return scan_of(streams, files, exact=repair)
+    return Scan(tuple(streams), files)
 
 
 def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
@@ -100,7 +133,7 @@ def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
     Parameters
     ----------
     bad : pl.DataFrame
-        Of schema ``BAD_SCHEMA``, from CSV files that still are what they were.
+        What `Scan.placed` gave, from CSV files that still are what they were.
     root : Path
         Folder that the files are relative to.
 
@@ -149,21 +182,33 @@ def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     return None
 
 
-def _scan_file(
-    file: Path, named: Path, config: CsvSource, root: Path, repair: bool
+def _first_cells(name: str, groups: Iterable[_Group]) -> Iterator[str | None]:
+    """Yield the first cells of a column of all files."""
+    for found, heads in groups:
+        for head in heads:
+            yield from head.cells(found[name])
+
+
+def _size(head: Head) -> int:
+    """Bytes of a file."""
+    return head.n_bytes
+
+
+def _scan_files(
+    heads: Sequence[Head],
+    found: Mapping[str, int],
+    cleaned: Collection[str],
+    config: CsvSource,
+    repair: bool,
+    stand_in: bool,
 ) -> Stream:
-    """Scan one file, under the name it has in the plan, and judge its rows."""
-    head = read_head(file)
-    found = match_columns(head.names, config.columns, config.rename, file)
-    names = [f"__unused {position}" for position in range(len(head.names))]
+    """Scan files of one layout, and judge their rows."""
+    heads = heads[:1] if stand_in else heads
+    files = [head.file for head in heads]
+    named = [Path("0")] if stand_in else files
+    names = [f"__unused {position}" for position in range(len(heads[0].names))]
     for name, position in found.items():
         names[position] = name
-    cleaned = {
-        name
-        for name, kind in config.columns.items()
-        if is_checked(kind)
-        and (repair or _needs_cleaning(head.column(found[name]), kind))
-    }
     dtypes: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
     for name, kind in config.columns.items():
         dtypes[name] = pl.String if name in cleaned else dtype_of(kind)
@@ -171,13 +216,14 @@ def _scan_file(
         named,
         glob=False,
         has_header=False,
-        skip_lines=head.lines,
+        skip_lines=heads[0].lines,
         schema={**dtypes, OVERFLOW: pl.String},
         missing_columns="insert",
         extra_columns="ignore",
         truncate_ragged_lines=True,
         ignore_errors=True,
         row_index_name=RECORD,
+        include_file_paths=FILE if repair else None,
     )
     parsed = {
         name: parse_text(pl.col(name), config.columns[name]) for name in sorted(cleaned)
@@ -190,18 +236,36 @@ def _scan_file(
         judge(lf, parsed, config.columns),
         parsed,
         config.columns,
-        shown(named, root),
-        None if repair else _count_lines(named),
-        head.lines,
+        tuple(files),
+        exact=repair,
+        most_rows=_most_rows(heads, found, config.columns),
+        lines=_count_lines(named),
+        header_lines=sum(head.lines for head in heads),
     )
 
 
-def _needs_cleaning(head: pl.Series, kind: Kind) -> bool:
-    """Tell whether a column must be read as text and cleaned, by the file's head."""
+def _most_rows(
+    heads: Sequence[Head], found: Mapping[str, int], columns: Mapping[str, Kind]
+) -> float:
+    """Say how many good rows files can have by their length; infinite of packed ones.
+
+    A good row has its line's end, a character in each column that must have one, and
+    the commas before the last of these.
+    """
+    if any(head.is_packed for head in heads):
+        return math.inf
+    needed = [found[name] for name, kind in columns.items() if not is_nullable(kind)]
+    shortest = 1 + len(needed) + max(needed, default=0)
+    return sum(head.n_bytes // shortest + 1 for head in heads)
+
+
+def _needs_cleaning(cells: Iterable[str | None], kind: Kind) -> bool:
+    """Tell whether a column must be read as text and cleaned, by its first cells."""
     if kind in ("label", "number"):
         return True
-    cast = head.cast(dtype_of(kind), strict=False)
-    cleaned = head.to_frame("text").select(parse_text(pl.col("text"), kind)).to_series()
+    text = pl.DataFrame({"text": [*dict.fromkeys(cells)]}, schema={"text": pl.String})
+    cast = text.to_series().cast(dtype_of(kind), strict=False)
+    cleaned = text.select(parse_text(pl.col("text"), kind)).to_series()
     return cleaned.null_count() < cast.null_count()
 
 
@@ -232,17 +296,17 @@ def _swallowed(names: list[str]) -> pl.Expr:
     return pl.when(text.str.contains("\n", literal=True) & is_rows).then(text)
 
 
-def _count_lines(file: Path) -> pl.LazyFrame:
-    """Count the lines of a file, blank ones among them.
+def _count_lines(files: list[Path]) -> pl.LazyFrame:
+    """Count the lines of files, blank ones among them.
 
     A quote that does not close swallows the lines up to the next quote, and Polars
     does not see that in a column it was not asked for. A quoted line break, which is
     in order, looks the same from here: the repairing pass tells them apart.
     """
     # NOTE: Without quotes, Polars counts line ends and parses nothing: a third of what
-    # it takes to scan the file as lines.
+    # it takes to scan a file as lines.
     lines = pl.scan_csv(
-        file,
+        files,
         glob=False,
         has_header=False,
         schema={"line": pl.String},

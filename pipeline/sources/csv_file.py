@@ -8,16 +8,16 @@ import csv
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import polars as pl
-
 from pipeline.errors import SourceError
 
 _HEAD_BYTES = 1 << 18
+_ALL_HEADS_BYTES = 1 << 22
+_LEAST_HEAD_BYTES = 1 << 12
 
 MOST_BYTES = 1 << 24
 """Of a line, or of a quoted field: Polars holds either in memory several times."""
@@ -32,17 +32,34 @@ csv.field_size_limit(MOST_BYTES)  # Python's own is 128 KiB
 class Head:
     """The beginning of a file: column names, lines they take, first records.
 
-    The last record may be cut short.
+    The last record may be cut short. ``n_bytes`` is the file's length, as it lies on
+    the disk, where it may be packed.
     """
 
+    file: Path
+    n_bytes: int
+    is_packed: bool
     names: list[str]
     lines: int
     records: list[list[str]]
 
-    def column(self, position: int) -> pl.Series:
-        """Return a column's first cells, null where a record is too short."""
-        cells = [r[position] if position < len(r) else None for r in self.records]
-        return pl.Series(cells, dtype=pl.String)
+    def cells(self, position: int) -> Iterator[str | None]:
+        """Yield a column's first cells, null where a record is too short."""
+        for record in self.records:
+            yield record[position] if position < len(record) else None
+
+
+def read_heads(files: Sequence[Path]) -> list[Head]:
+    """Read the heads of files: of many, less of each.
+
+    Raises
+    ------
+    SourceError
+        As `read_head` does, for the first file that is wrong.
+    """
+    share = _ALL_HEADS_BYTES // max(len(files), 1)
+    n_bytes = min(_HEAD_BYTES, max(_LEAST_HEAD_BYTES, share))
+    return [read_head(file, n_bytes) for file in files]
 
 
 def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
@@ -67,14 +84,12 @@ def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
     """
     try:
         with open_unpacked(file) as raw:
+            is_packed = not isinstance(raw, io.BufferedReader)
             head = raw.read(n_bytes)
         _refuse_other_formats(file, head)
         is_whole = len(head) < n_bytes
-        text = head if is_whole else head[: head.rfind(b"\n") + 1]
-        reader = csv.reader(io.StringIO(text.decode("utf-8-sig"), newline=""))
-        names = next((record for record in reader if record), list[str]())
-        lines = reader.line_num
-        records = [record for record in reader if record]
+        names, lines, records = _parse(head, is_whole)
+        length = file.stat().st_size
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise explain(file, error) from error
     if not is_whole and not records:
@@ -93,7 +108,19 @@ def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
             f"found: {len(head)} bytes\nexpected: a header line and rows\n"
             "hint: fetch the file again, or remove it"
         )
-    return Head(names, lines, records)
+    return Head(file, length, is_packed, names, lines, records)
+
+
+def _parse(head: bytes, is_whole: bool) -> tuple[list[str], int, list[list[str]]]:
+    """Read the header of a file's beginning, the lines it takes, and records."""
+    whole = head if is_whole else head[: head.rfind(b"\n") + 1]
+    text = whole.decode("utf-8-sig")
+    stream = io.StringIO(text, newline="")
+    reader = csv.reader(stream)
+    names = next((record for record in reader if record), list[str]())
+    # Polars ends lines at \n alone, Python's reader at \r too.
+    lines = text.count("\n", 0, stream.tell())
+    return names, lines, [record for record in reader if record]
 
 
 def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -171,17 +198,18 @@ def too_long(file: Path, line: int) -> SourceError:
 
 def open_unpacked(file: Path) -> BinaryIO:
     """Open a file for reading, decompressed as its first bytes say."""
-    with file.open("rb") as raw:
-        magic = raw.read(4)
+    raw = file.open("rb")
+    magic = raw.peek(4)[:4]
+    if magic[:2] != b"\x1f\x8b" and magic != b"\x28\xb5\x2f\xfd":
+        return raw
+    raw.close()
     if magic[:2] == b"\x1f\x8b":
         return cast("BinaryIO", gzip.open(file))
-    if magic == b"\x28\xb5\x2f\xfd":
-        # Imported late: the standard library has no zstd before Python 3.14.
-        import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
+    # Imported late: the standard library has no zstd before Python 3.14.
+    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
 
-        open_stream = cast("Any", pa).input_stream
-        return cast("BinaryIO", open_stream(str(file), compression="zstd"))
-    return file.open("rb")
+    open_stream = cast("Any", pa).input_stream
+    return cast("BinaryIO", open_stream(str(file), compression="zstd"))
 
 
 def _refuse_other_formats(file: Path, head: bytes) -> None:

@@ -1,12 +1,16 @@
 """Parquet files: one or a glob, each with its own column order and number widths."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
 from pipeline import parquet
 from pipeline.errors import SourceError
-from pipeline.files import SourceFile, find_files, shown
+from pipeline.files import SourceFile, find_files
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,
@@ -15,14 +19,22 @@ from pipeline.sources.columns import (
     parse_text,
 )
 from pipeline.sources.scan import (
+    FILE,
     OVERFLOW,
     RECORD,
     Scan,
     Stream,
+    cut,
     judge,
     match_columns,
-    scan_of,
 )
+
+_Layout: TypeAlias = tuple[tuple[str, str, pl.DataType], ...]
+
+_TEXT = (pl.String, pl.Categorical, pl.Enum)
+
+_PIECE = 1 << 24
+"""Bytes of files that one task reads, about; a larger file is one alone."""
 
 
 class ParquetSource(
@@ -45,6 +57,7 @@ def scan_parquet(
     *,
     repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
     stand_in: bool = False,
+    in_pieces: bool = False,
 ) -> Scan:
     """Scan Parquet files into the declared columns.
 
@@ -60,8 +73,10 @@ def scan_parquet(
     repair : bool
         Ignored: Parquet keeps its raw cells, the first pass is exact.
     stand_in : bool
-        Call the files 0, 1 ... in the plan, which then says how they are read,
-        wherever they are, and cannot be run.
+        Of each stream, take one file that is called 0: its plan then says how the
+        files are read, wherever they are, and cannot be run.
+    in_pieces : bool
+        Begin a stream anew once the files of one are large enough for a task.
 
     Returns
     -------
@@ -71,15 +86,25 @@ def scan_parquet(
     Raises
     ------
     SourceError
-        If a file is missing, is no Parquet, has no rows, lacks a declared column or
-        holds one with a dtype that cannot become the declared one.
+        If a file is missing, is no Parquet, lacks a declared column or holds one with a
+        dtype that cannot become the declared one; if none has rows.
     """
     files = find_files(config.path, root)
-    streams = [
-        _scan_file(file, Path(str(i)) if stand_in else file, config, root)
-        for i, file in enumerate(files)
+    groups = [
+        (layout, [file for _, file in group])
+        for layout, group in groupby(_layouts(files, config), key=itemgetter(0))
     ]
-    return scan_of(streams, files, exact=True)
+    streams = [
+        _scan_files(some, layout, config, stand_in)
+        for layout, group in groups
+        for some in (cut(group, _size, _PIECE) if in_pieces else [group])
+    ]
+    if not any(stream.most_rows for stream in streams):
+        raise SourceError(
+            f"{files[0]}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
+            "hint: write the file again, or remove it"
+        )
+    return Scan(tuple(streams), files)
 
 
 def number_lines(
@@ -111,53 +136,86 @@ def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     return None
 
 
-def _scan_file(
-    file: SourceFile, named: SourceFile, config: ParquetSource, root: Path
+def _layouts(
+    files: Iterable[SourceFile], config: ParquetSource
+) -> Iterator[tuple[_Layout, SourceFile]]:
+    """Yield each file with the columns to read from it: declared, found name, dtype."""
+    known: dict[tuple[tuple[str, pl.DataType], ...], _Layout] = {}
+    for file in files:
+        try:
+            schema = parquet.scan_parquet(str(file)).collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise _unreadable(file, error) from error
+        columns = tuple(schema.items())
+        if columns not in known:
+            found = match_columns(list(schema), config.columns, config.rename, file)
+            known[columns] = tuple((name, *columns[at]) for name, at in found.items())
+            for name, _, dtype in known[columns]:
+                _refuse_odd(name, dtype, config.columns[name], file)
+        yield known[columns], file
+
+
+def _size(file: SourceFile) -> int:
+    """Bytes of a file; one in a store is a piece of its own, whatever it holds."""
+    return file.stat().st_size if isinstance(file, Path) else _PIECE
+
+
+def _scan_files(
+    files: Sequence[SourceFile], layout: _Layout, config: ParquetSource, stand_in: bool
 ) -> Stream:
-    """Scan one file, under the name it has in the plan, and judge its rows."""
+    """Scan files whose declared columns agree, and judge their rows."""
+    schema = {found: dtype for _, found, dtype in layout}
+    paths = [str(file) for file in files]
     try:
-        found = parquet.scan_parquet(str(file))
-        schema = found.collect_schema()
-        n_rows = found.select(pl.len()).collect().item()
+        counted = parquet.scan_parquet(paths, schema=schema).select(pl.len())
+        n_rows = counted.collect(engine="streaming").item()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise _unreadable(file, error) from error
-    if n_rows == 0:
-        raise SourceError(
-            f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
-            "hint: write the file again, or remove it"
-        )
-    lf = parquet.scan_parquet(str(named), schema=schema, row_index_name=RECORD)
-    names = list(schema)
-    found = match_columns(names, config.columns, config.rename, file)
+        raise diagnose(tuple(files)) or _unreadable(files[0], error) from error
+    lf = parquet.scan_parquet(
+        ["0"] if stand_in else paths,
+        schema=schema,
+        row_index_name=RECORD,
+        include_file_paths=FILE,
+    )
     declared = lf.select(
         RECORD,
-        *(pl.col(names[position]).alias(name) for name, position in found.items()),
+        FILE,
+        *(pl.col(found).alias(name) for name, found, _ in layout),
         pl.lit(None, pl.String).alias(OVERFLOW),
     )
     parsed = {
-        name: _parse(name, schema[names[position]], config.columns[name], file)
-        for name, position in found.items()
-        if config.columns[name] == "label"
-        or schema[names[position]] != dtype_of(config.columns[name])
+        name: _parse(name, dtype, config.columns[name])
+        for name, _, dtype in layout
+        if config.columns[name] == "label" or dtype != dtype_of(config.columns[name])
     }
-    judged = judge(declared, parsed, config.columns)
-    name = shown(named, root)
-    return Stream(judged, parsed, config.columns, name, n_rows=n_rows)
+    return Stream(
+        judge(declared, parsed, config.columns),
+        parsed,
+        config.columns,
+        tuple(files),
+        exact=True,
+        most_rows=n_rows,
+        has_slices=True,
+    )
 
 
-def _parse(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> pl.Expr:
-    """Bring a column to its declared dtype; null where a cell does not fit."""
-    column, wanted = pl.col(name), dtype_of(kind)
-    if dtype == pl.String or isinstance(dtype, pl.Categorical | pl.Enum):
-        return parse_text(column.cast(pl.String), kind)
-    if dtype == pl.Null:
-        return column.cast(wanted)
-    if not dtype.is_numeric():
+def _refuse_odd(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> None:
+    """Refuse a column whose dtype cannot become the declared one."""
+    if not (dtype.is_numeric() or dtype == pl.Null or isinstance(dtype, _TEXT)):
         raise SourceError(
             f"{file}: column {name!r} has the wrong type\n"
-            f"found: {dtype}\nexpected: a {kind}, as {wanted} or text\n"
+            f"found: {dtype}\nexpected: a {kind}, as {dtype_of(kind)} or text\n"
             "hint: change the column's kind in the config, or write the file again"
         )
+
+
+def _parse(name: str, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+    """Bring a column to its declared dtype; null where a cell does not fit."""
+    column = pl.col(name)
+    if isinstance(dtype, _TEXT):
+        return parse_text(column.cast(pl.String), kind)
+    if dtype == pl.Null:
+        return column.cast(dtype_of(kind))
     return parse_number(column, dtype, kind)
 
 

@@ -1,12 +1,18 @@
-"""What every source gives: good rows, bad cells, and the files they come from."""
+"""What every source gives: good rows, bad cells, and the files they come from.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Files whose declared columns stand alike are one scan of Polars, not one each: a plan
+of a thousand scans takes a minute, or stands still.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
 
 from pipeline.errors import SourceError, nearest
-from pipeline.files import SourceFile
+from pipeline.files import SourceFile, shown
 from pipeline.sources.columns import Kind, is_checked, is_good, why_bad
 
 BAD_SCHEMA = pl.Schema(
@@ -21,6 +27,7 @@ BAD_SCHEMA = pl.Schema(
 
 # Names no declared column has.
 RECORD = "__record"
+FILE = "__file"
 OVERFLOW = "__overflow"
 GOOD = "__good"
 _RAW = "__raw "
@@ -28,38 +35,19 @@ _RAW = "__raw "
 _MOST_SHOWN = 200
 """Characters of a record that is wrong as a whole."""
 
+# NOTE: Each scan of a plan that has more results than rows takes threads of its own,
+# and of some hundred Polars stood still ("POLARS_MAX_BLOCKING_THREAD_COUNT reached").
+_MOST_STREAMS = 32
+"""Streams that are read in one pass, at most."""
 
-@dataclass(frozen=True)
-class Scan:
-    """A source, read lazily.
-
-    Attributes
-    ----------
-    rows : pl.LazyFrame
-        The good rows: the declared columns, in the declared order.
-    bad : pl.LazyFrame
-        The bad cells, one a row, of schema ``BAD_SCHEMA``; ``record`` counts a file's
-        data records from 0, ``column`` is null when the record as a whole is wrong.
-    exact : bool
-        Whether ``bad`` can be believed. If False, an empty ``bad`` means that all is
-        well; anything else, that the source must be scanned again with
-        ``repair=True``, because values were lost and repairable ones count as bad.
-    files : tuple of SourceFile
-        What is read, sorted.
-    streams : tuple of Stream
-        The same, file by file, to be read batch by batch.
-    """
-
-    rows: pl.LazyFrame
-    bad: pl.LazyFrame
-    exact: bool
-    files: tuple[SourceFile, ...]
-    streams: tuple["Stream", ...]
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One file, of which good rows and bad cells can be taken batch by batch.
+    """Consecutive files of which the declared columns stand alike, read as one.
+
+    Good rows and bad cells can be taken batch by batch.
 
     Attributes
     ----------
@@ -69,25 +57,30 @@ class Stream:
         As there.
     columns : mapping of str to Kind
         The declared columns.
-    file : str
-        Its name in the table of bad cells.
+    files : tuple of SourceFile
+        In the order of the rows.
+    exact : bool
+        Whether `judged` says in `FILE` which file a row is of.
+    most_rows : float
+        How many good rows there are at most; infinite if the files do not tell.
     lines : pl.LazyFrame or None
-        One row: ``lines``, how many the file has, where there must be a record for
-        each but those of the header.
+        One row: ``lines``, how many the files have, where there must be a record for
+        each but those of the headers, unless it is exact.
     header_lines : int
         How many lines those are.
-    n_rows : int or None
-        How many rows `judged` has, where the file says so; any of them can then be read
-        without those before.
+    has_slices : bool
+        Whether any rows can be read without those before, of `most_rows`.
     """
 
     judged: pl.LazyFrame
     parsed: Mapping[str, pl.Expr]
     columns: Mapping[str, Kind]
-    file: str
+    files: tuple[SourceFile, ...]
+    exact: bool
+    most_rows: float
     lines: pl.LazyFrame | None = None
     header_lines: int = 0
-    n_rows: int | None = None
+    has_slices: bool = False
 
     def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
         """Take the good rows of some of `judged`: the declared columns."""
@@ -95,47 +88,165 @@ class Stream:
 
     def bad(self, batch: pl.LazyFrame) -> pl.LazyFrame:
         """List the bad cells of some of `judged`, of schema ``BAD_SCHEMA``."""
-        return bad_cells(batch, self.parsed, self.columns, self.file)
+        file = pl.col(FILE) if self.exact else pl.lit(None, pl.String)
+        return bad_cells(batch, self.parsed, self.columns, file)
 
     def lost(self, records: pl.LazyFrame) -> pl.LazyFrame:
-        """Make a bad cell if the file has not as many records as it should.
+        """Make a bad cell if the files have not as many records as they should.
+
+        None has more records than lines, so that what one lacks no other makes up for.
 
         Parameters
         ----------
         records : pl.LazyFrame of shape (1, 1)
             ``records``: how many rows `judged` has.
         """
-        if self.lines is None:
+        if self.lines is None or self.exact:
             return pl.LazyFrame(schema=BAD_SCHEMA)
         counts = pl.concat([records, self.lines], how="horizontal")
         odd = counts.filter(pl.col("records") + self.header_lines != pl.col("lines"))
-        return odd.with_columns(
-            pl.lit(self.file).alias("file"),
-            pl.lit(None, pl.UInt32).alias("record"),
-            pl.lit(None, pl.String).alias("column"),
-            pl.lit(None, pl.String).alias("value"),
-            pl.lit("records span lines").alias("reason"),
-        ).select(BAD_SCHEMA.names())
+        cell = {name: pl.lit(None, dtype) for name, dtype in BAD_SCHEMA.items()}
+        cell["reason"] = pl.lit("records span lines")
+        return odd.with_columns(**cell).select(BAD_SCHEMA.names())
+
+    def counted(self) -> "Stream":
+        """Count the lines, once, if that tells more of the rows than is known."""
+        if self.lines is None or self.has_slices:
+            return self
+        lines = self.lines.collect(engine="streaming")
+        most_rows = lines.item() - self.header_lines
+        return replace(self, most_rows=most_rows, lines=lines.lazy())
+
+    def starts(self) -> pl.DataFrame:
+        """Count the rows before each file that has some: `FILE` and ``start``."""
+        start = pl.col(RECORD).min().alias("start")
+        return self.judged.group_by(FILE).agg(start).collect(engine="streaming")
 
 
-def scan_of(
-    streams: Sequence[Stream], files: tuple[SourceFile, ...], *, exact: bool
-) -> Scan:
-    """Put the streams of a source's files behind each other."""
-    bad = [part for stream in streams for part in _bad_of(stream)]
-    return Scan(
-        rows=pl.concat([stream.good(stream.judged) for stream in streams]),
-        bad=pl.concat(bad),
-        exact=exact,
-        files=files,
-        streams=tuple(streams),
-    )
+@dataclass(frozen=True)
+class Scan:
+    """A source, read lazily.
+
+    Attributes
+    ----------
+    streams : tuple of Stream
+        The files, one stream after the other.
+    files : tuple of SourceFile
+        What is read, sorted.
+    """
+
+    streams: tuple[Stream, ...]
+    files: tuple[SourceFile, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether bad cells can be believed.
+
+        If not, none means that all is well; any, that the source must be scanned again
+        with ``repair=True``, because values were lost and repairable ones count as bad.
+        """
+        return all(stream.exact for stream in self.streams)
+
+    @property
+    def most_rows(self) -> float:
+        """How many good rows there are at most; infinite if the files do not tell."""
+        return sum(stream.most_rows for stream in self.streams)
+
+    def counted(self) -> "Scan":
+        """Count the lines of files that say nothing else of how many rows they have."""
+        return replace(self, streams=tuple(s.counted() for s in self.streams))
+
+    def frames(self) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        """Give the good rows and the bad cells of all files.
+
+        They are read in the pass that uses them; where there are too many streams for
+        one, at once.
+
+        Returns
+        -------
+        tuple of pl.LazyFrame
+            The declared columns, in file and record order; and of schema
+            ``BAD_SCHEMA``, one cell a row, with names and numbers that `placed` mends.
+
+        Raises
+        ------
+        PolarsError, OSError
+            If the data is read at once, and cannot be.
+        """
+        n = _MOST_STREAMS
+        if len(self.streams) <= n:
+            return _frames(self.streams)
+        parts = [
+            pl.collect_all(_frames(self.streams[i : i + n]), engine="streaming")
+            for i in range(0, len(self.streams), n)
+        ]
+        rows, bad = zip(*parts, strict=True)
+        return pl.concat(rows).lazy(), pl.concat(bad).lazy()
+
+    def placed(self, bad: pl.DataFrame, root: Path) -> pl.DataFrame:
+        """Say of bad cells in which record of which file they are.
+
+        Parameters
+        ----------
+        bad : pl.DataFrame
+            Collected, of any of the streams, which are exact.
+        root : Path
+            Folder that files are named from.
+
+        Returns
+        -------
+        pl.DataFrame
+            Of the same schema: ``file`` as users know it, ``record`` counts its data
+            records from 0.
+        """
+        names = {str(file): shown(file, root) for file in self.files}
+        found = set(bad["file"])
+        starts = [
+            stream.starts()
+            for stream in self.streams
+            if len(stream.files) > 1 and found.intersection(map(str, stream.files))
+        ]
+        if starts:
+            start = pl.col("start").fill_null(0)
+            bad = bad.join(
+                pl.concat(starts),
+                left_on="file",
+                right_on=FILE,
+                how="left",
+                maintain_order="left",
+            ).select(
+                *(pl.col(name) for name in BAD_SCHEMA if name != "record"),
+                (pl.col("record") - start).alias("record"),
+            )
+        file = pl.col("file").replace_strict(names, return_dtype=pl.String)
+        return bad.with_columns(file).select(BAD_SCHEMA.names())
 
 
-def _bad_of(stream: Stream) -> list[pl.LazyFrame]:
+def _frames(streams: Sequence[Stream]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Put the rows of streams behind each other, and their bad cells."""
+    bad = [part for stream in streams for part in bad_of(stream)]
+    return pl.concat([s.good(s.judged) for s in streams]), pl.concat(bad)
+
+
+def cut(
+    items: Sequence[_Item], size: Callable[[_Item], int], most: int
+) -> Iterator[list[_Item]]:
+    """Cut a sequence into pieces of a total size; an item may be larger alone."""
+    piece: list[_Item] = []
+    total = 0
+    for item in items:
+        if piece and total + size(item) > most:
+            yield piece
+            piece, total = [], 0
+        piece.append(item)
+        total += size(item)
+    yield piece
+
+
+def bad_of(stream: Stream) -> list[pl.LazyFrame]:
     """List the bad cells of a whole stream."""
     bad = [stream.bad(stream.judged)]
-    if stream.lines is not None:
+    if stream.lines is not None and not stream.exact:
         # Counting a column keeps Polars from a short cut that does not parse the rows.
         records = stream.judged.select(records=pl.col(GOOD).count())
         bad.append(stream.lost(records))
@@ -200,16 +311,16 @@ def match_columns(
 def judge(
     lf: pl.LazyFrame, parsed: Mapping[str, pl.Expr], columns: Mapping[str, Kind]
 ) -> pl.LazyFrame:
-    """Parse one file's cells and mark its good rows.
+    """Parse the cells of files and mark their good rows.
 
     The verdict is a column that good rows and bad cells share. As two opposite
-    filters, Polars would push it into the scan twice and read the file twice.
+    filters, Polars would push it into the scan twice and read the files twice.
 
     Parameters
     ----------
     lf : pl.LazyFrame
-        The file's rows with the declared columns as found, their number ``RECORD``
-        and what stood right of the last column, ``OVERFLOW``.
+        The rows with the declared columns as found, their number ``RECORD``, what
+        stood right of the last column, ``OVERFLOW``, and maybe ``FILE``.
     parsed : mapping of str to pl.Expr
         How to read the columns that were not found with their declared dtype.
     columns : mapping of str to Kind
@@ -237,9 +348,9 @@ def bad_cells(
     judged: pl.LazyFrame,
     parsed: Mapping[str, pl.Expr],
     columns: Mapping[str, Kind],
-    file: str,
+    file: pl.Expr,
 ) -> pl.LazyFrame:
-    """List the bad cells of one file, one a row, of schema ``BAD_SCHEMA``."""
+    """List the bad cells of rows, one a row, of schema ``BAD_SCHEMA``."""
     cells = [
         _cell(name, raw, why_bad(raw, pl.col(name), kind))
         for name, kind in columns.items()
@@ -257,7 +368,7 @@ def bad_cells(
     return (
         judged.filter(~pl.col(GOOD))
         .select(
-            file=pl.lit(file),
+            file=file,
             record=pl.col(RECORD).cast(pl.UInt32),
             cell=pl.concat_list(cells),
         )

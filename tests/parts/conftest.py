@@ -38,13 +38,16 @@ class Made:
 
 
 def copy_small(root: Path) -> None:
-    """Make a project of 3,000 rows, of 40 facilities, in two files."""
+    """Make a project of 3,000 rows, of 40 facilities, in two files.
+
+    The header of the second is a line further down, so that each file is a task.
+    """
     for folder in ("configs", "queries"):
         shutil.copytree(ROOT / folder, root / folder)
     (root / "data").mkdir()
     head, *lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)[:3001]
-    for name, some in (("a.csv", lines[:1800]), ("b.csv", lines[1800:])):
-        (root / "data" / name).write_text("".join([head, *some]))
+    (root / "data" / "a.csv").write_text("".join([head, *lines[:1800]]))
+    (root / "data" / "b.csv").write_text("".join(["\n", head, *lines[1800:]]))
 
 
 @pytest.fixture

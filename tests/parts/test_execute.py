@@ -185,7 +185,7 @@ def test_too_many_bad_rows_stop_the_run_once_the_source_is_read(
         pytest.raises(SourceError, match="1 bad rows, expected at most 0") as caught,
     ):
         make(small, "source.max_bad_rows=0", *words)
-    assert "data/b.csv:1202: Discharges: 'many'" in str(caught.value)
+    assert "data/b.csv:1203: Discharges: 'many'" in str(caught.value)
     assert rounds_of(caplog) == [(1, 4)]  # as read, and repaired
     store = open_store(small)
     assert not store.catalog.exists()

@@ -26,12 +26,12 @@ def columns() -> dict[str, Kind]:
 
 
 @pytest.fixture
-def collect() -> Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]:
+def collect(tmp_path: Path) -> Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]:
     """Collect rows and bad cells in one pass, as the engine does."""
 
     def collect_scan(scan: Scan) -> tuple[pl.DataFrame, pl.DataFrame]:
-        rows, bad = pl.collect_all([scan.rows, scan.bad], engine="streaming")
-        return rows, bad
+        rows, bad = pl.collect_all(scan.frames(), engine="streaming")
+        return rows, scan.placed(bad, tmp_path) if scan.exact else bad
 
     return collect_scan
 

@@ -194,7 +194,7 @@ def test_one_pass_parses_the_file_once(tmp_path: Path, write: Write) -> None:
     write("Year,Cost\n2009,1\n")
     config = CsvSource(path="raw.csv", columns={"Year": "code", "Cost": "money"})
     scan = scan_csv(config, tmp_path)
-    plan = pl.explain_all([scan.rows, scan.bad])
+    plan = pl.explain_all(scan.frames())
     assert plan.count("Csv SCAN") == 1
     # Polars' short cut for counting rows, which parses nothing, is for the lines only.
     assert plan.count("FAST COUNT") == 1
@@ -231,8 +231,9 @@ def test_scanning_reads_no_more_than_the_head(tmp_path: Path, write: Write) -> N
     file = write("Year\n" + "2009\n" * 100_000 + "\xff\n")
     scan = scan_csv(CsvSource(path="raw.csv", columns={"Year": "code"}), tmp_path)
     file.unlink()
-    assert scan.rows.collect_schema() == pl.Schema({"Year": pl.Int32})
-    assert scan.bad.collect_schema() == BAD_SCHEMA
+    rows, bad = scan.frames()
+    assert rows.collect_schema() == pl.Schema({"Year": pl.Int32})
+    assert bad.collect_schema() == BAD_SCHEMA
 
 
 @pytest.mark.parametrize("packing", ["none", "gzip", "zstd"])

@@ -291,7 +291,7 @@ def test_file_whose_name_looks_like_a_glob_is_a_file(
 ) -> None:
     write("Year\n2009\n", "costs [final].csv")
     config = CsvSource(path="costs [final].csv", columns={"Year": "code"})
-    assert scan_csv(config, tmp_path).rows.collect().rows() == [(2009,)]
+    assert scan_csv(config, tmp_path).frames()[0].collect().rows() == [(2009,)]
 
 
 def _scan_as_nobody(file: Path) -> str:

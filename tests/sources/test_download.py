@@ -90,7 +90,7 @@ def test_scan_gives_the_rows_of_the_file(site: Site, tmp_path: Path) -> None:
     config = _config(site)
     download(config, tmp_path)
     scan = sources.scan(config, tmp_path)
-    rows, bad = pl.collect_all([scan.rows, scan.bad])
+    rows, bad = pl.collect_all(scan.frames())
     assert rows["Cost"].to_list() == [1.5] * 1000
     assert bad.is_empty()
 
