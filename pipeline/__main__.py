@@ -1,15 +1,17 @@
 """``python -m pipeline``."""
 
 import gc
+import os
 import sys
 import warnings
+from contextlib import suppress
 
 from pipeline.allocator import reuse_freed_memory
 from pipeline.stop import stop_in_order, stop_status
 
 
 def start() -> None:
-    """Run the command line; Ctrl-C ends it without a traceback at any moment."""
+    """Run the command line; nothing ends it with a traceback at any moment."""
     try:
         if not sys.warnoptions:  # what users should know is said in our own words
             warnings.simplefilter("ignore")
@@ -22,6 +24,13 @@ def start() -> None:
         main()
     except KeyboardInterrupt:
         sys.exit(stop_status())
+    except Exception as error:
+        # A library that is not there, or an output that takes nothing.
+        from pipeline.failure import describe_failure
+
+        with suppress(OSError):
+            sys.stderr.write(f"error: {describe_failure(error, is_told=False)}\n")
+        os._exit(1)  # Python would try to write the rest, and say that it cannot
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Modules that cost time to import are imported by the command that needs them, so
 ``pipeline --help`` stays instant.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ import click
 
 from pipeline import options
 from pipeline.errors import PipelineError
+from pipeline.failure import describe_failure, is_closed_pipe, is_text, settle_output
+from pipeline.limits import require_room
+from pipeline.log import is_verbose
 from pipeline.model_cli import COMMANDS
 from pipeline.stop import is_asked, stop_status
 
@@ -34,27 +38,41 @@ def _show_log(*, quiet: bool, verbose: bool) -> None:
 
 
 class _Commands(click.Group):
-    """Commands in the order they are written; mistakes without a traceback."""
+    """Commands in the order they are written; whatever goes wrong becomes words."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(self.commands)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse words that are text, on a terminal that may lack some of it."""
+        settle_output()
+        for word in args:
+            if not is_text(word):
+                raise click.UsageError(f"expected UTF-8, found {word!a}")
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            if sys.stdout:  # there is none where a script has closed it
+                sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+            raise
         except KeyboardInterrupt as stop:
             click.echo(str(stop) or "stopped", err=True)
             ctx.exit(stop_status())
-        except Exception as error:
+        # A panic of Polars is no Exception.
+        except BaseException as error:
             if is_asked():
                 click.echo("stopped", err=True)
                 ctx.exit(stop_status())
-            if not isinstance(error, PipelineError):
+            if is_closed_pipe(error):
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(error, err=True)
+            click.echo(describe_failure(error, is_told=is_verbose()), err=True)
             # As of diff(1): 1 says that there is a difference.
             ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
+        return result
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,6 +81,7 @@ class _Commands(click.Group):
 def main(quiet: bool, verbose: bool) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
     _show_log(quiet=quiet, verbose=verbose)
+    require_room()
 
 
 def _selection(command: Callable[..., None]) -> Callable[..., None]:

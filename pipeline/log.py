@@ -50,6 +50,14 @@ def is_quiet() -> bool:
     )
 
 
+def is_verbose() -> bool:
+    """Tell whether the terminal shows every step."""
+    return any(
+        isinstance(handler, _Terminal) and handler.level <= logging.DEBUG
+        for handler in LOG.handlers
+    )
+
+
 @contextmanager
 def logged(path: Path) -> Generator[None]:
     """Write what is logged, of any level, to a file of JSON lines."""
