@@ -57,6 +57,7 @@ from pipeline.snapshots.store import (
     staged_run,
     writing,
 )
+from pipeline.sources.download import remove_parts
 from pipeline.stamp import Stamp, write_stamp
 from pipeline.stop import arrive, is_asked
 from pipeline.task import Task, plan_task
@@ -177,6 +178,7 @@ def _run(
 ) -> RunReport:
     """Do what the report says; the caller holds the lock."""
     started_at, started = datetime.now(UTC), time.perf_counter()
+    remove_parts(settings.root)
     sources.fetch(settings.source, settings.root)
     current = runs[-1] if runs else None
     if runs:

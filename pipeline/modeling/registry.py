@@ -34,7 +34,7 @@ _N_EXAMPLE = 5
 
 REQUIREMENTS = (
     *("mlflow", "polars", "pandas", "pyarrow", "numpy", "lightgbm", "msgspec"),
-    *("omegaconf", "optuna", "pooch", "tqdm", "scikit-learn", "cloudpickle"),
+    *("omegaconf", "optuna", "tqdm", "scikit-learn", "cloudpickle"),
 )
 """What a bundle needs to be loaded and used."""
 

@@ -53,7 +53,6 @@ def fetch(config: SourceConfig, root: Path) -> None:
         If a file cannot be made or downloaded.
     """
     if isinstance(config, DownloadSource):
-        (root / ".pipeline" / "data").mkdir(parents=True, exist_ok=True)
         download(config, root, progress=sys.stderr.isatty())
     elif isinstance(config, SyntheticSource):
         path = synthetic_path(config, root)

@@ -212,6 +212,12 @@ def open_unpacked(file: Path) -> BinaryIO:
     return cast("BinaryIO", open_stream(str(file), compression="zstd"))
 
 
+def is_packed(file: Path) -> bool:
+    """Tell whether a file is compressed, by its first bytes."""
+    with open_unpacked(file) as raw:
+        return not isinstance(raw, io.BufferedReader)
+
+
 def _refuse_other_formats(file: Path, head: bytes) -> None:
     """Refuse what is not UTF-8 text with fields."""
     start = head[:512].lstrip().lower()

@@ -1,18 +1,30 @@
 """A CSV file fetched once from the web, then read from the project's folder."""
 
 import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from msgspec import Meta
 
 from pipeline.errors import SourceError
 from pipeline.sources.columns import DeclaredColumns
-from pipeline.sources.csv_file import read_head
+from pipeline.sources.csv_file import is_packed, read_head
+from pipeline.sources.csv_guard import refuse_unsound
 
 _FOLDER = Path(".pipeline/data")
-_TIMEOUT_S = 60
-_RETRIES = 2
+_STALL_S = 60
+_LEAST_BYTES = 1 << 16
+"""Fewer bytes than these in so many seconds are a stall."""
+
+_ATTEMPTS = 3
+_PASSING = {408, 429, *range(500, 600)}
+"""Answers that may be others the next time."""
+
+_GIB = 1 << 30
+_BLOCK = 1 << 18
 
 
 class DownloadSource(
@@ -27,17 +39,37 @@ class DownloadSource(
     file_name : str
         Its name in ``.pipeline/data``; ``.gz`` and ``.zst`` are not needed.
     sha256 : str, optional
-        What the file must hash to, in hexadecimal; None takes what comes.
+        What the file must hash to, in hexadecimal; None takes what comes whole.
+    verify : bool
+        Whether to refuse what cannot be shown to be whole.
+    max_gib : float
+        More is not fetched.
     """
 
     url: Annotated[str, Meta(pattern="^https?://")]
-    file_name: Annotated[str, Meta(pattern=r"^[^/\\]+$")]
+    file_name: Annotated[
+        str,
+        Meta(
+            pattern=r"(?i)\A(?!\.|synthetic-)(?!.*\.(part|sha256)\Z)"
+            r"[^/\\\x00-\x1f\x7f]{1,200}\Z",
+            description="a plain name, not hidden, nor one of .pipeline/data's own"
+            " (synthetic-*, *.part, *.sha256)",
+        ),
+    ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    verify: bool = True
+    max_gib: Annotated[float, Meta(gt=0)] = 10
 
 
 def download_path(config: DownloadSource, root: Path) -> Path:
     """Name the file that `download` fetches."""
     return root / _FOLDER / config.file_name
+
+
+def remove_parts(root: Path) -> None:
+    """Remove what was killed while it was made; the caller holds the store's lock."""
+    for part in (root / _FOLDER).glob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def download(config: DownloadSource, root: Path, *, progress: bool = False) -> Path:
@@ -46,7 +78,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     The file appears only when it is whole, has the right hash and looks like a CSV;
     beside it ``{file_name}.sha256`` keeps its hash and where it came from. A file that
     came from another address, or whose hash is no longer the wanted one, is fetched
-    again; failed attempts are repeated twice.
+    again; attempts that failed for what may pass are repeated twice.
 
     Parameters
     ----------
@@ -65,61 +97,165 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     Raises
     ------
     SourceError
-        If the file cannot be fetched, has another hash, or is no CSV.
+        If the file cannot be fetched, is too large, has another hash, is no CSV, or
+        may not be whole.
     """
     file = download_path(config, root)
     origin = file.with_name(file.name + ".sha256")
     if file.is_file() and _came_from(origin, config):
         return file
-    fetched = _fetch(config, file, progress=progress)
+    part = file.with_name(file.name + ".part")
     try:
-        read_head(fetched)
-    except SourceError:
-        fetched.unlink()
-        raise
-    with fetched.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    # The note goes first and comes last: without it, the file is fetched again.
-    origin.unlink(missing_ok=True)
-    fetched.replace(file)
-    origin.write_text(f"{digest}  {config.url}\n")
+        part.parent.mkdir(parents=True, exist_ok=True)
+        answer = _fetch(config, part, progress=progress)
+        if config.sha256 not in (None, answer.sha256):
+            raise SourceError(
+                f"{config.url}: is another file than wanted\n"
+                f"found: sha256 {answer.sha256}\nexpected: {config.sha256}\n"
+                "hint: where the new file is right, set its hash in the source's config"
+            )
+        read_head(part)
+        doubt = None if config.sha256 else _doubt(answer, part)
+        if doubt and config.verify:
+            raise SourceError(
+                f"{config.url}: cannot be known to be whole\n"
+                f"found: {answer.n_bytes:,} bytes, {doubt}\n"
+                "expected: a length or checksum, and an end to the last line\n"
+                f"hint: if these are all, set sha256: {answer.sha256} in the source's"
+                " config; source.verify=false takes whatever comes"
+            )
+        # The note goes first and comes last: without it, the file is fetched again.
+        origin.unlink(missing_ok=True)
+        part.replace(file)
+        note = f"{answer.sha256}  {config.url}\n"
+        origin.write_text(note + "not known to be whole\n" * bool(doubt), "utf-8")
+    except OSError as error:
+        raise _failed(config, error) from error
+    finally:
+        part.unlink(missing_ok=True)
     return file
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a server sent: its bytes' hash and number, and whether that was said."""
+
+    sha256: str
+    n_bytes: int
+    is_measured: bool
 
 
 def _came_from(origin: Path, config: DownloadSource) -> bool:
     """Tell whether the note beside a file fits the configuration."""
     if not origin.is_file():
         return False
-    digest, _, url = origin.read_text().strip().partition("  ")
-    return url == config.url and config.sha256 in (None, digest)
+    note, *doubts = origin.read_text("utf-8").splitlines()
+    digest, _, url = note.partition("  ")
+    if config.sha256:
+        return url == config.url and digest == config.sha256
+    return url == config.url and not (doubts and config.verify)
 
 
-def _fetch(config: DownloadSource, file: Path, *, progress: bool) -> Path:
-    """Download to a name of its own beside the file's."""
-    # Imported late: it loads the whole of requests.
-    import pooch  # pyright: ignore[reportMissingTypeStubs]
+def _doubt(answer: _Answer, part: Path) -> str | None:
+    """Say why a file may have lost its end; None if that would show."""
+    if is_packed(part):
+        refuse_unsound(part)  # these say themselves where they end
+        return None
+    if not answer.is_measured:
+        return "of which the server did not say how many they would be"
+    with part.open("rb") as content:
+        content.seek(-1, 2)
+        return None if content.read() == b"\n" else "the last line without its end"
 
-    pooch.get_logger().setLevel("ERROR")
-    part = file.with_name(file.name + ".part")
-    part.unlink(missing_ok=True)
-    known_hash = config.sha256 and f"sha256:{config.sha256}"
-    shelf = pooch.create(  # pyright: ignore[reportUnknownMemberType]
-        path=part.parent,
-        base_url="",
-        registry={part.name: known_hash},
-        urls={part.name: config.url},
-        retry_if_failed=_RETRIES,
+
+def _fetch(config: DownloadSource, part: Path, *, progress: bool) -> _Answer:
+    """Download to a file, again if that may help."""
+    # Imported late: few runs need it.
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    for attempt in range(_ATTEMPTS):
+        try:
+            with requests.get(
+                config.url,
+                headers={"Accept-Encoding": "identity"},
+                stream=True,
+                timeout=_STALL_S,
+            ) as response:
+                response.raise_for_status()
+                return _write(config, response, part, progress=progress)
+        except (OSError, HTTPError) as error:
+            if _is_final(error) or attempt == _ATTEMPTS - 1:
+                raise _failed(config, error) from error
+            time.sleep(2**attempt)
+    raise AssertionError
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell whether another attempt would fail in the same way."""
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return answer.status_code not in _PASSING
+    # An address that cannot be, or a disk that is full.
+    return isinstance(error, ValueError) or getattr(error, "errno", None) is not None
+
+
+def _write(
+    config: DownloadSource, response: Any, part: Path, *, progress: bool
+) -> _Answer:
+    """Write an answer to a file as it comes, and hold it to its length."""
+    from tqdm import tqdm  # imported late: few runs need it
+
+    length = response.headers.get("Content-Length")
+    expected = int(length) if length and length.isdigit() else None
+    digest, n_bytes, most = hashlib.sha256(), 0, int(config.max_gib * _GIB)
+    bar = tqdm(
+        total=expected, unit="B", unit_scale=True, leave=False, disable=not progress
     )
-    loader = pooch.HTTPDownloader(progressbar=progress, timeout=_TIMEOUT_S)
-    try:
-        # Its own stubs call the downloader's arguments otherwise.
-        shelf.fetch(part.name, downloader=cast("Any", loader))
-    except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{config.url}: cannot be downloaded\n"
-            f"found: {' '.join(str(error).split())}\n"
-            f"expected: {config.sha256 or 'a CSV file'}\n"
-            f"hint: check the address, the network and `sha256`, or put the file at"
-            f" a path of your own and use `kind: csv`"
-        ) from error
-    return part
+    with bar, part.open("wb") as out:
+        for block in _blocks(response.raw):
+            n_bytes += len(block)
+            if max(n_bytes, expected or 0) > most:
+                raise SourceError(
+                    f"{config.url}: is too large\n"
+                    f"found: {max(n_bytes, expected or 0):,} bytes or more\n"
+                    f"expected: at most {most:,}\n"
+                    "hint: check the address, or allow more with source.max_gib"
+                )
+            out.write(block)
+            digest.update(block)
+            bar.update(len(block))
+    if expected not in (None, n_bytes):
+        raise OSError(f"{n_bytes} bytes read, {expected} expected")
+    is_chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
+    return _Answer(digest.hexdigest(), n_bytes, expected is not None or is_chunked)
+
+
+def _blocks(raw: Any) -> Iterator[bytes]:
+    """Read an answer as it comes, as long as enough does.
+
+    Raises
+    ------
+    OSError
+        If it stalls; also a trickle that no time limit of a socket would end.
+    """
+    since, n_bytes = time.monotonic(), 0
+    while block := raw.read1(_BLOCK, decode_content=False):
+        yield block
+        n_bytes += len(block)
+        now = time.monotonic()
+        if now - since > _STALL_S:
+            if n_bytes < _LEAST_BYTES:
+                raise OSError(f"stalls: {n_bytes:,} bytes in {now - since:.0f} seconds")
+            since, n_bytes = now, 0
+
+
+def _failed(config: DownloadSource, error: Exception) -> SourceError:
+    """Say that a file cannot be had."""
+    return SourceError(
+        f"{config.url}: cannot be downloaded\n"
+        f"found: {' '.join(str(error).split())}\n"
+        f"expected: {config.sha256 or 'a CSV file'}\n"
+        f"hint: check the address and the network, or put the file at a path of your"
+        f" own and use `kind: csv`"
+    )

@@ -82,7 +82,7 @@ def write_synthetic(
             f"found suffix '{path.suffix}', expected one of {', '.join(writers)}\n"
             "hint: name the file synthetic.parquet or synthetic.csv"
         )
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f"{path.name}.part")
     n_frames, n_rows = len(ROWS_PER_YEAR) * scale, 0
     try:
         with writers[path.suffix](partial) as write:
