@@ -10,12 +10,19 @@ from pipeline import sources
 from pipeline.compute import most_rows
 from pipeline.engine import snapshot_frames
 from pipeline.freshness import Selection, judge, look
+from pipeline.known import PastOnly, Why, why_known
 from pipeline.parts.describe import describe_execution
-from pipeline.plan import Node, compose
+from pipeline.plan import Node, Plan, compose
 from pipeline.run import check
 from pipeline.settings import Settings
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.task import Task, plan_task
+
+_REASONS: dict[Why, str] = {
+    "key": "the key",
+    "past": "of the past",
+    "named": "by `panel.known`",
+}
 
 
 def describe(settings: Settings) -> str:
@@ -40,7 +47,26 @@ def describe(settings: Settings) -> str:
     for node in plan.nodes.values():
         lines.append(_title(node))
         lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
+        if isinstance(node.stage.config, PastOnly):
+            lines += _wrapped(_kept_lines(plan, node))
     return "\n".join(lines)
+
+
+def _kept_lines(plan: Plan, node: Node) -> Iterator[str]:
+    """Say why columns came through a stage that holds back those of their period."""
+    known = why_known(plan, node.stage)
+    by_reason: dict[str, list[str]] = {}
+    for column in node.schema:
+        reason = _REASONS[known[column]] if column in known else "of its period"
+        by_reason.setdefault(reason, []).append(column)
+    for reason, columns in by_reason.items():
+        yield f"    kept, {reason}: {', '.join(columns)}"
+    dropped = [c for c in plan.schema(node.stage.inputs[0]) if c not in node.schema]
+    if dropped:
+        yield (
+            f"    dropped, of their period: {', '.join(dropped)} (`panel.values` makes"
+            " features of their past; `panel.known` keeps what is known before)"
+        )
 
 
 def describe_freshness(settings: Settings, selection: Selection) -> str:

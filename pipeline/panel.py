@@ -171,8 +171,8 @@ def with_past(
     Returns
     -------
     pl.LazyFrame
-        Sorted by `keys`, then `time`, with a column ``past(column, distance)`` more per
-        column and distance, of the column's dtype; null where there is no such row.
+        Sorted by `keys`, then `time`, with a column ``past_of(column, distance)`` more
+        per column and distance, of the column's dtype; null where there is no such row.
     """
     # On the calendar, the row n periods before is at most n rows up, fewer where
     # periods are missing.
@@ -191,7 +191,7 @@ def with_past(
 
     def value(column: str, n: int) -> pl.Expr:
         values = [pl.when(_mask(rows, n)).then(_up(column, rows)) for rows in shifts[n]]
-        return pl.coalesce(values).alias(past(column, n))
+        return pl.coalesce(values).alias(past_of(column, n))
 
     # NOTE: Each step that shifts cuts a row or two off every batch, which Polars then
     # carries on as batches of their own: all is shifted in one step. Masks are columns
@@ -210,7 +210,7 @@ def with_past(
     )
 
 
-def past(column: str, distance: int) -> str:
+def past_of(column: str, distance: int) -> str:
     """Name the column that `with_past` adds."""
     return f"{WORKING}{distance}-{column}"
 

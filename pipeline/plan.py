@@ -11,6 +11,7 @@ from polars.exceptions import PolarsError
 
 from pipeline.code import code_hashes
 from pipeline.errors import SchemaError, nearest
+from pipeline.known import settled
 from pipeline.settings import SOURCE, Stage
 from pipeline.transforms import load_transform
 
@@ -143,9 +144,13 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
         a file; names the stage, its file and the columns there are.
     """
     plan = Plan(source, {})
-    for stage in stages:
-        inputs = [plan.lf(name) for name in stage.inputs]
-        schemas = [plan.schema(name) for name in stage.inputs]
+    for given in stages:
+        inputs = [plan.lf(name) for name in given.inputs]
+        schemas = [plan.schema(name) for name in given.inputs]
+        try:
+            stage = settled(plan, given)
+        except SchemaError as error:
+            raise _schema_error(given, schemas, error) from error
         schema, digest = _try_on_empty(stage, schemas)
         plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
     return plan

@@ -12,6 +12,9 @@ from pipeline.settings import Settings
 KEY = ["year", "facility_id", "apr_drg_code"]
 TARGET = "w_total_median_profit"
 MONEY = ["Mean Charge", "Median Charge", "Mean Cost", "Median Cost"]
+OPEN = "drop_non_lag_columns.columns=${panel.values}"
+"""Lets what else is of its period through."""
+
 ROWS = "which rows there are"
 COUNTS = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
 
@@ -123,4 +126,4 @@ def test_the_leaks_of_the_origin_are_found(
 def test_a_leak_is_found_where_a_single_value_opens_it(
     golden_settings: Callable[..., Settings], override: str, expected: set[str]
 ) -> None:
-    assert find_leaks(golden_settings(override), rows_dropped, [2014]) == expected
+    assert find_leaks(golden_settings(override, OPEN), rows_dropped, [2014]) == expected

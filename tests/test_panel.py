@@ -14,7 +14,7 @@ from pipeline.panel import (
     from_fixed_point,
     left_join,
     packed,
-    past,
+    past_of,
     to_fixed_point,
     with_past,
 )
@@ -118,10 +118,10 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
     result = with_past(
         lf, ["n_sold"], distances, keys=["store", "product"], time="month", by=by
     )
-    expected = {past("n_sold", n): [] for n in distances}
+    expected = {past_of("n_sold", n): [] for n in distances}
     for key in sorted(panel):
         for n in distances:
-            expected[past("n_sold", n)].append(value_before(panel, key, n, by))
+            expected[past_of("n_sold", n)].append(value_before(panel, key, n, by))
     added = pl.LazyFrame(expected, dict.fromkeys(expected, int))
     ordered = lf.sort("store", "product", "month")
     assert_frame_equal(result, pl.concat([ordered, added], how="horizontal"))
@@ -130,14 +130,18 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
 def test_a_null_entity_has_no_past() -> None:
     lf = pl.LazyFrame({"store": [None, None], "month": [1, 2], "n_sold": [3, 4]})
     result = with_past(lf, ["n_sold"], [1], keys=["store"], time="month", by="row")
-    assert result.collect()[past("n_sold", 1)].to_list() == [None, None]
+    assert result.collect()[past_of("n_sold", 1)].to_list() == [None, None]
 
 
 def test_columns_with_digits_in_front_keep_apart() -> None:
     lf = pl.LazyFrame({"store": "s", "month": range(20), "a": range(20), "1a": 0})
     result = with_past(lf, ["a", "1a"], [1, 11], keys=["store"], time="month", by="row")
     last = result.collect().row(-1, named=True)
-    assert [last[past("a", 1)], last[past("a", 11)], last[past("1a", 1)]] == [18, 8, 0]
+    assert [last[past_of("a", 1)], last[past_of("a", 11)], last[past_of("1a", 1)]] == [
+        18,
+        8,
+        0,
+    ]
 
 
 # By the number of bits, and whether there are negative ones.

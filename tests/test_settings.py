@@ -165,7 +165,6 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
             "rolling_columns.min_samples=3",
             "expected min_samples <= window, found 3 > 2",
         ),
-        ("drop_non_lag_columns.keep=[x]", "expected keep to name some of columns"),
         ("stages.facilities.key=[]", "expected a snapshot and the key that sorts it"),
         ("stages.facilities.snapshot=drgs", "'drgs' names the output of stage 'drgs'"),
         ("stages.facilities.snapshot=quarantine", "names the rows set aside already"),

@@ -8,9 +8,11 @@ on every input column of the stage.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
+from pipeline.lineage import ir
 from pipeline.lineage.ir import Ir, Node, NotFollowed
 from pipeline.lineage.nodes import Frame, Walk
 from pipeline.lineage.value import (
@@ -23,11 +25,22 @@ from pipeline.lineage.value import (
     Value,
     strongest,
 )
-from pipeline.plan import Plan
 from pipeline.settings import SOURCE, Stage
 from pipeline.transforms import load_transform
 
-__all__ = ["DIRECT", "INDIRECT", "KINDS", "UNKNOWN", "Edge", "trace", "trace_function"]
+if TYPE_CHECKING:
+    from pipeline.plan import Plan
+
+__all__ = [
+    "DIRECT",
+    "INDIRECT",
+    "KINDS",
+    "UNKNOWN",
+    "Edge",
+    "trace",
+    "trace_function",
+    "trace_stage",
+]
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ class Edge:
     kind: str
 
 
-def trace(plan: Plan) -> list[Edge]:
+def trace(plan: "Plan") -> list[Edge]:
     """Derive the column lineage of every stage.
 
     Parameters
@@ -80,13 +93,45 @@ def trace(plan: Plan) -> list[Edge]:
     schemas[SOURCE] = plan.source.collect_schema()
     return [
         edge
-        for name, node in plan.nodes.items()
-        for edge in trace_function(
-            _applied(node.stage),
+        for node in plan.nodes.values()
+        for edge in trace_stage(
+            node.stage,
             [(input_, schemas[input_]) for input_ in node.stage.inputs],
-            stage=name,
+            node.digest,
         )
     ]
+
+
+_Schema: TypeAlias = tuple[tuple[str, pl.DataType], ...]
+_Key: TypeAlias = tuple[object, str, str, tuple[tuple[str, _Schema], ...]]
+_traced: dict[_Key, list[Edge]] = {}
+"""By all that decides them: a plan is composed more than once in a process."""
+
+
+def trace_stage(
+    stage: Stage, inputs: Sequence[tuple[str, pl.Schema]], digest: str
+) -> list[Edge]:
+    """Derive the column lineage of one stage, once.
+
+    Parameters
+    ----------
+    stage : Stage
+        Its transformation and settings.
+    inputs : sequence of (str, pl.Schema)
+        What each input is called, and its columns.
+    digest : str
+        Hash of what the stage does to them.
+
+    Returns
+    -------
+    list of Edge
+        As of `trace`.
+    """
+    given = tuple((name, tuple(schema.items())) for name, schema in inputs)
+    key = (ir.VERSION, stage.name, digest, given)
+    if key not in _traced:
+        _traced[key] = trace_function(_applied(stage), inputs, stage=stage.name)
+    return _traced[key]
 
 
 def _applied(stage: Stage) -> Callable[..., pl.LazyFrame]:
@@ -142,8 +187,8 @@ def _follow(
     """Follow a plan; whatever goes wrong in it makes all of it unknown."""
     names = lf.collect_schema().names()
     try:
-        ir = Ir(lf)
-        frame = Walk(ir, leaf, everything).frame(ir.root)
+        view = Ir(lf)
+        frame = Walk(view, leaf, everything).frame(view.root)
         if list(frame.columns) != names:
             raise NotFollowed("names of columns")
     # NOTE: The view of the plan is private to Polars, so that any error means no more

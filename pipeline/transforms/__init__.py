@@ -28,6 +28,9 @@ class Transform:
     n_inputs: int
     split: Callable[[Any], object] | None
     """Says how its rows may be split, as it should; None where the file does not."""
+    past: Callable[[Any], list[str]] | None
+    """Names the columns it makes of periods before the row's own; None if it does not:
+    see `pipeline.known`."""
 
 
 def transform_names() -> list[str]:
@@ -58,5 +61,5 @@ def load_transform(name: str) -> Transform:
         )
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
-    split = getattr(module, "split", None)
-    return Transform(name, function, module.Config, n_inputs, split)
+    split, past = (getattr(module, part, None) for part in ("split", "past"))
+    return Transform(name, function, module.Config, n_inputs, split, past)

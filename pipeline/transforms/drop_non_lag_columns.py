@@ -2,22 +2,16 @@
 
 import polars as pl
 
-from pipeline.config import BaseConfig
+from pipeline.errors import SchemaError
+from pipeline.known import PastOnly
 from pipeline.split import ROW_WISE, Split
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(PastOnly, frozen=True, kw_only=True):
     """Settings of `drop_non_lag_columns`."""
 
-    columns: list[str]
     keep: list[str]
-    """Those of `columns` that stay: the target."""
-
-    def __post_init__(self) -> None:
-        """Refuse to keep what is not there to be dropped."""
-        absent = [column for column in self.keep if column not in self.columns]
-        if absent:
-            raise ValueError(f"expected keep to name some of columns, found {absent}")
+    """What stays of `columns`: the target."""
 
 
 def drop_non_lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -28,14 +22,23 @@ def drop_non_lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     lf : pl.LazyFrame
         Holds every column of `columns`.
     config : Config
-        The columns, and which of them stay.
+        The columns, as the plan has filled them in, and which of them stay.
 
     Returns
     -------
     pl.LazyFrame
         The same rows.
+
+    Raises
+    ------
+    SchemaError
+        If what is to be kept is not there.
     """
-    return lf.drop([name for name in config.columns if name not in config.keep])
+    columns = config.columns or []
+    for name in config.keep:
+        if name not in lf.collect_schema():
+            raise SchemaError(f'`keep` names "{name}", which is no column')
+    return lf.drop([name for name in columns if name not in config.keep])
 
 
 def split(_: Config) -> Split:

@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import By, past, with_past
+from pipeline.panel import By, past_of, with_past
 from pipeline.split import Split
 
 
@@ -39,13 +39,17 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         row. Sorted by `keys`, then `time`.
     """
     n = config.periods
-    suffix = config.suffix.format(n)
     lagged = with_past(
         lf, config.columns, [n], keys=config.keys, time=config.time, by=config.by
     )
-    return lagged.rename(
-        {past(column, n): column + suffix for column in config.columns}
-    )
+    lags = [past_of(column, n) for column in config.columns]
+    return lagged.rename(dict(zip(lags, past(config), strict=True)))
+
+
+def past(config: Config) -> list[str]:
+    """Name the columns that are added."""
+    suffix = config.suffix.format(config.periods)
+    return [column + suffix for column in config.columns]
 
 
 def split(config: Config) -> Split:

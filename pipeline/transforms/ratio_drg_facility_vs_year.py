@@ -52,6 +52,12 @@ def split(config: Config) -> Split:
     return Split(keys, Fact(_seen, _per_period, _with_ratio))
 
 
+def past(config: Config) -> list[str]:
+    """Name the figures, unless they are of the row's own period."""
+    names = (config.entity_count, config.time_count, config.ratio)
+    return [_named(name, config) for name in names] if config.lag else []
+
+
 def _seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """List the categories of each period."""
     return lf.select(config.time, config.category).unique()

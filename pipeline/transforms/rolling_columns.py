@@ -8,7 +8,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import By, past, with_past
+from pipeline.panel import By, past_of, with_past
 from pipeline.split import Split
 
 
@@ -51,18 +51,17 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         One Float64 column more per column: the mean of the values that are there, null
         if they are fewer than `min_samples`. Sorted by `keys`, then `time`.
     """
-    suffix = config.suffix.format(config.window)
     distances = range(1, config.window + 1)
 
-    def rolling_mean(column: str) -> pl.Expr:
-        values = [pl.col(past(column, n)) for n in distances]
+    def rolling_mean(column: str, name: str) -> pl.Expr:
+        values = [pl.col(past_of(column, n)) for n in distances]
         # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
         total = functools.reduce(operator.add, [v.fill_null(0) for v in values])
         n_known = functools.reduce(
             operator.add, [v.is_not_null().cast(pl.Int32) for v in values]
         )
         mean = pl.when(n_known >= config.min_samples).then(total / n_known)
-        return mean.alias(column + suffix)
+        return mean.alias(name)
 
     rolled = (
         with_past(
@@ -73,12 +72,18 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             time=config.time,
             by=config.by,
         )
-        .with_columns(rolling_mean(column) for column in config.columns)
-        .drop([past(column, n) for column in config.columns for n in distances])
+        .with_columns(map(rolling_mean, config.columns, past(config)))
+        .drop([past_of(column, n) for column in config.columns for n in distances])
     )
     if config.drop_nulls:
-        return rolled.drop_nulls([column + suffix for column in config.columns])
+        return rolled.drop_nulls(past(config))
     return rolled
+
+
+def past(config: Config) -> list[str]:
+    """Name the columns that are added."""
+    suffix = config.suffix.format(config.window)
+    return [column + suffix for column in config.columns]
 
 
 def split(config: Config) -> Split:

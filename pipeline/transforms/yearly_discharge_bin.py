@@ -56,6 +56,16 @@ def split(_: Config) -> Split:
     return Split(fact=Fact(_totals, _bins, _with_bin))
 
 
+def past(config: Config) -> list[str]:
+    """Name the bin, unless it is of the row's own period."""
+    return [_name(config)] if config.lag else []
+
+
+def _name(config: Config) -> str:
+    """Name the bin by the periods it lies back."""
+    return config.column + (config.suffix.format(config.lag) if config.lag else "")
+
+
 def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Sum the weight per period and entity."""
     return lf.group_by(config.time, config.entity).agg(pl.col(config.weight).sum())
@@ -80,14 +90,13 @@ def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     ]
     # The lowest edge is below every other value, so it opens no bin of its own.
     bin_ = pl.sum_horizontal(edge.cast(pl.Int64) for edge in distinct) - 1
-    name = config.column + (config.suffix.format(config.lag) if config.lag else "")
     return (
         totals.group_by(config.time, config.entity)
         .agg(total.sum())
         .select(
             pl.col(config.time) + config.lag,
             config.entity,
-            bin_.clip(lower_bound=0).alias(name),
+            bin_.clip(lower_bound=0).alias(_name(config)),
         )
     )
 
