@@ -363,7 +363,7 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
 
     settings, _ = _load(profile, overrides)
     with progress("auditing"):
-        found = audit_features(settings.pipeline)
+        found = audit_features(settings)
     for line in describe(found):
         click.echo(line)
     with progress("training on permuted rows"):

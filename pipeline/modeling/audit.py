@@ -14,10 +14,13 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.modeling.ground import FEATURES, PANEL, read_ground
+from pipeline.known import Why, trace_known
+from pipeline.modeling.ground import read_ground
 from pipeline.modeling.leaks import Leak, World, compare, describe_leaks, span
-from pipeline.modeling.worlds import other_worlds, real_world
-from pipeline.settings import Settings
+from pipeline.modeling.predictor import features_of
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.worlds import CUT_OFF, other_worlds, real_world
+from pipeline.run import check
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,20 @@ class Audit:
     n_values: int
 
 
-def audit(settings: Settings) -> Audit:
+def audit(settings: ModelingSettings) -> Audit:
     """Change the future, cut it off and shuffle the rows: no feature may differ.
 
     For every period t that has features, two other worlds are made. In one, the raw
-    rows from t on have other values in all columns but time and entity, and some are
-    left out, all those of some entities' parts among them. In the other there are only
-    the rows before t, and the features at t are made as for a forecast. In both, the
-    features at t of every entity that is still there must be the same bit for bit. A
-    last world has the rows in another order, and must have all features.
+    rows from t on have other values in all columns but time, entity and what is known
+    before its period, and some are left out, all those of some entities' parts among
+    them. In the other there are only the rows before t, and the features at t are made
+    as for a forecast. In both, the features at t of every entity that is still there
+    must be the same bit for bit. A last world has the rows in another order, and must
+    have all features.
 
     Parameters
     ----------
-    settings : Settings
+    settings : ModelingSettings
         The checked configuration. Its source is made or fetched if it is not there; its
         snapshots are neither read nor written.
 
@@ -71,26 +75,39 @@ def audit(settings: Settings) -> Audit:
         If the source cannot be read, or has too few periods for features.
     """
     ground = read_ground(settings)
-    panel = ground.panel
+    modeling = ground.modeling
     world = real_world(ground)
-    times, present = (df[panel.time].unique().sort().to_list() for df in world)
+    times, present = (df[modeling.time].unique().sort().to_list() for df in world)
     if not times or len(present) < 2:
         raise SourceError(
-            f"audit: snapshot '{FEATURES}' has no row that knows a past\n"
-            f"found: '{PANEL}' with {panel.time} {span(present) or 'of no row'}\n"
-            f"expected: two consecutive values of {panel.time} or more\n"
+            f"audit: snapshot '{modeling.features}' has no row that knows a past\n"
+            f"found: '{modeling.panel}' with {modeling.time}"
+            f" {span(present) or 'of no row'}\n"
+            f"expected: two consecutive values of {modeling.time} or more\n"
             "hint: audit a source of several periods"
         )
-    kept = [*panel.entity, panel.time, panel.target]
-    columns = [name for name in world.features.columns if name not in kept]
+    columns = features_of(world.features, modeling)
+    named = _made_of_named(settings)
     leaks: list[Leak] = []
     n_values = 0
     for change, at, after in other_worlds(ground, times):
-        before = World(*(df.filter(pl.col(panel.time).is_in(at)) for df in world))
-        found = compare(before, after, columns, time=panel.time, check=change)
+        before = World(*(df.filter(pl.col(modeling.time).is_in(at)) for df in world))
+        # There, the last value stands in for what is known before its period.
+        compared = [c for c in columns if change != CUT_OFF or c not in named]
+        found = compare(before, after, compared, time=modeling.time, check=change)
         leaks += found.leaks
         n_values += found.n_values
     return Audit(leaks, columns, times, n_values)
+
+
+def _made_of_named(settings: ModelingSettings) -> set[str]:
+    """Name the features that are made of what is known before its period."""
+    modeling, plan = settings.modeling, check(settings.pipeline)
+    named: dict[str, Why] = dict.fromkeys(modeling.known, "named")
+    named |= dict.fromkeys(modeling.key, "key")
+    stage = plan.snapshots[modeling.features].stage.name
+    known = trace_known(plan, stage, named)
+    return {column for column, why in known.items() if why == "named"}
 
 
 def describe(audit: Audit) -> list[str]:

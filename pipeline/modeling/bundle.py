@@ -34,7 +34,7 @@ from pipeline.plan import compose
 from pipeline.settings import Stage, check_contracts, check_stages
 from pipeline.sources.columns import Kind
 
-FORMAT = 1
+FORMAT = 2
 """Counts the changes to the bundle; those of another format are refused."""
 
 
@@ -57,8 +57,10 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
         The names of the year and of the cluster among them.
     panel, features, time, target : str
         As in ``configs/modeling.yaml``.
-    entity : list of str
+    entity, known : list of str
         Likewise.
+    step : int
+        From one year of the source to the next.
     last : int
         The last year of the context.
     n_clusters : int
@@ -79,6 +81,8 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     time: str
     entity: list[str]
     target: str
+    known: list[str]
+    step: int
     last: int
     n_clusters: int
 
@@ -133,7 +137,7 @@ class Bundle:
         predicted = features.select(record.entity).hstack(
             self.predictor.predict(features)
         )
-        return asked.with_columns(pl.col(record.time).max() + 1).join(
+        return asked.with_columns(pl.col(record.time).max() + record.step).join(
             predicted, on=record.entity, how="left", maintain_order="left"
         )
 
@@ -155,6 +159,8 @@ class Bundle:
                 time=record.time,
                 entity=record.entity,
                 target=record.target,
+                known=record.known,
+                step=record.step,
             )
             .sort(record.entity)
             .collect()
@@ -191,7 +197,12 @@ class Bundle:
             )
         new = rows.filter(pl.col(time) > record.last)
         refuse_a_part_of_the_panel(
-            new, time, cluster, last=record.last, n_clusters=record.n_clusters
+            new,
+            time,
+            cluster,
+            last=record.last,
+            step=record.step,
+            n_clusters=record.n_clusters,
         )
         context = read_parquet(self.folder / "context.parquet")
         warn_of_parts_of_clusters(rows, context, time, cluster)

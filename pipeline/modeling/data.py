@@ -13,7 +13,7 @@ from pipeline.run import run
 
 @dataclass(frozen=True)
 class Features:
-    """The published features.
+    """A published snapshot, such as the features.
 
     Attributes
     ----------
@@ -29,6 +29,10 @@ class Features:
     fingerprint: str
     run_id: str
 
+    def rows(self) -> pl.DataFrame:
+        """Read all rows, in their order."""
+        return read_parquet(self.path)
+
     def read(self, modeling: Modeling) -> pl.DataFrame:
         """Read all rows, sorted by entity and time: the order of rows changes a model.
 
@@ -37,7 +41,7 @@ class Features:
         ModelError
             If a column that the configuration names is missing: names all.
         """
-        df = read_parquet(self.path)
+        df = self.rows()
         named = {
             "time": [modeling.time],
             "entity": modeling.entity,

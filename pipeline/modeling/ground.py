@@ -3,39 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
 import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ConfigError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
-from pipeline.modeling.horizon import published
+from pipeline.modeling.horizon import step_of
+from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan import Plan
 from pipeline.run import check
 from pipeline.settings import Settings, Stage
 from pipeline.sources.columns import Kind
-
-PANEL, FEATURES = "discharges", "features"
-"""The snapshots of the renamed rows, and of the features."""
-
-
-class Panel(msgspec.Struct, frozen=True):
-    """What the audit needs of the section ``panel``.
-
-    Attributes
-    ----------
-    time : str
-        Integer period.
-    entity : list of str
-        Columns that name the entity.
-    target : str
-        The feature that is of its own period.
-    """
-
-    time: str
-    entity: list[str]
-    target: str
 
 
 @dataclass(frozen=True)
@@ -50,28 +29,39 @@ class Ground:
         Of its columns.
     stages : tuple of Stage
         The pipeline.
-    panel : Panel
-        The names of time, entity and target in the snapshots.
+    modeling : Modeling
+        The names of snapshots, time, entity, target and known columns in them.
     time : str
         The name of the time in the source.
     entity : list of str
         The names of the entity's columns in the source.
+    known : list of str
+        The panel's columns that are known before their period.
+    fixed : list of str
+        The names of the source's columns that these are made of.
     """
 
     rows: pl.DataFrame
     kinds: Mapping[str, Kind]
     stages: tuple[Stage, ...]
-    panel: Panel
+    modeling: Modeling
     time: str
     entity: list[str]
+    known: list[str]
+    fixed: list[str]
+
+    @property
+    def step(self) -> int:
+        """From one period to the next."""
+        return step_of(self.rows[self.time])
 
 
-def read_ground(settings: Settings) -> Ground:
+def read_ground(settings: ModelingSettings) -> Ground:
     """Check the names, and read the source.
 
     Parameters
     ----------
-    settings : Settings
+    settings : ModelingSettings
         The checked configuration. Its source is made or fetched if it is not there.
 
     Returns
@@ -86,19 +76,25 @@ def read_ground(settings: Settings) -> Ground:
     SourceError
         If the source cannot be read.
     """
-    try:
-        panel = msgspec.convert(settings.tree.get("panel"), Panel)
-    except msgspec.ValidationError as error:
-        raise ConfigError(
-            f"configs/pipeline.yaml: panel: {error}\n"
-            "expected: time, entity and target, which name columns"
-        ) from error
-    plan = check(settings)
-    for snapshot in (PANEL, FEATURES):
-        published(settings.stages, snapshot)
-    time, *entity = source_columns(plan, [panel.time, *panel.entity], PANEL)
-    kinds = settings.source.columns
-    return Ground(read_rows(settings), kinds, settings.stages, panel, time, entity)
+    pipeline, modeling = settings.pipeline, settings.modeling
+    plan = check(pipeline)
+    time, *entity = source_columns(
+        plan, [modeling.time, *modeling.entity], modeling.panel
+    )
+    panel = plan.snapshots[modeling.panel]
+    known = [name for name in modeling.known if name in panel.schema]
+    made_of = origins(plan, trace(plan))
+    fixed = {name for c in known for name, _ in made_of[panel.stage.name, c]}
+    return Ground(
+        read_rows(pipeline),
+        pipeline.source.columns,
+        pipeline.stages,
+        modeling,
+        time,
+        entity,
+        known,
+        sorted(fixed),
+    )
 
 
 def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:

@@ -10,7 +10,23 @@ from pipeline.plan import compose
 from pipeline.settings import SOURCE, Stage
 
 
-def extend(rows: pl.LazyFrame, *, time: str, entity: Sequence[str]) -> pl.LazyFrame:
+def step_of(periods: pl.Series) -> int:
+    """Return the step from one period to the next: the least there is.
+
+    It is 1 of years in a row, 5 of a panel of every fifth year, and 1 of a single one.
+    """
+    steps = periods.drop_nulls().unique().sort().diff().drop_nulls()
+    return int(steps.cast(pl.Int64).min() or 1)  # pyright: ignore[reportArgumentType]
+
+
+def extend(
+    rows: pl.LazyFrame,
+    *,
+    time: str,
+    entity: Sequence[str],
+    known: Sequence[str],
+    step: int,
+) -> pl.LazyFrame:
     """Add a row in the period after the last one for every entity ever seen.
 
     Parameters
@@ -21,16 +37,22 @@ def extend(rows: pl.LazyFrame, *, time: str, entity: Sequence[str]) -> pl.LazyFr
         Integer period, such as the year.
     entity : sequence of str
         Columns that name the entity.
+    known : sequence of str
+        Columns that are known before their period: the entity's last values go on.
+    step : int
+        From one period to the next.
 
     Returns
     -------
     pl.LazyFrame
-        The rows and, per entity, a copy of one of them dated last period + 1. What
+        The rows and, per entity, a copy of one of them dated last period + step. What
         else a copy holds is arbitrary: no feature of a period may use the period. In
         any order; empty if `rows` is.
     """
-    dated = rows.with_columns(_next(time))
-    return pl.concat([rows, dated.unique(entity, keep="any")])
+    in_order = rows.sort(time, *known) if known else rows
+    dated = in_order.with_columns(_next(time, step))
+    one = dated.unique(entity, keep="last" if known else "any")
+    return pl.concat([rows, one])
 
 
 def next_features(
@@ -42,6 +64,8 @@ def next_features(
     time: str,
     entity: Sequence[str],
     target: str,
+    known: Sequence[str],
+    step: int,
 ) -> pl.LazyFrame:
     """Make the features of the period after the last one, for every entity ever seen.
 
@@ -62,12 +86,14 @@ def next_features(
         Columns of both that name the entity.
     target : str
         Column of the features that is not known yet.
+    known, step
+        As of `extend`.
 
     Returns
     -------
     pl.LazyFrame
-        The columns of `features` but the target, `time` being last period + 1. At most
-        a row per entity: those that the stages leave out, such as entities without
+        The columns of `features` but the target, `time` being last period + step. At
+        most a row per entity: those that the stages leave out, such as entities without
         a recent past, are not there. In any order.
 
     Raises
@@ -78,15 +104,22 @@ def next_features(
     SchemaError
         If `rows` lacks a column.
     """
-    extended = extend(rows, time=time, entity=entity)
+    extended = extend(rows, time=time, entity=entity, known=known, step=step)
+    made = features_of_panel(extended, stages, panel=panel, features=features)
+    return made.join(rows.select(_next(time, step)), on=time, how="semi").drop(target)
+
+
+def features_of_panel(
+    rows: pl.LazyFrame, stages: Sequence[Stage], *, panel: str, features: str
+) -> pl.LazyFrame:
+    """Make the features of a panel; see `next_features`."""
     remaining = _stages_between(stages, panel, features)
-    made = compose(extended, remaining).snapshots[features].lf
-    return made.join(rows.select(_next(time)), on=time, how="semi").drop(target)
+    return compose(rows, remaining).snapshots[features].lf
 
 
-def _next(time: str) -> pl.Expr:
+def _next(time: str, step: int) -> pl.Expr:
     """Date a row by the period after the last one, in the dtype of the column."""
-    return pl.col(time).max() + 1
+    return pl.col(time).max() + step
 
 
 def _stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:

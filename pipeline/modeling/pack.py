@@ -12,6 +12,7 @@ from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.bundle import FORMAT, Bundle, BundleRecord, load_bundle
 from pipeline.modeling.ground import read_rows, source_columns
+from pipeline.modeling.horizon import step_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.train import Training
 from pipeline.run import check
@@ -84,6 +85,8 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
         time=modeling.time,
         entity=modeling.entity,
         target=modeling.target,
+        known=[name for name in modeling.known if name in plan.schema(panel.name)],
+        step=step_of(rows[time]),
         last=last,
         n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
     )

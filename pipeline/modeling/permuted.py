@@ -77,7 +77,7 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     """
     modeling = settings.modeling
     config = settings.models[modeling.model]
-    ground = read_ground(settings.pipeline)
+    ground = read_ground(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
     train = between(df, modeling, *modeling.split.train)

@@ -113,7 +113,9 @@ def _against_champion(
     first, last = modeling.split.test
     rows = read_rows(settings.pipeline)
     [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
-    pasts = [rows.filter(pl.col(time) < year) for year in range(first, last + 1)]
+    years = rows[time].unique().sort()
+    judged = years.filter(years.is_between(first, last))
+    pasts = [rows.filter(pl.col(time) < year) for year in judged]
     try:
         forecasts = forecast_apart(settings, before.uri, pasts, alone=True)
     except ModelError as error:

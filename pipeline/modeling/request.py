@@ -144,7 +144,13 @@ def _of_single_rows(contract: Contract) -> Contract:
 
 
 def refuse_a_part_of_the_panel(
-    new: pl.DataFrame, time: str, cluster: str, *, last: int, n_clusters: int
+    new: pl.DataFrame,
+    time: str,
+    cluster: str,
+    *,
+    last: int,
+    step: int,
+    n_clusters: int,
 ) -> None:
     """Refuse years after the panel's last that are missing, or are of few clusters.
 
@@ -154,8 +160,8 @@ def refuse_a_part_of_the_panel(
         The given rows of the years after `last`.
     time, cluster : str
         Columns of it.
-    last, n_clusters : int
-        The panel's last year, and its clusters.
+    last, step, n_clusters : int
+        The panel's last year, the step to the next, and its clusters.
 
     Raises
     ------
@@ -166,9 +172,16 @@ def refuse_a_part_of_the_panel(
         new.group_by(time).agg(pl.col(cluster).n_unique()).sort(time).iter_rows()
     )
     end = max(sizes, default=last)
-    n_missing = end - last - len(sizes)
+    odd = [str(year) for year in sizes if (year - last) % step]
+    if odd:
+        raise ModelError(
+            f"bundle: {time} {some(odd)} is no year of the panel, which ends in {last}"
+            f" and has one every {step}\n"
+            "hint: give the rows of whole years only"
+        )
+    n_missing = (end - last) // step - len(sizes)
     if n_missing:
-        years = (str(year) for year in range(last + 1, end) if year not in sizes)
+        years = (str(y) for y in range(last + step, end, step) if y not in sizes)
         shown = ", ".join(islice(years, _N_SHOWN))
         shown += f" and {n_missing - _N_SHOWN} more" if n_missing > _N_SHOWN else ""
         raise ModelError(

@@ -113,6 +113,8 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     time: str
     entity: Annotated[list[str], Meta(min_length=1)]
     target: str
+    known: list[str] = field(default_factory=list[str])
+    leaks: list[str] = field(default_factory=list[str])
     past: Annotated[list[str], Meta(min_length=1)]
     cluster: str
     split: Split

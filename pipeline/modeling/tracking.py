@@ -31,7 +31,8 @@ _DATABASE = "mlflow.db"
 
 def store_uri(root: Path) -> str:
     """Name the tracking store and registry of a project."""
-    return f"sqlite:///{_folder(root) / _DATABASE}"
+    path = str(_folder(root) / _DATABASE)
+    return f"sqlite:///{path.replace('%', '%25')}"  # or `%20` in it would be a blank
 
 
 def _folder(root: Path) -> Path:

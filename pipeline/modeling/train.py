@@ -10,7 +10,8 @@ import msgspec
 
 from pipeline.code import code_hashes
 from pipeline.log import LOG
-from pipeline.modeling.data import Features, between, current_features
+from pipeline.modeling.data import Features, between
+from pipeline.modeling.guard import learnable_features
 from pipeline.modeling.loss import Metric, mean_error
 from pipeline.modeling.predictor import (
     Predictor,
@@ -78,7 +79,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
         If the features cannot be made, or do not suit the model; nothing is kept then.
     """
     started_at = datetime.now(UTC)
-    features = current_features(settings)
+    features = learnable_features(settings)
     config, study = best_params(settings, model, features)
     if study is None and has_other_study(settings, model, features):
         LOG.warning(

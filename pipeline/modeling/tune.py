@@ -10,7 +10,8 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.modeling.data import Features, between, current_features, folds
+from pipeline.modeling.data import Features, between, folds
+from pipeline.modeling.guard import learnable_features
 from pipeline.modeling.loss import mean_error
 from pipeline.modeling.predictor import fit_model, predict_point, target_of
 from pipeline.modeling.records import fingerprint
@@ -116,7 +117,7 @@ def tune(
     """
     from pipeline.modeling.study import run_study
 
-    features = current_features(settings)
+    features = learnable_features(settings)
     modeling, config = settings.modeling, model_config(settings, model)
     if not config.space:
         raise ConfigError(

@@ -6,9 +6,10 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import PipelineError
-from pipeline.modeling.ground import FEATURES, PANEL, Ground, Panel
+from pipeline.modeling.ground import Ground
 from pipeline.modeling.horizon import extend, next_features
 from pipeline.modeling.leaks import World
+from pipeline.modeling.settings import Modeling
 from pipeline.plan import compose
 from pipeline.sources.columns import Kind
 
@@ -17,10 +18,13 @@ _EVERY = 5
 
 _SEED = 2009
 
+CUT_OFF = "future cut off"
+"""What is done where even what is known before its period is not there."""
+
 
 def real_world(ground: Ground) -> World:
     """Make the features of the rows as they are."""
-    return _world(*_frames(ground, ground.rows.lazy()), ground.panel)
+    return collect_world(*_frames(ground, ground.rows.lazy()), ground.modeling)
 
 
 def other_worlds(
@@ -43,9 +47,9 @@ def other_worlds(
     other = _other_values(ground)
     for t in times:
         yield "future changed", [t], _changed(ground, other, t)
-        yield "future cut off", [t], _forecast(ground, t)
+        yield CUT_OFF, [t], _forecast(ground, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
-    after = _world(*_frames(ground, shuffled.lazy()), ground.panel)
+    after = collect_world(*_frames(ground, shuffled.lazy()), ground.modeling)
     yield "rows shuffled", times, after
 
 
@@ -53,8 +57,8 @@ def _changed(ground: Ground, other: pl.DataFrame, t: int) -> World:
     """Take other rows from t on, and leave out some of them."""
     past = ground.rows.lazy().filter(pl.col(ground.time) < t)
     future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
-    changed = _frames(ground, pl.concat([past, future.lazy()]))
-    return _world(*changed, ground.panel, t)
+    frames = _frames(ground, pl.concat([past, future.lazy()]))
+    return collect_world(*frames, ground.modeling, t)
 
 
 def _forecast(ground: Ground, t: int) -> World:
@@ -63,23 +67,31 @@ def _forecast(ground: Ground, t: int) -> World:
     A forecast is of the period after the last one, so that after a gap there are none.
     """
     past = ground.rows.lazy().filter(pl.col(ground.time) < t)
-    panel = ground.panel
-    _, known = _frames(ground, past)
+    modeling, step = ground.modeling, ground.step
+    _, rows = _frames(ground, past)
     features = next_features(
-        known,
+        rows,
         ground.stages,
-        panel=PANEL,
-        features=FEATURES,
-        time=panel.time,
-        entity=panel.entity,
-        target=panel.target,
+        panel=modeling.panel,
+        features=modeling.features,
+        time=modeling.time,
+        entity=modeling.entity,
+        target=modeling.target,
+        known=ground.known,
+        step=step,
     )
-    extended = extend(known, time=panel.time, entity=panel.entity)
-    return _world(features, extended, panel, t)
+    extended = extend(
+        rows,
+        time=modeling.time,
+        entity=modeling.entity,
+        known=ground.known,
+        step=step,
+    )
+    return collect_world(features, extended, modeling, t)
 
 
 def _other_values(ground: Ground) -> pl.DataFrame:
-    """Give all columns but time and entity other rows' values, and amounts larger."""
+    """Give columns that are not known before other rows' values, and larger amounts."""
 
     def other(name: str, kind: Kind, seed: int) -> pl.Expr:
         values = pl.col(name).shuffle(seed=seed)
@@ -89,8 +101,35 @@ def _other_values(ground: Ground) -> pl.DataFrame:
     return ground.rows.with_columns(
         other(name, kind, _SEED + i)
         for i, (name, kind) in enumerate(ground.kinds.items())
-        if name not in (ground.time, *ground.entity)
+        if name not in (ground.time, *ground.entity, *ground.fixed)
     )
+
+
+def changed(
+    rows: pl.DataFrame, fixed: Sequence[str], entity: Sequence[str], seed: int
+) -> pl.DataFrame:
+    """Give a panel's rows other values, and leave out some of them.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        Of some periods.
+    fixed : sequence of str
+        Columns that stay as they are.
+    entity : sequence of str
+        All rows of some values of each are left out.
+    seed : int
+        Of the shuffling; also which values.
+    """
+
+    def other(name: str, number: int) -> pl.Expr:
+        values = pl.col(name).shuffle(seed=seed + number)
+        return values * 7 + 1 if rows.schema[name].is_float() else values
+
+    mixed = rows.with_columns(
+        other(name, i) for i, name in enumerate(rows.columns) if name not in fixed
+    )
+    return _thin(mixed, entity, seed)
 
 
 def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
@@ -107,10 +146,16 @@ def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
     return rows.filter(~is_out)
 
 
-def _world(
-    features: pl.LazyFrame, rows: pl.LazyFrame, panel: Panel, t: int | None = None
+def collect_world(
+    features: pl.LazyFrame, rows: pl.LazyFrame, panel: Modeling, t: int | None = None
 ) -> World:
-    """Collect features and the panel's keys, at t or at all times."""
+    """Collect features and the panel's keys, at t or at all times.
+
+    Raises
+    ------
+    PipelineError
+        If the stages fail on these rows.
+    """
     if t is not None:
         is_t = pl.col(panel.time) == t
         features, rows = features.filter(is_t), rows.filter(is_t)
@@ -129,4 +174,5 @@ def _world(
 def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Make the features of the source's rows, and the panel on the way."""
     snapshots = compose(rows, ground.stages).snapshots
-    return snapshots[FEATURES].lf, snapshots[PANEL].lf
+    modeling = ground.modeling
+    return snapshots[modeling.features].lf, snapshots[modeling.panel].lf

@@ -5,8 +5,8 @@ from typing import TypeAlias
 
 import pytest
 
-from pipeline.modeling.data import current_features
 from pipeline.modeling.forecast import forecast
+from pipeline.modeling.guard import learnable_features
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking import environment, store_uri, tracking
@@ -28,7 +28,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "configs", root / "configs")
     (root / "data").mkdir()
     shutil.copy(GOLDEN / "raw.csv", root / "data" / "raw.csv")
-    current_features(load_in(root))
+    learnable_features(load_in(root))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment().items():
             patch.setenv(name, value)

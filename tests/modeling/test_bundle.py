@@ -100,6 +100,8 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
         time="year",
         entity=modeling.entity,
         target=modeling.target,
+        known=[],
+        step=1,
     )
     df = features.sort(modeling.entity).collect()
     own = df.select(modeling.key).hstack(packed.bundle.predictor.predict(df))
@@ -415,7 +417,7 @@ def test_a_bundle_of_another_format_is_refused(packed: Packed, tmp_path: Path) -
     shutil.copytree(packed.bundle.folder, tmp_path / "old")
     record = tmp_path / "old" / "bundle.json"
     text = record.read_text()
-    assert '"format":1' in text
-    record.write_text(text.replace('"format":1', '"format":0'))
-    with pytest.raises(ModelError, match="a bundle of format 0, expected 1"):
+    assert '"format":2' in text
+    record.write_text(text.replace('"format":2', '"format":1'))
+    with pytest.raises(ModelError, match="a bundle of format 1, expected 2"):
         load_bundle(tmp_path / "old")

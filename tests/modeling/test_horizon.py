@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline import sources
 from pipeline.errors import ConfigError
-from pipeline.modeling.horizon import extend, next_features
+from pipeline.modeling.horizon import extend, next_features, step_of
 from pipeline.plan import Plan, compose
 from pipeline.settings import SOURCE, Settings, Stage
 
@@ -39,6 +39,8 @@ def ahead(
         time="year",
         entity=ENTITY,
         target=TARGET,
+        known=[],
+        step=1,
     )
 
 
@@ -47,7 +49,7 @@ def test_every_entity_ever_seen_gets_one_row_after_the_last_period() -> None:
         {"year": [2009, 2009, 2011, 2011], "unit": [1, 2, 1, 1], "x": [5, 6, 7, 8]},
         schema_overrides={"year": pl.Int32},
     )
-    extended = extend(rows, time="year", entity=["unit"]).collect()
+    extended = extend(rows, time="year", entity=["unit"], known=[], step=1).collect()
     assert extended.schema == rows.collect_schema()
     assert_frame_equal(extended[:4], rows.collect())
     added = extended[4:].sort("unit")
@@ -56,7 +58,11 @@ def test_every_entity_ever_seen_gets_one_row_after_the_last_period() -> None:
 
 def test_a_panel_without_rows_stays_empty() -> None:
     rows = pl.LazyFrame(schema={"year": pl.Int32, "unit": pl.Int64})
-    assert extend(rows, time="year", entity=["unit"]).collect().is_empty()
+    assert (
+        extend(rows, time="year", entity=["unit"], known=[], step=1)
+        .collect()
+        .is_empty()
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,3 +130,21 @@ def test_features_of_something_beside_the_panel_are_refused(
     )
     with pytest.raises(ConfigError, match="'agg_severities', which reads the source"):
         ahead(panel, stages)
+
+
+def test_of_a_panel_of_every_fifth_year_the_next_is_five_years_on() -> None:
+    assert step_of(pl.Series([2010, 2000, 2005, 2000, None])) == 5
+    assert step_of(pl.Series([2000, 2005, 2006])) == 1
+    assert step_of(pl.Series([2000])) == 1
+    rows = pl.LazyFrame({"year": [2000, 2005], "unit": [1, 1]})
+    made = extend(rows, time="year", entity=["unit"], known=[], step=5)
+    assert made.collect()["year"].to_list() == [2000, 2005, 2010]
+
+
+def test_the_last_value_of_what_is_known_before_goes_on() -> None:
+    rows = pl.LazyFrame(
+        {"year": [2001, 2002, 2000, 2001], "unit": [1, 1, 2, 2], "kind": [7, 8, 9, 5]}
+    )
+    made = extend(rows, time="year", entity=["unit"], known=["kind"], step=1)
+    added = made.filter(year=2003).sort("unit").collect()
+    assert added.rows() == [(2003, 1, 8), (2003, 2, 5)]

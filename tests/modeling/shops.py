@@ -1,0 +1,72 @@
+"""A small panel of another kind than the hospitals': shops, prices and sales."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tests.conftest import ROOT
+
+PIPELINE = """
+source: {use: csv, path: data.csv}
+columns: {shop: label, year: code, sold: number, price: number, visits: number}
+panel:
+  time: year
+  missing_periods: []
+  sparse_periods: []
+  entity: [shop]
+  target: sold
+  values: [sold]
+  known: []
+stages:
+  sanitize_column_names: {snapshot: sales, key: [shop, year]}
+  lag_columns: {}
+  rolling_columns: {}
+  drop_non_lag_columns: {snapshot: features, key: [shop, year]}
+history: {runs: 10}
+engine: {use: polars}
+"""
+
+MODELING = """
+name: shops
+panel: sales
+features: features
+time: year
+entity: [shop]
+target: sold
+known: ${panel.known}
+past: [sold_rolling2, sold_lag1]
+cluster: shop
+split: {train: [2011, 2013], valid: 2014, test: [2015, 2015]}
+model: ridge
+baselines: [last_value]
+metric: mae
+coverage: 0.8
+seed: 1
+study: {trials: 2, batch: 1, folds: 2}
+bootstrap: {samples: 100}
+slices: {}
+promotion: {max_coverage_gap: 0.5, max_slice_loss: 0.9}
+"""
+
+
+def shops(root: Path, years: Sequence[int]) -> Path:
+    """Make a project of 20 shops; what they sell is twice their visitors, about."""
+    for name in ("transforms", "sources"):
+        shutil.copytree(ROOT / "configs" / name, root / "configs" / name)
+    (root / "configs" / "models").mkdir()
+    for model in ("ridge", "last_value"):
+        path = Path("configs", "models", f"{model}.yaml")
+        shutil.copy(ROOT / path, root / path)
+    (root / "configs" / "pipeline.yaml").write_text(PIPELINE)
+    (root / "configs" / "modeling.yaml").write_text(MODELING)
+    ids = range(20)
+    rows = [
+        (f"s{i:02}", year, 2.0 * ((i * 7 + t * 5) % 19), i + t, (i * 7 + t * 5) % 19)
+        for i in ids
+        for t, year in enumerate(years)
+    ]
+    names = ["shop", "year", "sold", "price", "visits"]
+    pl.DataFrame(rows, schema=names, orient="row").write_csv(root / "data.csv")
+    return root
