@@ -44,7 +44,7 @@ def test_origin_profile_reproduces_every_golden_value(
     engine: Literal["streaming", "in-memory"],
 ) -> None:
     settings = golden_settings(profile="origin")
-    source = sources.scan(settings.source, settings.root).rows
+    source = sources.scan(settings.source, settings.root).frames()[0]
     ours = compose(source, settings.stages).nodes[stage].lf.collect(engine=engine)
     golden = pl.read_parquet(GOLDEN / f"{stage}.parquet")
 

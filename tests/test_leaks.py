@@ -63,7 +63,7 @@ def find_leaks(
     years: Iterable[int],
 ) -> set[str]:
     """Change the rows from a year on, for each year: name the features that differ."""
-    rows = sources.scan(settings.source, settings.root).rows
+    rows = sources.scan(settings.source, settings.root).frames()[0]
     # Without some amounts: a gap must not be filled from later years.
     is_known = pl.sum_horizontal("Year", "Facility Id", "APR DRG Code") % 9 > 0
     raw = rows.with_columns(pl.when(is_known).then(pl.col(MONEY))).collect()

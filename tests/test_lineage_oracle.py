@@ -54,7 +54,7 @@ def test_what_changes_in_a_shipped_stage_has_an_edge_and_direct_edges_are_real(
 ) -> None:
     settings = golden_settings(profile=profile)
     some = (pl.col("Facility Id") % 2 == 0) & (pl.col("APR DRG Code") % 16 == 0)
-    rows = sources.scan(settings.source, settings.root).rows
+    rows = sources.scan(settings.source, settings.root).frames()[0]
     frames = {SOURCE: rows.filter(some).collect()}
     plan = compose(frames[SOURCE].lazy(), settings.stages)
     edges = trace(plan)

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 
 
 def golden_plan(settings: Settings) -> Plan:
-    source = sources.scan(settings.source, settings.root).rows
+    source = sources.scan(settings.source, settings.root).frames()[0]
     return compose(source, settings.stages)
 
 

@@ -23,7 +23,8 @@ from pipeline.settings import load_settings
 
 words = ("source=csv", "source.path=data/raw.csv")
 settings = load_settings(Path.cwd(), profile={profile!r}, overrides=words)
-plan = compose(sources.scan(settings.source, settings.root).rows, settings.stages)
+rows, _ = sources.scan(settings.source, settings.root).frames()
+plan = compose(rows, settings.stages)
 report = run(settings)
 streaming = {{name: there.content_hash for name, there in report.objects.items()}}
 in_memory = {{

@@ -57,7 +57,7 @@ def examples() -> dict[str, list[Example]]:
     for profile, words in ((None, ()), ("origin", ()), (None, OTHERS)):
         words = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}", *words)
         configured = load_settings(ROOT, profile=profile, overrides=words)
-        scanned = sources.scan(configured.source, ROOT).rows
+        scanned = sources.scan(configured.source, ROOT).frames()[0]
         plan = compose(scanned, configured.stages)
         frames = {SOURCE: scanned, **{n: node.lf for n, node in plan.nodes.items()}}
         of = dict(zip(frames, pl.collect_all([*frames.values()]), strict=True))

@@ -20,7 +20,7 @@ TARGET = "w_total_median_profit"
 
 def plan_of(settings: Settings, last: int = 9999) -> Plan:
     """Compose the pipeline on the rows up to a year."""
-    rows = sources.scan(settings.source, settings.root).rows
+    rows = sources.scan(settings.source, settings.root).frames()[0]
     return compose(rows.filter(pl.col("Year") <= last), settings.stages)
 
 

@@ -30,7 +30,10 @@ def test_shuffled_rows_and_either_engine_give_the_same_bits(
     settings = golden_settings(profile=profile)
     some = pl.col("Facility Id") % 3 == 0
     frames = {
-        SOURCE: sources.scan(settings.source, settings.root).rows.filter(some).collect()
+        SOURCE: sources.scan(settings.source, settings.root)
+        .frames()[0]
+        .filter(some)
+        .collect()
     }
     for stage in settings.stages:
         apply = load_transform(stage.transform).apply
@@ -54,7 +57,7 @@ def test_no_stage_collects_while_the_plan_is_composed(
     golden_settings: SettingsOf,
 ) -> None:
     settings = golden_settings()
-    schema = sources.scan(settings.source, settings.root).rows.collect_schema()
+    schema = sources.scan(settings.source, settings.root).frames()[0].collect_schema()
 
     def read(df: pl.DataFrame) -> pl.DataFrame:
         raise AssertionError("rows were read")
