@@ -382,14 +382,12 @@ def ui(port: int) -> None:
 
     from pipeline.files import find_root
     from pipeline.modeling.tracking import environment, settle, store_uri
-    from pipeline.stop import let_through
 
     root = find_root()
     settle(root)
     words = ["ui", "--backend-store-uri", store_uri(root)]
     place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ |= environment()
-    let_through()
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
 
 

@@ -1,46 +1,82 @@
 """Ending a command on request: SIGTERM does what Ctrl-C does, so that both clean up."""
 
 import os
+import select
 import signal
 import threading
 import time
 from types import FrameType
 
+_AGAIN_S = 1.0
+"""Requests that are closer are one, as where a shell passes a Ctrl-C on, too."""
+
+_SAY_AFTER_S = 3.0
+
 _received = signal.SIGINT
 _is_asked = False
+_answered_s = float("-inf")
 
 
 def stop_in_order() -> None:
-    """Turn SIGTERM into Ctrl-C from here on; call it before other threads start.
+    """Turn SIGTERM into Ctrl-C from here on; a second request ends what is stuck.
 
-    A thread waits for it, because Python runs no handler during a pass over the data,
-    while Polars itself looks for Ctrl-C.
+    Python runs no handler during a pass over the data, while Polars itself looks for
+    Ctrl-C, as long as it does not stand still. So a thread hears of each signal.
 
     NOTE: What a script starts in the background is born to ignore Ctrl-C, but Polars
     looks for it all the same, and takes it for the end of the rows that it gives in
     batches. So Python must hear of it, too.
     """
+    signals, arrivals = os.pipe()
+    os.set_blocking(arrivals, False)
+    signal.set_wakeup_fd(arrivals, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(signals,), daemon=True).start()
     signal.signal(signal.SIGINT, _interrupt)
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    threading.Thread(target=_pass_on, daemon=True).start()
+    signal.signal(signal.SIGTERM, _leave_to_thread)
 
 
-def let_through() -> None:
-    """Give SIGTERM back, to a program that this process is about to become."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
-
-
-def _pass_on() -> None:
-    """Wait for SIGTERM, and send SIGINT."""
+def _watch(signals: int) -> None:
+    """Pass SIGTERM on as SIGINT; end the process if it does not answer to two."""
     global _received
-    _received = signal.sigwait([signal.SIGTERM])
-    os.kill(os.getpid(), signal.SIGINT)
+    asked_s, is_told = None, False
+    while True:
+        wait_s = None if asked_s is None or is_told else _SAY_AFTER_S
+        has_come = bool(select.select([signals], [], [], wait_s)[0])
+        if asked_s is not None and _answered_s > asked_s - _AGAIN_S:
+            asked_s = None
+        if not has_come:
+            is_told = asked_s is not None
+            if is_told:
+                _say("still stopping; Ctrl-C once more ends it at once")
+            continue
+        [number] = os.read(signals, 1)
+        now = time.monotonic()
+        if number == signal.SIGTERM:
+            _received = signal.SIGTERM
+            os.kill(os.getpid(), signal.SIGINT)
+        elif number != signal.SIGINT:
+            continue
+        elif asked_s is None:
+            asked_s, is_told = now, False
+        elif now - asked_s > _AGAIN_S:
+            _say("stopped at once: what was published before is whole")
+            os._exit(stop_status())
+
+
+def _say(text: str) -> None:
+    """Write a line to the terminal, whatever holds Python's own streams."""
+    os.write(2, f"{text}\n".encode())
+
+
+def _leave_to_thread(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the thread sends SIGINT."""
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Note that a stop was asked for, and raise KeyboardInterrupt."""
-    global _is_asked
+    global _is_asked, _answered_s
     _is_asked = True
+    _answered_s = time.monotonic()
     signal.default_int_handler(number, frame)
 
 

@@ -47,9 +47,10 @@ IS_THOROUGH = hypothesis_settings.get_current_profile_name() == "thorough"
 N_KILLS = 100 if IS_THOROUGH else 4
 
 # Sends itself a signal, so long after it first touches a file whose name has a part; at
-# once, and with everything standing still, if the delay is 0.
+# once, and with everything standing still, if the delay is 0. During "the pass", which
+# goes on until it is stopped; or it stands still there, where no signal is looked at.
 CHILD = """
-import os, signal, sys, threading, time
+import ctypes, os, signal, sys, threading, time
 at, delay_s, number, *words = sys.argv[1:]
 if int(number) == signal.SIGTERM:  # as what a script has started in the background
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -67,7 +68,25 @@ def watch(event, args):
             threading.Thread(target=strike, daemon=True).start()
         else:
             os.kill(os.getpid(), int(number))
-sys.addaudithook(watch)
+def stop_in_pass(frames):
+    threading.Thread(target=strike, daemon=True).start()
+    while True:
+        collect_all(frames)
+def stand_still(frames):
+    lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, (ctypes.c_char * 64)()
+    lock(mutex)
+    stands = threading.Event()
+    say = lambda: stands.wait() and print("standing still", flush=True)
+    threading.Thread(target=say, daemon=True).start()
+    sys.setswitchinterval(60)  # no other thread comes to its turn before it stands
+    stands.set()
+    lock(mutex)
+if at in ("the pass", "standing still"):
+    from pipeline import engine
+    collect_all = engine.collect_all
+    engine.collect_all = stop_in_pass if at == "the pass" else stand_still
+else:
+    sys.addaudithook(watch)
 sys.argv = ["pipeline", *words]
 from pipeline.__main__ import start
 start()
@@ -460,8 +479,9 @@ def test_stamp_that_cannot_be_written_does_not_fail_the_run(
 
 
 MOMENTS: list[tuple[str, float]] = [
-    ("", 0.6),  # while it imports
-    ("logs/", 0.05),
+    ("polars/__pycache__/__init__", 0),
+    ("logs/", 0),
+    ("the pass", 0),
     ("os.rename", 0),  # an object, and then the link
     ("duckdb.next", 0),
 ]
@@ -473,7 +493,7 @@ def test_stopped_run_says_so_and_leaves_the_last_one(
 ) -> None:
     publish(small, *words_of())
     before = published(store)
-    moments = MOMENTS if IS_THOROUGH or number == signal.SIGINT else MOMENTS[1:2]
+    moments = MOMENTS if IS_THOROUGH or number == signal.SIGINT else MOMENTS[2:3]
     for i, (at, delay_s) in enumerate(moments):
         process = start_run(
             small, *words_of(i + 2), at=at, delay_s=delay_s, number=number
@@ -486,6 +506,28 @@ def test_stopped_run_says_so_and_leaves_the_last_one(
     [stopped, *_, first] = describe_logs(store.logs)
     assert " stopped " in stopped
     assert " published " in first
+
+
+def test_run_that_stands_still_ends_at_the_second_request_and_leaves_the_last_one(
+    small: Path, store: Store
+) -> None:
+    publish(small, *words_of())
+    before = published(store)
+    with start_run(small, *words_of(2), at="standing still") as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "standing still\n"
+        process.send_signal(signal.SIGTERM)
+        assert "once more" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        status, messages = finish(process)
+    assert (status, messages) == (
+        143,
+        "stopped at once: what was published before is whole\n",
+    )
+    assert published(store) == before
+    publish(small, *words_of(2))
+    require_at_rest(store)
 
 
 def test_run_stopped_after_its_link_is_published(small: Path, store: Store) -> None:

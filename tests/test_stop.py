@@ -4,6 +4,35 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
+# Waits for itself in the C library, as Polars once did: no signal is looked at there.
+# It says so once it does, as no other thread comes to its turn before.
+STANDS_STILL = """
+import ctypes
+import sys
+import threading
+
+from pipeline.__main__ import start
+from pipeline.cli import main
+
+
+@main.command()
+def stand() -> None:
+    lock = ctypes.CDLL(None).pthread_mutex_lock
+    mutex = (ctypes.c_char * 64)()
+    lock(mutex)
+    stands = threading.Event()
+    say = lambda: stands.wait() and print("standing still", flush=True)
+    threading.Thread(target=say, daemon=True).start()
+    sys.setswitchinterval(60)
+    stands.set()
+    lock(mutex)
+
+
+start()
+"""
+
 LOSES_THE_STOP = """
 import os
 import signal
@@ -34,3 +63,26 @@ def test_command_says_that_it_was_stopped_though_a_library_lost_the_stop() -> No
         words = [sys.executable, "-c", code]
         done = subprocess.run(words, capture_output=True, text=True, timeout=60)
         assert (done.returncode, done.stderr) == (128 + number, "stopped\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_second_request_ends_what_does_not_answer_the_first(
+    number: signal.Signals,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STANDS_STILL, "stand"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == "standing still\n"
+        process.send_signal(number)
+        process.send_signal(number)  # as a shell that passes it on does
+        told = process.stderr.readline()
+        assert told == "still stopping; Ctrl-C once more ends it at once\n"
+        process.send_signal(number)
+        _, messages = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert messages == "stopped at once: what was published before is whole\n"
