@@ -25,11 +25,11 @@ def checksum(path: Path) -> str:
 
 
 def seal(record: bytes) -> bytes:
-    """Put some JSON beside its checksum, into JSON again."""
-    return b'{"crc32":"%08x","record":%s}' % (zlib.crc32(record), record)
+    """Put the checksum of a JSON object into it, as its first field."""
+    return b'{"crc32":"%08x",%s' % (zlib.crc32(record), record[1:])
 
 
 def unseal(sealed: bytes) -> bytes | None:
-    """Take out what `seal` put in; None if any bit is another."""
-    record = sealed[len(seal(b"")) - 1 : -1]
+    """Return what was given to `seal`; None if any bit is another."""
+    record = b"{" + sealed[len(seal(b"{")) :]
     return record if seal(record) == sealed else None

@@ -520,18 +520,20 @@ def gc(dry_run: bool) -> None:
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
 
 
-@main.command()
+# -1 is the run before the latest, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
 @click.argument("run", required=False)
 def runs(run: str | None) -> None:
     """List the logs of all runs, also of those that failed; of one, its steps."""
-    from pipeline.log import describe_log, describe_logs
-    from pipeline.snapshots.store import is_writing
+    from pipeline.log import describe_log, describe_logs, logs_of
+    from pipeline.snapshots.store import find_id, is_writing
 
     store = _open()
     if run is None:
         lines = describe_logs(store.logs, is_running=is_writing(store))
     else:
-        lines = describe_log(store.logs, run)
+        logs = logs_of(store.logs)
+        lines = describe_log(logs[find_id([*logs], run)])
     for line in lines:
         click.echo(line)
 

@@ -18,12 +18,14 @@ from typing import Any, TypeAlias, cast
 
 import click
 
-from pipeline.errors import SnapshotError, nearest
+from pipeline.checksum import seal, unseal
+from pipeline.errors import SnapshotError
 
 LOG = logging.getLogger("pipeline")
 
 _PATIENCE_S = 2.0
 _TICK_S = 0.5
+_LOGS = "r????????_??????_???.jsonl"
 _ENDS = ("published", "failed", "stopped")
 
 Event: TypeAlias = dict[str, Any]
@@ -73,15 +75,27 @@ def logged(path: Path) -> Generator[None]:
         handler.close()
 
 
-def read_log(path: Path) -> list[Event]:
-    """Read a file that `logged` wrote; a last line that was cut is left out."""
-    events: list[Event] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            events.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return events
+def read_log(path: Path) -> tuple[list[Event], int]:
+    """Read a file that `logged` wrote, and count the lines that are damaged.
+
+    A last line that was cut, as by a kill, is left out and not counted.
+
+    Raises
+    ------
+    SnapshotError
+        If it cannot be read.
+    """
+    try:
+        *lines, _ = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise SnapshotError(f"{path}: cannot be read\nfound: {error}") from error
+    whole = [record for line in lines if (record := unseal(line))]
+    return [json.loads(record) for record in whole], len(lines) - len(whole)
+
+
+def logs_of(folder: Path) -> dict[str, Path]:
+    """Find the log of each run by the run's id, the oldest first."""
+    return {path.stem: path for path in sorted(folder.glob(_LOGS)) if path.is_file()}
 
 
 def describe_logs(folder: Path, *, is_running: bool = False) -> list[str]:
@@ -95,37 +109,35 @@ def describe_logs(folder: Path, *, is_running: bool = False) -> list[str]:
         Whether a run is at work now: then it is the newest one.
     """
     lines: list[str] = []
-    for path in sorted(folder.glob("*.jsonl"), reverse=True):
-        events = read_log(path)
+    for run_id, path in reversed(logs_of(folder).items()):
+        events, n_damaged = read_log(path)
         last = events[-1] if events else {}
         how = last.get("event", "")
         if how not in _ENDS:
-            how = "running" if is_running and not lines else "died"
+            is_last = is_running and not lines
+            how = "running" if is_last else "damaged" if n_damaged else "died"
         seconds = _seconds_between(events)
         first_line = last.get("text", "").partition("\n")[0] if how == "failed" else ""
-        text = f"{path.stem}  {how:10} {seconds:7.1f} s {last.get('peak_mib', 0):6} MiB"
-        lines.append(f"{text}  {first_line}".rstrip())
+        text = f"{run_id}  {how:10} {seconds:7.1f} s {last.get('peak_mib', 0):6} MiB"
+        lines.append(f"{text}  {first_line}{_damage(n_damaged)}".rstrip())
     return lines
 
 
-def describe_log(folder: Path, run_id: str) -> list[str]:
-    """Write the steps of one run: seconds since its start, peak memory, text.
-
-    Raises
-    ------
-    SnapshotError
-        If there is no such log.
-    """
-    path = folder / f"{run_id}.jsonl"
-    if not path.is_file():
-        known = [log.stem for log in folder.glob("*.jsonl")]
-        raise SnapshotError(f"no log of a run '{run_id}'{nearest(run_id, known)}")
-    events = read_log(path)
-    return [
+def describe_log(log: Path) -> list[str]:
+    """Write the steps of one run: seconds since its start, peak memory, text."""
+    events, n_damaged = read_log(log)
+    lines = [
         f"{_seconds_between([events[0], event]):8.2f} s {event['peak_mib']:6} MiB"
         f"  {event['text']}"
         for event in events
     ]
+    return [*lines, _damage(n_damaged)] if n_damaged else lines
+
+
+def _damage(n_lines: int) -> str:
+    """Say how many lines of a log are left out."""
+    lines = "line is" if n_lines == 1 else "lines are"
+    return f" ({n_lines} {lines} damaged, and left out)" if n_lines else ""
 
 
 def _seconds_between(events: list[Event]) -> float:
@@ -202,4 +214,5 @@ class _JsonLines(logging.Formatter):
             "text": record.getMessage(),
             "peak_mib": peak_mib(),
         }
-        return json.dumps(event | cast("Event", getattr(record, "fields", {})))
+        event |= cast("Event", getattr(record, "fields", {}))
+        return seal(json.dumps(event).encode()).decode()

@@ -16,6 +16,7 @@ from polars.exceptions import PolarsError
 
 from pipeline import sources
 from pipeline.checks import Outcome
+from pipeline.checksum import checksum
 from pipeline.compute import compute, failed, require_same_source
 from pipeline.config import Tree
 from pipeline.contracts import compile_checks, hold
@@ -50,7 +51,6 @@ from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
     drop_damaged,
-    files_of,
     mend_runs,
     open_store,
     read_object,
@@ -287,11 +287,15 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
     kept = [s.name for s in record.snapshots if s.state == "kept"]
     if not is_settled or kept not in ([], [PREDICTIONS]):
         return
-    objects = [
-        path.relative_to(settings.root)
-        for s in record.snapshots
-        for path in files_of(store.object(s.name, s.fingerprint))
+    objects = [store.object(s.name, s.fingerprint) for s in record.snapshots]
+    records = [
+        store.runs / f"{record.run_id}.json",
+        *(path.with_suffix(".json") for path in objects),
     ]
+
+    def named(path: Path) -> str:
+        return str(path.relative_to(settings.root))
+
     with suppress(OSError):
         write_stamp(
             settings.root,
@@ -300,7 +304,8 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 record.run_id,
                 sources.reads(settings.source, settings.root).path,
                 [file.stat for file in report.files],
-                [(str(p), (settings.root / p).stat().st_size) for p in objects],
+                [(named(path), path.stat().st_size) for path in objects],
+                [(named(path), checksum(path)) for path in records],
             ),
         )
 

@@ -14,18 +14,23 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.checksum import checksum, seal, unseal
 from pipeline.code import code_files
 from pipeline.errors import SourceError
 from pipeline.files import FileStat, find_files, stat_of
-from pipeline.snapshots.linked import CATALOG, is_as_published, run_of
+from pipeline.snapshots.linked import CATALOG, is_as_published, is_run_id, run_of
 
 _NAME = "stamp.json"
+
+_LEFT_PARTS = ("parts/*", "parts.txt")
+"""Of a run that broke; the next one removes them."""
 
 
 class Stamp(msgspec.Struct, frozen=True):
     """What was looked at, and the run that holds the answer.
 
-    ``objects`` are the paths of the objects and their sizes.
+    ``objects`` are the paths of the objects and their sizes, ``records`` those of what
+    is said of them and of the run, with their checksums.
     """
 
     key: str
@@ -33,6 +38,7 @@ class Stamp(msgspec.Struct, frozen=True):
     pattern: str
     files: list[FileStat]
     objects: list[tuple[str, int]]
+    records: list[tuple[str, str]]
 
 
 def key(root: Path, words: Iterable[str]) -> str | None:
@@ -66,10 +72,13 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
     """Read the stamp of a key; None if anything it saw is otherwise now."""
     state = root / ".pipeline"
     try:
-        stamp = msgspec.json.decode((state / _NAME).read_bytes(), type=Stamp)
+        stamp = msgspec.json.decode(
+            unseal((state / _NAME).read_bytes()) or b"", type=Stamp
+        )
         catalog = state / CATALOG
         # A run that died before its link is newer, and the next to be linked.
-        newest = max((path.stem for path in state.glob("runs/*.json")), default="")
+        runs = {path.stem for path in state.glob("runs/*.json")}
+        newest = max(filter(is_run_id, runs), default="")
         is_same = (
             stamp.key == wanted
             and run_of(catalog.resolve().parent) == stamp.run_id == newest
@@ -77,6 +86,8 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
             and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
             == stamp.files
             and all((root / p).stat().st_size == size for p, size in stamp.objects)
+            and all(checksum(root / p) == crc for p, crc in stamp.records)
+            and not [path for left in _LEFT_PARTS for path in state.glob(left)]
         )
     except (OSError, msgspec.MsgspecError, SourceError):
         return None
@@ -87,5 +98,5 @@ def write_stamp(root: Path, stamp: Stamp) -> None:
     """Keep a stamp; it is there whole or not at all."""
     path = root / ".pipeline" / _NAME
     partial = path.with_name(f"{_NAME}.next")
-    partial.write_bytes(msgspec.json.encode(stamp))
+    partial.write_bytes(seal(msgspec.json.encode(stamp)))
     partial.replace(path)

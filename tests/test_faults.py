@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -465,6 +466,60 @@ def test_full_disk_is_one_error_and_leaves_the_last_run(
             filler.unlink()
         assert finish(start_run(small, *words_of(2))) == (0, "")
         assert verify(store) == []
+
+
+def test_gc_makes_room_where_there_is_none(small: Path, store: Store) -> None:
+    publish(small, *words_of())
+    orphan = store.objects / "features" / "0123456789abcdef.parquet"
+    killed = store.folder / "data" / "raw.csv.part"
+    killed.parent.mkdir()
+    for file in (orphan, killed):
+        file.write_bytes(b"half")
+    assert finish(start(small, "gc", file_size=0)) == (0, "")
+    assert not orphan.exists()
+    assert not killed.exists()
+    require_at_rest(store)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o600], ids=["closed", "not to be entered"])
+def test_state_of_another_user_is_one_error_of_every_command(mode: int) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        for name in ("configs", "queries"):
+            shutil.copytree(ROOT / name, root / name)
+        (root / ".pipeline" / "runs").mkdir(parents=True)
+        (root / ".pipeline").chmod(mode)
+        for words in (
+            ("run",),
+            ("plan",),
+            ("sql", "SELECT 1"),
+            ("query", "costliest_drgs"),
+            ("history",),
+            ("runs",),
+            ("diff", "features"),
+            ("verify",),
+            ("gc",),
+            ("restore", "-1"),
+            ("export", "all.duckdb"),
+        ):
+            with as_nobody():
+                result = invoke(root, *words)
+            assert result.exit_code == 1 + (words[0] == "diff"), words
+            require_one_error(result.stderr)
+            assert ".pipeline: cannot be read\n" in result.stderr, words
+
+
+@contextmanager
+def as_nobody() -> Generator[None]:
+    """Act as a user who may not read everything; root may."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def test_stamp_that_cannot_be_written_does_not_fail_the_run(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ContractError, SnapshotError
+from pipeline.errors import ContractError
 from pipeline.log import describe_log, describe_logs
 from pipeline.run import run
 from pipeline.settings import Settings
 from tests.conftest import ROOT
+from tests.test_cli import invoke
 
 Load = Callable[..., Settings]
 
@@ -51,7 +53,7 @@ def test_run_that_was_killed_is_said_to_have_died(project: Path, load: Load) -> 
     run(load())
     [path] = logs(project)
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(lines[:-2]) + lines[-2][:10])
+    path.write_text("\n".join([*lines[:-2], lines[-2][:10]]))
     [line] = describe_logs(project / ".pipeline" / "logs")
     assert " died " in line
 
@@ -62,14 +64,48 @@ def test_run_with_nothing_to_do_leaves_no_log(project: Path, load: Load) -> None
     assert len(logs(project)) == 1
 
 
+def test_runs_are_named_as_in_the_history_and_typos_suggested(
+    project: Path, load: Load
+) -> None:
+    first, last = (run(load(f"lag_columns.periods={n}")).run.run_id for n in (1, 2))
+    for wanted, run_id in (
+        ("latest", last),
+        ("previous", first),
+        ("-1", first),
+        (first[:-1], first),
+    ):
+        log = project / ".pipeline" / "logs" / f"{run_id}.jsonl"
+        result = invoke(project, "runs", wanted)
+        assert result.stdout.splitlines() == describe_log(log)
+    assert "did you mean 'latest'?" in invoke(project, "runs", "latst").stderr
+    assert "did you mean" in invoke(project, "runs", f"{first}1").stderr
+
+
+def test_no_flipped_bit_of_a_log_is_shown_without_a_word(
+    project: Path, load: Load
+) -> None:
+    report = run(load())
+    [path] = logs(project)
+    content = path.read_bytes()
+    rng = random.Random(7)
+    for _ in range(20):
+        flipped = bytearray(content)
+        flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        assert "damaged" in describe_logs(path.parent)[0]
+        assert "damaged" in describe_log(path)[-1]
+    for odd in (b"", b"5\n", b"\xff\n", b"{}\n", b"\n"):
+        path.write_bytes(odd)
+        for words in (("runs",), ("runs", report.run.run_id)):
+            assert invoke(project, *words).exit_code == 0, (odd, words)
+
+
 def test_steps_of_one_run_can_be_read(project: Path, load: Load) -> None:
     report = run(load())
     folder = project / ".pipeline" / "logs"
-    lines = describe_log(folder, report.run.run_id)
+    lines = describe_log(folder / f"{report.run.run_id}.jsonl")
     assert any("features is stale" in line for line in lines)
     assert lines[-1].endswith("published")
-    with pytest.raises(SnapshotError, match="no log of a run 'r1'"):
-        describe_log(folder, "r1")
 
 
 def test_run_goes_on_when_no_one_reads_what_it_says(project: Path) -> None:

@@ -1,6 +1,7 @@
 """Nothing to do is seen without a dataframe, and only where it is true."""
 
 import os
+import random
 import subprocess
 import sys
 import time
@@ -93,6 +94,32 @@ def test_whatever_is_otherwise_is_looked_at_again(settled: Path, spoil: object) 
     assert invoke(settled, "run", *SOURCE).exit_code == 0
 
 
+def test_no_flipped_bit_and_no_part_left_behind_is_overlooked(settled: Path) -> None:
+    state, rng = settled / ".pipeline", random.Random(7)
+    files = [
+        state / "stamp.json",
+        next(state.glob("runs/*.json")),
+        next(state.glob("objects/features/*.json")),
+        (state / "snapshots.duckdb").resolve(),
+    ]
+    files[-1].chmod(0o600)
+    for file in files:
+        content = file.read_bytes()
+        for _ in range(20):
+            flipped = bytearray(content)
+            flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+            file.write_bytes(flipped)
+            assert stamp.read_stamp(settled, key(settled)) is None
+        file.write_bytes(content)
+        assert stamp.read_stamp(settled, key(settled)) is not None
+    for left in (state / "parts" / "broke", state / "parts.txt"):
+        left.mkdir(parents=True) if left.parent != state else left.touch()
+        assert stamp.read_stamp(settled, key(settled)) is None
+        assert "nothing to do" in invoke(settled, "run", *SOURCE).stdout
+        assert not left.exists()
+        assert stamp.read_stamp(settled, key(settled)) is not None
+
+
 def test_other_words_have_another_key(project: Path) -> None:
     assert stamp.key(project, ("a", "b")) != stamp.key(project, ("ab",))
 
@@ -105,7 +132,8 @@ def test_values_from_the_environment_are_not_stamped(project: Path) -> None:
 
 def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:
     path = project / "data" / "raw.csv"
-    path.write_bytes(path.read_bytes())
+    in_a_minute = time.time() + 60  # a run may be slow to come to it
+    os.utime(path, (in_a_minute, in_a_minute))
     assert invoke(project, "run", *SOURCE).exit_code == 0
     assert not (project / ".pipeline" / "stamp.json").exists()
 

@@ -7,9 +7,13 @@ beside one, such as its log (``.wal``), never meets another.
 
 import fcntl
 import hashlib
+import re
 from pathlib import Path
 
 CATALOG = "snapshots.duckdb"
+
+RUN_ID = r"r\d{8}_\d{6}_\d{3}"
+"""A pattern of the names that runs have."""
 
 FORMAT = 2
 """Counts the changes to what a catalog holds."""
@@ -33,6 +37,11 @@ def folder_name(run_id: str, catalog: Path, state: Path) -> str:
     digest = hashlib.blake2b(f"{FORMAT} {state}\0".encode(), digest_size=8)
     digest.update(catalog.read_bytes())
     return f"{run_id}.{digest.hexdigest()}"
+
+
+def is_run_id(name: str) -> bool:
+    """Tell whether a name is one that runs have."""
+    return re.fullmatch(RUN_ID, name) is not None
 
 
 def run_of(folder: Path) -> str:

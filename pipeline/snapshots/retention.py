@@ -9,25 +9,23 @@ from pathlib import Path
 import duckdb
 
 from pipeline.log import LOG
-from pipeline.snapshots.linked import CATALOG, run_of
+from pipeline.snapshots.linked import CATALOG, RUN_ID, is_run_id, run_of
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
     Store,
     damaged_runs,
     files_of,
-    is_run_id,
     kept_runs,
 )
 
 _N_LOGS = 100
 
-_RUN = r"r\d{8}_\d{6}_\d{3}"
 _NAMES = {
-    "catalogs/*": re.compile(rf"({_RUN}|copied)(\.([0-9a-f]{{16}}|next))?"),
-    "logs/*": re.compile(rf"{_RUN}\.jsonl|spark\.log"),
+    "catalogs/*": re.compile(rf"({RUN_ID}|copied)(\.([0-9a-f]{{16}}|next))?"),
+    "logs/*": re.compile(rf"{RUN_ID}\.jsonl|spark\.log"),
     "objects/*": re.compile(r"[a-z][a-z0-9_]*"),
     "objects/*/*": re.compile(r"[0-9a-f]{16}\.(parquet|json|json\.next)"),
-    "runs/*": re.compile(rf"{_RUN}\.json\.next|\d{{8}}T\d{{12}}"),
+    "runs/*": re.compile(rf"{RUN_ID}\.json\.next|\d{{8}}T\d{{12}}"),
 }
 """What the store calls what it makes; records of runs are known by what is in them."""
 
@@ -72,12 +70,13 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
         for path in ours["runs/*"]
         if path.suffix == ".next" or (path.is_dir() and path.name not in shown)
     ]
+    parts = [path for path in store.folder.glob("data/*.part") if not _is_locked(path)]
     idle = [
         path
         for path in catalogs
         if path not in read and not _holds_others_tables(path / CATALOG)
     ]
-    return sorted([*objects, *idle, *logs, *others])
+    return sorted([*objects, *idle, *logs, *others, *parts])
 
 
 def _sort_out(
@@ -138,6 +137,16 @@ def _holds_others_tables(catalog: Path) -> bool:
             return con.execute(tables).fetchone() is not None
     except duckdb.Error:
         return False
+
+
+def _is_locked(part: Path) -> bool:
+    """Tell whether a process is writing what it downloads: it holds a lock then."""
+    try:
+        with part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _is_read(catalog: Path) -> bool:

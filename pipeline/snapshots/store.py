@@ -14,7 +14,6 @@ Catalogs are made of the JSON files alone, and are made again wherever they do n
 """
 
 import os
-import re
 import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
@@ -29,7 +28,7 @@ from pipeline.checksum import checksum, seal, unseal
 from pipeline.errors import SnapshotError, nearest
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
-from pipeline.snapshots.linked import CATALOG, run_of
+from pipeline.snapshots.linked import CATALOG, is_run_id, run_of
 from pipeline.snapshots.records import (
     FORMAT,
     ModelRecords,
@@ -37,7 +36,6 @@ from pipeline.snapshots.records import (
     RunRecord,
 )
 
-_RUN_ID = re.compile(r"r\d{8}_\d{6}_\d{3}")
 _END = "s"  # sorts behind all runs
 
 _CHECKSUMS: dict[tuple[Path, int, int, int, int], str] = {}
@@ -114,8 +112,26 @@ class Store:
 
 
 def open_store(root: Path) -> Store:
-    """Return the store of a project; nothing is made."""
-    return Store(root / ".pipeline")
+    """Return the store of a project; nothing is made.
+
+    Raises
+    ------
+    SnapshotError
+        If its folder is there and cannot be read.
+    """
+    store = Store(root / ".pipeline")
+    try:
+        for entry in store.folder.iterdir():
+            entry.lstat()  # only who may enter the folder may ask
+    except FileNotFoundError:
+        return store
+    except OSError as error:
+        raise SnapshotError(
+            f"{store.folder}: cannot be read\nfound: {error}\n"
+            "hint: the pipeline keeps all its state there; make the folder readable,"
+            " or work in a copy of the project without it"
+        ) from error
+    return store
 
 
 @contextmanager
@@ -158,8 +174,7 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
     except OSError as error:
         raise cannot_write(store, error) from error
     finally:
-        with suppress(OSError):
-            _note_holder(store, "")
+        _note_holder(store, "")
         lock.release()
 
 
@@ -382,11 +397,6 @@ def run_files(store: Store) -> list[Path]:
     return [path for path in found if is_run_id(path.stem) and path.is_file()]
 
 
-def is_run_id(name: str) -> bool:
-    """Tell whether a name is one that runs have."""
-    return _RUN_ID.fullmatch(name) is not None
-
-
 def damaged_runs(store: Store, runs: Iterable[RunRecord]) -> list[Path]:
     """List the records of other runs than those read, which are no longer whole.
 
@@ -454,11 +464,17 @@ def files_of(path: Path) -> tuple[Path, Path]:
 
 
 def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:
+    """Find a run as `find_id` does; the oldest come first."""
+    by_id = {run.run_id: run for run in runs}
+    return by_id[find_id([*by_id], wanted)]
+
+
+def find_id(ids: Sequence[str], wanted: str) -> str:
     """Find a run by its id, the unique beginning of one, or how far it lies back.
 
     Parameters
     ----------
-    runs : iterable of RunRecord
+    ids : sequence of str
         The oldest first.
     wanted : str
         An id or the beginning of one; ``latest``, ``previous`` or ``-N``, the N-th
@@ -469,18 +485,18 @@ def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:
     SnapshotError
         If there is no such run, or more than one.
     """
-    by_id = {run.run_id: run for run in runs}
-    newest_first = list(by_id.values())[::-1]
+    newest_first = ids[::-1]
     back = {"latest": "-0", "previous": "-1"}.get(wanted, wanted)
-    if back.startswith("-") and back[1:].isdigit() and int(back) > -len(newest_first):
+    if back.startswith("-") and back[1:].isdecimal() and int(back) > -len(ids):
         return newest_first[-int(back)]
-    found = [run for name, run in by_id.items() if name.startswith(wanted)]
+    found = [name for name in ids if name.startswith(wanted)]
     if len(found) != 1:
         fault = "several runs begin with" if found else "no run"
         raise SnapshotError(
-            f"{fault} '{wanted}'{nearest(wanted, by_id)}\n"
-            f"found: {', '.join(run.run_id for run in (found or newest_first)[:10])}\n"
-            "hint: `just history` lists the runs; -1 is the one before the latest"
+            f"{fault} '{wanted}'{nearest(wanted, [*ids, 'latest', 'previous'])}\n"
+            f"found: {', '.join((found or newest_first)[:10])}\n"
+            "hint: `just history` lists the runs, `just runs` their logs; -1 is the one"
+            " before the latest"
         )
     return found[0]
 
@@ -497,8 +513,9 @@ def link_catalog(store: Store, catalog: Path) -> None:
 
 
 def _note_holder(store: Store, text: str) -> None:
-    """Say beside the lock who holds it."""
-    (store.folder / "lock.holder").write_text(text)
+    """Say beside the lock who holds it, if there is room: gc is to make some."""
+    with suppress(OSError):
+        (store.folder / "lock.holder").write_text(text)
 
 
 def _holder(store: Store) -> str:

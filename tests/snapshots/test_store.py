@@ -217,7 +217,7 @@ def test_what_the_store_does_not_name_so_is_left_alone_and_named(copy: Path) -> 
     for folder in folders:
         folder.mkdir()
     assert [run.run_id for run in read_runs(store)][-1] == newest
-    for words in (("sql", "FROM drgs"), ("history",), ("verify",)):
+    for words in (("sql", "FROM drgs"), ("history",), ("runs",), ("verify",)):
         assert invoke(copy, *words).exit_code == 0, words
     before = run_with(copy, 3).run_id
     assert newest < before < run_with(copy, PERIODS[0]).run_id < "r9"
