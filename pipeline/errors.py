@@ -54,8 +54,9 @@ class LineageError(PipelineError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``; did you mean 'x'?``, or nothing."""
-    match = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    spelt = {other.casefold(): other for other in known}
+    match = difflib.get_close_matches(name.casefold(), spelt, n=1)
+    return f"; did you mean '{spelt[match[0]]}'?" if match else ""
 
 
 def some(names: Iterable[str]) -> str:

@@ -42,7 +42,8 @@ def refuse_unsound(file: Path) -> None:
     ------
     SourceError
         If a line or a quoted field is longer than ``MOST_BYTES``, a quote within a
-        quoted field is not doubled, or a compressed file grows beyond reason.
+        quoted field is not doubled, a byte is zero, as in what a lost disk gives, or a
+        compressed file grows beyond reason.
     """
     try:
         quotes = _Quotes()
@@ -53,6 +54,8 @@ def refuse_unsound(file: Path) -> None:
                 raise too_long(file, _line_of(file, line_at))
             if end >= 0:
                 line_at = at + block.rfind(b"\n") + 1
+            if (zero := block.find(b"\0")) >= 0:
+                raise _binary(file, at + zero)
             quotes.look_at(at, block)
             if quotes.opened is not None and at - quotes.opened > MOST_BYTES:
                 raise _never_closes(file, quotes.opened)
@@ -154,6 +157,12 @@ def _never_closes(file: Path, at: int) -> SourceError:
     line = _line_of(file, at)
     found = f"a quote opened on line {line} is not closed within {MOST_BYTES >> 20} MiB"
     return no_csv(file, found, f"look at line {line}")
+
+
+def _binary(file: Path, at: int) -> SourceError:
+    """Refuse a file for a byte of zero."""
+    line = _line_of(file, at)
+    return no_csv(file, f"a byte of zero on line {line}", "fetch or write it again")
 
 
 def _no_table(file: Path, n_packed: int) -> SourceError:

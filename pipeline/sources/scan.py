@@ -32,6 +32,8 @@ OVERFLOW = "__overflow"
 GOOD = "__good"
 _RAW = "__raw "
 
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "pipes"}
+
 _MOST_SHOWN = 200
 """Characters of a record that is wrong as a whole."""
 
@@ -264,7 +266,7 @@ def match_columns(
     Parameters
     ----------
     found : list of str
-        The file's column names, in its order.
+        The file's column names, in its order; blanks around one are no part of it.
     columns : mapping of str to Kind
         The declared columns.
     rename : mapping of str to str
@@ -282,21 +284,16 @@ def match_columns(
     SourceError
         If a declared column is absent or there twice.
     """
-    names = [rename.get(name, name) for name in found]
+    names = [rename.get(name, rename.get(name.strip(), name.strip())) for name in found]
     absent = [name for name in columns if name not in names]
     twice = [name for name in columns if names.count(name) > 1]
     if absent:
         lines = "\n".join(f"  {name!r}{nearest(name, names)}" for name in absent)
-        hint = (
-            "map found names to declared ones under `rename` in the source's config"
-            if len(found) > 1
-            else "separate the fields by commas"
-        )
         raise SourceError(
             f"{file}: {len(absent)} of {len(columns)} declared columns are missing\n"
             f"found: {', '.join(map(repr, names))}\n"
             f"expected also:\n{lines}\n"
-            f"hint: {hint}"
+            f"hint: {_missing_hint(found, absent, columns, file)}"
         )
     if twice:
         raise SourceError(
@@ -306,6 +303,31 @@ def match_columns(
             "hint: rename or remove one of them in the file"
         )
     return {name: names.index(name) for name in columns}
+
+
+def _missing_hint(
+    found: list[str],
+    absent: list[str],
+    columns: Mapping[str, Kind],
+    file: SourceFile,
+) -> str:
+    """Say what probably to do about a file that lacks columns."""
+    for separator, plural in _SEPARATORS.items():
+        if len(found) == 1 and separator in found[0]:
+            return (
+                f"its fields are between {plural}: save it with commas between them, and"
+                " points in its numbers"
+            )
+    if len(absent) == len(columns):
+        return "its first line is taken for the header: remove what stands above it"
+    for folder in Path(str(file)).parts[:-1]:
+        name, equals, _ = folder.partition("=")
+        if equals and name.casefold() in map(str.casefold, absent):
+            return f"write {name!r} into the file: the folder {folder!r} is not read"
+    return (
+        "map found names to declared ones under `rename` in the source's config, or"
+        " take out of `columns` what no stage needs"
+    )
 
 
 def judge(

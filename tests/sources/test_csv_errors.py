@@ -188,8 +188,16 @@ def test_quote_within_a_field_loses_nothing(
         (b"\n<!DOCTYPE html><p>Not found</p>", "an HTML or XML page"),
         (b"PK\x03\x04Year", "a zip archive or a workbook"),
         (b"Year,Name,Cost\r2009,x,1\r", r"lines that end in \r alone"),
-        (b"Year;Name;Cost\n2009;x;1\n", "hint: separate the fields by commas"),
+        (b"Year;Name;Cost\n2009;x;1\n", "hint: its fields are between semicolons"),
+        (b"Year\tName\tCost\n2009\tx\t1\n", "hint: its fields are between tabs: s"),
+        (b"Year|Name|Cost\n2009|x|1\n", "hint: its fields are between pipes: save"),
+        (b"# of 2009\nYear,Name,Cost\n2009,x,1\n", "hint: its first line is taken"),
         (b"Year,Nmae,Cost\n2009,x,1\n", "'Name'; did you mean 'Nmae'?"),
+        (b"YEAR,Name,Cost\n2009,x,1\n", "'Year'; did you mean 'YEAR'?"),
+        (
+            b"Year,Name,Cost, Year\n2009,x,1,2\n",
+            "found: 'Year', 'Name', 'Cost', 'Year'",
+        ),
         (b"Year,Name,Cost,Year\n2009,x,1,2\n", "column 'Year' is there 2 times"),
         (b"Year,Name,Cost\n2009,caf\xe9,1\n", "0xe9 on line 2, byte offset 23"),
         (gzip.compress(b"Year,Name,Cost\n2009,x,1\n")[:-9], "ends early or is damaged"),
@@ -258,6 +266,24 @@ def test_rows_that_a_quote_swallows_are_set_aside(
             "quoted lines, each of which could be a row",
         )
     ]
+
+
+def test_column_that_only_a_folder_names_is_said(tmp_path: Path, write: Write) -> None:
+    file = write("Name,Cost\nx,1\n", "year=2009/raw.csv")
+    with pytest.raises(SourceError) as caught:
+        scan_csv(CsvSource(path=str(file), columns=PANEL), tmp_path)
+    hint = "hint: write 'year' into the file: the folder 'year=2009' is not read"
+    assert str(caught.value).endswith(hint)
+
+
+def test_blanks_around_a_column_name_are_no_part_of_it(
+    tmp_path: Path, write: Write, collect: Collect
+) -> None:
+    write("Year, Name ,\u00a0Price\n2009,x,1\n")
+    config = CsvSource(path="raw.csv", columns=PANEL, rename={"Price": "Cost"})
+    assert collect(scan_csv(config, tmp_path))[0].rows() == [(2009, "x", 1.0)]
+    config = CsvSource(path="raw.csv", columns=PANEL, rename={"\u00a0Price": "Cost"})
+    assert collect(scan_csv(config, tmp_path))[0].rows() == [(2009, "x", 1.0)]
 
 
 def test_files_that_are_well_are_not_blamed(tmp_path: Path, write: Write) -> None:

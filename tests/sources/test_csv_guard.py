@@ -122,3 +122,10 @@ def test_file_that_is_not_utf_8_is_named_for_that(write: Write) -> None:
     file = write(HEADER.encode() + b'2009,"caf\xe9 "x" y",1\n')
     with pytest.raises(SourceError, match="opened on line 2"):
         refuse_unsound(file)
+
+
+@pytest.mark.parametrize("n_bytes", [1, 3 * MIB])
+def test_zeros_that_a_lost_disk_gives_are_no_rows(n_bytes: int, write: Write) -> None:
+    file = write(HEADER + "2009,x,1\n" * 300_000 + "2009,x" + "\0" * n_bytes)
+    with pytest.raises(SourceError, match="found: a byte of zero on line 300002"):
+        refuse_unsound(file)
