@@ -34,6 +34,7 @@ from pipeline.parts.work import (
     wholes,
 )
 from pipeline.plan import Plan, compose_again
+from pipeline.sources.scan import MOST_BAD
 
 if TYPE_CHECKING:
     from pipeline.profile import Profile
@@ -223,9 +224,17 @@ def _told(job: Job, number: int) -> str:
 
 
 def _bad(job: Job) -> pl.DataFrame | None:
-    """Read the cells that were set aside; None if no source was read."""
-    files = job.files(job.all_done(0), "bad.parquet")
-    cells = [read_parquet(file) for file in files]
+    """Read the cells that were set aside; None if no source was read.
+
+    Where they are too many, not all: what was read is refused.
+    """
+    cells: list[pl.DataFrame] = []
+    n_rows = 0
+    for file in job.files(job.all_done(0), "bad.parquet"):
+        cells.append(read_parquet(file))
+        n_rows += cells[-1].n_unique("record") if cells[-1].height else 0
+        if n_rows >= MOST_BAD:
+            break
     return pl.concat(cells) if cells else None
 
 

@@ -19,7 +19,7 @@ from pipeline.sources.csv import CsvSource
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.download import DownloadSource, download, download_path
 from pipeline.sources.parquet import ParquetSource
-from pipeline.sources.scan import Scan
+from pipeline.sources.scan import MOST_BAD, Scan
 from pipeline.sources.synthetic import SyntheticSource, synthetic_path
 
 SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
@@ -268,9 +268,10 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
         return 0
     of_files = bad.group_by("file", maintain_order=True).agg(pl.col("line").n_unique())
     n_bad = int(of_files["line"].sum())
-    counts = [n for n in config.bad_limits if isinstance(n, int)]
-    if n_bad > min(counts, default=n_bad):
-        raise _too_many(f"{n_bad} bad rows, expected at most {min(counts)}", bad)
+    n_most = min(n for n in (MOST_BAD - 1, *config.bad_limits) if isinstance(n, int))
+    if n_bad > n_most:
+        more = " or more" if n_bad >= MOST_BAD else ""
+        raise _too_many(f"{n_bad} bad rows{more}, expected at most {n_most}", bad)
     for file in of_files["file"]:
         path = file if is_remote(file) else str(root / file)
         if not _count_good(

@@ -34,8 +34,11 @@ _RAW = "__raw "
 
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "pipes"}
 
+MOST_BAD = 100_000
+"""Rows of a stream, or of one batch of it, whose cells are listed."""
+
 _MOST_SHOWN = 200
-"""Characters of a record that is wrong as a whole."""
+"""Characters of a bad cell."""
 
 # NOTE: Each scan of a plan that has more results than rows takes threads of its own,
 # and of some hundred Polars stood still ("POLARS_MAX_BLOCKING_THREAD_COUNT reached").
@@ -91,7 +94,9 @@ class Stream:
     def bad(self, batch: pl.LazyFrame) -> pl.LazyFrame:
         """List the bad cells of some of `judged`, of schema ``BAD_SCHEMA``."""
         file = pl.col(FILE) if self.exact else pl.lit(None, pl.String)
-        return bad_cells(batch, self.parsed, self.columns, file)
+        # Any makes one that is not exact be read again, and is forgotten.
+        rows = batch.filter(~pl.col(GOOD)).head(MOST_BAD if self.exact else 1)
+        return bad_cells(rows, self.parsed, self.columns, file)
 
     def lost(self, records: pl.LazyFrame) -> pl.LazyFrame:
         """Make a bad cell if the files have not as many records as they should.
@@ -315,8 +320,8 @@ def _missing_hint(
     for separator, plural in _SEPARATORS.items():
         if len(found) == 1 and separator in found[0]:
             return (
-                f"its fields are between {plural}: save it with commas between them, and"
-                " points in its numbers"
+                f"its fields are between {plural}: save it with commas between them,"
+                " and points in its numbers"
             )
     if len(absent) == len(columns):
         return "its first line is taken for the header: remove what stands above it"
@@ -367,12 +372,12 @@ def judge(
 
 
 def bad_cells(
-    judged: pl.LazyFrame,
+    bad: pl.LazyFrame,
     parsed: Mapping[str, pl.Expr],
     columns: Mapping[str, Kind],
     file: pl.Expr,
 ) -> pl.LazyFrame:
-    """List the bad cells of rows, one a row, of schema ``BAD_SCHEMA``."""
+    """List the bad cells of bad rows, one a row, of schema ``BAD_SCHEMA``."""
     cells = [
         _cell(name, raw, why_bad(raw, pl.col(name), kind))
         for name, kind in columns.items()
@@ -386,10 +391,9 @@ def bad_cells(
         .when(overflow.is_not_null())
         .then(pl.lit("more fields than the header"))
     )
-    cells.append(_cell(None, overflow.str.head(_MOST_SHOWN), too_long))
+    cells.append(_cell(None, overflow, too_long))
     return (
-        judged.filter(~pl.col(GOOD))
-        .select(
+        bad.select(
             file=file,
             record=pl.col(RECORD).cast(pl.UInt32),
             cell=pl.concat_list(cells),
@@ -409,6 +413,6 @@ def _cell(column: str | None, value: pl.Expr, reason: pl.Expr) -> pl.Expr:
     """Make one cell of the bad table; it stays only if it has a reason."""
     return pl.struct(
         column=pl.lit(column, pl.String),
-        value=value.cast(pl.String),
+        value=value.cast(pl.String).str.head(_MOST_SHOWN),
         reason=reason.cast(pl.String),
     )

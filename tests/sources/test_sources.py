@@ -1,5 +1,6 @@
 """How many rows may be bad, and what is said where they are more."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from pipeline.errors import SourceError
 from pipeline.sources import read, refuse_too_many
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
+from pipeline.sources.scan import Stream
 
 Write = Callable[..., Path]
 
@@ -94,3 +96,18 @@ def test_parquet_file_without_a_good_row_is_an_error(tmp_path: Path) -> None:
     )
     with pytest.raises(SourceError, match="holds no good rows; the first:"):
         _refuse(tmp_path, source)
+
+
+def test_no_more_bad_rows_are_listed_than_are_ever_set_aside(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[Stream.__module__], "MOST_BAD", 5)
+    monkeypatch.setattr("pipeline.sources.MOST_BAD", 5)
+    write("Year,Sales\n" + GOOD * 9 + f"{'x' * 999},1\n" * 4)
+    bad = read(_csv(max_bad_rows=9), tmp_path)[1]
+    assert [len(value) for value in bad["value"]] == [200] * 4
+    assert _refuse(tmp_path, _csv(max_bad_rows=9)) == 4
+    write("Year,Sales\n" + GOOD * 9 + BAD * 60)
+    assert read(_csv(max_bad_rows=99), tmp_path)[1].height == 5
+    with pytest.raises(SourceError, match=r"^5 bad rows or more, expected at most 4"):
+        _refuse(tmp_path, _csv(max_bad_rows=99))
