@@ -43,11 +43,15 @@ class Fingerprints:
 
 def source_plan(config: SourceConfig, root: Path) -> str:
     """Hash how a source's files are read: columns, dialect, repair, code."""
-    plans: dict[bytes, None] = {}
-    for repair in (False, True):
-        for stream in sources.scan(config, root, repair=repair, stand_in=True).streams:
-            frames = [stream.good(stream.judged), *bad_of(stream)]
-            plans |= dict.fromkeys(lf.serialize() for lf in frames)
+    scans = [sources.scan(config, root, stand_in=True)]
+    if not scans[0].exact:
+        scans.append(sources.scan(config, root, stand_in=True, repair=True))
+    plans = dict.fromkeys(
+        lf.serialize()
+        for scan in scans
+        for stream in scan.streams
+        for lf in (stream.good(stream.judged), *bad_of(stream))
+    )
     return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
 
 

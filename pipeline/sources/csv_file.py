@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, cast
 from pipeline.errors import SourceError
 
 _HEAD_BYTES = 1 << 18
-_ALL_HEADS_BYTES = 1 << 22
-_LEAST_HEAD_BYTES = 1 << 12
+_ALL_HEADS_BYTES = 1 << 20
+_LEAST_HEAD_BYTES = 1 << 10
 
 MOST_BYTES = 1 << 24
 """Of a line, or of a quoted field: Polars holds either in memory several times."""

@@ -11,14 +11,19 @@ from pipeline.parts.sizes import (
     GIB,
     MIB,
     bounds_of,
+    cgroup_limits,
+    choose_n_parts,
+    fits,
     refuse_too_large,
     row_bytes,
     shown_size,
     values_of,
 )
 from pipeline.plan import compose
-from pipeline.settings import load_settings
+from pipeline.settings import SOURCE, EngineSettings, load_settings
 from pipeline.sources import declared
+from pipeline.sources.columns import dtype_of
+from pipeline.sources.parquet import ParquetSource, scan_parquet
 from tests.conftest import ROOT
 
 
@@ -108,3 +113,58 @@ def test_a_run_is_as_wide_as_the_stages_behind_what_it_starts_at() -> None:
     widest = plan.schema("rolling_columns")
     assert not any(dtype.is_nested() for dtype in widest.values())
     assert row_bytes(plan, [given]) == 8 * len(widest)
+
+
+def test_rows_decide_on_parts_and_not_the_bytes_they_are_packed_in(
+    tmp_path: Path,
+) -> None:
+    settings = load_settings(ROOT)
+    n_rows = 2_000_000
+    cells = {
+        name: pl.lit(1, dtype_of(kind))
+        for name, kind in settings.source.columns.items()
+    }
+    rows = pl.select(n=pl.int_range(n_rows)).with_columns(**cells)
+    rows.drop("n").write_parquet(tmp_path / "a.parquet")
+    source = ParquetSource(path="a.parquet", columns=settings.source.columns)
+    scan = scan_parquet(source, tmp_path)
+    assert (tmp_path / "a.parquet").stat().st_size < MIB
+    plan = compose(declared(settings.source), settings.stages)
+    engine = EngineSettings(memory="1GiB")
+    assert not fits(engine, plan, [SOURCE], scan.most_rows)
+    # 192 bytes a row, four times, in what is left beside half a GiB.
+    assert choose_n_parts(engine, plan, [SOURCE], scan.most_rows) == 3
+
+
+CONTAINER = {
+    "a/b/memory.max": "max\n",
+    "a/memory.max": "700\n",
+    "memory.max": "900\n",
+}
+VERSION_1 = {
+    "memory/a/b/memory.limit_in_bytes": "800\n",
+    "memory/a/memory.limit_in_bytes": "9223372036854771712\n",
+    "cpu/a/b/memory.limit_in_bytes": "1\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "limits"),
+    [
+        ("0::/a/b\n", CONTAINER, [700, 900]),
+        ("0::/elsewhere/outside\n", CONTAINER, [900]),
+        ("0::/../outside\n", CONTAINER, [900]),
+        ("5:cpu:/a/b\n3:memory,hugetlb:/a/b\n", VERSION_1, [800, (1 << 63) - 4096]),
+        ("5:cpu:/\n0::/\n", {}, []),
+        ("", {}, []),
+    ],
+    ids=["nested", "own root", "outside", "version 1", "none", "no groups"],
+)
+def test_memory_is_limited_by_each_control_group_around(
+    groups: str, files: dict[str, str], limits: list[int], tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    assert list(cgroup_limits(groups, tmp_path)) == limits

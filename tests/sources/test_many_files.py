@@ -1,6 +1,7 @@
 """Many files are read as one, to the last bit, and bad cells are where they are."""
 
 import gzip
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -195,6 +196,21 @@ def test_pieces_are_cut_in_order_and_none_is_empty() -> None:
 
     assert pieces(4, 4, 4, 20, 1) == [[4, 4], [4], [20], [1]]
     assert pieces(20) == [[20]]
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_rows_are_bounded_by_a_file_s_length_and_by_its_lines(
+    packed: bool, tmp_path: Path, write: Write
+) -> None:
+    text = "Note,Year,Name\n" + ",1,a\n" * 1000 + ",1,a"
+    write(gzip.compress(text.encode()) if packed else text)
+    config = CsvSource(
+        path="raw.csv", columns={"Note": "text", "Year": "code", "Name": "label"}
+    )
+    scan = scan_csv(config, tmp_path)
+    # The shortest lines there are, and a header.
+    assert scan.most_rows == (math.inf if packed else 1004)
+    assert scan.counted().most_rows == 1001
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
