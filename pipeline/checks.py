@@ -47,8 +47,8 @@ class Rows(BaseConfig, frozen=True, kw_only=True):
     Attributes
     ----------
     exact, min, max : int, optional
-        Bounds of the number of rows; ``exact`` stands alone. Without either, there is
-        at least one row: ``min: 0`` allows none.
+        Bounds of the number of rows; ``exact`` stands alone. ``min: 0`` says that none
+        is no mistake, see `pipeline.plausible`.
     change : float, optional
         Largest change against the run before of the same profile and source, as a part
         of its rows: 0.2 is 20 %.
@@ -572,11 +572,9 @@ def _rows(rows: Rows, previous: int | None) -> _Compiled:
     if rows.exact is not None:
         off = (n_rows - rows.exact).abs()
         yield _by_table("rows.exact", _n_rows(rows.exact), off)
-    else:
-        least = 1 if rows.min is None else rows.min
-        allow = " (`rows: {min: 0}` allows none)" * (rows.min is None)
-        off = (least - n_rows).clip(0)
-        yield _by_table("rows.min", f"at least {_n_rows(least)}{allow}", off)
+    if rows.min is not None:
+        off = (rows.min - n_rows).clip(0)
+        yield _by_table("rows.min", f"at least {_n_rows(rows.min)}", off)
     if rows.max is not None:
         off = (n_rows - rows.max).clip(0)
         yield _by_table("rows.max", f"at most {_n_rows(rows.max)}", off)

@@ -31,9 +31,11 @@ def refuse_implausible(settings: Settings, plan: Plan, execution: Execution) -> 
     ContractError
         With all that was found, and how each is allowed.
     """
+    contracts = settings.contracts
     found = [
-        *empty_stages(plan, settings.contracts, execution.n_rows),
-        *empty_columns(plan, settings.contracts, execution.profiles),
+        *empty_stages(plan, contracts, execution.n_rows),
+        *empty_snapshots(contracts, execution.profiles),
+        *empty_columns(plan, contracts, execution.profiles),
     ]
     for name, rows in _rows_by_period(settings.periods, plan, execution).items():
         found += odd_periods(settings.periods, name, rows)
@@ -60,14 +62,33 @@ def empty_stages(
     """
     for name, node in plan.nodes.items():
         given = n_rows.get(node.stage.inputs[0], 0)
-        rows = contracts.get(node.stage.snapshot or "", Contract()).rows
-        is_allowed = node.stage.may_be_empty or 0 in (rows.min, rows.exact)
+        is_allowed = node.stage.may_be_empty or _may_be_empty(
+            node.stage.snapshot, contracts
+        )
         if n_rows.get(name) == 0 and given > 0 and not is_allowed:
             yield (
                 f"stage '{name}' left none of {given:,} rows\n"
                 f"hint: see {node.stage.file} and '{name}' in configs/pipeline.yaml;"
                 f" `stages.{name}.may_be_empty: true` allows it"
             )
+
+
+def empty_snapshots(
+    contracts: Mapping[str, Contract], profiles: Mapping[str, Profile]
+) -> Iterator[str]:
+    """Name the snapshots that were computed, have no rows and may not."""
+    for name, profile in profiles.items():
+        if profile.n_rows == 0 and not _may_be_empty(name, contracts):
+            yield (
+                f"snapshot '{name}' has no rows\n"
+                f"hint: `checks.{name}.rows: {{min: 0}}` allows it"
+            )
+
+
+def _may_be_empty(snapshot: str | None, contracts: Mapping[str, Contract]) -> bool:
+    """Tell whether a contract says that a snapshot may have no rows."""
+    rows = contracts.get(snapshot or "", Contract()).rows
+    return 0 in (rows.min, rows.exact)
 
 
 def empty_columns(

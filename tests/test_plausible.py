@@ -9,7 +9,7 @@ import pytest
 from pipeline.checks import Contract, Rows
 from pipeline.errors import ContractError, PipelineError
 from pipeline.plan import Plan, compose
-from pipeline.plausible import empty_columns, empty_stages, odd_periods
+from pipeline.plausible import empty_columns, empty_snapshots, empty_stages, odd_periods
 from pipeline.profile import collect_profile
 from pipeline.run import run
 from pipeline.settings import Periods, Settings, Stage
@@ -109,6 +109,15 @@ def test_a_stage_may_be_empty_if_it_or_its_snapshot_says_so() -> None:
     assert list(empty_stages(said_so, {}, n_rows)) == []
     plan = plan_of(square("a"), square("b", "a"))
     assert list(empty_stages(plan, {"b": Contract(rows=Rows(min=0))}, n_rows)) == []
+
+
+def test_a_snapshot_without_rows_is_named_unless_its_contract_allows_it() -> None:
+    profiles = {"a": collect_profile(pl.DataFrame({"x": []}, {"x": pl.Float64}))}
+    [text] = empty_snapshots({}, profiles)
+    assert text.startswith("snapshot 'a' has no rows")
+    for rows in (Rows(min=0), Rows(exact=0)):
+        assert list(empty_snapshots({"a": Contract(rows=rows)}, profiles)) == []
+    assert list(empty_snapshots({"a": Contract(rows=Rows(max=9))}, profiles)) != []
 
 
 def test_a_column_of_numbers_without_any_is_named_unless_allowed() -> None:
