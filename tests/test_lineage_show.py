@@ -70,7 +70,13 @@ def test_stages_without_a_column(plan: Plan) -> None:
 
 @pytest.mark.parametrize(
     ("name", "forward"),
-    [(None, False), ("features.year", False), ("source.Year", True)],
+    [
+        (None, False),
+        ("features.year", False),
+        ("source.Year", True),
+        ("drgs", False),
+        ("drgs", True),
+    ],
 )
 def test_diagrams_draw_each_box_that_an_arrow_names(
     plan: Plan, name: str | None, forward: bool
@@ -98,6 +104,13 @@ def test_json_holds_all_edges_or_those_of_a_column(plan: Plan) -> None:
     assert [stage["name"] for stage in found["stages"]] == list(plan.nodes)
     of_column = json.loads(show(plan, "drgs.apr_drg_code", "json"))["upstream"]
     assert {edge["stage"] for edge in of_column} == {"sanitize_column_names", "drgs"}
+
+
+def test_json_of_a_snapshot_alone_is_that_of_all_its_columns(plan: Plan) -> None:
+    names = ["drgs", *(f"drgs.{column}" for column in plan.snapshots["drgs"].schema)]
+    whole, *each = (json.loads(show(plan, n, "json"))["upstream"] for n in names)
+    assert all(edge in whole for edges in each for edge in edges)
+    assert all(any(edge in edges for edges in each) for edge in whole)
 
 
 def test_openlineage_has_a_facet_per_snapshot_with_every_column(plan: Plan) -> None:

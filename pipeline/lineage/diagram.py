@@ -59,7 +59,7 @@ def stage_diagram(plan: Plan) -> Diagram:
 
 
 def column_diagram(
-    plan: Plan, at: Column, edges: Sequence[Edge], *, forward: bool
+    plan: Plan, at: Sequence[Column], edges: Sequence[Edge], *, forward: bool
 ) -> Diagram:
     """Draw the columns on a way, but for stages that pass a column on as it is.
 
@@ -67,12 +67,12 @@ def column_diagram(
     ----------
     plan : Plan
         The composed graph.
-    at : Column
-        Where the way begins, or ends.
+    at : sequence of Column
+        Where the ways begin, or end.
     edges : sequence of Edge
-        The way.
+        The ways.
     forward : bool
-        It leads from `at` to the snapshots; else from the source to `at`.
+        They lead from `at` to the snapshots; else from the source to `at`.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def column_diagram(
         for snapshot, node in plan.snapshots.items()
         for column in node.schema
         if ((node.stage.name, column) in on_way if forward else False)
-        or (node.stage.name, column) == at
+        or (node.stage.name, column) in at
     ]
     for start, end in ends:
         diagram.arrow(start, end)

@@ -64,6 +64,14 @@ def find_column(plan: Plan, name: str) -> Column:
     return Column(stage, column)
 
 
+def find_columns(plan: Plan, name: str) -> list[Column]:
+    """Find a column as `find_column` does, or all of a snapshot or stage alone."""
+    if "." in name:
+        return [find_column(plan, name)]
+    stage = find_stage(plan, name)
+    return [Column(stage, column) for column in columns_of(plan, name)]
+
+
 def columns_of(plan: Plan, owner: str) -> list[str]:
     """Name the columns of a snapshot, of a stage or of the source."""
     if owner == SOURCE:
@@ -74,7 +82,7 @@ def columns_of(plan: Plan, owner: str) -> list[str]:
 def upstream(
     plan: Plan, edges: Sequence[Edge], name: str, kinds: Collection[str] = KINDS
 ) -> list[Edge]:
-    """Find all that a column depends on, through every stage before.
+    """Find all that a column, or a whole stage, depends on in every stage before.
 
     Parameters
     ----------
@@ -83,7 +91,7 @@ def upstream(
     edges : sequence of Edge
         Its lineage.
     name : str
-        ``snapshot.column`` or ``stage.column``.
+        ``snapshot.column`` or ``stage.column``; without a column, all of them.
     kinds : collection of str
         The ways to follow. Those of which rows there are count for every stage on the
         way, as each hands its rows on.
@@ -98,9 +106,9 @@ def upstream(
     LineageError
         If there is no such column.
     """
-    target = find_column(plan, name)
-    stages = _before(plan, target.stage)
-    columns: set[tuple[str, str | None]] = {target}
+    targets = find_columns(plan, name)
+    stages = _before(plan, targets[0].stage)
+    columns: set[tuple[str, str | None]] = set(targets)
     found: list[Edge] = []
     # A stage's inputs stand before it, so that one pass sees every way.
     for edge in reversed(edges):
@@ -123,7 +131,8 @@ def downstream(
     edges : sequence of Edge
         Its lineage.
     name : str
-        ``snapshot.column``, ``stage.column`` or ``source.column``.
+        ``snapshot.column``, ``stage.column`` or ``source.column``; without a column,
+        all of them.
     kinds : collection of str
         The ways to follow.
 
@@ -138,7 +147,7 @@ def downstream(
     LineageError
         If there is no such column.
     """
-    columns: set[tuple[str, str | None]] = {find_column(plan, name)}
+    columns: set[tuple[str, str | None]] = set(find_columns(plan, name))
     found: list[Edge] = []
     for edge in edges:
         if edge.kind in kinds and (edge.input, edge.input_column) in columns:

@@ -14,6 +14,7 @@ from pipeline.lineage.paths import (
     columns_of,
     downstream,
     find_column,
+    find_columns,
     find_stage,
     origins,
     upstream,
@@ -39,8 +40,8 @@ def show(plan: Plan, name: str | None, format_: str, *, forward: bool = False) -
     plan : Plan
         The composed graph; nothing is read.
     name : str or None
-        ``snapshot.column``, ``stage.column``; in words also a snapshot or stage alone.
-        None shows the stages.
+        ``snapshot.column``, ``stage.column``, or a snapshot or stage alone: all of its
+        columns. None shows the stages.
     format_ : str
         Of `FORMATS`. 'openlineage' is of all snapshots.
     forward : bool
@@ -81,7 +82,7 @@ def show(plan: Plan, name: str | None, format_: str, *, forward: bool = False) -
     if format_ == "text":
         say = describe_forward if forward else describe_column
         return say(plan, edges, name)
-    at = find_column(plan, name)
+    at = find_columns(plan, name)
     diagram = column_diagram(plan, at, walk(plan, edges, name, VALUE), forward=forward)
     return to_dot(diagram) if format_ == "dot" else to_mermaid(diagram)
 
