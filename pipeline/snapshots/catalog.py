@@ -339,7 +339,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         if len(kept) > 1:
             schemas[PREVIOUS] = kept[-2]
         for schema in schemas:
-            con.execute(f"CREATE SCHEMA {_name(schema)}")
+            con.execute(f"CREATE SCHEMA {identifier(schema)}")
         for schema, run in {**schemas, "main": runs[-1]}.items():
             for snapshot in run.snapshots:
                 if objects[snapshot.name, snapshot.fingerprint]:
@@ -353,7 +353,7 @@ def _create_view(
     con: duckdb.DuckDBPyConnection, schema: str, snapshot: SnapshotRecord, store: Store
 ) -> None:
     """Create the view of a snapshot."""
-    name = f"{_name(schema)}.{_name(snapshot.name)}"
+    name = f"{identifier(schema)}.{identifier(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM {rows_of(path)}")
     made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the last `just forecast`"}
@@ -531,8 +531,8 @@ def pattern(path: Path) -> str:
     return text(re.sub(r"([*?[])", r"[\1]", str(path)))
 
 
-def _name(value: str) -> str:
-    """Quote an identifier."""
+def identifier(value: str) -> str:
+    """Quote a name for SQL."""
     return '"' + value.replace('"', '""') + '"'
 
 

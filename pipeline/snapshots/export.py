@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from pipeline.errors import SnapshotError
-from pipeline.snapshots.catalog import STORAGE_VERSION
+from pipeline.snapshots.catalog import STORAGE_VERSION, identifier, text
+from pipeline.stop import when_asked
 
 SUFFIXES = (".duckdb", ".db")
 """Of a target. Another is more likely a slip, as in ``features.parquet``."""
@@ -99,7 +100,7 @@ def export(catalog: Path, target: Path) -> Export:
     try:
         with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
             partial = Path(folder) / "export.duckdb"
-            with duckdb.connect() as con:
+            with duckdb.connect() as con, when_asked(con.interrupt):
                 _attach(con, catalog, partial)
                 tables = _copy(con)
                 con.execute("USE memory")
@@ -165,11 +166,9 @@ def _is_duckdb(path: Path) -> bool:
 
 def _attach(con: duckdb.DuckDBPyConnection, catalog: Path, partial: Path) -> None:
     """Attach the catalog as ``live`` and the new file as ``new``, in use."""
-    con.execute(
-        f"ATTACH {_text(str(partial))} AS new (STORAGE_VERSION '{STORAGE_VERSION}')"
-    )
+    con.execute(f"ATTACH {text(partial)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        con.execute(f"ATTACH {_text(str(catalog.resolve()))} AS live (READ_ONLY)")
+        con.execute(f"ATTACH {text(catalog.resolve())} AS live (READ_ONLY)")
     except duckdb.Error as error:
         raise SnapshotError(
             f"{catalog}: cannot be opened\nfound: {error}\n"
@@ -187,7 +186,7 @@ def _copy(con: duckdb.DuckDBPyConnection) -> tuple[ExportedTable, ...]:
     con.execute("CREATE SCHEMA meta")
     for name, sql, comment in metadata:
         con.execute(sql)
-        table = f"meta.{_name(name)}"
+        table = f"meta.{identifier(name)}"
         con.execute(f"INSERT INTO {table} SELECT * FROM live.{table}")
         _comment(con, "meta", name, comment)
     views = con.execute(
@@ -214,16 +213,16 @@ def _export(
     keys: dict[str, list[str]],
 ) -> ExportedTable:
     """Copy one snapshot."""
-    source = f"SELECT * FROM live.main.{_name(name)}"
+    source = f"SELECT * FROM live.main.{identifier(name)}"
     columns = [row[0] for row in con.execute(f"DESCRIBE {source}").fetchall()]
     key = keys.get(name) or []
     known = tuple(key) if set(key) <= set(columns) else ()
-    order = ", ".join(f"{_name(column)} NULLS FIRST" for column in known)
+    order = ", ".join(f"{identifier(column)} NULLS FIRST" for column in known)
     rows = f"{source} ORDER BY {order}" if known else source
-    con.execute(f"CREATE TABLE {_name(name)} AS {rows}")
+    con.execute(f"CREATE TABLE {identifier(name)} AS {rows}")
     why = _add_primary_key(con, name, known) if known else "no key is known"
     _comment(con, "main", name, comment)
-    [(n_rows,)] = con.execute(f"SELECT count(*) FROM {_name(name)}").fetchall()
+    [(n_rows,)] = con.execute(f"SELECT count(*) FROM {identifier(name)}").fetchall()
     return ExportedTable(name, n_rows, known, why)
 
 
@@ -231,9 +230,9 @@ def _add_primary_key(
     con: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]
 ) -> str:
     """Make the key the primary key; return why not, if that cannot be."""
-    listed = ", ".join(map(_name, key))
+    listed = ", ".join(map(identifier, key))
     try:
-        con.execute(f"ALTER TABLE {_name(table)} ADD PRIMARY KEY ({listed})")
+        con.execute(f"ALTER TABLE {identifier(table)} ADD PRIMARY KEY ({listed})")
     except duckdb.ConstraintException:
         return _why_not(con, table, key)
     except duckdb.InvalidTypeException:
@@ -243,13 +242,13 @@ def _add_primary_key(
 
 def _why_not(con: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> str:
     """Count the rows that keep a key from being a primary key."""
-    listed = ", ".join(map(_name, key))
-    has_null = " OR ".join(f"{_name(column)} IS NULL" for column in key)
+    listed = ", ".join(map(identifier, key))
+    has_null = " OR ".join(f"{identifier(column)} IS NULL" for column in key)
     [(n_null, n_repeated)] = con.execute(
         "SELECT coalesce(sum(n) FILTER (has_null), 0)::BIGINT,"
         " coalesce(sum(n) FILTER (n > 1), 0)::BIGINT"
         f" FROM (SELECT count(*) AS n, bool_or({has_null}) AS has_null"
-        f" FROM {_name(table)} GROUP BY {listed})"
+        f" FROM {identifier(table)} GROUP BY {listed})"
     ).fetchall()
     reasons = [f"a null in the key of {n_null:,} rows"] if n_null else []
     reasons += [f"a key of several rows in {n_repeated:,} rows"] if n_repeated else []
@@ -260,11 +259,11 @@ def _comment(
     con: duckdb.DuckDBPyConnection, schema: str, table: str, comment: str | None
 ) -> None:
     """Copy the comments on a table or view and on its columns."""
-    name = f"{schema}.{_name(table)}"
+    name = f"{schema}.{identifier(table)}"
     if comment:
-        con.execute(f"COMMENT ON TABLE {name} IS {_text(comment)}")
-    for column, text in _column_comments(con, schema, table):
-        con.execute(f"COMMENT ON COLUMN {name}.{_name(column)} IS {_text(text)}")
+        con.execute(f"COMMENT ON TABLE {name} IS {text(comment)}")
+    for column, said in _column_comments(con, schema, table):
+        con.execute(f"COMMENT ON COLUMN {name}.{identifier(column)} IS {text(said)}")
 
 
 def _column_comments(
@@ -277,13 +276,3 @@ def _column_comments(
         "AND comment IS NOT NULL ORDER BY column_index",
         [schema, table],
     ).fetchall()
-
-
-def _name(name: str) -> str:
-    """Quote a name for SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    """Quote a value as a SQL string."""
-    return "'" + value.replace("'", "''") + "'"
