@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
+from pipeline.settings import PREDICTIONS
 from pipeline.snapshots.catalog import (
     is_current,
     pattern,
@@ -30,7 +31,10 @@ from pipeline.snapshots.store import (
 
 _WAIT_S = 30.0
 
-_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
+_EXPLAIN = re.compile(
+    r"explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*", re.IGNORECASE
+)
+_KEYWORD = duckdb.token_type.keyword
 _PARAMETER = re.compile(
     r"--\s*param:\s*(?P<name>\w+)\s+(?P<type>[A-Z]\w*)\s*=\s*(?P<default>.*?)"
     r"\s*(?:--\s*(?P<meaning>.*))?$"
@@ -98,6 +102,7 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     )
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
+    con.execute("SET python_enable_replacements = false")
     con.execute("SET lock_configuration = true")
     return con
 
@@ -144,10 +149,21 @@ def current_catalog(store: Store) -> Generator[Path]:
     yield store.catalog.resolve()
 
 
+def split_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
+    """Split a text at its semicolons, as DuckDB reads it.
+
+    Raises
+    ------
+    QueryError
+        If DuckDB cannot read it.
+    """
+    return [statement.query for statement in _statements(con, text)]
+
+
 def select(
     con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyRelation:
-    """Run one SELECT (also SHOW, DESCRIBE, SUMMARIZE, FROM, WITH) or EXPLAIN of one.
+    """Run one query: SELECT, FROM, WITH, PIVOT, SHOW, DESCRIBE ..., or EXPLAIN of one.
 
     Parameters
     ----------
@@ -168,25 +184,95 @@ def select(
     QueryError
         If it is not one such statement, or DuckDB refuses it.
     """
+    statements = _statements(con, sql)
+    found = [_kind(con, statement) for statement in statements]
+    if found != ["SELECT"]:
+        raise QueryError(
+            f"sql: expected one SELECT, found {', '.join(found) or 'nothing'}\n"
+            "hint: snapshots are read-only; change the pipeline to change them"
+        )
+    query = _without_end(statements[0].query)
     try:
-        # EXPLAIN ANALYZE runs its statement, so it is that one that must be a SELECT.
-        statements = con.extract_statements(_EXPLAIN.sub("", sql, count=1))
-        kinds = [str(statement.type).rpartition(".")[2] for statement in statements]
-        if kinds != ["SELECT"]:
-            found = ", ".join(kinds) or "nothing"
-            raise QueryError(
-                f"sql: expected one SELECT, found {found}\n"
-                "hint: snapshots are read-only; change the pipeline to change them"
-            )
-        return con.sql(sql, params=values) if values else con.sql(sql)
+        return con.sql(query, params=values) if values else con.sql(query)
     except duckdb.Error as error:
-        hint = "hint: `just sql 'show all tables'` lists what there is"
-        raise QueryError(f"sql: {error}\n{hint}") from error
+        raise _refused(error) from error
+
+
+def _refused(error: duckdb.Error) -> QueryError:
+    """Say what DuckDB found wrong, and where to look."""
+    if f"Table with name {PREDICTIONS} does not exist" in str(error):
+        return QueryError(
+            f"sql: there is no snapshot '{PREDICTIONS}' yet\n"
+            "hint: `just forecast` makes it of the champion, `just pipeline` all of it"
+        )
+    hint = "\nhint: `just sql 'show tables'` lists what there is"
+    is_of_names = isinstance(error, duckdb.CatalogException | duckdb.BinderException)
+    return QueryError(f"sql: {error}{hint if is_of_names else ''}")
+
+
+def _statements(con: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
+    """Let DuckDB read a text; a comment before a statement is no part of it."""
+    try:
+        sql.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(
+            f"sql: a byte that is not UTF-8, after {sql[: error.start]!r}\n"
+            "hint: save the text, or set the terminal, as UTF-8"
+        ) from error
+    try:
+        return con.extract_statements(sql)
+    except duckdb.Error as error:
+        raise _refused(error) from error
+
+
+def _kind(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> str:
+    """Name the kind of a statement; SELECT for all that only reads."""
+    sql = _without_end(statement.query)
+    try:
+        kind = statement.type.name
+    except ValueError:  # DuckDB's own Python module does not know them all
+        return "a statement of another kind"
+    if kind in ("EXPLAIN", "MULTI") and (explained := _EXPLAIN.match(sql)):
+        # EXPLAIN ANALYZE runs its statement.
+        inner = _statements(con, sql[explained.end() :])
+        return _kind(con, inner[0]) if len(inner) == 1 else kind
+    words = {word.lower() for word in _keywords(sql)}
+    if "copy" in words:  # also in WITH, and then DuckDB calls it a SELECT
+        return "COPY"
+    if (
+        kind == "MULTI"
+    ):  # DuckDB makes several of a PIVOT; what is no query has no place
+        with suppress(QueryError):  # in parentheses
+            if len(_statements(con, f"FROM (\n{sql}\n)")) == 1:
+                return "SELECT"
+    return kind
+
+
+def _keywords(sql: str) -> set[str]:
+    """Return the words of a statement that DuckDB takes for its own."""
+    text = sql.lower().encode()
+    return {
+        word[0].decode()
+        for start, kind in duckdb.tokenize(sql)
+        if kind == duckdb.token_type.keyword
+        and (word := re.match(rb"\w+", text[start:]))
+    }
+
+
+def _without_end(sql: str) -> str:
+    """Leave out a statement's semicolon, and a comment behind it."""
+    text = sql.encode()
+    for start, kind in reversed(duckdb.tokenize(sql)):
+        if text[start : start + 1] == b";":
+            text = text[:start]
+        elif kind != duckdb.token_type.comment:
+            break
+    return text.decode()
 
 
 def query_names(folder: Path) -> list[str]:
     """List the named queries, sorted."""
-    return sorted(path.stem for path in folder.glob("*.sql"))
+    return sorted(path.stem for path in folder.glob("*.sql") if path.is_file())
 
 
 def load_query(folder: Path, name: str) -> NamedQuery:
@@ -206,7 +292,15 @@ def load_query(folder: Path, name: str) -> NamedQuery:
         raise QueryError(
             f"no query '{name}'{nearest(name, known)}\nfound: {', '.join(known)}"
         )
-    sql = path.read_text()
+    try:
+        sql = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise QueryError(
+            f"queries/{name}.sql: a byte that is not UTF-8, at {error.start:,}\n"
+            "hint: save the file as UTF-8"
+        ) from error
+    except OSError as error:
+        raise QueryError(f"queries/{name}.sql: {error.strerror}") from error
     lines = sql.splitlines()
     questions = [
         match["question"] for line in lines if (match := _QUESTION.match(line))

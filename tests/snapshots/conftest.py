@@ -6,6 +6,8 @@ import polars as pl
 import pytest
 
 from pipeline.snapshots.diff import Diff, diff
+from tests.conftest import ROOT, TWO_ROWS
+from tests.test_cli import SOURCE, invoke
 
 Compare = Callable[..., Diff]
 
@@ -26,3 +28,14 @@ def compare(tmp_path: Path) -> Compare:
         return diff(*paths, key, **options)
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two rows, after its first run; only to be read."""
+    root = tmp_path_factory.mktemp("published")
+    (root / "data").mkdir()
+    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "data" / "raw.csv").write_text(TWO_ROWS)
+    assert invoke(root, "run", *SOURCE).exit_code == 0
+    return root

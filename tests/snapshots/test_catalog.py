@@ -13,7 +13,6 @@ import pytest
 
 from pipeline.snapshots.linked import is_as_published
 from pipeline.snapshots.store import Store, open_store
-from tests.conftest import ROOT, TWO_ROWS
 from tests.test_cli import SOURCE, invoke
 
 YEARS = "SELECT string_agg(year, '+' ORDER BY year) AS years FROM discharges"
@@ -33,17 +32,6 @@ if how == "stay":
 if how == "die":
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of two rows, after its first run."""
-    root = tmp_path_factory.mktemp("published")
-    (root / "data").mkdir()
-    (root / "configs").symlink_to(ROOT / "configs")
-    (root / "data" / "raw.csv").write_text(TWO_ROWS)
-    assert invoke(root, "run", *SOURCE).exit_code == 0
-    return root
 
 
 @pytest.fixture

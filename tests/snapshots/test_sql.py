@@ -1,0 +1,116 @@
+"""What is asked in SQL: all that reads is answered, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.errors import QueryError
+from pipeline.snapshots.sql import connect, load_query, query_names, select
+from pipeline.snapshots.store import open_store
+
+
+@pytest.fixture(scope="module")
+def con(published: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect(open_store(published)) as con:
+        yield con
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW ALL TABLES",
+        "DESCRIBE discharges",
+        "SUMMARIZE discharges",
+        "VALUES (1); -- done",
+        "/* why */ EXPLAIN SELECT 1",
+        "-- why\nEXPLAIN ANALYZE FROM discharges",
+        "EXPLAIN (FORMAT json) SELECT 1",
+        "EXPLAIN (ANALYZE, FORMAT json) (SELECT 1)",
+        "EXPLAIN (SELECT 1)",
+        "PIVOT discharges ON year USING sum(discharges);",
+        "WITH d AS (FROM discharges) PIVOT d ON year",
+        "FROM (PIVOT discharges ON year) ORDER BY ALL",
+        "EXPLAIN PIVOT discharges ON year",
+        "SELECT 'copy' AS \"copy\"",
+        "SELECT 'ä' AS ö -- é; ü",
+    ],
+)
+def test_what_only_reads_is_answered(con: duckdb.DuckDBPyConnection, sql: str) -> None:
+    assert select(con, sql).fetchall()
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("UPDATE EXTENSIONS", "a statement of another kind"),
+        ("CREATE TABLE t AS PIVOT discharges ON year", "MULTI"),
+        ("CREATE TEMP TABLE t AS PIVOT discharges ON year", "MULTI"),
+        ("INSERT INTO t PIVOT discharges ON year", "MULTI"),
+        ("EXPLAIN CREATE VIEW v AS SELECT 1", "CREATE"),
+        ("SELECT 1; SELECT 2", "SELECT, SELECT"),
+        ("-- nothing", "nothing"),
+        # DuckDB calls a query with a COPY in its WITH a SELECT, and writes the file.
+        ("COPY (PIVOT discharges ON year) TO '{file}'", "COPY"),
+        ("WITH w AS (COPY (SELECT 1) TO '{file}') SELECT 1", "COPY"),
+        ("WITH w AS (/*;*/ copy discharges TO '{file}') FROM w", "COPY"),
+        ("EXPLAIN ANALYZE WITH w AS (COPY (SELECT 1) TO '{file}') FROM w", "COPY"),
+        ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{file}'", "COPY"),
+        ("EXPLAIN (FORMAT json, ANALYZE) COPY (SELECT 1) TO '{file}'", "COPY"),
+        ("WITH w AS (COPY (SELECT 1) TO '{file}') PIVOT w ON x", "COPY"),
+    ],
+)
+def test_what_does_more_is_refused_in_words(
+    con: duckdb.DuckDBPyConnection, published: Path, sql: str, found: str
+) -> None:
+    file = open_store(published).objects / "written.csv"
+    with pytest.raises(QueryError) as error:
+        select(con, sql.format(file=file)).fetchall()
+    assert str(error.value) == (
+        f"sql: expected one SELECT, found {found}\n"
+        "hint: snapshots are read-only; change the pipeline to change them"
+    )
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH w AS (DELETE FROM meta.runs RETURNING *) FROM w",
+        "WITH w AS (INSERT INTO meta.catalog VALUES (1, 'x')) SELECT 1",
+        "FROM query('WITH w AS (COPY (SELECT 1) TO ''{file}'') SELECT 1')",
+        "FROM con",  # a Python variable of this test's
+    ],
+)
+def test_what_looks_like_a_query_and_is_none_fails(
+    con: duckdb.DuckDBPyConnection, published: Path, sql: str
+) -> None:
+    file = open_store(published).objects / "written.csv"
+    with pytest.raises(QueryError, match=r"^sql: "):
+        select(con, sql.format(file=file)).fetchall()
+    assert not file.exists()
+
+
+def test_bytes_that_are_no_text_are_named(con: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(QueryError, match='a byte that is not UTF-8, after "SELECT \'"'):
+        select(con, "SELECT '\udcff'")
+
+
+def test_forecast_that_is_not_there_yet_is_told_what_makes_it(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    with pytest.raises(QueryError) as error:
+        select(con, "FROM predictions")
+    assert str(error.value).startswith("sql: there is no snapshot 'predictions' yet\n")
+    assert "pg_description" not in str(error.value)
+
+
+def test_query_that_cannot_be_read_spoils_no_other(tmp_path: Path) -> None:
+    (tmp_path / "folder.sql").mkdir()
+    (tmp_path / "latin.sql").write_text("-- question: Größe?\nSELECT 1", "latin-1")
+    (tmp_path / "good.sql").write_text("\ufeff-- question: Why?\nSELECT 1", "utf-8")
+    assert query_names(tmp_path) == ["good", "latin"]
+    assert load_query(tmp_path, "good").question == "Why?"
+    with pytest.raises(QueryError, match=r"^queries/latin.sql: a byte that is"):
+        load_query(tmp_path, "latin")
