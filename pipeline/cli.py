@@ -4,6 +4,8 @@ Modules that cost time to import are imported by the command that needs them, so
 ``pipeline --help`` stays instant.
 """
 
+import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +22,6 @@ from pipeline.model_cli import COMMANDS
 from pipeline.stop import is_asked, stop_status
 
 if TYPE_CHECKING:
-    import duckdb
-
     from pipeline.run import RunReport
     from pipeline.settings import Settings
     from pipeline.snapshots.store import Store
@@ -78,8 +78,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quiet", is_flag=True, help="Warnings and errors only.")
 @click.option("--verbose", is_flag=True, help="Every step, with its rows.")
-def main(quiet: bool, verbose: bool) -> None:
+@click.pass_context
+def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        ctx.color = False
     _show_log(quiet=quiet, verbose=verbose)
     require_room()
 
@@ -318,51 +321,46 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.tree)), nl=False)
 
 
-# A statement may begin with a comment, which looks like an option.
-@main.command(context_settings={"ignore_unknown_options": True})
+class _Statement(click.Command):
+    """Takes a statement that begins with a comment, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        comments = [word for word in args if re.match(r"--(\s|[^=\n]*\n)", word)]
+        options = [word for word in args if word not in comments]
+        if comments:
+            options += ["--", *comments]
+        return super().parse_args(ctx, options)
+
+
+@main.command(cls=_Statement)
 @click.argument("statement", required=False)
 @options.format_
 @options.output
 def sql(statement: str | None, format_: str | None, output: Path | None) -> None:
-    """Run one SELECT over the snapshots; without it, open a prompt."""
-    from pipeline.snapshots.sql import connect, select
+    """Run one SELECT over the snapshots; without it, open a prompt.
 
-    with connect(_open()) as con:
-        if statement is None:
-            _prompt(con)
-        else:
-            _print_relation(select(con, statement), format_, output)
+    What is no terminal is read instead, statement by statement: just sql < FILE.
+    """
+    from pipeline.snapshots.result import write_result
+    from pipeline.snapshots.sql import connect, select, split_statements
+    from pipeline.stop import when_asked
 
+    store = _open()
+    with connect(store) as con:
+        if statement is None and sys.stdin.isatty():
+            from pipeline.snapshots.prompt import prompt
 
-def _prompt(con: "duckdb.DuckDBPyConnection") -> None:
-    """Read statements that end in a semicolon, and print their results."""
-    import readline  # noqa: F401 # pyright: ignore[reportUnusedImport]
-
-    from pipeline.snapshots.sql import select
-
-    click.echo(
-        "A statement ends with ';'. `show all tables;` lists them. Ctrl-D leaves."
-    )
-    lines: list[str] = []
-    while True:
-        try:
-            lines.append(input("...> " if lines else "sql> "))
-        except KeyboardInterrupt:
-            lines.clear()
-            click.echo()
-            continue
-        except EOFError:
-            click.echo()
+            prompt(con, store.folder)
             return
-        statement = "\n".join(lines).strip()
-        if not statement:
-            lines.clear()
-        elif statement.endswith(";"):
-            lines.clear()
-            try:
-                _print_relation(select(con, statement), None, None)
-            except PipelineError as error:
-                click.secho(str(error), fg="red", err=True)
+        statements = [statement or ""]
+        if statement is None:
+            given = sys.stdin.buffer.read().decode(errors="surrogateescape")
+            statements = split_statements(con, given) or [""]
+        if output and len(statements) > 1:
+            raise click.UsageError(f"{output} would hold one of {len(statements)}")
+        with when_asked(con.interrupt):
+            for one in statements:
+                write_result(select(con, one), format_, output)
 
 
 @main.command()
@@ -375,20 +373,27 @@ def query(
 ) -> None:
     """Run a query of queries/; without a name, list them."""
     from pipeline.files import find_root
+    from pipeline.snapshots.result import write_result
     from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+    from pipeline.stop import when_asked
 
     folder = find_root() / "queries"
     if name is None:
         for known in query_names(folder):
-            found = load_query(folder, known)
-            click.echo(f"{known}\n    {found.question}")
+            click.echo(known)
+            try:
+                found = load_query(folder, known)
+            except PipelineError as error:
+                click.secho(f"    {str(error).splitlines()[0]}", fg="yellow")
+                continue
+            click.echo(f"    {found.question}")
             for p in found.parameters:
                 click.echo(f"    {p.name}={p.default}  {p.type}; {p.meaning}")
         return
     given = dict(_assignment(word) for word in values)
-    with connect(_open()) as con:
-        relation = run_query(con, load_query(folder, name), given)
-        _print_relation(relation, format_, output)
+    wanted = load_query(folder, name)
+    with connect(_open()) as con, when_asked(con.interrupt):
+        write_result(run_query(con, wanted, given), format_, output)
 
 
 def _assignment(word: str) -> tuple[str, str]:
@@ -397,15 +402,6 @@ def _assignment(word: str) -> tuple[str, str]:
     if not equals:
         raise click.UsageError(f"expected PARAM=VALUE, found '{word}'")
     return name, value
-
-
-def _print_relation(
-    relation: "duckdb.DuckDBPyRelation", format_: str | None, output: Path | None
-) -> None:
-    """Print or write a result."""
-    from pipeline.snapshots.result import write_result
-
-    write_result(relation, format_, output)
 
 
 # -1 is a run, not an option.

@@ -5,6 +5,8 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import FrameType
 
 _AGAIN_S = 1.0
@@ -15,6 +17,7 @@ _SAY_AFTER_S = 3.0
 _received = signal.SIGINT
 _is_asked = False
 _answered_s = float("-inf")
+_actions: list[Callable[[], object]] = []
 
 
 def stop_in_order() -> None:
@@ -50,6 +53,8 @@ def _watch(signals: int) -> None:
                 _say("still stopping; Ctrl-C once more ends it at once")
             continue
         [number] = os.read(signals, 1)
+        if number in (signal.SIGINT, signal.SIGTERM):
+            _act()
         now = time.monotonic()
         if number == signal.SIGTERM:
             _received = signal.SIGTERM
@@ -61,6 +66,12 @@ def _watch(signals: int) -> None:
         elif now - asked_s > _AGAIN_S:
             _say("stopped at once: what was published before is whole")
             os._exit(stop_status())
+
+
+def _act() -> None:
+    """Do what is to be done at once; the thread keeps nothing of it alive."""
+    for action in tuple(_actions):
+        action()
 
 
 def _say(text: str) -> None:
@@ -87,6 +98,33 @@ def is_asked() -> bool:
     does, in one of six stops while it reads. Such an error tells a user nothing.
     """
     return _is_asked
+
+
+@contextmanager
+def when_asked(action: Callable[[], object]) -> Generator[None]:
+    """Call something as soon as a stop is asked for, though a library is at work.
+
+    Python's own handler waits until the library has come back, which is what the action
+    is for. What the library then raises is KeyboardInterrupt here.
+    """
+    _actions.append(action)
+    try:
+        yield
+    except Exception as error:
+        arrive()
+        if _is_asked:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        _actions.remove(action)
+
+
+def go_on() -> None:
+    """Go on after a Ctrl-C, as a prompt does; SIGTERM still ends the command."""
+    global _is_asked
+    if _received != signal.SIGINT:
+        raise KeyboardInterrupt
+    _is_asked = False
 
 
 def arrive() -> None:

@@ -1,7 +1,9 @@
 """The commands as a user types them."""
 
+import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,13 +153,75 @@ def test_sql_without_snapshots_says_how_to_make_them(project: Path) -> None:
     assert "hint: `just run` makes them" in result.stderr
 
 
-def test_prompt_answers_until_the_end_and_survives_mistakes(published: Path) -> None:
-    stdin = "SELECT 40\n + 2 AS answer;\nSELECT nope;\n\nSELECT 'still here' AS a;\n"
-    result = invoke(published, "sql", stdin=stdin)
+@pytest.mark.parametrize("format_", [(), ("--format", "csv")])
+def test_sql_answers_each_statement_of_its_input(
+    published: Path, format_: tuple[str, ...]
+) -> None:
+    stdin = "SELECT 40\n + 2 AS a; -- one;\n/* two */ SELECT 'still here;' AS b"
+    result = invoke(published, "sql", *format_, stdin=stdin)
     assert result.exit_code == 0
-    assert "42" in result.output
-    assert "nope" in result.output
-    assert "still here" in result.output
+    assert "42" in result.stdout
+    assert "still here;" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        ("", "error: sql: expected one SELECT, found nothing\n"),
+        ("SELECT 1 AS a; SELECT nope; SELECT 2", "error: sql: Binder Error: Ref"),
+        ("SELECT 1 AS a; SELEC 2", "error: sql: Parser Error: syntax error"),
+        ("SELECT '\udcff'", "error: sql: a byte that is not UTF-8"),
+    ],
+)
+def test_mistake_in_the_input_ends_it(
+    published: Path, stdin: str, message: str
+) -> None:
+    given = io.BytesIO(stdin.encode(errors="surrogateescape"))
+    before = Path.cwd()
+    os.chdir(published)
+    try:
+        result = CliRunner().invoke(main, ["sql"], input=given)
+    finally:
+        os.chdir(before)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(message)
+
+
+def test_unknown_option_of_sql_is_told_the_nearest(published: Path) -> None:
+    result = invoke(published, "sql", "SELECT 1", "--formt", "csv")
+    assert result.exit_code == 2
+    assert "Did you mean '--format'?" in result.stderr
+
+
+def test_mistake_in_a_yaml_does_not_stop_sql(published: Path, tmp_path: Path) -> None:
+    shutil.copytree(published, tmp_path / "copy", symlinks=True)
+    (tmp_path / "copy" / "configs").unlink()
+    (tmp_path / "copy" / "configs").mkdir()
+    (tmp_path / "copy" / "configs" / "pipeline.yaml").write_text("{")
+    for words in (("sql", "SELECT 1"), ("query", "run_history"), ("history",)):
+        assert invoke(tmp_path / "copy", *words).exit_code == 0, words
+
+
+def test_no_color_is_honoured(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(published)
+    for value, has_color in (("", True), ("1", False)):
+        words = ["sql", "SELEC"]
+        result = CliRunner(env={"NO_COLOR": value}).invoke(main, words, color=True)
+        assert ("\033[" in result.stderr) is has_color
+
+
+def test_query_that_cannot_be_read_is_named_in_the_list(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(published / "configs", tmp_path / "configs")
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "a.sql").write_text("SELECT 1")
+    (tmp_path / "queries" / "b.sql").write_text("-- question: Why?\nSELECT 1")
+    result = invoke(tmp_path, "query")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "a\n    queries/a.sql: expected a line '-- question: ...'\nb\n    Why?\n"
+    )
 
 
 def test_query_lists_and_runs_named_queries(published: Path) -> None:

@@ -86,3 +86,42 @@ def test_second_request_ends_what_does_not_answer_the_first(
         _, messages = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert messages == "stopped at once: what was published before is whole\n"
+
+
+QUERY = """
+from pipeline.stop import stop_in_order, stop_status, when_asked
+
+stop_in_order()  # before a library starts threads
+
+import os
+import signal
+import threading
+
+import duckdb
+
+from pipeline.snapshots.result import write_result
+
+with duckdb.connect() as con:
+    at_work = threading.Timer(0.7, os.kill, (os.getpid(), signal.{name}))
+    at_work.start()
+    try:
+        with when_asked(con.interrupt):
+            write_result(con.sql("{sql}"), {format!r}, None)
+    except KeyboardInterrupt:
+        print("stopped", stop_status(), con.sql("SELECT 1").fetchall())
+"""
+ENDLESS = (
+    "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range=-b.range"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "format_"), [(signal.SIGINT, "table"), (signal.SIGTERM, "csv")]
+)
+def test_query_ends_when_asked_and_leaves_the_connection(
+    number: signal.Signals, format_: str
+) -> None:
+    code = QUERY.format(name=number.name, sql=ENDLESS, format=format_)
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (done.stderr, done.stdout) == ("", f"stopped {128 + number} [(1,)]\n")

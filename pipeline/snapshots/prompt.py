@@ -1,0 +1,146 @@
+"""Ask in SQL at a terminal, statement by statement."""
+
+import os
+import re
+import readline
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import click
+import duckdb
+
+from pipeline.errors import PipelineError
+from pipeline.snapshots.catalog import identifier
+from pipeline.snapshots.result import write_result
+from pipeline.snapshots.sql import select
+from pipeline.stop import go_on, when_asked
+
+HISTORY = "sql_history"
+"""The file of the statements before, beside the catalog."""
+
+_N_LINES = 2_000
+
+_WELCOME = "A statement ends with ';'. `help` says more, Ctrl-D leaves."
+_HELP = """\
+show tables;                the snapshots
+describe features;          the columns of one
+from features limit 5;      its first rows
+show all tables;            and what is in meta, and in the runs before
+Tab completes names, the arrow up gives what was asked before, Ctrl-C ends a query.
+`just sql "..." -o FILE` writes all rows of a result."""
+
+_NAMES = """
+SELECT name FROM (
+    SELECT view_name AS name FROM duckdb_views()
+    WHERE schema_name = 'main' AND NOT internal
+    UNION SELECT 'meta.' || table_name FROM duckdb_tables() WHERE schema_name = 'meta'
+    UNION SELECT column_name FROM duckdb_columns()
+    WHERE schema_name IN ('main', 'meta') AND NOT internal
+) ORDER BY name
+"""
+
+
+def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
+    """Answer what is typed, until the end.
+
+    Parameters
+    ----------
+    con : DuckDBPyConnection
+        From `pipeline.snapshots.sql.connect`.
+    state : Path
+        Where what was typed is kept for the next time.
+    """
+    with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY):
+        click.echo(_WELCOME)
+        lines: list[str] = []
+        while True:
+            try:
+                lines.append(input("...> " if lines else "sql> "))
+                statement = "\n".join(lines).strip()
+                if statement.rstrip(";").lower() in ("exit", "quit", ".exit", ".quit"):
+                    return
+                if _is_whole(statement):
+                    lines.clear()
+                    _answer(con, statement)
+            except KeyboardInterrupt:
+                go_on()
+                lines.clear()
+                click.echo()
+            except EOFError:
+                click.echo()
+                return
+
+
+def _is_whole(typed: str) -> bool:
+    """Tell whether there is something to answer, or nothing at all."""
+    return not typed or typed.endswith(";") or typed in ("help", ".help", ".tables")
+
+
+def _answer(con: duckdb.DuckDBPyConnection, statement: str) -> None:
+    """Run one statement, and go on after a mistake."""
+    if statement.strip(".;") == "help":
+        click.echo(_HELP)
+    elif statement:
+        sql = "SHOW TABLES" if statement == ".tables" else statement
+        try:
+            with when_asked(con.interrupt):
+                write_result(select(con, sql), None, None)
+        except PipelineError as error:
+            click.secho(str(error), fg="red", err=True)
+
+
+@contextmanager
+def _edited_lines(con: duckdb.DuckDBPyConnection, history: Path) -> Generator[None]:
+    """Complete names, and keep what is typed for the next time."""
+
+    @cache
+    def names() -> list[str]:
+        found = [name for (name,) in con.execute(_NAMES).fetchall()]
+        plain = re.compile(r"(meta\.)?[A-Za-z_]\w*")
+        return [n if plain.fullmatch(n) else identifier(n) for n in found]
+
+    def complete(text: str, state: int) -> str | None:
+        found = [name for name in names() if name.lower().startswith(text.lower())]
+        return found[state] if state < len(found) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims(" \t\n,;()=<>+-*/'")
+    is_libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if is_libedit else "tab: complete")
+    readline.set_history_length(_N_LINES)
+    with suppress(OSError):
+        readline.read_history_file(history)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            readline.write_history_file(history)
+
+
+@contextmanager
+def _alone_on_the_terminal() -> Generator[None]:
+    """Keep a Ctrl-C, which ends a query, from ending what has started this process.
+
+    `just` would say when all is over that it was interrupted.
+    """
+    ours, theirs = os.getpgrp(), os.tcgetpgrp(sys.stdin.fileno())
+    if ours != theirs or ours == os.getpid():
+        yield
+        return
+    # Whoever started this waits for its end, and not for a stop.
+    ignored = [signal.SIGTTOU, signal.SIGTSTP]
+    before = [signal.signal(number, signal.SIG_IGN) for number in ignored]
+    os.setpgid(0, 0)
+    os.tcsetpgrp(sys.stdin.fileno(), os.getpgrp())
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.tcsetpgrp(sys.stdin.fileno(), theirs)
+            os.setpgid(0, theirs)
+        for number, handler in zip(ignored, before, strict=True):
+            signal.signal(number, handler)
