@@ -485,14 +485,25 @@ def restore(run: str) -> None:
 @main.command()
 def verify() -> None:
     """Compare every kept object with its checksum, and drop what is damaged."""
+    from pipeline.modeling.records import damaged_models
     from pipeline.snapshots.history import describe_damage
     from pipeline.snapshots.history import verify as verify_store
 
-    damages = verify_store(_open())
+    store = _open()
+    damages = verify_store(store)
     for damage in damages:
         click.echo(describe_damage(damage))
     if damages:
         click.echo(f"{len(damages)} damaged, and dropped")
+    models = damaged_models(store.folder.parent)
+    for fault in models:
+        click.echo(fault)
+    if models:
+        click.echo(
+            f"{len(models)} files of models damaged, and not used: `just evaluate`"
+            " makes a model and its figures again, `just promote` says what is lost"
+        )
+    if damages or models:
         raise SystemExit(1)
     click.echo("all objects are whole")
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from pipeline.errors import ModelError
 from pipeline.log import LOG
+from pipeline.modeling.registry import Version
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import environment, store_uri
 from pipeline.parquet import read_parquet
@@ -26,7 +27,7 @@ REFUSED = 3
 
 def forecast_apart(
     settings: ModelingSettings,
-    uri: str,
+    version: Version,
     panels: Sequence[pl.DataFrame],
     *,
     alone: bool,
@@ -37,8 +38,8 @@ def forecast_apart(
     ----------
     settings : ModelingSettings
         Whose registry.
-    uri : str
-        ``models:/<name>/<version>`` or ``models:/<name>@<alias>``.
+    version : Version
+        Of that; its files are held to what was registered first.
     panels : sequence of pl.DataFrame
         Raw rows, each for a forecast of its own.
     alone : bool
@@ -47,17 +48,20 @@ def forecast_apart(
     Raises
     ------
     ModelError
-        If the bundle refuses the rows, or cannot be loaded.
+        If the bundle refuses the rows, cannot be loaded, or is not what was
+        registered.
     """
+    version.hold()
     with tempfile.TemporaryDirectory() as folder:
         given = [Path(folder, f"rows_{i}.parquet") for i in range(len(panels))]
         for path, rows in zip(given, panels, strict=True):
             rows.write_parquet(path)
-        words = [store_uri(settings.root), uri, str(alone), *map(str, given)]
+        words = [store_uri(settings.root), version.uri, str(alone), *map(str, given)]
         done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,
-            env=environ | environment(),
+            # What Python compiled of the bundle's code would be run unseen.
+            env=environ | environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             check=False,
@@ -67,7 +71,7 @@ def forecast_apart(
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:] or ["no message"]
             raise ModelError(
-                f"{uri}: cannot be loaded and used\nfound: {last[0]}\n"
+                f"{version.uri}: cannot be loaded and used\nfound: {last[0]}\n"
                 "hint: if it lost files, delete .pipeline/mlflow, and promote again:"
                 " the models are kept beside it"
             )

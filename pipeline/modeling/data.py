@@ -10,6 +10,9 @@ from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.parquet import read_parquet
 from pipeline.run import run
 
+_WAIT_S = 30
+"""For another process that is writing."""
+
 
 @dataclass(frozen=True)
 class Features:
@@ -75,13 +78,26 @@ def current_features(settings: ModelingSettings) -> Features:
     PipelineError
         If the run fails; the previous one stays then.
     """
-    from pipeline.snapshots.store import open_store
+    from pipeline.snapshots.store import (
+        drop_damaged,
+        object_fault,
+        open_store,
+        verified_object,
+        writing,
+    )
 
+    store, modeling = open_store(settings.root), settings.modeling
     report = run(settings.pipeline)
-    name = settings.modeling.features
-    [snapshot] = [s for s in report.run.snapshots if s.name == name]
-    path = open_store(settings.root).object(name, snapshot.fingerprint)
-    return Features(path, snapshot.fingerprint, report.run.run_id)
+    made = {s.name: s.fingerprint for s in report.run.snapshots}
+    read = [(name, made[name]) for name in (modeling.panel, modeling.features)]
+    # A run with nothing to do looks at no bytes.
+    if any(object_fault(store, *object_) for object_ in read):
+        with writing(store, _WAIT_S):
+            drop_damaged(store, read)
+        report = run(settings.pipeline)
+    fingerprint = made[modeling.features]
+    path = verified_object(store, modeling.features, fingerprint)
+    return Features(path, fingerprint, report.run.run_id)
 
 
 def between(

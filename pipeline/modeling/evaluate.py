@@ -9,6 +9,7 @@ import polars as pl
 
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.data import between
+from pipeline.modeling.manifest import hashes
 from pipeline.modeling.metrics import evaluate as measure
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
@@ -16,7 +17,7 @@ from pipeline.modeling.records import (
     EvaluationRecord,
     fingerprint,
     new_folder,
-    read_record,
+    read_evaluation,
     write_record,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
@@ -70,7 +71,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     modeling = settings.modeling
     folder = training.folder / "evaluation"
     wanted = _fingerprint(training, settings)
-    there = read_record(folder / "evaluation.json", EvaluationRecord)
+    there = read_evaluation(folder)
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
 
@@ -101,19 +102,20 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     )
     overall = evaluation.filter(model=model, slice_by="all")
     metrics = dict(overall.select("metric", "value").drop_nulls().iter_rows())
-    record = EvaluationRecord(
-        format=FORMAT,
-        fingerprint=wanted,
-        created_at=datetime.now(UTC),
-        n_rows=test.height,
-        metrics=metrics,
-    )
     with new_folder(folder) as partial:
         predictions.write_parquet(partial / "predictions.parquet")
         evaluation.write_parquet(partial / "evaluation.parquet")
         comparison.write_parquet(partial / "comparison.parquet")
         own = predictions.filter(model=model)
         describe_model(settings, training, test, own, evaluation, comparison, partial)
+        record = EvaluationRecord(
+            format=FORMAT,
+            fingerprint=wanted,
+            created_at=datetime.now(UTC),
+            n_rows=test.height,
+            metrics=metrics,
+            files=hashes(partial),
+        )
         write_record(partial / "evaluation.json", record)
         log_evaluation(settings, training.record.mlflow_run, metrics, partial)
     return Evaluation(training, folder, record, is_new=True)

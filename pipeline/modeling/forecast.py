@@ -22,8 +22,8 @@ from pipeline.snapshots.records import SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
+    object_fault,
     open_store,
-    read_object,
     read_runs,
     staged_run,
     writing,
@@ -68,14 +68,14 @@ def forecast(settings: ModelingSettings) -> Forecast:
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
     wanted = _fingerprint(version, published)
     path = store.object(PREDICTIONS, wanted)
-    is_there = read_object(store, PREDICTIONS, wanted) is not None
+    is_there = not object_fault(store, PREDICTIONS, wanted)
     before = published.get(PREDICTIONS)
     if is_there and before and before.fingerprint == wanted:
         return Forecast(version, features.run_id, read_parquet(path), is_new=False)
     made = None
     if not is_there:
         rows = read_rows(settings.pipeline)
-        [made] = forecast_apart(settings, version.uri, [rows], alone=True)
+        [made] = forecast_apart(settings, version, [rows], alone=True)
         number = pl.lit(version.number, pl.Int32).alias("model_version")
         made = made.drop_nulls("prediction").with_columns(number)
     run_id = publish_predictions(

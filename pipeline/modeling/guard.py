@@ -5,9 +5,6 @@ published panel gets other values, and no feature up to that period may move. Wh
 found is kept by what the features are made of.
 """
 
-from pathlib import Path
-
-import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
@@ -15,10 +12,16 @@ from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.horizon import features_of_panel
 from pipeline.modeling.leaks import World, compare, describe_leaks
 from pipeline.modeling.predictor import features_of
-from pipeline.modeling.records import FORMAT, fingerprint, write_record
+from pipeline.modeling.records import (
+    FORMAT,
+    GuardRecord,
+    fingerprint,
+    read_record,
+    write_record,
+)
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.worlds import changed, collect_world
-from pipeline.snapshots.store import open_store, read_runs
+from pipeline.snapshots.store import open_store, read_runs, verified_object
 
 MODULE = "pipeline/modeling/guard.py"
 
@@ -26,14 +29,6 @@ MOST_ROWS = 2_000_000
 """Of the panel: of a larger one, some clusters are looked at."""
 
 _CHECK = "own period and later ones changed"
-
-
-class GuardRecord(msgspec.Struct, frozen=True):
-    """What was found: a line per column that leaks."""
-
-    format: int
-    fingerprint: str
-    leaks: list[str]
 
 
 def learnable_features(settings: ModelingSettings) -> Features:
@@ -62,14 +57,15 @@ def learnable_features(settings: ModelingSettings) -> Features:
         kinds=[],
     )
     path = store.folder / "guards" / f"{wanted[:16]}.json"
-    found = _read(path, wanted)
-    if found is None:
+    found = read_record(path, GuardRecord)
+    if found is None or found.fingerprint != wanted:
         panel = Features(
-            store.object(modeling.panel, published[modeling.panel]),
+            verified_object(store, modeling.panel, published[modeling.panel]),
             published[modeling.panel],
             features.run_id,
         )
-        found = GuardRecord(FORMAT, wanted, _leaks(settings, panel.rows()))
+        leaks = _leaks(settings, panel.rows())
+        found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_record(path, found)
     if found.leaks:
@@ -132,13 +128,3 @@ def _world(settings: ModelingSettings, panel: pl.DataFrame) -> World:
         features=modeling.features,
     )
     return collect_world(features, rows, modeling)
-
-
-def _read(path: Path, wanted: str) -> GuardRecord | None:
-    """Read what was found before; None if there is nothing whole."""
-    try:
-        record = msgspec.json.decode(path.read_bytes(), type=GuardRecord)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    is_it = record.format == FORMAT and record.fingerprint == wanted
-    return record if is_it else None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
@@ -11,6 +12,8 @@ from pipeline.modeling.apart import forecast_apart
 from pipeline.modeling.comparison import compare
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
 from pipeline.modeling.ground import read_rows, source_columns
+from pipeline.modeling.manifest import hashes
+from pipeline.modeling.records import write_record
 from pipeline.modeling.registry import (
     Version,
     challenge,
@@ -107,7 +110,7 @@ def _against_champion(
     kept = (
         evaluation.folder / f"champion-{before.number}-{before.fingerprint[:8]}.parquet"
     )
-    if kept.is_file():
+    if kept.name in evaluation.record.files:
         return read_parquet(kept)
     modeling = settings.modeling
     first, last = modeling.split.test
@@ -116,8 +119,9 @@ def _against_champion(
     years = rows[time].unique().sort()
     judged = years.filter(years.is_between(first, last))
     pasts = [rows.filter(pl.col(time) < year) for year in judged]
+    before.hold()
     try:
-        forecasts = forecast_apart(settings, before.uri, pasts, alone=True)
+        forecasts = forecast_apart(settings, before, pasts, alone=True)
     except ModelError as error:
         raise ModelError(
             f"{before.uri}: the champion has no forecast to compare with\n{error}\n"
@@ -148,9 +152,13 @@ def _against_champion(
         n_samples=modeling.bootstrap.samples,
         seed=modeling.seed,
     )
-    partial = kept.with_name(f"{kept.name}.next")
-    comparison.write_parquet(partial)
-    partial.replace(kept)
+    comparison.write_parquet(kept)
+    record = evaluation.record
+    listed = {**record.files, kept.name: hashes(evaluation.folder)[kept.name]}
+    write_record(
+        evaluation.folder / "evaluation.json",
+        msgspec.structs.replace(record, files=listed),
+    )
     return comparison
 
 

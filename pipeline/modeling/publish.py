@@ -2,10 +2,10 @@
 
 import polars as pl
 
+from pipeline.checksum import checksum
 from pipeline.modeling.records import (
-    EvaluationRecord,
     all_trainings,
-    read_record,
+    read_evaluation,
 )
 from pipeline.modeling.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
@@ -37,7 +37,7 @@ def publish_models(settings: ModelingSettings) -> None:
         number = registered.get(training.fingerprint)
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
         evaluation = folder / "evaluation"
-        judged = read_record(evaluation / "evaluation.json", EvaluationRecord)
+        judged = read_evaluation(evaluation)
         if judged is not None:
             metrics |= {f"test_{key}": value for key, value in judged.metrics.items()}
             table = read_parquet(evaluation / "evaluation.parquet")
@@ -65,11 +65,13 @@ def publish_models(settings: ModelingSettings) -> None:
     store = open_store(settings.root)
     with writing(store, WAIT_S):
         store.models.mkdir(exist_ok=True)
+        file = store.models / EVALUATIONS
         if figures:
             partial = store.models / f"{EVALUATIONS}.next"
             pl.concat(figures).write_parquet(partial)
-            partial.replace(store.models / EVALUATIONS)
+            partial.replace(file)
         else:
-            (store.models / EVALUATIONS).unlink(missing_ok=True)
-        write_record(store.models / MODELS, ModelRecords(FORMAT, models))
+            file.unlink(missing_ok=True)
+        crc32 = checksum(file) if figures else ""
+        write_record(store.models / MODELS, ModelRecords(FORMAT, models, crc32))
         publish_catalog(store, read_runs(store))

@@ -19,10 +19,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pipeline.checksum import seal, unseal
 from pipeline.code import imports_of, meaning_of, source_of
 from pipeline.errors import ModelError
+from pipeline.log import LOG
+from pipeline.modeling.manifest import changes, manifest_changes
 
-FORMAT = 1
+FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
 
 LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn")
@@ -50,6 +53,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
         On the validation year, with which the intervals were calibrated.
     code : str
         Hash of all modules of the project.
+    files : dict of str to str
+        Hashes of the files of ``predictor``.
     mlflow_run : str
         Where it is tracked; written anew if MLflow's store was lost.
     """
@@ -67,20 +72,36 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     metrics: dict[str, float]
     versions: dict[str, str]
     code: str
+    files: dict[str, str]
     mlflow_run: str
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the test years said of a model; the figures are beside it, as Parquet."""
+    """What the test years said of a model; the figures are beside it, as Parquet.
+
+    Attributes
+    ----------
+    files : dict of str to str
+        Hashes of all that is beside it.
+    """
 
     format: int
     fingerprint: str
     created_at: datetime
     n_rows: int
     metrics: dict[str, float]
+    files: dict[str, str]
 
 
-_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord)
+class GuardRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `pipeline.modeling.guard` has found: a line per column that leaks."""
+
+    format: int
+    fingerprint: str
+    leaks: list[str]
+
+
+_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, GuardRecord)
 
 
 def model_folder(root: Path, model: str, fingerprint: str) -> Path:
@@ -89,20 +110,75 @@ def model_folder(root: Path, model: str, fingerprint: str) -> Path:
 
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:
-    """Read a record; None if there is none of this format."""
-    if not path.is_file():
-        return None
+    """Read a record; None if there is none of this format, or it is damaged."""
     try:
-        record = msgspec.json.decode(path.read_bytes(), type=type_)
-    except msgspec.DecodeError:
+        record = msgspec.json.decode(unseal(path.read_bytes()) or b"", type=type_)
+    except (OSError, msgspec.MsgspecError):
         return None
     return record if record.format == FORMAT else None
 
 
+def read_training(folder: Path) -> TrainingRecord | None:
+    """Read the record of a trained model that is whole; say so if it is not."""
+    path = folder / "training.json"
+    record = read_record(path, TrainingRecord)
+    faults = record and changes(folder / "predictor", record.files)
+    return _whole(path, record, faults, "the model is trained again")
+
+
+def read_evaluation(folder: Path) -> EvaluationRecord | None:
+    """Read the record of an evaluation that is whole; say so if it is not."""
+    path = folder / "evaluation.json"
+    record = read_record(path, EvaluationRecord)
+    faults = record and changes(folder, record.files)
+    return _whole(path, record, faults, "the model is evaluated again")
+
+
+def damaged_models(root: Path) -> list[str]:
+    """Say which files of models, evaluations and bundles are not as they were made."""
+    state = root / ".pipeline"
+    models, artifacts = state / "models", state / "mlflow" / "artifacts"
+    faults: list[tuple[Path, str]] = []
+    for path in models.glob("*/*/training.json"):
+        record = read_record(path, TrainingRecord)
+        found = record and changes(path.parent / "predictor", record.files)
+        faults += [(path, fault) for fault in _listed(found)]
+    for path in (
+        *models.glob("*/*/evaluation/evaluation.json"),
+        *artifacts.glob("*/artifacts/evaluation/evaluation.json"),
+    ):
+        judged = read_record(path, EvaluationRecord)
+        found = judged and changes(path.parent, judged.files)
+        faults += [(path, fault) for fault in _listed(found)]
+    for path in artifacts.glob("models/*/artifacts/MLmodel"):
+        found = manifest_changes(path.parent)
+        faults += [(path, fault) for fault in found]
+    return [f"{path.parent}: {fault}" for path, fault in sorted(faults)]
+
+
+def _listed(faults: list[str] | None) -> list[str]:
+    """Take a record that cannot be read for a fault."""
+    return ["its record cannot be read"] if faults is None else faults
+
+
+def _whole(
+    path: Path, record: _Record | None, faults: list[str] | None, remedy: str
+) -> _Record | None:
+    """Give the record if nothing is wrong with it."""
+    if record is None and not path.is_file():
+        return None
+    fault = f"{path.name} cannot be read" if record is None else ""
+    fault = "; ".join(faults or []) or fault
+    if fault:
+        LOG.warning("%s: %s: %s when it is asked for", path.parent, fault, remedy)
+        return None
+    return record
+
+
 def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Write a record whole or not at all."""
+    """Write a record whole or not at all, with its checksum."""
     partial = path.with_name(f"{path.name}.next")
-    partial.write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+    partial.write_bytes(seal(msgspec.json.encode(record)))
     partial.replace(path)
 
 
@@ -111,7 +187,7 @@ def all_trainings(root: Path) -> list[tuple[Path, TrainingRecord]]:
     found = [
         (path.parent, record)
         for path in (root / ".pipeline" / "models").glob("*/*/training.json")
-        if (record := read_record(path, TrainingRecord))
+        if (record := read_training(path.parent))
     ]
     return sorted(found, key=lambda pair: (pair[1].created_at, pair[1].fingerprint))
 

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, cast
 import polars as pl
 
 from pipeline.code import PACKAGE
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, some
+from pipeline.modeling.manifest import (
+    forget_compiled,
+    manifest_changes,
+    write_manifest,
+)
 from pipeline.modeling.pack import pack
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import Tracking, tracking
@@ -28,6 +33,7 @@ _REPLACED = "replaced"
 """Tag of a champion's version: the version that was champion before it."""
 
 _FINGERPRINT = "fingerprint"
+_MANIFEST = "manifest"
 
 _N_EXAMPLE = 5
 """Rows of an example, at least, if there is one."""
@@ -53,17 +59,42 @@ class Version:
         Of the trained model.
     replaced : int
         The champion that it took the place of; 0 if there was none.
+    folder : Path
+        Where its files are.
+    manifest : str
+        Hash of the list of their hashes.
     """
 
     name: str
     number: int
     fingerprint: str
     replaced: int
+    folder: Path
+    manifest: str
 
     @property
     def uri(self) -> str:
-        """Where MLflow loads it from."""
+        """What MLflow calls it, and names in what it says."""
         return f"models:/{self.name}/{self.number}"
+
+    def hold(self) -> None:
+        """Refuse files that are not those that were registered, before any is used.
+
+        Raises
+        ------
+        ModelError
+            Names the first of them.
+        """
+        forget_compiled(self.folder)
+        found = manifest_changes(self.folder, self.manifest)
+        if found:
+            raise ModelError(
+                f"{self.uri}: is not what was registered: {some(found)}\n"
+                f"found in {self.folder}\n"
+                "hint: nothing of it was used; `just promote --rollback` goes back to"
+                " the version before; or put the files back, or delete .pipeline/mlflow"
+                " and promote again: the models are kept beside it"
+            )
 
 
 def register(settings: ModelingSettings, training: Training) -> Version:
@@ -149,9 +180,16 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
 
 
 def inputs_of(settings: ModelingSettings, version: Version) -> list[str]:
-    """Name the raw columns that a version takes."""
+    """Name the raw columns that a version takes.
+
+    Raises
+    ------
+    ModelError
+        If its files are not those that were registered.
+    """
     from mlflow.models import get_model_info
 
+    version.hold()
     with tracking(settings):
         info = get_model_info(version.uri)
     signature = cast("ModelSignature", info.signature)
@@ -166,9 +204,16 @@ def versions(store: Tracking, name: str) -> list[Version]:
             int(found.version),
             found.tags.get(_FINGERPRINT, ""),
             int(found.tags.get(_REPLACED) or 0),
+            _folder_of(store, str(found.source).rpartition("/")[2]),
+            found.tags.get(_MANIFEST, ""),
         )
         for found in store.client.search_model_versions(f"name = '{name}'")
     ]
+
+
+def _folder_of(store: Tracking, model_id: str) -> Path:
+    """Find what MLflow keeps of a model, wherever the project is now."""
+    return store.artifacts / "models" / model_id / "artifacts"
 
 
 def aliases(store: Tracking, name: str) -> dict[str, int]:
@@ -215,10 +260,15 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
             end_run()
         if not store.client.search_registered_models(f"name = '{name}'"):
             store.client.create_registered_model(name)
+        model_id = str(info.model_id)
+        folder = _folder_of(store, model_id)
+        forget_compiled(folder)
+        tags[_MANIFEST] = write_manifest(folder)
         made = store.client.create_model_version(
-            name, info.model_uri, run_id=run_id, model_id=info.model_id, tags=tags
+            name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
-    return Version(name, int(made.version), training.record.fingerprint, 0)
+    fingerprint, number = training.record.fingerprint, int(made.version)
+    return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST])
 
 
 def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:

@@ -102,5 +102,5 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             f"{file}: no good rows to forecast from\n"
             "hint: give at least one raw row of each facility that is asked about"
         )
-    [predictions] = forecast_apart(settings, version.uri, [rows], alone=alone)
+    [predictions] = forecast_apart(settings, version, [rows], alone=alone)
     return Scores(version, predictions, bad)

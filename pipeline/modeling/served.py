@@ -36,9 +36,11 @@ class ServedBundle(PythonModel):
         Raises
         ------
         ModelError
-            If the code that is imported is not the packed one.
+            If the code that is imported is not the packed one, or a file is not as it
+            was registered.
         """
         _check_code(Path(__file__).parent / _CODE)
+        _check_files(Path(__file__).parent)
         from pipeline.modeling.bundle import load_bundle
 
         self.bundle = load_bundle(
@@ -76,6 +78,20 @@ def _check_code(packed: Path) -> None:
             f"found: {loaded}, imported by this process\n"
             f"expected: {packed}\n"
             "hint: load each version of the model in a process of its own"
+        )
+
+
+def _check_files(folder: Path) -> None:
+    """Refuse files that are not as listed; no list is there while it is packed."""
+    from pipeline.modeling.manifest import manifest_changes
+
+    faults = manifest_changes(folder) if (folder / _CODE).is_dir() else []
+    if faults:
+        from pipeline.errors import ModelError, some
+
+        raise ModelError(
+            f"{folder}: is not what was registered: {some(faults)}\n"
+            "hint: nothing of it was used; put its files back, or register it anew"
         )
 
 

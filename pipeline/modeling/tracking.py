@@ -56,6 +56,7 @@ class Tracking:
 
     client: "MlflowClient"
     experiment: str
+    artifacts: Path
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
                 name, artifact_location=str(folder / "artifacts")
             )
         )
-        yield Tracking(client, experiment)
+        yield Tracking(client, experiment, folder / "artifacts")
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise _unusable(folder, error) from error
 

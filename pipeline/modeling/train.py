@@ -13,6 +13,7 @@ from pipeline.log import LOG
 from pipeline.modeling.data import Features, between
 from pipeline.modeling.guard import learnable_features
 from pipeline.modeling.loss import Metric, mean_error
+from pipeline.modeling.manifest import hashes
 from pipeline.modeling.predictor import (
     Predictor,
     fit_predictor,
@@ -21,12 +22,12 @@ from pipeline.modeling.predictor import (
 )
 from pipeline.modeling.records import (
     FORMAT,
-    EvaluationRecord,
     TrainingRecord,
     fingerprint,
     model_folder,
     new_folder,
-    read_record,
+    read_evaluation,
+    read_training,
     versions,
     write_record,
 )
@@ -89,7 +90,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
     modeling = settings.modeling
     wanted = training_fingerprint(features, config, settings)
     folder = model_folder(settings.root, model, wanted)
-    there = read_record(folder / "training.json", TrainingRecord)
+    there = read_training(folder)
     if there is not None:
         if is_logged(settings.root, there.mlflow_run):
             return Training(folder, there, features, is_new=False, is_logged=False)
@@ -123,6 +124,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
             metrics=metrics,
             versions=versions(),
             code=fingerprint_of_code(),
+            files=hashes(partial / "predictor"),
             mlflow_run="",
         )
         record = _logged(settings, record, features)
@@ -174,7 +176,7 @@ def _log_again(
     """Tell MLflow of a training that it has lost, and how it was judged."""
     again = _logged(settings, record, features)
     evaluation = folder / "evaluation"
-    judged = read_record(evaluation / "evaluation.json", EvaluationRecord)
+    judged = read_evaluation(evaluation)
     if judged is not None:
         log_evaluation(settings, again.mlflow_run, judged.metrics, evaluation)
     # Last, so that after a kill all of it is done again.

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from pipeline.checksum import checksum
 from pipeline.errors import some
 from pipeline.log import LOG
 from pipeline.profile import QUANTILES
@@ -327,10 +328,16 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
             con, "meta.lineage", [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
         )
         models = _models(store)
-        _insert(con, "meta.models", [_model_row(model) for model in models])
+        _insert(con, "meta.models", [_model_row(model) for model in models.models])
         figures = store.models / EVALUATIONS
-        if models and figures.is_file():
+        # The next command that trains or judges a model writes them again.
+        if figures.is_file() and checksum(figures) == models.figures:
             con.execute(f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}")
+        elif models.figures:
+            LOG.warning(
+                "%s: is not what was written, and left out; `just promote` writes it",
+                figures,
+            )
         benchmarks = read_benchmarks(store)
         _insert(
             con, "meta.benchmarks", [r for b in benchmarks for r in _benchmark_rows(b)]
@@ -460,10 +467,10 @@ def _check_rows(run: RunRecord) -> list[Row]:
     ]
 
 
-def _models(store: Store) -> list[ModelRecord]:
+def _models(store: Store) -> ModelRecords:
     """Read what is known of the trained models."""
     found = read_record(store.models / MODELS, ModelRecords)
-    return found.models if found else []
+    return found or ModelRecords(FORMAT, [])
 
 
 def _model_row(model: ModelRecord) -> Row:

@@ -154,7 +154,14 @@ class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRecords(msgspec.Struct, frozen=True):
-    """All trained models, the oldest first."""
+    """All trained models, the oldest first.
+
+    Attributes
+    ----------
+    figures : str
+        CRC-32 of the file of their figures; empty without one.
+    """
 
     format: int
     models: list[ModelRecord]
+    figures: str = ""

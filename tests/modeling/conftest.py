@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.guard import learnable_features
+from pipeline.modeling.manifest import write_manifest
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking import environment, store_uri, tracking
@@ -66,6 +67,18 @@ def champion_folder(root: Path) -> Path:
         source = client.get_model_version_by_alias(name, "champion").source
     model = str(source).rpartition("/")[2]
     return root / ".pipeline" / "mlflow" / "artifacts" / "models" / model / "artifacts"
+
+
+def register_as_it_is(root: Path) -> None:
+    """Let the champion's files, as they are now, be those that were registered."""
+    settings, digest = load_in(root), write_manifest(champion_folder(root))
+    with tracking(settings) as store:
+        version = store.client.get_model_version_by_alias(
+            settings.modeling.name, "champion"
+        )
+        store.client.set_model_version_tag(
+            settings.modeling.name, version.version, "manifest", digest
+        )
 
 
 @pytest.fixture

@@ -25,7 +25,13 @@ from pipeline.modeling.registry import (
 )
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking import tracking
-from tests.modeling.conftest import LENIENT, Load, champion_folder, load_in
+from tests.modeling.conftest import (
+    LENIENT,
+    Load,
+    champion_folder,
+    load_in,
+    register_as_it_is,
+)
 
 WEAK = """
 kind: ridge
@@ -152,6 +158,7 @@ def test_a_champion_of_another_source_is_not_compared_with(copied: Load) -> None
         record = json.loads(original)
         reduce(getitem, parents, record)[name] = value
         place.write_text(json.dumps(record))
+        register_as_it_is(settings.root)
         with pytest.raises(ModelError) as error:
             promote(settings, "last_value")
         expected = (

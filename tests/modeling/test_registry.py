@@ -180,9 +180,9 @@ def test_a_copied_and_a_moved_project_read_and_write_where_they_are(
         assert columns_with(database, str(place)) <= {"datasets.dataset_source"}
     settings = load_in(second, *LENIENT)
     assert register(settings, train(settings, "last_value")).number == 2
-    uri = "models:/inpatient_profit_ci@champion"
     rows = read_rows(settings.pipeline)
-    [made] = forecast_apart(settings, uri, [rows], alone=True)
+    version = champion_of(settings)
+    [made] = forecast_apart(settings, version, [rows], alone=True)
     assert made.height == rows.height
     assert not first.exists()
     assert files_in(promoted) == originals
