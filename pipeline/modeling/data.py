@@ -121,8 +121,15 @@ def between(
     return df.filter(pl.col(modeling.time).is_between(first, last))
 
 
-def folds(modeling: Modeling) -> list[tuple[int, int, int]]:
+def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
     """List the expanding folds: first and last year learned from, and the year judged.
+
+    Parameters
+    ----------
+    modeling : Modeling
+        Training years, and how many folds.
+    step : int
+        From one year of the panel to the next.
 
     Raises
     ------
@@ -131,11 +138,13 @@ def folds(modeling: Modeling) -> list[tuple[int, int, int]]:
     """
     first, last = modeling.split.train
     n_folds = modeling.study.folds
-    if last - first < n_folds:
+    n_years = (last - first) // step + 1
+    if n_years <= n_folds:
         raise ConfigError(
-            f"configs/modeling.yaml: {last - first + 1} training years, expected"
+            f"configs/modeling.yaml: {n_years} training years, expected"
             f" {n_folds + 1} for {n_folds} folds\n"
             "hint: each fold is a year judged from the years before it; change"
             " `split.train` or `study.folds`"
         )
-    return [(first, year - 1, year) for year in range(last - n_folds + 1, last + 1)]
+    judged = range(last - (n_folds - 1) * step, last + 1, step)
+    return [(first, year - step, year) for year in judged]

@@ -12,6 +12,7 @@ import polars as pl
 from pipeline.errors import ConfigError, nearest
 from pipeline.modeling.data import Features, between, folds
 from pipeline.modeling.guard import learnable_features
+from pipeline.modeling.horizon import step_of
 from pipeline.modeling.loss import mean_error
 from pipeline.modeling.predictor import fit_model, predict_point, target_of
 from pipeline.modeling.records import fingerprint
@@ -77,7 +78,7 @@ class FoldError:
         """Fit on the years before, judge on the year."""
         modeling = self.modeling
         df = _read(self.path, *modeling.key)
-        first, last, judged = folds(modeling)[fold]
+        first, last, judged = folds(modeling, step_of(df[modeling.time]))[fold]
         config = with_params(self.config, params)
         train = between(df, modeling, first, last)
         schema, model = fit_model(train, config, modeling, n_threads=self.n_threads)
@@ -124,9 +125,9 @@ def tune(
             f"configs/models/{model}.yaml: nothing to tune, `space` is empty\n"
             "hint: name parameters and their ranges there, as in lightgbm.yaml"
         )
-    n_folds = len(folds(modeling))
     df = features.read(modeling)
-    for first, last, judged in folds(modeling):
+    years = folds(modeling, step_of(df[modeling.time]))
+    for first, last, judged in years:
         between(df, modeling, first, last)
         between(df, modeling, judged, judged)
     # On two cores a process per trial costs what it gains, and half a gigabyte more.
@@ -147,7 +148,7 @@ def tune(
         name,
         config.space,
         objective,
-        n_folds=n_folds,
+        n_folds=len(years),
         n_trials=n_trials(modeling.study),
         batch=modeling.study.batch,
         seed=modeling.seed,

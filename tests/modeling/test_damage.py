@@ -89,7 +89,7 @@ def test_a_champion_of_other_bytes_is_refused_before_any_of_it_runs(
             score(settings, GOLDEN / "raw.csv")
         # Served elsewhere, it looks at itself.
         with pytest.raises(
-            ModelError, match="not what was reg|code of another version"
+            ModelError, match=r"not what was reg|code of another version"
         ):
             load_model(str(folder))
         path.unlink()

@@ -3,6 +3,8 @@ import pytest
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling.data import Features, between, current_features, folds
+from pipeline.modeling.settings import load_modeling
+from tests.conftest import ROOT
 from tests.modeling.conftest import Load
 
 
@@ -50,7 +52,7 @@ def test_between_includes_both_years_and_refuses_none(ml: Load) -> None:
 
 def test_folds_predict_the_last_training_years_from_all_before(ml: Load) -> None:
     modeling = ml("modeling.study.folds=3").modeling
-    assert folds(modeling) == [
+    assert folds(modeling, 1) == [
         (2010, 2011, 2012),
         (2010, 2012, 2013),
         (2010, 2013, 2014),
@@ -58,6 +60,13 @@ def test_folds_predict_the_last_training_years_from_all_before(ml: Load) -> None
 
 
 def test_too_few_years_for_the_folds_are_refused(ml: Load) -> None:
-    assert len(folds(ml("modeling.study.folds=4").modeling)) == 4
+    assert len(folds(ml("modeling.study.folds=4").modeling, 1)) == 4
     with pytest.raises(ConfigError, match="5 training years, expected 6 for 5 folds"):
-        folds(ml("modeling.study.folds=5").modeling)
+        folds(ml("modeling.study.folds=5").modeling, 1)
+
+
+def test_folds_of_a_panel_of_every_fifth_year_are_five_years_apart() -> None:
+    split = "modeling.split={train: [1980, 2000], valid: 2005, test: [2010, 2010]}"
+    words = (split, "modeling.study.folds=2")
+    modeling = load_modeling(ROOT, overrides=words).modeling
+    assert folds(modeling, 5) == [(1980, 1990, 1995), (1980, 1995, 2000)]
