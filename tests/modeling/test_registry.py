@@ -195,3 +195,12 @@ def test_a_registry_that_is_a_file_is_said(copied: Load, tmp_path: Path) -> None
     folder.write_text("")
     with pytest.raises(ModelError, match="MLflow's store cannot be used\nfound: "):
         champion(settings)
+
+
+def test_what_a_folder_is_called_is_no_part_of_an_address(
+    promoted: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "a%20'b [c]" / "d=1#e"
+    shutil.copytree(promoted, root, symlinks=True)
+    assert champion_of(load_in(root)).number == 1
+    assert not (tmp_path / "a 'b [c]").exists()
