@@ -166,7 +166,11 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
             "features: no rows of 2000 and 2009\n",
         ),
         (
-            ("modeling.target=w_mean_charge_lag1",),
+            # What was the target is a feature then, and of its own period.
+            (
+                "modeling.target=w_mean_charge_lag1",
+                "modeling.leaks=[w_total_median_profit]",
+            ),
             "w_mean_charge_lag1: 35 of 1418 rows are null or not finite\n",
         ),
         (
