@@ -162,7 +162,7 @@ def run(
     is_plain = not (dry_run or to or from_ or only or force)
     words = ("--profile", profile or "", *overrides)
     stamp_key = stamp.key(root, words)
-    if is_plain and stamp_key and (stamped := stamp.read_stamp(root, stamp_key)):
+    if is_plain and (stamped := stamp.read_stamp(root, stamp_key)):
         from pipeline.log import is_quiet
 
         if not is_quiet():
@@ -181,7 +181,7 @@ def run(
         return
     report = run_pipeline(settings, selection)
     _print_report(report, is_whole=selection.is_all)
-    if is_plain and stamp_key and stamp_key == stamp.key(root, words):
+    if is_plain and stamp_key == stamp.key(root, words):
         stamp_run(settings, report, stamp_key)
 
 
@@ -318,7 +318,7 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     from omegaconf import OmegaConf
 
     settings = _settings(profile, overrides)
-    click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.tree)), nl=False)
+    click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.shown)), nl=False)
 
 
 class _Statement(click.Command):

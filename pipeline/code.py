@@ -1,10 +1,15 @@
-"""The project's own code, as what decides whether a result is still right."""
+"""The code that decides whether a result is still right."""
 
 import ast
 import hashlib
-from collections.abc import Iterator
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -15,7 +20,25 @@ _RACY_NS = 2_000_000_000
 
 def code_files() -> list[Path]:
     """List the package's modules, sorted."""
-    return sorted(PACKAGE.rglob("*.py"))
+    return files_below(PACKAGE, ".py", ".so", ".pyd")
+
+
+def files_below(folder: Path, *suffixes: str) -> list[Path]:
+    """List files below a folder by their suffixes, sorted; links are followed.
+
+    What an editor hides there, and what is no file, is left out.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else sorted(folders)
+        if real not in seen:
+            seen.add(real)
+            visible = (name for name in names if not name.startswith("."))
+            paths = (Path(here, name) for name in visible if name.endswith(suffixes))
+            found += [path for path in paths if path.is_file()]
+    return sorted(found)
 
 
 def code_hashes() -> dict[str, str]:
@@ -96,23 +119,117 @@ def imports_of(name: str) -> set[str]:
     return found
 
 
+def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
+    """Find the code outside the package that some of its modules use.
+
+    Python's own library does not count. What is imported by a name that is made while
+    the code runs is not found.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Modules of the package, as `name_of` gives them.
+
+    Returns
+    -------
+    dict of str to str
+        What `identity` gives, by the path of a file or the name of a library.
+    """
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    waiting = [
+        imported
+        for name in names
+        for module in imports_of(name)
+        for imported in _imported(source_of(module), "")
+        # Of libraries only those that one of the modules itself uses.
+        if module == name or not _is_installed(imported)
+    ]
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if name in seen or _is_own(top):
+            continue
+        seen.add(name)
+        origin, package = _origin_of(name)
+        if origin is None:
+            continue
+        key = top if _is_installed(name) and _version_of(top) else str(origin)
+        found[key] = identity(key)
+        if origin.suffix == ".py" and not _is_installed(name):
+            waiting += _imported(origin.read_text(encoding="utf-8"), package)
+    return found
+
+
+def identity(name: str) -> str:
+    """Say which code this is: of a file the hash, of a library the version.
+
+    Empty where there is none.
+    """
+    if not Path(name).is_absolute():
+        return _version_of(name) or ""
+    with suppress(OSError):
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16]
+    return ""
+
+
+def _version_of(library: str) -> str | None:
+    """Look up the version of a library by the name it is imported by."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _is_installed(name: str) -> bool:
+    """Tell whether a module need not be looked for: of the package, or a library."""
+    origin = None if _is_own(name.partition(".")[0]) else _origin_of(name)[0]
+    if origin is None:
+        return True
+    places = ("stdlib", "platstdlib", "purelib", "platlib")
+    paths = {Path(sysconfig.get_path(place)).resolve() for place in places}
+    return any(origin.resolve().is_relative_to(path) for path in paths)
+
+
+def _is_own(top: str) -> bool:
+    """Tell whether a module is the package's, or Python's own."""
+    return top == PACKAGE.name or top in sys.stdlib_module_names
+
+
+@cache
+def _origin_of(name: str) -> tuple[Path | None, str]:
+    """Find the file of a module, and the package that its relative imports are of."""
+    # A name may be no module, a parent may be none, or fail when it is imported.
+    with suppress(Exception):
+        spec = find_spec(name)
+        if spec and spec.origin and spec.has_location:
+            return Path(spec.origin), spec.parent or ""
+    return None, ""
+
+
 @cache
 def _imported_files(source: str) -> tuple[str, ...]:
     """Name the files that a module's import statements may mean."""
-    return tuple(_imports(ast.parse(source)))
+    paths = [name.replace(".", "/") for name in _imported(source, "")]
+    return tuple(f for path in paths for f in (f"{path}.py", f"{path}/__init__.py"))
 
 
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """Yield the files that import statements may mean."""
+@cache
+def _imported(source: str, package: str) -> tuple[str, ...]:
+    """Name what a module's import statements may mean, in a package of that name."""
+    return tuple(_imports(ast.parse(source), package))
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield what import statements may mean."""
     for node in ast.walk(tree):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [
-                node.module,
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            ]
-        for name in names:
-            path = name.replace(".", "/")
-            yield from (f"{path}.py", f"{path}/__init__.py")
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            # One that leads out of its package fails when it runs.
+            with suppress(ImportError):
+                module = resolve_name(name, package) if node.level else name
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in node.names)

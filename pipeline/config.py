@@ -9,6 +9,7 @@ OmegaConf's, types and bounds are msgspec's. Every mistake is reported, not the 
 one only.
 """
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
 import msgspec
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 from yaml import YAMLError
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.masking import MASK, hide, mask_tree
 from pipeline.yaml_core import describe, read_word, read_yaml
 
 Tree: TypeAlias = dict[str, Any]
@@ -245,35 +248,85 @@ def _plain_merge(tree: Tree, other: Tree) -> Tree:
     return {**tree, **other, **shared}
 
 
-def resolve(merged: DictConfig, layers: Sequence[Layer]) -> tuple[Tree, list[Mistake]]:
-    """Replace every ``${...}``, and name those that lead nowhere.
+@dataclass(frozen=True)
+class Resolved:
+    """A composed configuration without ``${...}``.
 
-    Returns
-    -------
-    tuple of (dict, list of Mistake)
-        The plain tree, without the keys that could not be resolved, and the mistakes.
+    Attributes
+    ----------
+    tree : dict
+        The values, without the keys that could not be resolved.
+    shown : dict
+        The same, fit to be seen: what came from the environment stands as it was
+        written, credentials are masked. Texts are kept free of both, see
+        `pipeline.masking`.
+    mistakes : list of Mistake
+        What could not be resolved.
+    environment : frozenset of str
+        The variables that were asked for.
     """
-    mistakes: list[Mistake] = []
 
-    def plain(node: DictConfig, path: str) -> Tree:
+    tree: Tree
+    shown: Tree
+    mistakes: list[Mistake]
+    environment: frozenset[str]
+
+
+_asked: set[str] = set()
+"""Variables of the environment that the value now being resolved has asked for."""
+
+
+def _env(key: str, *default: Any) -> Any:
+    """Do what OmegaConf's own ``oc.env`` does, and note it."""
+    _asked.add(key)
+    return oc.env(key, *default)
+
+
+def resolve(merged: DictConfig, layers: Sequence[Layer]) -> Resolved:
+    """Replace every ``${...}``, and name those that lead nowhere."""
+    OmegaConf.register_resolver("oc.env", _env, replace=True)
+    mistakes: list[Mistake] = []
+    environment: set[str] = set()
+
+    def plain(node: DictConfig, path: str) -> tuple[Tree, Tree]:
         tree: Tree = {}
+        shown: Tree = {}
         for key in node:
             name = str(key)
             child = f"{path}.{name}" if path else name
+            _asked.clear()
             try:
                 value: Any = node[key]
-                if isinstance(value, DictConfig):
-                    tree[name] = plain(value, child)
-                elif OmegaConf.is_config(value):
-                    tree[name] = OmegaConf.to_container(value, resolve=True)
-                else:
-                    tree[name] = value
+                if isinstance(value, DictConfig) and not _asked:
+                    tree[name], shown[name] = plain(value, child)
+                    continue
+                if OmegaConf.is_config(value):
+                    value = OmegaConf.to_container(value, resolve=True)
+                tree[name] = shown[name] = value
+                if _asked:
+                    shown[name] = _unresolved(node, key)
+                    _hide_all(value, shown[name])
             except OmegaConfBaseException as error:
                 text = _why_unresolved(node, key, error, merged)
                 mistakes.append(Mistake(origin_of(child, layers), child, text))
-        return tree
+            environment.update(_asked)
+        return tree, shown
 
-    return plain(merged, ""), mistakes
+    tree, shown = plain(merged, "")
+    return Resolved(tree, mask_tree(shown), mistakes, frozenset(environment))
+
+
+def _unresolved(node: DictConfig, key: Any) -> Any:
+    """Return a value as it was written."""
+    return cast("Tree", OmegaConf.to_container(node))[key]
+
+
+def _hide_all(value: Any, written: Any) -> None:
+    """Keep the texts of a value out of all others."""
+    for name in _asked:
+        hide(os.environ.get(name), f"${{oc.env:{name}}}")
+    for item in cast("list[Any]", value) if isinstance(value, list) else [value]:
+        hide(item, written if isinstance(written, str) else MASK)
 
 
 def _why_unresolved(
@@ -283,7 +336,7 @@ def _why_unresolved(
     if OmegaConf.is_missing(node, key):
         return "a value is required, found none"
     found = str(error).splitlines()[0]
-    raw = cast("Tree", OmegaConf.to_container(node))[key]
+    raw = _unresolved(node, key)
     wanted = str(raw).removeprefix("${").removesuffix("}")
     known = list(_paths(cast("Tree", OmegaConf.to_container(merged))))
     return (

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline.errors import PipelineError
+from pipeline.masking import masked
 
 _MOST_CHARS = 2_000
 """Of an error's own words; some libraries repeat all that they were given."""
@@ -27,13 +28,14 @@ def describe_failure(error: BaseException, *, is_told: bool) -> str:
         Whether the user asked for the traceback itself.
     """
     if isinstance(error, PipelineError):
-        return str(error)
-    trace = "".join(traceback.format_exception(error))
+        return masked(str(error))
+    trace = masked("".join(traceback.format_exception(error)))
+    text = masked(_what_happened(error))
     if is_told:
-        return f"{_what_happened(error)}\n{trace}"
+        return f"{text}\n{trace}"
     kept = _keep(trace)
     hint = f"the traceback is in {kept}" if kept else "--verbose shows the traceback"
-    return f"{_what_happened(error)}\nhint: {hint}"
+    return f"{text}\nhint: {hint}"
 
 
 def _what_happened(error: BaseException) -> str:

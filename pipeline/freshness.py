@@ -5,10 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-import msgspec
-
 from pipeline import sources
-from pipeline.code import code_hashes, imports_of
+from pipeline.code import code_elsewhere, code_hashes, imports_of
 from pipeline.errors import ConfigError, SourceError, nearest
 from pipeline.files import FileContent, contents, find_files
 from pipeline.fingerprint import (
@@ -46,7 +44,7 @@ class Wanted:
     fingerprints : Fingerprints or None
         None without a source.
     code : dict of str to str
-        Hash of every module.
+        Hash of every module, and of what the stages use beside the package.
     """
 
     settings: Settings
@@ -122,12 +120,18 @@ def look(
     except SourceError:
         if fetched:
             raise
-        return Wanted(settings, plan, None, None, code_hashes())
+        return Wanted(settings, plan, None, None, _code(settings))
     known = current.files if current else []
     source = SourceIdentity(
         source_plan(settings.source, root), contents(files, root, known)
     )
-    return Wanted(settings, plan, source, fingerprint(plan, source), code_hashes())
+    return Wanted(settings, plan, source, fingerprint(plan, source), _code(settings))
+
+
+def _code(settings: Settings) -> dict[str, str]:
+    """Hash all code that the stages use."""
+    modules = {f"pipeline/transforms/{s.transform}.py" for s in settings.stages}
+    return code_hashes() | code_elsewhere(sorted(modules))
 
 
 def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Status]:
@@ -262,7 +266,7 @@ class _Reasons:
             yield "the source is not there yet"
             return
         if self._current.source_plan != source.plan:
-            tree = self._wanted.settings.tree
+            tree = self._wanted.settings.shown
             found = list(
                 _config_changes(
                     SOURCE, self._current.config.get(SOURCE), tree.get(SOURCE)
@@ -293,9 +297,10 @@ class _Reasons:
     def _of_plan(self, before: StageRecord, node: Node) -> Iterator[str]:
         """Compare the configuration and the code of a stage whose plan differs."""
         stage = node.stage
-        config = msgspec.to_builtins(stage.config)
+        config = self._wanted.settings.shown_of(stage)
         yield from _config_changes(stage.name, before.config, config)
-        needed = imports_of(f"pipeline/transforms/{stage.transform}.py")
+        module = f"pipeline/transforms/{stage.transform}.py"
+        needed = imports_of(module) | set(code_elsewhere([module]))
         for name in sorted(self._changed_code & needed):
             yield f"{name} changed"
 

@@ -20,6 +20,7 @@ import click
 
 from pipeline.checksum import seal, unseal
 from pipeline.errors import SnapshotError
+from pipeline.masking import masked
 
 LOG = logging.getLogger("pipeline")
 
@@ -188,9 +189,10 @@ class _Terminal(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(BrokenPipeError):
             if record.levelno >= logging.WARNING:
-                click.secho(f"warning: {record.getMessage()}", fg="yellow", err=True)
+                text = f"warning: {masked(record.getMessage())}"
+                click.secho(text, fg="yellow", err=True)
             else:
-                click.echo(record.getMessage(), err=True)
+                click.echo(masked(record.getMessage()), err=True)
 
 
 class _LogFile(logging.FileHandler):
@@ -215,4 +217,4 @@ class _JsonLines(logging.Formatter):
             "peak_mib": peak_mib(),
         }
         event |= cast("Event", getattr(record, "fields", {}))
-        return seal(json.dumps(event).encode()).decode()
+        return seal(masked(json.dumps(event)).encode()).decode()

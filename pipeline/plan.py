@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import PolarsError
 
-from pipeline.code import code_hashes
+from pipeline.code import code_elsewhere, code_hashes
 from pipeline.errors import SchemaError, nearest
 from pipeline.known import settled
 from pipeline.settings import SOURCE, Stage
@@ -230,7 +230,7 @@ def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema,
         missing = [name for name in stage.key if name not in schema]
         if missing:
             raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
-        return schema, _digest(lf)
+        return schema, _digest(lf, stage.transform)
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
 
@@ -258,8 +258,8 @@ def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         ) from error
 
 
-def _digest(lf: pl.LazyFrame) -> str:
-    """Hash a plan; one that runs Python functions, with all of the project's code.
+def _digest(lf: pl.LazyFrame, transform: str) -> str:
+    """Hash a plan; one that runs Python functions, with all code they may use.
 
     Raises
     ------
@@ -275,7 +275,10 @@ def _digest(lf: pl.LazyFrame) -> str:
             "reads a file, expected a function of its inputs only: make it a source"
         )
     # Such a function is written as its name or its bytecode, without what it calls.
-    code = str(code_hashes()) if b"cloudpickle" in plan else ""
+    code = ""
+    if b"cloudpickle" in plan:
+        module = f"pipeline/transforms/{transform}.py"
+        code = str(code_hashes() | code_elsewhere([module]))
     return hashlib.sha256(plan + code.encode()).hexdigest()
 
 

@@ -17,6 +17,7 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.checks import Outcome
 from pipeline.checksum import checksum
+from pipeline.code import code_elsewhere
 from pipeline.compute import compute, failed, require_same_source
 from pipeline.config import Tree
 from pipeline.contracts import compile_checks, hold
@@ -136,7 +137,7 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
         with logged(log):
             try:
                 LOG.debug(
-                    "started", extra=fields(event="started", config=settings.tree)
+                    "started", extra=fields(event="started", config=settings.shown)
                 )
                 report = _run(
                     settings,
@@ -252,7 +253,7 @@ def _run(
         versions=VERSIONS
         | {name: version(name) for name in ("duckdb", "pyarrow", "numpy")}
         | {"python": platform.python_version()},
-        config=settings.tree,
+        config=settings.shown,
         code=wanted.code,
         stages=_stage_records(wanted, execution.n_rows, runs),
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
@@ -283,6 +284,8 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
         What `pipeline.stamp.key` gave before the run.
     """
     store, record = open_store(settings.root), report.run
+    if settings.environment:  # the words would be the same with other values
+        return
     is_settled = all(file.is_settled for file in report.files)
     kept = [s.name for s in record.snapshots if s.state == "kept"]
     if not is_settled or kept not in ([], [PREDICTIONS]):
@@ -304,6 +307,9 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 record.run_id,
                 sources.reads(settings.source, settings.root).path,
                 [file.stat for file in report.files],
+                code_elsewhere(
+                    f"pipeline/transforms/{s.transform}.py" for s in settings.stages
+                ),
                 [(named(path), path.stat().st_size) for path in objects],
                 [(named(path), checksum(path)) for path in records],
             ),
@@ -400,7 +406,7 @@ def _stage_records(
             node.stage.transform,
             list(node.stage.inputs),
             node.stage.snapshot,
-            msgspec.to_builtins(node.stage.config),
+            wanted.settings.shown_of(node.stage),
             node.digest,
             wanted.fingerprints.stages[name],
             n_rows.get(name, counted.get(wanted.fingerprints.stages[name])),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
+import msgspec
 from msgspec import Meta, field
 from omegaconf import OmegaConf
 
@@ -220,6 +221,10 @@ class Settings:
         How it is computed.
     tree : dict
         The resolved configuration, plain.
+    shown : dict
+        The same, fit to be seen: see `Resolved`.
+    environment : frozenset of str
+        Variables of the environment that it asks for.
     layers : tuple of Layer
         What it was composed of, to say where a value comes from.
     """
@@ -233,7 +238,19 @@ class Settings:
     history: History
     engine: EngineSettings
     tree: Tree
+    shown: Tree
+    environment: frozenset[str]
     layers: tuple[Layer, ...]
+
+    def shown_of(self, stage: Stage) -> Tree:
+        """Return a stage's settings, fit to be seen."""
+        config = cast("Tree", msgspec.to_builtins(stage.config))
+        trees = (self.shown, self.tree)
+        shown, real = (cast("Tree", tree.get(stage.name) or {}) for tree in trees)
+        return {
+            name: shown[name] if shown.get(name) != real.get(name) else value
+            for name, value in config.items()
+        }
 
 
 def load_settings(
@@ -286,7 +303,8 @@ def load_settings(
         *_check_layers(configs / "checks", root),
         *top,
     ]
-    tree, mistakes = resolve(merge(layers), layers)
+    resolved = resolve(merge(layers), layers)
+    tree, mistakes = resolved.tree, resolved.mistakes
     unresolved = [mistake.path for mistake in mistakes]
 
     mistakes += _unknown_sections(tree, layers)
@@ -321,6 +339,8 @@ def load_settings(
         history,
         engine,
         tree,
+        resolved.shown,
+        resolved.environment,
         tuple(layers),
     )
 

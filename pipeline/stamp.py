@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.checksum import checksum, seal, unseal
-from pipeline.code import code_files
+from pipeline.code import code_files, files_below, identity
 from pipeline.errors import SourceError
 from pipeline.files import FileStat, find_files, stat_of
 from pipeline.snapshots.linked import CATALOG, is_as_published, is_run_id, run_of
@@ -29,19 +29,21 @@ _LEFT_PARTS = ("parts/*", "parts.txt")
 class Stamp(msgspec.Struct, frozen=True):
     """What was looked at, and the run that holds the answer.
 
-    ``objects`` are the paths of the objects and their sizes, ``records`` those of what
-    is said of them and of the run, with their checksums.
+    ``code`` is what the stages use of code outside the package, ``objects`` are the
+    paths of the objects and their sizes, ``records`` those of what is said of them and
+    of the run, with their checksums.
     """
 
     key: str
     run_id: str
     pattern: str
     files: list[FileStat]
+    code: dict[str, str]
     objects: list[tuple[str, int]]
     records: list[tuple[str, str]]
 
 
-def key(root: Path, words: Iterable[str]) -> str | None:
+def key(root: Path, words: Iterable[str]) -> str:
     """Hash all that decides what a command computes, apart from the data.
 
     Parameters
@@ -53,16 +55,20 @@ def key(root: Path, words: Iterable[str]) -> str | None:
 
     Returns
     -------
-    str or None
-        None if the configuration takes values from elsewhere, such as the environment.
+    str
+        Values of the environment are not in it: where there are any, nothing is
+        stamped.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
     """
     digest = hashlib.sha256()
     parts = [str(root), sys.version, version("polars"), *words]
     digest.update(repr(parts).encode())
-    for path in [*sorted((root / "configs").rglob("*.yaml")), *code_files()]:
+    for path in [*files_below(root / "configs", ".yaml"), *code_files()]:
         content = path.read_bytes()
-        if path.suffix == ".yaml" and b"${oc." in content:
-            return None
         digest.update(f"{path}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
@@ -85,6 +91,7 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
             and is_as_published(catalog)
             and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
             == stamp.files
+            and all(identity(name) == code for name, code in stamp.code.items())
             and all((root / p).stat().st_size == size for p, size in stamp.objects)
             and all(checksum(root / p) == crc for p, crc in stamp.records)
             and not [path for left in _LEFT_PARTS for path in state.glob(left)]

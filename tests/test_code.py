@@ -61,3 +61,56 @@ def f( x ):  # what
     assert code.meaning_of(noted) == code.meaning_of(source)
     assert code.meaning_of(source.replace("1", "2")) != code.meaning_of(source)
     assert code.meaning_of('X = "a"') != code.meaning_of('X = "b"')
+
+
+def test_code_outside_the_package_counts_as_far_as_it_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever way it is imported, and whatever it imports in turn."""
+    transforms = tmp_path / "odd_package" / "transforms"
+    helpers = tmp_path / "lib" / "odd_helpers"
+    for folder in (transforms, helpers):
+        folder.mkdir(parents=True)
+    files = {
+        transforms / "add.py": "import json\nimport polars as pl\nimport odd_rates\n",
+        transforms / "sub.py": "def f():\n    from odd_helpers import inner\n",
+        helpers / "__init__.py": "",
+        helpers / "inner.py": "from . import deep\nfrom .other import x, no_module\n",
+        helpers / "deep.py": "import odd_helpers.inner\n",
+        helpers / "other.py": "x = no_module = 1\n",
+        helpers / "unused.py": "",
+        tmp_path / "lib" / "odd_rates.py": "RATE = 5.0\n",
+    }
+    for path, text in files.items():
+        path.write_text(text)
+    monkeypatch.setattr(code, "PACKAGE", tmp_path / "odd_package")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+
+    def elsewhere(name: str) -> dict[str, str]:
+        return code.code_elsewhere([f"odd_package/transforms/{name}.py"])
+
+    def named(name: str) -> set[str]:
+        return {Path(path).name for path in elsewhere(name)}
+
+    assert named("add") == {"polars", "odd_rates.py"}
+    assert named("sub") == {"__init__.py", "inner.py", "deep.py", "other.py"}
+    before = elsewhere("add")
+    (tmp_path / "lib" / "odd_rates.py").write_text("RATE = 6.0\n")
+    after = elsewhere("add")
+    assert before.keys() == after.keys()
+    assert before != after
+    assert {name: code.identity(name) for name in after} == after
+
+
+def test_modules_behind_a_link_count_and_what_an_editor_hides_does_not(
+    tmp_path: Path,
+) -> None:
+    package, shared = tmp_path / "package", tmp_path / "shared"
+    package.mkdir()
+    shared.mkdir()
+    (shared / "a.py").touch()
+    (package / "shared").symlink_to(shared)
+    (package / "again").symlink_to(package)
+    (package / ".#a.py").symlink_to("me@host.1234")
+    (package / "gone.py").symlink_to("nowhere.py")
+    assert code.files_below(package, ".py") == [package / "shared" / "a.py"]

@@ -240,7 +240,7 @@ def test_transformation_that_reads_a_file_is_refused(tmp_path: Path) -> None:
     """Its content would not be part of the fingerprint."""
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(SchemaError, match="reads a file"):
-        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"))
+        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"), "product")
 
 
 def test_python_functions_in_a_plan_count_with_all_code(
@@ -248,20 +248,20 @@ def test_python_functions_in_a_plan_count_with_all_code(
 ) -> None:
     """What such a function calls does not show in the plan."""
     lf = pl.LazyFrame({"a": [1]}).map_batches(lambda df: df)
-    before = plan_module._digest(lf)
+    before = plan_module._digest(lf, "product")
     monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(lf) != before
+    assert plan_module._digest(lf, "product") != before
     plain = pl.LazyFrame({"a": [1]}).select(pl.col("a") + 1)
     monkeypatch.undo()
-    same = plan_module._digest(plain)
+    same = plan_module._digest(plain, "product")
     monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(plain) == same
+    assert plan_module._digest(plain, "product") == same
 
 
 def test_digest_tells_inputs_of_one_schema_apart() -> None:
     def digest(order: list[int]) -> str:
         frames = [pl.LazyFrame(schema={"a": pl.Int64}).slice(i) for i in range(2)]
-        return plan_module._digest(pl.concat([frames[i] for i in order]))
+        return plan_module._digest(pl.concat([frames[i] for i in order]), "product")
 
     assert digest([0, 1]) != digest([1, 0])
 

@@ -22,9 +22,7 @@ def settled(project: Path) -> Path:
 
 
 def key(root: Path) -> str:
-    found = stamp.key(root, ("--profile", "", *SOURCE))
-    assert found is not None
-    return found
+    return stamp.key(root, ("--profile", "", *SOURCE))
 
 
 def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
@@ -124,10 +122,35 @@ def test_other_words_have_another_key(project: Path) -> None:
     assert stamp.key(project, ("a", "b")) != stamp.key(project, ("ab",))
 
 
-def test_values_from_the_environment_are_not_stamped(project: Path) -> None:
-    path = project / "configs" / "transforms" / "lag_columns.yaml"
-    path.write_text(path.read_text().replace("periods: 1", "periods: ${oc.env:N}"))
-    assert stamp.key(project, ()) is None
+@pytest.mark.parametrize("word", ["lag_columns.periods", "panel.other"])
+def test_values_from_the_environment_are_not_stamped(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    (settled / ".pipeline" / "stamp.json").unlink()
+    monkeypatch.setenv("PERIODS_OF_TEST", "1")
+    words = (*SOURCE, word + "=${ oc.decode:${oc.env:PERIODS_OF_TEST}}")
+    assert "nothing to do" in invoke(settled, "run", *words).stdout
+    assert not (settled / ".pipeline" / "stamp.json").exists()
+
+
+def test_configuration_behind_a_link_is_looked_at(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared") / "transforms"
+    (project / "configs" / "transforms").rename(shared)
+    (project / "configs" / "transforms").symlink_to(shared)
+    (project / "configs" / "loop").symlink_to(project / "configs")
+    before = key(project)
+    lag = shared / "lag_columns.yaml"
+    lag.write_text(lag.read_text() + "\n")
+    assert key(project) != before
+
+
+def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
+    before = key(project)
+    (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
+    (project / "configs" / "profiles" / "folder.yaml").mkdir()
+    assert key(project) == before
 
 
 def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:

@@ -115,7 +115,7 @@ def without_places(settings: ModelingSettings) -> dict[str, object]:
     What a profile has taken out is left out: a bundle has no layers to tell by.
     """
     tree = settings.pipeline.tree
-    others = ("source", "history", "models", "stages", "checks")
+    others = ("source", "engine", "history", "models", "stages", "checks")
     return {
         **{key: tree[key] for key in tree if key not in others},
         "stages": {s.name: tree["stages"][s.name] for s in settings.pipeline.stages},

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from pipeline.errors import SourceError
+from pipeline.masking import masked
 from pipeline.sources.columns import DeclaredColumns
 from pipeline.sources.csv_file import is_packed, read_head
 from pipeline.sources.csv_guard import refuse_unsound
@@ -127,7 +128,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
         # The note goes first and comes last: without it, the file is fetched again.
         origin.unlink(missing_ok=True)
         part.replace(file)
-        note = f"{answer.sha256}  {config.url}\n"
+        note = f"{answer.sha256}  {masked(config.url)}\n"
         origin.write_text(note + "not known to be whole\n" * bool(doubt), "utf-8")
     except OSError as error:
         raise _failed(config, error) from error
@@ -152,8 +153,8 @@ def _came_from(origin: Path, config: DownloadSource) -> bool:
     note, *doubts = origin.read_text("utf-8").splitlines()
     digest, _, url = note.partition("  ")
     if config.sha256:
-        return url == config.url and digest == config.sha256
-    return url == config.url and not (doubts and config.verify)
+        return url == masked(config.url) and digest == config.sha256
+    return url == masked(config.url) and not (doubts and config.verify)
 
 
 def _doubt(answer: _Answer, part: Path) -> str | None:
