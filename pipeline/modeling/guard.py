@@ -8,6 +8,7 @@ found is kept by what the features are made of.
 import polars as pl
 
 from pipeline.errors import ModelError
+from pipeline.log import LOG
 from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.horizon import features_of_panel
 from pipeline.modeling.leaks import World, compare, describe_leaks
@@ -64,6 +65,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
             published[modeling.panel],
             features.run_id,
         )
+        LOG.info("looking whether features know their own period")
         leaks = _leaks(settings, panel.rows())
         found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
         path.parent.mkdir(parents=True, exist_ok=True)
