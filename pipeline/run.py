@@ -21,9 +21,10 @@ from pipeline.code import code_elsewhere
 from pipeline.compute import compute, failed, require_same_source
 from pipeline.config import Tree
 from pipeline.contracts import compile_checks, hold
+from pipeline.errors import SnapshotError
 from pipeline.files import FileContent
 from pipeline.fingerprint import VERSIONS
-from pipeline.freshness import Selection, Wanted, judge, look
+from pipeline.freshness import Selection, Status, Wanted, judge, look
 from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
 from pipeline.parquet import read_parquet
@@ -187,19 +188,7 @@ def _run(
         renew_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
-    drop_damaged(
-        store,
-        [
-            (s.name, s.fingerprint)
-            for s in (current.snapshots if current else ())
-            if read_object(store, s.name, s.fingerprint) is None
-        ],
-    )
-    statuses = judge(wanted, store, current)
-    task = plan_task(wanted, statuses, selection, store, runs)
-    while drop_damaged(store, task.reads):
-        statuses = judge(wanted, store, current)
-        task = plan_task(wanted, statuses, selection, store, runs)
+    statuses, task = _plan_on_whole_objects(wanted, selection, store, runs)
     for status in statuses:
         LOG.debug(
             "%s is %s",
@@ -224,6 +213,11 @@ def _run(
     bad = _stored_bad(store, task) if execution.bad is None else execution.bad
     n_bad_rows = sources.refuse_too_many(bad, settings.source, settings.root)
     require_same_source(wanted)
+    if drop_damaged(store, task.reads):  # touched since, so what is made of it may be
+        raise SnapshotError(
+            f"{store.objects}: an object changed while it was read\n"
+            "hint: nothing was published; run again"
+        )
     stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
     refuse_implausible(settings, plan, execution)
     checked_files = stored | execution.files
@@ -266,6 +260,27 @@ def _run(
     _warn_of_kept(task)
     _warn_of_forecast(current, record)
     return _report(store, record, wanted.source.files, is_new=True)
+
+
+def _plan_on_whole_objects(
+    wanted: Wanted, selection: Selection, store: Store, runs: list[RunRecord]
+) -> tuple[list[Status], Task]:
+    """Decide what to do; what is damaged of that which is read is dropped first."""
+    current = runs[-1] if runs else None
+    published = current.snapshots if current else []
+    drop_damaged(
+        store,
+        [
+            (s.name, s.fingerprint)
+            for s in published
+            if read_object(store, s.name, s.fingerprint) is None
+        ],
+    )
+    while True:
+        statuses = judge(wanted, store, current)
+        task = plan_task(wanted, statuses, selection, store, runs)
+        if not drop_damaged(store, task.reads):
+            return statuses, task
 
 
 def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:

@@ -237,6 +237,10 @@ def describe_history(
         return _history_of(store, runs, snapshot)
     kept = {run.run_id for run in kept_runs(runs)}
     lines = ["run                   made      profile  seconds  snapshots"]
+    lines += [
+        f"{path.stem}  its record is damaged: `just verify` drops it"
+        for path in damaged_runs(store, runs)
+    ]
     for run in reversed(runs):
         states = [s.state for s in run.snapshots]
         counts = ", ".join(

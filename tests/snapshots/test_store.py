@@ -177,6 +177,7 @@ def test_damage_to_an_older_run_is_named_with_what_mends_it(copy: Path) -> None:
     assert verify(store) == []
     record = store.runs / f"{newest.run_id}.json"
     flip(record, rng)
+    assert f"{newest.run_id}  its record is damaged" in invoke(copy, "history").stdout
     [damage] = verify(store)
     assert (damage.path, damage.runs) == (str(record), (newest.run_id,))
     assert "nothing brings it back" in damage.cure
