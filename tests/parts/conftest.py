@@ -94,7 +94,7 @@ def make(root: Path, *words: str, selection: Selection | None = None) -> Made:
 
 
 def _records(report: RunReport) -> dict[str, Any]:
-    """Take what a run records, but for times and the sizes of files."""
+    """Take what a run records, but for times and the bytes of files."""
     records = msgspec.to_builtins(
         {
             "objects": report.objects,
@@ -104,5 +104,5 @@ def _records(report: RunReport) -> dict[str, Any]:
         }
     )
     for record in records["objects"].values():
-        del record["run_id"], record["n_bytes"]
+        del record["run_id"], record["n_bytes"], record["crc32"]
     return records
