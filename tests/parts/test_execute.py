@@ -23,6 +23,7 @@ from pipeline.errors import (
 from pipeline.freshness import Selection
 from pipeline.parts.kept import forget_parts, left_parts, open_parts
 from pipeline.snapshots.store import open_store
+from pipeline.sources import csv
 from tests.parts.conftest import WORDS, Made, copy_small, make
 from tests.test_cli import invoke
 from tests.test_faults import finish, mounted, start
@@ -131,8 +132,9 @@ def test_rows_of_one_value_are_one_part(small: Path, another: Another) -> None:
             path
         )
     (small / "data" / "b.csv").unlink()
-    expected = make(another(), "engine.partitions=1")
-    require_equal(make(small, "engine.partitions=4"), expected)
+    gaps = "panel.missing_periods=[2014, 2015, 2016]"
+    expected = make(another(), gaps, "engine.partitions=1")
+    require_equal(make(small, gaps, "engine.partitions=4"), expected)
 
 
 def test_column_that_a_stage_changes_gives_what_one_pass_gives(
@@ -479,3 +481,30 @@ def test_auto_takes_one_pass_unless_the_memory_is_too_small(
     [first, second, *_] = rounds_of(caplog)
     assert first == (1, 2)
     assert second[1] > 1
+
+
+def test_pieces_of_many_files_give_what_one_pass_gives(
+    small: Path, another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = pl.concat(
+        pl.read_csv(small / "data" / f"{name}.csv", infer_schema=False)
+        for name in ("a", "b")
+    )
+    for number in range(30):
+        some = raw[number * 100 : number * 100 + 100]
+        cells = {
+            "Mean Cost": "$1,234.50",
+            "Discharges": "many" if number == 17 else "7",
+        }
+        is_last = pl.int_range(pl.len()) == 99
+        some.with_columns(
+            pl.when(is_last).then(pl.lit(cell)).otherwise(name).alias(name)
+            for name, cell in cells.items()
+        ).write_csv(small / "data" / f"c{number:02}.csv")
+    words = ("source.path=data/c*.csv", "source.max_bad_rows=1")
+    expected = make(another(), *words, "engine.partitions=1")
+    assert expected.frames["quarantine"].select("file", "line").rows() == [
+        ("data/c17.csv", 101)
+    ]
+    monkeypatch.setattr(csv, "_PIECE", 50_000)
+    require_equal(make(small, *words, "engine.partitions=3"), expected)
