@@ -85,8 +85,6 @@ def _compute_once(
     scan = None
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
-        if not repair:
-            sources.guard(scan.files, settings.source, settings.root)
     rows, bad = sources.declared(settings.source), None
     plan = compose_again(wanted.plan, rows, given)
     computed = [name for name in task.names("computed") if name != QUARANTINE]

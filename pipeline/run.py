@@ -208,6 +208,8 @@ def _run(
 
     if selection.force:
         forget_parts(store)
+    if task.reads_source:
+        sources.guard(_unread(wanted, runs), settings.source, settings.root)
     previous = _comparable(settings, runs)
     execution = compute(wanted, task, store, staging, previous)
     bad = _stored_bad(store, task) if execution.bad is None else execution.bad
@@ -329,6 +331,20 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 [(named(path), checksum(path)) for path in records],
             ),
         )
+
+
+def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
+    """Name the source's files of a content that no run has read with code of now."""
+    assert wanted.source is not None
+    code = "pipeline/sources/csv_guard.py"
+    read = {
+        file.sha256
+        for run in runs
+        if run.code.get(code) == wanted.code[code]
+        for file in run.files
+    }
+    files = [file for file in wanted.source.files if file.sha256 not in read]
+    return [wanted.settings.root / file.stat.path for file in files]
 
 
 def _comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecord]:

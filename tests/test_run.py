@@ -303,3 +303,23 @@ def test_catalog_that_does_not_fit_is_made_again(
     assert not run(load()).is_new
     assert query(project, "SELECT count(*) FROM meta.runs") == [(1,)]
     assert query(project, "SELECT count(*) FROM discharges") == [(20_629,)]
+
+
+def test_a_file_is_looked_at_byte_by_byte_until_a_run_has_read_it(
+    project: Path, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    real = sources.refuse_unsound
+
+    def look(file: Path) -> None:
+        looked.append(file.name)
+        real(file)
+
+    monkeypatch.setattr(sources, "refuse_unsound", look)
+    run(load())
+    run(load(), Selection(force=True))
+    assert looked == ["raw.csv"]
+    with (project / "data" / "raw.csv").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(SourceError, match="a byte of zero on line 20631"):
+        run(load())

@@ -1,7 +1,7 @@
 """Sources: how raw data becomes a typed LazyFrame with the declared columns."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -161,8 +161,8 @@ def scan(
             )
 
 
-def guard(files: tuple[SourceFile, ...], config: SourceConfig, root: Path) -> None:
-    """Look at the bytes of files that are about to be read, as `refuse_unsound` does.
+def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:
+    """Look at the bytes of files that were never read, as `refuse_unsound` does.
 
     Raises
     ------
