@@ -69,11 +69,30 @@ def find_root(start: Path | None = None) -> Path:
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if (folder / "configs" / "pipeline.yaml").is_file():
+            if fault := odd_path(str(folder)):
+                raise ConfigError(
+                    f"{str(folder)!a}: {fault}\nhint: give the folder another name"
+                )
             return folder
     raise ConfigError(
         f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
         "hint: change into the folder you cloned"
     )
+
+
+def odd_path(path: str) -> str | None:
+    """Say why a path cannot be one of a project; None if it can.
+
+    Polars and DuckDB take what is no UTF-8 for other bytes, and a backslash, in a
+    pattern, for what takes the next letter's meaning away.
+    """
+    if "\\" in path:
+        return "a path cannot hold a backslash"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "a path has to be UTF-8"
+    return None
 
 
 def find_files(path: str, root: Path) -> tuple[SourceFile, ...]:
@@ -108,6 +127,7 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
         If nothing is found, or a folder is.
     """
     literal = root / path
+    _refuse_odd(path)
     if literal.is_dir():
         raise SourceError(
             f"{literal}: is a folder, not a file\n"
@@ -130,7 +150,15 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
             f"found in {folder}: {_listing(folder)}\n"
             "hint: correct `path` in the source's config, or put the file there"
         )
+    for file in files:
+        _refuse_odd(str(file))
     return files
+
+
+def _refuse_odd(path: str) -> None:
+    """Refuse a file that libraries would look for elsewhere."""
+    if fault := odd_path(path):
+        raise SourceError(f"{path!a}: {fault}\nhint: rename the file or folder")
 
 
 def shown(path: SourceFile, root: Path) -> str:

@@ -12,6 +12,7 @@ from polars.exceptions import PolarsError
 from pipeline.code import code_elsewhere, code_hashes
 from pipeline.errors import SchemaError, nearest
 from pipeline.known import settled
+from pipeline.publishable import mistakes_in
 from pipeline.settings import SOURCE, Stage
 from pipeline.transforms import load_transform
 
@@ -224,15 +225,47 @@ def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema,
     """
     # Two inputs of one schema must not look the same in the plan.
     frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
+    _refuse_time_of_text(stage, inputs)
     lf = _apply(stage, frames)
     try:
         schema = lf.collect_schema()
         missing = [name for name in stage.key if name not in schema]
         if missing:
             raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
-        return schema, _digest(lf, stage.transform)
+        digest = _digest(lf, stage.transform)
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
+    if stage.snapshot:
+        _refuse_unpublishable(stage, schema)
+    return schema, digest
+
+
+def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
+    """Refuse a time that is text where a stage reckons with it."""
+    time = getattr(stage.config, "time", None)
+    for schema in inputs:
+        if isinstance(time, str) and schema.get(time) == pl.String:
+            raise SchemaError(
+                f"stage '{stage.name}' ({_module(stage)}): its time '{time}' is text,"
+                " expected consecutive whole numbers, such as years\n"
+                "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
+                " months, count year x 12 + month"
+            )
+
+
+def _refuse_unpublishable(stage: Stage, schema: pl.Schema) -> None:
+    """Refuse a snapshot that SQL would show otherwise than it is."""
+    if found := list(mistakes_in(schema)):
+        lines = "\n".join(f"  {line}" for line in found)
+        raise SchemaError(
+            f"stage '{stage.name}' ({_module(stage)}): snapshot '{stage.snapshot}'"
+            f" cannot be published as it is\n{lines}"
+        )
+
+
+def _module(stage: Stage) -> str:
+    """Name the file of a stage's transformation."""
+    return f"pipeline/transforms/{stage.transform}.py"
 
 
 def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
@@ -292,7 +325,7 @@ def _schema_error(
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
     return SchemaError(
         f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
-        f"{what}{nearest(wanted, found)}\n"
+        f"{what}{'' if wanted in found else nearest(wanted, found)}\n"
         f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
         f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
     )

@@ -46,6 +46,12 @@ RESERVED = (
 )
 """Top-level sections that are not a stage's."""
 
+_SCHEMAS = (
+    *("main", "meta", "previous", "temp", "system"),
+    *("information_schema", "pg_catalog"),
+)
+"""Of the catalog, DuckDB's own and ours; no snapshot may be called so."""
+
 _SIZE = r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(MiB|GiB)$"
 
 _NUMBER = "[1-9][0-9]*"
@@ -512,6 +518,7 @@ def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mista
     """Find snapshots of the same name, or of a name that is taken."""
     mistakes: list[Mistake] = []
     taken = {QUARANTINE: "the rows set aside", PREDICTIONS: "what a model forecasts"}
+    taken |= dict.fromkeys(_SCHEMAS, "a schema of the catalog")
     for stage in stages:
         if stage.snapshot in taken:
             at = f"stages.{stage.name}.snapshot"

@@ -53,6 +53,26 @@ def test_wrong_dtype_is_found_before_data_is_read(
         check(settings)
 
 
+def test_time_that_is_text_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        check(golden_settings("columns.Year=label"))
+    message = str(caught.value)
+    assert "stage 'drgs' (pipeline/transforms/latest_values.py)" in message
+    assert "its time 'year' is text, expected consecutive whole numbers" in message
+
+
+def test_what_sql_would_show_otherwise_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        check(golden_settings("total_mean_cost.column=YEAR"))
+    message = str(caught.value)
+    assert "snapshot 'discharges' cannot be published as it is\n" in message
+    assert "  'year' and 'YEAR' differ in case only" in message
+
+
 def test_all_snapshots_share_one_scan_of_the_source(
     golden_settings: Callable[..., Settings],
 ) -> None:

@@ -1,4 +1,5 @@
 import copy
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,8 +7,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from pipeline.config import Layer, Tree, merge
-from pipeline.errors import ConfigError
-from pipeline.files import find_root
+from pipeline.errors import ConfigError, SourceError
+from pipeline.files import find_local, find_root
 from pipeline.settings import load_settings
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.synthetic import SyntheticSource
@@ -168,6 +169,11 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("stages.facilities.key=[]", "expected a snapshot and the key that sorts it"),
         ("stages.facilities.snapshot=drgs", "'drgs' names the output of stage 'drgs'"),
         ("stages.facilities.snapshot=quarantine", "names the rows set aside already"),
+        ("stages.facilities.snapshot=meta", "'meta' names a schema of the catalog"),
+        (
+            "stages.facilities.snapshot=previous",
+            "names a schema of the catalog",
+        ),
         ("stages.facilities.snapshot=a/b", "expected str matching regex"),
         ("stages.drgs.inputs=[features]", "expected a stage above or 'source'"),
         ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
@@ -237,6 +243,11 @@ def test_a_word_is_a_value_to_the_letter() -> None:
     assert source("source.rename[a.b]=Year")["rename"] == {"a.b": "Year"}
     message = mistakes(ROOT, "source=csv", "source.path=2019")
     assert "found 2019: in quotes it is text" in message
+
+
+def test_two_columns_of_a_file_are_not_made_one() -> None:
+    message = mistakes(ROOT, "source=csv", "source.rename={A: Year, B: Year}")
+    assert "expected rename to give each name once, found twice: ['Year']" in message
 
 
 def test_a_key_is_text(project: Path) -> None:
@@ -317,6 +328,23 @@ def test_profile_that_is_no_mapping_is_refused(
 ) -> None:
     (project / "configs" / "profiles" / "bad.yaml").write_text(text)
     assert part in mistakes(project, profile="bad")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [(b"a\\b", "hold a backslash"), (b"a\xff", "to be UTF-8")]
+)
+def test_a_folder_that_libraries_would_misread_is_refused(
+    tmp_path: Path, name: bytes, said: str
+) -> None:
+    root = tmp_path / os.fsdecode(name)
+    (root / "configs").mkdir(parents=True)
+    (root / "configs" / "pipeline.yaml").touch()
+    with pytest.raises(ConfigError, match=said):
+        find_root(root)
+    (root / "x.csv").touch()
+    for path in (f"{root.name}/x.csv", f"{root.name[:1]}*/x.csv"):
+        with pytest.raises(SourceError, match=said):
+            find_local(path, tmp_path)
 
 
 def test_root_is_found_from_a_folder_below(project: Path, tmp_path: Path) -> None:

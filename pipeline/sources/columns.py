@@ -32,6 +32,14 @@ class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
     rename: dict[str, str] = field(default_factory=dict[str, str])
     max_bad_rows: Limit | tuple[Limit, ...] = (100, 0.01)
 
+    def __post_init__(self) -> None:
+        """Refuse two columns of a file that would be one."""
+        names = list(self.rename.values())
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"expected rename to give each name once, found twice: {twice}"
+            )
+
     @property
     def bad_limits(self) -> tuple[Limit, ...]:
         """Each limit of ``max_bad_rows``."""
