@@ -139,7 +139,7 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     # Only the path is a pattern, the project's own folder may hold brackets; and
     # Path.glob takes no absolute pattern.
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
-    found = sorted(root / name for name in names)
+    found = sorted({root / name for name in names})  # `**/**` finds them twice
     files = tuple(file for file in found if file.is_file())
     if not files:
         folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))

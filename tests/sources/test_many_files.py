@@ -171,6 +171,15 @@ def test_column_that_lacks_in_one_of_many_files_names_it(
     assert str(caught.value).startswith(f"{file}: 1 of 3 declared columns are missing")
 
 
+def test_file_that_a_pattern_finds_twice_is_read_once(
+    tmp_path: Path, write: Write
+) -> None:
+    write("Year,Name,Cost\n2009,a,1\n", "in/deep/er/a.csv")
+    config = CsvSource(path="**/**/*.csv", columns=COLUMNS)
+    rows, _ = sources.read(config, tmp_path)
+    assert rows.rows() == [(2009, "a", 1.0)]
+
+
 def test_parquet_file_without_rows_among_others_gives_none(tmp_path: Path) -> None:
     config = write_parquet(tmp_path)
     frame_of(0).clear().write_parquet(tmp_path / "in" / "20.parquet")
