@@ -59,7 +59,11 @@ from pipeline.snapshots.store import (
     staged_run,
     writing,
 )
-from pipeline.sources.download import remove_parts
+from pipeline.sources.download import (
+    DownloadSource,
+    remove_parts,
+    require_as_downloaded,
+)
 from pipeline.stamp import Stamp, write_stamp
 from pipeline.stop import arrive, is_asked
 from pipeline.task import Task, plan_task
@@ -188,6 +192,9 @@ def _run(
         renew_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
     assert wanted.source is not None
+    if isinstance(settings.source, DownloadSource):
+        [file] = wanted.source.files
+        require_as_downloaded(settings.source, settings.root, file.sha256)
     statuses, task = _plan_on_whole_objects(wanted, selection, store, runs)
     for status in statuses:
         LOG.debug(

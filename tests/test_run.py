@@ -202,6 +202,14 @@ def test_failure_while_executing_leaves_the_last_run(project: Path, load: Load) 
     assert not (project / ".pipeline" / "staging").exists()
 
 
+def test_run_removes_what_a_killed_download_left(project: Path, load: Load) -> None:
+    left = project / ".pipeline" / "data" / "costs.csv.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    run(load())
+    assert not left.exists()
+
+
 def test_second_run_is_refused_while_one_is_writing(project: Path, load: Load) -> None:
     run(load())
     with (

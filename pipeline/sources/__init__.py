@@ -277,8 +277,11 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
         if not _count_good(
             msgspec.structs.replace(reads(config, root), path=path), root
         ):
-            cells = bad.filter(pl.col("file") == file)
-            raise _too_many(f"{path}: holds no good rows", cells)
+            raise SourceError(
+                f"{path}: holds no good rows; the first:\n"
+                f"{_listed(bad.filter(pl.col('file') == file))}\n"
+                "hint: mend the file, or leave it out"
+            )
     shares = [n for n in config.bad_limits if isinstance(n, float)]
     if shares:
         n_rows = n_bad + _count_good(config, root)
@@ -297,12 +300,16 @@ def _count_good(config: SourceConfig, root: Path) -> int:
 
 def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
     """Refuse bad rows, with the first of their cells."""
-    shown = "\n".join(f"  {line}" for line in describe_bad(bad))
     return SourceError(
-        f"{fault}; the first:\n{shown}\n"
+        f"{fault}; the first:\n{_listed(bad)}\n"
         "hint: mend the file, or allow more with source.max_bad_rows=N, or a share such"
         " as 0.05"
     )
+
+
+def _listed(bad: pl.DataFrame) -> str:
+    """List the first bad cells for an error."""
+    return "\n".join(f"  {line}" for line in describe_bad(bad))
 
 
 def describe_bad(bad: pl.DataFrame) -> list[str]:

@@ -30,7 +30,10 @@ class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
 
     columns: dict[str, Kind]
     rename: dict[str, str] = field(default_factory=dict[str, str])
-    max_bad_rows: Limit | tuple[Limit, ...] = (100, 0.01)
+    max_bad_rows: Annotated[
+        Limit | tuple[Limit, ...],
+        Meta(description="a count, a share below 1, or a list of these"),
+    ] = (100, 0.01)
 
     def __post_init__(self) -> None:
         """Refuse two columns of a file that would be one."""

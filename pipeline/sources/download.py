@@ -102,7 +102,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
         may not be whole.
     """
     file = download_path(config, root)
-    origin = file.with_name(file.name + ".sha256")
+    origin = _origin(file)
     if file.is_file() and _came_from(origin, config):
         return file
     part = file.with_name(file.name + ".part")
@@ -135,6 +135,39 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     finally:
         part.unlink(missing_ok=True)
     return file
+
+
+def require_as_downloaded(config: DownloadSource, root: Path, sha256: str) -> None:
+    """Refuse a file that is no longer what was downloaded.
+
+    Parameters
+    ----------
+    config : DownloadSource
+        What was fetched.
+    root : Path
+        The project's folder.
+    sha256 : str
+        The hash of the file as it is.
+
+    Raises
+    ------
+    SourceError
+        If that is not the hash it came with.
+    """
+    file = download_path(config, root)
+    came_with = _origin(file).read_text("utf-8").partition("  ")[0]
+    if sha256 != came_with:
+        raise SourceError(
+            f"{file}: is not what was downloaded\n"
+            f"found: sha256 {sha256}\nexpected: {came_with}, as beside it\n"
+            "hint: remove it, then it is fetched again; use `kind: csv` for a file that"
+            " you have changed"
+        )
+
+
+def _origin(file: Path) -> Path:
+    """Name the note beside a file: its hash, and where it came from."""
+    return file.with_name(file.name + ".sha256")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,12 @@ import pytest
 
 from pipeline import sources
 from pipeline.errors import SourceError
-from pipeline.sources.download import DownloadSource, download, remove_parts
+from pipeline.sources.download import (
+    DownloadSource,
+    download,
+    remove_parts,
+    require_as_downloaded,
+)
 
 MODULE = sys.modules[download.__module__]
 CONTENT = b"Year,Cost\n" + b"2009,$1.50\n" * 1000
@@ -200,6 +205,16 @@ def test_failed_download_keeps_the_file_that_was_there(
         download(_config(site, "0" * 64), tmp_path)
     assert file.read_bytes() == CONTENT
     assert _left(tmp_path) == ["costs.csv", "costs.csv.sha256"]
+
+
+def test_file_that_has_changed_since_is_refused(site: Site, tmp_path: Path) -> None:
+    file = download(_config(site), tmp_path)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    require_as_downloaded(_config(site), tmp_path, digest)
+    with pytest.raises(SourceError, match="is not what was downloaded") as error:
+        require_as_downloaded(_config(site), tmp_path, "0" * 64)
+    assert str(error.value).startswith(f"{file}: ")
+    assert "hint: remove it" in str(error.value)
 
 
 def test_no_server_is_explained(tmp_path: Path, site: Site) -> None:
