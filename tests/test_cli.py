@@ -187,6 +187,19 @@ def test_mistake_in_the_input_ends_it(
     assert result.stderr.startswith(message)
 
 
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+@pytest.mark.parametrize(
+    "sql", ["SHOW ALL TABLES", "DESCRIBE drgs", "SUMMARIZE drgs", "EXPLAIN FROM drgs"]
+)
+def test_what_describes_is_written_in_every_format(
+    published: Path, sql: str, format_: str
+) -> None:
+    result = invoke(published, "sql", sql, "--format", format_)
+    assert result.exit_code == 0, result.output
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    assert read[format_](result.stdout_bytes).height > 0
+
+
 def test_unknown_option_of_sql_is_told_the_nearest(published: Path) -> None:
     result = invoke(published, "sql", "SELECT 1", "--formt", "csv")
     assert result.exit_code == 2

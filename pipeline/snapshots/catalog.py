@@ -28,6 +28,7 @@ from pipeline.snapshots.linked import (
     folder_name,
     is_as_published,
     is_being_written,
+    run_of,
 )
 from pipeline.snapshots.records import (
     ModelRecord,
@@ -134,7 +135,9 @@ COMMENT ON TABLE meta.benchmarks IS
 
 
 def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Make the catalog of the newest run, and link it.
+    """Make the catalog of the newest run, link it, and say what is left in the other.
+
+    What another program wrote stays where it wrote it.
 
     Parameters
     ----------
@@ -169,10 +172,30 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
         catalog.chmod(READ_ONLY)
         folder = store.catalogs / folder_name(runs[-1].run_id, catalog, store.folder)
         catalog.parent.rename(folder)
+        before = _set_aside(store)
         link_catalog(store, folder / CATALOG)
     except (OSError, duckdb.Error) as error:
         shutil.rmtree(catalog.parent, ignore_errors=True)
         raise cannot_write(store, error) from error
+    if before and (left := written_by_others(before, folder / CATALOG)):
+        LOG.warning(
+            "in the catalog before, somebody has written: %s\nit stays in %s;"
+            " snapshots are read-only, so remove that folder or keep what you need",
+            some(left),
+            before.relative_to(store.folder.parent),
+        )
+
+
+def _set_aside(store: Store) -> Path | None:
+    """Find the linked catalog if it is not as published; give a copy a place."""
+    catalog = store.catalog.resolve()
+    if is_as_published(store.catalog) or not catalog.is_file():
+        return None
+    if catalog == store.catalog:  # of a project that was copied without links
+        folder = store.catalogs / folder_name("copied", catalog, store.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return catalog.rename(folder / CATALOG)
+    return catalog
 
 
 def _start_folder(folder: Path) -> None:
@@ -191,9 +214,7 @@ def is_current(store: Store, run_id: str) -> bool:
 
 
 def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Publish the catalog again unless it is current; say why, and what is left.
-
-    What another program wrote stays where it wrote it.
+    """Publish the catalog again unless it is current, and say why.
 
     Parameters
     ----------
@@ -207,22 +228,10 @@ def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
     SnapshotError
         If the store cannot be written.
     """
-    if is_current(store, runs[-1].run_id):
-        return
-    why, before = _fault(store, runs[-1].run_id), store.catalog.resolve()
-    if before == store.catalog and before.exists():  # of a copy that follows links
-        folder = store.catalogs / folder_name("copied", before, store.folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        before = before.rename(folder / CATALOG)
-    publish_catalog(store, runs)
-    LOG.warning("the catalog %s: made again", why)
-    if left := written_by_others(before, store.catalog.resolve()):
-        LOG.warning(
-            "in the one before, somebody has written: %s\nit stays in %s;"
-            " snapshots are read-only, so remove that folder or keep what you need",
-            some(left),
-            before.relative_to(store.folder.parent),
-        )
+    if not is_current(store, runs[-1].run_id):
+        why = _fault(store, runs[-1].run_id)
+        publish_catalog(store, runs)
+        LOG.warning("the catalog %s: made again", why)
 
 
 def _fault(store: Store, run_id: str) -> str:
@@ -244,33 +253,39 @@ def _fault(store: Store, run_id: str) -> str:
 
 
 def written_by_others(catalog: Path, published: Path) -> list[str]:
-    """Name the tables and views of a catalog that are not those of a published one.
+    """Name the tables of a catalog that no run makes.
 
     Parameters
     ----------
     catalog : Path
         May be changed, damaged, or in use: then nothing can be named.
     published : Path
-        Of the same runs.
+        If it is of the same run and folder, what has been changed is named, too.
     """
-    columns = "database_name, schema_name || '.' || %s AS name, sql"
+    columns = "database_name, schema_name, %s, sql"
+    made_for = "SELECT format, folder FROM %s.meta.catalog"
     try:
         with duckdb.connect() as con:
             con.execute(f"ATTACH {text(catalog)} AS found (READ_ONLY)")
             con.execute(f"ATTACH {text(published)} AS ours (READ_ONLY)")
             rows = con.execute(
-                f"SELECT 'table', {columns % 'table_name'}, estimated_size AS n_rows"
+                f"SELECT 'table', {columns % 'table_name'}, estimated_size"
                 " FROM duckdb_tables() UNION ALL"
                 f" SELECT 'view', {columns % 'view_name'}, NULL"
-                " FROM duckdb_views() WHERE NOT internal ORDER BY 1, name"
+                " FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
             ).fetchall()
+            is_same = run_of(catalog.parent) == run_of(published.parent) and (
+                con.execute(made_for % "found").fetchall()
+                == con.execute(made_for % "ours").fetchall()
+            )
     except duckdb.Error:
         return []
     ours = {(kind, *entry) for kind, database, *entry in rows if database == "ours"}
     return [
-        f"{kind} {name}" + (f" ({n_rows:,} rows)" if kind == "table" else "")
-        for kind, database, name, sql, n_rows in rows
-        if database == "found" and (kind, name, sql, n_rows) not in ours
+        f"{kind} {schema}.{name}" + (f" ({n_rows:,} rows)" if kind == "table" else "")
+        for kind, database, schema, name, sql, n_rows in rows
+        if database == "found" and (kind, schema, name, sql, n_rows) not in ours
+        if is_same or (kind == "table" and schema != "meta")
     ]
 
 

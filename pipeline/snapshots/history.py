@@ -9,6 +9,7 @@ import msgspec
 
 from pipeline.errors import SnapshotError, nearest
 from pipeline.settings import PREDICTIONS
+from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
@@ -177,7 +178,8 @@ def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
 def verify(store: Store) -> list[Damage]:
     """Read every object of the kept runs, and compare its bytes with their checksum.
 
-    What is damaged is removed, and can be made again; so are records of runs.
+    What is damaged is removed, and can be made again; so are records of runs. A catalog
+    that is not as published is made again at once.
 
     Returns
     -------
@@ -186,7 +188,10 @@ def verify(store: Store) -> list[Damage]:
     """
     with writing(store):
         runs = read_runs(store)
-        return [*_damaged_objects(store, runs), *_damaged_records(store, runs)]
+        damages = [*_damaged_objects(store, runs), *_damaged_records(store, runs)]
+        if runs and not damages:
+            renew_catalog(store, runs)
+        return damages
 
 
 def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage]:

@@ -39,7 +39,9 @@ def root(published: Path, tmp_path: Path) -> Path:
     """A copy of it, to spoil."""
     root = tmp_path / "copy"
     shutil.copytree(published, root, symlinks=True)
-    assert "is of another folder or version" in ask(root)
+    said = ask(root)
+    assert "is of another folder or version" in said
+    assert "somebody" not in said
     return root
 
 
@@ -152,6 +154,17 @@ def test_no_flipped_bit_passes_for_what_was_published(store: Store) -> None:
         assert not is_as_published(store.catalog)
         content[at] ^= bit
     catalog.write_bytes(content)
+    assert is_as_published(store.catalog)
+
+
+@pytest.mark.parametrize("words", [("verify",), ("restore", "latest")])
+def test_what_a_client_wrote_is_named_before_another_catalog_takes_its_place(
+    root: Path, store: Store, words: tuple[str, ...]
+) -> None:
+    start_writer(store, "die").communicate(timeout=60)
+    result = invoke(root, *words)
+    assert result.exit_code == 0
+    assert "table main.my_notes (1 rows)" in result.stderr
     assert is_as_published(store.catalog)
 
 
