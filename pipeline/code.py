@@ -92,7 +92,7 @@ def _ns_later(path: Path, other: Path) -> int:
 
 def source_of(name: str) -> str:
     """Read a module, named as `name_of` does."""
-    return (PACKAGE.parent / name).read_text()
+    return (PACKAGE.parent / name).read_text(encoding="utf-8", errors="replace")
 
 
 def imports_of(name: str) -> set[str]:
@@ -157,7 +157,8 @@ def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
         key = top if _is_installed(name) and _version_of(top) else str(origin)
         found[key] = identity(key)
         if origin.suffix == ".py" and not _is_installed(name):
-            waiting += _imported(origin.read_text(encoding="utf-8"), package)
+            text = origin.read_text(encoding="utf-8", errors="replace")
+            waiting += _imported(text, package)
     return found
 
 

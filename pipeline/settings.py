@@ -314,6 +314,8 @@ def load_settings(
     unresolved = [mistake.path for mistake in mistakes]
 
     mistakes += _unknown_sections(tree, layers)
+    for name in ("panel", "checks"):
+        mistakes += check(tree.get(name), dict[str, Any] | None, name, layers)[1]
     source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
     mistakes += found
     mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
@@ -426,9 +428,15 @@ def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     ]
 
 
+def _mapping(tree: Tree, section: str) -> Tree:
+    """Take a section; one that is no mapping is a mistake, and empty."""
+    value = tree.get(section)
+    return cast("Tree", value) if isinstance(value, dict) else {}
+
+
 def _periods_of(tree: Tree) -> Tree:
     """Take what is about time out of the section ``panel``."""
-    panel = cast("Tree", tree.get("panel") or {})
+    panel = _mapping(tree, "panel")
     return {name: panel[name] for name in Periods.__struct_fields__ if name in panel}
 
 
@@ -487,7 +495,7 @@ def check_contracts(
     tree: Tree, layers: Sequence[Layer]
 ) -> tuple[dict[str, Contract], list[Mistake]]:
     """Decode the contract of every snapshot; those of no snapshot are mistakes."""
-    trees = cast("Tree", tree.get("checks") or {})
+    trees = _mapping(tree, "checks")
     published = _snapshots_of(tree)
     taken_out = {name for layer in layers for name in _snapshots_of(layer.tree)}
     contracts: dict[str, Contract] = {}

@@ -45,7 +45,8 @@ def load_transform(name: str) -> Transform:
     Raises
     ------
     ConfigError
-        If there is no such file, or the file lacks the function or its Config.
+        If there is no such file, or the file cannot be imported, or lacks the function
+        or its Config.
     """
     known = transform_names()
     if name not in known:
@@ -53,7 +54,13 @@ def load_transform(name: str) -> Transform:
             f"no transformation '{name}'{nearest(name, known)}\n"
             f"found: {', '.join(known)}"
         )
-    module = importlib.import_module(f"{__name__}.{name}")
+    try:
+        module = importlib.import_module(f"{__name__}.{name}")
+    except (Exception, SystemExit) as error:  # a user's file may do anything
+        raise ConfigError(
+            f"pipeline/transforms/{name}.py: cannot be imported\n"
+            f"found: {type(error).__name__}: {error}"
+        ) from error
     missing = [part for part in (name, "Config") if not hasattr(module, part)]
     if missing:
         raise ConfigError(
