@@ -28,6 +28,9 @@ be computed."""
 _SHOWN = 60
 """Characters of a value in a reason."""
 
+_N_SHOWN = 10
+"""Files that are named as reasons; a record keeps them for each snapshot."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -331,9 +334,12 @@ def _file_changes(
         if gone or come:
             yield _change("source: file", ", ".join(gone), ", ".join(come))
         return
-    for name in sorted(_changed(old, new)):
+    changed = sorted(_changed(old, new))
+    for name in changed[:_N_SHOWN]:
         how = "changed" if name in old and name in new else "is new"
         yield f"source: {name} {how if name in new else 'is gone'}"
+    if len(changed) > _N_SHOWN:
+        yield f"source: {len(changed) - _N_SHOWN:,} files more changed, came or went"
 
 
 def _change(path: str, before: Any, now: Any) -> str:

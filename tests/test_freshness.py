@@ -337,3 +337,17 @@ def test_renamed_file_of_several_is_named_as_such(project: Path, load: Load) -> 
     )
     (project / "data" / "d.csv").write_text(header + lines[0])
     assert "source: data/d.csv is new" in reasons(load(every), "features")
+
+
+def test_of_many_files_that_changed_ten_are_named(load: Load, project: Path) -> None:
+    head, *lines = (project / "data" / "raw.csv").read_text().splitlines(keepends=True)
+    for number in range(12):
+        some = "".join([head, *lines[number::12]])
+        (project / "data" / f"part{number:02}.csv").write_text(some)
+    every = "source.path=data/part*.csv"
+    run(load(every))
+    for file in project.glob("data/part*.csv"):
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    *named, more = reasons(load(every), "features")
+    assert named == [f"source: data/part{n:02}.csv changed" for n in range(10)]
+    assert more == "source: 2 files more changed, came or went"
