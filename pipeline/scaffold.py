@@ -80,7 +80,8 @@ def write_transform(root: Path, name: str) -> list[Path]:
     Raises
     ------
     ConfigError
-        If the name is no name, or is taken.
+        If the name is no name, or is taken, or a folder for the files is not there;
+        nothing is written then.
     """
     is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name)
     if not is_name or keyword.iskeyword(name) or name in _TAKEN:
@@ -98,6 +99,13 @@ def write_transform(root: Path, name: str) -> list[Path]:
         root / "configs" / "transforms" / f"{name}.yaml": _CONFIG,
         root / "tests" / "transforms" / f"test_{name}.py": _TEST,
     }
+    for path in files:
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"{path.parent}: no such folder\n"
+                "expected the project's own code beside its configuration\n"
+                "hint: call it in a clone, which has all three folders"
+            )
     for path, text in files.items():
         path.write_text(text.format(name=name, column="${panel.target}"))
     pipeline = root / "configs" / "pipeline.yaml"

@@ -277,6 +277,13 @@ def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -
         assert "error: " in result.stderr
 
 
+def test_new_transform_without_the_code_is_refused(project: Path) -> None:
+    result = invoke(project, "new-transform", "add_trend")
+    assert result.exit_code == 1
+    assert "pipeline/transforms: no such folder" in result.stderr
+    assert not (project / "configs" / "transforms" / "add_trend.yaml").exists()
+
+
 def test_help_imports_no_dataframes() -> None:
     code = (
         "import sys; from pipeline.cli import main\n"
