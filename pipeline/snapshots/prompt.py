@@ -9,6 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import click
 import duckdb
@@ -55,6 +56,7 @@ def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
         Where what was typed is kept for the next time.
     """
     with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY):
+        cast("Any", sys.stdin).reconfigure(errors="surrogateescape")
         click.echo(_WELCOME)
         lines: list[str] = []
         while True:

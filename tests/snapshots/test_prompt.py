@@ -40,7 +40,7 @@ class Terminal:
         self.seen = ""
 
     def type(self, text: str) -> None:
-        os.write(self.file, text.encode())
+        os.write(self.file, text.encode(errors="surrogateescape"))
 
     def expect(self, pattern: str, within_s: float = 60) -> str:
         """Wait until something is there; give what was before it."""
@@ -48,7 +48,7 @@ class Terminal:
         while not (match := re.search(pattern, self.seen)):
             assert time.monotonic() < end, (pattern, self.seen)
             if select.select([self.file], [], [], 0.1)[0]:
-                self.seen += os.read(self.file, 65536).decode()
+                self.seen += os.read(self.file, 65536).decode(errors="replace")
         before, self.seen = self.seen[: match.start()], self.seen[match.end() :]
         return before
 
@@ -70,6 +70,7 @@ def test_prompt_completes_keeps_ends_and_leaves(
         ("SELECT 40\n + 2 AS answer;", "42"),
         ("SELECT nope;", '"nope" was not found'),
         ("SELECT median_ch\t FROM dischar\t;", "3\\.0"),
+        ("SELECT '\udcff';", "a byte that is not UTF-8"),
         (".tables", "facility_drg_year"),
         ("help", "describe features;"),
     ):
@@ -86,7 +87,9 @@ def test_prompt_completes_keeps_ends_and_leaves(
     terminal.type("quit\n")
     assert "interrupted" not in terminal.expect("left with 0")
     history = open_store(tmp_path / "copy").folder / HISTORY
-    assert history.read_text().startswith("SELECT 40\n + 2 AS answer;\nSELECT nope;\n")
+    assert history.read_bytes().startswith(
+        b"SELECT 40\n + 2 AS answer;\nSELECT nope;\n"
+    )
 
 
 def test_prompt_leaves_at_the_end_of_its_input(terminal: Terminal) -> None:
