@@ -657,7 +657,7 @@ def test_damaged_object_that_a_run_needs_is_named_and_made_again(
     report = publish(small)
     path = store.object(snapshot, report.objects[snapshot].fingerprint)
     path.write_bytes(bytes(path.stat().st_size))
-    result = invoke(small, "run", *SOURCE, *words_of(2, 21))
+    result = invoke(small, "run", *SOURCE, *words_of(2, 555))
     assert result.exit_code == 0
     assert f"{path.name}: the object of snapshot '{snapshot}' holds" in result.stderr
     assert verify(store) == []
