@@ -6,6 +6,7 @@ schema of its id.
 """
 
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterable, Sequence
@@ -229,9 +230,11 @@ def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
         If the store cannot be written.
     """
     if not is_current(store, runs[-1].run_id):
+        # Of a run that died before its link, there is nothing to be warned of.
+        level = logging.INFO if is_current(store, store.linked) else logging.WARNING
         why = _fault(store, runs[-1].run_id)
         publish_catalog(store, runs)
-        LOG.warning("the catalog %s: made again", why)
+        LOG.log(level, "the catalog %s: made again", why)
 
 
 def _fault(store: Store, run_id: str) -> str:
