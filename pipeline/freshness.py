@@ -168,10 +168,16 @@ def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Statu
             why = (f"its object {object_fault(store, name, print_)}",)
         else:
             found = dict.fromkeys(reasons.of(name, stage, key))
-            why = tuple(found) or ("its plan changed",)
+            why = tuple(found) or (_unseen(wanted.settings),)
         freshness = "restorable" if is_there else "stale"
         statuses.append(Status(name, stage, key, print_, freshness, why))
     return statuses
+
+
+def _unseen(settings: Settings) -> str:
+    """Say what changed a plan where neither configuration nor code shows it."""
+    names = ", ".join(sorted(settings.environment))
+    return f"its plan changed{f', as by the value of {names}' if names else ''}"
 
 
 def select(plan: Plan, selection: Selection) -> set[str]:

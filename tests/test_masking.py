@@ -70,6 +70,8 @@ def test_a_planted_secret_is_in_nothing_that_is_written_or_said(
     assert "nothing to do" in say("run", "1")
     another, wrong = say("run", "2"), say("run", SECRET)
     assert " is stale" in another
+    reason = "its plan changed, as by the value of PERIODS_OF_TEST, TOKEN_OF_TEST"
+    assert reason in say("plan", "3")
     assert "lag_columns.periods: expected int, found" in wrong
     said += another + wrong + say("plan", "1") + say("config", "1")
     said += invoke(project, "export", "shared.duckdb").output
