@@ -488,10 +488,8 @@ def test_state_of_another_user_is_one_error_of_every_command(mode: int) -> None:
         root.chmod(0o755)
         for name in ("configs", "queries"):
             shutil.copytree(ROOT / name, root / name)
-        (root / ".pipeline" / "runs").mkdir(parents=True)
-        (root / ".pipeline").chmod(mode)
-        for words in (
-            ("run",),
+        commands = (
+            ("run", "--dry-run"),
             ("plan",),
             ("sql", "SELECT 1"),
             ("query", "costliest_drgs"),
@@ -502,12 +500,39 @@ def test_state_of_another_user_is_one_error_of_every_command(mode: int) -> None:
             ("gc",),
             ("restore", "-1"),
             ("export", "all.duckdb"),
-        ):
+        )
+        for words in commands:
+            invoke(root, *words)  # imports what nobody may not
+        shutil.rmtree(root / ".pipeline")
+        (root / ".pipeline" / "runs").mkdir(parents=True)
+        (root / ".pipeline").chmod(mode)
+        for words in commands:
             with as_nobody():
                 result = invoke(root, *words)
             assert result.exit_code == 1 + (words[0] == "diff"), words
             require_one_error(result.stderr)
             assert ".pipeline: cannot be read\n" in result.stderr, words
+
+
+def test_record_that_may_not_be_read_is_one_error_and_stays() -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        shutil.copytree(ROOT / "configs", root / "configs")
+        commands = (("sql", "SELECT 1"), ("history",), ("plan",), ("runs", "-1"))
+        for words in commands:
+            invoke(root, *words)  # imports what nobody may not
+        record = root / ".pipeline" / "runs" / "r20250101_000000_000.json"
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.touch(mode=0o000)
+        for words in commands:
+            with as_nobody():
+                result = invoke(root, *words)
+            assert result.exit_code == 1, words
+            assert "Traceback" not in result.stderr
+            if words[0] != "runs":
+                assert f"{record.name}: cannot be read\n" in result.stderr, words
+        assert record.exists()
 
 
 @contextmanager

@@ -70,7 +70,8 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
         for path in ours["runs/*"]
         if path.suffix == ".next" or (path.is_dir() and path.name not in shown)
     ]
-    parts = [path for path in store.folder.glob("data/*.part") if not _is_locked(path)]
+    # Of a download that was killed: runs hold the lock while theirs is at work.
+    parts = list(store.folder.glob("data/*.part"))
     idle = [
         path
         for path in catalogs
@@ -137,16 +138,6 @@ def _holds_others_tables(catalog: Path) -> bool:
             return con.execute(tables).fetchone() is not None
     except duckdb.Error:
         return False
-
-
-def _is_locked(part: Path) -> bool:
-    """Tell whether a process is writing what it downloads: it holds a lock then."""
-    try:
-        with part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    return False
 
 
 def _is_read(catalog: Path) -> bool:

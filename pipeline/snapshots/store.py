@@ -425,7 +425,12 @@ def _look_at_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
 
 def _is_damaged(path: Path) -> bool:
     """Tell whether a record is neither whole nor of the first format."""
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SnapshotError(
+            f"{path}: cannot be read\nfound: {error}\nhint: make the file readable"
+        ) from error
     return unseal(content) is None and not content.startswith(b'{"format":1,')
 
 
