@@ -24,6 +24,9 @@ _FLOAT = re.compile(
 # A comment without a blank before its first word: of "raw #1.csv".
 _CUT = re.compile(r"[ \t]+#[^\s#]\S*")
 
+# What "\0" and "\ud800" mean in quotes: no file, column or SQL may hold it.
+_NO_TEXT = re.compile(r"[\0\ud800-\udfff]")
+
 _MAX_DEPTH = 40
 _MAX_NODES = 100_000
 """Values of a file, where an alias counts as all that it stands for."""
@@ -88,6 +91,8 @@ class _Reader:
     def value(self, node: Node, depth: int) -> Any:
         """Read a node, and all below it."""
         self._n_nodes += 1
+        if isinstance(node, ScalarNode) and _NO_TEXT.search(node.value):
+            raise _mistake(f"expected text, found {node.value!a}", node)
         if depth > _MAX_DEPTH or self._n_nodes > _MAX_NODES:
             raise _mistake(
                 f"expected at most {_MAX_DEPTH} levels and {_MAX_NODES:,} values", node

@@ -67,8 +67,10 @@ BOMB = "a: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("- " * 3000, "nested too deep"),
         ("a: b\n c: d", "line 2: mapping values are not allowed here"),
         ("a: \udc80", "unacceptable character"),
+        ('a: "\\ud800"', "line 1: expected text, found '\\ud800'"),
+        ('a: "b\\0"', "line 1: expected text, found 'b\\x00'"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_what_cannot_be_meant_is_refused_by_its_line(text: str, said: str) -> None:
     with pytest.raises(YAMLError) as caught:
