@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
@@ -274,9 +275,8 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
         raise _too_many(f"{n_bad} bad rows{more}, expected at most {n_most}", bad)
     for file in of_files["file"]:
         path = file if is_remote(file) else str(root / file)
-        if not _count_good(
-            msgspec.structs.replace(reads(config, root), path=path), root
-        ):
+        alone = msgspec.structs.replace(reads(config, root), path=path)
+        if not _count_good(alone, root, 1):
             raise SourceError(
                 f"{path}: holds no good rows; the first:\n"
                 f"{_listed(bad.filter(pl.col('file') == file))}\n"
@@ -284,18 +284,20 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
             )
     shares = [n for n in config.bad_limits if isinstance(n, float)]
     if shares:
-        n_rows = n_bad + _count_good(config, root)
-        most = int(min(shares) * n_rows)
-        if n_bad > most:
+        # Of so many rows, n_bad are no more than the share of them.
+        n_enough = ceil(n_bad / min(shares))
+        n_rows = n_bad + _count_good(config, root, n_enough - n_bad)
+        if n_rows < n_enough:
+            most = int(min(shares) * n_rows)
             expected = f"at most {most}, {100 * min(shares):g} % of {n_rows:,}"
             raise _too_many(f"{n_bad} bad rows, expected {expected}", bad)
     return n_bad
 
 
-def _count_good(config: SourceConfig, root: Path) -> int:
-    """Count the good rows of a source."""
+def _count_good(config: SourceConfig, root: Path, n_enough: int) -> int:
+    """Count the good rows of a source, and read no more of it once there are enough."""
     rows, _ = scan(config, root, repair=True).frames()
-    return rows.select(pl.len()).collect(engine="streaming").item()
+    return rows.head(n_enough).select(pl.len()).collect(engine="streaming").item()
 
 
 def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
