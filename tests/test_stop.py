@@ -111,7 +111,7 @@ with duckdb.connect() as con:
         print("stopped", stop_status(), con.sql("SELECT 1").fetchall())
 """
 ENDLESS = (
-    "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range=-b.range"
+    "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range*b.range=-1"
 )
 
 

@@ -236,13 +236,10 @@ def _kind(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> str:
         # EXPLAIN ANALYZE runs its statement.
         inner = _statements(con, sql[explained.end() :])
         return _kind(con, inner[0]) if len(inner) == 1 else kind
-    words = {word.lower() for word in _keywords(sql)}
-    if "copy" in words:  # also in WITH, and then DuckDB calls it a SELECT
+    if "copy" in _keywords(sql):  # a WITH may hold one, and is still called SELECT
         return "COPY"
-    if (
-        kind == "MULTI"
-    ):  # DuckDB makes several of a PIVOT; what is no query has no place
-        with suppress(QueryError):  # in parentheses
+    if kind == "MULTI":  # of a PIVOT; but only a query can stand in parentheses
+        with suppress(QueryError):
             if len(_statements(con, f"FROM (\n{sql}\n)")) == 1:
                 return "SELECT"
     return kind
@@ -250,7 +247,7 @@ def _kind(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> str:
 
 def _keywords(sql: str) -> set[str]:
     """Return the words of a statement that DuckDB takes for its own."""
-    text = sql.lower().encode()
+    text = sql.encode().lower()  # of other letters, lower ones may be longer
     return {
         word[0].decode()
         for start, kind in duckdb.tokenize(sql)

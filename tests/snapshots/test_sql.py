@@ -55,6 +55,7 @@ def test_what_only_reads_is_answered(con: duckdb.DuckDBPyConnection, sql: str) -
         ("COPY (PIVOT discharges ON year) TO '{file}'", "COPY"),
         ("WITH w AS (COPY (SELECT 1) TO '{file}') SELECT 1", "COPY"),
         ("WITH w AS (/*;*/ copy discharges TO '{file}') FROM w", "COPY"),
+        ("WITH \"İİİ\" AS (COPY (SELECT 1) TO '{file}') SELECT 1", "COPY"),
         ("EXPLAIN ANALYZE WITH w AS (COPY (SELECT 1) TO '{file}') FROM w", "COPY"),
         ("EXPLAIN (ANALYZE) COPY (SELECT 1) TO '{file}'", "COPY"),
         ("EXPLAIN (FORMAT json, ANALYZE) COPY (SELECT 1) TO '{file}'", "COPY"),
