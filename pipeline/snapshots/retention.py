@@ -22,7 +22,7 @@ _N_LOGS = 100
 
 _NAMES = {
     "catalogs/*": re.compile(rf"({RUN_ID}|copied)(\.([0-9a-f]{{16}}|next))?"),
-    "logs/*": re.compile(rf"{RUN_ID}\.jsonl|spark\.log"),
+    "logs/*": re.compile(rf"{RUN_ID}\.jsonl|spark\.log|error-[0-9a-f]{{8}}\.txt"),
     "objects/*": re.compile(r"[a-z][a-z0-9_]*"),
     "objects/*/*": re.compile(r"[0-9a-f]{16}\.(parquet|json|json\.next)"),
     "runs/*": re.compile(rf"{RUN_ID}\.json\.next|\d{{8}}T\d{{12}}"),
