@@ -357,7 +357,7 @@ def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
 def _comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecord]:
     """Take the snapshots of the newest run of the same profile and source."""
     for run in reversed(runs):
-        is_alike = _origin(run.config) == _origin(settings.tree)
+        is_alike = _origin(run.config) == _origin(settings.shown)
         if run.profile == settings.profile and is_alike:
             return run.snapshots
     return []

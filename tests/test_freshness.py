@@ -153,10 +153,13 @@ def test_removed_or_cut_object_is_made_again_to_the_same_content(
 ) -> None:
     first = run(load())
     [features] = (project / ".pipeline/objects/features").glob("*.parquet")
-    features.write_bytes(features.read_bytes()[:-10])
+    whole = features.read_bytes()
+    features.write_bytes(whole[:-10])
     [drgs] = (project / ".pipeline/objects/drgs").glob("*.parquet")
     drgs.unlink()
-    assert reasons(load(), "features") == ("its object is missing or cut short",)
+    n_bytes = len(whole)
+    found = f"its object has {n_bytes - 10:,} bytes, expected {n_bytes:,}"
+    assert reasons(load(), "features") == (found,)
     report = run(load())
     assert computed(report) == ["drgs", "features"]
     for name in ("drgs", "features"):

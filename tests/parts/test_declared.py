@@ -150,9 +150,9 @@ def test_small_tables_go_on_as_in_one_pass_or_are_refused(
     words = [
         "stages.drop_non_lag_columns.inputs=[rolling_columns, facilities]",
         "checks.features.warn=[key, not_null]",
-        "facilities.columns=[facility_name, apr_drg_code]",
+        "facilities.columns=[facility_name, apr_drg_code, discharges]",
         "stages.large={transform: drop_rare_drgs, inputs: [facilities]}",
-        "large={category: facility_id, weight: apr_drg_code, time: facility_name}",
+        "large={category: facility_id, weight: apr_drg_code, time: discharges}",
         "large={min_total: 600, reference_periods: null}",
         *("stages.large.snapshot=large", "stages.large.key=[facility_id]"),
     ]
