@@ -92,7 +92,7 @@ def apply(pristine: str, file: str, choice: int) -> str:
     return edited.replace("total.cast", "whole.cast") if "whole" in after else edited
 
 
-@given(st.lists(st.sampled_from(STEPS), min_size=5, max_size=8))
+@given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=5))
 @settings(
     # More of them: just test tests/test_never_stale.py --hypothesis-profile thorough
     max_examples=settings().max_examples // 50,

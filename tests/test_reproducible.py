@@ -55,7 +55,11 @@ def content_hashes(root: Path, n_threads: int, profile: str | None) -> list[str]
     return [json.dumps(hashes) for hashes in (streaming, in_memory)]
 
 
-@pytest.mark.parametrize("profile", [None, "origin"], ids=["default", "origin"])
+@pytest.mark.parametrize(
+    "profile",
+    [None, pytest.param("origin", marks=pytest.mark.slow)],
+    ids=["default", "origin"],
+)
 def test_threads_engines_and_repeats_give_the_same_content(
     tmp_path: Path, profile: str | None
 ) -> None:

@@ -128,7 +128,7 @@ def tries(n: int) -> settings:
 
 
 @given(LINES)
-@tries(200)
+@tries(100)
 def test_any_words_are_answered_in_words(small: Path, words: list[str]) -> None:
     check_answer(small, words)
 

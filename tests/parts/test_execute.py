@@ -30,6 +30,9 @@ from tests.test_faults import finish, mounted, start
 
 FORCE = Selection(force=True)
 
+SLOW = pytest.mark.slow
+"""Of what others show in part: together they take a minute."""
+
 Another = Callable[[], Path]
 
 
@@ -107,7 +110,11 @@ def merge_facilities(root: Path, giant: str | None) -> None:
     df.write_csv(paths[0])
 
 
-@pytest.mark.parametrize("giant", ["Aîné", "Hôpital 38b", None], ids=str)
+@pytest.mark.parametrize(
+    "giant",
+    [pytest.param("Aîné", marks=SLOW), pytest.param("Hôpital 38b", marks=SLOW), None],
+    ids=str,
+)
 def test_text_null_and_one_value_of_most_rows_give_what_one_pass_gives(
     small: Path, another: Another, giant: str | None
 ) -> None:
@@ -203,8 +210,12 @@ def test_too_many_bad_rows_stop_the_run_once_the_source_is_read(
     ("selection", "words"),
     [
         (None, ["agg_severities.severities=[1, 2, 3, 4, 0]"]),
-        (Selection(only="features"), ["drop_rare_drgs.min_total=30"]),
-        (Selection(from_="lag_columns"), ["lag_columns.periods=2"]),
+        pytest.param(
+            Selection(only="features"), ["drop_rare_drgs.min_total=30"], marks=SLOW
+        ),
+        pytest.param(
+            Selection(from_="lag_columns"), ["lag_columns.periods=2"], marks=SLOW
+        ),
         (Selection(only="drgs", force=True), []),
         (None, ["checks.features.warn=[finite]"]),
     ],
@@ -293,7 +304,13 @@ def test_parts_of_a_run_that_failed_are_used_for_the_same_work_only(
 
 @pytest.mark.parametrize(
     "change",
-    ["key", "stage", "published stage", "file"],
+    [
+        *(
+            pytest.param(name, marks=SLOW)
+            for name in ("key", "stage", "published stage")
+        ),
+        "file",
+    ],
 )
 def test_parts_do_not_outlive_a_change_of_what_they_are_called_or_sorted_by(
     small: Path, another: Another, change: str
@@ -490,7 +507,7 @@ def test_pieces_of_many_files_give_what_one_pass_gives(
         pl.read_csv(small / "data" / f"{name}.csv", infer_schema=False)
         for name in ("a", "b")
     )
-    for number in range(30):
+    for number in range(20):
         some = raw[number * 100 : number * 100 + 100]
         cells = {
             "Mean Cost": "$1,234.50",
