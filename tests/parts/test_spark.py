@@ -292,6 +292,8 @@ ODD: dict[str, list[str]] = {
     "nothing left": [
         "drop_rare_drgs.min_total=1000000000",
         "source.max_bad_rows=1000",
+        "stages.drop_rare_drgs.may_be_empty=true",
+        *(f"checks.{name}.rows.min=0" for name in ("facility_drg_year", "features")),
     ],
 }
 
