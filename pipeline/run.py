@@ -53,9 +53,9 @@ from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
     drop_damaged,
-    mend_runs,
     open_store,
     read_object,
+    readable_runs,
     staged_run,
     writing,
 )
@@ -136,8 +136,9 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
     plan = check(settings)
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
-        runs = mend_runs(store)
-        run_id = new_run_id(runs, started_at)
+        runs, lost = readable_runs(store)
+        last = lost.stem if lost else runs[-1].run_id if runs else ""
+        run_id = new_run_id(last, started_at)
         log = store.logs / f"{run_id}.jsonl"
         with logged(log):
             try:
@@ -151,6 +152,7 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
                     store,
                     staging,
                     runs,
+                    lost,
                     run_id,
                 )
             except BaseException as error:
@@ -180,6 +182,7 @@ def _run(
     store: Store,
     staging: Path,
     runs: list[RunRecord],
+    lost: Path | None,
     run_id: str,
 ) -> RunReport:
     """Do what the report says; the caller holds the lock."""
@@ -187,7 +190,7 @@ def _run(
     remove_parts(settings.root)
     sources.fetch(settings.source, settings.root)
     current = runs[-1] if runs else None
-    if runs:
+    if runs and lost is None:
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
     wanted = look(settings, plan, current, fetched=True)
@@ -203,7 +206,7 @@ def _run(
             status.freshness,
             extra=fields(snapshot=status.name, reasons=status.reasons),
         )
-    if task.is_nothing and current is not None:
+    if task.is_nothing and current is not None and lost is None:
         stored = _stored_bad(store, task)
         sources.refuse_too_many(stored, settings.source, settings.root)
         forget_parts(store)
@@ -264,6 +267,8 @@ def _run(
     )
     runs = [*runs, record]
     publish_run(store, runs)
+    if lost is not None:
+        lost.unlink(missing_ok=True)
     collect_garbage(store, runs)
     forget_parts(store)
     _warn_of_kept(task)

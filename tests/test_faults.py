@@ -757,7 +757,7 @@ def test_clock_that_was_set_back_does_not_bring_a_run_before_the_last(
     [first] = read_runs(store)
     runs = [first][:0]
     for moment in (now, now, now - timedelta(days=400), now + timedelta(seconds=1)):
-        run_id = new_run_id(runs, moment)
+        run_id = new_run_id(runs[-1].run_id if runs else "", moment)
         runs.append(msgspec.structs.replace(first, run_id=run_id))
     ids = [run.run_id for run in runs]
     assert ids == sorted(set(ids))

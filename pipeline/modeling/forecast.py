@@ -124,7 +124,7 @@ def publish_predictions(
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
     with writing(store), staged_run(store) as staging:
-        run_id = new_run_id(read_runs(store), started_at)
+        run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
         made = SnapshotRecord(
             name=PREDICTIONS,
             stage="",
@@ -169,7 +169,7 @@ def withdraw_another(settings: ModelingSettings) -> bool:
     ):
         return False
     with writing(store), staged_run(store):
-        run_id = new_run_id(read_runs(store), started_at)
+        run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
         _publish_with([], settings.pipeline, store, run_id, started_at)
     return True
 

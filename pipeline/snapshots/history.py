@@ -92,7 +92,7 @@ def restore(store: Store, wanted: str) -> RunRecord:
         started_at = datetime.now(UTC)
         record = msgspec.structs.replace(
             old,
-            run_id=new_run_id(runs, started_at),
+            run_id=new_run_id(runs[-1].run_id, started_at),
             started_at=started_at,
             restores=old.run_id,
             n_kept=runs[-1].n_kept,

@@ -19,12 +19,11 @@ from pipeline.snapshots.store import (
 )
 
 
-def new_run_id(runs: Sequence[RunRecord], started_at: datetime) -> str:
+def new_run_id(last: str, started_at: datetime) -> str:
     """Name a run by its start in UTC, so that names sort by time and are SQL names.
 
-    A clock that went back does not bring a run before the last of all runs.
+    A clock that went back does not bring a run before the last one, if any.
     """
-    last = runs[-1].run_id if runs else ""
     moment = started_at
     while (run_id := _run_id(moment)) <= last:
         moment = max(moment, _moment(last)) + timedelta(milliseconds=1)

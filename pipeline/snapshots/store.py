@@ -370,19 +370,17 @@ def read_runs(store: Store) -> list[RunRecord]:
     return runs
 
 
-def mend_runs(store: Store) -> list[RunRecord]:
-    """Read the records of all runs; drop the newest if it cannot be read, and say so.
+def readable_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
+    """Read the records of all runs, and name that of the newest if it is lost.
 
-    The caller holds the lock, and publishes a run. What the lost one had made is still
-    in the store, and can be restored.
+    The caller holds the lock, and publishes a run in the place of the lost one, whose
+    record stays until then: no older run is shown instead. What the lost one had made
+    is still in the store, and can be restored.
     """
     runs, lost = _look_at_runs(store)
     if lost is not None:
-        LOG.warning(
-            "%s: the record of the newest run %s; it was dropped", lost, _how_lost(lost)
-        )
-        lost.unlink(missing_ok=True)
-    return runs
+        LOG.warning("%s: the record of the newest run %s", lost, _how_lost(lost))
+    return runs, lost
 
 
 def read_current(store: Store) -> RunRecord | None:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.checksum import seal, unseal
-from pipeline.errors import SnapshotError
+from pipeline.errors import PipelineError, SnapshotError
 from pipeline.run import run
 from pipeline.settings import load_settings
 from pipeline.snapshots.history import verify
@@ -163,6 +163,23 @@ def test_record_of_the_newest_run_is_never_stepped_over(copy: Path) -> None:
     assert len(read_runs(store)) == len(PERIODS)
     assert invoke(copy, "verify").exit_code == 0
     assert invoke(copy, "sql", "FROM drgs").exit_code == 0
+
+
+def test_run_stands_in_for_a_lost_one_only_when_it_is_published(copy: Path) -> None:
+    store = open_store(copy)
+    invoke(copy, "restore", "latest")  # so that the run before has the same snapshots
+    older, newest = read_runs(store)[-2:]
+    path = store.runs / f"{newest.run_id}.json"
+    flip(path, random.Random(7))
+    with pytest.raises(PipelineError):
+        run(load_settings(copy, overrides=(*SOURCE, "source.path=nowhere.csv")))
+    assert "the record of the newest run" in invoke(copy, "sql", "FROM drgs").stderr
+    again = run_with(copy, PERIODS[1])
+    assert not path.exists()
+    assert again.run_id > newest.run_id > older.run_id
+    assert [s.fingerprint for s in again.snapshots] == [
+        s.fingerprint for s in older.snapshots
+    ]
 
 
 def test_damage_to_an_older_run_is_named_with_what_mends_it(copy: Path) -> None:
