@@ -15,6 +15,7 @@ def start() -> None:
     try:
         if not sys.warnoptions:  # what users should know is said in our own words
             warnings.simplefilter("ignore")
+        _open_closed_streams()
         stop_in_order()
         reuse_freed_memory()
         # Imports make objects by the hundred thousand, all to stay.
@@ -31,6 +32,15 @@ def start() -> None:
         with suppress(OSError):
             sys.stderr.write(f"error: {describe_failure(error, is_told=False)}\n")
         os._exit(1)  # Python would try to write the rest, and say that it cannot
+
+
+def _open_closed_streams() -> None:
+    """Give what reads or prints something that says it is closed, as `sql >&-` has."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Reading gives nothing, and writing fails with words; errors go nowhere.
+            mode = "w" if name == "stderr" else "r"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     Raises
     ------
     SourceError
-        If nothing is found, or a folder is.
+        If nothing is found, or a folder, a pipe or a link to nothing is.
     """
     literal = root / path
     _refuse_odd(path)
@@ -141,6 +141,16 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
     found = sorted({root / name for name in names})  # `**/**` finds them twice
     files = tuple(file for file in found if file.is_file())
+    for name in found:
+        if not name.exists():
+            raise SourceError(
+                f"{name}: is a link to what is not there\n"
+                f"found: {name.readlink()}\nhint: bring that back, or remove the link"
+            )
+        if not name.is_file() and not name.is_dir():
+            raise SourceError(
+                f"{name}: is no regular file\nhint: write what it gives to a file"
+            )
     if not files:
         folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
         names = [entry.name for entry in folder.iterdir()]

@@ -98,6 +98,30 @@ def test_what_cannot_be_written_or_imported_ends_in_words(project: Path) -> None
     assert said.startswith("error: a library cannot be used: import of click halted")
 
 
+@pytest.mark.parametrize(
+    ("stream", "words", "said"),
+    [
+        ("stdout", ["--help"], "error: the output, or a file: not writable"),
+        ("stdin", ["sql"], "error: "),
+    ],
+)
+def test_a_closed_output_or_input_is_said(
+    stream: str, words: list[str], said: str
+) -> None:
+    code = f"import sys; sys.{stream} = None; sys.argv = ['pipeline', *{words}]\n"
+    code += "from pipeline.__main__ import start; start()"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(said)
+    assert "unexpected" not in result.stderr
+
+
 def test_a_terminal_that_lacks_a_character_gets_it_escaped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,6 +5,7 @@ JSON, DuckDB writes the values, as it knows all of its types: Polars has no inte
 and unions, and panics at bytes in JSON and at a date that is infinite.
 """
 
+import errno
 import io
 import os
 import shutil
@@ -33,6 +34,7 @@ _UNLIMITED = 100_000
 _BATCH_ROWS = 65_536
 
 _NOT_IN_PARQUET = (
+    "UHUGEINT",
     "INTERVAL",
     "TIME WITH TIME ZONE",
     "UNION",
@@ -136,7 +138,10 @@ def _whole(path: Path) -> Generator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    target = path.resolve()
+    try:
+        target = path.resolve()
+    except RuntimeError as error:  # Python 3.11 and 3.12
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
     partial = target.with_name(f".{target.name}.{os.getpid()}.next")
     try:
         with partial.open("wb") as file:

@@ -495,8 +495,10 @@ def find_id(ids: Sequence[str], wanted: str) -> str:
     found = [name for name in ids if name.startswith(wanted)]
     if len(found) != 1:
         fault = "several runs begin with" if found else "no run"
+        known = [name for name in (*ids, "latest", "previous") if name != wanted]
+        one = ": there is one run only" if len(ids) == 1 and back != wanted else ""
         raise SnapshotError(
-            f"{fault} '{wanted}'{nearest(wanted, [*ids, 'latest', 'previous'])}\n"
+            f"{fault} '{wanted}'{one or nearest(wanted, known)}\n"
             f"found: {', '.join((found or newest_first)[:10])}\n"
             "hint: `just history` lists the runs, `just runs` their logs; -1 is the one"
             " before the latest"

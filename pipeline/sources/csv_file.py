@@ -114,12 +114,15 @@ def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
 def _parse(head: bytes, is_whole: bool) -> tuple[list[str], int, list[list[str]]]:
     """Read the header of a file's beginning, the lines it takes, and records."""
     whole = head if is_whole else head[: head.rfind(b"\n") + 1]
-    text = whole.decode("utf-8-sig")
+    text = whole.decode().lstrip("\ufeff")  # files put together may have several
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream)
     names = next((record for record in reader if record), list[str]())
     # Polars ends lines at \n alone, Python's reader at \r too.
-    lines = text.count("\n", 0, stream.tell())
+    end = stream.tell()
+    if text[end - 1 : end] == "\r":
+        raise csv.Error("the header ends in \\r alone")
+    lines = text.count("\n", 0, end)
     return names, lines, [record for record in reader if record]
 
 
@@ -171,12 +174,19 @@ def explain(file: Path, error: Exception) -> SourceError:
     try:
         fault = _bad_encoding(file) or bad_quotes(file)
     except (OSError, EOFError, zlib.error) as damage:
-        found = str(damage) or type(damage).__name__
-        return SourceError(
-            f"{file}: ends early or is damaged\nfound: {found}\n"
-            "expected: a whole file\nhint: fetch or compress it again"
-        )
+        return _damaged(file, damage)
+    if fault is None and is_packed(file):  # Polars unpacks less than Python does
+        return _damaged(file, error)
     return no_csv(file, *(fault or (str(error).splitlines()[0], "correct the file")))
+
+
+def _damaged(file: Path, error: Exception) -> SourceError:
+    """Refuse a file that cannot be unpacked, or read to its end."""
+    found = str(error).partition("\n")[0] or type(error).__name__
+    return SourceError(
+        f"{file}: ends early or is damaged\nfound: {found}\n"
+        "expected: a whole file\nhint: fetch or compress it again"
+    )
 
 
 def no_csv(file: Path, found: str, hint: str) -> SourceError:
@@ -223,6 +233,8 @@ def _refuse_other_formats(file: Path, head: bytes) -> None:
     start = head[:512].lstrip().lower()
     if head.startswith(b"PAR1"):
         found, hint = "a Parquet file", "use `kind: parquet` in the source's config"
+    elif head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        found, hint = "text in UTF-32", "save it as UTF-8"
     elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
         found, hint = "text in UTF-16", "save it as UTF-8"
     elif head.startswith(b"PK\x03\x04"):
@@ -231,6 +243,8 @@ def _refuse_other_formats(file: Path, head: bytes) -> None:
         found, hint = "an HTML or XML page", "download the data, not its web page"
     elif b"\0" in head:
         found, hint = "binary data", "name a CSV file, plain, gzip or zstd"
+    elif b"\r\r\n" in head:
+        found, hint = "lines that end in \\r\\r\\n", "save it with \\n or \\r\\n"
     elif b"\r" in head and b"\n" not in head:
         found, hint = "lines that end in \\r alone", "save it with \\n or \\r\\n"
     else:

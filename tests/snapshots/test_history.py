@@ -15,7 +15,7 @@ from pipeline.settings import Settings
 from pipeline.snapshots.history import describe_history, restore, verify
 from pipeline.snapshots.retention import collect_garbage, garbage
 from pipeline.snapshots.sql import connect
-from pipeline.snapshots.store import Store, kept_runs, open_store, read_runs
+from pipeline.snapshots.store import Store, find_id, kept_runs, open_store, read_runs
 from tests.test_cli import invoke
 
 Load = Callable[..., Settings]
@@ -139,6 +139,11 @@ def test_restore_takes_how_far_back_and_refuses_what_is_not_there(
         restore(store, "yesterday")
     with pytest.raises(SnapshotError, match="several runs begin with 'r2'"):
         restore(store, "r2")
+
+
+def test_the_only_run_has_none_before_it() -> None:
+    with pytest.raises(SnapshotError, match="no run 'previous': there is one run only"):
+        find_id(["r20260101_000000_000"], "previous")
 
 
 def test_restore_of_a_run_whose_objects_are_gone_is_refused(

@@ -67,6 +67,9 @@ def test_parquet_holds_every_type(tmp_path: Path) -> None:
     assert {name: types[name] for name in as_text} == as_text
     assert types["bytes"] == b"a\xff"
     assert types["large"] == 2
+    widest = written(f"SELECT {2**128 - 1}::uhugeint AS u", tmp_path / "u.parquet")
+    with duckdb.connect() as con:
+        assert con.read_parquet(str(widest)).fetchall() == [(str(2**128 - 1),)]
     assert len(before) == len(found) == 1
 
 
@@ -105,6 +108,13 @@ def test_statement_that_fails_on_its_way_leaves_the_file_as_it_was(
     written("SELECT 1 AS x", link)
     assert link.is_symlink()
     assert path.read_bytes() != b"before"
+
+
+def test_link_that_leads_nowhere_is_said(tmp_path: Path) -> None:
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    with pytest.raises(QueryError, match=r"cannot be written\nfound: Too many levels"):
+        written("SELECT 1", loop)
 
 
 def test_disk_that_is_full_is_said(tmp_path: Path) -> None:
