@@ -9,7 +9,7 @@ from pipeline import sources
 from pipeline.errors import ConfigError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
-from pipeline.modeling.horizon import step_of
+from pipeline.modeling.horizon import stages_between, step_of
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan import Plan
 from pipeline.run import check
@@ -24,7 +24,7 @@ class Ground:
     Attributes
     ----------
     rows : pl.DataFrame
-        Of the source.
+        Of the source, or the panel.
     kinds : mapping of str to Kind
         Of its columns.
     stages : tuple of Stage
@@ -94,6 +94,27 @@ def read_ground(settings: ModelingSettings) -> Ground:
         entity,
         known,
         sorted(fixed),
+    )
+
+
+def ground_of_panel(settings: ModelingSettings, panel: pl.DataFrame) -> Ground:
+    """Stand on the published panel: what is made before it is out of sight."""
+    modeling = settings.modeling
+    kinds: dict[str, Kind] = {
+        name: "number" if dtype.is_float() else "code"
+        for name, dtype in panel.schema.items()
+    }
+    known = [name for name in modeling.known if name in panel.columns]
+    stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
+    return Ground(
+        panel,
+        kinds,
+        tuple(stages),
+        modeling,
+        modeling.time,
+        modeling.entity,
+        known,
+        known,
     )
 
 

@@ -1,17 +1,19 @@
 """Refuse to learn from features that know their own period, at a bounded cost.
 
-A short form of the audit, before anything is trained: from the middle period on, the
-published panel gets other values, and no feature up to that period may move. What was
-found is kept by what the features are made of.
+A short form of the audit, before anything is trained: from the middle period on, and in
+the last one, the source's rows get other values, and no feature up to there may move.
+What was found is kept by what the features are made of.
 """
+
+from dataclasses import replace
 
 import polars as pl
 
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.log import LOG
 from pipeline.modeling.data import Features, current_features
-from pipeline.modeling.horizon import features_of_panel
-from pipeline.modeling.leaks import World, compare, describe_leaks
+from pipeline.modeling.ground import Ground, ground_of_panel, read_ground
+from pipeline.modeling.leaks import Leak, World, compare, describe_leaks
 from pipeline.modeling.predictor import features_of
 from pipeline.modeling.records import (
     FORMAT,
@@ -21,13 +23,18 @@ from pipeline.modeling.records import (
     write_record,
 )
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.worlds import changed, collect_world
+from pipeline.modeling.worlds import (
+    changed_from,
+    collect_world,
+    other_values,
+    real_world,
+)
 from pipeline.snapshots.store import open_store, read_runs, verified_object
 
 MODULE = "pipeline/modeling/guard.py"
 
 MOST_ROWS = 2_000_000
-"""Of the panel: of a larger one, some clusters are looked at."""
+"""Of the source: of a larger one, some clusters are looked at."""
 
 _CHECK = "own period and later ones changed"
 
@@ -66,7 +73,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
             features.run_id,
         )
         LOG.info("looking whether features know their own period")
-        leaks = _leaks(settings, panel.rows())
+        leaks = _leaks(settings, panel)
         found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_record(path, found)
@@ -82,32 +89,43 @@ def learnable_features(settings: ModelingSettings) -> Features:
     return features
 
 
-def _leaks(settings: ModelingSettings, panel: pl.DataFrame) -> list[str]:
-    """Compare the features of the panel with those of another future."""
+def _leaks(settings: ModelingSettings, panel: Features) -> list[str]:
+    """Compare the features of the rows with those of other futures."""
     modeling = settings.modeling
-    rows = some_clusters(panel, modeling.cluster, MOST_ROWS)
-    before = _world(settings, rows)
+    ground = _ground(settings, panel)
+    before = real_world(ground)
     times = before.features[modeling.time].unique().sort()
     if times.is_empty():
         return []
-    middle: int = times[times.len() // 2]
-    is_past = pl.col(modeling.time) < middle
-    known = [name for name in modeling.known if name in panel.columns]
-    future = changed(
-        rows.filter(~is_past), [*modeling.key, *known], modeling.entity, middle
-    )
-    after = _world(settings, pl.concat([rows.filter(is_past), future]))
-    until = pl.col(modeling.time) <= middle
-    found = compare(
-        World(*(df.filter(until) for df in before)),
-        World(*(df.filter(until) for df in after)),
-        features_of(before.features, modeling),
-        time=modeling.time,
-        check=_CHECK,
-    )
-    return describe_leaks(
-        leak for leak in found.leaks if leak.column not in modeling.leaks
-    )
+    other = other_values(ground)
+    leaks: list[Leak] = []
+    # In the last one, for what is there only from some period on.
+    for t in sorted({times[times.len() // 2], times[-1]}):
+        after = collect_world(*changed_from(ground, other, t), modeling)
+        until = pl.col(modeling.time) <= t
+        leaks += compare(
+            World(*(df.filter(until) for df in before)),
+            World(*(df.filter(until) for df in after)),
+            features_of(before.features, modeling),
+            time=modeling.time,
+            check=_CHECK,
+        ).leaks
+    return describe_leaks(leak for leak in leaks if leak.column not in modeling.leaks)
+
+
+def _ground(settings: ModelingSettings, panel: Features) -> Ground:
+    """Stand on the source's rows; on the panel, if they do not say their period."""
+    modeling = settings.modeling
+    try:
+        ground = read_ground(settings)
+    except ConfigError as error:
+        LOG.warning(
+            f"what is made before snapshot '{modeling.panel}' is not looked at:"
+            f" {str(error).splitlines()[0]}"
+        )
+        ground = ground_of_panel(settings, panel.rows())
+    cluster = ground.entity[modeling.entity.index(modeling.cluster)]
+    return replace(ground, rows=some_clusters(ground.rows, cluster, MOST_ROWS))
 
 
 def some_clusters(rows: pl.DataFrame, cluster: str, most: int) -> pl.DataFrame:
@@ -117,16 +135,3 @@ def some_clusters(rows: pl.DataFrame, cluster: str, most: int) -> pl.DataFrame:
         return rows
     kept = rows[cluster].unique().sort().gather_every(every)
     return rows.filter(pl.col(cluster).is_in(kept.implode()))
-
-
-def _world(settings: ModelingSettings, panel: pl.DataFrame) -> World:
-    """Make the features of a panel."""
-    modeling = settings.modeling
-    rows = panel.lazy()
-    features = features_of_panel(
-        rows,
-        settings.pipeline.stages,
-        panel=modeling.panel,
-        features=modeling.features,
-    )
-    return collect_world(features, rows, modeling)

@@ -105,16 +105,9 @@ def next_features(
         If `rows` lacks a column.
     """
     extended = extend(rows, time=time, entity=entity, known=known, step=step)
-    made = features_of_panel(extended, stages, panel=panel, features=features)
+    remaining = stages_between(stages, panel, features)
+    made = compose(extended, remaining).snapshots[features].lf
     return made.join(rows.select(_next(time, step)), on=time, how="semi").drop(target)
-
-
-def features_of_panel(
-    rows: pl.LazyFrame, stages: Sequence[Stage], *, panel: str, features: str
-) -> pl.LazyFrame:
-    """Make the features of a panel; see `next_features`."""
-    remaining = _stages_between(stages, panel, features)
-    return compose(rows, remaining).snapshots[features].lf
 
 
 def _next(time: str, step: int) -> pl.Expr:
@@ -122,8 +115,14 @@ def _next(time: str, step: int) -> pl.Expr:
     return pl.col(time).max() + step
 
 
-def _stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:
-    """Keep the stages that make the features of the panel, which is their source."""
+def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:
+    """Keep the stages that make the features of the panel, which is their source.
+
+    Raises
+    ------
+    ConfigError
+        As of `next_features`.
+    """
     first, last = (published(stages, name).name for name in (panel, features))
     needed, kept = {last}, list[Stage]()
     for stage in reversed(stages):

@@ -44,21 +44,23 @@ def other_worlds(
     tuple of (str, sequence of int, World)
         What is done to the rows; the periods at which to compare; what comes of it.
     """
-    other = _other_values(ground)
+    other = other_values(ground)
     for t in times:
-        yield "future changed", [t], _changed(ground, other, t)
+        frames = changed_from(ground, other, t)
+        yield "future changed", [t], collect_world(*frames, ground.modeling, t)
         yield CUT_OFF, [t], _forecast(ground, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
     after = collect_world(*_frames(ground, shuffled.lazy()), ground.modeling)
     yield "rows shuffled", times, after
 
 
-def _changed(ground: Ground, other: pl.DataFrame, t: int) -> World:
-    """Take other rows from t on, and leave out some of them."""
+def changed_from(
+    ground: Ground, other: pl.DataFrame, t: int
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Take other rows from t on, without some of them; see `collect_world`."""
     past = ground.rows.lazy().filter(pl.col(ground.time) < t)
     future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
-    frames = _frames(ground, pl.concat([past, future.lazy()]))
-    return collect_world(*frames, ground.modeling, t)
+    return _frames(ground, pl.concat([past, future.lazy()]))
 
 
 def _forecast(ground: Ground, t: int) -> World:
@@ -90,7 +92,7 @@ def _forecast(ground: Ground, t: int) -> World:
     return collect_world(features, extended, modeling, t)
 
 
-def _other_values(ground: Ground) -> pl.DataFrame:
+def other_values(ground: Ground) -> pl.DataFrame:
     """Give columns that are not known before other rows' values, and larger amounts."""
 
     def other(name: str, kind: Kind, seed: int) -> pl.Expr:
@@ -103,33 +105,6 @@ def _other_values(ground: Ground) -> pl.DataFrame:
         for i, (name, kind) in enumerate(ground.kinds.items())
         if name not in (ground.time, *ground.entity, *ground.fixed)
     )
-
-
-def changed(
-    rows: pl.DataFrame, fixed: Sequence[str], entity: Sequence[str], seed: int
-) -> pl.DataFrame:
-    """Give a panel's rows other values, and leave out some of them.
-
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        Of some periods.
-    fixed : sequence of str
-        Columns that stay as they are.
-    entity : sequence of str
-        All rows of some values of each are left out.
-    seed : int
-        Of the shuffling; also which values.
-    """
-
-    def other(name: str, number: int) -> pl.Expr:
-        values = pl.col(name).shuffle(seed=seed + number)
-        return values * 7 + 1 if rows.schema[name].is_float() else values
-
-    mixed = rows.with_columns(
-        other(name, i) for i, name in enumerate(rows.columns) if name not in fixed
-    )
-    return _thin(mixed, entity, seed)
 
 
 def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
@@ -172,7 +147,7 @@ def collect_world(
 
 
 def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Make the features of the source's rows, and the panel on the way."""
+    """Make the features of the rows, and the panel on the way, if they are not it."""
     snapshots = compose(rows, ground.stages).snapshots
-    modeling = ground.modeling
-    return snapshots[modeling.features].lf, snapshots[modeling.panel].lf
+    panel = snapshots.get(ground.modeling.panel)
+    return snapshots[ground.modeling.features].lf, panel.lf if panel else rows

@@ -1,5 +1,6 @@
 """Nothing is learned from a feature that knows its own period."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -11,6 +12,7 @@ from pipeline.modeling.audit import audit
 from pipeline.modeling.guard import learnable_features, some_clusters
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run import check
+from pipeline.transforms import load_transform
 from tests.modeling.shops import shops
 
 YEARS = range(2010, 2016)
@@ -56,6 +58,70 @@ def test_features_that_know_their_period_are_named_and_refused(
     learnable_features(settings_of(root, *words))
     with pytest.raises(pytest.fail.Exception):
         learnable_features(settings_of(root))
+
+
+SALES = "{snapshot: sales, key: [shop, year]}"
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    load_transform.cache_clear()
+    yield monkeypatch
+    load_transform.cache_clear()
+
+
+def leaks_with(
+    root: Path, patch: pytest.MonkeyPatch, column: pl.Expr, *changes: tuple[str, str]
+) -> list[str]:
+    """Let stage `difference` make a column, and say what leaks."""
+
+    def difference(lf: pl.LazyFrame, _: object) -> pl.LazyFrame:
+        return lf.with_columns(column)
+
+    patch.setattr("pipeline.transforms.difference.difference", difference)
+    file = shops(root, YEARS) / "configs" / "pipeline.yaml"
+    for before, after in changes:
+        file.write_text(file.read_text().replace(before, after))
+    words = [f"difference.{key}=total" for key in ("minuend", "subtrahend", "column")]
+    with pytest.raises(ModelError) as caught:
+        learnable_features(settings_of(root, LET_THROUGH, *words))
+    _, *leaks, _ = str(caught.value).splitlines()
+    return [line.strip().split(":")[0] for line in leaks]
+
+
+BEFORE_THE_PANEL = (SALES, f"{{}}\n  difference: {SALES}")
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        pl.col("sold").shift(-1).over("shop", order_by="year"),
+        pl.col("sold").sum().over("shop"),
+    ],
+    ids=["next", "sum"],
+)
+def test_the_past_of_a_panel_that_looks_ahead_is_no_past(
+    tmp_path: Path, patch: pytest.MonkeyPatch, ahead: pl.Expr
+) -> None:
+    values = ("values: [sold]", "values: [sold, total]")
+    found = leaks_with(tmp_path, patch, ahead.alias("total"), BEFORE_THE_PANEL, values)
+    assert "total_lag1" in found
+
+
+def test_a_column_that_knows_its_period_late_only_is_named(
+    tmp_path: Path, patch: pytest.MonkeyPatch
+) -> None:
+    late = pl.when(pl.col("year") == YEARS[-1]).then("sold").alias("total")
+    last = ("  lag_columns: {}", "  lag_columns: {}\n  difference: {}")
+    assert "total" in leaks_with(tmp_path, patch, late, last)
+
+
+def test_where_time_is_computed_the_panel_is_looked_at(
+    tmp_path: Path, patch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = leaks_with(tmp_path, patch, pl.col("year") * 1, BEFORE_THE_PANEL)
+    assert found == ["price", "visits"]
+    assert "before snapshot 'sales' is not looked at: 'year'" in caplog.text
 
 
 def test_of_a_large_panel_some_clusters_are_looked_at() -> None:
