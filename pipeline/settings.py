@@ -416,7 +416,7 @@ def _transform_of(name: str, stage: Any) -> Any:
 
 def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     """Find top-level sections that belong to nothing, such as a misspelt stage."""
-    known = [*RESERVED, *tree.get("stages", {})]
+    known = [*RESERVED, *_mapping(tree, "stages")]
     return [
         Mistake(
             origin_of(name, layers),
@@ -447,7 +447,7 @@ def check_stages(
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
     above = [SOURCE]
-    for name, stage_tree in tree.get("stages", {}).items():
+    for name, stage_tree in _mapping(tree, "stages").items():
         if stage_tree is not None:
             stage, found = _check_stage(name, stage_tree, above, tree, layers)
             stages += [stage] if stage else []
@@ -517,7 +517,7 @@ def check_contracts(
 
 def _snapshots_of(tree: Tree) -> list[str]:
     """Name the snapshots that the stages of a tree publish."""
-    stages = cast("Tree", tree.get("stages") or {}).values()
+    stages = _mapping(tree, "stages").values()
     entries = [cast("Tree", stage) for stage in stages if isinstance(stage, dict)]
     return [str(entry["snapshot"]) for entry in entries if entry.get("snapshot")]
 

@@ -353,3 +353,10 @@ def test_root_is_found_from_a_folder_below(project: Path, tmp_path: Path) -> Non
     assert find_root(project / "configs" / "profiles") == project
     with pytest.raises(ConfigError, match="no project here"):
         find_root(Path(tmp_path.anchor))
+
+
+def test_stages_that_are_said_to_be_missing_hide_no_other_mistake(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(ConfigError, match=r"checks\.features\.key: expected bool"):
+        golden_settings("stages=???", "checks.features.key=5")
