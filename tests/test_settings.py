@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from pipeline.config import Layer, Tree, merge
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files import find_local, find_root
-from pipeline.settings import load_settings
+from pipeline.settings import Settings, load_settings
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.synthetic import SyntheticSource
 from pipeline.transforms import transform_names
