@@ -150,12 +150,7 @@ def fit_model(
     kind = load_kind(config.kind)
     schema = feature_schema(train, features_of(train, modeling), config.categorical)
     past = past_of(train, modeling.past)
-    y = target_of(train, modeling.target)
-    if y.min() == y.max():
-        raise ModelError(
-            f"{modeling.target}: found {y[0]} in all {len(y)} training rows, expected a"
-            " target that varies\nhint: see `split.train` in configs/modeling.yaml"
-        )
+    y = varying_target_of(train, modeling.target)
     model = kind.fit(
         design(train, schema),
         config.target.forward(y, past),
@@ -216,6 +211,23 @@ def past_of(df: pl.DataFrame, past: list[str]) -> Array:
             " configs/modeling.yaml"
         )
     return value.to_numpy()
+
+
+def varying_target_of(train: pl.DataFrame, target: str) -> Array:
+    """Return what is learned; see `target_of`.
+
+    Raises
+    ------
+    ModelError
+        If it is one value in all rows.
+    """
+    y = target_of(train, target)
+    if y.min() == y.max():
+        raise ModelError(
+            f"{target}: found {y[0]} in all {len(y)} training rows, expected a"
+            " target that varies\nhint: see `split.train` in configs/modeling.yaml"
+        )
+    return y
 
 
 def target_of(df: pl.DataFrame, target: str) -> Array:

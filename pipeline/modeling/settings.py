@@ -1,6 +1,7 @@
 """The settings of modelling: what is learned, how it is judged, and every model."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -24,7 +25,7 @@ from pipeline.modeling.loss import Metric
 from pipeline.modeling.models import kind_names, load_kind
 from pipeline.modeling.space import Range, mistakes_in
 from pipeline.modeling.target import TargetConfig, Weight
-from pipeline.settings import Settings, load_settings
+from pipeline.settings import Settings, Stage, load_settings
 
 NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""
@@ -289,6 +290,15 @@ def _wrong_names(
     if modeling.slices.category:
         named.append(("slices.category", modeling.slices.category, modeling.entity))
     mistakes: list[Mistake] = []
+    if {modeling.panel, modeling.features} <= set(published) and not _is_made_of(
+        settings.stages, modeling.features, modeling.panel
+    ):
+        at = "modeling.features"
+        text = (
+            "expected a snapshot that is made of `modeling.panel`,"
+            f" '{modeling.panel}', found '{modeling.features}'"
+        )
+        mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
     if modeling.target in (*modeling.key, *modeling.past):
         at = "modeling.target"
         text = f"'{modeling.target}' is `time`, or of `entity` or `past`, already"
@@ -309,6 +319,16 @@ def _wrong_names(
         for path, name, known in named
         if name not in known
     ]
+
+
+def _is_made_of(stages: Sequence[Stage], snapshot: str, panel: str) -> bool:
+    """Tell whether a snapshot is made of another one, and is not it."""
+    by_snapshot = {stage.snapshot: stage for stage in stages}
+    needed = set(by_snapshot[snapshot].inputs)
+    for stage in reversed(stages):
+        if stage.name in needed:
+            needed |= set(stage.inputs)
+    return by_snapshot[panel].name in needed
 
 
 def plain(config: msgspec.Struct) -> Any:

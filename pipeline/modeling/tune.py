@@ -14,7 +14,12 @@ from pipeline.modeling.data import Features, between, folds
 from pipeline.modeling.guard import learnable_features
 from pipeline.modeling.horizon import step_of
 from pipeline.modeling.loss import mean_error
-from pipeline.modeling.predictor import fit_model, predict_point, target_of
+from pipeline.modeling.predictor import (
+    fit_model,
+    predict_point,
+    target_of,
+    varying_target_of,
+)
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import (
     ModelConfig,
@@ -128,7 +133,7 @@ def tune(
     df = features.read(modeling)
     years = folds(modeling, step_of(df[modeling.time]))
     for first, last, judged in years:
-        between(df, modeling, first, last)
+        varying_target_of(between(df, modeling, first, last), modeling.target)
         between(df, modeling, judged, judged)
     # On two cores a process per trial costs what it gains, and half a gigabyte more.
     n_workers = max(1, min((cpu_count() or 1) // 2, modeling.study.batch))

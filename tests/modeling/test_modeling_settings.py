@@ -79,6 +79,11 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
         ),
         ("modeling.baselines=[last_valu]", "found 'last_valu'; did you mean"),
         ("modeling.features=feature", "found 'feature'; did you mean 'features'?"),
+        (
+            "modeling.features=discharges",
+            "modeling.features: expected a snapshot that is made of `modeling.panel`,"
+            " 'discharges', found 'discharges'",
+        ),
         ("modeling.panel=rows", "modeling.panel: expected one of drgs, facilities"),
         ("modeling.cluster=county", "modeling.cluster: expected one of facility_id"),
         ("modeling.split.valid=2014", "expected train before valid before test"),

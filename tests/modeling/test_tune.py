@@ -12,14 +12,15 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline import code
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling import records
 from pipeline.modeling.data import current_features
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking import log_study, store_uri, tracking
 from pipeline.modeling.train import train, training_fingerprint
 from pipeline.modeling.tune import FoldError, best_params, tune
 from tests.modeling.conftest import Load
+from tests.modeling.shops import shops
 
 TARGET = "w_total_median_profit"
 
@@ -243,3 +244,17 @@ def test_what_cannot_be_tuned_is_refused_before_a_trial(
         tune(settings, model)
     assert expected in str(caught.value)
     assert not (settings.root / ".pipeline" / "studies").exists()
+
+
+def test_a_target_that_does_not_vary_begins_no_study(tmp_path: Path) -> None:
+    root = shops(tmp_path, range(2010, 2016))
+    file = root / "data.csv"
+    pl.read_csv(file).with_columns(sold=pl.lit(7.0)).write_csv(file)
+    with pytest.raises(ModelError) as caught:
+        tune(load_modeling(root), "ridge")
+    first, hint = str(caught.value).splitlines()
+    assert first.startswith(
+        "sold: found 7.0 in all 20 training rows, expected a target"
+    )
+    assert hint == "hint: see `split.train` in configs/modeling.yaml"
+    assert not (root / ".pipeline" / "studies").exists()
