@@ -61,7 +61,7 @@ def compare(
         If a column is missing or not a number.
     ContractError
         If there is no such model or no other; if there is a null where none may be, a
-        number that is not finite or beyond 1e11; if keys repeat, or the rows of two
+        number that is not finite or too large; if keys repeat, or the rows of two
         models do not match.
     """
     shared = list(dict.fromkeys([*key, cluster, *slices, "y"]))

@@ -71,7 +71,7 @@ def evaluate(
         If a column is missing or not a number.
     ContractError
         If there are no rows; if there is a null where none may be, a number that is not
-        finite or beyond 1e11; or if a model has intervals in some rows only.
+        finite or too large; or if a model has intervals in some rows only.
 
     References
     ----------

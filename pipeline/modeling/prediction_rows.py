@@ -6,8 +6,11 @@ import polars as pl
 
 from pipeline.errors import ContractError, SchemaError, nearest
 
-# Squares of errors of 2e11, over 480,000 rows, do not overflow the exact sums.
-_LARGEST = 1e11
+# A model has diverged whose predictions are beyond both,
+_LARGE = 1e11
+_TIMES_Y = 1_000
+# and nothing can be measured whose squares are no floats.
+_LARGEST = 1e140
 
 _SUFFIX = " of the reference"
 
@@ -28,8 +31,8 @@ def checked(
     ids : sequence of str
         Columns without nulls, such as the model and the cluster.
     numbers : sequence of str
-        Columns of finite numbers, of 1e11 US dollars at most either way; `lower` and
-        `upper` may be null.
+        Columns of finite numbers, `y` among them, of 1e11 or 1,000 times the largest
+        `y` at most either way; `lower` and `upper` may be null.
     others : sequence of str
         Columns that need only be there.
 
@@ -74,8 +77,10 @@ def checked(
     required = [*ids, *(c for c in numbers if c not in ("lower", "upper"))]
     _refuse(rows, {c: pl.col(c).is_null() for c in required}, "null values")
     _refuse(rows, {c: ~pl.col(c).is_finite() for c in numbers}, "values not finite")
-    too_large = {c: pl.col(c).abs() > _LARGEST for c in numbers}
-    _refuse(rows, too_large, f"values beyond {_LARGEST:g} US dollars")
+    largest_y = float(rows["y"].abs().max() or 0)  # pyright: ignore[reportArgumentType]
+    limit = min(max(_LARGE, _TIMES_Y * largest_y), _LARGEST)
+    too_large = {c: pl.col(c).abs() > limit for c in numbers}
+    _refuse(rows, too_large, f"values beyond {limit:g}")
     return rows
 
 

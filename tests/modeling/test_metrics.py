@@ -198,7 +198,7 @@ def test_rows_that_cannot_be_measured_are_refused_with_their_count() -> None:
     with pytest.raises(ContractError, match="null values: 2 in facility\n"):
         measured(df.with_columns(facility=pl.when(~head).then("facility")))
     diverged = df.with_columns(prediction=pl.when(head).then(-1e15).otherwise(0.0))
-    with pytest.raises(ContractError, match=r"beyond 1e\+11 .*: 2 in prediction\n"):
+    with pytest.raises(ContractError, match=r"beyond 1e\+11: 2 in prediction\n"):
         measured(diverged)
     with pytest.raises(ContractError, match="no rows"):
         measured(df.clear())
@@ -207,11 +207,10 @@ def test_rows_that_cannot_be_measured_are_refused_with_their_count() -> None:
         measured(partial)
 
 
-def test_the_largest_numbers_allowed_add_up() -> None:
-    df = simulated(n_rows=100_000).with_columns(
-        y=pl.lit(1e11), prediction=pl.lit(-1e11)
-    )
-    assert values(measured(df, n_samples=1))["rmse"] == pytest.approx(2e11)
+@pytest.mark.parametrize("y", [1e11, 3e13, 1e139])
+def test_outcomes_of_any_size_add_up(y: float) -> None:
+    df = simulated(n_rows=100_000).with_columns(y=pl.lit(y), prediction=pl.lit(-y))
+    assert values(measured(df, n_samples=1))["rmse"] == pytest.approx(2 * y)
 
 
 def test_missing_and_textual_columns_are_named() -> None:
