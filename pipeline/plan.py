@@ -229,15 +229,25 @@ def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema,
     lf = _apply(stage, frames)
     try:
         schema = lf.collect_schema()
-        missing = [name for name in stage.key if name not in schema]
-        if missing:
-            raise SchemaError(f"snapshot '{stage.snapshot}' has no key {missing}")
         digest = _digest(lf, stage.transform)
     except (PolarsError, SchemaError) as error:
         raise _schema_error(stage, inputs, error) from error
+    _refuse_missing_key(stage, schema)
     if stage.snapshot:
         _refuse_unpublishable(stage, schema)
     return schema, digest
+
+
+def _refuse_missing_key(stage: Stage, schema: pl.Schema) -> None:
+    """Refuse a key that is not among the columns that the stage makes."""
+    missing = [name for name in stage.key if name not in schema]
+    if missing:
+        raise SchemaError(
+            f"stage '{stage.name}' ({_module(stage)}): snapshot '{stage.snapshot}' has"
+            f" no key {missing}{nearest(missing[0], schema)}\n"
+            f"found in {stage.name}: {', '.join(schema)}\n"
+            f"hint: see `stages.{stage.name}.key` in configs/pipeline.yaml"
+        )
 
 
 def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:

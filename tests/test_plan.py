@@ -39,8 +39,13 @@ def test_missing_key_column_is_found_before_data_is_read(
     golden_settings: Callable[..., Settings],
 ) -> None:
     settings = golden_settings("stages.drgs.key=[apr_drg]", "source.path=absent.csv")
-    with pytest.raises(SchemaError, match=r"stage 'drgs'.*no key \['apr_drg'\]"):
+    with pytest.raises(SchemaError) as caught:
         check(settings)
+    first, found, _ = str(caught.value).splitlines()
+    assert first.startswith("stage 'drgs' (pipeline/transforms/latest_values.py): ")
+    assert first.endswith("has no key ['apr_drg']; did you mean 'apr_drg_code'?")
+    # What the stage makes, not what it is given.
+    assert found == "found in drgs: apr_drg_code, apr_drg_description"
 
 
 def test_wrong_dtype_is_found_before_data_is_read(
