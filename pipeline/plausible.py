@@ -32,12 +32,15 @@ def refuse_implausible(settings: Settings, plan: Plan, execution: Execution) -> 
         With all that was found, and how each is allowed.
     """
     contracts = settings.contracts
-    found = [
+    by_snapshot = _rows_by_period(settings.periods, plan, execution)
+    empty = [
         *empty_stages(plan, contracts, execution.n_rows),
         *empty_snapshots(contracts, execution.profiles),
         *empty_columns(plan, contracts, execution.profiles),
     ]
-    for name, rows in _rows_by_period(settings.periods, plan, execution).items():
+    step = max((_step(sorted(rows)) for rows in by_snapshot.values()), default=1)
+    found = [*empty, *(past_by_ones(plan, step) if empty else ())]
+    for name, rows in by_snapshot.items():
         found += odd_periods(settings.periods, name, rows)
     if found:
         raise ContractError(
@@ -124,6 +127,21 @@ def empty_columns(
             )
 
 
+def past_by_ones(plan: Plan, step: int) -> Iterator[str]:
+    """Say which stages look one period back where periods go in larger steps."""
+    by_calendar = [
+        f"`{name}.by=row`"
+        for name, node in plan.nodes.items()
+        if getattr(node.stage.config, "by", None) == "calendar"
+    ]
+    if step > 1 and by_calendar:
+        yield (
+            f"hint: likely as periods go in steps of {step}, while `by: calendar` looks"
+            " for a past in steps of 1: number the periods consecutively, or say"
+            f" {' '.join(by_calendar)}"
+        )
+
+
 def odd_periods(
     periods: Periods, snapshot: str, rows: Mapping[int, int]
 ) -> Iterator[str]:
@@ -142,7 +160,7 @@ def odd_periods(
         Rows of each period that occurs.
     """
     times = sorted(rows)
-    step = min((b - a for a, b in pairwise(times)), default=1)
+    step = _step(times)
     gaps = [
         (a, b)
         for a, b in pairwise(times)
@@ -166,6 +184,11 @@ def odd_periods(
                 " correct or remove them at the source, or allow them with"
                 f" `panel.sparse_periods: [{time}]`"
             )
+
+
+def _step(times: Sequence[int]) -> int:
+    """Return the least step between sorted periods; 1 of less than two."""
+    return min((b - a for a, b in pairwise(times)), default=1)
 
 
 def _may_miss(gap: range, allowed: Sequence[int] | Literal["any"]) -> bool:

@@ -12,8 +12,9 @@ from pipeline.plan import Plan, compose
 from pipeline.plausible import empty_columns, empty_snapshots, empty_stages, odd_periods
 from pipeline.profile import collect_profile
 from pipeline.run import run
-from pipeline.settings import Periods, Settings, Stage
+from pipeline.settings import Periods, Settings, Stage, load_settings
 from pipeline.transforms.product import Config
+from tests.modeling.shops import shops
 
 Load = Callable[..., Settings]
 
@@ -148,3 +149,17 @@ def test_a_run_whose_stage_leaves_nothing_publishes_nothing(
     with pytest.raises(PipelineError, match="'drop_rare_drgs' left none of 20,629"):
         run(load("drop_rare_drgs.min_total=1000000"))
     assert not (project / ".pipeline" / "snapshots.duckdb").exists()
+
+
+def test_a_past_by_the_calendar_is_the_likely_cause_where_periods_go_in_steps(
+    tmp_path: Path,
+) -> None:
+    root = shops(tmp_path, range(1990, 2011, 5))
+    with pytest.raises(ContractError) as caught:
+        run(load_settings(root, overrides=()))
+    message = str(caught.value)
+    assert "stage 'rolling_columns' left none of 100 rows" in message
+    assert "periods go in steps of 5" in message
+    words = ("lag_columns.by=row", "rolling_columns.by=row")
+    assert f"or say {' '.join(f'`{word}`' for word in words)}" in message
+    run(load_settings(root, overrides=words))
