@@ -188,9 +188,36 @@ def _is_installed(name: str) -> bool:
     origin = None if _is_own(name.partition(".")[0]) else _origin_of(name)[0]
     if origin is None:
         return True
+    file = origin.resolve()
+    return any(
+        file.is_relative_to(folder)
+        and (is_whole or file.relative_to(folder).as_posix() in _recorded(folder))
+        for folder, is_whole in _library_folders(tuple(sys.path)).items()
+    )
+
+
+@cache
+def _library_folders(search: tuple[str, ...]) -> dict[Path, bool]:
+    """Tell the folders that hold libraries alone from those that may hold others."""
     places = ("stdlib", "platstdlib", "purelib", "platlib")
-    paths = {Path(sysconfig.get_path(place)).resolve() for place in places}
-    return any(origin.resolve().is_relative_to(path) for path in paths)
+    alone = {Path(sysconfig.get_path(place)).resolve() for place in places}
+    others = {Path(folder).resolve() for folder in search}
+    named = {path for path in others if path.name in ("site-packages", "dist-packages")}
+    return dict.fromkeys(others, False) | dict.fromkeys(alone | named, True)
+
+
+@cache
+def _recorded(folder: Path) -> frozenset[str]:
+    """List the files that were installed into a folder, as with ``pip --target``.
+
+    `packages_distributions` says it too, and takes half a second.
+    """
+    texts = (
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in folder.glob("*.dist-info/RECORD")
+    )
+    lines = (line for text in texts for line in text.splitlines())
+    return frozenset(line.partition(",")[0] for line in lines)
 
 
 def _is_own(top: str) -> bool:

@@ -102,6 +102,46 @@ def test_code_outside_the_package_counts_as_far_as_it_is_used(
     assert {name: code.identity(name) for name in after} == after
 
 
+def test_library_counts_by_its_version_wherever_it_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies beside it, and what is only linked to, is the project's own code."""
+    target, overlay, source = (
+        tmp_path / name for name in ("target", "site-packages", "source")
+    )
+    for folder, library in ((target, "odd_lib"), (overlay, "odd_other")):
+        (folder / f"{library}-1.5.dist-info").mkdir(parents=True)
+        (folder / f"{library}-1.5.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {library}\nVersion: 1.5\n"
+        )
+        (folder / library).mkdir()
+        (folder / library / "__init__.py").write_text("from . import inner\n")
+        (folder / library / "inner.py").touch()
+    (target / "odd_lib-1.5.dist-info" / "RECORD").write_text(
+        "odd_lib/__init__.py,,\nodd_lib/inner.py,,\n"
+    )
+    (target / "odd_beside.py").touch()
+    linked = overlay / "odd_linked-2.0.dist-info"
+    linked.mkdir()
+    (linked / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: odd_linked\nVersion: 2.0\n"
+    )
+    source.mkdir()
+    (source / "odd_linked.py").touch()
+    package = tmp_path / "odd_project"
+    package.mkdir()
+    (package / "a.py").write_text(
+        "import odd_lib, odd_other.inner, odd_beside, odd_linked\n"
+    )
+    monkeypatch.setattr(code, "PACKAGE", package)
+    for folder in (target, overlay, source):
+        monkeypatch.syspath_prepend(folder)
+    found = code.code_elsewhere(["odd_project/a.py"])
+    paths = [str(target / "odd_beside.py"), str(source / "odd_linked.py")]
+    assert found.keys() == {"odd_lib", "odd_other", *paths}
+    assert (found["odd_lib"], found["odd_other"]) == ("1.5", "1.5")
+
+
 def test_modules_behind_a_link_count_and_what_an_editor_hides_does_not(
     tmp_path: Path,
 ) -> None:
