@@ -167,7 +167,7 @@ def failed(error: Exception) -> PipelineError:
     """Say that the pass over the data failed."""
     return PipelineError(
         f"the run failed while it computed the snapshots\nfound: {error}\n"
-        "hint: nothing was published, the previous run is still there;"
+        "hint: nothing was published: what there was is as it was;"
         " `just verify` looks for damaged objects"
     )
 

@@ -117,7 +117,7 @@ def hold(
         raise ContractError(
             "\n".join(messages)
             + (f"\nkept: rows that break a check, in {store.failed}" * has_kept)
-            + "\nnothing was published, the previous run is still there"
+            + "\nnothing was published: what there was is as it was"
         )
 
 

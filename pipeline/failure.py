@@ -33,6 +33,8 @@ def describe_failure(error: BaseException, *, is_told: bool) -> str:
     text = masked(_what_happened(error))
     if is_told:
         return f"{text}\n{trace}"
+    if "\nhint: " in text:
+        return text
     kept = _keep(trace)
     hint = f"the traceback is in {kept}" if kept else "--verbose shows the traceback"
     return f"{text}\nhint: {hint}"
@@ -51,6 +53,8 @@ def _what_happened(error: BaseException) -> str:
                 f"a library cannot be used: {text}\n"
                 "expected: what requirements.lock names; `just env` installs it"
             )
+        case PermissionError(filename=str(name)):
+            return f"{name}: {error.strerror}\nhint: change its permissions"
         case OSError(filename=str(name)):
             return f"{name}: {error.strerror}"
         case OSError():

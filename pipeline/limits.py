@@ -5,8 +5,11 @@ import resource
 
 from pipeline.errors import ConfigError
 
-_ADDRESSES_MIB = 2_048
-"""Libraries reserve that much of the address space; with less of it they abort."""
+_ROOM = (
+    ("the address space", resource.RLIMIT_AS, "-v", 2_048),
+    ("the memory for data", resource.RLIMIT_DATA, "-d", 800),
+)
+"""What libraries reserve at their start, in MiB: with less of it they abort."""
 
 _THREADS, _MAX_THREADS = "POLARS_MAX_THREADS", 1024
 """Of none Polars panics, thousands never come up; what is no number it ignores."""
@@ -25,10 +28,11 @@ def require_room() -> None:
         raise ConfigError(
             f"environment: {_THREADS}: expected 1 to {_MAX_THREADS}, found {threads}"
         )
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit >> 20 < _ADDRESSES_MIB:
-        raise ConfigError(
-            f"the address space is limited to {limit >> 20:,} MiB (`ulimit -v`),"
-            f" expected {_ADDRESSES_MIB:,} MiB or more\n"
-            "hint: `ulimit -v unlimited`; engine.memory limits what a run takes"
-        )
+    for what, kind, option, least_mib in _ROOM:
+        limit, _ = resource.getrlimit(kind)
+        if limit != resource.RLIM_INFINITY and limit >> 20 < least_mib:
+            raise ConfigError(
+                f"{what} is limited to {limit >> 20:,} MiB (`ulimit {option}`),"
+                f" expected {least_mib:,} MiB or more\n"
+                f"hint: `ulimit {option} unlimited`; engine.memory limits a run"
+            )

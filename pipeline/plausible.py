@@ -44,8 +44,7 @@ def refuse_implausible(settings: Settings, plan: Plan, execution: Execution) -> 
         found += odd_periods(settings.periods, name, rows)
     if found:
         raise ContractError(
-            "\n".join(found)
-            + "\nnothing was published, the previous run is still there"
+            "\n".join(found) + "\nnothing was published: what there was is as it was"
         )
 
 

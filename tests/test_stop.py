@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -125,3 +126,37 @@ def test_query_ends_when_asked_and_leaves_the_connection(
     words = [sys.executable, "-c", code]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert (done.stderr, done.stdout) == ("", f"stopped {128 + number} [(1,)]\n")
+
+
+IS_INTERRUPTED_WHILE_IT_IMPORTS = """
+import sys
+from pathlib import Path
+
+from pipeline.stop import stop_in_order, stop_status
+
+Path(sys.argv[1], "slow.py").write_text(
+    "import os, signal, time\\n"
+    "os.kill(os.getpid(), signal.SIGINT)\\n"
+    "end = time.monotonic() + 0.2\\n"
+    "while time.monotonic() < end: pass\\n"
+    "print('imported', flush=True)\\n"
+)
+sys.path.insert(0, sys.argv[1])
+stop_in_order()
+try:
+    import slow
+    while True:
+        pass
+except KeyboardInterrupt:
+    sys.exit(stop_status())
+"""
+
+
+def test_an_import_ends_before_a_stop_is_answered(tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", IS_INTERRUPTED_WHILE_IT_IMPORTS, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.stdout, result.returncode) == ("imported\n", 130), result.stderr

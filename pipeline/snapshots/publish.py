@@ -76,7 +76,7 @@ def require_same(
             f"snapshot {', '.join(others)}: computed again from the same inputs,"
             " configuration and code, and not the same as before\n"
             f"found:\n{chr(10).join(found)}\n"
-            "nothing was published, the previous run is still there\n"
+            "nothing was published: what there was is as it was\n"
             "hint: likely a transformation depends on a clock, chance, a file or the"
             " order of rows (as a sum of floats does: see `pipeline/panel.py`), or its"
             " `split` is not true (`just test tests/test_split.py` looks); if the new"
