@@ -48,7 +48,11 @@ def wrong(edges: list[Edge], before: pl.DataFrame, after: pl.DataFrame) -> set[s
     return set() if same else set(kept)
 
 
-@pytest.mark.parametrize("profile", [None, "origin"], ids=["default", "origin"])
+@pytest.mark.parametrize(
+    "profile",
+    [None, pytest.param("origin", marks=pytest.mark.slow)],
+    ids=["default", "origin"],
+)
 def test_what_changes_in_a_shipped_stage_has_an_edge_and_direct_edges_are_real(
     golden_settings: Callable[..., Settings], profile: str | None
 ) -> None:

@@ -122,6 +122,7 @@ def shown(settings: ModelingSettings) -> tuple[str, int | None, list[str]]:
     return row
 
 
+@pytest.mark.slow
 def test_a_registry_that_is_gone_is_filled_again(
     promoted: Path, prepared: Path, tmp_path: Path
 ) -> None:

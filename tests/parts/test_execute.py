@@ -261,6 +261,7 @@ def test_killed_run_goes_on_at_the_part_that_is_not_done(
     assert rounds_of(caplog) == [(3, 3), (4, 4)]
 
 
+@pytest.mark.slow
 def test_killed_while_it_repaired_a_run_goes_on_with_the_repaired_rows(
     small: Path, another: Another, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -396,6 +397,7 @@ def test_folder_that_could_not_be_removed_stays_known(
     assert left_parts(store) == []
 
 
+@pytest.mark.slow
 def test_projects_that_share_a_folder_leave_each_other_alone(
     small: Path, another: Another, tmp_path: Path
 ) -> None:
@@ -434,6 +436,7 @@ def no_bucket(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 
 @pytest.mark.usefixtures("no_bucket")
+@pytest.mark.slow
 def test_folder_of_parts_that_cannot_be_written_is_named_before_any_work(
     small: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
