@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -108,7 +108,11 @@ def imports_of(name: str) -> set[str]:
     set of str
         Names of files; a package's ``__init__`` counts where it is imported.
     """
-    known = {name_of(path) for path in code_files()}
+    return _reached(name, {name_of(path) for path in code_files()})
+
+
+def _reached(name: str, known: Set[str]) -> set[str]:
+    """Follow the imports of a module to the others of the package."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
@@ -137,10 +141,11 @@ def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     seen: set[str] = set()
+    known = {name_of(path) for path in code_files()}
     waiting = [
         imported
         for name in names
-        for module in imports_of(name)
+        for module in _reached(name, known)
         for imported in _imported(source_of(module), "")
         # Of libraries only those that one of the modules itself uses.
         if module == name or not _is_installed(imported)
@@ -174,6 +179,7 @@ def identity(name: str) -> str:
     return ""
 
 
+@cache
 def _version_of(library: str) -> str | None:
     """Look up the version of a library by the name it is imported by."""
     try:
@@ -185,7 +191,13 @@ def _version_of(library: str) -> str | None:
 @cache
 def _is_installed(name: str) -> bool:
     """Tell whether a module need not be looked for: of the package, or a library."""
-    origin = None if _is_own(name.partition(".")[0]) else _origin_of(name)[0]
+    top = name.partition(".")[0]
+    if _is_own(top):
+        return True
+    # What is below a library is the library's, and costs time to find.
+    if name != top and _version_of(top) and _is_installed(top):
+        return True
+    origin = _origin_of(name)[0]
     if origin is None:
         return True
     file = origin.resolve()
