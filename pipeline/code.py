@@ -127,7 +127,7 @@ def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
     """Find the code outside the package that some of its modules use.
 
     Python's own library does not count. What is imported by a name that is made while
-    the code runs is not found.
+    the code runs is not found; a call of ``import_module`` that spells it is.
 
     Parameters
     ----------
@@ -266,6 +266,8 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call):
+            yield from _imported_by_call(node)
         elif isinstance(node, ast.ImportFrom):
             name = "." * node.level + (node.module or "")
             # One that leads out of its package fails when it runs.
@@ -273,3 +275,13 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
                 module = resolve_name(name, package) if node.level else name
                 yield module
                 yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _imported_by_call(call: ast.Call) -> Iterator[str]:
+    """Yield what ``import_module("x")`` or ``__import__("x")`` means."""
+    function = call.func
+    called = getattr(function, "id", getattr(function, "attr", ""))
+    if called in ("import_module", "__import__") and call.args:
+        name = getattr(call.args[0], "value", None)
+        if isinstance(name, str):
+            yield name

@@ -79,6 +79,8 @@ def test_code_outside_the_package_counts_as_far_as_it_is_used(
         helpers / "deep.py": "import odd_helpers.inner\n",
         helpers / "other.py": "x = no_module = 1\n",
         helpers / "unused.py": "",
+        transforms / "call.py": "f = lambda: __import__('importlib').import_module("
+        "'odd_rates')\n",
         tmp_path / "lib" / "odd_rates.py": "RATE = 5.0\n",
     }
     for path, text in files.items():
@@ -94,6 +96,7 @@ def test_code_outside_the_package_counts_as_far_as_it_is_used(
 
     assert named("add") == {"polars", "odd_rates.py"}
     assert named("sub") == {"__init__.py", "inner.py", "deep.py", "other.py"}
+    assert named("call") == {"odd_rates.py"}
     before = elsewhere("add")
     (tmp_path / "lib" / "odd_rates.py").write_text("RATE = 6.0\n")
     after = elsewhere("add")
