@@ -122,7 +122,8 @@ def empty_columns(
                 f"snapshot '{snapshot}': no value in any of {profile.n_rows:,} rows of"
                 f" {some(empty)}\n"
                 "hint: likely they look for periods that are not there, or join on what"
-                f" never matches; `checks.{snapshot}.empty: [{some(empty)}]` allows it"
+                f" never matches; `checks.{snapshot}.empty: [{', '.join(empty)}]`"
+                " allows it"
             )
 
 
@@ -170,11 +171,11 @@ def odd_periods(
         shown = some(f"{a} to {b}" for a, b in gaps)
         yield (
             f"{where} goes in steps of {step}, but not from {shown}\n"
-            f"found: {some(f'{t} ({rows[t]:,} rows)' for t in times)}\n"
+            f"found: {some(f'{t} ({_n_rows(rows[t])})' for t in times)}\n"
             f"hint: {_cause(times, rows, gaps, step)}"
         )
         return
-    for time in {times[0]: 0, times[-1]: 0} if times else ():
+    for time in dict.fromkeys((*times[:1], *times[-1:])):
         if _is_sliver(time, rows) and time not in periods.sparse_periods:
             yield (
                 f"{where} has {_n_rows(rows[time])} of {time}, where the median"

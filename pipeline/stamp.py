@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from pipeline.checksum import checksum, seal, unseal
+from pipeline.checksum import checksum, read_sealed, seal
 from pipeline.code import code_files, files_below, identity
 from pipeline.errors import SourceError
 from pipeline.files import FileStat, find_files, stat_of
@@ -77,10 +77,10 @@ def key(root: Path, words: Iterable[str]) -> str:
 def read_stamp(root: Path, wanted: str) -> Stamp | None:
     """Read the stamp of a key; None if anything it saw is otherwise now."""
     state = root / ".pipeline"
+    stamp = read_sealed(state / _NAME, Stamp)
+    if stamp is None:
+        return None
     try:
-        stamp = msgspec.json.decode(
-            unseal((state / _NAME).read_bytes()) or b"", type=Stamp
-        )
         catalog = state / CATALOG
         # A run that died before its link is newer, and the next to be linked.
         runs = {path.stem for path in state.glob("runs/*.json")}
@@ -96,7 +96,7 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
             and all(checksum(root / p) == crc for p, crc in stamp.records)
             and not [path for left in _LEFT_PARTS for path in state.glob(left)]
         )
-    except (OSError, msgspec.MsgspecError, SourceError):
+    except (OSError, SourceError):
         return None
     return stamp if is_same else None
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.checksum import seal, unseal
+from pipeline.checksum import read_sealed, seal
 from pipeline.code import imports_of, meaning_of, source_of
 from pipeline.errors import ModelError
 from pipeline.log import LOG
@@ -111,11 +111,8 @@ def model_folder(root: Path, model: str, fingerprint: str) -> Path:
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:
     """Read a record; None if there is none of this format, or it is damaged."""
-    try:
-        record = msgspec.json.decode(unseal(path.read_bytes()) or b"", type=type_)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return record if record.format == FORMAT else None
+    record = read_sealed(path, type_)
+    return record if record and record.format == FORMAT else None
 
 
 def read_training(folder: Path) -> TrainingRecord | None:

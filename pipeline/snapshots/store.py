@@ -24,7 +24,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from pipeline.checksum import checksum, seal, unseal
+from pipeline.checksum import checksum, read_sealed, seal, unseal
 from pipeline.errors import SnapshotError, nearest
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
@@ -251,11 +251,8 @@ def flush(path: Path) -> None:
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:
     """Read a record; None where it is absent, damaged or of another format."""
-    try:
-        record = msgspec.json.decode(unseal(path.read_bytes()) or b"", type=type_)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return record if record.format == FORMAT else None
+    record = read_sealed(path, type_)
+    return record if record and record.format == FORMAT else None
 
 
 def read_object(store: Store, snapshot: str, fingerprint: str) -> ObjectRecord | None:
