@@ -7,9 +7,7 @@ import zlib
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
-
-_Sealed = TypeVar("_Sealed", bound=msgspec.Struct)
+_Sealed = TypeVar("_Sealed")
 
 _CHUNK = 1 << 20
 
@@ -42,6 +40,8 @@ def unseal(sealed: bytes) -> bytes | None:
 
 def read_sealed(path: Path, type_: type[_Sealed]) -> _Sealed | None:
     """Read what was sealed into a file; None where it is absent, damaged or another."""
+    import msgspec  # imported late: the log needs none
+
     try:
         return msgspec.json.decode(unseal(path.read_bytes()) or b"", type=type_)
     except (OSError, msgspec.MsgspecError):

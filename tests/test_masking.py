@@ -28,6 +28,8 @@ def test_a_value_of_the_environment_is_shown_by_its_name(
     assert found.shown == tree
     assert found.environment == {"TOKEN_OF_TEST", "NO_SUCH_OF_TEST"}
     assert masked(f"no file x/{SECRET}/y") == "no file ${a}"
+    address = "cannot open https://me:abc@host/x?access_token=def&a=1"
+    assert masked(address) == "cannot open https://***@host/x?access_token=***&a=1"
     assert masked(f"open('{SECRET}')") == "open('${ oc.env:TOKEN_OF_TEST }')"
 
 

@@ -108,12 +108,14 @@ def test_the_past_of_a_panel_that_looks_ahead_is_no_past(
     assert "total_lag1" in found
 
 
-def test_a_column_that_knows_its_period_late_only_is_named(
-    tmp_path: Path, patch: pytest.MonkeyPatch
+@pytest.mark.parametrize("is_late", [True, False], ids=["late", "early"])
+def test_a_column_that_knows_its_period_at_times_only_is_named(
+    tmp_path: Path, patch: pytest.MonkeyPatch, is_late: bool
 ) -> None:
-    late = pl.when(pl.col("year") == YEARS[-1]).then("sold").alias("total")
+    is_last = pl.col("year") == YEARS[-1]
+    knows = pl.when(is_last if is_late else ~is_last).then("sold").alias("total")
     last = ("  lag_columns: {}", "  lag_columns: {}\n  difference: {}")
-    assert "total" in leaks_with(tmp_path, patch, late, last)
+    assert "total" in leaks_with(tmp_path, patch, knows, last)
 
 
 def test_where_time_is_computed_the_panel_is_looked_at(
