@@ -179,12 +179,12 @@ new-transform name: env
 # Run the tests; arguments go to pytest: just test tests/transforms -k rolling
 [group('develop')]
 test *args: env
-    .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal --ignore tests/parts/test_spark.py "$@"
+    .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal --ignore tests/engine/spark/test_spark.py "$@"
 
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
 test-spark *args: spark-env
-    .venv/bin/python -m pytest tests/parts/test_spark.py tests/parts/test_remote.py "$@"
+    .venv/bin/python -m pytest tests/engine/spark/test_spark.py tests/engine/spark/test_remote.py "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]

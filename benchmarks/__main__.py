@@ -6,7 +6,7 @@ that of the process it was forked from.
 
 import click
 
-from pipeline.allocator import reuse_freed_memory
+from pipeline.process import reuse_freed_memory
 
 
 @click.group()

@@ -18,13 +18,13 @@ import polars as pl
 from benchmarks.processes import ROOT
 
 if TYPE_CHECKING:
-    from pipeline.settings import Settings
+    from pipeline.plan.settings import Settings
 
 
 def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:
     """Return each snapshot's plan, on a source without any check."""
-    from pipeline.engine import snapshot_frames
-    from pipeline.plan import compose
+    from pipeline.engine.one_pass import snapshot_frames
+    from pipeline.plan.plan import compose
     from pipeline.sources import declared
 
     schema = declared(settings.source).collect_schema()
@@ -34,7 +34,7 @@ def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:
 
 def write_plans(csv: Path, folder: Path) -> None:
     """Keep the plans of the snapshots."""
-    from pipeline.settings import load_settings
+    from pipeline.plan.settings import load_settings
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, lf in frames(csv, load_settings(ROOT)).items():

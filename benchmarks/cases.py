@@ -20,8 +20,8 @@ from benchmarks import pandas_origin, pandas_vectorised
 from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT, KEY
 from pipeline import sources
-from pipeline.plan import Plan, compose
-from pipeline.settings import Settings, load_settings
+from pipeline.plan.plan import Plan, compose
+from pipeline.plan.settings import Settings, load_settings
 from pipeline.transforms import load_transform
 
 Ours = Callable[[], pl.DataFrame]

@@ -45,9 +45,10 @@ def load(name: str) -> Callable[[Path], Any]:
 
 def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
     """Import the pipeline and read its configuration; composing the plan is timed."""
-    from pipeline import engine, sources
-    from pipeline.plan import compose
-    from pipeline.settings import load_settings
+    from pipeline import sources
+    from pipeline.engine import one_pass as engine
+    from pipeline.plan.plan import compose
+    from pipeline.plan.settings import load_settings
 
     settings = load_settings(ROOT, overrides=("source=csv",))
 

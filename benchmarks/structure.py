@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.cases import ROOT, settings_of
-from pipeline import engine, sources
-from pipeline.plan import compose
+from pipeline import sources
+from pipeline.engine import one_pass as engine
+from pipeline.plan.plan import compose
 
 
 def structure(csv: Path, folder: Path, *, twice: bool = False) -> dict[str, float]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from pipeline.sources.synthetic import SEED
-from pipeline.sources.synthetic_data import generate
+from pipeline.sources.synthetic.data import generate
+from pipeline.sources.synthetic.source import SEED
 
 # Name -> (target, relative tolerance). Targets are published for the real file unless
 # a comment or the name says otherwise.

@@ -6,8 +6,7 @@ import sys
 import warnings
 from contextlib import suppress
 
-from pipeline.allocator import reuse_freed_memory
-from pipeline.stop import stop_in_order, stop_status
+from pipeline.process import reuse_freed_memory, stop_in_order, stop_status
 
 
 def start() -> None:
@@ -20,14 +19,14 @@ def start() -> None:
         reuse_freed_memory()
         # Imports make objects by the hundred thousand, all to stay.
         gc.set_threshold(50_000)
-        from pipeline.cli import main
+        from pipeline.commands.cli import main
 
         main()
     except KeyboardInterrupt:
         sys.exit(stop_status())
     except Exception as error:
         # A library that is not there, or an output that takes nothing.
-        from pipeline.failure import describe_failure
+        from pipeline.commands.failure import describe_failure
 
         with suppress(OSError):
             sys.stderr.write(f"error: {describe_failure(error, is_told=False)}\n")

@@ -4,9 +4,9 @@ Layers are merged in this order, a later one wins: the defaults of each stage's
 transformation (``configs/transforms/<transform>.yaml``), the chosen source
 (``configs/sources/<source>.yaml``), ``configs/pipeline.yaml``, the profile
 (``configs/profiles/<profile>.yaml``) and the overrides of the command line. What a
-word in them means says `pipeline.yaml_core`. Merging and ``${...}`` interpolation are
-OmegaConf's, types and bounds are msgspec's. Every mistake is reported, not the first
-one only.
+word in them means says `pipeline.files.yaml_core`. Merging and ``${...}`` interpolation
+are OmegaConf's, types and bounds are msgspec's. Every mistake is reported, not the
+first one only.
 """
 
 import os
@@ -22,9 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
 from yaml import YAMLError
 
-from pipeline.errors import ConfigError, nearest
-from pipeline.masking import MASK, hide, mask_tree
-from pipeline.yaml_core import describe, read_word, read_yaml
+from pipeline.errors import MASK, ConfigError, hide, mask_tree, nearest
+from pipeline.files.yaml_core import describe, read_word, read_yaml
 
 Tree: TypeAlias = dict[str, Any]
 """A configuration as plain dicts, lists and scalars."""
@@ -259,7 +258,7 @@ class Resolved:
     shown : dict
         The same, fit to be seen: what came from the environment stands as it was
         written, credentials are masked. Texts are kept free of both, see
-        `pipeline.masking`.
+        `pipeline.errors`.
     mistakes : list of Mistake
         What could not be resolved.
     environment : frozenset of str

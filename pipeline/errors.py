@@ -1,12 +1,19 @@
-"""Errors a user can act on.
+"""Errors a user can act on, and what no text may show.
 
 The first line of a message names the place and the fault, in lower case; then what
 was found against what was expected; then a line ``hint:``. The command line prints
 them without a traceback; any other exception is a fault of this project.
+
+A value that came from an environment variable is written as ``${oc.env:NAME}``, one
+whose name looks like a credential's as ``***``, and a password in a URL likewise.
+Texts (the log, errors) are searched for such values, as libraries repeat them.
 """
 
 import difflib
+import json
+import re
 from collections.abc import Iterable
+from typing import Any, cast
 
 _SHOWN = 6
 """Names, at most, in a list of what was found; one more is not worth a cut."""
@@ -65,3 +72,64 @@ def some(names: Iterable[str]) -> str:
     more = len(listed) - _SHOWN
     shown = ", ".join(listed[:_SHOWN] if more > 1 else listed)
     return f"{shown} and {more} more" if more > 1 else shown
+
+
+MASK = "***"
+
+_CREDENTIAL = re.compile(
+    r"pass(word|wd|phrase)|secret|token|credential|signature"
+    r"|(api|access|account|private|s3a\..*)[._-]?key|key[._-]?id",
+    re.IGNORECASE,
+)
+
+# Sections whose keys are names of columns.
+_NAMES = ("columns", "rename", "checks", "panel")
+
+_IN_URL = re.compile(
+    rf"(?<=://)[^/@\s'\"]+(?=@)"
+    rf"|(?<=[?&])(?P<name>[^=&\s]*?({_CREDENTIAL.pattern})[^=&\s]*=)[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+_SHORTEST = 6
+"""Characters of a value that texts are searched for; less would be found anywhere."""
+
+_hidden: dict[str, str] = {}
+
+
+def hide(value: object, shown: str = MASK) -> None:
+    """Keep a value out of all texts from here on."""
+    if isinstance(value, str) and len(value) >= _SHORTEST:
+        _hidden[value] = shown
+        _hidden[json.dumps(value)[1:-1]] = shown
+
+
+def masked(text: str) -> str:
+    """Write a text without what is hidden, and without passwords in URLs."""
+    for value in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(value, _hidden[value])
+    return _without_passwords(text)
+
+
+def _without_passwords(text: str) -> str:
+    """Write the URLs of a text without what is before their @, and without tokens."""
+    return _IN_URL.sub(lambda match: f"{match['name'] or ''}{MASK}", text)
+
+
+def mask_tree(tree: Any, name: str = "") -> Any:
+    """Copy a configuration without credentials, which are hidden in texts, too."""
+    match tree:
+        case dict():
+            return {
+                key: value if key in _NAMES else mask_tree(value, key)
+                for key, value in cast("dict[str, Any]", tree).items()
+            }
+        case list():
+            return [mask_tree(item, name) for item in cast("list[Any]", tree)]
+        case str() if _CREDENTIAL.search(name) and not tree.startswith("${"):
+            hide(tree)
+            return MASK
+        case str():
+            return _without_passwords(tree)
+        case _:
+            return tree

@@ -18,9 +18,8 @@ from typing import Any, TypeAlias, cast
 
 import click
 
-from pipeline.checksum import seal, unseal
-from pipeline.errors import SnapshotError
-from pipeline.masking import masked
+from pipeline.errors import SnapshotError, masked
+from pipeline.files.checksum import seal, unseal
 
 LOG = logging.getLogger("pipeline")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from pipeline.settings import Settings, load_settings
+from pipeline.plan.settings import Settings, load_settings
 
 settings.register_profile("thorough", max_examples=1000)
 

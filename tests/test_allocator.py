@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from pipeline.allocator import reuse_freed_memory
+from pipeline.process import reuse_freed_memory
 from tests.conftest import ROOT
 
 VARIABLE = "_RJEM_MALLOC_CONF"

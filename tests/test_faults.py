@@ -27,8 +27,8 @@ from filelock import FileLock
 from hypothesis import settings as hypothesis_settings
 
 from pipeline.log import describe_logs
-from pipeline.run import RunReport, run
-from pipeline.settings import load_settings
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import RunReport, run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.publish import new_run_id
 from pipeline.snapshots.store import (
@@ -38,8 +38,8 @@ from pipeline.snapshots.store import (
     read_object,
     read_runs,
 )
+from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import ROOT
-from tests.test_cli import SOURCE, invoke
 
 LOG = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def stand_still(frames):
     stands.set()
     lock(mutex)
 if at in ("the pass", "standing still"):
-    from pipeline import engine
+    from pipeline.engine import one_pass as engine
     collect_all = engine.collect_all
     engine.collect_all = stop_in_pass if at == "the pass" else stand_still
 else:

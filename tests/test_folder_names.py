@@ -7,9 +7,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipeline.parquet import read_parquet, scan_parquet
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.files.parquet import read_parquet, scan_parquet
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 from pipeline.snapshots.export import export
 from pipeline.snapshots.sql import connect, select
 from pipeline.snapshots.store import open_store

@@ -9,8 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline import sources
-from pipeline.plan import compose
-from pipeline.settings import Settings
+from pipeline.plan.plan import compose
+from pipeline.plan.settings import Settings
 from tests.conftest import GOLDEN
 
 ROW = [

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from pipeline import sources
-from pipeline.plan import compose
-from pipeline.settings import Settings
+from pipeline.plan.plan import compose
+from pipeline.plan.settings import Settings
 
 KEY = ["year", "facility_id", "apr_drg_code"]
 TARGET = "w_total_median_profit"

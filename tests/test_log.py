@@ -12,10 +12,10 @@ import pytest
 
 from pipeline.errors import ContractError
 from pipeline.log import describe_log, describe_logs
-from pipeline.run import run
-from pipeline.settings import Settings
+from pipeline.plan.settings import Settings
+from pipeline.run.run import run
+from tests.commands.test_cli import invoke
 from tests.conftest import ROOT
-from tests.test_cli import invoke
 
 Load = Callable[..., Settings]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 
 N_FILES = 2_500
 N_TIMES = 3

@@ -23,7 +23,7 @@ EDITS = {
     ],
     "configs/transforms/rolling_columns.yaml": [("window: 2", "window: 3", True)],
     "configs/pipeline.yaml": [("# The pipeline", "# Our pipeline", False)],
-    "pipeline/panel.py": [
+    "pipeline/panel/exact.py": [
         ("float(2**33)", "float(2**17)", True),  # a constant
         ("def from_fixed_point(total", "def from_fixed_point(whole", False),
         (".round().cast(pl.Int128)", ".floor().cast(pl.Int128)", True),  # a helper
@@ -41,13 +41,13 @@ STEPS = [(file, i) for file, edits in EDITS.items() for i in range(-1, len(edits
 WORKER = """
 import json, sys
 from pathlib import Path
-from pipeline.cli import main
+from pipeline.commands.cli import main
 source = ["source=csv", "source.path=data/raw.csv"]
 main(["--quiet", "run", *source], standalone_mode=False)
 
 import polars as pl
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.run.run import run
+from pipeline.plan.settings import load_settings
 from pipeline.snapshots.store import open_store, read_current
 nothing = Path(sys.argv[1])
 run(load_settings(nothing, overrides=tuple(source)))

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.errors import QueryError
 from pipeline.modeling.forecast import publish_predictions
-from pipeline.run import RunReport, run
-from pipeline.settings import Settings, load_settings
+from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.run import RunReport, run
 from pipeline.snapshots.sql import connect, load_query, query_names, run_query
 from pipeline.snapshots.store import open_store
 from tests.conftest import GOLDEN, ROOT

@@ -15,11 +15,11 @@ WORKER = """
 import json
 from pathlib import Path
 from pipeline import sources
-from pipeline.engine import snapshot_frames
-from pipeline.plan import compose
-from pipeline.profile import collect_profile
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.engine.one_pass import snapshot_frames
+from pipeline.plan.plan import compose
+from pipeline.snapshots.profile import collect_profile
+from pipeline.run.run import run
+from pipeline.plan.settings import load_settings
 
 words = ("source=csv", "source.path=data/raw.csv")
 settings = load_settings(Path.cwd(), profile={profile!r}, overrides=words)

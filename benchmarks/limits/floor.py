@@ -13,7 +13,7 @@ import polars as pl
 from benchmarks.contenders import load
 from benchmarks.limits import cpu_s
 from benchmarks.limits.csv_scan import NUMBERS
-from pipeline.panel import KEY, packed
+from pipeline.panel.keys import KEY, packed
 
 GROUP = ("Facility Id", "APR DRG Code", "Year")
 

@@ -25,11 +25,11 @@ from pipeline.lineage.value import (
     Value,
     strongest,
 )
-from pipeline.settings import SOURCE, Stage
+from pipeline.plan.settings import SOURCE, Stage
 from pipeline.transforms import load_transform
 
 if TYPE_CHECKING:
-    from pipeline.plan import Plan
+    from pipeline.plan.plan import Plan
 
 __all__ = [
     "DIRECT",

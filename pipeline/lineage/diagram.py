@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from pipeline.lineage import DIRECT, Edge
 from pipeline.lineage.paths import Column
-from pipeline.plan import Plan
-from pipeline.settings import SOURCE
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import SOURCE
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import Any
 
 from pipeline.lineage import DIRECT, INDIRECT, Edge
 from pipeline.lineage.paths import origins
-from pipeline.plan import Plan
-from pipeline.settings import SOURCE
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import SOURCE
 
 NAMESPACE = "hospital-cost-pipeline"
 SCHEMA_URL = (

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from pipeline.errors import LineageError, nearest
 from pipeline.lineage import KINDS, Edge
 from pipeline.lineage.value import NOTHING, Deps, strongest, through
-from pipeline.plan import Plan
-from pipeline.settings import SOURCE
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import SOURCE
 
 
 class Column(NamedTuple):

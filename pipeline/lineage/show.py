@@ -19,7 +19,7 @@ from pipeline.lineage.paths import (
     origins,
     upstream,
 )
-from pipeline.plan import Plan
+from pipeline.plan.plan import Plan
 
 FORMATS = ("text", "mermaid", "dot", "json", "openlineage")
 

@@ -1,14 +1,20 @@
 """The rows that are learned from: the published features, cut by years."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
+from pipeline.files.parquet import read_parquet
+from pipeline.lineage import trace
+from pipeline.lineage.paths import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
-from pipeline.parquet import read_parquet
-from pipeline.run import run
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import Settings
+from pipeline.run.run import run
 
 _WAIT_S = 30
 """For another process that is writing."""
@@ -148,3 +154,41 @@ def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
         )
     judged = range(last - (n_folds - 1) * step, last + 1, step)
     return [(first, year - step, year) for year in judged]
+
+
+def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
+    """Find the source's columns that columns of a snapshot are, as the lineage says.
+
+    Raises
+    ------
+    ConfigError
+        If one is computed, or put together.
+    """
+    stage = plan.snapshots[panel].stage.name
+    made_of = origins(plan, trace(plan))
+    found: list[str] = []
+    for column in columns:
+        match made_of.get((stage, column), []):
+            case [(source, "identity")]:
+                found.append(source)
+            case others:
+                shown = ", ".join(f"'{name}' ({kind})" for name, kind in others)
+                raise ConfigError(
+                    f"'{column}' of snapshot '{panel}' is no source column\n"
+                    f"found: made of {shown or 'nothing'}\n"
+                    "expected: a column of the source, at most renamed\n"
+                    f"hint: `just lineage {panel}` lists what each column is made of"
+                )
+    return found
+
+
+def read_rows(settings: Settings) -> pl.DataFrame:
+    """Make or fetch the source if it is not there, and read its good rows.
+
+    Raises
+    ------
+    SourceError
+        If it cannot be read.
+    """
+    rows, _ = sources.read(settings.source, settings.root)
+    return rows

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.modeling.comparison import compare
+from pipeline.files.manifest import hashes
+from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import between
-from pipeline.modeling.manifest import hashes
-from pipeline.modeling.metrics import evaluate as measure
+from pipeline.modeling.judge.comparison import compare
+from pipeline.modeling.judge.metrics import evaluate as measure
+from pipeline.modeling.judge.slices import SIZE_DECILE, add_size_decile, severity_mix
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
     FORMAT,
@@ -21,11 +23,9 @@ from pipeline.modeling.records import (
     write_record,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
-from pipeline.modeling.slices import SIZE_DECILE, add_size_decile, severity_mix
-from pipeline.modeling.tracking import log_evaluation
+from pipeline.modeling.tracking.tracking import log_evaluation
 from pipeline.modeling.train import Training, train
 from pipeline.modeling.tune import model_config
-from pipeline.parquet import read_parquet
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -75,7 +75,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
 
-    from pipeline.modeling.describe import describe_model
+    from pipeline.modeling.card.describe import describe_model
 
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)

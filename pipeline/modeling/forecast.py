@@ -7,18 +7,17 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
-from pipeline.modeling.apart import forecast_apart
-from pipeline.modeling.data import current_features
-from pipeline.modeling.ground import read_rows
-from pipeline.modeling.publish import publish_models
+from pipeline.files.parquet import read_parquet
+from pipeline.modeling.bundle.apart import forecast_apart
+from pipeline.modeling.data import current_features, read_rows
 from pipeline.modeling.records import fingerprint
-from pipeline.modeling.registry import Version, champion
+from pipeline.modeling.registry.publish import publish_models
+from pipeline.modeling.registry.registry import Version, champion
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.parquet import read_parquet
-from pipeline.profile import collect_profile
-from pipeline.settings import PREDICTIONS, QUARANTINE, Settings
+from pipeline.plan.settings import Settings
+from pipeline.snapshots.profile import collect_profile
 from pipeline.snapshots.publish import new_run_id, publish_objects, publish_run
-from pipeline.snapshots.records import SnapshotRecord
+from pipeline.snapshots.records import PREDICTIONS, QUARANTINE, SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,

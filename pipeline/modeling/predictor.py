@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from pipeline.errors import ModelError, some
-from pipeline.modeling.design import Design, FeatureSchema, design, feature_schema
-from pipeline.modeling.intervals import Calibration, calibrate
+from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_schema
+from pipeline.modeling.fit.intervals import Calibration, calibrate
+from pipeline.modeling.fit.target import Array, TargetConfig
 from pipeline.modeling.models import Regressor, load_kind
 from pipeline.modeling.settings import ModelConfig, Modeling
-from pipeline.modeling.target import Array, TargetConfig
 
 
 class PredictorRecord(msgspec.Struct, frozen=True):

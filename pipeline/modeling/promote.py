@@ -7,14 +7,16 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
+from pipeline.files.manifest import hashes
+from pipeline.files.parquet import read_parquet
 from pipeline.modeling.amount import amount
-from pipeline.modeling.apart import forecast_apart
-from pipeline.modeling.comparison import compare
+from pipeline.modeling.bundle.apart import forecast_apart
+from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
-from pipeline.modeling.ground import read_rows, source_columns
-from pipeline.modeling.manifest import hashes
+from pipeline.modeling.judge.comparison import compare
+from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.records import write_record
-from pipeline.modeling.registry import (
+from pipeline.modeling.registry.registry import (
     Version,
     challenge,
     champion,
@@ -22,9 +24,7 @@ from pipeline.modeling.registry import (
     register,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings
-from pipeline.modeling.slices import SIZE_DECILE
-from pipeline.parquet import read_parquet
-from pipeline.run import check
+from pipeline.run.run import check
 
 _LEAST_SHARED = 0.5
 """Of the test rows, those the champion has a prediction for. Stages leave some entities
@@ -52,7 +52,7 @@ class Promotion:
     reasons : list of str
         Why it did not become champion, of slices the worst; empty if it did, or was.
     comparison : pl.DataFrame
-        The model's error and that of every other: see `pipeline.modeling.comparison`.
+        The model's error and that of every other.
     """
 
     version: Version

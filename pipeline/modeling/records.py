@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pipeline.checksum import read_sealed, seal
-from pipeline.code import imports_of, meaning_of, source_of
 from pipeline.errors import ModelError
+from pipeline.files.checksum import read_sealed, seal
+from pipeline.files.manifest import changes, manifest_changes
 from pipeline.log import LOG
-from pipeline.modeling.manifest import changes, manifest_changes
+from pipeline.plan.code import imports_of, meaning_of, source_of
 
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
@@ -94,7 +94,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GuardRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What `pipeline.modeling.guard` has found: a line per column that leaks."""
+    """What `pipeline.modeling.audit.guard` has found: a line per column that leaks."""
 
     format: int
     fingerprint: str

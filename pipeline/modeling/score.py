@@ -8,9 +8,9 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ModelError, some
-from pipeline.modeling.apart import forecast_apart
+from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
-from pipeline.modeling.registry import Version, inputs_of
+from pipeline.modeling.registry.registry import Version, inputs_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
@@ -29,7 +29,7 @@ class Scores:
         The champion that was asked.
     predictions : pl.DataFrame
         A row per good row of the file, in its order; see
-        `pipeline.modeling.bundle.Bundle.forecast`.
+        `pipeline.modeling.bundle.bundle.Bundle.forecast`.
     bad : pl.DataFrame
         The cells of rows that were left out: ``file``, ``line`` (of Parquet the row,
         counted from 1), ``column``, ``value`` and ``reason``.

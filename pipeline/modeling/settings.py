@@ -21,11 +21,11 @@ from pipeline.config import (
     yaml_files,
 )
 from pipeline.errors import nearest
-from pipeline.modeling.loss import Metric
+from pipeline.modeling.fit.loss import Metric
+from pipeline.modeling.fit.target import TargetConfig, Weight
 from pipeline.modeling.models import kind_names, load_kind
-from pipeline.modeling.space import Range, mistakes_in
-from pipeline.modeling.target import TargetConfig, Weight
-from pipeline.settings import Settings, Stage, load_settings
+from pipeline.modeling.study.space import Range, mistakes_in
+from pipeline.plan.settings import Settings, Stage, load_settings
 
 NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""

@@ -8,12 +8,11 @@ from typing import Any, cast, get_args
 
 import msgspec
 
-from pipeline.code import code_hashes
+from pipeline.files.manifest import hashes
 from pipeline.log import LOG
+from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, between
-from pipeline.modeling.guard import learnable_features
-from pipeline.modeling.loss import Metric, mean_error
-from pipeline.modeling.manifest import hashes
+from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.predictor import (
     Predictor,
     fit_predictor,
@@ -32,8 +31,9 @@ from pipeline.modeling.records import (
     write_record,
 )
 from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
-from pipeline.modeling.tracking import is_logged, log_evaluation, log_training
+from pipeline.modeling.tracking.tracking import is_logged, log_evaluation, log_training
 from pipeline.modeling.tune import best_params, has_other_study
+from pipeline.plan.code import code_hashes
 
 MODULE = "pipeline/modeling/train.py"
 

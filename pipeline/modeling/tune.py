@@ -10,10 +10,11 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.files.parquet import read_parquet
+from pipeline.modeling.audit.guard import learnable_features
+from pipeline.modeling.bundle.horizon import step_of
 from pipeline.modeling.data import Features, between, folds
-from pipeline.modeling.guard import learnable_features
-from pipeline.modeling.horizon import step_of
-from pipeline.modeling.loss import mean_error
+from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.predictor import (
     fit_model,
     predict_point,
@@ -28,8 +29,7 @@ from pipeline.modeling.settings import (
     Study,
     plain,
 )
-from pipeline.modeling.tracking import log_study
-from pipeline.parquet import read_parquet
+from pipeline.modeling.tracking.tracking import log_study
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ def tune(
         If the model has nothing to search, the training years are too few, or a trial
         fails; what is done stays done.
     """
-    from pipeline.modeling.study import run_study
+    from pipeline.modeling.study.study import run_study
 
     features = learnable_features(settings)
     modeling, config = settings.modeling, model_config(settings, model)
@@ -177,8 +177,8 @@ def best_params(
 
     Without a study of these features the parameters are the YAML's, and the name None.
     """
-    from pipeline.modeling.journal import read_trials
-    from pipeline.modeling.study import best_trial
+    from pipeline.modeling.study.journal import read_trials
+    from pipeline.modeling.study.study import best_trial
 
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)

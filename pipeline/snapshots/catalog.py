@@ -16,11 +16,9 @@ from typing import Any
 import duckdb
 import msgspec
 
-from pipeline.checksum import checksum
 from pipeline.errors import some
+from pipeline.files.checksum import checksum
 from pipeline.log import LOG
-from pipeline.profile import QUANTILES
-from pipeline.settings import PREDICTIONS, QUARANTINE
 from pipeline.snapshots.benchmarks import BenchmarkRecord, Spread
 from pipeline.snapshots.linked import (
     CATALOG,
@@ -31,7 +29,10 @@ from pipeline.snapshots.linked import (
     is_being_written,
     run_of,
 )
+from pipeline.snapshots.profile import QUANTILES
 from pipeline.snapshots.records import (
+    PREDICTIONS,
+    QUARANTINE,
     ModelRecord,
     ModelRecords,
     ObjectRecord,

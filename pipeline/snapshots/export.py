@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from pipeline.errors import SnapshotError
+from pipeline.process import when_asked
 from pipeline.snapshots.catalog import STORAGE_VERSION, identifier, text
-from pipeline.stop import when_asked
 
 SUFFIXES = (".duckdb", ".db")
 """Of a target. Another is more likely a slip, as in ``features.parquet``."""

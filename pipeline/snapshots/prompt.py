@@ -15,10 +15,10 @@ import click
 import duckdb
 
 from pipeline.errors import PipelineError
+from pipeline.process import go_on, when_asked
 from pipeline.snapshots.catalog import identifier
 from pipeline.snapshots.result import write_result
 from pipeline.snapshots.sql import select
-from pipeline.stop import go_on, when_asked
 
 HISTORY = "sql_history"
 """The file of the statements before, beside the catalog."""

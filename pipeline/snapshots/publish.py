@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.checksum import checksum
 from pipeline.errors import SnapshotError
-from pipeline.profile import Profile
+from pipeline.files.checksum import checksum
 from pipeline.snapshots.catalog import publish_catalog
+from pipeline.snapshots.profile import Profile
 from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,
@@ -78,9 +78,9 @@ def require_same(
             f"found:\n{chr(10).join(found)}\n"
             "nothing was published: what there was is as it was\n"
             "hint: likely a transformation depends on a clock, chance, a file or the"
-            " order of rows (as a sum of floats does: see `pipeline/panel.py`), or its"
-            " `split` is not true (`just test tests/test_split.py` looks); if the new"
-            " rows are the right ones, remove these files and run again\n"
+            " order of rows (as a sum of floats does: see `pipeline/panel/exact.py`),"
+            " or its `split` is not true (`just test tests/panel/test_split.py` looks);"
+            " if the new rows are the right ones, remove these files and run again\n"
             + "\n".join(files)
         )
     return [s for s in made if there[s.name] is None]

@@ -5,8 +5,14 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from pipeline.files import FileContent
-from pipeline.profile import ColumnProfile
+from pipeline.files.local import FileContent
+from pipeline.snapshots.profile import ColumnProfile
+
+QUARANTINE = "quarantine"
+"""The snapshot of the cells that were set aside."""
+
+PREDICTIONS = "predictions"
+"""The snapshot that no run makes: it is the champion's, see `pipeline.modeling`."""
 
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""

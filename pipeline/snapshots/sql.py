@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
-from pipeline.settings import PREDICTIONS
 from pipeline.snapshots.catalog import (
     is_current,
     pattern,
@@ -21,6 +20,7 @@ from pipeline.snapshots.catalog import (
     write_catalog,
 )
 from pipeline.snapshots.linked import CATALOG
+from pipeline.snapshots.records import PREDICTIONS
 from pipeline.snapshots.store import (
     Store,
     read_current,

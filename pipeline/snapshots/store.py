@@ -24,8 +24,8 @@ from typing import TypeAlias, TypeVar
 import msgspec
 from filelock import FileLock, Timeout
 
-from pipeline.checksum import checksum, read_sealed, seal, unseal
 from pipeline.errors import SnapshotError, nearest
+from pipeline.files.checksum import checksum, read_sealed, seal, unseal
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
 from pipeline.snapshots.linked import CATALOG, is_run_id, run_of

@@ -11,9 +11,9 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SourceError
-from pipeline.files import SourceFile
+from pipeline.files.local import SourceFile
+from pipeline.files.remote import is_remote
 from pipeline.log import LOG
-from pipeline.remote import is_remote
 from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
 from pipeline.sources.csv import CsvSource
@@ -21,7 +21,7 @@ from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.download import DownloadSource, download, download_path
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import MOST_BAD, Scan
-from pipeline.sources.synthetic import SyntheticSource, synthetic_path
+from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
 SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
@@ -59,7 +59,7 @@ def fetch(config: SourceConfig, root: Path) -> None:
         path = synthetic_path(config, root)
         if not path.exists():
             # Imported late: it loads numpy.
-            from pipeline.sources.synthetic_data import write_synthetic
+            from pipeline.sources.synthetic.data import write_synthetic
 
             LOG.info("making the synthetic data, once: %s", path.relative_to(root))
             try:

@@ -15,7 +15,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.errors import SourceError
-from pipeline.files import SourceFile, find_local
+from pipeline.files.local import SourceFile, find_local
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,

@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from pipeline.errors import SourceError
-from pipeline.masking import masked
+from pipeline.errors import SourceError, masked
 from pipeline.sources.columns import DeclaredColumns
 from pipeline.sources.csv_file import is_packed, read_head
 from pipeline.sources.csv_guard import refuse_unsound

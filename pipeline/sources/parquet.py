@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import polars as pl
 
-from pipeline import parquet
 from pipeline.errors import SourceError
-from pipeline.files import SourceFile, find_files
+from pipeline.files import parquet
+from pipeline.files.local import SourceFile, find_files
 from pipeline.sources.columns import (
     DeclaredColumns,
     Kind,

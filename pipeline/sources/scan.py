@@ -12,7 +12,7 @@ from typing import TypeVar
 import polars as pl
 
 from pipeline.errors import SourceError, nearest
-from pipeline.files import SourceFile, shown
+from pipeline.files.local import SourceFile, shown
 from pipeline.sources.columns import Kind, is_checked, is_good, why_bad
 
 BAD_SCHEMA = pl.Schema(

@@ -30,7 +30,7 @@ class Transform:
     """Says how its rows may be split, as it should; None where the file does not."""
     past: Callable[[Any], list[str]] | None
     """Names the columns it makes of periods before the row's own; None if it does not:
-    see `pipeline.known`."""
+    see `pipeline.plan.known`."""
 
 
 def transform_names() -> list[str]:
@@ -70,3 +70,18 @@ def load_transform(name: str) -> Transform:
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
     return Transform(name, function, module.Config, n_inputs, split, past)
+
+
+class PastOnly(BaseConfig, frozen=True, kw_only=True):
+    """Settings of a transformation that must not let a column of its period through.
+
+    `columns` is filled in when the plan is composed, with every column of the input
+    that is not known, unless the configuration lists them.
+    """
+
+    keys: list[str]
+    """Columns that name the entity."""
+    time: str
+    known: list[str]
+    """Columns that are known before their period, though they are not of the past."""
+    columns: list[str] | None = None

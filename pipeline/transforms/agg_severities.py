@@ -10,8 +10,9 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
-from pipeline.panel import KEY, WORKING, from_fixed_point, packed, to_fixed_point
-from pipeline.split import Split
+from pipeline.panel.exact import from_fixed_point, to_fixed_point
+from pipeline.panel.keys import KEY, WORKING, packed
+from pipeline.panel.split import Split
 
 # Groups of up to so many rows take the fast way; its work grows with their square.
 N_SLOTS = 4

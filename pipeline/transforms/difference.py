@@ -3,7 +3,7 @@
 import polars as pl
 
 from pipeline.config import BaseConfig
-from pipeline.split import ROW_WISE, Split
+from pipeline.panel.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 import polars as pl
 
 from pipeline.errors import SchemaError
-from pipeline.known import PastOnly
-from pipeline.split import ROW_WISE, Split
+from pipeline.panel.split import ROW_WISE, Split
+from pipeline.transforms import PastOnly
 
 
 class Config(PastOnly, frozen=True, kw_only=True):

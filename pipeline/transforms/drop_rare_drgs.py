@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.split import Fact, Split
+from pipeline.panel.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):

@@ -6,8 +6,8 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import left_join
-from pipeline.split import Fact, Split
+from pipeline.panel.keys import left_join
+from pipeline.panel.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):

@@ -8,8 +8,8 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel import By, past_of, with_past
-from pipeline.split import Split
+from pipeline.panel.past import By, past_of, with_past
+from pipeline.panel.split import Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import polars as pl
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
-from pipeline.split import ROW_WISE, Split
+from pipeline.panel.split import ROW_WISE, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):

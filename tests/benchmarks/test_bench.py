@@ -11,8 +11,8 @@ from benchmarks.accepted import Figures, carried_over
 from benchmarks.proof import a_quarter_slower
 from benchmarks.report import section
 from benchmarks.structure import structure
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 from pipeline.snapshots.store import open_store, read_benchmarks, write_record
 

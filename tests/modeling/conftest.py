@@ -5,12 +5,12 @@ from typing import TypeAlias
 
 import pytest
 
+from pipeline.files.manifest import write_manifest
+from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.forecast import forecast
-from pipeline.modeling.guard import learnable_features
-from pipeline.modeling.manifest import write_manifest
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import environment, store_uri, tracking
+from pipeline.modeling.tracking.tracking import environment, store_uri, tracking
 from tests.conftest import GOLDEN, ROOT
 
 Load: TypeAlias = Callable[..., ModelingSettings]

@@ -8,11 +8,11 @@ import pytest
 from mlflow.pyfunc import load_model
 
 from pipeline.errors import ModelError
-from pipeline.modeling.apart import forecast_apart
+from pipeline.files.manifest import hashes, manifest_changes, write_manifest
+from pipeline.modeling.bundle.apart import forecast_apart
+from pipeline.modeling.data import read_rows
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.forecast import champion_of
-from pipeline.modeling.ground import read_rows
-from pipeline.modeling.manifest import hashes, manifest_changes, write_manifest
 from pipeline.modeling.records import damaged_models
 from pipeline.modeling.score import score
 from pipeline.modeling.train import train
@@ -71,7 +71,7 @@ def test_a_champion_of_other_bytes_is_refused_before_any_of_it_runs(
     folder = champion_folder(settings.root)
     version, rows = champion_of(settings), read_rows(settings.pipeline)
     model = next((folder / "artifacts/bundle/predictor/model").iterdir())
-    panel = folder / "code/pipeline/panel.py"
+    panel = folder / "code/pipeline/panel/past.py"
     marker = tmp_path / "ran"
     for path, addition in (
         (model, " "),

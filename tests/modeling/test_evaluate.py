@@ -14,7 +14,7 @@ from pipeline.modeling.evaluate import (
     slice_columns,
 )
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import store_uri
+from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train
 from tests.conftest import ROOT
 from tests.modeling.conftest import Load

@@ -8,18 +8,17 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.forecast import Forecast, forecast, withdraw_another
-from pipeline.modeling.publish import publish_models
+from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import tracking
-from pipeline.run import run, stamp
-from pipeline.settings import PREDICTIONS
+from pipeline.modeling.tracking.tracking import tracking
+from pipeline.run.run import run, stamp
+from pipeline.run.stamp import key, read_stamp
 from pipeline.snapshots.export import export
 from pipeline.snapshots.history import compare, describe_history, restore, verify
-from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.records import PREDICTIONS, RunRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.sql import connect, current_catalog
 from pipeline.snapshots.store import open_store, read_runs, writing
-from pipeline.stamp import key, read_stamp
 from tests.modeling.conftest import Load
 
 

@@ -19,11 +19,11 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.cli import main
+from pipeline.commands.cli import main
 from pipeline.errors import QueryError
-from pipeline.modeling.manifest import hashes
+from pipeline.files.manifest import hashes
 from pipeline.modeling.records import EvaluationRecord, read_record, write_record
-from pipeline.modeling.tracking import environment, store_uri
+from pipeline.modeling.tracking.tracking import environment, store_uri
 from pipeline.snapshots.result import write_frame
 from tests.conftest import GOLDEN
 from tests.modeling.conftest import LENIENT, champion_folder
@@ -285,7 +285,7 @@ def test_ui_ends_on_sigterm(promoted: Path) -> None:
 
 def test_every_openmp_waits_without_spinning() -> None:
     shown = subprocess.run(
-        [sys.executable, "-c", "import pipeline.modeling.explain"],
+        [sys.executable, "-c", "import pipeline.modeling.card.explain"],
         env=os.environ | {"OMP_DISPLAY_ENV": "verbose"},
         capture_output=True,
         text=True,

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from pipeline.errors import ModelError
-from pipeline.modeling.design import Design
+from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.target import Array
 from pipeline.modeling.models import Regressor, kind_names, load_kind
-from pipeline.modeling.target import Array
 
 N = 400
 NAMES = ("a", 'cost, "usd" [x]:{y}', "c", "empty", "Größe é\n")

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.data import between, current_features
-from pipeline.modeling.intervals import Calibration
+from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.predictor import (
     Predictor,
     fit_predictor,

@@ -14,7 +14,7 @@ import pytest
 from pipeline.errors import ModelError
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.promote import Promotion, promote
-from pipeline.modeling.registry import (
+from pipeline.modeling.registry.registry import (
     CHALLENGER,
     CHAMPION,
     aliases,
@@ -24,7 +24,7 @@ from pipeline.modeling.registry import (
     versions,
 )
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.tracking import tracking
+from pipeline.modeling.tracking.tracking import tracking
 from tests.modeling.conftest import (
     LENIENT,
     Load,

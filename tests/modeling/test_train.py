@@ -17,7 +17,7 @@ from pipeline.modeling.data import between, current_features
 from pipeline.modeling.predictor import fit_predictor
 from pipeline.modeling.records import all_trainings, new_folder
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.tracking import store_uri
+from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train, training_fingerprint
 from pipeline.modeling.tune import best_params
 from tests.modeling.conftest import Load

@@ -11,14 +11,14 @@ from mlflow.entities import Run
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from pipeline import code
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling import records
 from pipeline.modeling.data import current_features
 from pipeline.modeling.settings import ModelingSettings, load_modeling
-from pipeline.modeling.tracking import log_study, store_uri, tracking
+from pipeline.modeling.tracking.tracking import log_study, store_uri, tracking
 from pipeline.modeling.train import train, training_fingerprint
 from pipeline.modeling.tune import FoldError, best_params, tune
+from pipeline.plan import code
 from tests.modeling.conftest import Load
 from tests.modeling.shops import shops
 
@@ -151,7 +151,7 @@ def test_only_code_of_its_own_kind_and_of_all_detaches_a_study_and_a_training(
 
     settings, features = ml(), there.features
     config, _ = best_params(settings, "ridge", features)
-    for module in (kinds / "ridge.py", package / "modeling" / "design.py"):
+    for module in (kinds / "ridge.py", package / "modeling" / "fit" / "design.py"):
         before = module.read_text()
         append(module)
         assert best_params(settings, "ridge", features)[1] is None, module

@@ -5,9 +5,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pipeline.snapshots.diff import Diff, diff
+from pipeline.snapshots.diff.diff import Diff, diff
+from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import ROOT, TWO_ROWS
-from tests.test_cli import SOURCE, invoke
 
 Compare = Callable[..., Diff]
 

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.snapshots.linked import is_as_published
 from pipeline.snapshots.store import Store, open_store
-from tests.test_cli import SOURCE, invoke
+from tests.commands.test_cli import SOURCE, invoke
 
 YEARS = "SELECT string_agg(year, '+' ORDER BY year) AS years FROM discharges"
 

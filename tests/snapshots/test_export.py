@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SnapshotError
-from pipeline.run import run
-from pipeline.settings import Settings
+from pipeline.plan.settings import Settings
+from pipeline.run.run import run
 from pipeline.snapshots.export import Export, ExportedTable, export
 
 ORDERS = pl.DataFrame({"id": [3, None, 1, 2], "day": ["b", "a", "a", "a"], "x": 1.5})

@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SnapshotError
-from pipeline.run import RunReport, run
-from pipeline.settings import Settings
+from pipeline.plan.settings import Settings
+from pipeline.run.run import RunReport, run
 from pipeline.snapshots.history import describe_history, restore, verify
 from pipeline.snapshots.retention import collect_garbage, garbage
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import Store, find_id, kept_runs, open_store, read_runs
-from tests.test_cli import invoke
+from tests.commands.test_cli import invoke
 
 Load = Callable[..., Settings]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.run import run
-from pipeline.settings import Settings
+from pipeline.plan.settings import Settings
+from pipeline.run.run import run
 from pipeline.snapshots.store import open_store, read_runs
+from tests.commands.test_cli import SOURCE
 from tests.conftest import ROOT
-from tests.test_cli import SOURCE
 
 CALLS = "fsync,rename,renameat,renameat2,symlink,symlinkat,unlink,unlinkat"
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from pipeline.checksum import seal, unseal
 from pipeline.errors import PipelineError, SnapshotError
-from pipeline.run import run
-from pipeline.settings import load_settings
+from pipeline.files.checksum import seal, unseal
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.store import (
     Store,
@@ -21,8 +21,8 @@ from pipeline.snapshots.store import (
     read_runs,
     verified_object,
 )
+from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import GOLDEN, ROOT
-from tests.test_cli import SOURCE, invoke
 
 if TYPE_CHECKING:
     from pipeline.snapshots.records import RunRecord

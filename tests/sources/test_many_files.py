@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline import sources
 from pipeline.errors import SourceError
-from pipeline.fingerprint import source_plan
+from pipeline.plan.fingerprint import source_plan
 from pipeline.sources.columns import Kind
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import ParquetSource, scan_parquet

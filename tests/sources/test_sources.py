@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.files import find_local
+from pipeline.files.local import find_local
 from pipeline.sources import read, refuse_too_many
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource

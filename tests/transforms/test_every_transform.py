@@ -7,8 +7,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline import sources
-from pipeline.plan import compose
-from pipeline.settings import SOURCE, Settings
+from pipeline.plan.plan import compose
+from pipeline.plan.settings import SOURCE, Settings
 from pipeline.transforms import load_transform, transform_names
 from tests.conftest import ROOT
 

@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.panel import By
+from pipeline.panel.past import By
 from pipeline.transforms.lag_columns import Config, lag_columns
 
 

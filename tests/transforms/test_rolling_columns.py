@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline.panel import By
+from pipeline.panel.past import By
 from pipeline.transforms.rolling_columns import Config, rolling_columns
 
 

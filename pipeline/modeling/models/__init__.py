@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from pipeline.config import BaseConfig
-from pipeline.modeling.design import Design
-from pipeline.modeling.target import Array
+from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.target import Array
 
 
 class Regressor(Protocol):

@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ModelError, nearest, some
-from pipeline.modeling.design import Design
-from pipeline.modeling.target import Array
+from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.target import Array
 
 
 class Params(BaseConfig, frozen=True, kw_only=True):

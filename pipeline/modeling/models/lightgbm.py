@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.modeling.design import Design
-from pipeline.modeling.target import Array
+from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.target import Array
 
 if TYPE_CHECKING:
     from lightgbm import Booster

@@ -1,0 +1,564 @@
+"""The command line: parse, call one function, print.
+
+Modules that cost time to import are imported by the command that needs them, so that
+``pipeline --help`` stays instant.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.commands import options
+from pipeline.commands.failure import (
+    describe_failure,
+    is_closed_pipe,
+    is_text,
+    settle_output,
+)
+from pipeline.commands.model_cli import COMMANDS
+from pipeline.errors import PipelineError
+from pipeline.log import is_verbose
+from pipeline.process import is_asked, require_room, stop_status
+
+if TYPE_CHECKING:
+    from pipeline.plan.settings import Settings
+    from pipeline.run.run import RunReport
+    from pipeline.snapshots.store import Store
+
+
+def _show_log(*, quiet: bool, verbose: bool) -> None:
+    """Choose what of the log reaches the terminal."""
+    import logging
+
+    from pipeline.log import show_on_terminal
+
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    show_on_terminal(level)
+
+
+class _Commands(click.Group):
+    """Commands in the order they are written; whatever goes wrong becomes words."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse words that are text, on a terminal that may lack some of it."""
+        settle_output()
+        for word in args:
+            if not is_text(word):
+                raise click.UsageError(f"expected UTF-8, found {word!a}")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            if sys.stdout:  # there is none where a script has closed it
+                sys.stdout.flush()
+        except (click.ClickException, click.exceptions.Exit, click.Abort, SystemExit):
+            raise
+        except KeyboardInterrupt as stop:
+            click.echo(str(stop) or "stopped", err=True)
+            ctx.exit(stop_status())
+        # A panic of Polars is no Exception.
+        except BaseException as error:
+            if is_asked():
+                click.echo("stopped", err=True)
+                ctx.exit(stop_status())
+            if is_closed_pipe(error):
+                raise
+            click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(describe_failure(error, is_told=is_verbose()), err=True)
+            # As of diff(1): 1 says that there is a difference.
+            ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
+        return result
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quiet", is_flag=True, help="Warnings and errors only.")
+@click.option("--verbose", is_flag=True, help="Every step, with its rows.")
+@click.pass_context
+def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
+    """Turn raw panel data into features, and ask the snapshots anything in SQL."""
+    if os.environ.get("NO_COLOR"):  # https://no-color.org
+        ctx.color = False
+    _show_log(quiet=quiet, verbose=verbose)
+    require_room()
+
+
+def _selection(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose stages."""
+    for option in (
+        click.option("--force", is_flag=True, help="Compute what is fresh, too."),
+        click.option("--only", metavar="STAGE", help="This stage's snapshot only."),
+        click.option("--from", "from_", metavar="STAGE", help="It, and all after it."),
+        click.option("--to", metavar="STAGE", help="This stage, and all before it."),
+    ):
+        command = option(command)
+    return command
+
+
+def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that logs choose how much, also after its name."""
+
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            _show_log(quiet=param.name == "quiet", verbose=param.name == "verbose")
+
+    for name, text in (
+        ("--verbose", "Every step, with its rows."),
+        ("--quiet", "Warnings and errors only."),
+    ):
+        option = click.option(
+            name, is_flag=True, expose_value=False, callback=show, help=text
+        )
+        command = option(command)
+    return command
+
+
+def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
+    """Load the settings of the project around the working folder."""
+    from pipeline.files.local import find_root
+    from pipeline.plan.settings import load_settings
+
+    return load_settings(find_root(), profile=profile, overrides=overrides)
+
+
+def _open() -> "Store":
+    """Return the store of the project, whatever its configuration says."""
+    from pipeline.files.local import find_root
+    from pipeline.snapshots.store import open_store
+
+    return open_store(find_root())
+
+
+@main.command()
+@_quiet_or_verbose
+@options.profile
+@_selection
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
+@options.overrides
+def run(
+    profile: str | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+) -> None:
+    """Compute what is not fresh, in one pass, and publish it.
+
+    Overrides change configuration values: lag_columns.periods=2, source=csv
+    source.path=my.csv.
+    """
+    from pipeline.files.local import find_root
+    from pipeline.plan.code import forget_racy_bytecode
+    from pipeline.run import stamp
+
+    forget_racy_bytecode()
+    root = find_root()
+    is_plain = not (dry_run or to or from_ or only or force)
+    words = ("--profile", profile or "", *overrides)
+    stamp_key = stamp.key(root, words)
+    if is_plain and (stamped := stamp.read_stamp(root, stamp_key)):
+        from pipeline.log import is_quiet
+
+        if not is_quiet():
+            _print_nothing_to_do(stamped.run_id)
+        return
+
+    from pipeline.run.explain import describe_freshness
+    from pipeline.run.freshness import Selection
+    from pipeline.run.run import run as run_pipeline
+    from pipeline.run.run import stamp as stamp_run
+
+    settings = _settings(profile, overrides)
+    selection = Selection(to, from_, only, force)
+    if dry_run:
+        click.echo(describe_freshness(settings, selection))
+        return
+    report = run_pipeline(settings, selection)
+    _print_report(report, is_whole=selection.is_all)
+    if is_plain and stamp_key == stamp.key(root, words):
+        stamp_run(settings, report, stamp_key)
+
+
+def _print_nothing_to_do(run_id: str, of: str = "all") -> None:
+    """Say that nothing is stale of what was looked at."""
+    click.echo(f"{of} snapshots are fresh, as run {run_id} left them: nothing to do")
+
+
+def _print_report(report: "RunReport", *, is_whole: bool) -> None:
+    """Say what was made, and what to try next."""
+    from pipeline.log import is_quiet
+
+    if is_quiet():
+        return
+    if not report.is_new:
+        of = "all" if is_whole else "the selected"
+        _print_nothing_to_do(report.run.run_id, of)
+        return
+    width = max(len(snapshot.name) for snapshot in report.run.snapshots)
+    for snapshot in report.run.snapshots:
+        there = report.objects[snapshot.name]
+        click.echo(
+            f"  {snapshot.name:{width}}  {there.n_rows:>10,} rows"
+            f" {len(there.columns):>3} columns {there.n_bytes / 1e6:>7.1f} MB"
+            f"  {snapshot.state}"
+        )
+    click.echo(
+        f"run {report.run.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}"
+    )
+    if report.run.n_bad_rows:
+        click.secho(
+            f"{report.run.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
+            fg="yellow",
+        )
+    click.echo(
+        "next:\n"
+        "  just sql 'from features limit 5'    ask anything\n"
+        "  just query                          questions already asked\n"
+        "  just run lag_columns.periods=2      change a value; only what follows runs\n"
+        "  just diff features                  what that changed\n"
+        "  just plan                           the stages, and what is fresh"
+    )
+
+
+def _shown(path: Path) -> str:
+    """Show a path relative to the working folder where that is shorter."""
+    return str(
+        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    )
+
+
+@main.command()
+@click.argument(
+    "overrides", nargs=-1, metavar="[scale=N] [seed=N] [format=csv|parquet]"
+)
+def data(overrides: tuple[str, ...]) -> None:
+    """Make the synthetic data set, if it is not there."""
+    from pipeline import sources
+
+    words = ("source=synthetic", *(f"source.{word}" for word in overrides))
+    settings = _settings(None, words)
+    sources.fetch(settings.source, settings.root)
+    path = settings.root / sources.reads(settings.source, settings.root).path
+    click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
+    click.echo(f"next:\n  just run {' '.join(words)}")
+
+
+@main.command()
+@click.option("--optimized", is_flag=True, help="Print the optimized Polars plan.")
+@options.profile
+@_selection
+@options.overrides
+def plan(
+    optimized: bool,
+    profile: str | None,
+    overrides: tuple[str, ...],
+    to: str | None,
+    from_: str | None,
+    only: str | None,
+    force: bool,
+) -> None:
+    """Show stages, schemas and what is fresh, or why not; read no data."""
+    from pipeline.plan.code import forget_racy_bytecode
+
+    forget_racy_bytecode()
+    from pipeline.run.explain import describe, describe_freshness, optimized_plan
+    from pipeline.run.freshness import Selection
+
+    settings = _settings(profile, overrides)
+    if optimized:
+        click.echo(optimized_plan(settings))
+        return
+    click.echo(describe(settings))
+    click.echo()
+    click.echo(describe_freshness(settings, Selection(to, from_, only, force)))
+
+
+@main.command()
+@click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
+@click.option("--downstream", is_flag=True, help="Show what is made of the column.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "mermaid", "dot", "json", "openlineage"]),
+    default="text",
+    show_default=True,
+)
+@options.profile
+def lineage(
+    words: tuple[str, ...], downstream: bool, format_: str, profile: str | None
+) -> None:
+    """Show which columns a column comes from; without one, the stages.
+
+    COLUMN is SNAPSHOT.COLUMN or STAGE.COLUMN, such as features.w_mean_cost_lag1 or
+    'source.Mean Cost'; a snapshot alone lists its columns. Reads no data.
+    """
+    from pipeline.lineage.show import show
+    from pipeline.run.run import check
+
+    columns = [word for word in words if "=" not in word]
+    if len(columns) > 1:
+        raise click.UsageError(f"expected one column, found {', '.join(columns)}")
+    overrides = tuple(word for word in words if "=" in word)
+    composed = check(_settings(profile, overrides))
+    column = columns[0] if columns else None
+    click.echo(show(composed, column, format_, forward=downstream))
+
+
+@main.command()
+@options.profile
+@options.overrides
+def config(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Print the resolved configuration as YAML."""
+    from omegaconf import OmegaConf
+
+    settings = _settings(profile, overrides)
+    click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.shown)), nl=False)
+
+
+class _Statement(click.Command):
+    """Takes a statement that begins with a comment, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        comments = [word for word in args if re.match(r"--(\s|[^=\n]*\n)", word)]
+        options = [word for word in args if word not in comments]
+        if comments:
+            options += ["--", *comments]
+        return super().parse_args(ctx, options)
+
+
+@main.command(cls=_Statement)
+@click.argument("statement", required=False)
+@options.format_
+@options.output
+def sql(statement: str | None, format_: str | None, output: Path | None) -> None:
+    """Run one SELECT over the snapshots; without it, open a prompt.
+
+    What is no terminal is read instead, statement by statement: just sql < FILE.
+    """
+    from pipeline.process import when_asked
+    from pipeline.snapshots.result import write_result
+    from pipeline.snapshots.sql import connect, select, split_statements
+
+    store = _open()
+    with connect(store) as con:
+        if statement is None and sys.stdin.isatty():
+            from pipeline.snapshots.prompt import prompt
+
+            prompt(con, store.folder)
+            return
+        statements = [statement or ""]
+        if statement is None:
+            given = sys.stdin.buffer.read().decode(errors="surrogateescape")
+            statements = split_statements(con, given) or [""]
+        if output and len(statements) > 1:
+            raise click.UsageError(f"{output} would hold one of {len(statements)}")
+        with when_asked(con.interrupt):
+            for one in statements:
+                write_result(select(con, one), format_, output)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.argument("values", nargs=-1, metavar="[PARAM=VALUE]...")
+@options.format_
+@options.output
+def query(
+    name: str | None, values: tuple[str, ...], format_: str | None, output: Path | None
+) -> None:
+    """Run a query of queries/; without a name, list them."""
+    from pipeline.files.local import find_root
+    from pipeline.process import when_asked
+    from pipeline.snapshots.result import write_result
+    from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+
+    folder = find_root() / "queries"
+    if name is None:
+        for known in query_names(folder):
+            click.echo(known)
+            try:
+                found = load_query(folder, known)
+            except PipelineError as error:
+                click.secho(f"    {str(error).splitlines()[0]}", fg="yellow")
+                continue
+            click.echo(f"    {found.question}")
+            for p in found.parameters:
+                click.echo(f"    {p.name}={p.default}  {p.type}; {p.meaning}")
+        return
+    given = dict(_assignment(word) for word in values)
+    wanted = load_query(folder, name)
+    with connect(_open()) as con, when_asked(con.interrupt):
+        write_result(run_query(con, wanted, given), format_, output)
+
+
+def _assignment(word: str) -> tuple[str, str]:
+    """Split ``param=value``."""
+    name, equals, value = word.partition("=")
+    if not equals:
+        raise click.UsageError(f"expected PARAM=VALUE, found '{word}'")
+    return name, value
+
+
+# -1 is a run, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("snapshot")
+@click.argument("run_a", default="previous")
+@click.argument("run_b", default="latest")
+@click.option(
+    "--tolerance",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Numbers are equal if they differ by no more of the larger one.",
+)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "markdown", "json"]),
+    default="text",
+    show_default=True,
+)
+def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) -> None:
+    """Compare a snapshot of two runs by its key.
+
+    The exit code is 1 if they differ, 2 for an error. A run is its id, the beginning
+    of it, `latest`, `previous`, or -1, -2 ... back.
+    """
+    from pipeline.snapshots.diff.report import show
+    from pipeline.snapshots.history import compare
+
+    store = _open()
+    found = compare(store, snapshot, run_a, run_b, tolerance=tolerance)
+    click.echo(show(found.diff, found.title, format_), nl=False)
+    if not found.diff.is_equal:
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path))
+def export(target: Path) -> None:
+    """Write the snapshots and meta.* into one native DuckDB file, to share."""
+    from pipeline.snapshots.export import export as export_catalog
+    from pipeline.snapshots.history import require_whole
+    from pipeline.snapshots.sql import current_catalog
+
+    store = _open()
+    require_whole(store)
+    with current_catalog(store) as catalog:
+        written = export_catalog(catalog, target)
+    for table in written.tables:
+        key = f"key {', '.join(table.key)}"
+        note = key if table.has_primary_key else table.why_no_primary_key
+        click.echo(f"  {table.name:20} {table.n_rows:>10,} rows  {note}")
+    click.echo(f"{_shown(written.path)}: {written.n_bytes / 1e6:,.1f} MB")
+
+
+@main.command()
+@click.argument("snapshot", required=False)
+def history(snapshot: str | None) -> None:
+    """List the runs; of a snapshot, its versions and what made each."""
+    from pipeline.snapshots.history import describe_history
+    from pipeline.snapshots.store import read_runs
+
+    store = _open()
+    for line in describe_history(store, read_runs(store), snapshot):
+        click.echo(line)
+
+
+# -1 is the run before the latest, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("run")
+def restore(run: str) -> None:
+    """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
+    from pipeline.snapshots.history import restore as restore_run
+
+    record = restore_run(_open(), run)
+    click.echo(f"run {record.run_id} shows the snapshots of {record.restores}")
+    click.echo("next:\n  just run                 what the configuration says, again")
+
+
+@main.command()
+def verify() -> None:
+    """Compare every kept object with its checksum, and drop what is damaged."""
+    from pipeline.modeling.records import damaged_models
+    from pipeline.snapshots.history import describe_damage
+    from pipeline.snapshots.history import verify as verify_store
+
+    store = _open()
+    damages = verify_store(store)
+    for damage in damages:
+        click.echo(describe_damage(damage))
+    if damages:
+        click.echo(f"{len(damages)} damaged, and dropped")
+    models = damaged_models(store.folder.parent)
+    for fault in models:
+        click.echo(fault)
+    if models:
+        click.echo(
+            f"{len(models)} files of models damaged, and not used: `just evaluate`"
+            " makes a model and its figures again, `just promote` says what is lost"
+        )
+    if damages or models:
+        raise SystemExit(1)
+    click.echo("all objects are whole")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
+def gc(dry_run: bool) -> None:
+    """Remove what neither a kept run nor an open reader needs, and unfinished parts."""
+    from pipeline.engine.parts.kept import forget_parts, left_parts
+    from pipeline.snapshots.retention import collect_garbage, garbage
+    from pipeline.snapshots.store import read_runs, writing
+
+    store = _open()
+    with writing(store):
+        find = garbage if dry_run else collect_garbage
+        paths = find(store, read_runs(store))
+        parts = left_parts(store) if dry_run else forget_parts(store)
+    found = [*map(_shown, paths), *parts]
+    for name in found:
+        click.echo(name)
+    click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
+
+
+# -1 is the run before the latest, not an option.
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("run", required=False)
+def runs(run: str | None) -> None:
+    """List the logs of all runs, also of those that failed; of one, its steps."""
+    from pipeline.log import describe_log, describe_logs, logs_of
+    from pipeline.snapshots.store import find_id, is_writing
+
+    store = _open()
+    if run is None:
+        lines = describe_logs(store.logs, is_running=is_writing(store))
+    else:
+        logs = logs_of(store.logs)
+        lines = describe_log(logs[find_id([*logs], run)])
+    for line in lines:
+        click.echo(line)
+
+
+@main.command("new-transform")
+@click.argument("name")
+def new_transform(name: str) -> None:
+    """Write a transformation's three files, and its line in pipeline.yaml."""
+    from pipeline.commands.scaffold import write_transform
+    from pipeline.files.local import find_root
+
+    for path in write_transform(find_root(), name):
+        click.echo(_shown(path))
+
+
+for command in COMMANDS:
+    main.add_command(command)

@@ -1,0 +1,398 @@
+"""The commands of modelling: parse, call one function, print."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.commands import options
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+    from pipeline.modeling.evaluate import Evaluation
+    from pipeline.modeling.forecast import Forecast
+    from pipeline.modeling.promote import Promotion
+    from pipeline.modeling.score import Scores
+    from pipeline.modeling.settings import Modeling, ModelingSettings
+    from pipeline.modeling.train import Training
+    from pipeline.modeling.tune import Tuning
+
+_words = click.argument("words", nargs=-1, metavar="[MODEL] [PATH=VALUE]...")
+
+
+def _load(
+    profile: str | None, words: tuple[str, ...]
+) -> "tuple[ModelingSettings, str]":
+    """Load the settings, and name the model: a word without ``=``, or the default."""
+    from pipeline.files.local import find_root
+    from pipeline.modeling.settings import load_modeling
+
+    named = [word for word in words if "=" not in word]
+    if len(named) > 1:
+        raise click.UsageError(f"expected one model, found {', '.join(named)}")
+    overrides = tuple(
+        f"modeling.study.{word}" if word.startswith("trials=") else word
+        for word in words
+        if "=" in word
+    )
+    settings = load_modeling(find_root(), profile=profile, overrides=overrides)
+    return settings, named[0] if named else settings.modeling.model
+
+
+@click.command()
+@options.profile
+@_words
+def tune(profile: str | None, words: tuple[str, ...]) -> None:
+    """Search a model's parameters: tune ridge trials=30.
+
+    Goes on where it was stopped. Each trial is judged on years it has not learned from,
+    all of them training years. Trials come in batches of 5 (`modeling.study.batch`),
+    so that an interrupted study is the one it would have been.
+    """
+    settings, model = _load(profile, words)
+    _tune(settings, model)
+    click.echo(f"next:\n  just train {model}")
+
+
+def _tune(settings: "ModelingSettings", model: str) -> None:
+    """Run a study, and say what comes of it."""
+    from pipeline.modeling.tune import n_trials, tune
+
+    study = settings.modeling.study
+    if study.trials < (n := n_trials(study)):
+        click.echo(f"trials come in batches of {study.batch}: {n}, not {study.trials}")
+    _print_tuning(tune(settings, model, _print_trial))
+
+
+def _print_trial(trial: "FrozenTrial") -> None:
+    """Say what a trial gave."""
+    from pipeline.modeling.amount import amount
+
+    value = "pruned" if trial.value is None else amount(trial.value)
+    value = "pruned" if trial.state.name == "PRUNED" else value
+    params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
+    click.echo(f"  trial {trial.number:>3}  {value:>12}  {params}")
+
+
+def _short(value: object) -> str:
+    """Write a parameter."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_tuning(tuning: "Tuning") -> None:
+    """Say what a study found."""
+    from pipeline.modeling.amount import amount
+    from pipeline.modeling.study.study import best_trial
+
+    best = best_trial(tuning.trials)
+    assert best.value is not None, "the best is complete"
+    done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
+    click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
+    click.echo(f"  the best is number {best.number}: {amount(best.value)}")
+
+
+@click.command()
+@options.profile
+@_words
+def train(profile: str | None, words: tuple[str, ...]) -> None:
+    """Fit a model with the best parameters of its study, or the YAML's."""
+    from pipeline.modeling.registry.publish import publish_models
+    from pipeline.modeling.train import train as train_model
+
+    settings, model = _load(profile, words)
+    training = train_model(settings, model)
+    if training.is_logged:
+        publish_models(settings)
+    _print_training(training)
+    click.echo(f"next:\n  just evaluate {model}")
+
+
+def _print_training(training: "Training") -> None:
+    """Say what was trained."""
+    from pipeline.modeling.amount import amount
+
+    record = training.record
+    n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
+    source = record.study or "the YAML"
+    done = "there already, nothing to do"
+    if training.is_logged:
+        done = "trained" if training.is_new else "there already, logged again"
+    click.echo(
+        f"{record.model} {record.fingerprint[:8]}: {done}\n"
+        f"  {n_trained:,} rows, parameters of {source}\n"
+        f"  on the {n_valid:,} rows of the validation year:"
+        f" RMSE {amount(record.metrics['rmse'])},"
+        f" MAE {amount(record.metrics['mae'])}"
+    )
+
+
+@click.command()
+@options.profile
+@_words
+def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
+    """Judge a model on the test years, against the baselines; writes its card."""
+    from pipeline.modeling.evaluate import evaluate as evaluate_model
+    from pipeline.modeling.registry.publish import publish_models
+
+    settings, model = _load(profile, words)
+    evaluation = evaluate_model(settings, model)
+    if evaluation.is_new or evaluation.training.is_logged:
+        publish_models(settings)
+    _print_evaluation(evaluation, settings.modeling.metric)
+    click.echo(
+        "next:\n"
+        f"  just promote {model}\n"
+        "  just sql \"from meta.evaluations where slice_by = 'year'\""
+    )
+
+
+def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
+    """Show the figures over all test rows, a line per model, by a metric."""
+    from pipeline.modeling.amount import amount
+
+    table = evaluation.table("evaluation")
+    overall = table.filter(slice_by="all")
+    models = overall.filter(metric=metric).sort("value")["model"]
+    state = "" if evaluation.is_new else ", as evaluated before"
+    click.echo(
+        f"{evaluation.record.n_rows:,} test rows{state}; 95 % bounds in brackets"
+    )
+    click.echo(f"  {'':14} {'RMSE':>32} {'MAE':>26} {'R2':>6} {'coverage':>9}")
+    for model in models:
+        of = {r["metric"]: r for r in overall.filter(model=model).iter_rows(named=True)}
+        rmse, mae = (
+            f"{amount(of[m]['value'])} [{amount(of[m]['lower'])},"
+            f" {amount(of[m]['upper'])}]"
+            for m in ("rmse", "mae")
+        )
+        r2, coverage = (
+            "-" if of[m]["value"] is None else format(of[m]["value"], spec)
+            for m, spec in (("r2", ".3f"), ("coverage", ".1%"))
+        )
+        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9}")
+    click.echo(f"  card: {_shown(evaluation.folder / 'card.html')}")
+
+
+def _shown(path: Path) -> str:
+    """Show a path relative to the working folder where that is shorter."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+@click.command()
+@options.profile
+@click.option("--rollback", is_flag=True, help="The champion before is champion again.")
+@_words
+def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None:
+    """Register a model; make it champion if it beats the champion and the baselines.
+
+    The exit code is 1 if it does not.
+    """
+    from pipeline.modeling.forecast import withdraw_another
+    from pipeline.modeling.promote import promote as promote_model
+    from pipeline.modeling.registry.publish import publish_models
+    from pipeline.modeling.registry.registry import roll_back
+
+    settings, model = _load(profile, words)
+    if rollback:
+        was, now = roll_back(settings)
+        publish_models(settings)
+        click.echo(
+            f"{now.name}: version {now.number} is champion, as before {was.number}"
+        )
+        if withdraw_another(settings):
+            click.echo(f"  the forecast of version {was.number} is shown no more")
+        click.echo("next:\n  just forecast")
+        return
+    promotion = promote_model(settings, model)
+    publish_models(settings)
+    _print_promotion(promotion)
+    if withdraw_another(settings):
+        click.echo("  the forecast of another version is shown no more")
+    if not promotion.is_champion:
+        raise SystemExit(1)
+    click.echo("next:\n  just forecast")
+
+
+def _print_promotion(promotion: "Promotion") -> None:
+    """Say who is champion, and why."""
+    version, before = promotion.version, promotion.before
+    title = f"{version.name}: version {version.number}"
+    if promotion.is_champion:
+        was = "" if before is None else f", in place of version {before.number}"
+        if before is not None and before.number == version.number:
+            was = " already"
+        click.echo(f"{title} is champion{was}")
+        return
+    remains = f"version {before.number} stays" if before else "there is none"
+    click.echo(f"{title} is challenger, not champion ({remains}):")
+    for reason in promotion.reasons:
+        click.echo(f"  - {reason}")
+
+
+@click.command()
+@options.profile
+@options.overrides
+def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Publish the champion's predictions for next year as snapshot `predictions`."""
+    from pipeline.modeling.forecast import forecast as forecast_next
+
+    settings, _ = _load(profile, overrides)
+    _print_forecast(forecast_next(settings))
+
+
+def _print_forecast(forecast: "Forecast") -> None:
+    """Say what was published, and what to try next."""
+    made = forecast.predictions
+    done = "" if forecast.is_new else ": nothing to do"
+    click.echo(
+        f"predictions: {made.height:,} rows of version {forecast.version.number},"
+        f" in run {forecast.run_id}{done}\n"
+        "next:\n"
+        "  just sql 'from predictions order by prediction desc limit 5'"
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--alone", is_flag=True, help="The file is a whole panel of its own.")
+@options.profile
+@options.format_
+@options.output
+@options.overrides
+def score(
+    file: Path,
+    alone: bool,
+    profile: str | None,
+    format_: str | None,
+    output: Path | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Forecast from a file of raw rows, through the champion's bundle.
+
+    One prediction per row, in their order, for the year after the file's last. What the
+    file lacks of the panel is taken from the champion's own. A row has none (null) if
+    its category is rare, or its entity has no row in the years that features look back.
+    """
+    from pipeline.modeling.score import refuse_to_overwrite
+    from pipeline.modeling.score import score as score_file
+    from pipeline.snapshots.result import write_frame
+
+    refuse_to_overwrite(file, output)
+    settings, _ = _load(profile, overrides)
+    scores = score_file(settings, file, alone=alone)
+    write_frame(scores.predictions, format_, output)
+    for line in _scores_said(scores, settings.modeling, output):
+        click.echo(line, err=True)
+
+
+def _scores_said(
+    scores: "Scores", modeling: "Modeling", output: Path | None
+) -> Iterator[str]:
+    """Say what came of a file, and which of its rows got no prediction."""
+    from pipeline.sources import describe_bad
+
+    made = scores.predictions
+    n_null = made["prediction"].null_count()
+    where = f" in {output}" if output else ""
+    yield (
+        f"{made.height:,} rows{where}, {made.height - n_null:,} of them with a"
+        f" prediction for {made[modeling.time][0]} by {scores.version.name} version"
+        f" {scores.version.number}"
+    )
+    if n_null:
+        yield (
+            f"  {n_null:,} without (null): the stages leave out their"
+            f" {' and '.join(modeling.entity)}, which is rare, or without a row in the"
+            " periods that features look back"
+        )
+    if scores.n_left_out:
+        yield f"  left out of the file: {scores.n_left_out:,} rows that cannot be read"
+        for line in describe_bad(scores.bad):
+            yield f"    {line}"
+
+
+@click.command()
+@options.profile
+@_words
+def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
+    """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
+    from pipeline.modeling.evaluate import evaluate as evaluate_model
+    from pipeline.modeling.forecast import forecast as forecast_next
+    from pipeline.modeling.promote import promote as promote_model
+    from pipeline.modeling.registry.publish import publish_models
+    from pipeline.modeling.registry.registry import champion
+    from pipeline.modeling.train import train as train_model
+    from pipeline.modeling.tune import model_config
+
+    settings, model = _load(profile, words)
+    if model_config(settings, model).space:
+        _tune(settings, model)
+    _print_training(train_model(settings, model))
+    _print_evaluation(evaluate_model(settings, model), settings.modeling.metric)
+    promotion = promote_model(settings, model)
+    publish_models(settings)
+    _print_promotion(promotion)
+    if champion(settings) is None:
+        click.echo(
+            "no champion, so no forecast\n"
+            "hint: another model may do better (`just pipeline MODEL`; configs/models/"
+            " has them), or a longer study (`trials=50`); what a champion must hold is"
+            " `baselines` and `promotion` in configs/modeling.yaml"
+        )
+        raise SystemExit(1)
+    _print_forecast(forecast_next(settings))
+
+
+@click.command()
+@options.profile
+@options.overrides
+def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Prove that no feature knows its own period or a later one.
+
+    Changes the future, cuts it off and shuffles the rows of the source; the features
+    may not differ. Then a model of shuffled outcomes must be worth nothing. The exit
+    code is 1 if there is a leak. Publishes nothing.
+    """
+    from pipeline.log import progress
+    from pipeline.modeling.audit.audit import audit as audit_features
+    from pipeline.modeling.audit.audit import describe
+    from pipeline.modeling.audit.permuted import audit_permuted, describe_permuted
+
+    settings, _ = _load(profile, overrides)
+    with progress("auditing"):
+        found = audit_features(settings)
+    for line in describe(found):
+        click.echo(line)
+    with progress("training on permuted rows"):
+        permuted = audit_permuted(settings)
+    click.echo(describe_permuted(permuted))
+    if found.leaks or permuted.is_leak:
+        raise SystemExit(1)
+
+
+@click.command()
+@click.option("--port", type=int, default=5000, show_default=True)
+def ui(port: int) -> None:
+    """Serve MLflow's pages on this machine only, without a network."""
+    import os
+    import sys
+
+    from pipeline.files.local import find_root
+    from pipeline.modeling.tracking.tracking import environment, settle, store_uri
+
+    root = find_root()
+    settle(root)
+    words = ["ui", "--backend-store-uri", store_uri(root)]
+    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.environ |= environment()
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
+
+
+COMMANDS = (
+    *(pipeline, tune, train, evaluate, promote, forecast, score),
+    *(audit, ui),
+)
+"""In the order of the help."""

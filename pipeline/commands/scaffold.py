@@ -1,0 +1,126 @@
+"""Write the three files of a new transformation, and its line in the pipeline."""
+
+import keyword
+import re
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+from pipeline.plan.settings import RESERVED
+from pipeline.transforms import transform_names
+
+_MODULE = '''"""Describe in one line what `{name}` is for."""
+
+import polars as pl
+
+from pipeline.config import BaseConfig
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `{name}`."""
+
+    column: str
+
+
+def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Say what it does.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds `column`.
+    config : Config
+        The column.
+
+    Returns
+    -------
+    pl.LazyFrame
+        The same rows and columns.
+    """
+    return lf.with_columns(pl.col(config.column))
+
+
+# How its rows may be split: see pipeline/panel/split.py, which is tested in
+# tests/panel/test_split.py.
+'''
+
+_TAKEN = ("pl", "lf", "config", "split")
+"""Names the module uses otherwise."""
+
+_CONFIG = """column: {column} # the column to work on
+"""
+
+_TEST = """import polars as pl
+from polars.testing import assert_frame_equal
+
+from pipeline.transforms.{name} import Config, {name}
+
+
+def test_{name}_keeps_the_rows() -> None:
+    lf = pl.LazyFrame({{"x": [1, 2, 3]}})
+    result = {name}(lf, Config(column="x"))
+    assert_frame_equal(result, lf)
+"""
+
+
+def write_transform(root: Path, name: str) -> list[Path]:
+    """Write a transformation that works and changes nothing yet.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    name : str
+        Name of the transformation and of its stage: lower case, digits, underscores.
+
+    Returns
+    -------
+    list of Path
+        The module, its configuration, its test, and ``configs/pipeline.yaml``, where
+        the stage now stands before the last, so that `features` has what it adds.
+
+    Raises
+    ------
+    ConfigError
+        If the name is no name, or is taken, or a folder for the files is not there;
+        nothing is written then.
+    """
+    is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    if not is_name or keyword.iskeyword(name) or name in _TAKEN:
+        raise ConfigError(
+            f"'{name}' cannot name a transformation\n"
+            "expected lower case letters, digits and underscores, such as 'add_trend',"
+            f" none of Python's own words and not {', '.join(_TAKEN)}"
+        )
+    stages = (root / "configs" / "pipeline.yaml").read_text()
+    is_section = re.search(rf"^ *{name}:", stages, re.MULTILINE)
+    if name in transform_names() or name in RESERVED or is_section:
+        raise ConfigError(f"'{name}' is taken\nhint: choose another name")
+    files = {
+        root / "pipeline" / "transforms" / f"{name}.py": _MODULE,
+        root / "configs" / "transforms" / f"{name}.yaml": _CONFIG,
+        root / "tests" / "transforms" / f"test_{name}.py": _TEST,
+    }
+    for path in files:
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"{path.parent}: no such folder\n"
+                "expected the project's own code beside its configuration\n"
+                "hint: call it in a clone, which has all three folders"
+            )
+    for path, text in files.items():
+        path.write_text(text.format(name=name, column="${panel.target}"))
+    pipeline = root / "configs" / "pipeline.yaml"
+    pipeline.write_text(_with_stage(pipeline.read_text(), name))
+    return [*files, pipeline]
+
+
+def _with_stage(text: str, name: str) -> str:
+    """Put a stage before the last one, which publishes; comments stay."""
+    section = re.search(r"^stages:\n(?:(?:[ #].*)?\n)+", text, re.MULTILINE)
+    stages = section and list(re.finditer(r"^  \w+:", section.group(), re.MULTILINE))
+    if not section or not stages:
+        raise ConfigError(
+            "configs/pipeline.yaml: expected stages, each on its own line"
+        )
+    at = section.start() + stages[-1].start()
+    return f"{text[:at]}  {name}: {{}}\n{text[at:]}"

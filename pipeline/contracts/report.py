@@ -1,0 +1,77 @@
+"""What came of checks, in words."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+from pipeline.contracts.checks import Outcome
+from pipeline.contracts.contract import shown_rows
+
+
+def describe_outcome(outcome: Outcome, n_rows: int) -> str:
+    """Say in one line what a failed check expected and what was found.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Of a check that did not pass.
+    n_rows : int
+        Rows of the snapshot.
+    """
+    kind = outcome.name.partition(".")[0]
+    found = f"{outcome.n_failures:,} of {n_rows:,} rows that are not so"
+    if kind == "rows":
+        found = shown_rows(n_rows)
+    elif kind in ("columns", "required"):
+        found = "otherwise"
+    return f"{outcome.name}: expected {outcome.description}; found {found}"
+
+
+def describe_failures(
+    snapshot: str,
+    stage: str,
+    outcomes: Iterable[Outcome],
+    samples: Mapping[str, pl.DataFrame],
+    n_rows: int,
+) -> str:
+    """Write the message for the checks that failed, in the style of our errors.
+
+    Parameters
+    ----------
+    snapshot, stage : str
+        What was checked, and the stage that made it.
+    outcomes : iterable of Outcome
+        Those that passed are left out.
+    samples : mapping of str to pl.DataFrame
+        Some of the rows that break a check, by its name; a check may lack them.
+    n_rows : int
+        Rows of the snapshot.
+    """
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    checks = f"{len(failed)} check{'s' * (len(failed) > 1)}"
+    lines = [
+        f"snapshot '{snapshot}' of stage '{stage}': {checks} failed",
+        *describe_failed(failed, samples, n_rows),
+        f"hint: mend the data or the stages, or `checks.{snapshot}` (`just config` "
+        "shows it); a check named in its `warn` does not stop the run",
+    ]
+    return "\n".join(lines)
+
+
+def describe_failed(
+    failed: Iterable[Outcome], samples: Mapping[str, pl.DataFrame], n_rows: int
+) -> list[str]:
+    """List checks that failed and rows that break them; see `describe_failures`."""
+    lines: list[str] = []
+    for outcome in failed:
+        lines.append(f"  {describe_outcome(outcome, n_rows)}")
+        if outcome.name in samples:
+            rows = samples[outcome.name].iter_rows(named=True)
+            lines += [f"    {_row(row)}" for row in rows]
+    return lines
+
+
+def _row(row: Mapping[str, Any]) -> str:
+    """Write a row in a line."""
+    return ", ".join(f"{name} {value!r}" for name, value in row.items())

@@ -1,0 +1,429 @@
+"""What one part does in one round: the same function on this machine and on others.
+
+Below the folder of a job::
+
+    values.arrow                     the rows of each value of the column
+    round-0/<slice>/<attempt>/batch-<n>/spill-<stage>/part=<p>/   the source's rows
+    round-0/<slice>/<attempt>/batch-<n>/bad.parquet    cells set aside
+    round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
+    round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
+    round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
+    round-N/<part>/done.json                 which attempt counts, its files and rows
+    facts/<stage>.parquet                              the fact, of all parts
+    repaired/                        the same, where the source had to be read again
+
+``done.json`` is written last, whole or not at all. So what a worker left that was
+killed does not count, a job that was killed goes on behind what is done, and where two
+workers have computed the same part either will do. A part whose files are not as they
+were written is not done, nor is one of rows that were split elsewhere.
+"""
+
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import polars as pl
+from polars.io.partition import FileProviderArgs
+
+from pipeline.engine.one_pass import collect_all
+from pipeline.engine.parts.declared import apply_split, split_of
+from pipeline.engine.parts.layout import Layout, Round
+from pipeline.files.folder import Folder
+from pipeline.files.parquet import scan_parquet
+from pipeline.panel.keys import WORKING
+from pipeline.plan.settings import Stage
+from pipeline.sources.scan import Stream
+from pipeline.transforms import load_transform
+
+_PART = f"{WORKING}part"
+
+_DONE = "done.json"
+
+_BATCH = 1 << 19
+
+# Snapshots are put together slice by slice, and a slice is read by whole row groups.
+_ROW_GROUP = 1 << 15
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Rows that are read by one task: of some files, or of the snapshot of a stage.
+
+    Attributes
+    ----------
+    name : str
+        The source, or the stage.
+    lf : pl.LazyFrame
+        The rows, of files judged.
+    stream : Stream or None
+        Tells the files' good rows and bad cells.
+    """
+
+    name: str
+    lf: pl.LazyFrame
+    stream: Stream | None = None
+
+    def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
+        """Take the good ones of some rows."""
+        return batch if self.stream is None else self.stream.good(batch)
+
+    def batches(self) -> Iterator[pl.DataFrame]:
+        """Read the rows, so many at a time; at least one batch, if without rows.
+
+        NOTE: Polars reads Parquet far ahead of who takes its batches [1]_: 600 MiB of
+        10 million rows. So these are read slice by slice.
+
+        References
+        ----------
+        .. [1] https://github.com/pola-rs/polars/issues/28569
+        """
+        n_rows = self._n_rows()
+        if n_rows is not None:
+            for start in range(0, max(n_rows, 1), _BATCH):
+                yield self.lf.slice(start, _BATCH).collect(engine="streaming")
+            return
+        n_batches = 0
+        for batch in self.lf.collect_batches(chunk_size=_BATCH, engine="streaming"):
+            n_batches += 1
+            yield batch
+        if n_batches == 0:
+            yield pl.DataFrame(schema=self.lf.collect_schema())
+
+    def _n_rows(self) -> int | None:
+        """Count the rows where that takes a look at the file's head only."""
+        if self.stream is not None and not self.stream.has_slices:
+            return None
+        return self.lf.select(pl.len()).collect().item()
+
+
+class Done(msgspec.Struct, frozen=True):
+    """What a part has finished.
+
+    Attributes
+    ----------
+    files : dict of str to str
+        Of each file it has written, by the path in the job's folder, sorted, what
+        shows that it is whole.
+    n_rows : dict of str to int
+        Per counted stage.
+    bounds : str
+        What shows that the rows were split between the same values.
+    """
+
+    files: dict[str, str]
+    n_rows: dict[str, int]
+    bounds: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that is needed to compute any part of any round.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where parts are read and written.
+    layout : Layout
+        The rounds.
+    stages : dict of str to Stage
+        Those that are computed or given.
+    schemas : dict of str to pl.Schema
+        Of each of them.
+    n_slices : int
+        Those that the first round reads.
+    bounds : tuple
+        The least value of the column in each part but the first, ascending.
+    """
+
+    folder: Folder
+    layout: Layout
+    stages: dict[str, Stage]
+    schemas: dict[str, pl.Schema]
+    n_slices: int
+    bounds: tuple[Any, ...] = ()
+
+    @property
+    def n_parts(self) -> int:
+        """Parts the rows are split into."""
+        return len(self.bounds) + 1
+
+    def n_items(self, number: int) -> int:
+        """Slices or parts that a round goes over."""
+        return self.n_parts if number else self.n_slices
+
+    def finished(self) -> set[tuple[int, int]]:
+        """Find the items that are done, by round and item, all their files there."""
+        return {
+            (number, item)
+            for number in range(len(self.layout.rounds))
+            for item in range(self.n_items(number))
+            if (done := self._read_done(number, item)) is not None
+            and done.files.items() <= self.folder.files(*_place(number, item)).items()
+        }
+
+    def done(self, number: int, item: int) -> Done:
+        """Read what an item has finished.
+
+        Raises
+        ------
+        OSError
+            If it has not.
+        """
+        done = self._read_done(number, item)
+        if done is None:
+            name = self.folder.at(*_place(number, item), _DONE)
+            raise OSError(f"{name}: gone or damaged, and was there in this run")
+        return done
+
+    def all_done(self, number: int) -> list[Done]:
+        """Read what all items of a finished round have, in their order."""
+        return [self.done(number, item) for item in range(self.n_items(number))]
+
+    def files(self, done: Iterable[Done], name: str) -> list[str]:
+        """List the files of a name, or in a folder of it, that items have written."""
+        return [
+            self.folder.at(file)
+            for item in done
+            for file in item.files
+            if f"/{name}/" in f"{file}/"
+        ]
+
+    def _read_done(self, number: int, item: int) -> Done | None:
+        """Read what an item has finished; None if that is not there, or damaged."""
+        found = self.folder.read(*_place(number, item), _DONE)
+        done = None if found is None else msgspec.json.decode(found, type=Done)
+        return done if done and done.bounds == _mark(self.bounds) else None
+
+
+def part_of(job: Job) -> pl.Expr:
+    """Say in which part a row is; a null is less than any value."""
+    above = [pl.col(job.layout.column) >= bound for bound in job.bounds]
+    return pl.sum_horizontal(pl.lit(0, pl.Int32), *(a.cast(pl.Int32) for a in above))
+
+
+def read(job: Job, item: int, slice_: Slice) -> None:
+    """Read a slice of the source, or of a snapshot, and split its rows.
+
+    NOTE: Where one pass gives several results, Polars keeps for the slowest what the
+    others have taken already: of 100 million rows 10 GB. So rows are taken batch by
+    batch, and each has a pass of its own.
+
+    Parameters
+    ----------
+    job : Job
+        What it is for.
+    item : int
+        The number of the slice.
+    slice_ : Slice
+        Its rows.
+    """
+    first = job.layout.rounds[0]
+    place = _attempt(0, item)
+    nothing = {name: pl.LazyFrame(schema=job.schemas[name]) for name in first.starts}
+    n_rows = Counter[str]()
+    n_records = 0
+    for number, batch in enumerate(slice_.batches()):
+        n_records += batch.height
+        given = {**nothing, slice_.name: slice_.good(batch.lazy())}
+        frames = _frames(job, first, given, {}, {})
+        folder = (*place, f"batch-{number:05}")
+        sinks = [_split(job, frames[s], *folder, f"spill-{s}") for s in first.spills]
+        if slice_.stream is not None:
+            bad = slice_.stream.bad(batch.lazy())
+            sinks.append(_sink(job, bad, *folder, "bad.parquet"))
+        n_rows.update(_run(job, first, folder, frames, sinks))
+    if slice_.stream is not None:
+        lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
+        collect_all([_sink(job, lost, *place, "bad.parquet")])
+    _finish(job, 0, item, place, n_rows)
+
+
+def compute(job: Job, number: int, item: int) -> None:
+    """Compute one part of a later round.
+
+    Parameters
+    ----------
+    job : Job
+        What it is for.
+    number : int
+        Of the round; the ones before are done.
+    item : int
+        The number of the part.
+    """
+    round_ = job.layout.rounds[number]
+    facts = facts_before(job, number)
+    in_part = {
+        name: lf.filter(part_of(job) == item)
+        for name, lf in wholes(job, facts).items()
+        if job.layout.column in job.schemas[name]
+    }
+    given = {stage: _spilled(job, stage, item) for stage in round_.starts}
+    frames = _frames(job, round_, given, facts, in_part)
+    place = _attempt(number, item)
+    sinks = [
+        _sink(job, frames[stage], *place, f"spill-{stage}.parquet")
+        for stage in round_.spills
+    ]
+    for stage in round_.snapshots:
+        rows = frames[stage].sort(job.stages[stage].key)
+        sinks.append(_sink(job, rows, *place, f"snapshot-{stage}.parquet"))
+    n_rows = _run(job, round_, place, frames, sinks)
+    _finish(job, number, item, place, n_rows)
+
+
+def merge_facts(job: Job, number: int) -> None:
+    """Make the facts of which a finished round's items have given their share."""
+    names = job.layout.rounds[number].facts
+    done = job.all_done(number) if names else []
+    for name in names:
+        shares = [
+            scan_parquet(file) for file in job.files(done, f"fact-{name}.parquet")
+        ]
+        stage = job.stages[name]
+        fact = split_of(stage).fact
+        assert fact is not None
+        merged = fact.merge(pl.concat(shares), stage.config)
+        merged.sink_parquet(_fact_file(job, name), mkdir=job.folder.needs_folders)
+
+
+def facts_before(job: Job, number: int) -> dict[str, pl.LazyFrame]:
+    """Scan the facts that the rounds before one have made, by their stage."""
+    return {
+        name: scan_parquet(_fact_file(job, name))
+        for round_ in job.layout.rounds[:number]
+        for name in round_.facts
+    }
+
+
+def wholes(job: Job, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+    """Return the small tables that are never split, as far as facts tell them."""
+    frames: dict[str, pl.LazyFrame] = {}
+    for name in job.layout.wholes:
+        stage = job.stages[name]
+        if name in facts:
+            frames[name] = facts[name]
+        elif frames.keys() >= {*stage.inputs}:
+            inputs = [frames[given] for given in stage.inputs]
+            frames[name] = load_transform(stage.transform).apply(*inputs, stage.config)
+    return frames
+
+
+def _frames(
+    job: Job,
+    round_: Round,
+    given: Mapping[str, pl.LazyFrame],
+    facts: Mapping[str, pl.LazyFrame],
+    wholes: Mapping[str, pl.LazyFrame],
+) -> dict[str, pl.LazyFrame]:
+    """Compose the stages of a round on the rows of an item."""
+    frames = {**wholes, **given}
+    for name in round_.stages:
+        stage = job.stages[name]
+        frames[name] = apply_split(stage, [frames[i] for i in stage.inputs], facts)
+    return frames
+
+
+def _run(
+    job: Job,
+    round_: Round,
+    place: tuple[str, ...],
+    frames: Mapping[str, pl.LazyFrame],
+    sinks: Sequence[pl.LazyFrame],
+) -> dict[str, int]:
+    """Run one pass, with the shares of facts; return the rows of the counted stages."""
+    shares = [
+        _sink(job, _share(job.stages[name], frames), *place, f"fact-{name}.parquet")
+        for name in round_.facts
+    ]
+    counted = [frames[name].select(pl.len()) for name in round_.counts]
+    results = collect_all([*counted, *sinks, *shares])
+    return {
+        name: int(result.item())
+        for name, result in zip(round_.counts, results, strict=False)
+    }
+
+
+def _finish(
+    job: Job,
+    number: int,
+    item: int,
+    place: tuple[str, ...],
+    n_rows: Mapping[str, int],
+) -> None:
+    """Say that an item is done."""
+    done = Done(job.folder.files(*place), dict(n_rows), _mark(job.bounds))
+    job.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
+
+
+def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Take from some rows what they have to do with a stage's fact."""
+    fact = split_of(stage).fact
+    assert fact is not None
+    return fact.partial(*(frames[i] for i in stage.inputs), stage.config)
+
+
+def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
+    """Scan the rows of a part that an earlier round has kept."""
+    number = next(i for i, r in enumerate(job.layout.rounds) if stage in r.spills)
+    if number == 0:
+        files = job.files(job.all_done(0), f"spill-{stage}/part={part}")
+    else:
+        files = job.files([job.done(number, part)], f"spill-{stage}.parquet")
+    if not files and number == 0:  # of no file has the part any rows
+        return pl.LazyFrame(schema=job.schemas[stage])
+    return scan_parquet(files)
+
+
+def _split(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+    """Write a frame to a file per part."""
+    return lf.sink_parquet(
+        pl.PartitionBy(
+            job.folder.at(*names),
+            key=part_of(job).alias(_PART),
+            include_key=False,
+            file_path_provider=_file_of_part,
+        ),
+        compression="uncompressed",
+        mkdir=job.folder.needs_folders,
+        lazy=True,
+    )
+
+
+def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+    """Write a frame for a while: fast rather than small."""
+    return lf.sink_parquet(
+        job.folder.at(*names),
+        compression="uncompressed",
+        row_group_size=_ROW_GROUP,
+        mkdir=job.folder.needs_folders,
+        lazy=True,
+    )
+
+
+def _fact_file(job: Job, stage: str) -> str:
+    """Name the file of a stage's fact."""
+    return job.folder.at("facts", f"{stage}.parquet")
+
+
+def _mark(bounds: tuple[Any, ...]) -> str:
+    """Tell bounds from others by their CRC-32."""
+    return f"{zlib.crc32(repr(bounds).encode()):08x}"
+
+
+def _place(number: int, item: int) -> tuple[str, str]:
+    """Name the folder of an item of a round."""
+    return f"round-{number}", f"{item:05}"
+
+
+def _file_of_part(args: FileProviderArgs) -> str:
+    """Name a file of a part's rows: the working column's name could be no folder's."""
+    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.parquet"
+
+
+def _attempt(number: int, item: int) -> tuple[str, str, str]:
+    """Name a folder of its own for one attempt at an item."""
+    return *_place(number, item), uuid.uuid4().hex[:12]

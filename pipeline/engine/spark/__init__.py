@@ -1,0 +1,1 @@
+"""Runs whose parts Apache Spark computes."""

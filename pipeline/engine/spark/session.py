@@ -1,0 +1,229 @@
+"""Open a Spark session, or say what is missing for one."""
+
+import logging
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ClusterError
+from pipeline.plan.settings import EngineSettings
+
+_OLDEST_JAVA = 17
+_ANSWER_S = 5
+
+_CONFIG = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # As many tasks run at once as there are cores.
+    "spark.executorEnv.POLARS_MAX_THREADS": "1",
+}
+
+_CAUSES = (
+    r"^(?:Caused by|Exception in thread \"main\"):? (.+)$",
+    r"^Error occurred during initialization of VM\n(.+)$",
+    r"^(Invalid .+)$",  # a size of memory
+    r"(All masters are unresponsive.*)$",
+)
+"""How Java and Spark begin what was the cause."""
+
+
+@contextmanager
+def open_session(engine: EngineSettings, log: Path) -> Generator[Any]:
+    """Open a session; one that this process has open already is used, and left open.
+
+    Parameters
+    ----------
+    engine : EngineSettings
+        Names the master, and more of Spark's settings.
+    log : Path
+        Receives what Spark's processes on this machine write to their standard error.
+
+    Yields
+    ------
+    pyspark.sql.SparkSession
+        Of that master.
+
+    Raises
+    ------
+    ClusterError
+        If Spark, Java or the master is missing.
+    """
+    sql = _require_pyspark()
+    there = sql.SparkSession.getActiveSession()
+    if there is not None:
+        _require_master(there, engine.master)
+        yield there
+        return
+    _require_java()
+    _require_answer(engine.master)
+    session = _start(sql, engine, log)
+    # What Spark's Python side has no logger for would reach the terminal.
+    handler = logging.FileHandler(log)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield session
+    finally:
+        with suppress(Exception):
+            session.stop()
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+
+
+def fault(error: Exception) -> str:
+    """Find the line that says what went wrong, in a trace of two languages."""
+    lines = [line.strip(" :") for line in str(error).splitlines() if line.strip(" :")]
+    lost = [
+        line
+        for line in lines
+        if "exited unexpectedly" in line or "ExecutorLostFailure" in line
+    ]
+    raised = [line for line in lines if re.match(r"[\w.]*(Error|Exception|exit)", line)]
+    return (lost or raised or lines or [type(error).__name__])[-1]
+
+
+def _cause(log: Path) -> str:
+    """Find the last cause that Java has told of, to be put behind what Python heard."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:  # it may be what could not be opened
+        return ""
+    causes = re.findall("|".join(_CAUSES), text, re.MULTILINE)
+    return f" {''.join(causes[-1])}" if causes else ""
+
+
+def _require_pyspark() -> Any:
+    """Import Spark's Python package, late: few runs need it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
+            return import_module("pyspark.sql")
+    except ImportError as error:
+        raise ClusterError(
+            "engine=spark: pyspark is not installed\nfound: "
+            f"{error}\nhint: `just spark-env` installs it into .venv"
+        ) from error
+
+
+def _require_master(session: Any, master: str) -> None:
+    """Refuse an open session of another cluster, as a process has one at a time."""
+    found = session.sparkContext.master
+    if found != master:
+        raise ClusterError(
+            f"engine.master: expected {master}\n"
+            f"found: a session on {found}, open in this process\n"
+            f"hint: stop that session, or use it by engine.master={found}"
+        )
+
+
+def _require_java() -> None:
+    """Refuse a machine without the Java that Spark needs.
+
+    Raises
+    ------
+    ClusterError
+        With where it was looked for, and what was found.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else shutil.which("java")
+    place = f"JAVA_HOME={home}" if home else "PATH"
+    found = "none"
+    if java is not None and Path(java).is_file():
+        try:
+            told = subprocess.run([java, "-version"], capture_output=True, text=True)
+            found = (told.stderr or told.stdout).strip().partition("\n")[0]
+        except OSError as error:
+            found = str(error)
+        version = re.search(r'version "(?:1\.)?(\d+)', found)
+        if version and int(version[1]) >= _OLDEST_JAVA:
+            return
+    raise ClusterError(
+        f"engine=spark: Spark needs Java {_OLDEST_JAVA} or newer\n"
+        f"found in {place}: {found}\n"
+        "hint: install a JDK, such as the system's package openjdk-17-jre-headless, or"
+        " point JAVA_HOME to one"
+    )
+
+
+def _require_answer(master: str) -> None:
+    """Refuse a master that does not answer; Spark itself would try for a minute."""
+    addresses = re.findall(r"([^:,/]+):(\d+)", master.partition("spark://")[2])
+    problems: list[str] = []
+    for host, port in addresses:
+        try:
+            socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+        except OSError as error:
+            problems.append(f"{host}:{port}: {error}")
+        else:
+            return
+    if problems:
+        raise ClusterError(
+            f"engine.master: {master} does not answer\n"
+            f"found: {'; '.join(problems)}\n"
+            "hint: start it, or use engine.master=local[2] for this machine"
+        )
+
+
+def _start(sql: Any, engine: EngineSettings, log: Path) -> Any:
+    """Start a session, and the Java process that has it."""
+    if engine.master.startswith("local"):
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = sql.SparkSession.builder.master(engine.master).appName("pipeline")
+    for name, value in {**_CONFIG, **engine.spark}.items():
+        text = str(value)
+        builder = builder.config(
+            name, text.lower() if isinstance(value, bool) else text
+        )
+    try:
+        with _output_to(log), _own_interrupt(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
+            return builder.getOrCreate()
+    except Exception as error:
+        raise ClusterError(
+            f"engine=spark: no session on {engine.master}\n"
+            f"found: {fault(error)}{_cause(log)}\n"
+            "hint: see engine.master (local[2], local-cluster[2,1,2048] or"
+            " spark://host:7077)"
+            + "".join(f", engine.spark's {name}" for name in engine.spark)
+            + f"; Spark's own words are in {log}"
+        ) from error
+
+
+@contextmanager
+def _own_interrupt() -> Generator[None]:
+    """Keep to what Ctrl-C does; Spark's own handler asks Java first, and fails."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _output_to(path: Path) -> Generator[None]:
+    """Lead all output to a file; a process that is started meanwhile keeps that."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    before = {number: os.dup(number) for number in (1, 2)}
+    # Java goes on appending to it when the next run has emptied it.
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    try:
+        for number in before:
+            os.dup2(file, number)
+        yield
+    finally:
+        for number, was in before.items():
+            os.dup2(was, number)
+            os.close(was)
+        os.close(file)

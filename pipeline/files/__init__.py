@@ -1,0 +1,1 @@
+"""Files and folders, here and in stores: their content, identity and wholeness."""

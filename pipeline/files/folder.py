@@ -1,0 +1,147 @@
+"""The folder of a job: on a disk, or in a store that speaks S3."""
+
+import posixpath
+import shutil
+import uuid
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.files.remote import arrow_fs, is_remote, open_store
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that every worker sees under the same path.
+
+    Attributes
+    ----------
+    uri : str
+        An absolute path.
+    """
+
+    uri: str
+
+    def at(self, *names: str) -> str:
+        """Name a file or a folder in it, as Polars reads and writes it."""
+        return posixpath.join(self.uri, *names)
+
+    @property
+    def needs_folders(self) -> bool:
+        """Whether a file's folder must be made before the file."""
+        return True
+
+    def files(self, *names: str) -> dict[str, str]:
+        """Name each file below a folder in it, with what shows that it is whole.
+
+        Returns
+        -------
+        dict of str to str
+            By path in this folder, sorted: the length and the CRC-32 of the content.
+        """
+        found = sorted(p for p in Path(self.at(*names)).rglob("*") if p.is_file())
+        return {p.relative_to(self.uri).as_posix(): _mark(p) for p in found}
+
+    def read(self, *names: str) -> bytes | None:
+        """Read a small file that `write` wrote; None if it is not there, or damaged."""
+        try:
+            return _checked(Path(self.at(*names)).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes, *names: str) -> None:
+        """Write a small file so that it is there whole or not at all."""
+        path = Path(self.at(*names))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        partial.write_bytes(_sealed(content))
+        partial.replace(path)
+
+    def remove(self) -> None:
+        """Remove it with all that is in it, if it is there."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.uri)
+
+
+@dataclass(frozen=True)
+class RemoteFolder(Folder):
+    """A prefix in a store that speaks S3, where an object is there once it is whole.
+
+    Attributes
+    ----------
+    uri : str
+        ``s3://bucket/prefix``. Credentials and endpoint come from the variables that
+        Polars and Arrow read, too: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...
+    """
+
+    @property
+    def needs_folders(self) -> bool:
+        """Whether a file's folder must be made before the file: it has none."""
+        return False
+
+    def files(self, *names: str) -> dict[str, str]:
+        """Name each object below a prefix, with its length; stores keep them whole."""
+        files, path = self._open(*names)
+        _, here = self._open()
+        selector = arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
+        found = [f for f in files.get_file_info(selector) if f.is_file]
+        return dict(
+            sorted((posixpath.relpath(f.path, here), str(f.size)) for f in found)
+        )
+
+    def read(self, *names: str) -> bytes | None:
+        """Read a small object; None if it is not there, or damaged."""
+        files, path = self._open(*names)
+        try:
+            with files.open_input_stream(path) as file:
+                return _checked(file.read())
+        except FileNotFoundError:
+            return None
+
+    def write(self, content: bytes, *names: str) -> None:
+        """Write a small object."""
+        files, path = self._open(*names)
+        with files.open_output_stream(path) as file:
+            file.write(_sealed(content))
+
+    def remove(self) -> None:
+        """Remove all objects below it, if there are any.
+
+        Arrow leaves an empty one in the name of what it is in.
+        """
+        files, path = self._open()
+        with suppress(FileNotFoundError):
+            files.delete_dir(path)
+
+    def _open(self, *names: str) -> tuple[Any, str]:
+        """Open the store, and name an object as it does."""
+        files, path = open_store(self.uri)
+        return files, posixpath.join(path, *names)
+
+
+def open_folder(uri: str) -> Folder:
+    """Open a folder by its path, or a prefix by its ``s3://`` address."""
+    return RemoteFolder(uri) if is_remote(uri) else Folder(uri)
+
+
+def _mark(path: Path) -> str:
+    """Say how long a file is, and the CRC-32 of what is in it."""
+    n_bytes, crc = 0, 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            n_bytes, crc = n_bytes + len(chunk), zlib.crc32(chunk, crc)
+    return f"{n_bytes} {crc:08x}"
+
+
+def _sealed(content: bytes) -> bytes:
+    """Put the CRC-32 of some content before it."""
+    return zlib.crc32(content).to_bytes(4, "big") + content
+
+
+def _checked(sealed: bytes) -> bytes | None:
+    """Take content from behind its CRC-32; None if that is of another."""
+    return sealed[4:] if _sealed(sealed[4:]) == sealed else None

@@ -1,0 +1,277 @@
+"""The project's folder, and the files a source reads, known by their content.
+
+Imports no dataframes, so that a run with nothing to do stays fast.
+"""
+
+import glob
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from pipeline.errors import ConfigError, SourceError, nearest
+from pipeline.files.remote import RemoteFile, describe_remote, find_remote, is_remote
+
+SourceFile: TypeAlias = Path | RemoteFile
+"""On this machine, or in a store."""
+
+# A file changed so shortly before it is hashed may change again within one tick of
+# the file system's clock, which its time would not show.
+_SETTLED_NS = 1_000_000_000
+
+
+class FileStat(msgspec.Struct, frozen=True):
+    """What the file system says of a file; any change to the content changes it.
+
+    The time of the last change of the inode cannot be set by a user, so that a file
+    edited and given its old modification time is still seen. A store has no inodes,
+    but gives each content a tag.
+    """
+
+    path: str
+    n_bytes: int
+    modified_ns: int
+    changed_ns: int
+    inode: int
+    tag: str = ""
+
+
+class FileContent(msgspec.Struct, frozen=True):
+    """A file and the hash of its bytes, as they were when the stat was taken.
+
+    Of a file in a store, it is the hash of its tag.
+    """
+
+    stat: FileStat
+    sha256: str
+    hashed_ns: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether any change since the hash was taken shows in the stat."""
+        if self.stat.tag:
+            return True
+        changed_ns = max(self.stat.modified_ns, self.stat.changed_ns)
+        return self.hashed_ns - changed_ns > _SETTLED_NS
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
+    start = (start or Path.cwd()).absolute()
+    for folder in (start, *start.parents):
+        if (folder / "configs" / "pipeline.yaml").is_file():
+            if fault := odd_path(str(folder)):
+                raise ConfigError(
+                    f"{str(folder)!a}: {fault}\nhint: give the folder another name"
+                )
+            return folder
+    raise ConfigError(
+        f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
+        "hint: change into the folder you cloned"
+    )
+
+
+def odd_path(path: str) -> str | None:
+    """Say why a path cannot be one of a project; None if it can.
+
+    Polars and DuckDB take what is no UTF-8 for other bytes, and a backslash, in a
+    pattern, for what takes the next letter's meaning away.
+    """
+    if "\\" in path:
+        return "a path cannot hold a backslash"
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return "a path has to be UTF-8"
+    return None
+
+
+def find_files(path: str, root: Path) -> tuple[SourceFile, ...]:
+    """Find the files a path or a glob names.
+
+    Parameters
+    ----------
+    path : str
+        File or glob, relative to ``root`` or absolute, or ``s3://bucket/...``.
+    root : Path
+        Folder of the project.
+
+    Returns
+    -------
+    tuple of SourceFile
+        Sorted, at least one, all of them files.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or a folder is.
+    """
+    return find_remote(path) if is_remote(path) else find_local(path, root)
+
+
+def find_local(path: str, root: Path) -> tuple[Path, ...]:
+    """Find files as `find_files` does, on this machine only.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or a folder, a pipe or a link to nothing is.
+    """
+    literal = root / path
+    _refuse_odd(path)
+    if literal.is_dir():
+        raise SourceError(
+            f"{literal}: is a folder, not a file\n"
+            f"found: {_listing(literal)}\n"
+            "hint: name a file, or a glob such as 'data/*.csv'"
+        )
+    if literal.is_file():
+        return (literal,)
+    # Only the path is a pattern, the project's own folder may hold brackets; and
+    # Path.glob takes no absolute pattern.
+    names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
+    found = sorted({root / name for name in names})  # `**/**` finds them twice
+    files = tuple(file for file in found if file.is_file())
+    for name in found:
+        if not name.exists():
+            raise SourceError(
+                f"{name}: is a link to what is not there\n"
+                f"found: {name.readlink()}\nhint: bring that back, or remove the link"
+            )
+        if not name.is_file() and not name.is_dir():
+            raise SourceError(
+                f"{name}: is no regular file\nhint: write what it gives to a file"
+            )
+    if not files:
+        folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
+        names = [entry.name for entry in folder.iterdir()]
+        raise SourceError(
+            f"{literal}: {'matches no file' if _is_glob(literal) else 'no such file'}"
+            f"{nearest(literal.name, names)}\n"
+            f"found in {folder}: {_listing(folder)}\n"
+            "hint: correct `path` in the source's config, or put the file there"
+        )
+    for file in files:
+        _refuse_odd(str(file))
+    return files
+
+
+def _refuse_odd(path: str) -> None:
+    """Refuse a file that libraries would look for elsewhere."""
+    if fault := odd_path(path):
+        raise SourceError(f"{path!a}: {fault}\nhint: rename the file or folder")
+
+
+def shown(path: SourceFile, root: Path) -> str:
+    """Name a file as users of the project do: relative to its folder if below it."""
+    if isinstance(path, RemoteFile):
+        return path.uri
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+def stat_of(path: SourceFile, root: Path) -> FileStat:
+    """Ask the file system, or the store; the path is kept as `shown` gives it."""
+    if isinstance(path, RemoteFile):
+        n_bytes, changed_ns, tag = describe_remote(path)
+        return FileStat(path.uri, n_bytes, changed_ns, changed_ns, 0, tag)
+    stat = path.stat()
+    return FileStat(
+        shown(path, root), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+    )
+
+
+def contents(
+    files: Iterable[SourceFile], root: Path, known: Iterable[FileContent]
+) -> list[FileContent]:
+    """Hash files, except those that are untouched since they were hashed before.
+
+    Parameters
+    ----------
+    files : iterable of SourceFile
+        What to hash, with SHA-256.
+    root : Path
+        Project folder.
+    known : iterable of FileContent
+        Results of earlier calls.
+
+    Returns
+    -------
+    list of FileContent
+        In the order of ``files``.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read.
+    """
+    by_stat = {content.stat: content for content in known if content.is_settled}
+    return [_content(file, root, by_stat) for file in files]
+
+
+def _content(
+    file: SourceFile, root: Path, by_stat: dict[FileStat, FileContent]
+) -> FileContent:
+    """Hash one file, unless a hash of it is known."""
+    try:
+        stat = stat_of(file, root)
+        if stat in by_stat:
+            return by_stat[stat]
+        hashed_ns = time.time_ns()
+        if isinstance(file, RemoteFile):
+            digest = hashlib.sha256(f"{stat.tag} {stat.n_bytes}".encode()).hexdigest()
+            return FileContent(stat, digest, hashed_ns)
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(f"{file}: cannot be read\nfound: {error}") from error
+    return FileContent(stat, digest, hashed_ns)
+
+
+def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) -> None:
+    """Refuse a run whose files changed after they were hashed.
+
+    Parameters
+    ----------
+    known : iterable of FileContent
+        The files and their hashes.
+    pattern : str
+        What named them, as for `find_files`.
+    root : Path
+        Project folder.
+
+    Raises
+    ------
+    SourceError
+        Names the first file that changed, came or went.
+    """
+    before = {content.stat.path: content.stat for content in known}
+    now = {shown(path, root): path for path in find_files(pattern, root)}
+    for name in {**before, **now}:
+        if name not in now or stat_of(now[name], root) != before.get(name):
+            place = name if is_remote(name) else root / name
+            raise SourceError(
+                f"{place}: changed while it was being read\n"
+                "hint: run again once nothing writes to it"
+            )
+
+
+def _is_glob(path: Path) -> bool:
+    """Tell whether a path has wildcards."""
+    return glob.has_magic(str(path))
+
+
+def _listing(folder: Path) -> str:
+    """Name what is in a folder, the first ten."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    shown: Iterator[str] = iter(names[:10])
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return (", ".join(shown) or "nothing") + more

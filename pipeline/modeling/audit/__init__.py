@@ -1,0 +1,1 @@
+"""Proof on the data that no feature knows its future."""

@@ -1,0 +1,132 @@
+"""Prove on the data at hand that no feature knows its own period or a later one.
+
+A feature leaks if it could not have been computed when the forecast is made [1]_. So
+the future is changed, and cut off, and no feature may move.
+
+References
+----------
+.. [1] Kaufman et al., "Leakage in Data Mining: Formulation, Detection, and Avoidance",
+   ACM TKDD 6(4), 2012.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from pipeline.errors import SourceError
+from pipeline.modeling.audit.ground import read_ground
+from pipeline.modeling.audit.leaks import Leak, World, compare, describe_leaks, span
+from pipeline.modeling.audit.worlds import CUT_OFF, other_worlds, real_world
+from pipeline.modeling.predictor import features_of
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.plan.known import Why, trace_known
+from pipeline.run.run import check
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found, and how much was looked at.
+
+    Attributes
+    ----------
+    leaks : list of Leak
+        By period, check and column; empty if all is well.
+    features : list of str
+        The columns that were compared.
+    times : list of int
+        The periods they were compared at, sorted.
+    n_values : int
+        The pairs of values that were compared.
+    """
+
+    leaks: list[Leak]
+    features: list[str]
+    times: list[int]
+    n_values: int
+
+
+def audit(settings: ModelingSettings) -> Audit:
+    """Change the future, cut it off and shuffle the rows: no feature may differ.
+
+    For every period t that has features, two other worlds are made. In one, the raw
+    rows from t on have other values in all columns but time, entity and what is known
+    before its period, and some are left out, all those of some entities' parts among
+    them. In the other there are only the rows before t, and the features at t are made
+    as for a forecast. In both, the features at t of every entity that is still there
+    must be the same bit for bit. A last world has the rows in another order, and must
+    have all features.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        The checked configuration. Its source is made or fetched if it is not there; its
+        snapshots are neither read nor written.
+
+    Returns
+    -------
+    Audit
+        The same in every run. The target is not compared: it is of its own period.
+
+    Raises
+    ------
+    ConfigError
+        If the panel does not take time and entity from the source as they are.
+    SourceError
+        If the source cannot be read, or has too few periods for features.
+    """
+    ground = read_ground(settings)
+    modeling = ground.modeling
+    world = real_world(ground)
+    times, present = (df[modeling.time].unique().sort().to_list() for df in world)
+    if not times or len(present) < 2:
+        raise SourceError(
+            f"audit: snapshot '{modeling.features}' has no row that knows a past\n"
+            f"found: '{modeling.panel}' with {modeling.time}"
+            f" {span(present) or 'of no row'}\n"
+            f"expected: two consecutive values of {modeling.time} or more\n"
+            "hint: audit a source of several periods"
+        )
+    columns = features_of(world.features, modeling)
+    named = _made_of_named(settings)
+    leaks: list[Leak] = []
+    n_values = 0
+    for change, at, after in other_worlds(ground, times):
+        before = World(*(df.filter(pl.col(modeling.time).is_in(at)) for df in world))
+        # There, the last value stands in for what is known before its period.
+        compared = [c for c in columns if change != CUT_OFF or c not in named]
+        found = compare(before, after, compared, time=modeling.time, check=change)
+        leaks += found.leaks
+        n_values += found.n_values
+    return Audit(leaks, columns, times, n_values)
+
+
+def _made_of_named(settings: ModelingSettings) -> set[str]:
+    """Name the features that are made of what is known before its period."""
+    modeling, plan = settings.modeling, check(settings.pipeline)
+    named: dict[str, Why] = dict.fromkeys(modeling.known, "named")
+    named |= dict.fromkeys(modeling.key, "key")
+    stage = plan.snapshots[modeling.features].stage.name
+    known = trace_known(plan, stage, named)
+    return {column for column, why in known.items() if why == "named"}
+
+
+def describe(audit: Audit) -> list[str]:
+    """Say what leaks, or that nothing does.
+
+    Parameters
+    ----------
+    audit : Audit
+        What was found.
+
+    Returns
+    -------
+    list of str
+        A line per leaking column, then one of the whole.
+    """
+    looked_at = (
+        f"{len(audit.features)} features x {len(audit.times)} periods"
+        f" ({span(audit.times)}), {audit.n_values:,} values compared"
+    )
+    lines = describe_leaks(audit.leaks)
+    verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"
+    return [*lines, f"{verdict}: {looked_at}"]

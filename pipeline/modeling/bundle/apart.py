@@ -1,0 +1,80 @@
+"""Use a registered bundle in a process of its own, with the code packed in it.
+
+What is imported here is this project as it is now; a bundle holds it as it was. In a
+process of its own, the bundle's comes first on the path.
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from os import environ
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.errors import ModelError
+from pipeline.files.parquet import read_parquet
+from pipeline.log import LOG
+from pipeline.modeling.registry.registry import Version
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking.tracking import environment, store_uri
+
+_PROGRAM = Path(__file__).with_name("apart_main.py")
+REFUSED = 3
+"""The exit code of a bundle that refuses its input."""
+
+
+def forecast_apart(
+    settings: ModelingSettings,
+    version: Version,
+    panels: Sequence[pl.DataFrame],
+    *,
+    alone: bool,
+) -> list[pl.DataFrame]:
+    """Forecast with a registered bundle; see `pipeline.modeling.bundle.bundle.Bundle`.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        Whose registry.
+    version : Version
+        Of that; its files are held to what was registered first.
+    panels : sequence of pl.DataFrame
+        Raw rows, each for a forecast of its own.
+    alone : bool
+        Whether each is a whole panel.
+
+    Raises
+    ------
+    ModelError
+        If the bundle refuses the rows, cannot be loaded, or is not what was
+        registered.
+    """
+    version.hold()
+    with tempfile.TemporaryDirectory() as folder:
+        given = [Path(folder, f"rows_{i}.parquet") for i in range(len(panels))]
+        for path, rows in zip(given, panels, strict=True):
+            rows.write_parquet(path)
+        words = [store_uri(settings.root), version.uri, str(alone), *map(str, given)]
+        done = subprocess.run(  # this interpreter, a file of ours
+            [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
+            cwd=folder,
+            # What Python compiled of the bundle's code would be run unseen.
+            env=environ | environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == REFUSED:
+            raise ModelError(done.stderr.strip())
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise ModelError(
+                f"{version.uri}: cannot be loaded and used\nfound: {last[0]}\n"
+                "hint: if it lost files, delete .pipeline/mlflow, and promote again:"
+                " the models are kept beside it"
+            )
+        for line in done.stdout.splitlines():
+            LOG.warning(line)
+        return [read_parquet(path.with_suffix(".made")) for path in given]

@@ -1,0 +1,254 @@
+"""A model that can travel: raw rows in, predictions for the year after them out.
+
+A bundle is a folder of plain files::
+
+    bundle.json      columns, stages with their configuration, names
+    predictor/       the model
+    context.parquet  the panel it was trained beside
+
+The stages run on the raw rows as they do in the pipeline, with the code that is packed
+beside them. Rarity, bins and ratios are facts of the whole panel: so a request that
+holds a part of it only is completed with the panel of the training.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.contracts.contract import Contract
+from pipeline.errors import ModelError
+from pipeline.files.parquet import read_parquet
+from pipeline.modeling.bundle.horizon import next_features, published
+from pipeline.modeling.bundle.request import (
+    hold,
+    refuse_a_part_of_the_panel,
+    typed,
+    warn_of_a_part_of_the_panel,
+    warn_of_parts_of_clusters,
+)
+from pipeline.modeling.predictor import Predictor, load_predictor
+from pipeline.plan.plan import compose
+from pipeline.plan.settings import Stage, check_contracts, check_stages
+from pipeline.sources.columns import Kind
+
+FORMAT = 2
+"""Counts the changes to the bundle; those of another format are refused."""
+
+
+class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle is.
+
+    Attributes
+    ----------
+    model, fingerprint : str
+        The trained model.
+    features_fingerprint : str
+        The snapshot it learned from.
+    columns : dict of str to Kind
+        The raw columns that the features are made of, or that are checked.
+    tree : dict
+        The resolved configuration.
+    stages : list of str
+        Those of its stages that lead to the features.
+    source_time, source_cluster : str
+        The names of the year and of the cluster among them.
+    panel, features, time, target : str
+        As in ``configs/modeling.yaml``.
+    entity, known : list of str
+        Likewise.
+    step : int
+        From one year of the source to the next.
+    last : int
+        The last year of the context.
+    n_clusters : int
+        Of that year.
+    """
+
+    format: int
+    model: str
+    fingerprint: str
+    features_fingerprint: str
+    columns: dict[str, Kind]
+    source_time: str
+    source_cluster: str
+    tree: dict[str, Any]
+    stages: list[str]
+    panel: str
+    features: str
+    time: str
+    entity: list[str]
+    target: str
+    known: list[str]
+    step: int
+    last: int
+    n_clusters: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle."""
+
+    folder: Path
+    record: BundleRecord
+    stages: tuple[Stage, ...]
+    contract: Contract
+    predictor: Predictor
+
+    def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
+        """Predict the target in the year after the last one of the rows.
+
+        Parameters
+        ----------
+        rows : pl.DataFrame
+            Raw rows of any number of years, with at least the columns of the record.
+        alone : bool, default False
+            The rows are a whole panel. Otherwise what they lack (a cluster's year that
+            they do not hold) is taken from the panel of the training, and rows that
+            break the panel's contract are refused; of a whole panel they only warn.
+
+        Returns
+        -------
+        pl.DataFrame
+            A row per raw row, in their order: the entity, the year that is predicted,
+            ``prediction``, ``lower`` and ``upper``. These are null where the stages
+            leave the entity out: a rare category, or no row in the years that the
+            features look back. What looks incomplete is warned of: the last year, and
+            a cluster's year of which the panel of the training has more rows.
+
+        Raises
+        ------
+        ModelError
+            If there are no rows, columns are missing, a value is no such value or not
+            allowed, rows are given twice, or the panel of a year is not whole.
+        """
+        record = self.record
+        if rows.is_empty():
+            raise ModelError(
+                "bundle: no rows to forecast from\nhint: give at least one raw row"
+            )
+        given = typed(rows, record.columns)
+        asked = self._asked(given, alone=alone)
+        panel = given if alone else self._completed(given)
+        warn_of_a_part_of_the_panel(panel, record.source_time, record.source_cluster)
+        features = self.next_features(panel)
+        predicted = features.select(record.entity).hstack(
+            self.predictor.predict(features)
+        )
+        return asked.with_columns(pl.col(record.time).max() + record.step).join(
+            predicted, on=record.entity, how="left", maintain_order="left"
+        )
+
+    def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make the features of the year after the last one, sorted by entity.
+
+        Parameters
+        ----------
+        rows : pl.DataFrame
+            A whole panel, as `typed` gives it.
+        """
+        record = self.record
+        return (
+            next_features(
+                self._panel(rows),
+                self.stages,
+                panel=record.panel,
+                features=record.features,
+                time=record.time,
+                entity=record.entity,
+                target=record.target,
+                known=record.known,
+                step=record.step,
+            )
+            .sort(record.entity)
+            .collect()
+        )
+
+    def _panel(self, rows: pl.DataFrame) -> pl.LazyFrame:
+        """Apply the stages up to the panel."""
+        return compose(rows.lazy(), self.stages).snapshots[self.record.panel].lf
+
+    def _asked(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
+        """Name entity and year of each row, as the panel calls them; check the rows."""
+        record = self.record
+        panel = self._panel(rows).collect()
+        if panel.height != rows.height:
+            raise ModelError(
+                f"bundle: the stages up to '{record.panel}' left {panel.height} of"
+                f" {rows.height} rows, expected all, in their order\n"
+                "hint: move stages that leave rows out behind that snapshot"
+            )
+        stage = published(self.stages, record.panel)
+        hold(panel, stage, self.contract, only_warn=alone)
+        return panel.select(*record.entity, record.time)
+
+    def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Add what the panel of the training knows of other clusters and years."""
+        record = self.record
+        time, cluster = record.source_time, record.source_cluster
+        year: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
+        if year < record.last:
+            raise ModelError(
+                f"bundle: rows end in {year}, expected {record.last} or later\n"
+                "hint: to forecast an earlier year, give a whole panel, and say so with"
+                " `--alone`"
+            )
+        new = rows.filter(pl.col(time) > record.last)
+        refuse_a_part_of_the_panel(
+            new,
+            time,
+            cluster,
+            last=record.last,
+            step=record.step,
+            n_clusters=record.n_clusters,
+        )
+        context = read_parquet(self.folder / "context.parquet")
+        warn_of_parts_of_clusters(rows, context, time, cluster)
+        rest = context.join(rows, on=[cluster, time], how="anti")
+        # A few rows from before the panel would pass for its whole first year.
+        known = rows.filter(pl.col(time) >= context[time].min())
+        return pl.concat([known, rest])
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle.
+
+    Raises
+    ------
+    ModelError
+        If it was written by another version of this project.
+    """
+    raw = (folder / "bundle.json").read_bytes()
+    found = msgspec.json.decode(raw)["format"]
+    if found != FORMAT:
+        raise ModelError(
+            f"{folder}: a bundle of format {found}, expected {FORMAT}\n"
+            "hint: use it with the code that is packed in it, as MLflow does"
+        )
+    record = msgspec.json.decode(raw, type=BundleRecord)
+    stages, contract = stages_of(record.tree, record.stages, record.panel)
+    predictor = load_predictor(folder / "predictor")
+    return Bundle(folder, record, stages, contract, predictor)
+
+
+def stages_of(
+    tree: dict[str, Any], names: list[str], panel: str
+) -> tuple[tuple[Stage, ...], Contract]:
+    """Rebuild stages, and the contract of the panel, from a resolved configuration.
+
+    Without the keys of the other snapshots: nothing is published, and a bundle has only
+    the columns that the features need.
+    """
+    stages, mistakes = check_stages(tree, ())
+    contracts, found = check_contracts(tree, ())
+    if mistakes := mistakes + found:
+        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
+        raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
+    kept = tuple(
+        stage if stage.snapshot == panel else replace(stage, key=())
+        for stage in stages
+        if stage.name in names
+    )
+    return kept, contracts.get(panel, Contract())

@@ -1,0 +1,254 @@
+"""What is given to a bundle: typed, held to a contract, and whole.
+
+A request that is a part of a panel would be silently wrong in ways that a run is not:
+so what `just run` refuses is refused here, and what cannot be known is warned of.
+"""
+
+from dataclasses import replace
+from itertools import islice
+
+import msgspec
+import polars as pl
+
+from pipeline.contracts.checks import (
+    compile_contract,
+    count_failures,
+    judge,
+    sample_failures,
+)
+from pipeline.contracts.contract import Contract, Rows
+from pipeline.contracts.report import describe_failed
+from pipeline.errors import ModelError, nearest, some
+from pipeline.log import LOG
+from pipeline.plan.settings import Stage
+from pipeline.sources.columns import Kind, dtype_of, parse_text, why_bad
+
+_PART_OF_PANEL = 0.5
+"""Of the clusters of the training's last year; fewer are no whole year."""
+
+_WHOLE = 0.8
+"""Of the clusters or rows that a year had; with fewer, it may be incomplete."""
+
+_N_SHOWN = 3
+
+
+def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
+    """Give raw rows the dtypes of their kinds.
+
+    Parameters
+    ----------
+    rows : pl.DataFrame
+        Numbers, or text as in a file.
+    columns : dict of str to Kind
+        The columns that are wanted.
+
+    Raises
+    ------
+    ModelError
+        If a column is missing, or a cell is not what its kind holds: names the row.
+    """
+    missing = [name for name in columns if name not in rows.columns]
+    if missing:
+        near = nearest(missing[0], rows.columns)
+        raise ModelError(
+            f"rows: {len(missing)} missing columns: {', '.join(missing)}{near}\n"
+            f"found: {some(rows.columns)}\n"
+            "hint: name the columns as the source does"
+        )
+
+    def value(name: str, kind: Kind) -> pl.Expr:
+        if rows.schema[name] == pl.String:
+            return parse_text(pl.col(name), kind)
+        return pl.col(name).cast(dtype_of(kind), strict=False)
+
+    values = rows.select(
+        value(name, kind).alias(name) for name, kind in columns.items()
+    )
+    faults = rows.lazy().select(
+        why_bad(pl.col(name), value(name, kind), kind).alias(name)
+        for name, kind in columns.items()
+    )
+    bad = (
+        faults.with_row_index("row")
+        .unpivot(index="row", variable_name="column", value_name="reason")
+        .drop_nulls("reason")
+        .sort("row", maintain_order=True)
+        .collect()
+    )
+    if bad.height:
+        shown = "\n".join(
+            f"  row {row}: {column}: {reason}, found {rows[row, column]!r}"
+            for row, column, reason in bad.head(10).iter_rows()
+        )
+        raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
+    return values
+
+
+def hold(
+    panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
+) -> None:
+    """Refuse rows that break what a contract says of single rows, or warn of them.
+
+    Parameters
+    ----------
+    panel : pl.DataFrame
+        The snapshot of the given rows.
+    stage : Stage
+        That publishes it.
+    contract : Contract
+        Of the snapshot; its columns and its number of rows are not looked at.
+    only_warn : bool
+        Whether nothing is refused. Otherwise a repeated key is, though the contract may
+        only warn of it: of a part of a panel it is a row given, and counted, twice.
+
+    Raises
+    ------
+    ModelError
+        With the first of the rows that break each check.
+    """
+    snapshot = str(stage.snapshot)
+    compiled = compile_contract(_of_single_rows(contract), panel.schema, stage.key)
+    checks = {check.name: check for check in compiled}
+    if "key" in checks:
+        checks["key"] = replace(checks["key"], severity="error")
+    lf = panel.lazy().sort(stage.key)
+    counts = count_failures(lf, checks.values()).collect()
+    outcomes = [o for o in judge([*checks.values()], counts) if not o.passed]
+    samples = {
+        o.name: sample_failures(lf, checks[o.name], stage.key).collect()
+        for o in outcomes
+    }
+    failed = [o for o in outcomes if o.severity == "error" and not only_warn]
+    for outcome in outcomes:
+        if outcome not in failed:
+            lines = describe_failed([outcome], samples, panel.height)
+            LOG.warning("\n".join([f"rows that break '{snapshot}':", *lines]))
+    if failed:
+        lines = "\n".join(describe_failed(failed, samples, panel.height))
+        raise ModelError(
+            f"rows: {len(failed)} check{'s' * (len(failed) > 1)} of '{snapshot}'"
+            f" failed\n{lines}\n"
+            f"hint: mend the rows; `checks.{snapshot}` of the model's configuration"
+            " says what they may be"
+        )
+
+
+def _of_single_rows(contract: Contract) -> Contract:
+    """Leave out what a contract says of the columns there are, and of how many rows."""
+    others = ("columns", "required", "rows")
+    warn = [name for name in contract.warn if name.partition(".")[0] not in others]
+    return msgspec.structs.replace(
+        contract, columns={}, required=[], rows=Rows(), warn=warn
+    )
+
+
+def refuse_a_part_of_the_panel(
+    new: pl.DataFrame,
+    time: str,
+    cluster: str,
+    *,
+    last: int,
+    step: int,
+    n_clusters: int,
+) -> None:
+    """Refuse years after the panel's last that are missing, or are of few clusters.
+
+    Parameters
+    ----------
+    new : pl.DataFrame
+        The given rows of the years after `last`.
+    time, cluster : str
+        Columns of it.
+    last, step, n_clusters : int
+        The panel's last year, the step to the next, and its clusters.
+
+    Raises
+    ------
+    ModelError
+        Names the years.
+    """
+    sizes = dict(
+        new.group_by(time).agg(pl.col(cluster).n_unique()).sort(time).iter_rows()
+    )
+    end = max(sizes, default=last)
+    odd = [str(year) for year in sizes if (year - last) % step]
+    if odd:
+        raise ModelError(
+            f"bundle: {time} {some(odd)} is no year of the panel, which ends in {last}"
+            f" and has one every {step}\n"
+            "hint: give the rows of whole years only"
+        )
+    n_missing = (end - last) // step - len(sizes)
+    if n_missing:
+        years = (str(y) for y in range(last + step, end, step) if y not in sizes)
+        shown = ", ".join(islice(years, _N_SHOWN))
+        shown += f" and {n_missing - _N_SHOWN} more" if n_missing > _N_SHOWN else ""
+        raise ModelError(
+            f"bundle: no rows of {time} {shown}: the panel ends in {last}, the rows in"
+            f" {end}\n"
+            f"hint: give the rows of the whole panel for every year after {last}"
+        )
+    for year, n in sizes.items():
+        if n < n_clusters * _PART_OF_PANEL:
+            raise ModelError(
+                f"bundle: {time} {year} has rows of {n} values of '{cluster}', expected"
+                f" the whole panel, as {last} with {n_clusters}\n"
+                "hint: features compare with all others of the year; give the rows"
+                f" of all for every year after {last}"
+            )
+
+
+def warn_of_parts_of_clusters(
+    rows: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
+) -> None:
+    """Log a warning if a cluster's year has much less rows than the panel has of it.
+
+    Parameters
+    ----------
+    rows, context : pl.DataFrame
+        What is given, and the panel of the training.
+    time, cluster : str
+        Columns of both.
+    """
+    key = [cluster, time]
+    sizes = rows.group_by(key).len("n").join(context.group_by(key).len("whole"), on=key)
+    parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
+    if parts.height:
+        shown = "; ".join(
+            f"'{cluster}' {name}: {n:,} rows of {year}, {whole:,} in the bundle's panel"
+            for name, year, n, whole in parts.head(_N_SHOWN).iter_rows()
+        )
+        more = parts.height - _N_SHOWN
+        LOG.warning(
+            f"{shown}{f'; and {more:,} more' if more > 0 else ''}: a year that is given"
+            " counts as given whole"
+        )
+
+
+def warn_of_a_part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> None:
+    """Log a warning if the last year has much less than the year before it.
+
+    Parameters
+    ----------
+    panel : pl.DataFrame
+        Given rows, completed.
+    time, cluster : str
+        Columns of it.
+    """
+    sizes = (
+        panel.group_by(time)
+        .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
+        .sort(time)
+        .tail(2)
+        .rows()
+    )
+    if len(sizes) < 2:
+        return
+    (before, *whole), (last, *part) = sizes
+    if any(n < full * _WHOLE for n, full in zip(part, whole, strict=True)):
+        LOG.warning(
+            f"{time} {last} has rows of {part[0]:,} values of '{cluster}',"
+            f" {part[1]:,} in all; {before} had {whole[0]:,} and {whole[1]:,}."
+            " If it is incomplete, so is what features compare with: totals, ranks and"
+            " ratios of the year"
+        )

@@ -1,0 +1,1 @@
+"""A model on one page: figures, charts, explanations."""

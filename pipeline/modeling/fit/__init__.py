@@ -1,0 +1,1 @@
+"""From features to what a model is fitted on, and back to predictions."""

@@ -1,0 +1,113 @@
+"""Prediction intervals that hold the part of the outcomes they say they hold.
+
+What a model believes to be its quantiles is moved by the quantiles of how far a year
+it has not seen lay outside: asymmetric conformalized quantile regression [1]_, by bins
+of the prediction's size, so that small and large rows are each held (Mondrian [2]_). A
+model without quantiles has its point prediction for both.
+
+References
+----------
+.. [1] Romano, Patterson and Candes, "Conformalized Quantile Regression", NeurIPS 2019.
+.. [2] Vovk, Lindsay, Nouretdinov and Gammerman, "Mondrian Confidence Machine", 2003.
+"""
+
+import msgspec
+import numpy as np
+
+from pipeline.errors import ModelError
+from pipeline.modeling.fit.target import Array
+
+MAX_BINS = 10
+MIN_ROWS = 100
+"""Of a bin: fewer do not tell where a quantile of a few percent lies."""
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """How far to move the ends of the intervals.
+
+    Attributes
+    ----------
+    edges : list of float
+        Inner edges of the bins of ``|prediction|``, in units of the target.
+    lower, upper : list of float
+        Per bin, what is taken off the lower quantile and added to the upper one, in
+        units of what the model is fitted to.
+    """
+
+    edges: list[float]
+    lower: list[float]
+    upper: list[float]
+
+    def widen(
+        self, prediction: Array, lower: Array, upper: Array
+    ) -> tuple[Array, Array]:
+        """Move both ends.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_rows,)
+            In units of the target.
+        lower, upper : ndarray of shape (n_rows,)
+            The model's own quantiles, in units of what it is fitted to.
+
+        Returns
+        -------
+        tuple of ndarray
+            The lower and the upper end, in the same units.
+        """
+        bins = np.searchsorted(self.edges, np.abs(prediction), side="right")
+        return lower - np.array(self.lower)[bins], upper + np.array(self.upper)[bins]
+
+
+def calibrate(
+    z: Array, prediction: Array, lower: Array, upper: Array, *, coverage: float
+) -> Calibration:
+    """Learn from rows the model has not seen how far its quantiles are off.
+
+    Parameters
+    ----------
+    z : ndarray of shape (n_rows,)
+        The outcomes, in units of what the model is fitted to.
+    prediction : ndarray of shape (n_rows,)
+        In units of the target.
+    lower, upper : ndarray of shape (n_rows,)
+        The model's own quantiles, in units of `z`.
+    coverage : float
+        The part of outcomes between both ends; half of the rest lies on either side.
+
+    Raises
+    ------
+    ModelError
+        If there are too few rows for so high a coverage.
+    """
+    tail = (1 - coverage) / 2
+    n_needed = _ceil(1 / tail) - 1
+    if len(z) < n_needed:
+        raise ModelError(
+            f"intervals: found {len(z)} rows to calibrate on, expected {n_needed}"
+            f" for a coverage of {coverage}\n"
+            "hint: choose another `split.valid`, or a lower `coverage`, in"
+            " configs/modeling.yaml"
+        )
+    size = np.abs(prediction)
+    n_bins = max(1, min(MAX_BINS, len(z) // max(MIN_ROWS, n_needed)))
+    edges = np.unique(np.quantile(size, np.arange(1, n_bins) / n_bins))
+    bins = np.searchsorted(edges, size, side="right")
+    members = [bins == b for b in range(len(edges) + 1)]
+    # Where many sizes are equal, a bin may be nearly empty: the whole stands in for it.
+    members = [m if m.sum() >= n_needed else np.full(len(z), True) for m in members]
+    return Calibration(
+        edges.tolist(),
+        [_quantile((lower - z)[m], 1 - tail) for m in members],
+        [_quantile((z - upper)[m], 1 - tail) for m in members],
+    )
+
+
+def _quantile(scores: Array, level: float) -> float:
+    """Return the smallest score that holds for the next row with at least `level`."""
+    return float(np.sort(scores)[_ceil((len(scores) + 1) * level) - 1])
+
+
+def _ceil(value: float) -> int:
+    """Round up, but not what is whole but for its last digits."""
+    return int(np.ceil(np.round(value, 9)))

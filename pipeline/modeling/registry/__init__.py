@@ -1,0 +1,1 @@
+"""Models under a name: packed, registered, and their forecasts published."""

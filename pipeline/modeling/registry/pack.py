@@ -1,0 +1,123 @@
+"""Pack a trained model as a bundle: see `pipeline.modeling.bundle.bundle`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+from pipeline.errors import ModelError
+from pipeline.lineage import trace
+from pipeline.lineage.paths import origins
+from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
+from pipeline.modeling.bundle.horizon import step_of
+from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.train import Training
+from pipeline.run.contracts import compile_checks
+from pipeline.run.run import check
+
+if TYPE_CHECKING:
+    from pipeline.sources.columns import Kind
+
+
+def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle:
+    """Write a bundle into a new folder.
+
+    Parameters
+    ----------
+    settings : ModelingSettings
+        Those the model was trained with.
+    training : Training
+        The model.
+    folder : Path
+        Where to.
+
+    Returns
+    -------
+    Bundle
+        As it is loaded from there.
+
+    Raises
+    ------
+    PipelineError
+        If the source cannot be read, or time and entity are not columns of it.
+    """
+    modeling = settings.modeling
+    plan = check(settings.pipeline)
+    edges = trace(plan)
+    features = plan.snapshots[modeling.features].stage.name
+    panel = plan.snapshots[modeling.panel].stage
+    checks = compile_checks(settings.pipeline, plan, modeling.panel)
+    checked = {*panel.key, *(column for c in checks for column in c.columns)}
+    made_of = origins(plan, edges)
+    names = {
+        source
+        for (stage, column), sources in made_of.items()
+        if stage == features or (stage == panel.name and column in checked)
+        for source, _ in sources
+    }
+    kinds = settings.pipeline.source.columns
+    time, cluster = source_columns(
+        plan, [modeling.time, modeling.cluster], modeling.panel
+    )
+    columns: dict[str, Kind] = {
+        name: kind for name, kind in kinds.items() if name in names
+    }
+    rows = read_rows(settings.pipeline).select(list(columns))
+    if rows.is_empty():
+        raise ModelError("bundle: the source has no rows to forecast from")
+    last: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
+    (folder / "predictor").mkdir(parents=True)
+    training.load().save(folder / "predictor")
+    record = BundleRecord(
+        format=FORMAT,
+        model=training.record.model,
+        fingerprint=training.record.fingerprint,
+        features_fingerprint=training.record.features,
+        columns=columns,
+        source_time=time,
+        source_cluster=cluster,
+        tree=without_places(settings),
+        stages=list(plan.upstream([features])),
+        panel=modeling.panel,
+        features=modeling.features,
+        time=modeling.time,
+        entity=modeling.entity,
+        target=modeling.target,
+        known=[name for name in modeling.known if name in plan.schema(panel.name)],
+        step=step_of(rows[time]),
+        last=last,
+        n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
+    )
+    (folder / "bundle.json").write_bytes(msgspec.json.encode(record))
+    bundle = load_bundle(folder)
+    context = _needed_years(bundle, rows)
+    context.write_parquet(folder / "context.parquet", compression_level=9)
+    return bundle
+
+
+def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out one year after the other where next year's features do not need it."""
+    time = bundle.record.source_time
+    wanted = bundle.next_features(rows)
+    # The newest first, so that of a first year no later one takes the place.
+    for year in rows[time].unique().sort(descending=True):
+        fewer = rows.filter(pl.col(time) != year)
+        if fewer.height and bundle.next_features(fewer).equals(wanted):
+            rows = fewer
+    return rows
+
+
+def without_places(settings: ModelingSettings) -> dict[str, object]:
+    """Return the configuration of the stages, without where the rows came from.
+
+    What a profile has taken out is left out: a bundle has no layers to tell by.
+    """
+    tree = settings.pipeline.tree
+    others = ("source", "engine", "history", "models", "stages", "checks")
+    return {
+        **{key: tree[key] for key in tree if key not in others},
+        "stages": {s.name: tree["stages"][s.name] for s in settings.pipeline.stages},
+        "checks": {name: tree["checks"][name] for name in settings.pipeline.contracts},
+    }

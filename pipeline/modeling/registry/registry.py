@@ -1,0 +1,307 @@
+"""Versions of the model in MLflow's registry: who is challenger, who is champion."""
+
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+
+from pipeline.errors import ModelError, some
+from pipeline.files.manifest import (
+    forget_compiled,
+    manifest_changes,
+    write_manifest,
+)
+from pipeline.files.parquet import read_parquet
+from pipeline.modeling.registry.pack import pack
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking.tracking import Tracking, tracking
+from pipeline.modeling.train import Training
+from pipeline.plan.code import PACKAGE
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+    from pipeline.modeling.bundle.bundle import Bundle, BundleRecord
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+
+_REPLACED = "replaced"
+"""Tag of a champion's version: the version that was champion before it."""
+
+_FINGERPRINT = "fingerprint"
+_MANIFEST = "manifest"
+
+_N_EXAMPLE = 5
+"""Rows of an example, at least, if there is one."""
+
+REQUIREMENTS = (
+    *("mlflow", "polars", "pandas", "pyarrow", "numpy", "lightgbm", "msgspec"),
+    *("omegaconf", "optuna", "tqdm", "scikit-learn", "cloudpickle"),
+)
+"""What a bundle needs to be loaded and used."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A registered version of the model.
+
+    Attributes
+    ----------
+    name : str
+        Of the registered model.
+    number : int
+        Counted from 1.
+    fingerprint : str
+        Of the trained model.
+    replaced : int
+        The champion that it took the place of; 0 if there was none.
+    folder : Path
+        Where its files are.
+    manifest : str
+        Hash of the list of their hashes.
+    """
+
+    name: str
+    number: int
+    fingerprint: str
+    replaced: int
+    folder: Path
+    manifest: str
+
+    @property
+    def uri(self) -> str:
+        """What MLflow calls it, and names in what it says."""
+        return f"models:/{self.name}/{self.number}"
+
+    def hold(self) -> None:
+        """Refuse files that are not those that were registered, before any is used.
+
+        Raises
+        ------
+        ModelError
+            Names the first of them.
+        """
+        forget_compiled(self.folder)
+        found = manifest_changes(self.folder, self.manifest)
+        if found:
+            raise ModelError(
+                f"{self.uri}: is not what was registered: {some(found)}\n"
+                f"found in {self.folder}\n"
+                "hint: nothing of it was used; `just promote --rollback` goes back to"
+                " the version before; or put the files back, or delete .pipeline/mlflow"
+                " and promote again: the models are kept beside it"
+            )
+
+
+def register(settings: ModelingSettings, training: Training) -> Version:
+    """Register a trained model as challenger, unless it has a version.
+
+    Raises
+    ------
+    PipelineError
+        If it cannot be packed, or MLflow's store cannot be used.
+    """
+    with tracking(settings) as store:
+        there = version_in(store, settings, training)
+    if there is not None:
+        return there
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = pack(settings, training, Path(folder, "bundle"))
+        return _log(settings, training, bundle)
+
+
+def champion(settings: ModelingSettings) -> Version | None:
+    """Return the champion, if there is one.
+
+    Raises
+    ------
+    ModelError
+        If MLflow's store cannot be used.
+    """
+    with tracking(settings) as store:
+        number = aliases(store, settings.modeling.name).get(CHAMPION)
+        found = versions(store, settings.modeling.name)
+    return next((version for version in found if version.number == number), None)
+
+
+def crown(settings: ModelingSettings, version: Version) -> None:
+    """Make a version champion, and note whom it replaces."""
+    before = champion(settings)
+    with tracking(settings) as store:
+        client, number = store.client, str(version.number)
+        replaced = str(before.number) if before else ""
+        client.set_model_version_tag(version.name, number, _REPLACED, replaced)
+        client.set_registered_model_alias(version.name, CHAMPION, number)
+        if aliases(store, version.name).get(CHALLENGER) == version.number:
+            client.delete_registered_model_alias(version.name, CHALLENGER)
+
+
+def challenge(settings: ModelingSettings, version: Version) -> None:
+    """Make a version challenger."""
+    with tracking(settings) as store:
+        number = str(version.number)
+        store.client.set_registered_model_alias(version.name, CHALLENGER, number)
+
+
+def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
+    """Make the champion's predecessor champion again.
+
+    Returns
+    -------
+    tuple of Version
+        Who was champion, and who is now.
+
+    Raises
+    ------
+    ModelError
+        If there is no champion, or none before it.
+    """
+    now = champion(settings)
+    if now is None:
+        raise ModelError(
+            f"{settings.modeling.name}: no champion to roll back\n"
+            "hint: `just promote` makes one"
+        )
+    with tracking(settings) as store:
+        found = {version.number: version for version in versions(store, now.name)}
+        before = found.get(now.replaced)
+        if before is None:
+            raise ModelError(
+                f"{now.name}: version {now.number} is the first champion, expected one"
+                " before it to go back to\n"
+                "hint: `just promote` puts a better model in its place"
+            )
+        store.client.set_registered_model_alias(now.name, CHAMPION, str(before.number))
+    return now, before
+
+
+def inputs_of(settings: ModelingSettings, version: Version) -> list[str]:
+    """Name the raw columns that a version takes.
+
+    Raises
+    ------
+    ModelError
+        If its files are not those that were registered.
+    """
+    from mlflow.models import get_model_info
+
+    version.hold()
+    with tracking(settings):
+        info = get_model_info(version.uri)
+    signature = cast("ModelSignature", info.signature)
+    return [str(name) for name in cast("Schema", signature.inputs).input_names()]
+
+
+def versions(store: Tracking, name: str) -> list[Version]:
+    """List the versions of a registered model, in no order."""
+    return [
+        Version(
+            name,
+            int(found.version),
+            found.tags.get(_FINGERPRINT, ""),
+            int(found.tags.get(_REPLACED) or 0),
+            _folder_of(store, str(found.source).rpartition("/")[2]),
+            found.tags.get(_MANIFEST, ""),
+        )
+        for found in store.client.search_model_versions(f"name = '{name}'")
+    ]
+
+
+def _folder_of(store: Tracking, model_id: str) -> Path:
+    """Find what MLflow keeps of a model, wherever the project is now."""
+    return store.artifacts / "models" / model_id / "artifacts"
+
+
+def aliases(store: Tracking, name: str) -> dict[str, int]:
+    """Return the number of the version that each alias names."""
+    found = store.client.search_registered_models(f"name = '{name}'")
+    named = cast("dict[str, str]", found[0].aliases) if found else {}
+    return {alias: int(number) for alias, number in named.items()}
+
+
+def version_in(
+    store: Tracking, settings: ModelingSettings, training: Training
+) -> Version | None:
+    """Find the version of a trained model."""
+    wanted = training.record.fingerprint
+    found = versions(store, settings.modeling.name)
+    return next((version for version in found if version.fingerprint == wanted), None)
+
+
+def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Version:
+    """Log a bundle to the run of its training, and register it."""
+    from mlflow import end_run, start_run
+    from mlflow.pyfunc import (
+        log_model,  # pyright: ignore[reportUnknownVariableType]: its arguments
+    )
+
+    name, run_id = settings.modeling.name, training.record.mlflow_run
+    tags = {_FINGERPRINT: training.record.fingerprint}
+    context = read_parquet(bundle.folder / "context.parquet")
+    example = _example(context, bundle.record)
+    with tracking(settings) as store:
+        start_run(run_id=run_id)
+        try:
+            info = log_model(
+                name="bundle",
+                python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
+                artifacts={"bundle": str(bundle.folder)},
+                code_paths=[str(PACKAGE)],
+                pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
+                signature=_signature(context, bundle.forecast(context)),
+                input_example=example.to_pandas(),
+                metadata=tags,
+            )
+        finally:
+            end_run()
+        if not store.client.search_registered_models(f"name = '{name}'"):
+            store.client.create_registered_model(name)
+        model_id = str(info.model_id)
+        folder = _folder_of(store, model_id)
+        forget_compiled(folder)
+        tags[_MANIFEST] = write_manifest(folder)
+        made = store.client.create_model_version(
+            name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
+        )
+    fingerprint, number = training.record.fingerprint, int(made.version)
+    return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST])
+
+
+def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
+    """Take a cluster's last year, which is whole: the smallest that is no odd case."""
+    last = context.filter(pl.col(record.source_time) == record.last)
+    cluster = pl.col(record.source_cluster)
+    sizes = last.group_by(cluster).len()
+    sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
+    return last.filter(cluster == sizes[0, 0])
+
+
+def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":
+    """Describe the columns that go in and come out.
+
+    Whole numbers go in as 64 bits, as which everyone has them: MLflow takes no wider
+    ones than it expects.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    def schema(df: pl.DataFrame) -> Schema:
+        return Schema(
+            [
+                ColSpec(
+                    DataType.string
+                    if dtype == pl.String
+                    else DataType.long
+                    if dtype.is_integer()
+                    else DataType.double,
+                    name,
+                )
+                for name, dtype in df.schema.items()
+            ]
+        )
+
+    return ModelSignature(schema(given), schema(made))

@@ -1,0 +1,1 @@
+"""The search for parameters, which a kill does not change."""

@@ -1,0 +1,1 @@
+"""Expressions over panels, and how their rows may be split."""

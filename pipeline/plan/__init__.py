@@ -1,0 +1,1 @@
+"""From settings to one lazy graph, checked and fingerprinted before data is read."""

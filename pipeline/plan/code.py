@@ -1,0 +1,287 @@
+"""The code that decides whether a result is still right."""
+
+import ast
+import hashlib
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec, resolve_name
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+
+# Python trusts a cached module whose source has the same size and the same second.
+_RACY_NS = 2_000_000_000
+
+
+def code_files() -> list[Path]:
+    """List the package's modules, sorted."""
+    return files_below(PACKAGE, ".py", ".so", ".pyd")
+
+
+def files_below(folder: Path, *suffixes: str) -> list[Path]:
+    """List files below a folder by their suffixes, sorted; links are followed.
+
+    What an editor hides there, and what is no file, is left out.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        folders[:] = [] if real in seen else sorted(folders)
+        if real not in seen:
+            seen.add(real)
+            visible = (name for name in names if not name.startswith("."))
+            paths = (Path(here, name) for name in visible if name.endswith(suffixes))
+            found += [path for path in paths if path.is_file()]
+    return sorted(found)
+
+
+def code_hashes() -> dict[str, str]:
+    """Hash each module's bytes, by its path as ``pipeline/...``."""
+    return {
+        name_of(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in code_files()
+    }
+
+
+def meaning_of(source: str) -> str:
+    """Write a module's code anew, without comments, docstrings and layout."""
+    return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    """Removes statements that are a text and do nothing."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        """Remove one; `ast` names the method."""
+        match node.value:
+            case ast.Constant(str()):
+                return None
+            case _:
+                return node
+
+
+def name_of(path: Path) -> str:
+    """Name a module's file from the package's folder on."""
+    return path.relative_to(PACKAGE.parent).as_posix()
+
+
+def forget_racy_bytecode() -> None:
+    """Remove cached modules that an edit within their second would have left in place.
+
+    Python compares whole seconds and sizes, so that of two edits in one second, which
+    scripts make, the second would not be seen.
+    """
+    for cached in PACKAGE.rglob("__pycache__/*.pyc"):
+        source = cached.parent.parent / f"{cached.name.partition('.')[0]}.py"
+        if not source.exists() or _ns_later(cached, source) < _RACY_NS:
+            # A folder that cannot be written holds no new edits either.
+            with suppress(OSError):
+                cached.unlink(missing_ok=True)
+
+
+def _ns_later(path: Path, other: Path) -> int:
+    """Return how much later than another a file was written, in nanoseconds."""
+    return path.stat().st_mtime_ns - other.stat().st_mtime_ns
+
+
+def source_of(name: str) -> str:
+    """Read a module, named as `name_of` does."""
+    return (PACKAGE.parent / name).read_text(encoding="utf-8", errors="replace")
+
+
+def imports_of(name: str) -> set[str]:
+    """List the modules of the package that one needs, itself among them.
+
+    Parameters
+    ----------
+    name : str
+        As `name_of` gives it.
+
+    Returns
+    -------
+    set of str
+        Names of files; a package's ``__init__`` counts where it is imported.
+    """
+    return _reached(name, {name_of(path) for path in code_files()})
+
+
+def _reached(name: str, known: Set[str]) -> set[str]:
+    """Follow the imports of a module to the others of the package."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        module = waiting.pop()
+        if module in known and module not in found:
+            found.add(module)
+            waiting += _imported_files(source_of(module))
+    return found
+
+
+def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
+    """Find the code outside the package that some of its modules use.
+
+    Python's own library does not count. What is imported by a name that is made while
+    the code runs is not found; a call of ``import_module`` that spells it is.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Modules of the package, as `name_of` gives them.
+
+    Returns
+    -------
+    dict of str to str
+        What `identity` gives, by the path of a file or the name of a library.
+    """
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    known = {name_of(path) for path in code_files()}
+    waiting = [
+        imported
+        for name in names
+        for module in _reached(name, known)
+        for imported in _imported(source_of(module), "")
+        # Of libraries only those that one of the modules itself uses.
+        if module == name or not _is_installed(imported)
+    ]
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if name in seen or _is_own(top):
+            continue
+        seen.add(name)
+        origin, package = _origin_of(name)
+        if origin is None:
+            continue
+        key = top if _is_installed(name) and _version_of(top) else str(origin)
+        found[key] = identity(key)
+        if origin.suffix == ".py" and not _is_installed(name):
+            text = origin.read_text(encoding="utf-8", errors="replace")
+            waiting += _imported(text, package)
+    return found
+
+
+def identity(name: str) -> str:
+    """Say which code this is: of a file the hash, of a library the version.
+
+    Empty where there is none.
+    """
+    if not Path(name).is_absolute():
+        return _version_of(name) or ""
+    with suppress(OSError):
+        return hashlib.sha256(Path(name).read_bytes()).hexdigest()[:16]
+    return ""
+
+
+@cache
+def _version_of(library: str) -> str | None:
+    """Look up the version of a library by the name it is imported by."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+@cache
+def _is_installed(name: str) -> bool:
+    """Tell whether a module need not be looked for: of the package, or a library."""
+    top = name.partition(".")[0]
+    if _is_own(top):
+        return True
+    # What is below a library is the library's, and costs time to find.
+    if name != top and _version_of(top) and _is_installed(top):
+        return True
+    origin = _origin_of(name)[0]
+    if origin is None:
+        return True
+    file = origin.resolve()
+    return any(
+        file.is_relative_to(folder)
+        and (is_whole or file.relative_to(folder).as_posix() in _recorded(folder))
+        for folder, is_whole in _library_folders(tuple(sys.path)).items()
+    )
+
+
+@cache
+def _library_folders(search: tuple[str, ...]) -> dict[Path, bool]:
+    """Tell the folders that hold libraries alone from those that may hold others."""
+    places = ("stdlib", "platstdlib", "purelib", "platlib")
+    alone = {Path(sysconfig.get_path(place)).resolve() for place in places}
+    others = {Path(folder).resolve() for folder in search}
+    named = {path for path in others if path.name in ("site-packages", "dist-packages")}
+    return dict.fromkeys(others, False) | dict.fromkeys(alone | named, True)
+
+
+@cache
+def _recorded(folder: Path) -> frozenset[str]:
+    """List the files that were installed into a folder, as with ``pip --target``.
+
+    `packages_distributions` says it too, and takes half a second.
+    """
+    texts = (
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in folder.glob("*.dist-info/RECORD")
+    )
+    lines = (line for text in texts for line in text.splitlines())
+    return frozenset(line.partition(",")[0] for line in lines)
+
+
+def _is_own(top: str) -> bool:
+    """Tell whether a module is the package's, or Python's own."""
+    return top == PACKAGE.name or top in sys.stdlib_module_names
+
+
+@cache
+def _origin_of(name: str) -> tuple[Path | None, str]:
+    """Find the file of a module, and the package that its relative imports are of."""
+    # A name may be no module, a parent may be none, or fail when it is imported.
+    with suppress(Exception):
+        spec = find_spec(name)
+        if spec and spec.origin and spec.has_location:
+            return Path(spec.origin), spec.parent or ""
+    return None, ""
+
+
+@cache
+def _imported_files(source: str) -> tuple[str, ...]:
+    """Name the files that a module's import statements may mean."""
+    paths = [name.replace(".", "/") for name in _imported(source, "")]
+    return tuple(f for path in paths for f in (f"{path}.py", f"{path}/__init__.py"))
+
+
+@cache
+def _imported(source: str, package: str) -> tuple[str, ...]:
+    """Name what a module's import statements may mean, in a package of that name."""
+    return tuple(_imports(ast.parse(source), package))
+
+
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield what import statements may mean."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call):
+            yield from _imported_by_call(node)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            # One that leads out of its package fails when it runs.
+            with suppress(ImportError):
+                module = resolve_name(name, package) if node.level else name
+                yield module
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _imported_by_call(call: ast.Call) -> Iterator[str]:
+    """Yield what ``import_module("x")`` or ``__import__("x")`` means."""
+    function = call.func
+    called = getattr(function, "id", getattr(function, "attr", ""))
+    if called in ("import_module", "__import__") and call.args:
+        name = getattr(call.args[0], "value", None)
+        if isinstance(name, str):
+            yield name

@@ -1,0 +1,96 @@
+"""What every snapshot is made of, as one hash: plan, source and versions."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pipeline import sources
+from pipeline.files.local import FileContent
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import SOURCE
+from pipeline.snapshots.records import QUARANTINE
+from pipeline.sources import SourceConfig
+from pipeline.sources.scan import bad_of
+
+VERSIONS = {"polars": pl.__version__, "fingerprint": "1"}
+"""What can change values with the same plan; the last counts changes to this file."""
+
+
+@dataclass(frozen=True)
+class SourceIdentity:
+    """What a source's rows are made of.
+
+    Attributes
+    ----------
+    plan : str
+        Hash of how the files are read, whatever they are called.
+    files : list of FileContent
+        The files, in the order they are read.
+    """
+
+    plan: str
+    files: list[FileContent]
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """A hash per stage and per snapshot; equal ones have equal rows."""
+
+    stages: dict[str, str]
+    snapshots: dict[str, str]
+
+
+def source_plan(config: SourceConfig, root: Path) -> str:
+    """Hash how a source's files are read: columns, dialect, repair, code."""
+    scans = [sources.scan(config, root, stand_in=True)]
+    if not scans[0].exact:
+        scans.append(sources.scan(config, root, stand_in=True, repair=True))
+    plans = dict.fromkeys(
+        lf.serialize()
+        for scan in scans
+        for stream in scan.streams
+        for lf in (stream.good(stream.judged), *bad_of(stream))
+    )
+    return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
+
+
+def fingerprint(plan: Plan, source: SourceIdentity) -> Fingerprints:
+    """Chain the hashes of the stages down from the source.
+
+    Parameters
+    ----------
+    plan : Plan
+        The composed graph.
+    source : SourceIdentity
+        What the rows come from.
+
+    Returns
+    -------
+    Fingerprints
+        Of every stage, and of every snapshot, the quarantine last.
+    """
+    rows = _hash(_versions(), source.plan, *(file.sha256 for file in source.files))
+    stages = {SOURCE: rows}
+    for name, node in plan.nodes.items():
+        inputs = [stages[given] for given in node.stage.inputs]
+        stages[name] = _hash(_versions(), node.digest, *inputs)
+    snapshots = {
+        name: _hash(stages[node.stage.name], *node.stage.key)
+        for name, node in plan.snapshots.items()
+    }
+    names = [file.stat.path for file in source.files]
+    snapshots[QUARANTINE] = _hash(rows, *names)
+    del stages[SOURCE]
+    return Fingerprints(stages, snapshots)
+
+
+def _versions() -> str:
+    """Hash the versions that matter."""
+    return _hash(*(f"{name} {version}" for name, version in VERSIONS.items()))
+
+
+def _hash(*parts: str) -> str:
+    """Hash a sequence of texts, none of which can be mistaken for another."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,555 @@
+"""The settings of a run: source, stages, and one Config per stage."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import Meta, field
+from omegaconf import OmegaConf
+
+from pipeline.config import (
+    BaseConfig,
+    Layer,
+    Mistake,
+    Tree,
+    check,
+    load_layer,
+    load_named_layer,
+    merge,
+    origin_of,
+    parse_overrides,
+    refuse,
+    resolve,
+    yaml_files,
+)
+from pipeline.contracts.contract import Contract
+from pipeline.errors import ConfigError, nearest
+from pipeline.snapshots.records import PREDICTIONS, QUARANTINE
+from pipeline.sources import SourceConfig
+from pipeline.sources.columns import Kind
+from pipeline.transforms import load_transform, transform_names
+
+SOURCE = "source"
+"""What a stage names as its input to read the raw rows."""
+
+
+RESERVED = (
+    *(SOURCE, "columns", "panel", "stages", "checks", "history"),
+    *("engine", "modeling", "models"),
+)
+"""Top-level sections that are not a stage's."""
+
+_SCHEMAS = (
+    *("main", "meta", "previous", "temp", "system"),
+    *("information_schema", "pg_catalog"),
+)
+"""Of the catalog, DuckDB's own and ours; no snapshot may be called so."""
+
+_SIZE = r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(MiB|GiB)$"
+
+_NUMBER = "[1-9][0-9]*"
+
+# As Spark's own SparkContext tells them apart.
+_MASTER = (
+    rf"^(local(\[({_NUMBER}|\*)( *, *{_NUMBER})?\])?"
+    rf"|local-cluster\[ *{_NUMBER} *, *{_NUMBER} *, *{_NUMBER} *\]"
+    r"|spark://[^:/, ]+:[0-9]+(,[^:/, ]+:[0-9]+)*|yarn|k8s://.+)$"
+)
+
+
+class StageConfig(BaseConfig, frozen=True, kw_only=True):
+    """An entry of ``stages`` in ``configs/pipeline.yaml``."""
+
+    transform: str | None = None
+    inputs: list[str] | None = None
+    snapshot: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")] | None = None
+    key: list[str] = field(default_factory=list[str])
+    may_be_empty: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a snapshot without an order of its rows."""
+        if (self.snapshot is None) == bool(self.key):
+            raise ValueError(
+                "expected a snapshot and the key that sorts it, or neither"
+            )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One use of a transformation.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the pipeline.
+    transform : str
+        Name of the transformation.
+    inputs : tuple of str
+        Stages before this one, or ``source``.
+    config : BaseConfig
+        The transformation's settings.
+    snapshot : str or None
+        Name under which the output is published.
+    key : tuple of str
+        Columns that sort the snapshot; empty without one.
+    file : str
+        Where most of its settings come from, for messages.
+    may_be_empty : bool
+        Whether it may leave none of the rows it is given.
+    """
+
+    name: str
+    transform: str
+    inputs: tuple[str, ...]
+    config: BaseConfig
+    snapshot: str | None
+    key: tuple[str, ...]
+    file: str
+    may_be_empty: bool = False
+
+
+class Periods(BaseConfig, frozen=True, kw_only=True):
+    """What the section ``panel`` says of time; its other names are the stages'.
+
+    Attributes
+    ----------
+    time : str or None
+        Column of whole numbers that counts the periods.
+    missing_periods : list of int or 'any'
+        Periods that no unit has, and need not.
+    sparse_periods : list of int
+        First and last periods that may have next to no rows.
+    """
+
+    time: str | None = None
+    missing_periods: Annotated[
+        list[int] | Literal["any"], Meta(description="a list of periods, or any")
+    ] = field(default_factory=list[int])
+    sparse_periods: list[int] = field(default_factory=list[int])
+
+
+class History(BaseConfig, frozen=True, kw_only=True):
+    """The section ``history`` of ``configs/pipeline.yaml``.
+
+    Attributes
+    ----------
+    runs : int
+        The newest runs, so many, can be queried and restored.
+    """
+
+    runs: Annotated[int, Meta(ge=1)] = 10
+
+
+class EngineSettings(BaseConfig, frozen=True, kw_only=True):
+    """The section ``engine`` of ``configs/pipeline.yaml``.
+
+    Attributes
+    ----------
+    use : {'polars', 'spark'}
+        Who does the work: this process, or the workers of a cluster, part by part.
+        ``engine=spark`` is short for ``engine.use=spark``.
+    partitions : int or 'auto'
+        Parts that the rows are split into, to be computed one after the other; 1 is
+        one pass over all. By itself as few as fit in memory.
+    memory : str or None
+        What a run may take, such as ``6GiB``; None is two thirds of the machine's.
+    master : str
+        Of a Spark cluster: ``spark://host:7077``, or ``local[2]`` for this machine.
+    folder : str or None
+        Where parts are exchanged: an absolute path, or ``s3://bucket/prefix``, that
+        every worker sees. None is ``.pipeline/parts``.
+    spark : dict of str to str, int, float or bool
+        More of Spark's settings, such as ``spark.executor.memory``.
+    """
+
+    use: Literal["polars", "spark"] = "polars"
+    partitions: Annotated[
+        Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"],
+        Meta(description="a number from 1 to 9999, or auto"),
+    ] = "auto"
+    memory: Annotated[
+        Annotated[str, Meta(pattern=_SIZE)] | None,
+        Meta(description="a size above 0, such as 700MiB or 6GiB, or null"),
+    ] = None
+    master: Annotated[
+        str,
+        Meta(
+            pattern=_MASTER,
+            description="a Spark master, such as local[2], local[*],"
+            " local-cluster[2,1,2048], spark://host:7077, yarn or k8s://https://host",
+        ),
+    ] = "local[2]"
+    folder: Annotated[
+        Annotated[str, Meta(pattern="^(/|s3://.)")] | None,
+        Meta(
+            description="an absolute path, such as /mnt/parts, or s3://bucket/prefix,"
+            " or null"
+        ),
+    ] = None
+    spark: dict[str, str | int | float | bool] = field(
+        default_factory=dict[str, str | int | float | bool]
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a second place to name the master."""
+        if "spark.master" in self.spark:
+            raise ValueError("expected engine.master instead of spark.master")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run needs to know.
+
+    Attributes
+    ----------
+    root : Path
+        Project folder: holds ``configs/`` and ``.pipeline/``.
+    profile : str or None
+        The overlay in use, or several, with commas between.
+    source : SourceConfig
+        Where the rows come from.
+    stages : tuple of Stage
+        In the order of the configuration, inputs before users.
+    contracts : dict of str to Contract
+        What a snapshot promises, by its name.
+    periods : Periods
+        What is known of the panel's time.
+    history : History
+        What is kept.
+    engine : EngineSettings
+        How it is computed.
+    tree : dict
+        The resolved configuration, plain.
+    shown : dict
+        The same, fit to be seen: see `Resolved`.
+    environment : frozenset of str
+        Variables of the environment that it asks for.
+    layers : tuple of Layer
+        What it was composed of, to say where a value comes from.
+    """
+
+    root: Path
+    profile: str | None
+    source: SourceConfig
+    stages: tuple[Stage, ...]
+    contracts: dict[str, Contract]
+    periods: Periods
+    history: History
+    engine: EngineSettings
+    tree: Tree
+    shown: Tree
+    environment: frozenset[str]
+    layers: tuple[Layer, ...]
+
+    def shown_of(self, stage: Stage) -> Tree:
+        """Return a stage's settings, fit to be seen."""
+        config = cast("Tree", msgspec.to_builtins(stage.config))
+        trees = (self.shown, self.tree)
+        shown, real = (cast("Tree", tree.get(stage.name) or {}) for tree in trees)
+        return {
+            name: shown[name] if shown.get(name) != real.get(name) else value
+            for name, value in config.items()
+        }
+
+
+def load_settings(
+    root: Path,
+    *,
+    profile: str | None = None,
+    overrides: tuple[str, ...] = (),
+    below: Sequence[Layer] = (),
+) -> Settings:
+    """Compose, resolve and check the configuration.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    profile : str, optional
+        Name of a file in ``configs/profiles/``; of several, with commas between, a
+        later one wins.
+    overrides : tuple of str
+        ``dotted.path=value`` words of the command line.
+    below : sequence of Layer
+        More layers, below all others: sections that a run has no use for.
+
+    Raises
+    ------
+    ConfigError
+        With all mistakes: file, path, what was expected, what was found.
+    """
+    configs = root / "configs"
+    choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
+    top = [load_layer(configs / "pipeline.yaml", root)]
+    top += [
+        load_named_layer(configs / "profiles", name, root)
+        for name in ([] if profile is None else profile.split(","))
+    ]
+    top.append(
+        parse_overrides(
+            re.sub("^engine=", "engine.use=", word)
+            for word in overrides
+            if word not in choices
+        )
+    )
+
+    source = _choose_source(top, choices)
+    stage_trees = _stage_trees(top)
+    layers = [
+        *below,
+        load_named_layer(configs / "sources", source, root, under=SOURCE),
+        *_transform_layers(stage_trees, configs / "transforms", root),
+        *_check_layers(configs / "checks", root),
+        *top,
+    ]
+    resolved = resolve(merge(layers), layers)
+    tree, mistakes = resolved.tree, resolved.mistakes
+    unresolved = [mistake.path for mistake in mistakes]
+
+    mistakes += _unknown_sections(tree, layers)
+    for name in ("panel", "checks"):
+        mistakes += check(tree.get(name), dict[str, Any] | None, name, layers)[1]
+    source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
+    mistakes += found
+    mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
+    periods, found = check(_periods_of(tree), Periods, "panel", layers)
+    mistakes += found
+    history, found = check(tree.get("history", {}), History, "history", layers)
+    mistakes += found
+    engine, found = check(tree.get("engine", {}), EngineSettings, "engine", layers)
+    mistakes += found
+    stages, found = check_stages(tree, layers)
+    mistakes += found
+    contracts, found = check_contracts(tree, layers)
+    mistakes += found
+    # What could not be resolved is absent from the tree: one message is enough.
+    refuse(
+        [
+            m
+            for i, m in enumerate(mistakes)
+            if i < len(unresolved) or m.path not in unresolved
+        ]
+    )
+    return Settings(
+        root,
+        profile,
+        source_config,
+        tuple(stages),
+        contracts,
+        periods,
+        history,
+        engine,
+        tree,
+        resolved.shown,
+        resolved.environment,
+        tuple(layers),
+    )
+
+
+def _choose_source(layers: list[Layer], choices: list[str]) -> str:
+    """Take the name of the source out of the layers; the last one counts.
+
+    ``source: csv`` is a name alone; ``source: {use: csv, path: ...}`` changes values of
+    it, too, and a mapping without ``use`` changes values of whatever is chosen.
+    """
+    source = ""
+    for layer in layers:
+        value = layer.tree.get(SOURCE)
+        if isinstance(value, str):
+            source = layer.tree.pop(SOURCE)
+        elif isinstance(value, dict):
+            source = str(cast("Tree", value).pop("use", source))
+    return choices[-1].partition("=")[2] if choices else source
+
+
+def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
+    """Read which stages there are; one set to null by a later layer is left out."""
+    merged = merge(
+        [Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers]
+    )
+    stages = cast("Tree", OmegaConf.to_container(merged))["stages"]
+    if not isinstance(stages, dict) or not stages:
+        raise ConfigError(f"stages: expected a mapping of stages, found {stages!r}")
+    tree = cast("Tree", stages)
+    return {name: stage for name, stage in tree.items() if stage is not None}
+
+
+def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
+    """Load the defaults of each stage's transformation, under the stage's name."""
+    transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
+    # What has another name is reported with the other mistakes.
+    defaults = {
+        transform: load_layer(folder / f"{transform}.yaml", root)
+        for transform in transform_names()
+        if transform in transforms.values()
+    }
+    return [
+        Layer(defaults[transform].name, {name: defaults[transform].tree})
+        for name, transform in transforms.items()
+        if transform in defaults
+    ]
+
+
+def _check_layers(folder: Path, root: Path) -> list[Layer]:
+    """Load the contracts, each under its snapshot's name."""
+    loaded = [load_layer(path, root) for path in yaml_files(folder)]
+    names = [Path(layer.name).stem for layer in loaded]
+    return [
+        Layer(layer.name, {"checks": {name: layer.tree}})
+        for name, layer in zip(names, loaded, strict=True)
+    ]
+
+
+def _transform_of(name: str, stage: Any) -> Any:
+    """Name a stage's transformation: its own name unless it says otherwise."""
+    return (
+        cast("Tree", stage).get("transform", name) if isinstance(stage, dict) else name
+    )
+
+
+def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
+    """Find top-level sections that belong to nothing, such as a misspelt stage."""
+    known = [*RESERVED, *_mapping(tree, "stages")]
+    return [
+        Mistake(
+            origin_of(name, layers),
+            name,
+            "no such stage or section" + nearest(name, known),
+        )
+        for name in tree
+        if name not in known
+    ]
+
+
+def _mapping(tree: Tree, section: str) -> Tree:
+    """Take a section; one that is no mapping is a mistake, and empty."""
+    value = tree.get(section)
+    return cast("Tree", value) if isinstance(value, dict) else {}
+
+
+def _periods_of(tree: Tree) -> Tree:
+    """Take what is about time out of the section ``panel``."""
+    panel = _mapping(tree, "panel")
+    return {name: panel[name] for name in Periods.__struct_fields__ if name in panel}
+
+
+def check_stages(
+    tree: Tree, layers: Sequence[Layer]
+) -> tuple[list[Stage], list[Mistake]]:
+    """Decode every stage of a resolved tree; its inputs must stand above it."""
+    stages: list[Stage] = []
+    mistakes: list[Mistake] = []
+    above = [SOURCE]
+    for name, stage_tree in _mapping(tree, "stages").items():
+        if stage_tree is not None:
+            stage, found = _check_stage(name, stage_tree, above, tree, layers)
+            stages += [stage] if stage else []
+            mistakes += found
+            above.append(name)
+    return stages, mistakes + _wrong_snapshots(stages, layers)
+
+
+def _check_stage(
+    name: str, stage_tree: Any, above: list[str], tree: Tree, layers: Sequence[Layer]
+) -> tuple[Stage | None, list[Mistake]]:
+    """Decode one stage and the section of its name."""
+    at = f"stages.{name}"
+    entry, mistakes = check(stage_tree, StageConfig, at, layers)
+    if name in RESERVED:
+        text = "a stage cannot have the name of a section"
+        mistakes.append(Mistake(origin_of(at, layers), at, text))
+    transform = _transform_of(name, stage_tree)
+    if transform not in transform_names():
+        text = f"no such transformation, found {transform!r}"
+        text += nearest(str(transform), transform_names())
+        mistakes.append(Mistake(origin_of(at, layers), at, text))
+    if mistakes:
+        return None, mistakes
+    loaded = load_transform(transform)
+    inputs = tuple(entry.inputs or above[-1:])
+    mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
+    config, found = check(tree.get(name, {}), loaded.config, name, layers)
+    file = f"configs/transforms/{transform}.yaml"
+    key = tuple(entry.key)
+    stage = Stage(
+        name,
+        transform,
+        inputs,
+        config,
+        entry.snapshot,
+        key,
+        file,
+        entry.may_be_empty,
+    )
+    return stage, mistakes + found
+
+
+def check_contracts(
+    tree: Tree, layers: Sequence[Layer]
+) -> tuple[dict[str, Contract], list[Mistake]]:
+    """Decode the contract of every snapshot; those of no snapshot are mistakes."""
+    trees = _mapping(tree, "checks")
+    published = _snapshots_of(tree)
+    taken_out = {name for layer in layers for name in _snapshots_of(layer.tree)}
+    contracts: dict[str, Contract] = {}
+    mistakes: list[Mistake] = []
+    for name, contract_tree in trees.items():
+        at = f"checks.{name}"
+        if contract_tree is None or (name in taken_out and name not in published):
+            continue
+        if name not in published:
+            text = f"no stage publishes '{name}'{nearest(name, published)}"
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+            continue
+        contract, found = check(contract_tree, Contract, at, layers)
+        mistakes += found
+        if contract is not None:
+            contracts[name] = contract
+    return contracts, mistakes
+
+
+def _snapshots_of(tree: Tree) -> list[str]:
+    """Name the snapshots that the stages of a tree publish."""
+    stages = _mapping(tree, "stages").values()
+    entries = [cast("Tree", stage) for stage in stages if isinstance(stage, dict)]
+    return [str(entry["snapshot"]) for entry in entries if entry.get("snapshot")]
+
+
+def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mistake]:
+    """Find snapshots of the same name, or of a name that is taken."""
+    mistakes: list[Mistake] = []
+    taken = {QUARANTINE: "the rows set aside", PREDICTIONS: "what a model forecasts"}
+    taken |= dict.fromkeys(_SCHEMAS, "a schema of the catalog")
+    for stage in stages:
+        if stage.snapshot in taken:
+            at = f"stages.{stage.name}.snapshot"
+            text = f"'{stage.snapshot}' names {taken[stage.snapshot]} already"
+            mistakes.append(Mistake(origin_of(at, layers), at, text))
+        elif stage.snapshot:
+            taken[stage.snapshot] = f"the output of stage '{stage.name}'"
+    return mistakes
+
+
+def _wrong_inputs(
+    inputs: tuple[str, ...],
+    n_inputs: int,
+    above: list[str],
+    at: str,
+    layers: Sequence[Layer],
+) -> list[Mistake]:
+    """Find inputs that are not above, or are not as many as the function takes."""
+    path = f"{at}.inputs"
+    file = origin_of(path, layers)
+    expected = f"expected a stage above or '{SOURCE}'"
+    mistakes = [
+        Mistake(file, path, f"{expected}, found '{name}'{nearest(name, above)}")
+        for name in inputs
+        if name not in above
+    ]
+    if len(inputs) != n_inputs:
+        text = f"expected {n_inputs} input{'s' * (n_inputs != 1)}, found {len(inputs)}"
+        mistakes.append(Mistake(file, path, text))
+    return mistakes

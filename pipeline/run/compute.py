@@ -1,0 +1,285 @@
+"""Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
+
+import hashlib
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline import sources
+from pipeline.contracts.checks import Check
+from pipeline.engine.one_pass import Execution, Work, execute
+from pipeline.engine.parts.execute import Splitting, execute_parts, run_here
+from pipeline.engine.parts.kept import describe, is_full, open_parts
+from pipeline.engine.parts.sizes import choose_n_parts, fits, memory_of
+from pipeline.engine.parts.work import Slice
+from pipeline.errors import PipelineError
+from pipeline.files.folder import Folder, open_folder
+from pipeline.files.local import require_unchanged
+from pipeline.files.parquet import scan_parquet
+from pipeline.log import LOG, fields, progress
+from pipeline.plan.plan import Plan, compose_again
+from pipeline.plan.settings import SOURCE, EngineSettings
+from pipeline.run.contracts import compile_checks
+from pipeline.run.freshness import Wanted
+from pipeline.run.task import Task
+from pipeline.snapshots.records import QUARANTINE, SnapshotRecord
+from pipeline.snapshots.store import Store, read_object
+from pipeline.sources.scan import Scan
+
+
+def compute(
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+) -> Execution:
+    """Compute on the fast typed path, and once more with repair where that fails.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What should be.
+    task : Task
+        What of it to compute, and where to begin.
+    store : Store
+        Where the objects are.
+    staging : Path
+        An empty folder, which receives ``<snapshot>.parquet`` per snapshot.
+    previous : iterable of SnapshotRecord
+        What is published.
+
+    Raises
+    ------
+    PipelineError
+        If the source cannot be read, or the pass fails.
+    """
+    execution = _compute_once(wanted, task, store, staging, previous)
+    if execution is None:
+        LOG.info("some values do not fit their column's type: reading again, repairing")
+        execution = _compute_once(wanted, task, store, staging, previous, repair=True)
+        assert execution is not None
+    return execution
+
+
+def _compute_once(
+    wanted: Wanted,
+    task: Task,
+    store: Store,
+    staging: Path,
+    previous: Iterable[SnapshotRecord],
+    *,
+    repair: bool = False,
+) -> Execution | None:
+    """Compose and execute; say what is wrong with the source if that fails.
+
+    Returns None if cells were set aside that a repair might mend.
+    """
+    settings = wanted.settings
+    given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
+    scan = None
+    if task.reads_source:
+        scan = sources.scan(settings.source, settings.root, repair=repair)
+    rows, bad = sources.declared(settings.source), None
+    plan = compose_again(wanted.plan, rows, given)
+    computed = [name for name in task.names("computed") if name != QUARANTINE]
+    work = Work(
+        compute=tuple(computed),
+        count=task.stages,
+        checks=_compile_all(wanted, task, store, previous),
+        objects={
+            s.name: store.object(s.name, s.fingerprint)
+            for s in task.snapshots
+            if s.name in task.check and s.name not in computed
+        },
+    )
+
+    def numbered(cells: pl.DataFrame) -> pl.DataFrame | None:
+        if scan is None or (cells.height and not scan.exact):
+            return None
+        return sources.number_lines(cells, scan, settings.source, settings.root)
+
+    def accept(cells: pl.DataFrame) -> bool:
+        found = numbered(cells)
+        if found is None:
+            return False
+        sources.refuse_too_many(found, settings.source, settings.root)
+        return True
+
+    parts = None
+    try:
+        n_parts = 1
+        # Without stages there are objects to check, or cells to set aside: no rows.
+        if task.stages:
+            n_parts = _choose_n_parts(settings.engine, plan, task, scan)
+        if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
+            with progress("computing"):
+                if scan is not None:
+                    rows, bad = scan.frames()
+                    plan = compose_again(wanted.plan, rows, given)
+                execution = execute(plan, work, bad, staging)
+        else:
+            slices = [Slice(stage, given[stage]) for stage in task.leaves]
+            if scan is not None:
+                scan = sources.scan(
+                    settings.source, settings.root, repair=repair, in_pieces=True
+                )
+                slices += [Slice(SOURCE, s.judged, s) for s in scan.streams]
+            with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
+                parts = splitting.folder
+                execution = execute_parts(
+                    plan, work, slices, staging, splitting, accept
+                )
+        if execution is not None and execution.bad is not None:
+            cells = numbered(execution.bad)
+            execution = None if cells is None else replace(execution, bad=cells)
+    except (PolarsError, OSError) as error:
+        require_same_source(wanted)
+        fault = None
+        if scan is not None and not is_full(error):
+            fault = sources.diagnose(settings.source, scan.files, settings.root)
+        if fault is None and parts is not None:
+            fault = _parts_failed(error, parts, staging)
+        raise fault or failed(error) from error
+    if execution is None:
+        return None
+    for name, n_rows in execution.n_rows.items():
+        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
+    seconds = execution.execute_s
+    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
+    return execution
+
+
+def require_same_source(wanted: Wanted) -> None:
+    """Refuse a run whose source changed after it was fingerprinted."""
+    assert wanted.source is not None
+    settings = wanted.settings
+    pattern = sources.reads(settings.source, settings.root).path
+    require_unchanged(wanted.source.files, pattern, settings.root)
+
+
+def failed(error: Exception) -> PipelineError:
+    """Say that the pass over the data failed."""
+    return PipelineError(
+        f"the run failed while it computed the snapshots\nfound: {error}\n"
+        "hint: nothing was published: what there was is as it was;"
+        " `just verify` looks for damaged objects"
+    )
+
+
+def _parts_failed(error: Exception, folder: Folder, staging: Path) -> PipelineError:
+    """Say that a run part by part failed, and how to go on."""
+    hint = "run again to go on behind it"
+    if is_full(error):
+        hint = f"make room, or name another place as engine.folder, then {hint}"
+    return PipelineError(
+        "the run failed while it computed the snapshots part by part\n"
+        f"found: {describe(error, folder.uri, str(staging))}\n"
+        f"hint: nothing was published, what is finished is in {folder.uri};"
+        f" {hint}, or `just run --force` to begin anew"
+    )
+
+
+def _compile_all(
+    wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
+) -> dict[str, list[Check]]:
+    """Turn the contracts that must be looked at into expressions."""
+    before = {
+        s.name: found.n_rows
+        for s in previous
+        if (found := read_object(store, s.name, s.fingerprint))
+    }
+    return {
+        name: compile_checks(wanted.settings, wanted.plan, name, before.get(name))
+        for name in task.check
+    }
+
+
+def most_rows(task: Task, scan: Scan | None) -> float:
+    """Say how many rows a task begins with, at most; infinite if nothing tells.
+
+    Parameters
+    ----------
+    task : Task
+        What starts at snapshots, of which the footers are read.
+    scan : Scan or None
+        The source, if it is read.
+    """
+    leaves = (
+        scan_parquet(path).select(pl.len()).collect().item()
+        for path in task.leaves.values()
+    )
+    return sum(leaves) + (scan.most_rows if scan else 0)
+
+
+def _choose_n_parts(
+    engine: EngineSettings, plan: Plan, task: Task, scan: Scan | None
+) -> int:
+    """Decide on the number of parts; lines are counted only where that decides."""
+    if isinstance(engine.partitions, int):
+        return engine.partitions
+    given = [*task.leaves, *([SOURCE] if scan else [])]
+    if scan and not fits(engine, plan, given, most_rows(task, scan)):
+        scan = scan.counted()
+    return choose_n_parts(engine, plan, given, most_rows(task, scan))
+
+
+@contextmanager
+def _splitting(
+    wanted: Wanted, task: Task, store: Store, n_parts: int, *, repair: bool
+) -> Generator[Splitting]:
+    """Say where the parts are, and who computes them."""
+    engine = wanted.settings.engine
+    key = _parts_key(wanted, task, n_parts)
+    folder = open_parts(store, engine.folder, key)
+    if repair:
+        # A run that was killed finds out anew that it must repair, then goes on here.
+        folder = open_folder(folder.at("repaired"))
+    if engine.use == "polars":
+        yield Splitting(folder, n_parts, memory_of(engine), run_here)
+        return
+    from pipeline.engine.spark.tasks import (
+        on_spark,  # imported late: few runs need a cluster
+    )
+
+    with on_spark(engine, folder, store.logs / "spark.log") as (run, n_at_once):
+        if engine.partitions == "auto":
+            n_parts = _remembered(folder, max(n_parts, 2 * n_at_once))
+        yield Splitting(folder, n_parts, memory_of(engine), run)
+
+
+def _remembered(folder: Folder, n_parts: int) -> int:
+    """Keep to the number of parts that a killed run began with.
+
+    Another cluster, or the same with more workers there, would suggest another.
+    """
+    found = folder.read("n_parts")
+    if not found:
+        folder.write(str(n_parts).encode(), "n_parts")
+        return n_parts
+    return int(found)
+
+
+def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
+    """Name what is to be computed, so that a run that was killed finds its parts."""
+    prints = wanted.fingerprints
+    assert prints is not None
+    text = msgspec.json.encode(
+        (
+            # The names are those of files, and the snapshots' hashes hold their keys
+            # and the names of the source's files, which bad cells tell of.
+            [(name, prints.stages[name]) for name in task.stages],
+            sorted(prints.snapshots.items()),
+            sorted(task.names("computed")),
+            sorted(task.leaves),
+            sorted(wanted.code.items()),
+            n_parts,
+            wanted.settings.engine.use,
+        )
+    )
+    return hashlib.sha256(text).hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""Hold the snapshots of a run to what they promise."""
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from pipeline.contracts.checks import Check, Outcome, compile_contract, sample_failures
+from pipeline.contracts.contract import Contract
+from pipeline.contracts.report import describe_failures, describe_outcome
+from pipeline.errors import ContractError
+from pipeline.files.parquet import scan_parquet
+from pipeline.log import LOG, fields
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import Settings
+from pipeline.snapshots.records import QUARANTINE
+from pipeline.snapshots.store import Store
+
+_N_SHOWN = 5
+_N_KEPT = 1000
+
+
+def compile_checks(
+    settings: Settings, plan: Plan, snapshot: str, previous_n_rows: int | None = None
+) -> list[Check]:
+    """Turn the contract of a snapshot into expressions.
+
+    Parameters
+    ----------
+    settings : Settings
+        Holds the contracts; without one, a snapshot must be unique by its key.
+    plan : Plan
+        The composed graph.
+    snapshot : str
+        Its name.
+    previous_n_rows : int, optional
+        Its rows in the run before.
+
+    Raises
+    ------
+    SchemaError
+        If the contract does not fit the snapshot.
+    """
+    node = plan.snapshots[snapshot]
+    return compile_contract(
+        settings.contracts.get(snapshot, Contract()),
+        node.schema,
+        node.stage.key,
+        previous_n_rows,
+        at=f"checks.{snapshot}",
+    )
+
+
+def contract_hash(settings: Settings, plan: Plan, snapshot: str) -> str:
+    """Hash what a snapshot is held to: the checks as expressions, code included."""
+    if snapshot == QUARANTINE:
+        return ""
+    contract = settings.contracts.get(snapshot, Contract())
+    digest = hashlib.sha256(msgspec.json.encode(contract))
+    for check in compile_checks(settings, plan, snapshot):
+        digest.update(f"{check.name} {check.severity}".encode())
+        digest.update(check.failures.meta.serialize())
+    return digest.hexdigest()
+
+
+def hold(
+    settings: Settings,
+    plan: Plan,
+    outcomes: Mapping[str, list[Outcome]],
+    files: Mapping[str, Path],
+    store: Store,
+) -> None:
+    """Warn of checks that failed, or refuse the run and keep the rows to look at.
+
+    Parameters
+    ----------
+    settings : Settings
+        Holds the contracts.
+    plan : Plan
+        The composed graph.
+    outcomes : mapping of str to list of Outcome
+        What became of the checks, by snapshot.
+    files : mapping of str to Path
+        The Parquet file of each of these snapshots.
+    store : Store
+        Keeps the rows that break a check.
+
+    Raises
+    ------
+    ContractError
+        If a check failed that does not only warn.
+    """
+    shutil.rmtree(store.failed, ignore_errors=True)
+    messages: list[str] = []
+    for name, found in outcomes.items():
+        lf = scan_parquet(files[name])
+        n_rows = lf.select(pl.len()).collect().item()
+        for outcome in found:
+            if not outcome.passed and outcome.severity == "warn":
+                text = f"{name}: {describe_outcome(outcome, n_rows)}"
+                LOG.warning(text, extra=fields(snapshot=name, check=outcome.name))
+        failed = [o for o in found if not o.passed and o.severity == "error"]
+        if failed:
+            samples = _keep_samples(settings, plan, name, failed, lf, store)
+            stage = plan.snapshots[name].stage.name
+            messages.append(describe_failures(name, stage, failed, samples, n_rows))
+    has_kept = store.failed.exists() and any(store.failed.iterdir())
+    if messages:
+        raise ContractError(
+            "\n".join(messages)
+            + (f"\nkept: rows that break a check, in {store.failed}" * has_kept)
+            + "\nnothing was published: what there was is as it was"
+        )
+
+
+def _keep_samples(
+    settings: Settings,
+    plan: Plan,
+    snapshot: str,
+    failed: list[Outcome],
+    lf: pl.LazyFrame,
+    store: Store,
+) -> dict[str, pl.DataFrame]:
+    """Write rows that break checks to the folder for them; return some of each."""
+    store.failed.mkdir(exist_ok=True)
+    key = plan.snapshots[snapshot].stage.key
+    checks = {c.name: c for c in compile_checks(settings, plan, snapshot)}
+    samples: dict[str, pl.DataFrame] = {}
+    for outcome in failed:
+        check = checks.get(outcome.name)
+        if check is not None and check.violates is not None:
+            rows = sample_failures(lf, check, key, _N_KEPT).collect()
+            rows.write_parquet(store.failed / f"{snapshot}.{outcome.name}.parquet")
+            samples[outcome.name] = rows.head(_N_SHOWN)
+    return samples

@@ -1,0 +1,265 @@
+"""Say in words what a plan does, and how it would be executed; no data is read."""
+
+import shutil
+import textwrap
+from collections.abc import Iterable, Iterator
+
+import polars as pl
+
+from pipeline import sources
+from pipeline.engine.one_pass import snapshot_frames
+from pipeline.engine.parts.layout import Layout, Round, lay_out
+from pipeline.engine.parts.sizes import fits, memory_of, shown_size
+from pipeline.errors import PipelineError
+from pipeline.plan.known import Why, why_known
+from pipeline.plan.plan import Node, Plan, compose
+from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
+from pipeline.run.compute import most_rows
+from pipeline.run.freshness import Selection, judge, look
+from pipeline.run.run import check
+from pipeline.run.task import Task, plan_task
+from pipeline.snapshots.store import open_store, read_runs
+from pipeline.transforms import PastOnly
+
+_REASONS: dict[Why, str] = {
+    "key": "the key",
+    "past": "of the past",
+    "named": "by `panel.known`",
+}
+
+
+def describe(settings: Settings) -> str:
+    """List stages, inputs, snapshots and the schema at each.
+
+    Parameters
+    ----------
+    settings : Settings
+        The checked configuration; the source's files need not be there.
+
+    Returns
+    -------
+    str
+        Columns stand by dtype; ``+`` marks those the stage adds, ``-`` what it drops.
+    """
+    plan = check(settings)
+    width = shutil.get_terminal_size((88, 24)).columns
+    schemas = {name: node.schema for name, node in plan.nodes.items()}
+    schemas["source"] = plan.source.collect_schema()
+    lines = [f"source: {settings.tree['source']['kind']}"]
+    lines += _schema_lines(schemas["source"], schemas["source"], width)
+    for node in plan.nodes.values():
+        lines.append(_title(node))
+        lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
+        if isinstance(node.stage.config, PastOnly):
+            lines += _wrapped(_kept_lines(plan, node))
+    return "\n".join(lines)
+
+
+def _kept_lines(plan: Plan, node: Node) -> Iterator[str]:
+    """Say why columns came through a stage that holds back those of their period."""
+    known = why_known(plan, node.stage)
+    by_reason: dict[str, list[str]] = {}
+    for column in node.schema:
+        reason = _REASONS[known[column]] if column in known else "of its period"
+        by_reason.setdefault(reason, []).append(column)
+    for reason, columns in by_reason.items():
+        yield f"    kept, {reason}: {', '.join(columns)}"
+    dropped = [c for c in plan.schema(node.stage.inputs[0]) if c not in node.schema]
+    if dropped:
+        yield (
+            f"    dropped, of their period: {', '.join(dropped)} (`panel.values` makes"
+            " features of their past; `panel.known` keeps what is known before)"
+        )
+
+
+def describe_freshness(settings: Settings, selection: Selection) -> str:
+    """Say of each snapshot whether it is fresh, why not, what a run would do, and how.
+
+    Parameters
+    ----------
+    settings : Settings
+        The checked configuration; the source's files need not be there.
+    selection : Selection
+        What the run would look at.
+
+    Returns
+    -------
+    str
+        Nothing is executed, fetched or written.
+
+    Raises
+    ------
+    PipelineError
+        If the rows must be split, and cannot.
+    """
+    plan = check(settings)
+    store = open_store(settings.root)
+    runs = read_runs(store)
+    current = runs[-1] if runs else None
+    wanted = look(settings, plan, current, fetched=False)
+    statuses = judge(wanted, store, current)
+    task = plan_task(wanted, statuses, selection, store, runs)
+    width = max(len(status.name) for status in statuses)
+    computed = task.names("computed")
+    lines: list[str] = []
+    for status in statuses:
+        reasons = [*status.reasons]
+        if selection.force and status.name in computed and status.freshness != "stale":
+            reasons.append("computed anyway: --force")
+        first, *others = reasons or [""]
+        lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
+        lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
+    n_rows = None
+    if wanted.source is not None:
+        reads = task.reads_source
+        scan = sources.scan(settings.source, settings.root) if reads else None
+        n_rows = most_rows(task, scan)
+    how = _execution(settings.engine, plan, task, n_rows)
+    return "\n".join([*lines, *_todo(task), *_wrapped(how)])
+
+
+def _todo(task: Task) -> Iterator[str]:
+    """Say what a run would do."""
+    if task.is_nothing:
+        yield "nothing to do"
+    if computed := task.names("computed"):
+        start = [*(["the source"] if task.reads_source else []), *task.leaves]
+        yield f"to compute: {', '.join(computed)}; starting at {', '.join(start)}"
+    if restored := task.names("restored"):
+        yield f"to restore: {', '.join(restored)}"
+    if only_checked := [n for n in task.check if n in task.names("fresh")]:
+        yield f"to check by a contract that changed: {', '.join(only_checked)}"
+    if kept := task.names("kept"):
+        yield f"to leave as published: {', '.join(kept)}"
+
+
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    """Break lines at the terminal's width."""
+    width = shutil.get_terminal_size((88, 24)).columns
+    for line in lines:
+        yield from textwrap.wrap(
+            line, width, subsequent_indent="    ", break_long_words=False
+        )
+
+
+def _title(node: Node) -> str:
+    """Name a stage, its transformation, inputs and snapshot."""
+    stage = node.stage
+    via = f" ({stage.transform})" if stage.transform != stage.name else ""
+    published = f"  => snapshot {stage.snapshot}" if stage.snapshot else ""
+    return f"{stage.name}{via} <- {', '.join(stage.inputs)}{published}"
+
+
+def _schema_lines(before: pl.Schema, after: pl.Schema, width: int) -> Iterator[str]:
+    """Write the columns by dtype, and how they differ from the input's."""
+    by_dtype: dict[str, list[str]] = {}
+    for column, dtype in after.items():
+        mark = "" if column in before else "+"
+        by_dtype.setdefault(str(dtype), []).append(mark + column)
+    dropped = [column for column in before if column not in after]
+    if dropped:
+        by_dtype["-"] = dropped
+    for dtype, columns in by_dtype.items():
+        yield from textwrap.wrap(
+            f"{dtype}: {', '.join(columns)}",
+            width,
+            initial_indent="    ",
+            subsequent_indent="      ",
+            break_long_words=False,
+        )
+
+
+def optimized_plan(settings: Settings) -> str:
+    """Return Polars' optimized plan of all snapshots, as it will be run.
+
+    The source must be there to be scanned, so it is made or fetched first.
+    """
+    sources.fetch(settings.source, settings.root)
+    scan = sources.scan(settings.source, settings.root)
+    rows, _ = scan.frames()
+    plan = compose(rows, settings.stages)
+    return pl.explain_all(list(snapshot_frames(plan).values()))
+
+
+def _execution(
+    engine: EngineSettings, plan: Plan, task: Task, most_rows: float | None
+) -> list[str]:
+    """Say who computes a task, in how many parts and in which rounds.
+
+    Parameters
+    ----------
+    engine : EngineSettings
+        What is asked for.
+    plan : Plan
+        With the schema of every stage.
+    task : Task
+        What would be computed.
+    most_rows : float or None
+        What it would begin with, at most; None if the source is not there.
+
+    Returns
+    -------
+    list of str
+        Lines; none if there is nothing to compute, or one pass does it.
+
+    Raises
+    ------
+    PipelineError
+        If the rows must be split, and cannot.
+    """
+    is_auto = engine.partitions == "auto"
+    is_here = engine.use == "polars"
+    if not task.stages or (is_here and engine.partitions == 1):
+        return []
+    given = [*task.leaves, *([SOURCE] if task.reads_source else [])]
+    is_known = most_rows is not None
+    if is_here and is_auto and is_known and fits(engine, plan, given, most_rows):
+        return []
+    publish = [
+        plan.snapshots[name].stage.name
+        for name in task.names("computed")
+        if name != QUARANTINE
+    ]
+    memory = f"engine.memory: {shown_size(memory_of(engine))}"
+    try:
+        layout = lay_out(plan, task.stages, given, publish)
+    except PipelineError as error:
+        if not is_here or not is_auto:
+            raise
+        first = str(error).partition("\n")[0]
+        return [f"in one pass if its rows fit ({memory}), else refused: {first}"]
+    where = f"by {layout.column}; {memory}"
+    if not is_here:
+        n_parts = "as many parts as its cores need" if is_auto else _parts(engine)
+        head = f"on Spark ({engine.master}): {n_parts}, {where}"
+    elif is_auto:
+        known = "once they are counted" if is_known else "once the source is there"
+        head = f"in one pass if its rows fit, else in parts, {where}; decided {known}"
+    else:
+        head = f"part by part: {_parts(engine)}, {where}"
+    return [head, *_rounds(plan, layout)]
+
+
+def _parts(engine: EngineSettings) -> str:
+    """Write the number of parts."""
+    return f"{engine.partitions} part{'s' * (engine.partitions != 1)}"
+
+
+def _rounds(plan: Plan, layout: Layout) -> Iterator[str]:
+    """Write a line for each round."""
+    snapshots = {node.stage.name: name for name, node in plan.snapshots.items()}
+    for number, round_ in enumerate(layout.rounds, start=1):
+        yield f"  round {number}: {_round(round_, snapshots)}"
+
+
+def _round(round_: Round, snapshots: dict[str, str]) -> str:
+    """List stages, facts and snapshots of a round."""
+    published = [snapshots[stage] for stage in round_.snapshots]
+    parts = {
+        f"from {', '.join(round_.starts)}": round_.stages or ["rows are only split"],
+        "facts": round_.facts,
+        "snapshots": published,
+    }
+    return "; ".join(
+        f"{name}: {', '.join(those)}" for name, those in parts.items() if those
+    )

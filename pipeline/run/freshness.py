@@ -1,0 +1,359 @@
+"""Which snapshots are right as they are, which are not, and why."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from pipeline import sources
+from pipeline.errors import ConfigError, SourceError, nearest
+from pipeline.files.local import FileContent, contents, find_files
+from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
+from pipeline.plan.fingerprint import (
+    VERSIONS,
+    Fingerprints,
+    SourceIdentity,
+    fingerprint,
+    source_plan,
+)
+from pipeline.plan.plan import Node, Plan
+from pipeline.plan.settings import SOURCE, Settings
+from pipeline.snapshots.records import QUARANTINE, RunRecord, StageRecord
+from pipeline.snapshots.store import Store, object_fault, read_object
+
+Freshness: TypeAlias = Literal["fresh", "restorable", "stale"]
+"""Whether a snapshot of the wanted fingerprint is published; only in the store; or must
+be computed."""
+
+_SHOWN = 60
+"""Characters of a value in a reason."""
+
+_N_SHOWN = 10
+"""Files that are named as reasons; a record keeps them for each snapshot."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What configuration, code and source ask for at this moment.
+
+    Attributes
+    ----------
+    settings : Settings
+        The configuration.
+    plan : Plan
+        Composed on the declared columns.
+    source : SourceIdentity or None
+        None where the source's files are not there yet.
+    fingerprints : Fingerprints or None
+        None without a source.
+    code : dict of str to str
+        Hash of every module, and of what the stages use beside the package.
+    """
+
+    settings: Settings
+    plan: Plan
+    source: SourceIdentity | None
+    fingerprints: Fingerprints | None
+    code: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Status:
+    """A snapshot, whether it is fresh, and what made it stale.
+
+    ``fingerprint`` is the wanted one; empty where the source is not there.
+    """
+
+    name: str
+    stage: str
+    key: tuple[str, ...]
+    fingerprint: str
+    freshness: Freshness
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run is asked to look at: stages by name, or all.
+
+    Attributes
+    ----------
+    to, from_, only : str or None
+        A stage and all before it; a stage and all after it; one stage.
+    force : bool
+        Compute what is selected even where it is fresh.
+    """
+
+    to: str | None = None
+    from_: str | None = None
+    only: str | None = None
+    force: bool = False
+
+    @property
+    def is_all(self) -> bool:
+        """Whether everything is selected."""
+        return not (self.to or self.from_ or self.only)
+
+
+def look(
+    settings: Settings, plan: Plan, current: RunRecord | None, *, fetched: bool
+) -> Wanted:
+    """Fingerprint what is wanted; hashes files that were touched, and runs nothing.
+
+    Parameters
+    ----------
+    settings : Settings
+        The configuration.
+    plan : Plan
+        Composed on the declared columns.
+    current : RunRecord or None
+        The newest run, which knows the hashes of untouched files.
+    fetched : bool
+        Whether the source must be there; else it may be missing.
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read, or is missing and should not be.
+    """
+    root = settings.root
+    path = sources.reads(settings.source, root).path
+    try:
+        files = find_files(path, root)
+    except SourceError:
+        if fetched:
+            raise
+        return Wanted(settings, plan, None, None, _code(settings))
+    known = current.files if current else []
+    source = SourceIdentity(
+        source_plan(settings.source, root), contents(files, root, known)
+    )
+    return Wanted(settings, plan, source, fingerprint(plan, source), _code(settings))
+
+
+def _code(settings: Settings) -> dict[str, str]:
+    """Hash all code that the stages use."""
+    modules = {f"pipeline/transforms/{s.transform}.py" for s in settings.stages}
+    return code_hashes() | code_elsewhere(sorted(modules))
+
+
+def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Status]:
+    """Judge every snapshot, the quarantine last.
+
+    Parameters
+    ----------
+    wanted : Wanted
+        What should be.
+    store : Store
+        What is there.
+    current : RunRecord or None
+        What is published.
+    """
+    published = {s.name: s.fingerprint for s in current.snapshots} if current else {}
+    places = {
+        name: (node.stage.name, node.stage.key)
+        for name, node in wanted.plan.snapshots.items()
+    }
+    places[QUARANTINE] = ("", ("file", "line", "column"))
+    reasons = _Reasons(wanted, current)
+    statuses: list[Status] = []
+    for name, (stage, key) in places.items():
+        prints = wanted.fingerprints
+        print_ = prints.snapshots[name] if prints else ""
+        is_there = bool(print_) and read_object(store, name, print_) is not None
+        if is_there and published.get(name) == print_:
+            statuses.append(Status(name, stage, key, print_, "fresh", ()))
+            continue
+        if published.get(name) == print_:
+            why = (f"its object {object_fault(store, name, print_)}",)
+        else:
+            found = dict.fromkeys(reasons.of(name, stage, key))
+            why = tuple(found) or (_unseen(wanted.settings),)
+        freshness = "restorable" if is_there else "stale"
+        statuses.append(Status(name, stage, key, print_, freshness, why))
+    return statuses
+
+
+def _unseen(settings: Settings) -> str:
+    """Say what changed a plan where neither configuration nor code shows it."""
+    names = ", ".join(sorted(settings.environment))
+    return f"its plan changed{f', as by the value of {names}' if names else ''}"
+
+
+def select(plan: Plan, selection: Selection) -> set[str]:
+    """Name the selected snapshots.
+
+    Raises
+    ------
+    ConfigError
+        If a stage is not there, or the selection holds no snapshot.
+    """
+    if selection.is_all:
+        return {*plan.snapshots, QUARANTINE}
+    chosen = set(plan.nodes)
+    if selection.to is not None:
+        chosen &= set(plan.upstream([_stage_named(plan, selection.to)]))
+    if selection.from_ is not None:
+        chosen &= set(plan.downstream(_stage_named(plan, selection.from_)))
+    if selection.only is not None:
+        chosen &= {_stage_named(plan, selection.only)}
+    found = {name for name, n in plan.snapshots.items() if n.stage.name in chosen}
+    if not found:
+        raise ConfigError(
+            "the selected stages publish no snapshot\n"
+            f"found: {', '.join(sorted(chosen)) or 'no stage'}\n"
+            f"expected one of: {', '.join(_publishing(plan))}"
+        )
+    return found
+
+
+def _publishing(plan: Plan) -> list[str]:
+    """Name the stages that publish a snapshot."""
+    return [node.stage.name for node in plan.snapshots.values()]
+
+
+def _stage_named(plan: Plan, name: str) -> str:
+    """Accept the name of a stage, or of its snapshot."""
+    if name in plan.snapshots:
+        return plan.snapshots[name].stage.name
+    if name not in plan.nodes:
+        raise ConfigError(
+            f"no stage '{name}'{nearest(name, plan.nodes)}\n"
+            f"found: {', '.join(plan.nodes)}"
+        )
+    return name
+
+
+class _Reasons:
+    """Says what changed between the newest run and what is wanted."""
+
+    def __init__(self, wanted: Wanted, current: RunRecord | None) -> None:
+        self._wanted = wanted
+        self._current = current
+        if current is not None:
+            self._changed_code = _changed(current.code, wanted.code)
+            self._before = {stage.name: stage for stage in current.stages}
+            self._snapshots = {s.name: s for s in current.snapshots}
+
+    def of(self, snapshot: str, stage: str, key: tuple[str, ...]) -> Iterator[str]:
+        """Yield why a snapshot is not the published one; the causes, not what follows.
+
+        A stage that only has other inputs than before is no cause.
+        """
+        if self._current is None:
+            yield "never computed"
+            return
+        yield from self._of_versions()
+        yield from self._of_source()
+        before = self._snapshots.get(snapshot)
+        if before is None:
+            yield "not published by the last run"
+            return
+        if before.stage != stage:
+            yield f"stages.{stage}.snapshot: now published by this stage"
+        if tuple(before.key) != key:
+            yield _change(f"stages.{stage}.key", before.key, list(key))
+        for node in self._wanted.plan.upstream([stage] if stage else []).values():
+            yield from self._of_stage(node)
+
+    def _of_versions(self) -> Iterator[str]:
+        """Compare libraries."""
+        assert self._current is not None
+        for name, version in VERSIONS.items():
+            before = self._current.versions.get(name)
+            if before != version:
+                yield _change(name, before, version)
+
+    def _of_source(self) -> Iterator[str]:
+        """Compare files, and how they are read."""
+        assert self._current is not None
+        source = self._wanted.source
+        kind = self._wanted.settings.tree[SOURCE]["kind"]
+        if self._current.source != kind:
+            yield _change("source.kind", self._current.source, kind)
+        if source is None:
+            yield "the source is not there yet"
+            return
+        if self._current.source_plan != source.plan:
+            tree = self._wanted.settings.shown
+            found = list(
+                _config_changes(
+                    SOURCE, self._current.config.get(SOURCE), tree.get(SOURCE)
+                )
+            )
+            code = sorted(name for name in self._changed_code if "/sources/" in name)
+            yield from found
+            yield from (f"{name} changed" for name in code)
+            if not found and not code and len(self._current.files) == len(source.files):
+                yield "source: the files' columns are written otherwise"
+        yield from _file_changes(self._current.files, source.files)
+
+    def _of_stage(self, node: Node) -> Iterator[str]:
+        """Compare a stage with the one of its name."""
+        stage = node.stage
+        before = self._before.get(stage.name)
+        if before is None:
+            yield f"stages.{stage.name}: new"
+            return
+        if before.inputs != list(stage.inputs):
+            yield _change(f"stages.{stage.name}.inputs", before.inputs, stage.inputs)
+        if before.transform != stage.transform:
+            name = f"stages.{stage.name}.transform"
+            yield _change(name, before.transform, stage.transform)
+        elif before.plan != node.digest:
+            yield from self._of_plan(before, node)
+
+    def _of_plan(self, before: StageRecord, node: Node) -> Iterator[str]:
+        """Compare the configuration and the code of a stage whose plan differs."""
+        stage = node.stage
+        config = self._wanted.settings.shown_of(stage)
+        yield from _config_changes(stage.name, before.config, config)
+        module = f"pipeline/transforms/{stage.transform}.py"
+        needed = imports_of(module) | set(code_elsewhere([module]))
+        for name in sorted(self._changed_code & needed):
+            yield f"{name} changed"
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Name what was added, removed or is different."""
+    return {name for name in {*before, *now} if before.get(name) != now.get(name)}
+
+
+def _config_changes(path: str, before: Any, now: Any) -> Iterator[str]:
+    """Compare two plain values, mappings key by key."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", now)
+        for key in dict.fromkeys((*old, *new)):
+            yield from _config_changes(f"{path}.{key}", old.get(key), new.get(key))
+    elif before != now:
+        yield _change(path, before, now)
+
+
+def _file_changes(
+    before: Iterable[FileContent], now: Iterable[FileContent]
+) -> Iterator[str]:
+    """Compare the files of a source by their content."""
+    old = {file.stat.path: file.sha256 for file in before}
+    new = {file.stat.path: file.sha256 for file in now}
+    if sorted(old.values()) == sorted(new.values()):
+        gone, come = (sorted(set(a) - set(b)) for a, b in ((old, new), (new, old)))
+        if gone or come:
+            yield _change("source: file", ", ".join(gone), ", ".join(come))
+        return
+    changed = sorted(_changed(old, new))
+    for name in changed[:_N_SHOWN]:
+        how = "changed" if name in old and name in new else "is new"
+        yield f"source: {name} {how if name in new else 'is gone'}"
+    if len(changed) > _N_SHOWN:
+        yield f"source: {len(changed) - _N_SHOWN:,} files more changed, came or went"
+
+
+def _change(path: str, before: Any, now: Any) -> str:
+    """Write one difference."""
+    return f"{path}: {_shown(before)} -> {_shown(now)}"
+
+
+def _shown(value: Any) -> str:
+    """Write a value, shortened."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -1,0 +1,109 @@
+"""Nothing to do: seen from bytes and file times alone, before a dataframe is imported.
+
+A run that leaves everything fresh stamps what it has looked at. As long as the bytes
+of the configuration and the code, the words of the command, the library's version, the
+source's files and the objects are the same, so is its answer. Whatever differs, be it
+a space in a comment, only means that the fingerprints are looked at again.
+"""
+
+import hashlib
+import sys
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import SourceError
+from pipeline.files.checksum import checksum, read_sealed, seal
+from pipeline.files.local import FileStat, find_files, stat_of
+from pipeline.plan.code import code_files, files_below, identity
+from pipeline.snapshots.linked import CATALOG, is_as_published, is_run_id, run_of
+
+_NAME = "stamp.json"
+
+_LEFT_PARTS = ("parts/*", "parts.txt")
+"""Of a run that broke; the next one removes them."""
+
+
+class Stamp(msgspec.Struct, frozen=True):
+    """What was looked at, and the run that holds the answer.
+
+    ``code`` is what the stages use of code outside the package, ``objects`` are the
+    paths of the objects and their sizes, ``records`` those of what is said of them and
+    of the run, with their checksums.
+    """
+
+    key: str
+    run_id: str
+    pattern: str
+    files: list[FileStat]
+    code: dict[str, str]
+    objects: list[tuple[str, int]]
+    records: list[tuple[str, str]]
+
+
+def key(root: Path, words: Iterable[str]) -> str:
+    """Hash all that decides what a command computes, apart from the data.
+
+    Parameters
+    ----------
+    root : Path
+        Project folder.
+    words : iterable of str
+        Of the command line.
+
+    Returns
+    -------
+    str
+        Values of the environment are not in it: where there are any, nothing is
+        stamped.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    parts = [str(root), sys.version, version("polars"), *words]
+    digest.update(repr(parts).encode())
+    for path in [*files_below(root / "configs", ".yaml"), *code_files()]:
+        content = path.read_bytes()
+        digest.update(f"{path}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def read_stamp(root: Path, wanted: str) -> Stamp | None:
+    """Read the stamp of a key; None if anything it saw is otherwise now."""
+    state = root / ".pipeline"
+    stamp = read_sealed(state / _NAME, Stamp)
+    if stamp is None:
+        return None
+    try:
+        catalog = state / CATALOG
+        # A run that died before its link is newer, and the next to be linked.
+        runs = {path.stem for path in state.glob("runs/*.json")}
+        newest = max(filter(is_run_id, runs), default="")
+        is_same = (
+            stamp.key == wanted
+            and run_of(catalog.resolve().parent) == stamp.run_id == newest
+            and is_as_published(catalog)
+            and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
+            == stamp.files
+            and all(identity(name) == code for name, code in stamp.code.items())
+            and all((root / p).stat().st_size == size for p, size in stamp.objects)
+            and all(checksum(root / p) == crc for p, crc in stamp.records)
+            and not [path for left in _LEFT_PARTS for path in state.glob(left)]
+        )
+    except (OSError, SourceError):
+        return None
+    return stamp if is_same else None
+
+
+def write_stamp(root: Path, stamp: Stamp) -> None:
+    """Keep a stamp; it is there whole or not at all."""
+    path = root / ".pipeline" / _NAME
+    partial = path.with_name(f"{_NAME}.next")
+    partial.write_bytes(seal(msgspec.json.encode(stamp)))
+    partial.replace(path)

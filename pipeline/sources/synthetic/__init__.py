@@ -1,0 +1,1 @@
+"""Data that look like the real ones, made from a seed."""

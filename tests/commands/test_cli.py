@@ -1,0 +1,360 @@
+"""The commands as a user types them."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.commands.cli import main
+from tests.conftest import ROOT
+
+SOURCE = ("source=csv", "source.path=data/raw.csv")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first run."""
+    root = tmp_path_factory.mktemp("published")
+    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "queries").symlink_to(ROOT / "queries")
+    (root / "data").symlink_to(ROOT / "tests" / "golden")
+    result = invoke(root, "run", *SOURCE)
+    assert result.exit_code == 0, result.output
+    return root
+
+
+def invoke(root: Path, *args: str, stdin: str | None = None) -> Result:
+    """Run a command in a project's folder."""
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        return CliRunner().invoke(main, args, input=stdin)
+    finally:
+        os.chdir(before)
+
+
+def test_run_says_what_was_made_and_what_to_try_next(project: Path) -> None:
+    result = invoke(project, "run", *SOURCE)
+    assert result.exit_code == 0
+    assert "features" in result.output
+    assert "20,629 rows" in result.output
+    assert "just sql" in result.output
+
+
+def test_mistake_is_printed_without_a_traceback(project: Path) -> None:
+    result = invoke(project, "run", "lag_columns.perods=2")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: configuration: 1 mistake")
+    assert "Traceback" not in result.output
+
+
+def test_plan_and_config_need_no_data(project: Path) -> None:
+    plan = invoke(project, "plan", "source=csv", "source.path=absent.csv")
+    assert "=> snapshot features" in plan.output
+    config = invoke(project, "config", "lag_columns.periods=2", "--profile", "origin")
+    assert "periods: 2" in config.output
+    assert "min_total: 5000" in config.output
+    assert not (project / ".pipeline").exists()
+
+
+def test_optimized_plan_is_polars_own(published: Path) -> None:
+    result = invoke(published, "plan", "--optimized", *SOURCE)
+    assert "SINK_MULTIPLE" in result.output
+    assert "AGGREGATE" in result.output
+
+
+def test_sql_prints_a_table(published: Path) -> None:
+    result = invoke(published, "sql", "SELECT 6 * 7 AS answer")
+    assert result.exit_code == 0
+    assert "answer" in result.output
+    assert "42" in result.output
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+def test_sql_writes_files_of_each_format(
+    published: Path, tmp_path: Path, format_: str
+) -> None:
+    path = tmp_path / f"out.{format_}"
+    sql = "SELECT year, sum(discharges) AS n FROM discharges GROUP BY 1 ORDER BY 1"
+    result = invoke(published, "sql", sql, "-o", str(path))
+    assert result.exit_code == 0, result.output
+    reader = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    written = reader[format_](path)
+    with duckdb.connect(
+        published / ".pipeline" / "snapshots.duckdb", read_only=True
+    ) as c:
+        assert written.rows() == c.execute(sql).fetchall()
+
+
+def test_sql_refuses_to_write_part_of_a_result(published: Path, tmp_path: Path) -> None:
+    path = tmp_path / "out.txt"
+    result = invoke(published, "sql", "FROM features", "-o", str(path))
+    assert result.exit_code == 1
+    assert "the suffix '.txt' is not known\nexpected: a suffix of .csv" in result.stderr
+    assert not path.exists()
+
+
+def test_sql_may_begin_with_a_comment(published: Path) -> None:
+    assert "42" in invoke(published, "sql", "-- why\nSELECT 42 AS answer").output
+
+
+def test_sql_json_on_the_terminal_is_json(published: Path) -> None:
+    sql = "SELECT sum(year) AS n, 1.5 AS half, [1, 2] AS list, NULL AS x FROM features"
+    [row] = json.loads(invoke(published, "sql", sql, "--format", "json").output)
+    assert isinstance(row["n"], int)
+    assert row["list"] == [1, 2]
+    assert row["half"] == 1.5
+    assert row["x"] is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE t AS SELECT 1",
+        "DELETE FROM meta.runs",
+        "DROP VIEW features",
+        "COPY features TO 'stolen.csv'",
+        "COPY (SELECT 1) TO '{objects}/new.parquet'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{objects}/new.parquet'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT * FROM read_text('{root}/configs/pipeline.yaml')",
+        "SELECT * FROM 'http://127.0.0.1:9/x.csv'",
+        "ATTACH ':memory:' AS other",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SELECT 1; DROP VIEW features",
+        "",
+        "SELEC 1",
+        "SELECT * FROM no_such_table",
+    ],
+)
+def test_sql_refuses_what_is_not_one_select_over_the_snapshots(
+    published: Path, sql: str
+) -> None:
+    objects = published / ".pipeline" / "runs"
+    before = sorted(objects.rglob("*"))
+    result = invoke(published, "sql", sql.format(objects=objects, root=published))
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: sql: ")
+    assert sorted(objects.rglob("*")) == before
+
+
+def test_sql_without_snapshots_says_how_to_make_them(project: Path) -> None:
+    result = invoke(project, "sql", "SELECT 1")
+    assert result.exit_code == 1
+    assert "hint: `just run` makes them" in result.stderr
+
+
+@pytest.mark.parametrize("format_", [(), ("--format", "csv")])
+def test_sql_answers_each_statement_of_its_input(
+    published: Path, format_: tuple[str, ...]
+) -> None:
+    stdin = "SELECT 40\n + 2 AS a; -- one;\n/* two */ SELECT 'still here;' AS b"
+    result = invoke(published, "sql", *format_, stdin=stdin)
+    assert result.exit_code == 0
+    assert "42" in result.stdout
+    assert "still here;" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("stdin", "message"),
+    [
+        ("", "error: sql: expected one SELECT, found nothing\n"),
+        ("SELECT 1 AS a; SELECT nope; SELECT 2", "error: sql: Binder Error: Ref"),
+        ("SELECT 1 AS a; SELEC 2", "error: sql: Parser Error: syntax error"),
+        ("SELECT '\udcff'", "error: sql: a byte that is not UTF-8"),
+    ],
+)
+def test_mistake_in_the_input_ends_it(
+    published: Path, stdin: str, message: str
+) -> None:
+    given = io.BytesIO(stdin.encode(errors="surrogateescape"))
+    before = Path.cwd()
+    os.chdir(published)
+    try:
+        result = CliRunner().invoke(main, ["sql"], input=given)
+    finally:
+        os.chdir(before)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(message)
+
+
+@pytest.mark.parametrize("format_", ["csv", "json", "parquet"])
+@pytest.mark.parametrize(
+    "sql", ["SHOW ALL TABLES", "DESCRIBE drgs", "SUMMARIZE drgs", "EXPLAIN FROM drgs"]
+)
+def test_what_describes_is_written_in_every_format(
+    published: Path, sql: str, format_: str
+) -> None:
+    result = invoke(published, "sql", sql, "--format", format_)
+    assert result.exit_code == 0, result.output
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    assert read[format_](result.stdout_bytes).height > 0
+
+
+def test_unknown_option_of_sql_is_told_the_nearest(published: Path) -> None:
+    result = invoke(published, "sql", "SELECT 1", "--formt", "csv")
+    assert result.exit_code == 2
+    assert "Did you mean '--format'?" in result.stderr
+
+
+def test_mistake_in_a_yaml_does_not_stop_sql(published: Path, tmp_path: Path) -> None:
+    shutil.copytree(published, tmp_path / "copy", symlinks=True)
+    (tmp_path / "copy" / "configs").unlink()
+    (tmp_path / "copy" / "configs").mkdir()
+    (tmp_path / "copy" / "configs" / "pipeline.yaml").write_text("{")
+    for words in (("sql", "SELECT 1"), ("query", "run_history"), ("history",)):
+        assert invoke(tmp_path / "copy", *words).exit_code == 0, words
+
+
+def test_no_color_is_honoured(published: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(published)
+    for value, has_color in (("", True), ("1", False)):
+        words = ["sql", "SELEC"]
+        result = CliRunner(env={"NO_COLOR": value}).invoke(main, words, color=True)
+        assert ("\033[" in result.stderr) is has_color
+
+
+def test_query_that_cannot_be_read_is_named_in_the_list(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(published / "configs", tmp_path / "configs")
+    (tmp_path / "queries").mkdir()
+    (tmp_path / "queries" / "a.sql").write_text("SELECT 1")
+    (tmp_path / "queries" / "b.sql").write_text("-- question: Why?\nSELECT 1")
+    result = invoke(tmp_path, "query")
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "a\n    queries/a.sql: expected a line '-- question: ...'\nb\n    Why?\n"
+    )
+
+
+def test_query_lists_and_runs_named_queries(published: Path) -> None:
+    listed = invoke(published, "query")
+    assert "costliest_drgs" in listed.output
+    assert "year=2017" in listed.output
+    rows = invoke(published, "query", "costliest_drgs", "n_rows=3", "--format", "csv")
+    assert len(rows.output.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "part"),
+    [
+        (["costliest_drg"], "did you mean 'costliest_drgs'?"),
+        (["costliest_drgs", "yaer=2016"], "did you mean 'year'?"),
+        (["costliest_drgs", "year=last"], "expected INTEGER, found 'last'"),
+    ],
+)
+def test_query_mistakes_say_what_was_expected(
+    published: Path, args: list[str], part: str
+) -> None:
+    result = invoke(published, "query", *args)
+    assert result.exit_code == 1
+    assert part in result.stderr
+
+
+def test_data_makes_the_synthetic_file_once(project: Path) -> None:
+    first = invoke(project, "data", "format=parquet")
+    assert first.exit_code == 0, first.output
+    assert "synthetic" in first.stdout
+    again = invoke(project, "data", "format=parquet")
+    assert again.stderr == ""
+    assert again.stdout == first.stdout
+
+
+def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
+    for name in ("lag_columns", "Not-A-Name", "source", "class", "drgs"):
+        result = invoke(project, "new-transform", name)
+        assert result.exit_code == 1
+        assert "error: " in result.stderr
+
+
+def test_new_transform_without_the_code_is_refused(project: Path) -> None:
+    result = invoke(project, "new-transform", "add_trend")
+    assert result.exit_code == 1
+    assert "pipeline/transforms: no such folder" in result.stderr
+    assert not (project / "configs" / "transforms" / "add_trend.yaml").exists()
+
+
+def test_help_imports_no_dataframes() -> None:
+    code = (
+        "import sys; from pipeline.commands.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'msgspec'}\n"
+        "loaded = slow & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE
+    )
+
+
+def test_history_commands_from_change_to_restore(project: Path, tmp_path: Path) -> None:
+    def ran(*args: str, code: int = 0) -> str:
+        result = invoke(project, *args)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", "--dry-run", *SOURCE)
+    assert "min_total: 555 -> 600" in ran(
+        "plan", *SOURCE, "drop_rare_drgs.min_total=600"
+    )
+    ran("run", *SOURCE, "drop_rare_drgs.min_total=600")
+
+    assert "different" in ran("diff", "features", code=1)
+    assert ran("diff", "features", "--format", "markdown", code=1).startswith("###")
+    assert json.loads(ran("diff", "features", "--format", "json", code=1))
+    assert "equal" in ran("diff", "discharges", "-1", "latest")
+    assert "did you mean 'features'" in ran("diff", "feature", code=2)
+
+    assert ran("history").count("computed") == 2
+    assert "min_total: 555 -> 600" in ran("history", "features")
+    ran("restore", "-1")
+    assert "equal" in ran("diff", "features", "-2", "latest")
+    assert ran("runs").count("published") == 2
+    assert "all objects are whole" in ran("verify")
+    assert "to remove" in ran("gc", "--dry-run")
+    assert "removed" in ran("gc")
+    assert "0 removed" in ran("gc")
+    assert "features" in ran("export", "shared.duckdb")
+    with duckdb.connect(project / "shared.duckdb", read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM features").fetchone() != (0,)
+
+
+def test_quiet_and_verbose_choose_what_is_told(project: Path) -> None:
+    override = "checks.drgs={rows: {exact: 7}, warn: [rows]}"
+    verbose = invoke(project, "--verbose", "run", *SOURCE, override)
+    assert "agg_severities: 2605 rows" in verbose.stderr
+    assert "warning: drgs: rows.exact" in verbose.stderr
+    quiet = invoke(project, "--quiet", "run", "--force", *SOURCE, override)
+    assert quiet.stderr.splitlines() == [
+        line for line in quiet.stderr.splitlines() if line.startswith("warning")
+    ]
+
+
+def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
+    lines = (
+        "import contextlib, sys, warnings, pipeline.__main__",
+        "sys.argv = ['pipeline', '--version']",
+        "with contextlib.suppress(SystemExit): pipeline.__main__.start()",
+        "warnings.warn('CSV malformed: expected 0 rows, actual 7 rows')",
+    )
+    for options, is_shown in ((), False), (("-W", "default"), True):
+        done = subprocess.run(
+            [sys.executable, *options, "-c", "\n".join(lines)],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        )
+        assert (b"CSV malformed" in done.stderr) == is_shown

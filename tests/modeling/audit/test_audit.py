@@ -1,0 +1,247 @@
+"""The audit is silent on sound features, and names exactly those that leak."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+from click.testing import CliRunner
+
+from pipeline.commands.cli import main
+from pipeline.config import BaseConfig
+from pipeline.errors import ConfigError, SourceError
+from pipeline.modeling.audit.audit import Audit, audit, describe
+from pipeline.modeling.audit.leaks import (
+    ROWS,
+    Leak,
+    World,
+    compare,
+    describe_leaks,
+    span,
+)
+from pipeline.modeling.settings import ModelingSettings, load_modeling
+from pipeline.transforms import Transform, load_transform
+from tests.conftest import GOLDEN, ROOT
+from tests.modeling.shops import shops
+
+OPEN = "drop_non_lag_columns.columns=${panel.values}"
+"""Lets what else is of its period through."""
+
+COUNTS = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
+NAN = float("nan")
+
+
+@pytest.fixture
+def of_years(project: Path) -> Callable[..., ModelingSettings]:
+    """Settings of `project` that read the golden rows of some years, by overrides."""
+
+    def settings(years: Iterable[int], *overrides: str) -> ModelingSettings:
+        path = project / "data" / "raw.csv"
+        raw = pl.read_csv(path, infer_schema=False)
+        raw.filter(pl.col("Year").is_in([str(y) for y in years])).write_csv(path)
+        words = ("source=csv", "source.path=data/raw.csv", *overrides)
+        return load_modeling(project, overrides=words)
+
+    return settings
+
+
+def golden(profile: str | None = None) -> ModelingSettings:
+    """Settings that read the golden rows."""
+    words = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}")
+    return load_modeling(ROOT, profile=profile, overrides=words)
+
+
+def leaking(found: Audit) -> set[str]:
+    """Name what leaks."""
+    return {leak.column for leak in found.leaks}
+
+
+def test_the_default_leaks_nothing() -> None:
+    found = audit(golden())
+    assert found.leaks == []
+    assert found.times == list(range(2010, 2018))
+    assert len(found.features) == 34
+    assert "w_total_median_profit" not in found.features
+    assert describe(found) == [
+        f"no leak: 34 features x 8 periods (2010-2017), {found.n_values:,} values"
+        " compared"
+    ]
+    # 2,856 rows of features, all of them when shuffled, most in either other world.
+    assert 34 * 2_856 * 2 < found.n_values < 34 * 2_856 * 3
+
+
+def test_the_leaks_of_the_origin_are_exactly_these() -> None:
+    found = audit(golden("origin"))
+    assert leaking(found) == COUNTS | {"yearly_discharge_bin", ROWS}
+    for check in ("future changed", "future cut off"):
+        at = {leak.times for leak in found.leaks if leak.check == check}
+        assert at == {(year,) for year in range(2010, 2018)}
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("yearly_discharge_bin.lag=0", {"yearly_discharge_bin"}),
+        ("ratio_drg_facility_vs_year.lag=0", COUNTS),
+        ("lag_columns.by=row", set()),
+        # The first year has features then, and decides by itself which DRGs are rare.
+        ("rolling_columns.drop_nulls=false", {ROWS}),
+        # DRGs that later years make rare are counted no more in earlier ones.
+        (
+            "drop_rare_drgs.reference_periods=null",
+            {f"{name}_lag1" for name in (*COUNTS, "yearly_discharge_bin")} | {ROWS},
+        ),
+    ],
+)
+def test_a_leak_is_found_where_a_single_value_opens_it(
+    of_years: Callable[..., ModelingSettings], override: str, expected: set[str]
+) -> None:
+    assert leaking(audit(of_years([2009, 2010, 2011], override, OPEN))) == expected
+
+
+def test_a_feature_that_depends_on_the_order_of_rows_is_found(
+    of_years: Callable[..., ModelingSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def number(lf: pl.LazyFrame, config: BaseConfig) -> pl.LazyFrame:
+        numbered = lf.with_columns(pl.int_range(pl.len()).alias("Discharges"))
+        return load_transform("sanitize_column_names").apply(numbered, config)
+
+    def load(name: str) -> Transform:
+        loaded = load_transform(name)
+        is_first = name == "sanitize_column_names"
+        return dataclasses.replace(loaded, apply=number) if is_first else loaded
+
+    monkeypatch.setattr("pipeline.plan.plan.load_transform", load)
+    monkeypatch.setattr("pipeline.lineage.load_transform", load)
+    found = audit(of_years([2009, 2010], "drop_rare_drgs.min_total=0"))
+    shuffled = {leak.column for leak in found.leaks if leak.check == "rows shuffled"}
+    assert "sum_discharges_lag1" in shuffled
+
+
+def test_a_year_after_a_gap_is_audited(
+    of_years: Callable[..., ModelingSettings],
+) -> None:
+    words = ("rolling_columns.window=3", "yearly_discharge_bin.lag=0", OPEN)
+    found = audit(of_years([2009, 2010, 2013], *words))
+    assert found.times == [2010, 2013]
+    at = {(leak.check, *leak.times) for leak in found.leaks}
+    assert at == {
+        ("future changed", 2010),
+        ("future cut off", 2010),
+        ("future changed", 2013),
+    }
+
+
+@pytest.mark.parametrize("drop_nulls", ["true", "false"])
+def test_one_year_is_an_error(
+    of_years: Callable[..., ModelingSettings], drop_nulls: str
+) -> None:
+    settings = of_years([2012], f"rolling_columns.drop_nulls={drop_nulls}")
+    with pytest.raises(SourceError, match=r"has no row that knows a past") as error:
+        audit(settings)
+    assert "found: 'discharges' with year 2012\n" in str(error.value)
+
+
+def test_an_entity_that_is_computed_is_refused() -> None:
+    settings = golden()
+    modeling = msgspec.structs.replace(settings.modeling, entity=["mean_profit"])
+    computed = dataclasses.replace(settings, modeling=modeling)
+    with pytest.raises(ConfigError, match=r"'mean_profit' of .* is no source column"):
+        audit(computed)
+
+
+@pytest.mark.parametrize(
+    ("override", "exit_code", "begins"),
+    [
+        (
+            "lag_columns.periods=1",
+            0,
+            ["no leak: 34 features x 2 periods", "ridge on permuted rows: "],
+        ),
+        (
+            "yearly_discharge_bin.lag=0",
+            1,
+            [
+                "yearly_discharge_bin: 2010-2011: ",
+                "1 leak: 34 features x 2 periods",
+                "ridge on permuted rows: ",
+            ],
+        ),
+    ],
+)
+def test_the_command_names_leaks_and_exits_with_1(
+    project: Path,
+    of_years: Callable[..., ModelingSettings],
+    override: str,
+    exit_code: int,
+    begins: list[str],
+) -> None:
+    of_years([2009, 2010, 2011])
+    before = Path.cwd()
+    os.chdir(project)
+    try:
+        split = "modeling.split={train: [2010, 2010], valid: 2011, test: [2012, 2012]}"
+        model = "modeling.model=ridge"
+        source = ("source=csv", "source.path=data/raw.csv")
+        words = ("audit", *source, split, model, override, OPEN)
+        result = CliRunner().invoke(main, words)
+    finally:
+        os.chdir(before)
+    lines = result.output.splitlines()
+    assert result.exit_code == exit_code
+    assert all(line.startswith(b) for line, b in zip(lines, begins, strict=True))
+
+
+def world(unit: list[int], x: list[float | None], keys: list[int]) -> World:
+    """Make features of the year 2010, and the units of its panel."""
+    features = pl.DataFrame({"year": 2010, "unit": unit, "x": x})
+    return World(features, pl.DataFrame({"year": 2010, "unit": keys}))
+
+
+def test_worlds_are_compared_where_both_have_the_entity() -> None:
+    before = world([1, 2, 3, 4], [1.0, 2.0, 3.0, None], [1, 2, 3, 4, 5])
+    after = world([1, 2, 4, 5], [1.0, 2.5, 4.0, 5.0], [1, 2, 4, 5])
+    found = compare(before, after, ["x"], time="year", check="test")
+    at = "year=2010, unit="
+    assert found.leaks == [
+        Leak("x", "test", (2010,), 2, f"{at}2: 2.0 -> 2.5"),
+        Leak(ROWS, "test", (2010,), 1, f"{at}5: absent -> there"),
+    ]
+    assert found.n_values == 3
+
+
+def test_nulls_and_nans_equal_themselves_only() -> None:
+    before = world([1, 2, 3], [None, NAN, None], [1, 2, 3])
+    after = world([1, 2, 3], [None, NAN, NAN], [1, 2, 3])
+    found = compare(before, after, ["x"], time="year", check="test")
+    assert [leak.example for leak in found.leaks] == ["year=2010, unit=3: None -> nan"]
+
+
+def test_leaks_of_a_column_share_a_line() -> None:
+    leaks = [
+        Leak("x", "a", (2010,), 1_000, "unit=1: 1 -> 2"),
+        Leak("y", "a", (2010,), 1, "unit=1: 1 -> 3"),
+        Leak("x", "b", (2011, 2013), 2, "unit=2: 1 -> 2"),
+    ]
+    assert describe_leaks(leaks) == [
+        "x: 2010-2011, 2013: 1,002 values differ (a, b); unit=1: 1 -> 2",
+        "y: 2010: 1 values differ (a); unit=1: 1 -> 3",
+    ]
+
+
+def test_a_span_joins_neighbours() -> None:
+    assert span([2012, 2010, 2011, 2011, 2014]) == "2010-2012, 2014"
+    assert span([]) == ""
+
+
+def test_a_panel_of_every_fifth_year_is_audited_as_it_is_named(tmp_path: Path) -> None:
+    root = shops(tmp_path, range(1990, 2020, 5))
+    words = ("lag_columns.by=row",)
+    found = audit(load_modeling(root, overrides=words))
+    assert found.leaks == []
+    # Five years in three worlds: a forecast is of the year that is next there.
+    n_shops, n_features = 20, 2
+    assert found.n_values > 5 * n_shops * n_features * 2.5

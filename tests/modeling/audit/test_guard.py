@@ -1,0 +1,132 @@
+"""Nothing is learned from a feature that knows its own period."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.modeling.audit import guard
+from pipeline.modeling.audit.audit import audit
+from pipeline.modeling.audit.guard import learnable_features, some_clusters
+from pipeline.modeling.settings import ModelingSettings, load_modeling
+from pipeline.run.run import check
+from pipeline.transforms import load_transform
+from tests.modeling.shops import shops
+
+YEARS = range(2010, 2016)
+LET_THROUGH = "drop_non_lag_columns.columns=[sold]"
+
+
+def settings_of(root: Path, *overrides: str) -> ModelingSettings:
+    return load_modeling(root, overrides=overrides)
+
+
+def columns_of(settings: ModelingSettings) -> list[str]:
+    return check(settings.pipeline).snapshots["features"].schema.names()
+
+
+def test_a_column_in_no_list_is_no_feature_unless_it_is_known(tmp_path: Path) -> None:
+    root = shops(tmp_path, YEARS)
+    past = ["sold_lag1", "sold_rolling2"]
+    assert columns_of(settings_of(root)) == ["shop", "year", "sold", *past]
+    named = settings_of(root, "panel.known=[price]")
+    assert columns_of(named) == ["shop", "year", "sold", "price", *past]
+    df = learnable_features(named).read(named.modeling)
+    assert df.height == 100
+    found = audit(named)
+    assert found.leaks == []
+    # Where the future is cut off, the price is the last, and is not compared.
+    assert found.features == ["price", *past]
+
+
+def test_features_that_know_their_period_are_named_and_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = shops(tmp_path, YEARS)
+    with pytest.raises(ModelError) as caught:
+        learnable_features(settings_of(root, LET_THROUGH))
+    first, *leaks, hint = str(caught.value).splitlines()
+    assert first.startswith("features: 2 of the columns know what their period has yet")
+    assert [line.split(":")[0] for line in leaks] == ["  price", "  visits"]
+    assert "`panel.known` says what is known" in hint
+    # One that is allowed, and the other that is known.
+    words = (LET_THROUGH, "modeling.leaks=[visits]", "panel.known=[price]")
+    learnable_features(settings_of(root, *words))
+    monkeypatch.setattr(guard, "_leaks", lambda *_: pytest.fail("looked again"))
+    learnable_features(settings_of(root, *words))
+    with pytest.raises(pytest.fail.Exception):
+        learnable_features(settings_of(root))
+
+
+SALES = "{snapshot: sales, key: [shop, year]}"
+
+
+@pytest.fixture
+def patch(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    load_transform.cache_clear()
+    yield monkeypatch
+    load_transform.cache_clear()
+
+
+def leaks_with(
+    root: Path, patch: pytest.MonkeyPatch, column: pl.Expr, *changes: tuple[str, str]
+) -> list[str]:
+    """Let stage `difference` make a column, and say what leaks."""
+
+    def difference(lf: pl.LazyFrame, _: object) -> pl.LazyFrame:
+        return lf.with_columns(column)
+
+    patch.setattr("pipeline.transforms.difference.difference", difference)
+    file = shops(root, YEARS) / "configs" / "pipeline.yaml"
+    for before, after in changes:
+        file.write_text(file.read_text().replace(before, after))
+    words = [f"difference.{key}=total" for key in ("minuend", "subtrahend", "column")]
+    with pytest.raises(ModelError) as caught:
+        learnable_features(settings_of(root, LET_THROUGH, *words))
+    _, *leaks, _ = str(caught.value).splitlines()
+    return [line.strip().split(":")[0] for line in leaks]
+
+
+BEFORE_THE_PANEL = (SALES, f"{{}}\n  difference: {SALES}")
+
+
+@pytest.mark.parametrize(
+    "ahead",
+    [
+        pl.col("sold").shift(-1).over("shop", order_by="year"),
+        pl.col("sold").sum().over("shop"),
+    ],
+    ids=["next", "sum"],
+)
+def test_the_past_of_a_panel_that_looks_ahead_is_no_past(
+    tmp_path: Path, patch: pytest.MonkeyPatch, ahead: pl.Expr
+) -> None:
+    values = ("values: [sold]", "values: [sold, total]")
+    found = leaks_with(tmp_path, patch, ahead.alias("total"), BEFORE_THE_PANEL, values)
+    assert "total_lag1" in found
+
+
+@pytest.mark.parametrize("is_late", [True, False], ids=["late", "early"])
+def test_a_column_that_knows_its_period_at_times_only_is_named(
+    tmp_path: Path, patch: pytest.MonkeyPatch, is_late: bool
+) -> None:
+    is_last = pl.col("year") == YEARS[-1]
+    knows = pl.when(is_last if is_late else ~is_last).then("sold").alias("total")
+    last = ("  lag_columns: {}", "  lag_columns: {}\n  difference: {}")
+    assert "total" in leaks_with(tmp_path, patch, knows, last)
+
+
+def test_where_time_is_computed_the_panel_is_looked_at(
+    tmp_path: Path, patch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = leaks_with(tmp_path, patch, pl.col("year") * 1, BEFORE_THE_PANEL)
+    assert found == ["price", "visits"]
+    assert "before snapshot 'sales' is not looked at: 'year'" in caplog.text
+
+
+def test_of_a_large_panel_some_clusters_are_looked_at() -> None:
+    rows = pl.DataFrame({"shop": [3, 1, 2, 3, 1, 2], "x": range(6)})
+    assert some_clusters(rows, "shop", 6).equals(rows)
+    assert some_clusters(rows, "shop", 3)["shop"].to_list() == [3, 1, 3, 1]

@@ -1,0 +1,250 @@
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import polars as pl
+import pytest
+
+from pipeline.modeling.card.card import Card, Split, draw_figures, write_card
+from tests.modeling import model_frames
+
+VOID = {"meta"}
+MAE = pl.lit("mae")
+
+
+class Page(HTMLParser):
+    """The elements of a page, and its texts; fails where tags do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if data.strip():
+            self.texts.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def card() -> Card:
+    return Card(
+        name="profit",
+        version="3f9c2a",
+        created="2026-11-23",
+        registered=3,
+        purpose="Predicts next year's profit of a facility.",
+        users="For planners.",
+        model="boosted",
+        snapshot="features",
+        fingerprint="9b1d7c",
+        source="synthetic",
+        splits=[Split("train", "2010-2015", 234567), Split("test", "2016-2017", 73846)],
+        target="w_total_median_profit",
+        target_transformation="US dollars as they are",
+        in_dollars=True,
+        parameters={"num_leaves": 63, "learning_rate": 0.05},
+        objective="validation RMSE",
+        trials=model_frames.trials(),
+        coverage=0.8,
+        evaluation=model_frames.evaluation(),
+        comparison=model_frames.comparison(),
+        predictions=model_frames.predictions(),
+        importance=model_frames.importance(),
+        shap=model_frames.shap(),
+        dependence=model_frames.dependence(),
+        limits=["Not for single patients.", "Not without data of the year before."],
+        commands=["just run", "just train"],
+    )
+
+
+@pytest.fixture(scope="module")
+def html(card: Card) -> str:
+    return write_card(card, draw_figures(card))
+
+
+def rows_of_tables(html: str) -> list[list[str]]:
+    """The texts of each row of the page's tables."""
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", html, flags=re.DOTALL)
+    return [Page(f"<p>{row}</p>").texts for row in rows]
+
+
+def test_the_page_says_everything_the_card_does(html: str) -> None:
+    text = " ".join(Page(html).texts)
+    for said in (
+        "profit 3f9c2a made 2026-11-23, version 3 in the registry",
+        "Predicts next year's profit of a facility. For planners.",
+        "features 9b1d7c synthetic w_total_median_profit",
+        "US dollars as they are num_leaves 63 learning_rate 0.05",
+        "Not for single patients. Not without data of the year before.",
+        "just run just train",
+    ):
+        for word in said.split():
+            assert word in text
+
+
+def test_only_a_card_of_synthetic_data_says_that_it_is(card: Card, html: str) -> None:
+    notice = "Made from synthetic data."
+    texts = Page(html).texts
+    # In the head, before any table and figure.
+    assert texts.index("For planners.") + 1 == texts.index(notice)
+    assert notice not in write_card(replace(card, source="csv"), {})
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object"} & {*page.tags}
+    assert not [name for name, _ in page.attributes if name in ("src", "href")]
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    outside = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
+    assert "http" not in outside
+    assert "@import" not in outside
+    assert re.findall(r"url\((?!#)", outside) == []
+
+
+def test_every_figure_is_there_once(html: str) -> None:
+    page = Page(html)
+    assert page.tags.count("svg") == page.tags.count("figure") == 10
+
+
+def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
+    tables = rows_of_tables(html)
+    header = ["Model", "RMSE", "MAE", "WAPE", "R²", "pinball loss", "coverage"]
+    at = tables.index(header)
+    # Of an RMSE of 1.2M: a quarter, 3e-7, 5e-7, 0.02 and 7.5e-7.
+    assert tables[at + 1] == [
+        *("boosted", "$1.2M", "$1.08M to $1.26M", "$300k", "$270k to $315k"),
+        *("36.0%", "32.4% to 37.8%", "0.600", "0.540 to 0.630"),
+        *("$24k", "$21.6k to $25.2k", "90.0%", "81.0% to 94.5%"),
+    ]
+    assert tables[at + 2][:2] == ["last year", "$1.5M"]
+    assert tables[at + 2][-2:] == ["\N{EN DASH}", "\N{EN DASH}"]
+    assert [row[0] for row in tables[at + 3 :]] == ["ridge"]
+
+
+def test_models_are_in_the_order_of_the_metric_that_decides(card: Card) -> None:
+    is_own = (pl.col("model") == card.model) & (pl.col("metric") == "mae")
+    worst = pl.when(is_own).then(1e9).otherwise("value").alias("value")
+    changed = replace(card, evaluation=card.evaluation.with_columns(worst))
+    by_mae = replace(changed, comparison=card.comparison.with_columns(metric=MAE))
+    for judged, place in ((changed, 0), (by_mae, 2)):
+        tables = rows_of_tables(write_card(judged, {}))
+        at = next(i for i, row in enumerate(tables) if row[0] == "Model")
+        assert tables[at + 1 + place][0] == card.model
+
+
+def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
+    by_mae = card.comparison.with_columns(pl.lit("mae").alias("metric"))
+    page = Page(
+        write_card(card := replace(card, comparison=by_mae), draw_figures(card))
+    )
+    assert page.texts.index("MAE") < page.texts.index("RMSE")
+    titles = [text for text in page.texts if text.startswith("MAE ")]
+    assert [title for title in titles if "dollars" not in title] == [
+        *("MAE on the test years", "MAE against last year"),
+        "MAE against the best baseline, by size of the facility",
+        *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
+    ]
+    assert "version" not in " ".join(
+        Page(write_card(replace(card, registered=None), {})).texts
+    )
+
+
+def test_the_parts_of_the_data_are_a_table(html: str) -> None:
+    tables = rows_of_tables(html)
+    assert tables[:3] == [
+        ["Part", "Years", "Rows"],
+        ["train", "2010-2015", "234,567"],
+        ["test", "2016-2017", "73,846"],
+    ]
+
+
+def test_headlines_hold_the_model_against_the_best_baseline(html: str) -> None:
+    texts = Page(html).texts
+    at = texts.index("RMSE against last year")
+    assert texts[at + 1 : at + 3] == ["-20.0%", "95 % interval -33.3% to -13.3%"]
+    at = texts.index("outcomes inside the intervals")
+    assert texts[at + 1 : at + 3] == ["90.0%", "meant: 80.0%"]
+
+
+def test_the_study_names_its_best_complete_trial(html: str) -> None:
+    said = (
+        "validation RMSE: 4 trials, 1 of them pruned; the best is number 3 with $600k"
+    )
+    assert said in Page(html).texts
+
+
+def test_all_texts_are_escaped(card: Card) -> None:
+    evil = "<b onclick=x>&</b>"
+    marked_card = replace(
+        card,
+        name=evil,
+        purpose=evil,
+        source=evil,
+        splits=[Split(evil, evil, 1)],
+        parameters={evil: evil},
+        objective=evil,
+        limits=[evil],
+        commands=[evil],
+        evaluation=card.evaluation.with_columns(
+            model=pl.col("model").replace("ridge", evil)
+        ),
+        comparison=card.comparison.with_columns(
+            reference=pl.col("reference").replace("last year", evil)
+        ),
+        importance=card.importance.with_columns(group=pl.lit(evil)),
+    )
+    page = Page(write_card(marked_card, draw_figures(marked_card)))
+    assert "b" not in page.tags
+    assert page.texts.count(evil) > 10
+
+
+def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) -> None:
+    bare = replace(
+        card,
+        trials=card.trials.clear(),
+        shap=card.shap.clear(),
+        evaluation=card.evaluation.filter(
+            pl.col("slice_by") != "year", pl.col("slice") != "2017"
+        ).with_columns(
+            pl.when(~pl.col("metric").is_in(["pinball", "coverage"])).then(
+                pl.col("value", "lower", "upper")
+            )
+        ),
+    )
+    page = Page(write_card(bare, draw_figures(bare)))
+    assert page.tags.count("svg") == 6
+    assert "Intervals" not in page.texts
+    assert "Study" not in page.texts
+    assert "outcomes inside the intervals" not in page.texts
+
+
+def test_without_slices_there_are_less_charts(card: Card) -> None:
+    by_year = pl.col("slice_by").is_in(["all", "year"])
+    few = card.evaluation.filter(by_year)
+    plain = replace(
+        card, evaluation=few, comparison=card.comparison.filter(slice_by="all")
+    )
+    figures = draw_figures(plain)
+    assert "difference" not in figures
+    assert "coverage" in figures
+    assert "</html>" in write_card(plain, figures)
+    years = few.filter(slice_by="year").drop("slice")
+    months = years.join(pl.DataFrame({"slice": map(str, range(20))}), how="cross")
+    many = pl.concat([few.filter(slice_by="all"), months.select(few.columns)])
+    assert "coverage" not in draw_figures(replace(plain, evaluation=many))

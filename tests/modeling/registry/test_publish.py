@@ -1,0 +1,83 @@
+"""The catalog shows the trained models and their figures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.forecast import publish_predictions
+from pipeline.modeling.registry.publish import publish_models
+from pipeline.modeling.train import train
+from pipeline.run.run import run
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import open_store
+from tests.modeling.conftest import Load
+
+
+def ask(root: Path, statement: str) -> pl.DataFrame:
+    """Ask the catalog."""
+    with connect(open_store(root)) as con:
+        return con.sql(statement).pl()
+
+
+def test_models_are_listed_with_versions_and_figures(copied: Load) -> None:
+    settings = copied()
+    publish_models(settings)
+    [row] = ask(settings.root, "from meta.models").iter_rows(named=True)
+    training = train(settings, "ridge").record
+    assert (row["model"], row["fingerprint"]) == ("ridge", training.fingerprint)
+    assert (row["name"], row["version"]) == ("inpatient_profit_ci", 1)
+    assert row["aliases"] == ["champion"]
+    assert json.loads(row["params"]) == {"alpha": 100}
+    metrics = json.loads(row["metrics"])
+    assert metrics["valid_rmse"] == training.metrics["rmse"]
+    evaluation = evaluate(settings, "ridge")
+    assert metrics["test_rmse"] == evaluation.record.metrics["rmse"]
+    figures = ask(settings.root, "from meta.evaluations").drop("fingerprint")
+    expected = evaluation.table("evaluation")
+    assert figures.select("value", "lower", "upper").equals(
+        expected.select("value", "lower", "upper")
+    )
+    assert figures["model"].to_list() == expected["model"].to_list()
+
+
+def test_models_stay_in_the_catalogs_of_later_runs(copied: Load) -> None:
+    settings = copied()
+    publish_models(settings)
+    run(copied("lag_columns.periods=2").pipeline)
+    assert ask(settings.root, "from meta.models").height == 1
+    assert ask(settings.root, "from meta.evaluations").height > 0
+
+
+def test_models_that_are_gone_are_shown_no_more(copied: Load) -> None:
+    settings = copied()
+    publish_models(settings)
+    shutil.rmtree(settings.root / ".pipeline" / "models" / "ridge")
+    publish_models(settings)
+    assert ask(settings.root, "from meta.models").is_empty()
+    assert ask(settings.root, "from meta.evaluations").is_empty()
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["new", "stored"])
+def test_predictions_are_sorted_and_equal_rows_become_one(
+    ml: Load, stored: bool
+) -> None:
+    settings = ml().pipeline
+    rows = pl.DataFrame({"unit": [2, 1, 2], "prediction": [2.0, 1.0, 2.0]})
+
+    def publish(predictions: pl.DataFrame | None) -> str:
+        return publish_predictions(
+            settings, predictions, "ab" * 32, key=["unit"], reason="a test"
+        )
+
+    first = publish(rows)
+    if stored:
+        assert publish(None) > first
+    assert ask(settings.root, "from predictions").to_dict(as_series=False) == {
+        "unit": [1, 2],
+        "prediction": [1.0, 2.0],
+        "run": [first, first],
+    }

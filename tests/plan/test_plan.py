@@ -1,0 +1,173 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import polars as pl
+import pytest
+
+from pipeline import sources
+from pipeline.engine.one_pass import snapshot_frames
+from pipeline.errors import SchemaError
+from pipeline.plan.plan import Plan, compose, has_as_many_rows, never_read
+from pipeline.plan.settings import Settings
+from pipeline.run.explain import describe
+from pipeline.run.run import check
+from tests.conftest import ROOT
+
+
+def golden_plan(settings: Settings) -> Plan:
+    source = sources.scan(settings.source, settings.root).frames()[0]
+    return compose(source, settings.stages)
+
+
+def test_missing_column_names_stage_file_and_what_there_was(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("lag_columns.columns=[sum_discharge]")
+    with pytest.raises(SchemaError) as caught:
+        check(settings)
+    message = str(caught.value)
+    assert "stage 'lag_columns' (pipeline/transforms/lag_columns.py)" in message
+    assert "did you mean 'sum_discharges'?" in message
+    assert "found in yearly_discharge_bin: year, facility_id" in message
+    assert "configs/transforms/lag_columns.yaml" in message
+    assert "\0" not in message
+
+
+def test_missing_key_column_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("stages.drgs.key=[apr_drg]", "source.path=absent.csv")
+    with pytest.raises(SchemaError) as caught:
+        check(settings)
+    first, found, _ = str(caught.value).splitlines()
+    assert first.startswith("stage 'drgs' (pipeline/transforms/latest_values.py): ")
+    assert first.endswith("has no key ['apr_drg']; did you mean 'apr_drg_code'?")
+    # What the stage makes, not what it is given.
+    assert found == "found in drgs: apr_drg_code, apr_drg_description"
+
+
+def test_wrong_dtype_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    settings = golden_settings("columns.Discharges=money")
+    with pytest.raises(
+        SchemaError, match=r"stage 'agg_severities'.*expected an integer"
+    ):
+        check(settings)
+
+
+def test_time_that_is_text_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        check(golden_settings("columns.Year=label"))
+    message = str(caught.value)
+    assert "stage 'drgs' (pipeline/transforms/latest_values.py)" in message
+    assert "its time 'year' is text, expected consecutive whole numbers" in message
+
+
+def test_what_sql_would_show_otherwise_is_found_before_data_is_read(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(SchemaError) as caught:
+        check(golden_settings("total_mean_cost.column=YEAR"))
+    message = str(caught.value)
+    assert "snapshot 'discharges' cannot be published as it is\n" in message
+    assert "  'year' and 'YEAR' differ in case only" in message
+
+
+def test_all_snapshots_share_one_scan_of_the_source(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    frames = snapshot_frames(plan)
+    counts = [node.lf.select(pl.len()) for node in plan.nodes.values()]
+    explained = pl.explain_all([*frames.values(), *counts])
+    assert len(frames) > 1
+    assert explained.lower().count("csv scan") == 1
+
+
+def test_the_same_configuration_gives_the_same_plan_in_every_process() -> None:
+    code = (
+        "from pipeline.run.run import check\n"
+        "from pipeline.files.local import find_root\n"
+        "from pipeline.plan.settings import load_settings\n"
+        "plan = check(load_settings(find_root()))\n"
+        "print([node.digest for node in plan.nodes.values()])\n"
+    )
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in (1, 2)
+    }
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lf: lf.with_columns(z=pl.col("x") * 2, w=pl.col("y").shift(1)),
+        lambda lf: lf.rename({"x": "z"}),
+        lambda lf: lf.sort("x"),
+        lambda lf: lf.select(pl.col("x") + pl.col("y").max()),
+    ],
+    ids=["with_columns", "rename", "sort", "select"],
+)
+def test_what_changes_columns_only_is_seen_to_keep_all_rows(
+    change: Callable[[pl.LazyFrame], pl.LazyFrame],
+) -> None:
+    given = never_read(pl.Schema({"x": pl.Int64, "y": pl.Int64}))
+    assert has_as_many_rows(change(given), given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda lf: lf.filter(pl.col("x") > 1), id="filter"),
+        pytest.param(lambda lf: lf.drop_nulls(), id="drop_nulls"),
+        pytest.param(lambda lf: lf.head(1), id="head"),
+        pytest.param(lambda lf: lf.slice(1), id="slice"),
+        pytest.param(lambda lf: lf.tail(1), id="tail"),
+        pytest.param(lambda lf: lf.unique("x"), id="unique"),
+        pytest.param(lambda lf: lf.gather_every(2), id="gather_every"),
+        pytest.param(lambda lf: lf.select(pl.col("x").max()), id="max"),
+        pytest.param(lambda lf: lf.select(pl.col("x").head(1)), id="select head"),
+        pytest.param(lambda lf: lf.select(pl.lit(1)), id="literal"),
+        pytest.param(lambda lf: lf.group_by("x").agg(pl.len()), id="group_by"),
+        pytest.param(lambda lf: lf.join(lf.select("x"), on="x"), id="join"),
+        pytest.param(lambda lf: lf.join(lf, on="x", how="left"), id="left join"),
+        pytest.param(
+            lambda lf: lf.with_columns(pl.concat_list("x", "y")).explode("x"),
+            id="explode",
+        ),
+        pytest.param(lambda lf: pl.concat([lf, lf]), id="concat"),
+        pytest.param(lambda lf: lf.map_batches(lambda df: df.head(1)), id="Python"),
+    ],
+)
+def test_what_may_change_the_number_of_rows_is_not_taken_to_keep_it(
+    change: Callable[[pl.LazyFrame], pl.LazyFrame],
+) -> None:
+    given = never_read(pl.Schema({"x": pl.Int64, "y": pl.Int64}))
+    assert not has_as_many_rows(change(given), given)
+
+
+def test_description_shows_stages_inputs_snapshots_and_schemas(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    lines = describe(golden_settings()).splitlines()
+    assert (
+        "facilities (latest_values) <- sanitize_column_names  => snapshot facilities"
+        in (lines)
+    )
+    at = lines.index("median_profit (difference) <- drop_description_columns")
+    assert any("+median_profit" in line for line in lines[at : at + 5])
+    at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
+    assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])

@@ -1,0 +1,362 @@
+import copy
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from pipeline.config import Layer, Tree, merge
+from pipeline.errors import ConfigError, SourceError
+from pipeline.files.local import find_local, find_root
+from pipeline.plan.settings import Settings, load_settings
+from pipeline.sources.csv import CsvSource
+from pipeline.sources.synthetic.source import SyntheticSource
+from pipeline.transforms import transform_names
+from tests.conftest import ROOT
+
+PROFILES = sorted(path.stem for path in (ROOT / "configs" / "profiles").glob("*.yaml"))
+SOURCES = sorted(path.stem for path in (ROOT / "configs" / "sources").glob("*.yaml"))
+
+
+def mistakes(root: Path, *overrides: str, profile: str | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(root, profile=profile, overrides=overrides)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+def test_every_profile_loads(profile: str | None) -> None:
+    assert load_settings(ROOT, profile=profile).stages
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_loads(source: str) -> None:
+    settings = load_settings(ROOT, overrides=(f"source={source}",))
+    assert settings.tree["source"]["kind"] == source
+
+
+def test_every_transformation_has_its_three_files() -> None:
+    for name in transform_names():
+        assert (ROOT / "configs" / "transforms" / f"{name}.yaml").is_file()
+        assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
+
+
+def test_default_source_is_the_synthetic_one() -> None:
+    assert isinstance(load_settings(ROOT).source, SyntheticSource)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [("source=csv", "source.path=my.csv"), ("source.path=my.csv", "source=csv")],
+)
+def test_source_is_chosen_and_changed_in_any_order(overrides: tuple[str, ...]) -> None:
+    source = load_settings(ROOT, overrides=overrides).source
+    assert isinstance(source, CsvSource)
+    assert source.path == "my.csv"
+
+
+@pytest.mark.parametrize(
+    "trees",
+    [
+        ({"a": {"b": 1, "c": [1]}}, {"a": {"c": [2], "d": 3}}, {"e": 4}),
+        ({"a": {"b": 1}}, {"a": None}, {"a": {"c": 2}}),
+        ({"a": 1}, {"a": [1]}, {"a": "${b}", "b": 2}),
+        ({"a": {"b": 1}, "c": 1}, {"a": {"b": "???"}}, {"c": 2}),
+        ({"x": {"c": 1}, "a": "${x}"}, {"a": {"b": 1}}, {"x": {"c": 2}}),
+    ],
+    ids=["plain", "null", "leaves", "missing", "interpolated"],
+)
+def test_layers_merge_as_omegaconf_merges(trees: tuple[Tree, ...]) -> None:
+    before = copy.deepcopy(trees)
+    merged = merge([Layer(str(i), tree) for i, tree in enumerate(trees)])
+    assert OmegaConf.to_container(merged) == OmegaConf.to_container(
+        OmegaConf.merge(*trees)
+    )
+    assert trees == before
+
+
+def test_override_beats_profile_beats_file() -> None:
+    def min_total(*overrides: str, profile: str | None = None) -> int:
+        settings = load_settings(ROOT, profile=profile, overrides=overrides)
+        return settings.tree["drop_rare_drgs"]["min_total"]
+
+    assert min_total() == 555
+    assert min_total(profile="origin") == 5000
+    assert min_total("drop_rare_drgs.min_total=7", profile="origin") == 7
+
+
+def test_interpolation_reaches_other_files() -> None:
+    settings = load_settings(ROOT, overrides=("lag_columns.by=row",))
+    assert settings.tree["rolling_columns"]["by"] == "row"
+
+
+def test_transformation_serves_two_stages_under_two_names() -> None:
+    overrides = (
+        "stages.lag_two={transform: lag_columns, inputs: [lag_columns]}",
+        "stages.rolling_columns.inputs=[lag_columns]",
+        "lag_two.periods=2",
+    )
+    stages = {s.name: s for s in load_settings(ROOT, overrides=overrides).stages}
+    assert stages["lag_two"].transform == stages["lag_columns"].transform
+    assert stages["lag_two"].config != stages["lag_columns"].config
+
+
+def test_profile_takes_a_stage_out(project: Path) -> None:
+    profile = project / "configs" / "profiles" / "short.yaml"
+    profile.write_text("stages: {facilities: null}\nfacilities: null\n")
+    settings = load_settings(project, profile="short")
+    assert "facilities" not in [stage.name for stage in settings.stages]
+
+
+def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
+    project: Path,
+) -> None:
+    lag = project / "configs" / "transforms" / "lag_columns.yaml"
+    lag.write_text(lag.read_text() + "perods: 3\n")
+    message = mistakes(
+        project,
+        "lag_columns.by=calender",
+        "rolling_columns.window=0",
+        "agg_severitys.prefix=x",
+        "panel.target=${panel.tagret}",
+        "columns.Year=codes",
+        "stages.drgs.transform=latest_value",
+        "source.seed=-1",
+    )
+    expected = [
+        "configs/transforms/lag_columns.yaml: lag_columns.perods: unknown field; "
+        "did you mean 'periods'?",
+        "command line: lag_columns.by: expected one of calendar, row, found "
+        "'calender'; did you mean 'calendar'?",
+        "command line: rolling_columns.window: expected int >= 1, found 0",
+        "command line: agg_severitys: no such stage or section; did you mean "
+        "'agg_severities'?",
+        "command line: panel.target: expected the path of a value, found "
+        "${panel.tagret}",
+        "did you mean 'panel.target'?",
+        "command line: columns.Year: expected one of code, count, money, number, "
+        "label, text, found 'codes'; did you mean 'code'?",
+        "command line: stages.drgs: no such transformation, found 'latest_value'; did "
+        "you mean 'latest_values'?",
+        "command line: source.seed: expected int >= 0, found -1",
+    ]
+    for part in expected:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("lag_columns", "lag_columns: expected dotted.path=value, found no '='"),
+        ("lag_columns..periods=2", "found 'lag_columns..periods' as path"),
+        ("lag_columns.periods=[", "lag_columns.periods: expected a YAML value"),
+        ("lag_columns.periods=[" + "[" * 3000, "found: nested too deep"),
+        ("lag_columns.periods=010", "lag_columns.periods: expected int, found '010'"),
+        ("lag_columns.periods=1_0", "lag_columns.periods: expected int, found '1_0'"),
+        ("panel.x=${oc.env:", "panel.x: expected a YAML value, found: "),
+        ("columns.Year=1", "expected one of code, count, money, number, label, text"),
+        ("lag_columns.periods=two", "lag_columns.periods: expected int, found 'two'"),
+        ("lag_columns=[1]", "command line: does not fit the layers before it"),
+        ("lag_columns=[1]", "found: lag_columns: "),
+        ("lag_columns=3", "lag_columns: expected a mapping, found 3"),
+        ("panel=time", "command line: panel: expected object | null, found 'time'"),
+        ("checks=3", "command line: checks: expected object | null, found 3"),
+        ("agg_severities.keys=[]", "expected array of length >= 1, found []"),
+        ("agg_severities.severities=[1, x]", "severities[1]: expected int, found 'x'"),
+        (
+            "rolling_columns.min_samples=3",
+            "expected min_samples <= window, found 3 > 2",
+        ),
+        ("stages.facilities.key=[]", "expected a snapshot and the key that sorts it"),
+        ("stages.facilities.snapshot=drgs", "'drgs' names the output of stage 'drgs'"),
+        ("stages.facilities.snapshot=quarantine", "names the rows set aside already"),
+        ("stages.facilities.snapshot=meta", "'meta' names a schema of the catalog"),
+        (
+            "stages.facilities.snapshot=previous",
+            "names a schema of the catalog",
+        ),
+        ("stages.facilities.snapshot=a/b", "expected str matching regex"),
+        ("stages.drgs.inputs=[features]", "expected a stage above or 'source'"),
+        ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
+        ("stages.difference={}", "difference.minuend: a value is required, found none"),
+        ("source.path=x", "source.path: unknown field; known fields: columns, rename"),
+        ("source.kind=foo", "source.kind: expected one of synthetic, csv, parquet"),
+        (
+            "engine.partitions=abc",
+            "command line: engine.partitions: expected a number from 1 to 9999, or"
+            " auto, found 'abc'",
+        ),
+        ("engine.partitions=0", "a number from 1 to 9999, or auto, found 0"),
+        (
+            "engine.memory=1GB",
+            "engine.memory: expected a size above 0, such as 700MiB or 6GiB, or null,"
+            " found '1GB'",
+        ),
+        ("engine.memory=0.0GiB", "expected a size above 0, such as 700MiB or 6GiB"),
+        ("engine.folder=parts", "engine.folder: expected an absolute path, such as"),
+        ("engine.folder=s3://", "or s3://bucket/prefix, or null, found 's3://'"),
+    ],
+)
+def test_a_mistake_says_what_was_expected_and_found(override: str, part: str) -> None:
+    assert part in mistakes(ROOT, override)
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        *("local", "local[4]", "local[*]", "local[4,3]", "local[*, 3]"),
+        *("local-cluster[2,1,2048]", "spark://a:7077", "spark://a:7077,b-1.c:7077"),
+        *("yarn", "k8s://https://a:443", "k8s://a"),
+    ],
+)
+def test_every_form_of_a_spark_master_is_one(master: str) -> None:
+    settings = load_settings(ROOT, overrides=(f"engine.master='{master}'",))
+    assert settings.engine.master == master
+
+
+@pytest.mark.parametrize(
+    "master",
+    [
+        *("nothing", "", "local[]", "local[0]", "local[a]", "localhost", "local[2"),
+        *("local-cluster[2,1]", "spark://a", "spark://", "spark://a:7077,b", "a:7077"),
+        *("sparkle://a:7077", "yarn-client", "k8s://"),
+    ],
+)
+def test_what_is_no_spark_master_is_refused(master: str) -> None:
+    message = mistakes(ROOT, f"engine.master='{master}'")
+    assert "command line: engine.master: expected a Spark master, such as" in message
+    assert message.splitlines()[1].endswith(f"k8s://https://host, found {master!r}")
+
+
+def test_settings_of_spark_are_numbers_too_but_not_the_master() -> None:
+    words = "engine.spark={spark.executor.cores: 2, spark.ui.enabled: true}"
+    found = load_settings(ROOT, overrides=(words,)).engine.spark
+    assert found == {"spark.executor.cores": 2, "spark.ui.enabled": True}
+    message = mistakes(ROOT, "engine.spark={spark.master: yarn}")
+    assert "expected engine.master instead of spark.master" in message
+
+
+def test_a_word_is_a_value_to_the_letter() -> None:
+    def source(word: str) -> dict[str, object]:
+        return load_settings(ROOT, overrides=("source=csv", word)).tree["source"]
+
+    assert source("source.path=data/raw #1.csv")["path"] == "data/raw #1.csv"
+    assert source("source.rename[a.b]=Year")["rename"] == {"a.b": "Year"}
+    message = mistakes(ROOT, "source=csv", "source.path=2019")
+    assert "found 2019: in quotes it is text" in message
+
+
+def test_two_columns_of_a_file_are_not_made_one() -> None:
+    message = mistakes(ROOT, "source=csv", "source.rename={A: Year, B: Year}")
+    assert "expected rename to give each name once, found twice: ['Year']" in message
+
+
+def test_a_key_is_text(project: Path) -> None:
+    csv = project / "configs" / "sources" / "csv.yaml"
+    csv.write_text(csv.read_text().replace("rename: {}", "rename: {on: Year, 010: x}"))
+    tree = load_settings(project, overrides=("source=csv",)).tree
+    assert tree["source"]["rename"] == {"on": "Year", "010": "x"}
+
+
+def test_a_later_profile_wins_over_an_earlier_one(project: Path) -> None:
+    profiles = project / "configs" / "profiles"
+    (profiles / "a.yaml").write_text("lag_columns: {periods: 3, by: row}")
+    (profiles / "b.yaml").write_text("lag_columns: {periods: 4}")
+    tree = load_settings(project, profile="a,b").tree["lag_columns"]
+    assert (tree["periods"], tree["by"]) == (4, "row")
+
+
+@pytest.mark.parametrize("name", ["/tmp/x", "../profiles/ci", ".", "..", "", "/"])
+def test_a_profile_and_a_source_are_names_not_paths(name: str) -> None:
+    assert "expected the name of a file there" in mistakes(ROOT, profile=name)
+    assert "expected the name of a file there" in mistakes(ROOT, f"source={name}")
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def make_dangling(path: Path) -> None:
+    path.symlink_to("nowhere.yaml")
+
+
+def make_latin1(path: Path) -> None:
+    path.write_bytes("a: Größe".encode("latin-1"))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            make_folder,
+            "configs/profiles/odd.yaml: cannot be read\nfound: Is a directory",
+        ),
+        (make_loop, "cannot be read\nfound: Too many levels of symbolic links"),
+        (make_dangling, "odd.yaml: no such file, only a link that leads nowhere"),
+        (make_latin1, "not readable as YAML\nfound: 'utf-8' codec can't decode"),
+    ],
+)
+def test_what_is_no_file_of_yaml_is_named(
+    project: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(project / "configs" / "profiles" / "odd.yaml")
+    assert said in mistakes(project, profile="odd")
+
+
+def test_what_an_editor_hides_in_a_folder_is_no_configuration(project: Path) -> None:
+    make_dangling(project / "configs" / "checks" / ".#features.yaml")
+    assert load_settings(project).contracts
+
+
+def test_missing_file_names_the_nearest() -> None:
+    assert "did you mean 'csv'" in mistakes(ROOT, "source=cvs")
+    assert "did you mean 'origin'" in mistakes(ROOT, profile="orgin")
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("a: [1", "configs/profiles/bad.yaml: not readable as YAML"),
+        ("- 1\n- 2\n", "configs/profiles/bad.yaml: expected a mapping at the top"),
+    ],
+)
+def test_profile_that_is_no_mapping_is_refused(
+    project: Path, text: str, part: str
+) -> None:
+    (project / "configs" / "profiles" / "bad.yaml").write_text(text)
+    assert part in mistakes(project, profile="bad")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [(b"a\\b", "hold a backslash"), (b"a\xff", "to be UTF-8")]
+)
+def test_a_folder_that_libraries_would_misread_is_refused(
+    tmp_path: Path, name: bytes, said: str
+) -> None:
+    root = tmp_path / os.fsdecode(name)
+    (root / "configs").mkdir(parents=True)
+    (root / "configs" / "pipeline.yaml").touch()
+    with pytest.raises(ConfigError, match=said):
+        find_root(root)
+    (root / "x.csv").touch()
+    for path in (f"{root.name}/x.csv", f"{root.name[:1]}*/x.csv"):
+        with pytest.raises(SourceError, match=said):
+            find_local(path, tmp_path)
+
+
+def test_root_is_found_from_a_folder_below(project: Path, tmp_path: Path) -> None:
+    assert find_root(project / "configs" / "profiles") == project
+    with pytest.raises(ConfigError, match="no project here"):
+        find_root(Path(tmp_path.anchor))
+
+
+def test_stages_that_are_said_to_be_missing_hide_no_other_mistake(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    with pytest.raises(ConfigError, match=r"checks\.features\.key: expected bool"):
+        golden_settings("stages=???", "checks.features.key=5")

@@ -1,0 +1,356 @@
+"""What is fresh is not computed, what is stale always is, and the reason is told."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ConfigError, SchemaError, SourceError
+from pipeline.plan import plan as plan_module
+from pipeline.plan.plan import compose
+from pipeline.plan.settings import Settings, Stage
+from pipeline.run.explain import describe_freshness
+from pipeline.run.freshness import Selection, judge, look
+from pipeline.run.run import RunReport, check, run
+from pipeline.snapshots.store import open_store, read_current
+from pipeline.transforms import Transform, load_transform
+from pipeline.transforms.product import Config as Product
+
+Load = Callable[..., Settings]
+LAST = ("features",)
+ALL = ("drgs", "facilities", "discharges", "facility_drg_year", "features")
+
+
+def states(report: RunReport) -> dict[str, str]:
+    return {s.name: s.state for s in report.run.snapshots}
+
+
+def computed(report: RunReport) -> list[str]:
+    found = [name for name, state in states(report).items() if state == "computed"]
+    return found if report.is_new else []
+
+
+def reasons(settings: Settings, snapshot: str) -> tuple[str, ...]:
+    store = open_store(settings.root)
+    current = read_current(store)
+    wanted = look(settings, check(settings), current, fetched=False)
+    [status] = [s for s in judge(wanted, store, current) if s.name == snapshot]
+    return status.reasons
+
+
+def test_second_run_has_nothing_to_do(load: Load) -> None:
+    first, second = run(load()), run(load())
+    assert first.is_new
+    assert not second.is_new
+    assert second.run.run_id == first.run.run_id
+
+
+@pytest.mark.parametrize(
+    ("override", "stale", "reason"),
+    [
+        ("lag_columns.periods=2", LAST, "lag_columns.periods: 1 -> 2"),
+        (
+            "rolling_columns.window=3",
+            LAST,
+            "rolling_columns.window: 2 -> 3",
+        ),
+        (
+            "drop_rare_drgs.min_total=7",
+            ("facility_drg_year", "features"),
+            "drop_rare_drgs.min_total: 555 -> 7",
+        ),
+        (
+            "total_mean_cost.factor=median_cost",
+            ("discharges", "facility_drg_year", "features"),
+            "total_mean_cost.factor: mean_cost -> median_cost",
+        ),
+        (
+            "columns.Facility Name=label",
+            (*ALL, "quarantine"),
+            "source.columns.Facility Name: text -> label",
+        ),
+    ],
+)
+def test_a_change_makes_stale_what_follows_and_nothing_else(
+    load: Load, override: str, stale: tuple[str, ...], reason: str
+) -> None:
+    run(load())
+    assert reasons(load(override), stale[-1]) == (reason,)
+    report = run(load(override))
+    assert computed(report) == list(stale)
+
+
+def test_values_without_effect_on_the_plan_leave_all_fresh(load: Load) -> None:
+    run(load())
+    report = run(load("source.max_bad_rows=5", "history.runs=3"))
+    assert not report.is_new
+
+
+def test_config_switched_back_is_restored_not_computed(load: Load) -> None:
+    first = run(load())
+    run(load("lag_columns.periods=2"))
+    back = run(load())
+    assert states(back)["features"] == "restored"
+    assert computed(back) == []
+    assert back.objects == first.objects
+
+
+def test_rows_of_stages_are_known_also_where_nothing_was_computed(load: Load) -> None:
+    first = run(load())
+    run(load("drop_rare_drgs.min_total=7"))
+    back = run(load())
+    assert [s.n_rows for s in back.run.stages] == [s.n_rows for s in first.run.stages]
+
+
+def test_touched_file_is_hashed_again_and_found_the_same(
+    project: Path, load: Load
+) -> None:
+    run(load())
+    os.utime(project / "data" / "raw.csv")
+    assert not run(load()).is_new
+
+
+def test_edit_that_keeps_size_and_modification_time_is_seen(
+    project: Path, load: Load
+) -> None:
+    run(load())
+    file = project / "data" / "raw.csv"
+    before = file.stat()
+    content = file.read_bytes()
+    last = content.rstrip()[-1:]
+    other = b"1" if last != b"1" else b"2"
+    file.write_bytes(content.rstrip()[:-1] + other + content[len(content.rstrip()) :])
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_size == before.st_size
+    assert reasons(load(), "discharges") == ("source: data/raw.csv changed",)
+    assert "discharges" in computed(run(load()))
+
+
+def test_renamed_file_changes_only_where_bad_rows_are_said_to_be(
+    project: Path, load: Load
+) -> None:
+    run(load())
+    (project / "data" / "raw.csv").rename(project / "data" / "other.csv")
+    report = run(load("source.path=data/other.csv"))
+    assert computed(report) == ["quarantine"]
+
+
+def test_lowered_limit_of_bad_rows_stops_a_run_that_would_be_fresh(
+    project: Path, load: Load
+) -> None:
+    with (project / "data" / "raw.csv").open("a") as file:
+        file.write("2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0\n")
+    run(load())
+    with pytest.raises(SourceError, match="1 bad rows, expected at most 0"):
+        run(load("source.max_bad_rows=0"))
+
+
+def test_removed_or_cut_object_is_made_again_to_the_same_content(
+    project: Path, load: Load
+) -> None:
+    first = run(load())
+    [features] = (project / ".pipeline/objects/features").glob("*.parquet")
+    whole = features.read_bytes()
+    features.write_bytes(whole[:-10])
+    [drgs] = (project / ".pipeline/objects/drgs").glob("*.parquet")
+    drgs.unlink()
+    n_bytes = len(whole)
+    found = f"its object has {n_bytes - 10:,} bytes, expected {n_bytes:,}"
+    assert reasons(load(), "features") == (found,)
+    report = run(load())
+    assert computed(report) == ["drgs", "features"]
+    for name in ("drgs", "features"):
+        hashes = {r.objects[name].content_hash for r in (first, report)}
+        assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(to="agg_severities", force=True), ["discharges"]),
+        (Selection(to="discharges", force=True), ["discharges"]),
+        (Selection(from_="agg_severities", force=True), list(ALL[3:])),
+        (Selection(only="drgs", force=True), ["drgs"]),
+        (Selection(force=True), [*ALL, "quarantine"]),
+        (Selection(only="features"), []),
+    ],
+    ids=["to", "to-snapshot", "from", "only", "force", "fresh"],
+)
+def test_selected_stages_alone_are_computed(
+    load: Load, selection: Selection, expected: list[str]
+) -> None:
+    run(load())
+    report = run(load(), selection)
+    assert [n for n in computed(report) if n != "quarantine" or n in expected] == (
+        expected
+    )
+
+
+def test_what_is_not_selected_is_kept_and_said_to_be_stale(
+    load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(load())
+    report = run(load("drop_rare_drgs.min_total=7"), Selection(only="features"))
+    assert states(report)["facility_drg_year"] == "kept"
+    assert "left as published: facility_drg_year" in caplog.text
+    name = "facility_drg_year"
+    assert report.objects[name] == first.objects[name]
+    whole = run(load("drop_rare_drgs.min_total=7"))
+    assert computed(whole) == [name]
+
+
+@pytest.mark.parametrize(
+    ("selection", "match"),
+    [
+        (Selection(to="lag_column"), "did you mean 'lag_columns'"),
+        (Selection(only="lag_columns"), "publish no snapshot"),
+        (Selection(to="drgs", from_="features"), "publish no snapshot"),
+    ],
+)
+def test_selection_of_nothing_is_refused(
+    load: Load, selection: Selection, match: str
+) -> None:
+    with pytest.raises(ConfigError, match=match):
+        run(load(), selection)
+
+
+def test_plan_says_what_a_run_would_do_and_does_nothing(
+    project: Path, load: Load
+) -> None:
+    assert "never computed" in describe_freshness(load(), Selection())
+    assert not (project / ".pipeline").exists()
+    run(load())
+    text = describe_freshness(load("lag_columns.periods=2"), Selection())
+    assert "features           stale       lag_columns.periods: 1 -> 2" in text
+    assert "to compute: features; starting at yearly_discharge_bin" in text
+    assert "nothing to do" in describe_freshness(load(), Selection())
+    text = describe_freshness(load(), Selection(only="features", force=True))
+    assert "features           fresh       computed anyway: --force" in text
+    assert text.count("--force") == 1
+    assert "to compute: features; starting at yearly_discharge_bin" in text
+
+
+def test_plan_without_the_source_says_so(load: Load) -> None:
+    run(load())
+    text = describe_freshness(load("source.path=absent.csv"), Selection())
+    assert "the source is not there yet" in text
+
+
+def test_transformation_that_reads_a_file_is_refused(tmp_path: Path) -> None:
+    """Its content would not be part of the fingerprint."""
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(SchemaError, match="reads a file"):
+        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"), "product")
+
+
+def test_python_functions_in_a_plan_count_with_all_code(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What such a function calls does not show in the plan."""
+    lf = pl.LazyFrame({"a": [1]}).map_batches(lambda df: df)
+    before = plan_module._digest(lf, "product")
+    monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
+    assert plan_module._digest(lf, "product") != before
+    plain = pl.LazyFrame({"a": [1]}).select(pl.col("a") + 1)
+    monkeypatch.undo()
+    same = plan_module._digest(plain, "product")
+    monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
+    assert plan_module._digest(plain, "product") == same
+
+
+def test_digest_tells_inputs_of_one_schema_apart() -> None:
+    def digest(order: list[int]) -> str:
+        frames = [pl.LazyFrame(schema={"a": pl.Int64}).slice(i) for i in range(2)]
+        return plan_module._digest(pl.concat([frames[i] for i in order]), "product")
+
+    assert digest([0, 1]) != digest([1, 0])
+
+
+def test_digest_is_of_the_stage_alone() -> None:
+    def digest(rows: int) -> str:
+        config = Product(factor="a", by="b", column="c")
+        stage = Stage("c", "product", ("source",), config, None, (), "")
+        source = pl.LazyFrame({"a": [1.0] * rows, "b": [1] * rows})
+        return compose(source, [stage]).nodes["c"].digest
+
+    assert digest(1) == digest(5)
+
+
+def test_snapshot_that_is_no_longer_wanted_is_left_out(load: Load) -> None:
+    run(load())
+    report = run(load("stages.facilities=null", "facilities=null"))
+    assert report.is_new
+    assert "facilities" not in states(report)
+    assert computed(report) == []
+
+
+def with_product(apply: Callable[..., pl.LazyFrame]) -> Callable[[str], Transform]:
+    """Load transformations, but with another one of this name."""
+
+    def load(name: str) -> Transform:
+        loaded = load_transform(name)
+        return replace(loaded, apply=apply) if name == "product" else loaded
+
+    return load
+
+
+def test_transformation_that_collects_is_refused_and_named(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it finds in the rows would not be part of the fingerprint."""
+
+    def largest(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
+        value = lf.select(pl.col(config.factor).max()).collect().item()
+        return lf.with_columns(pl.lit(value).alias(config.column))
+
+    monkeypatch.setattr(plan_module, "load_transform", with_product(largest))
+    with pytest.raises(SchemaError, match=r"stage 'total_mean_profit'.*collects rows"):
+        check(load())
+
+
+def test_mistake_in_a_transformation_names_the_stage_and_the_line(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
+        return lf.with_columns(pl.col(config.facto))  # pyright: ignore
+
+    monkeypatch.setattr(plan_module, "load_transform", with_product(wrong))
+    with pytest.raises(SchemaError) as caught:
+        check(load())
+    message = str(caught.value)
+    assert "stage 'total_mean_profit' (pipeline/transforms/product.py)" in message
+    assert "AttributeError: 'Config' object has no attribute 'facto'" in message
+    assert "line " in message
+
+
+def test_renamed_file_of_several_is_named_as_such(project: Path, load: Load) -> None:
+    raw = project / "data" / "raw.csv"
+    header, *lines = raw.read_text().splitlines(keepends=True)
+    for name, part in (("a", lines[::2]), ("b", lines[1::2])):
+        (project / "data" / f"{name}.csv").write_text(header + "".join(part))
+    raw.unlink()
+    every = "source.path=data/*.csv"
+    run(load(every))
+    (project / "data" / "b.csv").rename(project / "data" / "c.csv")
+    assert reasons(load(every), "quarantine") == (
+        "source: file: data/b.csv -> data/c.csv",
+    )
+    (project / "data" / "d.csv").write_text(header + lines[0])
+    assert "source: data/d.csv is new" in reasons(load(every), "features")
+
+
+def test_of_many_files_that_changed_ten_are_named(load: Load, project: Path) -> None:
+    head, *lines = (project / "data" / "raw.csv").read_text().splitlines(keepends=True)
+    for number in range(12):
+        some = "".join([head, *lines[number::12]])
+        (project / "data" / f"part{number:02}.csv").write_text(some)
+    every = "source.path=data/part*.csv"
+    run(load(every))
+    for file in project.glob("data/part*.csv"):
+        file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    *named, more = reasons(load(every), "features")
+    assert named == [f"source: data/part{n:02}.csv changed" for n in range(10)]
+    assert more == "source: 2 files more changed, came or went"

@@ -1,0 +1,188 @@
+"""Nothing to do is seen without a dataframe, and only where it is true."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.run import stamp
+from tests.commands.test_cli import SOURCE, invoke
+
+
+@pytest.fixture
+def settled(project: Path) -> Path:
+    """A project whose files are older than a second, and its first run."""
+    time.sleep(1.1)
+    assert invoke(project, "run", *SOURCE).exit_code == 0
+    return project
+
+
+def key(root: Path) -> str:
+    return stamp.key(root, ("--profile", "", *SOURCE))
+
+
+def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
+    code = (
+        "import sys; from pipeline.commands.cli import main\n"
+        f"main(['run', *{SOURCE}], standalone_mode=False)\n"
+        "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'yaml'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    root = Path(__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=settled,
+        env=os.environ | {"PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "nothing to do" in result.stdout
+
+
+def spoil_config(root: Path) -> None:
+    path = root / "configs" / "transforms" / "lag_columns.yaml"
+    path.write_text(path.read_text() + "\n")
+
+
+def spoil_source(root: Path) -> None:
+    path = root / "data" / "raw.csv"
+    path.write_bytes(path.read_bytes())
+
+
+def remove_object(root: Path) -> None:
+    next((root / ".pipeline" / "objects").rglob("*.parquet")).unlink()
+
+
+def cut_object(root: Path) -> None:
+    path = next((root / ".pipeline" / "objects").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def remove_catalog(root: Path) -> None:
+    (root / ".pipeline" / "snapshots.duckdb").unlink()
+
+
+def damage_stamp(root: Path) -> None:
+    path = root / ".pipeline" / "stamp.json"
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_config,
+        spoil_source,
+        remove_object,
+        cut_object,
+        remove_catalog,
+        damage_stamp,
+    ],
+)
+def test_whatever_is_otherwise_is_looked_at_again(settled: Path, spoil: object) -> None:
+    assert stamp.read_stamp(settled, key(settled)) is not None
+    assert callable(spoil)
+    spoil(settled)
+    assert stamp.read_stamp(settled, key(settled)) is None
+    assert invoke(settled, "run", *SOURCE).exit_code == 0
+
+
+def test_no_flipped_bit_and_no_part_left_behind_is_overlooked(settled: Path) -> None:
+    state, rng = settled / ".pipeline", random.Random(7)
+    files = [
+        state / "stamp.json",
+        next(state.glob("runs/*.json")),
+        next(state.glob("objects/features/*.json")),
+        (state / "snapshots.duckdb").resolve(),
+    ]
+    files[-1].chmod(0o600)
+    for file in files:
+        content = file.read_bytes()
+        for _ in range(20):
+            flipped = bytearray(content)
+            flipped[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+            file.write_bytes(flipped)
+            assert stamp.read_stamp(settled, key(settled)) is None
+        file.write_bytes(content)
+        assert stamp.read_stamp(settled, key(settled)) is not None
+    for left in (state / "parts" / "broke", state / "parts.txt"):
+        left.mkdir(parents=True) if left.parent != state else left.touch()
+        assert stamp.read_stamp(settled, key(settled)) is None
+        assert "nothing to do" in invoke(settled, "run", *SOURCE).stdout
+        assert not left.exists()
+        assert stamp.read_stamp(settled, key(settled)) is not None
+
+
+def test_other_words_have_another_key(project: Path) -> None:
+    assert stamp.key(project, ("a", "b")) != stamp.key(project, ("ab",))
+
+
+@pytest.mark.parametrize("word", ["lag_columns.periods", "panel.other"])
+def test_values_from_the_environment_are_not_stamped(
+    settled: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    (settled / ".pipeline" / "stamp.json").unlink()
+    monkeypatch.setenv("PERIODS_OF_TEST", "1")
+    words = (*SOURCE, word + "=${ oc.decode:${oc.env:PERIODS_OF_TEST}}")
+    assert "nothing to do" in invoke(settled, "run", *words).stdout
+    assert not (settled / ".pipeline" / "stamp.json").exists()
+
+
+def test_configuration_behind_a_link_is_looked_at(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared") / "transforms"
+    (project / "configs" / "transforms").rename(shared)
+    (project / "configs" / "transforms").symlink_to(shared)
+    (project / "configs" / "loop").symlink_to(project / "configs")
+    before = key(project)
+    lag = shared / "lag_columns.yaml"
+    lag.write_text(lag.read_text() + "\n")
+    assert key(project) != before
+
+
+def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
+    before = key(project)
+    (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
+    (project / "configs" / "profiles" / "folder.yaml").mkdir()
+    assert key(project) == before
+
+
+def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:
+    path = project / "data" / "raw.csv"
+    in_a_minute = time.time() + 60  # a run may be slow to come to it
+    os.utime(path, (in_a_minute, in_a_minute))
+    assert invoke(project, "run", *SOURCE).exit_code == 0
+    assert not (project / ".pipeline" / "stamp.json").exists()
+
+
+def test_selected_run_does_not_answer_for_a_whole_one(settled: Path) -> None:
+    override = "lag_columns.periods=6"
+    some = invoke(settled, "run", "--only", "drgs", *SOURCE, override)
+    assert "the selected snapshots are fresh" in some.stdout
+    whole = invoke(settled, "run", *SOURCE, override)
+    assert "computed" in whole.stdout
+
+
+def test_object_that_lost_its_record_is_looked_at_again(settled: Path) -> None:
+    [path] = (settled / ".pipeline/objects/features").glob("*.parquet")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(bytes(content))
+    assert invoke(settled, "verify").exit_code == 1
+    assert "computed" in invoke(settled, "run", *SOURCE).stdout
+    assert invoke(settled, "verify").exit_code == 0
+
+
+def test_run_over_a_file_that_has_settled_since_is_stamped(project: Path) -> None:
+    path = project / "data" / "raw.csv"
+    path.write_bytes(path.read_bytes())
+    invoke(project, "run", *SOURCE)
+    time.sleep(1.1)
+    invoke(project, "run", *SOURCE)
+    assert stamp.read_stamp(project, key(project)) is not None

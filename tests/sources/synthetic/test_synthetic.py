@@ -1,0 +1,177 @@
+"""The synthetic data: its form, its determinism, and how real it looks."""
+
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from benchmarks.synthetic_calibration import TARGETS, calibration
+from pipeline.errors import SourceError
+from pipeline.sources.synthetic.data import generate, write_synthetic
+from pipeline.sources.synthetic.source import SEED
+
+KEY = ["Year", "Facility Id", "APR DRG Code", "APR Severity of Illness Code"]
+ROWS_PER_YEAR = {
+    2009: 129_255,
+    2010: 128_014,
+    2011: 126_288,
+    2012: 123_600,
+    2013: 117_226,
+    2014: 114_376,
+    2015: 114_581,
+    2016: 114_602,
+    2017: 113_730,
+}
+
+
+@pytest.fixture(scope="module")
+def raw() -> pl.DataFrame:
+    return pl.concat(generate(seed=SEED))
+
+
+@pytest.fixture(scope="module")
+def table(raw: pl.DataFrame) -> dict[str, float]:
+    return dict(calibration(raw).select("statistic", "reached").iter_rows())
+
+
+@pytest.mark.parametrize("statistic", TARGETS)
+def test_a_published_statistic_is_reached(
+    table: dict[str, float], statistic: str
+) -> None:
+    target, tolerance = TARGETS[statistic]
+    assert table[statistic] == pytest.approx(target, rel=tolerance)
+
+
+def test_every_year_has_its_published_rows(raw: pl.DataFrame) -> None:
+    assert dict(raw["Year"].value_counts().iter_rows()) == ROWS_PER_YEAR
+
+
+def test_columns_are_those_of_the_raw_file_in_its_order(raw: pl.DataFrame) -> None:
+    assert raw.columns == [
+        *("Year", "Facility Id", "Facility Name", "APR DRG Code"),
+        *("APR Severity of Illness Code", "APR DRG Description"),
+        *("APR Severity of Illness Description", "APR Medical Surgical Code"),
+        *("APR Medical Surgical Description", "Discharges"),
+        *("Mean Charge", "Median Charge", "Mean Cost", "Median Cost"),
+    ]
+
+
+def test_rows_are_unique_and_sorted_by_the_key(raw: pl.DataFrame) -> None:
+    assert not raw.select(KEY).is_duplicated().any()
+    assert_frame_equal(raw.select(KEY), raw.select(KEY).sort(KEY))
+
+
+def test_values_are_in_range_and_never_null(raw: pl.DataFrame) -> None:
+    money = ["Mean Charge", "Median Charge", "Mean Cost", "Median Cost"]
+    assert raw.null_count().sum_horizontal().item() == 0
+    assert (raw["Discharges"].min(), raw["Discharges"].max()) == (1, 6_938)
+    assert (raw["APR DRG Code"].min(), raw["APR DRG Code"].max()) == (1, 956)
+    assert (raw["Facility Id"].min(), raw["Facility Id"].max()) == (1, 9_431)
+    for column in money:
+        assert raw[column].is_between(0.01, 10_000_000).all()
+        assert (raw[column] == raw[column].round(2)).all()
+
+
+def test_severity_zero_is_ungroupable_and_written_as_text(raw: pl.DataFrame) -> None:
+    kind = pl.col("APR Medical Surgical Code")
+    zero = pl.col("APR Severity of Illness Code") == 0
+    assert set(raw.filter(zero).select(kind).to_series()) == {"NA", "U"}
+    assert set(raw.filter(~zero).select(kind).to_series()) == {"M", "P"}
+
+
+def test_median_is_mean_in_cells_of_one_or_two_and_rarely_else(
+    raw: pl.DataFrame,
+) -> None:
+    same = pl.col("Mean Charge") == pl.col("Median Charge")
+    few = pl.col("Discharges") <= 2
+    assert raw.filter(few).select(same.all()).item()
+    assert raw.filter(~few).select(same.mean()).item() < 0.001
+
+
+def test_a_drg_changes_its_letter_case_but_not_its_name(raw: pl.DataFrame) -> None:
+    names = raw.group_by("APR DRG Code").agg(
+        n=pl.col("APR DRG Description").n_unique(),
+        n_upper=pl.col("APR DRG Description").str.to_uppercase().n_unique(),
+    )
+    assert (names["n_upper"] == 1).all()
+    assert (names["n"] == 2).mean() == pytest.approx(1, abs=0.1)
+
+
+def test_some_names_need_quoting(raw: pl.DataFrame) -> None:
+    names = raw["Facility Name"].unique()
+    assert names.str.contains(",").any()
+    assert names.str.contains('"').any()
+    assert raw["APR DRG Description"].unique().str.contains(",").any()
+
+
+def test_facilities_open_close_and_skip_a_year(raw: pl.DataFrame) -> None:
+    years = raw.group_by("Facility Id").agg(
+        first=pl.col("Year").min(),
+        last=pl.col("Year").max(),
+        n=pl.col("Year").n_unique(),
+    )
+    span = pl.col("last") - pl.col("first") + 1
+    assert years.select((pl.col("first") > 2009).sum()).item() > 5
+    assert years.select((pl.col("last") < 2017).sum()).item() > 5
+    assert years.select((pl.col("n") < span).sum()).item() > 2
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.parquet")]
+    for path, seed in zip(paths, (SEED, SEED, SEED + 1), strict=True):
+        write_synthetic(path, seed=seed)
+    a, b, c = (path.read_bytes() for path in paths)
+    assert a == b
+    assert a != c
+
+
+def test_scale_adds_other_facilities_and_keeps_the_first_replica() -> None:
+    first = next(generate(seed=SEED))
+    replica_0, replica_1 = islice(generate(seed=SEED, scale=2), 2)
+    assert_frame_equal(replica_0, first)
+    assert replica_1.height == first.height
+    assert set(replica_1["Facility Id"]).isdisjoint(first["Facility Id"])
+    assert set(replica_1["Facility Name"]) != set(first["Facility Name"])
+    assert not replica_1["Mean Charge"].equals(first["Mean Charge"])
+    assert set(replica_1["APR DRG Code"]) <= set(range(1, 957))
+
+
+def test_a_chunk_is_one_year_of_one_replica_whatever_the_scale() -> None:
+    for chunk in islice(generate(seed=SEED, scale=1_000), 3):
+        assert chunk.height == ROWS_PER_YEAR[2009]
+
+
+def test_csv_and_parquet_hold_the_same_rows(raw: pl.DataFrame, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    n_rows = write_synthetic(
+        tmp_path / "s.csv", seed=SEED, progress=lambda i, n: progress.append((i, n))
+    )
+    write_synthetic(tmp_path / "s.parquet", seed=SEED)
+    assert n_rows == raw.height
+    assert progress == [(i, 9) for i in range(1, 10)]
+    assert_frame_equal(pl.read_csv(tmp_path / "s.csv"), raw, check_exact=True)
+    assert_frame_equal(pl.read_parquet(tmp_path / "s.parquet"), raw, check_exact=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_interrupted_write_leaves_the_old_file_only(
+    tmp_path: Path, suffix: str
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / f"s.{suffix}"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic(path, seed=SEED, progress=interrupt)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"^synthetic source: cannot write 's.json'"):
+        write_synthetic(tmp_path / "s.json", seed=SEED)
