@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline.errors import ModelError
-from pipeline.modeling import tracking
 from pipeline.modeling.data import between, current_features
 from pipeline.modeling.predictor import fit_predictor
 from pipeline.modeling.records import all_trainings, new_folder
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.tracking import tracking
 from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train, training_fingerprint
 from pipeline.modeling.tune import best_params

@@ -176,8 +176,7 @@ def hold(example: Example, split: Split) -> None:
             f" parts together do not give what all rows give:\n{error}\n"
             "hint: say in `split` which rows must stay together, Split(keys=...), or"
             " what must be known of all rows, Split(fact=...); see"
-            " `pipeline/panel/split.py`. Without a `split`, the transformation only runs"
-            " whole"
+            " `pipeline/panel/split.py`. Without it, the transformation only runs whole"
         ) from None
 
 
