@@ -1,11 +1,10 @@
-"""Compare two Parquet objects of a snapshot: their schemas, rows and values.
+"""Diff two Parquet objects of a snapshot: their schemas, rows and values.
 
 Rows are matched by the key. Objects that are sorted by it, as published ones are, go
 through a merge join a batch at a time, so that memory does not grow with their length;
 otherwise one side is held in memory.
 """
 
-import filecmp
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,8 +16,8 @@ from polars.exceptions import PolarsError
 
 from pipeline.errors import SnapshotError, nearest
 from pipeline.files.parquet import scan_parquet
-from pipeline.snapshots.diff.rows import compare_rows
-from pipeline.snapshots.diff.values import ColumnDiff, Tally
+from pipeline.snapshots.diff.rows import diff_rows
+from pipeline.snapshots.diff.values import ColumnDiff, Sample, Tally
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 _INSTANT = (pl.Date, pl.Datetime)
@@ -35,41 +34,24 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class DtypeChange(msgspec.Struct, frozen=True):
-    """A column whose dtype changed.
-
-    Attributes
-    ----------
-    name, before, after : str
-        The column and its Polars dtypes.
-    is_compared : bool
-        Whether its values were compared, as the dtype both fit in: numbers with
-        numbers, text with text, dates with timestamps, timestamps at the coarser
-        unit. Else the column takes no part in the comparison of rows.
-    """
+    """A column whose dtype changed."""
 
     name: str
     before: str
     after: str
     is_compared: bool
+    """Whether its values were, as the dtype both fit in: numbers with numbers, text
+    with text, dates with timestamps, timestamps at the coarser unit."""
 
 
 class SchemaDiff(msgspec.Struct, frozen=True):
-    """How the columns differ.
-
-    Attributes
-    ----------
-    added, removed : tuple of Column
-        Columns only the side after, or before, has.
-    changed : tuple of DtypeChange
-        Columns with another dtype.
-    is_reordered : bool
-        Whether the columns both sides have come in another order.
-    """
+    """How the columns differ."""
 
     added: tuple[Column, ...]
     removed: tuple[Column, ...]
     changed: tuple[DtypeChange, ...]
     is_reordered: bool
+    """Whether the columns both sides have come in another order."""
 
     @property
     def is_equal(self) -> bool:
@@ -81,19 +63,9 @@ class RowCounts(msgspec.Struct, frozen=True):
     """How many rows there are, and what became of them.
 
     ``before == removed + changed + unchanged`` and
-    ``after == added + changed + unchanged``.
-
-    Attributes
-    ----------
-    before, after : int
-        Rows of each side.
-    added, removed : int
-        Rows whose key only one side has.
-    changed, unchanged : int
-        Rows whose key both sides have, with and without a changed value.
-    repeated_before, repeated_after : int
-        Rows whose key is not unique on their side. They are compared as whole rows:
-        equal ones cancel out, one against one; the others are added or removed.
+    ``after == added + changed + unchanged``. Rows whose key is not unique on their side
+    are `repeated_before` and `repeated_after`: they are compared as whole rows, equal
+    ones cancel out, one against one, and the others are added or removed.
     """
 
     before: int
@@ -107,33 +79,20 @@ class RowCounts(msgspec.Struct, frozen=True):
 
 
 class Diff(msgspec.Struct, frozen=True):
-    """How two objects of a snapshot differ.
-
-    Attributes
-    ----------
-    key : tuple of str
-        The columns that rows were matched by; empty if whole rows were.
-    tolerance : float
-        The relative tolerance numbers were compared with.
-    schema : SchemaDiff
-        How the columns differ.
-    rows : RowCounts
-        Rows in numbers.
-    columns : tuple of ColumnDiff
-        Every compared column outside the key, also those without a change, in the
-        order of the side before. Empty if there is no key.
-    added, removed : tuple of dict
-        The first added and removed rows in the order of the key: value by column,
-        those of the key first, then the other compared columns.
-    """
+    """How two objects of a snapshot differ."""
 
     key: tuple[str, ...]
     tolerance: float
     schema: SchemaDiff
     rows: RowCounts
     columns: tuple[ColumnDiff, ...]
+    """Every compared column outside the key, also those without a change, in the order
+    of the side before."""
     added: tuple[dict[str, Any], ...]
+    """The first added rows in the order of the key: value by column, those of the key
+    first, then the other compared columns."""
     removed: tuple[dict[str, Any], ...]
+    """The first removed rows, likewise."""
 
     @property
     def is_equal(self) -> bool:
@@ -150,12 +109,11 @@ def diff(
     tolerance: float = 0.0,
     n_samples: int = 5,
 ) -> Diff:
-    """Compare two Parquet objects of one snapshot.
+    """Tell how two Parquet objects of one snapshot differ.
 
     Nulls are equal to each other and to nothing else, NaN to NaN, -0.0 to 0.0, in the
     key too. A column that only one side has is a change of the schema and takes no
-    part in the comparison of rows. Rows whose key is not unique on either side are
-    compared as whole rows, as are all rows without a key: which of them became which
+    part in the comparison of rows. Which of the rows of a repeated key became which
     cannot be known, so they are added, removed or unchanged, and never changed.
 
     Parameters
@@ -164,7 +122,7 @@ def diff(
         The objects. Memory is bounded if both are sorted by the key, nulls first;
         else it grows with the rows.
     key : sequence of str
-        Columns that name a row. Empty: the objects are compared as multisets of rows.
+        Columns that name a row, at least one.
     tolerance : float
         Numbers are equal if ``|a - b| <= tolerance * max(|a|, |b|)``; at least 0 and
         below 1. It is not for the key, nor for numbers inside of lists and structs,
@@ -185,53 +143,42 @@ def diff(
     """
     _require_options(tolerance, n_samples)
     schemas = _read_schema(before), _read_schema(after)
-    key = tuple(dict.fromkeys(key))
     dtypes = _common_dtypes(*schemas)
     _require_key(key, (before, after), schemas, dtypes)
-    values = {name: dtype for name, dtype in dtypes.items() if name not in key}
-    tally = Tally(key, values, tolerance=tolerance, n_samples=n_samples)
     keys = {name: dtypes[name] for name in key}
+    values = {name: dtype for name, dtype in dtypes.items() if name not in keys}
+    tally = Tally(list(keys), values, tolerance=tolerance, n_samples=n_samples)
     try:
-        n_rows = _n_rows(before), _n_rows(after)
-        repeated = _compare((before, after), keys, values, tally)
+        n_before, n_after = _n_rows(before), _n_rows(after)
+        repeated_before, repeated_after = diff_rows(before, after, keys, values, tally)
     except (PolarsError, OSError) as error:
         raise SnapshotError(
             f"{before} and {after}: cannot be compared\nfound: {error}\n"
             "hint: one of them may be damaged; `just run` makes new ones"
         ) from error
-    n_kept = n_rows[0] - tally.n_removed
-    counts = RowCounts(
-        before=n_rows[0],
-        after=n_rows[1],
-        added=tally.n_added,
-        removed=tally.n_removed,
-        changed=tally.n_changed,
-        unchanged=n_kept - tally.n_changed,
-        repeated_before=repeated[0],
-        repeated_after=repeated[1],
-    )
     return Diff(
-        key=key,
+        key=tuple(keys),
         tolerance=tolerance,
         schema=_schema_diff(*schemas, dtypes),
-        rows=counts,
-        columns=tally.columns() if key else (),
-        added=tally.added(),
-        removed=tally.removed(),
+        rows=RowCounts(
+            before=n_before,
+            after=n_after,
+            added=tally.added.n,
+            removed=tally.removed.n,
+            changed=tally.n_changed,
+            unchanged=n_before - tally.removed.n - tally.n_changed,
+            repeated_before=repeated_before,
+            repeated_after=repeated_after,
+        ),
+        columns=tally.columns(),
+        added=_named(tally.added, [*keys, *values]),
+        removed=_named(tally.removed, [*keys, *values]),
     )
 
 
-def _compare(
-    paths: tuple[Path, Path], key: _Schema, values: _Schema, tally: Tally
-) -> tuple[int, int]:
-    """Tally how the rows differ; return how many have a repeated key, by side."""
-    is_same = filecmp.cmp(*paths, shallow=False)
-    if key or values:
-        return compare_rows(paths, key, values, tally, is_same=is_same)
-    # Rows without a column in common have nothing to be equal in.
-    tally.add_removed(pl.DataFrame(), _n_rows(paths[0]))
-    tally.add_added(pl.DataFrame(), _n_rows(paths[1]))
-    return 0, 0
+def _named(sample: Sample, names: list[str]) -> tuple[dict[str, Any], ...]:
+    """Return rows as values by the user's names."""
+    return tuple(dict(zip(names, row, strict=True)) for row in sample.rows())
 
 
 def _require_options(tolerance: float, n_samples: int) -> None:
@@ -245,7 +192,7 @@ def _require_options(tolerance: float, n_samples: int) -> None:
         raise SnapshotError(f"samples: expected at least 0, found {n_samples}")
 
 
-def _read_schema(path: Path) -> dict[str, pl.DataType]:
+def _read_schema(path: Path) -> _Schema:
     """Read the columns of an object from its footer."""
     try:
         with path.open("rb") as file:
@@ -275,14 +222,14 @@ def _require_key(
                 raise SnapshotError(
                     f"{path}: has no key column {name!r}{nearest(name, schema)}\n"
                     f"found: {', '.join(schema)}\n"
-                    "hint: compare by columns both sides have, or without a key"
+                    "hint: the key is another since; diff runs that share it"
                 )
         if name not in dtypes:
             before, after = (schema[name] for schema in schemas)
             raise SnapshotError(
                 f"{paths[1]}: key column {name!r} cannot be matched\n"
                 f"found: {before} before, {after} after\n"
-                "hint: compare by other columns, or without a key"
+                "hint: the key is another since; diff runs that share it"
             )
 
 
@@ -320,17 +267,13 @@ def _common_dtype(before: pl.DataType, after: pl.DataType) -> pl.DataType | None
 def _schema_diff(before: _Schema, after: _Schema, compared: _Schema) -> SchemaDiff:
     """Compare columns, dtypes and their order."""
     common = [name for name in before if name in after]
+    added, removed = (
+        tuple(Column(n, str(dtype)) for n, dtype in side.items() if n not in other)
+        for side, other in ((after, before), (before, after))
+    )
     return SchemaDiff(
-        added=tuple(
-            Column(name, str(dtype))
-            for name, dtype in after.items()
-            if name not in before
-        ),
-        removed=tuple(
-            Column(name, str(dtype))
-            for name, dtype in before.items()
-            if name not in after
-        ),
+        added=added,
+        removed=removed,
         changed=tuple(
             DtypeChange(name, str(before[name]), str(after[name]), name in compared)
             for name in common

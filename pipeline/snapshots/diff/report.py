@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from typing import Any, cast
 
 import msgspec
 
 from pipeline.snapshots.diff.diff import Diff, SchemaDiff
-from pipeline.snapshots.diff.values import Cell, ColumnDiff
+from pipeline.snapshots.diff.values import ColumnDiff
 
 MAX_COLUMNS = 30
 """Changed columns of a table, and columns of a change of schema."""
@@ -38,36 +38,26 @@ def show(diff: Diff, title: str, format_: str) -> str:
 
 
 def to_text(diff: Diff, title: str) -> str:
-    """Show a diff on a terminal.
+    """Write aligned lines for a terminal; the title begins the first one.
 
-    Parameters
-    ----------
-    diff : Diff
-        What to show.
-    title : str
-        What was compared, in one line; begins the first one.
-
-    Returns
-    -------
-    str
-        Aligned lines, ended by a line break: the rows in numbers, the changes of the
-        schema, a line for each of the first `MAX_COLUMNS` changed columns, and up to
-        `MAX_SAMPLES` samples of each kind.
+    They hold the rows in numbers, the changes of the schema, a line for each of the
+    first `MAX_COLUMNS` changed columns, and up to `MAX_SAMPLES` samples of each kind.
     """
-    rows = diff.rows
+    rows, changed = diff.rows, _changed(diff)
     counts = (
         f"{rows.before:,} rows before, {rows.after:,} after: {rows.added:,} added, "
         f"{rows.removed:,} removed, {rows.changed:,} changed, "
         f"{rows.unchanged:,} unchanged"
     )
-    schema = [f"{sign} {change}" for sign, change in _schema(diff.schema, _name)]
+    numbers = [_numbers(column, _name) for column in changed[:MAX_COLUMNS]]
+    cells = [(key, name, f"{old} -> {new}") for key, name, old, new in _cells(changed)]
     parts = {
         f"{title}: {_verdict(diff)}": [counts, *_notes(diff, _name)],
-        "schema": schema,
-        "values": _changed_columns(diff),
-        "changed": _changed_cells(diff),
-        "added": [_sample(diff, row) for row in diff.added[:MAX_SAMPLES]],
-        "removed": [_sample(diff, row) for row in diff.removed[:MAX_SAMPLES]],
+        "schema": [f"{sign} {change}" for sign, change in _schema(diff.schema, _name)],
+        "values": [*_aligned([_HEADER, *numbers]), *_rest(changed)] if changed else [],
+        "changed": _aligned(cells, right=False),
+        "added": _keys(diff, diff.added),
+        "removed": _keys(diff, diff.removed),
     }
     lines = (
         line
@@ -79,103 +69,39 @@ def to_text(diff: Diff, title: str) -> str:
 
 
 def to_markdown(diff: Diff, title: str) -> str:
-    """Show a diff in a comment on a pull request.
+    """Write a comment on a pull request, below the 65,536 characters it may have.
 
-    Parameters
-    ----------
-    diff : Diff
-        What to show.
-    title : str
-        What was compared, in one line; becomes the heading.
-
-    Returns
-    -------
-    str
-        GitHub-flavoured Markdown, ended by a line break and cut as `to_text` is, below
-        the 65,536 characters that a comment may have. Names and values are code:
-        nothing in them is read as Markdown.
+    It is cut as `to_text` is. Names and values are code: nothing in them is read as
+    Markdown.
     """
-    changed = [column for column in diff.columns if column.n_changed]
-    cells = [
-        [_code(text) for text in (_key(c.key), _name(name), *map(_value, _pair(c)))]
-        for name, c in _spread(changed)
-    ]
+    changed = _changed(diff)
     numbers = [_numbers(column, _quoted) for column in changed[:MAX_COLUMNS]]
+    cells = [list(map(_code, cell)) for cell in _cells(changed)]
     counts = ("before", "after", "added", "removed", "changed", "unchanged")
+    schema = _schema(diff.schema, _quoted)
     parts = [
         f"### {_code(title)}: {_verdict(diff)}",
         _table(counts, [[f"{getattr(diff.rows, name):,}" for name in counts]]),
-        "\n".join(f"- {note}" for note in _notes(diff, _quoted)),
-        "\n".join(
-            f"- {_KINDS[sign]}: {change}"
-            for sign, change in _schema(diff.schema, _quoted)
-        ),
-        _table(_HEADER, numbers) if numbers else "",
-        _rest(changed),
-        _folded("changed", _table(("key", "column", "before", "after"), cells))
-        if cells
-        else "",
+        _listed(_notes(diff, _quoted)),
+        _listed(f"{_KINDS[sign]}: {change}" for sign, change in schema),
+        _table(_HEADER, numbers),
+        *_rest(changed),
+        _folded("changed", _table(("key", "column", "before", "after"), cells)),
+        _folded("added", _listed(map(_code, _keys(diff, diff.added)))),
+        _folded("removed", _listed(map(_code, _keys(diff, diff.removed)))),
     ]
-    for kind, samples in (("added", diff.added), ("removed", diff.removed)):
-        listed = [f"- {_code(_sample(diff, row))}" for row in samples[:MAX_SAMPLES]]
-        parts.append(_folded(kind, "\n".join(listed)) if listed else "")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def to_json(diff: Diff) -> str:
-    """Write a diff as JSON, whole.
+    """Write the fields of a diff by their names, whole, after ``is_equal``.
 
-    Parameters
-    ----------
-    diff : Diff
-        What to write.
-
-    Returns
-    -------
-    str
-        One object, indented, ended by a line break. ``is_equal`` comes first, then
-        the fields of `Diff` by their names: ``key``, ``tolerance``, ``schema``
-        (``added``, ``removed``: ``name``, ``dtype``; ``changed``: ``name``,
-        ``before``, ``after``, ``is_compared``; ``is_reordered``), ``rows`` (``before``,
-        ``after``, ``added``, ``removed``, ``changed``, ``unchanged``,
-        ``repeated_before``, ``repeated_after``), ``columns`` (``name``,
-        ``n_changed``, ``max_abs_diff``, ``mean_abs_diff``, ``max_rel_diff``,
-        ``samples``: ``key``, ``before``, ``after``), ``added`` and ``removed`` (value
-        by column). NaN and the infinities are the strings ``NaN``, ``Infinity`` and
-        ``-Infinity``; dates, times and durations are ISO 8601; decimals and whole
-        numbers beyond 64 bits are strings; bytes are hexadecimal.
+    NaN and the infinities are the strings ``NaN``, ``Infinity`` and ``-Infinity``;
+    dates, times and durations are ISO 8601; decimals and whole numbers beyond 64 bits
+    are strings; bytes are hexadecimal.
     """
     fields = {"is_equal": diff.is_equal} | msgspec.structs.asdict(diff)
     return msgspec.json.format(msgspec.json.encode(_plain(fields))).decode() + "\n"
-
-
-def _changed_columns(diff: Diff) -> list[str]:
-    """Draw the numbers of the changed columns as aligned lines."""
-    changed = [column for column in diff.columns if column.n_changed]
-    if not changed:
-        return []
-    numbers = [_numbers(column, _name) for column in changed[:MAX_COLUMNS]]
-    rest = _rest(changed)
-    return [*_aligned([_HEADER, *numbers]), *([rest] if rest else [])]
-
-
-def _changed_cells(diff: Diff) -> list[str]:
-    """Draw samples of changed values as aligned lines."""
-    cells = [
-        (_key(cell.key), _name(name), " -> ".join(map(_value, _pair(cell))))
-        for name, cell in _spread(diff.columns)
-    ]
-    return _aligned(cells, right=False) if cells else []
-
-
-def _pair(cell: Cell) -> tuple[Any, Any]:
-    return cell.before, cell.after
-
-
-def _rest(changed: Sequence[ColumnDiff]) -> str:
-    """Say how many changed columns are not shown."""
-    n_left = len(changed) - MAX_COLUMNS
-    return f"and {n_left} changed columns more" if n_left > 0 else ""
 
 
 def _plain(value: Any) -> Any:
@@ -207,10 +133,7 @@ def _verdict(diff: Diff) -> str:
 def _notes(diff: Diff, show: _Show) -> Iterator[str]:
     """Say how rows were matched."""
     rows = diff.rows
-    if diff.key:
-        yield f"key: {', '.join(map(show, diff.key))}"
-    else:
-        yield "no key: compared as whole rows"
+    yield f"key: {', '.join(map(show, diff.key))}"
     if rows.repeated_before or rows.repeated_after:
         yield (
             f"key not unique in {rows.repeated_before:,} rows before and "
@@ -245,24 +168,35 @@ def _numbers(column: ColumnDiff, show: _Show) -> list[str]:
     ]
 
 
-def _spread(columns: Iterable[ColumnDiff]) -> list[tuple[str, Cell]]:
-    """Choose samples to show: the first of each column, then the second of each."""
-    samples = ([(c.name, cell) for cell in c.samples] for c in columns)
-    turns = chain.from_iterable(zip_longest(*samples))
-    return [sample for sample in turns if sample is not None][:MAX_SAMPLES]
+def _changed(diff: Diff) -> list[ColumnDiff]:
+    """Return the columns to show."""
+    return [column for column in diff.columns if column.n_changed]
 
 
-def _sample(diff: Diff, row: Mapping[str, Any]) -> str:
-    """Tell which row this is: by its key; without one, by all of it."""
-    if diff.key:
-        return _key({name: row[name] for name in diff.key})
-    words = (f"{_name(name)}={_value(value)}" for name, value in row.items())
-    return _cut(", ".join(words), _MAX_ROW)
+def _rest(changed: Sequence[ColumnDiff]) -> list[str]:
+    """Say how many changed columns are not shown, if any."""
+    n_left = len(changed) - MAX_COLUMNS
+    return [f"and {n_left} changed columns more"] if n_left > 0 else []
 
 
-def _key(values: Mapping[str, Any]) -> str:
+def _cells(changed: Iterable[ColumnDiff]) -> list[tuple[str, str, str, str]]:
+    """Show samples as key, name, before and after: the columns in turns."""
+    samples = ([(c.name, cell) for cell in c.samples] for c in changed)
+    turns = filter(None, chain.from_iterable(zip_longest(*samples)))
+    return [
+        (_key(c.key.values()), _name(name), _value(c.before), _value(c.after))
+        for name, c in islice(turns, MAX_SAMPLES)
+    ]
+
+
+def _keys(diff: Diff, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Show rows by their keys."""
+    return [_key(row[name] for name in diff.key) for row in rows[:MAX_SAMPLES]]
+
+
+def _key(values: Iterable[Any]) -> str:
     """Show the values of a key, whose names stand above, in one line."""
-    return _cut(", ".join(map(_value, values.values())), _MAX_ROW)
+    return _cut(", ".join(map(_value, values)), _MAX_ROW)
 
 
 def _value(value: Any) -> str:
@@ -297,15 +231,21 @@ def _aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
     ]
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Draw a Markdown table."""
-    lines = (header, ["---"] * len(header), *rows)
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Draw a Markdown table, if there is a row."""
+    lines = (header, ["---"] * len(header), *rows) if rows else ()
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _listed(items: Iterable[str]) -> str:
+    """Write a Markdown list."""
+    return "\n".join(f"- {item}" for item in items)
+
+
 def _folded(summary: str, body: str) -> str:
-    """Hide a part of a comment until it is asked for."""
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+    """Hide a part of a comment, if there is one, until it is asked for."""
+    shown = f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+    return shown if body else ""
 
 
 def _quoted(name: str) -> str:

@@ -1,34 +1,24 @@
-"""Compare values: which of the matched rows changed, where, and by how much.
+"""Tell which of the matched rows changed, where, and by how much.
 
-Frames here have columns with names of their own, so that no name of the data can be
-in the way: ``k0``.. are the key, ``v0``.. the values of one side, ``b0``.. and ``a0``..
-those before and after, ``m0``.. say where these differ, ``in_b`` and ``in_a`` on which
-side a row is (true, or null).
+Columns are named as in `pipeline.snapshots.diff.rows`; besides, ``m0``.. say where
+``b0``.. and ``a0``.. differ.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 IN_BEFORE, IN_AFTER = "in_b", "in_a"
-
 
 _WIDE = (pl.Int128, pl.UInt128)
 
 
 class Cell(msgspec.Struct, frozen=True):
-    """A value that changed.
-
-    Attributes
-    ----------
-    key : dict of str to Any
-        The key of its row, as Python values.
-    before, after : Any
-        The value on both sides; None is null.
-    """
+    """A value that changed, with the key of its row, as Python values."""
 
     key: dict[str, Any]
     before: Any
@@ -38,47 +28,50 @@ class Cell(msgspec.Struct, frozen=True):
 class ColumnDiff(msgspec.Struct, frozen=True):
     """How a column that both sides have differs in the rows both sides have.
 
-    Attributes
-    ----------
-    name : str
-        The column.
-    n_changed : int
-        Values that differ. A null differs from every value; NaN equals NaN, and -0.0
-        equals 0.0.
-    max_abs_diff, mean_abs_diff : float or None
-        Largest and mean ``|before - after|`` of the changed values of a column of
-        numbers, in the column's unit. Pairs with a null, or whose difference is not
-        finite, do not count; None if no pair is left, or if their sum is not finite.
-        The last digit of a mean may vary from call to call, as the order of addition
-        does.
-    max_rel_diff : float or None
-        Largest ``|before - after| / max(|before|, |after|)`` of the same pairs,
-        from 0 to 2.
-    samples : tuple of Cell
-        The first changed values in the order of the key.
+    A null differs from every value; NaN equals NaN, and -0.0 equals 0.0. Distances are
+    of the changed values of a column of numbers, in the column's unit. Pairs with a
+    null, or whose difference is not finite, do not count; None if no pair is left.
     """
 
     name: str
     n_changed: int
     max_abs_diff: float | None
     mean_abs_diff: float | None
+    """None also if the sum is not finite. The last digit may vary from call to call, as
+    the order of addition does."""
     max_rel_diff: float | None
+    """Largest ``|before - after| / max(|before|, |after|)``, from 0 to 2."""
     samples: tuple[Cell, ...]
+    """The first changed values in the order of the key."""
+
+
+class Sample:
+    """Counts rows, and keeps the first of them in the order of the key."""
+
+    def __init__(self, keys: list[str], n_kept: int) -> None:
+        self.n = 0
+        self._keys, self._n_kept, self._rows = keys, n_kept, pl.DataFrame()
+
+    def add(self, rows: pl.DataFrame, n: int) -> None:
+        """Count some rows, of which the first are given; those of one key stay so."""
+        self.n += n
+        if not self._n_kept or rows.is_empty():
+            return
+        first = rows.sort(self._keys, maintain_order=True).head(self._n_kept)
+        # A slice would hold all of its batch in memory; sorting few rows copies them.
+        both = pl.concat([self._rows, first]) if self._rows.height else first
+        self._rows = both.sort(self._keys, maintain_order=True).head(self._n_kept)
+
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        """Give the rows that are kept, as Python values."""
+        return self._rows.iter_rows()
 
 
 class Tally:
     """Adds up the rows that differ, batch by batch.
 
-    Parameters
-    ----------
-    key : sequence of str
-        The user's names of ``k0``..
-    dtypes : dict of str to pl.DataType
-        The user's names of ``b0``.. and ``a0``.., with the dtype both have here.
-    tolerance : float
-        Numbers this close, relative to the larger one, are equal.
-    n_samples : int
-        Samples to keep of each kind.
+    It is given the user's names of ``k0``.., and those of ``b0``.. and ``a0``.. with
+    the dtype both have here.
     """
 
     def __init__(
@@ -89,44 +82,29 @@ class Tally:
         tolerance: float,
         n_samples: int,
     ) -> None:
-        self.n_added = self.n_removed = self.n_changed = 0
-        self._key, self._names = list(key), list(dtypes)
+        self._key, self._names, self._n_samples = list(key), list(dtypes), n_samples
         self._keys = [f"k{i}" for i in range(len(key))]
-        self._changed = [
-            _changed(i, dtype, tolerance) for i, dtype in enumerate(dtypes.values())
-        ]
-        self._statistics = [
-            expr
-            for i, dtype in enumerate(dtypes.values())
-            for expr in _statistics(i, dtype)
-        ]
-        self._n_samples = n_samples
-        self._added = self._removed = pl.DataFrame()
-        self._cells = [pl.DataFrame() for _ in dtypes]
+        self.added, self.removed = (Sample(self._keys, n_samples) for _ in "ar")
+        self.n_changed = 0
+        self._cells = [Sample(self._keys, n_samples) for _ in dtypes]
         self._totals: list[pl.DataFrame] = []
+        columns = list(enumerate(dtypes.values()))
+        self._changed = [_changed(i, dtype, tolerance) for i, dtype in columns]
+        self._statistics = [e for i, dtype in columns for e in _statistics(i, dtype)]
 
     def add(self, batch: pl.DataFrame) -> None:
         """Count one batch of rows that may differ, both sides joined."""
-        self.add_removed(self._side(batch, IN_AFTER, "b"))
-        self.add_added(self._side(batch, IN_BEFORE, "a"))
+        for sample, side, absent in (
+            (self.removed, "b", IN_AFTER),
+            (self.added, "a", IN_BEFORE),
+        ):
+            values = [f"{side}{i}" for i in range(len(self._names))]
+            rows = batch.filter(pl.col(absent).is_null()).select(*self._keys, *values)
+            rows = rows.rename({name: f"v{name[1:]}" for name in values})
+            sample.add(rows, rows.height)
         if self._names:
             both = pl.col(IN_BEFORE).is_not_null() & pl.col(IN_AFTER).is_not_null()
             self._add_matched(batch.filter(both).with_columns(self._changed))
-
-    def add_added(self, rows: pl.DataFrame, n_rows: int | None = None) -> None:
-        """Count rows only the side after has; ``k0``.., ``v0``.. of a sample do."""
-        self.n_added += rows.height if n_rows is None else n_rows
-        self._added = self._merged(self._added, rows)
-
-    def add_removed(self, rows: pl.DataFrame, n_rows: int | None = None) -> None:
-        """Count rows only the side before has; ``k0``.., ``v0``.. of a sample do."""
-        self.n_removed += rows.height if n_rows is None else n_rows
-        self._removed = self._merged(self._removed, rows)
-
-    def _side(self, batch: pl.DataFrame, absent: str, side: str) -> pl.DataFrame:
-        """Select the rows that one side lacks, as the other has them."""
-        values = [pl.col(f"{side}{i}").alias(f"v{i}") for i in range(len(self._names))]
-        return batch.filter(pl.col(absent).is_null()).select(*self._keys, *values)
 
     def _add_matched(self, matched: pl.DataFrame) -> None:
         """Count the changed values of rows that both sides have."""
@@ -137,64 +115,34 @@ class Tally:
         self.n_changed += matched.height
         totals = matched.select(self._statistics)
         self._totals.append(totals)
-        if not self._n_samples:
-            return
-        matched = _sorted(matched, self._keys)
+        matched = matched.sort(self._keys)
         for i, cells in enumerate(self._cells):
-            if totals[f"n{i}"].item():
+            if n := totals[f"n{i}"].item():
                 rows = matched.lazy().filter(f"m{i}").head(self._n_samples)
-                first = rows.select(*self._keys, f"b{i}", f"a{i}").collect()
-                self._cells[i] = self._merged(cells, first)
-
-    def _merged(self, samples: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-        """Keep the first rows in the order of the key as a sample."""
-        if not self._n_samples or rows.is_empty():
-            return samples
-        first = _sorted(rows, self._keys).head(self._n_samples)
-        # A slice would hold all of its batch in memory; sorting few rows copies them.
-        both = pl.concat([samples, first]) if samples.height else first
-        return _sorted(both, self._keys).head(self._n_samples)
-
-    def added(self) -> tuple[dict[str, Any], ...]:
-        """Return the first added rows: key and values by name."""
-        return self._first(self._added)
-
-    def removed(self) -> tuple[dict[str, Any], ...]:
-        """Return the first removed rows: key and values by name."""
-        return self._first(self._removed)
-
-    def _first(self, rows: pl.DataFrame) -> tuple[dict[str, Any], ...]:
-        names = [*self._key, *self._names]
-        return tuple(dict(zip(names, row, strict=True)) for row in rows.iter_rows())
+                cells.add(rows.select(*self._keys, f"b{i}", f"a{i}").collect(), n)
 
     def columns(self) -> tuple[ColumnDiff, ...]:
         """Return what is known of each column, in their order."""
-        if not self._totals:
-            return tuple(
-                ColumnDiff(name, 0, None, None, None, ()) for name in self._names
+        totals: dict[str, Any] = {}
+        if self._totals:
+            sums, largest = cs.starts_with("pairs", "sum"), cs.starts_with("max", "rel")
+            whole = pl.concat(self._totals).select(sums.sum(), largest.max())
+            totals = whole.row(0, named=True) if whole.width else {}
+        return tuple(
+            ColumnDiff(
+                name,
+                cells.n,
+                totals.get(f"max{i}"),
+                _mean(totals.get(f"sum{i}", 0.0), totals.get(f"pairs{i}", 0)),
+                totals.get(f"rel{i}"),
+                tuple(
+                    Cell(dict(zip(self._key, values, strict=True)), before, after)
+                    for *values, before, after in cells.rows()
+                ),
             )
-        totals = pl.concat(self._totals).to_dict(as_series=False)
-        return tuple(
-            self._column(i, name, totals) for i, name in enumerate(self._names)
-        )
-
-    def _column(self, i: int, name: str, totals: dict[str, list[Any]]) -> ColumnDiff:
-        """Reduce the totals of all batches to those of the whole."""
-        n_pairs = sum(totals[f"pairs{i}"])
-        sum_abs = sum(value or 0.0 for value in totals[f"sum{i}"])
-        return ColumnDiff(
-            name,
-            sum(totals[f"n{i}"]),
-            _largest(totals[f"max{i}"]),
-            sum_abs / n_pairs if n_pairs and math.isfinite(sum_abs) else None,
-            _largest(totals[f"rel{i}"]),
-            self._first_cells(self._cells[i]),
-        )
-
-    def _first_cells(self, rows: pl.DataFrame) -> tuple[Cell, ...]:
-        return tuple(
-            Cell(dict(zip(self._key, values, strict=True)), before, after)
-            for *values, before, after in rows.iter_rows()
+            for i, (name, cells) in enumerate(
+                zip(self._names, self._cells, strict=True)
+            )
         )
 
 
@@ -209,8 +157,7 @@ def differs(n_columns: int) -> pl.Expr:
 
 def _changed(i: int, dtype: pl.DataType, tolerance: float) -> pl.Expr:
     """Say which values differ by more than the tolerance, as ``m{i}``."""
-    before, after = pl.col(f"b{i}"), pl.col(f"a{i}")
-    changed = before.ne_missing(after)
+    changed = pl.col(f"b{i}").ne_missing(pl.col(f"a{i}"))
     if tolerance and dtype.is_numeric():
         distance = _distance(i, dtype)
         # Infinity is close to nothing else, and nothing is close to a null.
@@ -223,17 +170,14 @@ def _statistics(i: int, dtype: pl.DataType) -> Iterable[pl.Expr]:
     """Sum up the changed values of a batch."""
     changed = pl.col(f"m{i}")
     yield changed.sum().cast(pl.Int64).alias(f"n{i}")
-    if dtype.is_numeric():
-        distance = _distance(i, dtype)
-        counted = changed & distance.is_finite()
-    else:
-        distance, counted = pl.lit(None, pl.Float64), pl.lit(value=False)
-    distances = distance.filter(counted)
-    larger = _larger(i) if dtype.is_numeric() else distance
+    if not dtype.is_numeric():
+        return
+    distance = _distance(i, dtype)
+    counted = changed & distance.is_finite()
     yield counted.sum().cast(pl.Int64).alias(f"pairs{i}")
-    yield distances.max().alias(f"max{i}")
-    yield distances.sum().alias(f"sum{i}")
-    yield (distance / larger).filter(counted).max().alias(f"rel{i}")
+    yield distance.filter(counted).max().alias(f"max{i}")
+    yield distance.filter(counted).sum().alias(f"sum{i}")
+    yield (distance / _larger(i)).filter(counted).max().alias(f"rel{i}")
 
 
 def _distance(i: int, dtype: pl.DataType) -> pl.Expr:
@@ -251,11 +195,6 @@ def _larger(i: int) -> pl.Expr:
     return pl.max_horizontal(before.abs(), after.abs())
 
 
-def _sorted(rows: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """Sort by the key; rows of one key, or all without one, keep their order."""
-    return rows.sort(keys, maintain_order=True) if keys and rows.height > 1 else rows
-
-
-def _largest(values: Iterable[float | None]) -> float | None:
-    """Return the maximum of those there are."""
-    return max((value for value in values if value is not None), default=None)
+def _mean(total: float, n_pairs: int) -> float | None:
+    """Divide a sum, if it is finite and of any pairs."""
+    return total / n_pairs if n_pairs and math.isfinite(total) else None
