@@ -213,7 +213,7 @@ bench *args: env
 bench-scale *args: env
     @.venv/bin/python -m benchmarks scale "$@"
 
-# Write the figures of the last bench into the README, and draw them
+# Write the figures of the last bench into benchmarks/README.md, and draw them
 [group('bench')]
 bench-report: env
     @.venv/bin/python -m benchmarks report

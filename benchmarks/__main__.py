@@ -43,7 +43,7 @@ def scale(sizes: str, runs: int) -> None:
 
 @cli.command()
 def report() -> None:
-    """Write the newest figures into the README, as tables and a chart."""
+    """Write the newest figures into benchmarks/README.md, as tables and charts."""
     from benchmarks.report import report as write_report
 
     write_report()

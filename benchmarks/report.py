@@ -1,4 +1,4 @@
-"""``just bench-report`` writes the newest figures into the README, and draws them."""
+"""``just bench-report`` writes the newest figures into README.md, and draws them."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -11,11 +11,10 @@ import vl_convert
 
 from benchmarks.bench import COMMANDS, FEATURES, ORIGIN, TRANSFORMS
 from benchmarks.keep import RESULTS, SCALE_RESULTS
-from benchmarks.processes import ROOT
 from benchmarks.scale import SCALE
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 
-README = ROOT / "README.md"
+README = Path(__file__).with_name("README.md")
 CHART = Path(__file__).with_name("speed.svg")
 SCALE_CHART = Path(__file__).with_name("scale.svg")
 BEGIN_SCALE = "<!-- written by just bench-report from bench-scale -->"
@@ -37,16 +36,22 @@ NAMES = {
 
 def report() -> None:
     """Write both."""
-    record, scale = (
-        msgspec.json.decode(file.read_bytes(), type=BenchmarkRecord)
-        for file in (RESULTS, SCALE_RESULTS)
-    )
-    text = README.read_text()
-    text = _between(text, BEGIN, END, section(record))
-    README.write_text(_between(text, BEGIN_SCALE, END_SCALE, scale_section(scale)))
+    record, scale = kept(RESULTS), kept(SCALE_RESULTS)
+    README.write_text(written(README.read_text(), record, scale))
     CHART.write_text(draw(FEATURES, "cpu_s", record.figures))
     SCALE_CHART.write_text(draw(SCALE, "peak_mib", scale.figures))
-    click.echo(f"{README.name} and the charts of benchmarks/ are written")
+    click.echo("README.md and the charts of benchmarks/ are written")
+
+
+def kept(file: Path) -> BenchmarkRecord:
+    """Read the newest figures."""
+    return msgspec.json.decode(file.read_bytes(), type=BenchmarkRecord)
+
+
+def written(text: str, record: BenchmarkRecord, scale: BenchmarkRecord) -> str:
+    """Put the tables where a text has marks for them."""
+    text = _between(text, BEGIN, END, section(record))
+    return _between(text, BEGIN_SCALE, END_SCALE, scale_section(scale))
 
 
 def _between(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
@@ -67,7 +72,7 @@ def scale_section(record: BenchmarkRecord) -> Iterator[str]:
             f"whole run, {n_rows:,} rows",
             (f for f in record.figures if f.n_rows == n_rows),
         )
-    yield f"\n![Memory by rows]({SCALE_CHART.relative_to(ROOT)})\n\n"
+    yield f"\n![Memory by rows]({SCALE_CHART.name})\n\n"
 
 
 def section(record: BenchmarkRecord) -> Iterator[str]:
@@ -87,7 +92,7 @@ def section(record: BenchmarkRecord) -> Iterator[str]:
             f"CSV to `features`, {n_rows:,} rows",
             (f for f in figures if f.task == FEATURES and f.n_rows == n_rows),
         )
-    yield f"\n![CPU seconds by rows]({CHART.relative_to(ROOT)})\n"
+    yield f"\n![CPU seconds by rows]({CHART.name})\n"
     yield from _table(
         "whole commands, 1,081,672 rows", (f for f in figures if f.task == COMMANDS)
     )

@@ -8,8 +8,9 @@ import pytest
 
 from benchmarks import accepted, cases, samplers
 from benchmarks.accepted import Figures, carried_over
+from benchmarks.keep import RESULTS, SCALE_RESULTS
 from benchmarks.proof import a_quarter_slower
-from benchmarks.report import section
+from benchmarks.report import README, kept, section, written
 from benchmarks.structure import structure
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
@@ -136,3 +137,8 @@ def test_the_report_holds_the_figures() -> None:
     assert "| CSV to `features`, 100 rows | CPU s |" in text
     assert "| the pipeline | 1.50 [0.75, 3.00] |  | 500 | 1.00 |  |" in text
     assert "| hand-written DuckDB SQL | 3.00 [1.50, 6.00] |  | 500 | 2.00 |  |" in text
+
+
+def test_the_readme_of_the_benchmarks_shows_the_newest_figures() -> None:
+    text = README.read_text()
+    assert written(text, kept(RESULTS), kept(SCALE_RESULTS)) == text

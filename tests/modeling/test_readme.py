@@ -1,6 +1,5 @@
-"""What the README says to write is written as it stands there, and works."""
+"""What the README of the models says to write works as it stands there."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,18 +8,11 @@ import pytest
 
 from pipeline.modeling import models
 from pipeline.modeling.train import train
-from tests.conftest import ROOT
+from tests.documents import example
 from tests.modeling.conftest import Load
 
+README = "pipeline/modeling/README.md"
 TARGET = "w_total_median_profit"
-
-
-def example(after: str, language: str) -> str:
-    """The first block of a language after a text of the README."""
-    rest = (ROOT / "README.md").read_text().partition(after)[2]
-    found = re.search(rf"```{language}\n(.*?)```", rest, flags=re.DOTALL)
-    assert found is not None
-    return found[1]
 
 
 def test_the_new_kind_of_model_can_be_trained(
@@ -28,10 +20,10 @@ def test_the_new_kind_of_model_can_be_trained(
 ) -> None:
     kinds = tmp_path / "kinds"
     kinds.mkdir()
-    code = example("`pipeline/modeling/models/constant.py`", "python")
+    code = example(README, "`pipeline/modeling/models/constant.py`", "python")
     (kinds / "constant.py").write_text(code)
     monkeypatch.setattr(models, "__path__", [*models.__path__, str(kinds)])
-    config = example("`configs/models/median_growth.yaml`", "yaml")
+    config = example(README, "`configs/models/median_growth.yaml`", "yaml")
     (tmp_path / "configs" / "models" / "median_growth.yaml").write_text(config)
     training = train(ml(), "median_growth")
     past = pl.coalesce(f"{TARGET}_rolling2", f"{TARGET}_lag1") / 100_000

@@ -1,15 +1,8 @@
-"""How near the synthetic data is to the published statistics of the real data.
-
-``python -m benchmarks.synthetic_calibration`` prints README's table, in seconds: it
-generates the default data in memory, at full size.
-"""
+"""How near the synthetic data is to the published statistics of the real data."""
 
 from collections.abc import Iterator
 
 import polars as pl
-
-from pipeline.sources.synthetic.data import generate
-from pipeline.sources.synthetic.source import SEED
 
 # Name -> (target, relative tolerance). Targets are published for the real file unless
 # a comment or the name says otherwise.
@@ -186,18 +179,15 @@ def _number(value: object) -> float:
     return float(value)
 
 
-def main() -> None:
-    """Print the table in Markdown."""
-    table = calibration(pl.concat(generate(seed=SEED)))
-    print("| statistic | target | reached |\n|---|--:|--:|")
-    for statistic, target, _, reached in table.iter_rows():
-        print(f"| {statistic} | {_format(target)} | {_format(reached)} |")
+def markdown(table: pl.DataFrame) -> str:
+    """Write the table of ``pipeline/sources/README.md``."""
+    rows = (
+        f"| {statistic} | {_format(target)} | {_format(reached)} |\n"
+        for statistic, target, _, reached in table.iter_rows()
+    )
+    return "".join(["| statistic | target | reached |\n|---|--:|--:|\n", *rows])
 
 
 def _format(value: float) -> str:
     """Format with four significant digits or all the digits of a whole number."""
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
-
-
-if __name__ == "__main__":
-    main()
