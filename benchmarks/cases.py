@@ -22,7 +22,6 @@ from benchmarks.semantics import DEFAULT, KEY
 from pipeline import sources
 from pipeline.plan.plan import Plan, compose
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.transforms import load_transform
 
 Ours = Callable[[], pl.DataFrame]
 Twin = Callable[[], pd.DataFrame]
@@ -67,7 +66,7 @@ class StageCase:
             lf = df.lazy()
             for name in self.stages:
                 stage = stages[name]
-                lf = load_transform(stage.transform).apply(lf, stage.config)
+                lf = stage.apply(lf)
             return lf.collect(engine="streaming")
 
         pandas = df.to_pandas()

@@ -26,7 +26,6 @@ from pipeline.lineage.value import (
     strongest,
 )
 from pipeline.plan.settings import SOURCE, Stage
-from pipeline.transforms import load_transform
 
 if TYPE_CHECKING:
     from pipeline.plan.plan import Plan
@@ -130,14 +129,8 @@ def trace_stage(
     given = tuple((name, tuple(schema.items())) for name, schema in inputs)
     key = (ir.VERSION, stage.name, digest, given)
     if key not in _traced:
-        _traced[key] = trace_function(_applied(stage), inputs, stage=stage.name)
+        _traced[key] = trace_function(stage.apply, inputs, stage=stage.name)
     return _traced[key]
-
-
-def _applied(stage: Stage) -> Callable[..., pl.LazyFrame]:
-    """Take a stage's transformation with its settings."""
-    apply = load_transform(stage.transform).apply
-    return lambda *frames: apply(*frames, stage.config)
 
 
 def trace_function(

@@ -102,7 +102,7 @@ def _as_json(plan: Plan, edges: Sequence[Edge]) -> dict[str, Any]:
     stages = [
         {
             "name": name,
-            "transform": node.stage.transform,
+            "transform": node.stage.transform.name,
             "inputs": list(node.stage.inputs),
             "snapshot": node.stage.snapshot,
             "columns": node.schema.names(),

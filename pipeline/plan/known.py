@@ -20,7 +20,7 @@ import msgspec
 from pipeline.errors import SchemaError
 from pipeline.lineage import UNKNOWN, Edge, trace_stage
 from pipeline.plan.settings import SOURCE, Stage
-from pipeline.transforms import PastOnly, load_transform
+from pipeline.transforms import PastOnly
 
 if TYPE_CHECKING:
     from pipeline.plan.plan import Node, Plan
@@ -111,7 +111,7 @@ def _of_stage(
 ) -> dict[str, Why]:
     """Tell which columns of a stage are known, given those of its inputs."""
     stage = node.stage
-    past = load_transform(stage.transform).past
+    past = stage.transform.past
     made_of_past = past(stage.config) if past else []
     inputs = [(name, plan.schema(name)) for name in stage.inputs]
     edges: dict[str | None, list[Edge]] = {}

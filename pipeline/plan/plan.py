@@ -14,7 +14,7 @@ from pipeline.plan.code import code_elsewhere, code_hashes
 from pipeline.plan.known import settled
 from pipeline.plan.publishable import mistakes_in
 from pipeline.plan.settings import SOURCE, Stage
-from pipeline.transforms import load_transform
+from pipeline.transforms import Transform
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ def _refuse_missing_key(stage: Stage, schema: pl.Schema) -> None:
     missing = [name for name in stage.key if name not in schema]
     if missing:
         raise SchemaError(
-            f"stage '{stage.name}' ({_module(stage)}): snapshot '{stage.snapshot}' has"
+            f"{stage.place}: snapshot '{stage.snapshot}' has"
             f" no key {missing}{nearest(missing[0], schema)}\n"
             f"found in {stage.name}: {', '.join(schema)}\n"
             f"hint: see `stages.{stage.name}.key` in configs/pipeline.yaml"
@@ -256,7 +256,7 @@ def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
     for schema in inputs:
         if isinstance(time, str) and schema.get(time) == pl.String:
             raise SchemaError(
-                f"stage '{stage.name}' ({_module(stage)}): its time '{time}' is text,"
+                f"{stage.place}: its time '{time}' is text,"
                 " expected consecutive whole numbers, such as years\n"
                 "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
                 " months, count year x 12 + month"
@@ -268,14 +268,9 @@ def _refuse_unpublishable(stage: Stage, schema: pl.Schema) -> None:
     if found := list(mistakes_in(schema)):
         lines = "\n".join(f"  {line}" for line in found)
         raise SchemaError(
-            f"stage '{stage.name}' ({_module(stage)}): snapshot '{stage.snapshot}'"
+            f"{stage.place}: snapshot '{stage.snapshot}'"
             f" cannot be published as it is\n{lines}"
         )
-
-
-def _module(stage: Stage) -> str:
-    """Name the file of a stage's transformation."""
-    return f"pipeline/transforms/{stage.transform}.py"
 
 
 def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
@@ -287,7 +282,7 @@ def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         With the line of the transformation.
     """
     try:
-        return load_transform(stage.transform).apply(*inputs, stage.config)
+        return stage.apply(*inputs)
     except (PolarsError, SchemaError) as error:
         schemas = [lf.collect_schema() for lf in inputs]
         raise _schema_error(stage, schemas, error) from error
@@ -295,13 +290,13 @@ def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         # A mistake in the user's code, of any kind.
         *_, last = traceback.extract_tb(error.__traceback__)
         raise SchemaError(
-            f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
+            f"{stage.place}: "
             f"{type(error).__name__}: {error}\n"
             f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
         ) from error
 
 
-def _digest(lf: pl.LazyFrame, transform: str) -> str:
+def _digest(lf: pl.LazyFrame, transform: Transform) -> str:
     """Hash a plan; one that runs Python functions, with all code they may use.
 
     Raises
@@ -320,8 +315,7 @@ def _digest(lf: pl.LazyFrame, transform: str) -> str:
     # Such a function is written as its name or its bytecode, without what it calls.
     code = ""
     if b"cloudpickle" in plan:
-        module = f"pipeline/transforms/{transform}.py"
-        code = str(code_hashes() | code_elsewhere([module]))
+        code = str(code_hashes() | code_elsewhere([transform.file]))
     return hashlib.sha256(plan + code.encode()).hexdigest()
 
 
@@ -334,7 +328,7 @@ def _schema_error(
     what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
     return SchemaError(
-        f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): "
+        f"{stage.place}: "
         f"{what}{'' if wanted in found else nearest(wanted, found)}\n"
         f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
         f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"

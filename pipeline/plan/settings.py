@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import msgspec
+import polars as pl
 from msgspec import Meta, field
 from omegaconf import OmegaConf
 
@@ -30,7 +31,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.snapshots.records import PREDICTIONS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Kind
-from pipeline.transforms import load_transform, transform_names
+from pipeline.transforms import Transform, load_transform, transform_names
 
 SOURCE = "source"
 """What a stage names as its input to read the raw rows."""
@@ -85,8 +86,8 @@ class Stage:
     ----------
     name : str
         Unique in the pipeline.
-    transform : str
-        Name of the transformation.
+    transform : Transform
+        The transformation, loaded.
     inputs : tuple of str
         Stages before this one, or ``source``.
     config : BaseConfig
@@ -102,13 +103,22 @@ class Stage:
     """
 
     name: str
-    transform: str
+    transform: Transform
     inputs: tuple[str, ...]
     config: BaseConfig
     snapshot: str | None
     key: tuple[str, ...]
     file: str
     may_be_empty: bool = False
+
+    @property
+    def place(self) -> str:
+        """What messages call it."""
+        return f"stage '{self.name}' ({self.transform.file})"
+
+    def apply(self, *inputs: pl.LazyFrame) -> pl.LazyFrame:
+        """Apply the transformation with these settings."""
+        return self.transform.apply(*inputs, self.config)
 
 
 class Periods(BaseConfig, frozen=True, kw_only=True):
@@ -476,7 +486,7 @@ def _check_stage(
     key = tuple(entry.key)
     stage = Stage(
         name,
-        transform,
+        loaded,
         inputs,
         config,
         entry.snapshot,

@@ -145,7 +145,8 @@ def _wrapped(lines: Iterable[str]) -> Iterator[str]:
 def _title(node: Node) -> str:
     """Name a stage, its transformation, inputs and snapshot."""
     stage = node.stage
-    via = f" ({stage.transform})" if stage.transform != stage.name else ""
+    name = stage.transform.name
+    via = f" ({name})" if name != stage.name else ""
     published = f"  => snapshot {stage.snapshot}" if stage.snapshot else ""
     return f"{stage.name}{via} <- {', '.join(stage.inputs)}{published}"
 

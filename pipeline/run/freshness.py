@@ -133,7 +133,7 @@ def look(
 
 def _code(settings: Settings) -> dict[str, str]:
     """Hash all code that the stages use."""
-    modules = {f"pipeline/transforms/{s.transform}.py" for s in settings.stages}
+    modules = {s.transform.file for s in settings.stages}
     return code_hashes() | code_elsewhere(sorted(modules))
 
 
@@ -297,9 +297,9 @@ class _Reasons:
             return
         if before.inputs != list(stage.inputs):
             yield _change(f"stages.{stage.name}.inputs", before.inputs, stage.inputs)
-        if before.transform != stage.transform:
+        if before.transform != stage.transform.name:
             name = f"stages.{stage.name}.transform"
-            yield _change(name, before.transform, stage.transform)
+            yield _change(name, before.transform, stage.transform.name)
         elif before.plan != node.digest:
             yield from self._of_plan(before, node)
 
@@ -308,7 +308,7 @@ class _Reasons:
         stage = node.stage
         config = self._wanted.settings.shown_of(stage)
         yield from _config_changes(stage.name, before.config, config)
-        module = f"pipeline/transforms/{stage.transform}.py"
+        module = stage.transform.file
         needed = imports_of(module) | set(code_elsewhere([module]))
         for name in sorted(self._changed_code & needed):
             yield f"{name} changed"

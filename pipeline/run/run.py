@@ -338,9 +338,7 @@ def stamp(settings: Settings, report: RunReport, stamp_key: str) -> None:
                 record.run_id,
                 sources.reads(settings.source, settings.root).path,
                 [file.stat for file in report.files],
-                code_elsewhere(
-                    f"pipeline/transforms/{s.transform}.py" for s in settings.stages
-                ),
+                code_elsewhere(s.transform.file for s in settings.stages),
                 [(named(path), path.stat().st_size) for path in objects],
                 [(named(path), checksum(path)) for path in records],
             ),
@@ -448,7 +446,7 @@ def _stage_records(
     return [
         StageRecord(
             name,
-            node.stage.transform,
+            node.stage.transform.name,
             list(node.stage.inputs),
             node.stage.snapshot,
             wanted.settings.shown_of(node.stage),

@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Transform:
-    """A transformation, loaded by name."""
+    """A transformation, loaded by name; pickled, it is its name."""
 
     name: str
     apply: Callable[..., pl.LazyFrame]
@@ -31,6 +31,20 @@ class Transform:
     past: Callable[[Any], list[str]] | None
     """Names the columns it makes of periods before the row's own; None if it does not:
     see `pipeline.plan.known`."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let another process load its own."""
+        return load_transform, (self.name,)
+
+    @property
+    def file(self) -> str:
+        """Where it is written, from the project's folder on."""
+        return file_of(self.name)
+
+
+def file_of(name: str) -> str:
+    """Say where a transformation of this name is written, or would be."""
+    return f"pipeline/transforms/{name}.py"
 
 
 def transform_names() -> list[str]:
@@ -58,14 +72,12 @@ def load_transform(name: str) -> Transform:
         module = importlib.import_module(f"{__name__}.{name}")
     except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(
-            f"pipeline/transforms/{name}.py: cannot be imported\n"
+            f"{file_of(name)}: cannot be imported\n"
             f"found: {type(error).__name__}: {error}"
         ) from error
     missing = [part for part in (name, "Config") if not hasattr(module, part)]
     if missing:
-        raise ConfigError(
-            f"pipeline/transforms/{name}.py: defines no {' and no '.join(missing)}"
-        )
+        raise ConfigError(f"{file_of(name)}: defines no {' and no '.join(missing)}")
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))

@@ -13,7 +13,7 @@ from pipeline import sources
 from pipeline.lineage import DIRECT, UNKNOWN, Edge, trace, trace_function
 from pipeline.plan.plan import compose
 from pipeline.plan.settings import SOURCE, Settings, Stage
-from pipeline.transforms import load_transform, transform_names
+from pipeline.transforms import transform_names
 
 Function = Callable[[pl.LazyFrame], pl.LazyFrame]
 
@@ -64,12 +64,12 @@ def test_what_changes_in_a_shipped_stage_has_an_edge_and_direct_edges_are_real(
     edges = trace(plan)
     seen: set[str] = set()
     for stage in (node.stage for node in plan.nodes.values()):
-        seen.add(stage.transform)
+        seen.add(stage.transform.name)
         [name] = stage.inputs
         of_stage = [edge for edge in edges if edge.stage == stage.name]
 
         def apply(df: pl.DataFrame, stage: Stage = stage) -> pl.DataFrame:
-            function = load_transform(stage.transform).apply
+            function = stage.transform.apply
             return function(df.lazy(), stage.config).collect(engine="in-memory")
 
         before = frames[stage.name] = apply(frames[name])

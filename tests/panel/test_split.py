@@ -5,7 +5,7 @@ One that says nothing is skipped: its rows are never split.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -67,7 +67,7 @@ def examples() -> dict[str, list[Example]]:
             key = msgspec.json.encode(stage.config)
             given_ = tuple(of[name] for name in stage.inputs)
             example = Example(stage, schemas, node.schema, given_)
-            found.setdefault(stage.transform, {}).setdefault(key, example)
+            found.setdefault(stage.transform.name, {}).setdefault(key, example)
     return {name: list(those.values())[:3] for name, those in found.items()}
 
 
@@ -121,9 +121,8 @@ def refute(
     stage: Stage, split: Split, parts: list[list[pl.LazyFrame]], column: str | None
 ) -> None:
     """Fail if the parts of a stage's rows are not together what the whole gives."""
-    apply = load_transform(stage.transform).apply
     wholes = [pl.concat(frames) for frames in zip(*parts, strict=True)]
-    expected = apply(*wholes, stage.config)
+    expected = stage.apply(*wholes)
     facts: dict[str, pl.LazyFrame] = {}
     if split.fact is not None:
         partials = [split.fact.partial(*part, stage.config) for part in parts]
@@ -138,7 +137,7 @@ def refute(
             [split.fact.apply(*part, fact, stage.config) for part in parts]
         )
     else:
-        outputs = pl.collect_all([apply(*part, stage.config) for part in parts])
+        outputs = pl.collect_all([stage.apply(*part) for part in parts])
     whole = expected.collect()
     for output in outputs:
         assert output.schema == whole.schema
@@ -170,7 +169,7 @@ def hold(example: Example, split: Split) -> None:
     except AssertionError as error:
         stage = example.stage
         raise AssertionError(
-            f"pipeline/transforms/{stage.transform}.py: `split` is not true of stage"
+            f"{stage.transform.file}: `split` is not true of stage"
             f" '{stage.name}'; a run part by part would publish wrong rows\n"
             f"found: it says {described(split)}; but with random rows split so, the"
             f" parts together do not give what all rows give:\n{error}\n"
@@ -207,7 +206,7 @@ def hold_of_random_rows(example: Example, split: Split) -> None:
     def holds(n_rows: int, n_parts: int, seed: int) -> None:
         rng = random.Random(seed)
         frames = [rows(schema, n_rows, rng) for schema in example.schemas]
-        if stage.transform in PER_PERIOD:
+        if stage.transform.name in PER_PERIOD:
             entity: Any = stage.config
             frames = [
                 df.unique(
@@ -255,16 +254,13 @@ def test_parts_are_together_what_the_whole_gives(name: str) -> None:
     ids=["head", "len", "code", "large"],
 )
 def test_what_shows_only_in_many_or_real_rows_is_found(
-    wrong: Callable[..., pl.LazyFrame], monkeypatch: pytest.MonkeyPatch
+    wrong: Callable[..., pl.LazyFrame],
 ) -> None:
     [example, *_] = examples()["product"]
-    monkeypatch.setattr("pipeline.transforms.product.product", wrong)
-    load_transform.cache_clear()
-    try:
-        with pytest.raises(AssertionError, match="`split` is not true"):
-            hold(example, ROW_WISE)
-    finally:
-        load_transform.cache_clear()
+    transform = replace(example.stage.transform, apply=wrong)
+    spoilt = replace(example, stage=replace(example.stage, transform=transform))
+    with pytest.raises(AssertionError, match="`split` is not true"):
+        hold(spoilt, ROW_WISE)
 
 
 @pytest.mark.parametrize(

@@ -22,33 +22,21 @@ KEYS = {"keys": ["store"], "time": "week", "keep": ["sold"]}
 
 
 @pytest.fixture
-def columns(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+def columns() -> Callable[..., list[str]]:
     """Name the columns that come out after a function of the lagged panel."""
 
     def columns(
         function: Callable[[pl.LazyFrame], pl.LazyFrame], *known: str
     ) -> list[str]:
-        own = load_transform("sanitize_column_names")
-
-        def load(name: str) -> Transform:
-            if name != "own":
-                return load_transform(name)
-            apply = lambda lf, _: function(lf)  # noqa: E731
-            return Transform("own", apply, own.config, 1, None, None)
-
-        for module in ("plan", "lineage", "known"):
-            monkeypatch.setattr(f"pipeline.{module}.load_transform", load)
-        lags = msgspec.convert(
-            LAGS | {"periods": 1, "by": "calendar"},
-            load_transform("lag_columns").config,
-        )
-        drop = msgspec.convert(
-            KEYS | {"known": known}, load_transform("drop_non_lag_columns").config
-        )
+        apply = lambda lf, _: function(lf)  # noqa: E731
+        own = Transform("own", apply, BaseConfig, 1, None, None)
+        lag, drop = map(load_transform, ("lag_columns", "drop_non_lag_columns"))
+        lags = msgspec.convert(LAGS | {"periods": 1, "by": "calendar"}, lag.config)
+        drops = msgspec.convert(KEYS | {"known": known}, drop.config)
         stages = [
-            Stage("lags", "lag_columns", ("source",), lags, None, (), ""),
-            Stage("own", "own", ("lags",), BaseConfig(), None, (), ""),
-            Stage("drop", "drop_non_lag_columns", ("own",), drop, None, (), ""),
+            Stage("lags", lag, ("source",), lags, None, (), ""),
+            Stage("own", own, ("lags",), BaseConfig(), None, (), ""),
+            Stage("drop", drop, ("own",), drops, None, (), ""),
         ]
         return compose(PANEL, stages).nodes["drop"].schema.names()
 

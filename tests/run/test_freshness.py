@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import ConfigError, SchemaError, SourceError
 from pipeline.plan import plan as plan_module
+from pipeline.plan import settings as settings_module
 from pipeline.plan.plan import compose
 from pipeline.plan.settings import Settings, Stage
 from pipeline.run.explain import describe_freshness
@@ -20,6 +21,7 @@ from pipeline.transforms import Transform, load_transform
 from pipeline.transforms.product import Config as Product
 
 Load = Callable[..., Settings]
+PRODUCT = load_transform("product")
 LAST = ("features",)
 ALL = ("drgs", "facilities", "discharges", "facility_drg_year", "features")
 
@@ -243,7 +245,7 @@ def test_transformation_that_reads_a_file_is_refused(tmp_path: Path) -> None:
     """Its content would not be part of the fingerprint."""
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(SchemaError, match="reads a file"):
-        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"), "product")
+        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"), PRODUCT)
 
 
 def test_python_functions_in_a_plan_count_with_all_code(
@@ -251,20 +253,21 @@ def test_python_functions_in_a_plan_count_with_all_code(
 ) -> None:
     """What such a function calls does not show in the plan."""
     lf = pl.LazyFrame({"a": [1]}).map_batches(lambda df: df)
-    before = plan_module._digest(lf, "product")
+    before = plan_module._digest(lf, PRODUCT)
     monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(lf, "product") != before
+    assert plan_module._digest(lf, PRODUCT) != before
     plain = pl.LazyFrame({"a": [1]}).select(pl.col("a") + 1)
     monkeypatch.undo()
-    same = plan_module._digest(plain, "product")
+    same = plan_module._digest(plain, PRODUCT)
     monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(plain, "product") == same
+    assert plan_module._digest(plain, PRODUCT) == same
 
 
 def test_digest_tells_inputs_of_one_schema_apart() -> None:
     def digest(order: list[int]) -> str:
         frames = [pl.LazyFrame(schema={"a": pl.Int64}).slice(i) for i in range(2)]
-        return plan_module._digest(pl.concat([frames[i] for i in order]), "product")
+        lf = pl.concat([frames[i] for i in order])
+        return plan_module._digest(lf, PRODUCT)
 
     assert digest([0, 1]) != digest([1, 0])
 
@@ -272,7 +275,7 @@ def test_digest_tells_inputs_of_one_schema_apart() -> None:
 def test_digest_is_of_the_stage_alone() -> None:
     def digest(rows: int) -> str:
         config = Product(factor="a", by="b", column="c")
-        stage = Stage("c", "product", ("source",), config, None, (), "")
+        stage = Stage("c", PRODUCT, ("source",), config, None, (), "")
         source = pl.LazyFrame({"a": [1.0] * rows, "b": [1] * rows})
         return compose(source, [stage]).nodes["c"].digest
 
@@ -306,7 +309,7 @@ def test_transformation_that_collects_is_refused_and_named(
         value = lf.select(pl.col(config.factor).max()).collect().item()
         return lf.with_columns(pl.lit(value).alias(config.column))
 
-    monkeypatch.setattr(plan_module, "load_transform", with_product(largest))
+    monkeypatch.setattr(settings_module, "load_transform", with_product(largest))
     with pytest.raises(SchemaError, match=r"stage 'total_mean_profit'.*collects rows"):
         check(load())
 
@@ -317,7 +320,7 @@ def test_mistake_in_a_transformation_names_the_stage_and_the_line(
     def wrong(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
         return lf.with_columns(pl.col(config.facto))  # pyright: ignore
 
-    monkeypatch.setattr(plan_module, "load_transform", with_product(wrong))
+    monkeypatch.setattr(settings_module, "load_transform", with_product(wrong))
     with pytest.raises(SchemaError) as caught:
         check(load())
     message = str(caught.value)

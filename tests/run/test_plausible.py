@@ -18,6 +18,7 @@ from pipeline.run.plausible import (
 )
 from pipeline.run.run import run
 from pipeline.snapshots.profile import collect_profile
+from pipeline.transforms import load_transform
 from pipeline.transforms.product import Config
 from tests.modeling.shops import shops
 
@@ -98,7 +99,14 @@ def square(name: str, given: str = "source", *, may_be_empty: bool = False) -> S
     config = Config(factor="x", by="x", column="y")
     file = "configs/transforms/product.yaml"
     return Stage(
-        name, "product", (given,), config, name, ("x",), file, may_be_empty=may_be_empty
+        name,
+        load_transform("product"),
+        (given,),
+        config,
+        name,
+        ("x",),
+        file,
+        may_be_empty=may_be_empty,
     )
 
 

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.plan.plan import compose
 from pipeline.plan.settings import SOURCE, Settings
-from pipeline.transforms import load_transform, transform_names
+from pipeline.transforms import transform_names
 from tests.conftest import ROOT
 
 SettingsOf = Callable[..., Settings]
@@ -36,7 +36,7 @@ def test_shuffled_rows_and_either_engine_give_the_same_bits(
         .collect()
     }
     for stage in settings.stages:
-        apply = load_transform(stage.transform).apply
+        apply = stage.transform.apply
         inputs = [frames[name] for name in stage.inputs]
         result = apply(*(df.lazy() for df in inputs), stage.config).collect(
             engine="in-memory"

@@ -1,5 +1,6 @@
 """A transformation is a user's file, which may hold anything."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,10 @@ def test_a_file_that_is_no_transformation_is_named(
         transforms.load_transform(name)
     assert f"pipeline/transforms/{name}.py: " in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_a_transformation_is_pickled_as_its_name() -> None:
+    loaded = transforms.load_transform("product")
+    pickled = pickle.dumps(loaded)
+    assert len(pickled) < 100
+    assert pickle.loads(pickled) is loaded

@@ -8,7 +8,6 @@ import polars as pl
 from pipeline.errors import ConfigError, nearest
 from pipeline.panel.split import ROW_WISE, Fact, Split
 from pipeline.plan.settings import Stage
-from pipeline.transforms import load_transform
 
 RUN_WHOLE = "run it whole: engine=polars engine.partitions=1"
 
@@ -29,7 +28,7 @@ def split_of(stage: Stage) -> Split:
     ConfigError
         If it does not say, or not in a way that can be understood.
     """
-    ask = load_transform(stage.transform).split
+    ask = stage.transform.split
     if ask is None:
         raise _refusal(stage, "does not say how its rows may be split", "", _SPLIT)
     try:
@@ -120,7 +119,7 @@ def apply_split(
     """Apply a stage to some of its rows, with the fact it needs."""
     fact = split_of(stage).fact
     if fact is None:
-        return load_transform(stage.transform).apply(*inputs, stage.config)
+        return stage.apply(*inputs)
     assert fact.apply is not None, "a small table is not made part by part"
     return fact.apply(*inputs, facts[stage.name], stage.config)
 
@@ -169,7 +168,7 @@ def _first_line(error: Exception) -> str:
 def _refusal(stage: Stage, fault: str, found: str, expected: str) -> ConfigError:
     """Say what is wrong with what a stage's transformation says."""
     return ConfigError(
-        f"stage '{stage.name}' (pipeline/transforms/{stage.transform}.py): {fault}\n"
+        f"{stage.place}: {fault}\n"
         + (f"found: {found}\n" if found else "")
         + f"expected: {expected}\n"
         f"hint: see `pipeline/panel/split.py`, or {RUN_WHOLE}"

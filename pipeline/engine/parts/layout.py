@@ -14,7 +14,6 @@ from pipeline.errors import ConfigError
 from pipeline.lineage import DIRECT, trace_function
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Plan
-from pipeline.transforms import load_transform
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,7 @@ class _Builder:
             return False
         stage = self.plan.nodes[name].stage
         edges = trace_function(
-            lambda *frames: load_transform(stage.transform).apply(
-                *frames, stage.config
-            ),
+            stage.apply,
             [(given, self.plan.schema(given)) for given in stage.inputs],
             stage=name,
         )

@@ -37,7 +37,6 @@ from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
 from pipeline.plan.settings import Stage
 from pipeline.sources.scan import Stream
-from pipeline.transforms import load_transform
 
 _PART = f"{WORKING}part"
 
@@ -308,7 +307,7 @@ def wholes(job: Job, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFram
             frames[name] = facts[name]
         elif frames.keys() >= {*stage.inputs}:
             inputs = [frames[given] for given in stage.inputs]
-            frames[name] = load_transform(stage.transform).apply(*inputs, stage.config)
+            frames[name] = stage.apply(*inputs)
     return frames
 
 

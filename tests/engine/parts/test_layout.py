@@ -28,10 +28,11 @@ def stage(
     transform: str, *key: str, name: str = "", inputs: tuple[str, ...], **config: Any
 ) -> Stage:
     """Use a transformation; the one with a key is published."""
-    made = load_transform(transform).config(**config)
+    loaded = load_transform(transform)
     name = name or transform
     snapshot = name if key else None
-    return Stage(name, transform, inputs, made, snapshot, key, f"{name}.yaml")
+    made = loaded.config(**config)
+    return Stage(name, loaded, inputs, made, snapshot, key, f"{name}.yaml")
 
 
 def times(column: str, *key: str, name: str, inputs: tuple[str, ...]) -> Stage:

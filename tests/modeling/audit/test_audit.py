@@ -114,8 +114,7 @@ def test_a_feature_that_depends_on_the_order_of_rows_is_found(
         is_first = name == "sanitize_column_names"
         return dataclasses.replace(loaded, apply=number) if is_first else loaded
 
-    monkeypatch.setattr("pipeline.plan.plan.load_transform", load)
-    monkeypatch.setattr("pipeline.lineage.load_transform", load)
+    monkeypatch.setattr("pipeline.plan.settings.load_transform", load)
     found = audit(of_years([2009, 2010], "drop_rare_drgs.min_total=0"))
     shuffled = {leak.column for leak in found.leaks if leak.check == "rows shuffled"}
     assert "sum_discharges_lag1" in shuffled

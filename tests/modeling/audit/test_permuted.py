@@ -82,8 +82,7 @@ def test_a_feature_that_is_the_target_is_found(
         is_last = name == "drop_non_lag_columns"
         return dataclasses.replace(loaded, apply=planted) if is_last else loaded
 
-    monkeypatch.setattr("pipeline.plan.plan.load_transform", load)
-    monkeypatch.setattr("pipeline.lineage.load_transform", load)
+    monkeypatch.setattr("pipeline.plan.settings.load_transform", load)
     found = audit_permuted(of_kind(ml, kind))
     assert found.correlation > 0.5
     assert found.is_leak

@@ -30,6 +30,7 @@ from pipeline.modeling.train import train
 from pipeline.plan.settings import Stage
 from pipeline.snapshots.records import PREDICTIONS
 from pipeline.snapshots.store import open_store, read_runs
+from pipeline.transforms import load_transform
 from tests.conftest import ROOT
 from tests.modeling.conftest import LENIENT, champion_folder, load_in
 
@@ -343,7 +344,8 @@ def test_what_a_contract_says_of_columns_and_number_of_rows_is_not_held_to(
         ranges={"n": Range(max=1)},
         warn=["rows.exact", "required", "ranges"],
     )
-    stage = Stage("s", "product", ("source",), BaseConfig(), "wards", ("id",), "")
+    product = load_transform("product")
+    stage = Stage("s", product, ("source",), BaseConfig(), "wards", ("id",), "")
     hold(pl.DataFrame({"id": [2, 1], "n": [1, 3]}), stage, contract, only_warn=False)
     assert caplog.messages == [
         "rows that break 'wards':\n  ranges.n: expected n <= 1; found 1 of 2 rows that"
