@@ -14,15 +14,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import options
-from pipeline.commands.failure import (
-    describe_failure,
-    is_closed_pipe,
-    is_text,
-    settle_output,
-)
+from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.model_cli import COMMANDS
+from pipeline.commands.options import shown
 from pipeline.errors import PipelineError
-from pipeline.log import is_verbose
+from pipeline.log import is_quiet, is_verbose, show_on_terminal
 from pipeline.process import is_asked, require_room, stop_status
 
 if TYPE_CHECKING:
@@ -31,11 +27,13 @@ if TYPE_CHECKING:
     from pipeline.snapshots.store import Store
 
 
+_RUNS = {"ignore_unknown_options": True}
+"""Of commands that take a run: -1 is one, not an option."""
+
+
 def _show_log(*, quiet: bool, verbose: bool) -> None:
     """Choose what of the log reaches the terminal."""
     import logging
-
-    from pipeline.log import show_on_terminal
 
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     show_on_terminal(level)
@@ -51,8 +49,10 @@ class _Commands(click.Group):
         """Parse words that are text, on a terminal that may lack some of it."""
         settle_output()
         for word in args:
-            if not is_text(word):
-                raise click.UsageError(f"expected UTF-8, found {word!a}")
+            try:
+                word.encode()
+            except UnicodeEncodeError:
+                raise click.UsageError(f"expected UTF-8, found {word!a}") from None
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -91,18 +91,6 @@ def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
     require_room()
 
 
-def _selection(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose stages."""
-    for option in (
-        click.option("--force", is_flag=True, help="Compute what is fresh, too."),
-        click.option("--only", metavar="STAGE", help="This stage's snapshot only."),
-        click.option("--from", "from_", metavar="STAGE", help="It, and all after it."),
-        click.option("--to", metavar="STAGE", help="This stage, and all before it."),
-    ):
-        command = option(command)
-    return command
-
-
 def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command that logs choose how much, also after its name."""
 
@@ -123,6 +111,9 @@ def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
 
 def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
+    from pipeline.plan.code import forget_racy_bytecode
+
+    forget_racy_bytecode()
     from pipeline.files.local import find_root
     from pipeline.plan.settings import load_settings
 
@@ -140,69 +131,35 @@ def _open() -> "Store":
 @main.command()
 @_quiet_or_verbose
 @options.profile
-@_selection
+@options.selection
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
 @options.overrides
 def run(
-    profile: str | None,
-    overrides: tuple[str, ...],
-    dry_run: bool,
-    to: str | None,
-    from_: str | None,
-    only: str | None,
-    force: bool,
+    profile: str | None, overrides: tuple[str, ...], dry_run: bool, **selection: Any
 ) -> None:
     """Compute what is not fresh, in one pass, and publish it.
 
     Overrides change configuration values: lag_columns.periods=2, source=csv
     source.path=my.csv.
     """
-    from pipeline.files.local import find_root
-    from pipeline.plan.code import forget_racy_bytecode
-    from pipeline.run import stamp
-
-    forget_racy_bytecode()
-    root = find_root()
-    is_plain = not (dry_run or to or from_ or only or force)
-    words = ("--profile", profile or "", *overrides)
-    stamp_key = stamp.key(root, words)
-    if is_plain and (stamped := stamp.read_stamp(root, stamp_key)):
-        from pipeline.log import is_quiet
-
-        if not is_quiet():
-            _print_nothing_to_do(stamped.run_id)
-        return
-
-    from pipeline.run.explain import describe_freshness
-    from pipeline.run.freshness import Selection
-    from pipeline.run.run import run as run_pipeline
-    from pipeline.run.run import stamp as stamp_run
-
-    settings = _settings(profile, overrides)
-    selection = Selection(to, from_, only, force)
     if dry_run:
-        click.echo(describe_freshness(settings, selection))
+        _print_freshness(_settings(profile, overrides), selection)
         return
-    report = run_pipeline(settings, selection)
-    _print_report(report, is_whole=selection.is_all)
-    if is_plain and stamp_key == stamp.key(root, words):
-        stamp_run(settings, report, stamp_key)
+    from pipeline.files.local import find_root
+    from pipeline.run.start import start
+
+    report = start(find_root(), profile, overrides, **selection)
+    if not is_quiet():
+        _print_run(report, "the selected" if any(selection.values()) else "all")
 
 
-def _print_nothing_to_do(run_id: str, of: str = "all") -> None:
-    """Say that nothing is stale of what was looked at."""
-    click.echo(f"{of} snapshots are fresh, as run {run_id} left them: nothing to do")
-
-
-def _print_report(report: "RunReport", *, is_whole: bool) -> None:
+def _print_run(report: "RunReport | str", what: str) -> None:
     """Say what was made, and what to try next."""
-    from pipeline.log import is_quiet
-
-    if is_quiet():
-        return
-    if not report.is_new:
-        of = "all" if is_whole else "the selected"
-        _print_nothing_to_do(report.run.run_id, of)
+    if isinstance(report, str) or not report.is_new:
+        run_id = report if isinstance(report, str) else report.run.run_id
+        click.echo(
+            f"{what} snapshots are fresh, as run {run_id} left them: nothing to do"
+        )
         return
     width = max(len(snapshot.name) for snapshot in report.run.snapshots)
     for snapshot in report.run.snapshots:
@@ -212,9 +169,8 @@ def _print_report(report: "RunReport", *, is_whole: bool) -> None:
             f" {len(there.columns):>3} columns {there.n_bytes / 1e6:>7.1f} MB"
             f"  {snapshot.state}"
         )
-    click.echo(
-        f"run {report.run.run_id}: {report.total_s:.1f} s, in {_shown(report.catalog)}"
-    )
+    place = shown(report.catalog)
+    click.echo(f"run {report.run.run_id}: {report.total_s:.1f} s, in {place}")
     if report.run.n_bad_rows:
         click.secho(
             f"{report.run.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
@@ -230,11 +186,12 @@ def _print_report(report: "RunReport", *, is_whole: bool) -> None:
     )
 
 
-def _shown(path: Path) -> str:
-    """Show a path relative to the working folder where that is shorter."""
-    return str(
-        path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    )
+def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:
+    """Say what a run would do, and why."""
+    from pipeline.run.explain import describe_freshness
+    from pipeline.run.freshness import Selection
+
+    click.echo(describe_freshness(settings, Selection(**selection)))
 
 
 @main.command()
@@ -249,50 +206,33 @@ def data(overrides: tuple[str, ...]) -> None:
     settings = _settings(None, words)
     sources.fetch(settings.source, settings.root)
     path = settings.root / sources.reads(settings.source, settings.root).path
-    click.echo(f"{_shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
+    click.echo(f"{shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
     click.echo(f"next:\n  just run {' '.join(words)}")
 
 
 @main.command()
 @click.option("--optimized", is_flag=True, help="Print the optimized Polars plan.")
 @options.profile
-@_selection
+@options.selection
 @options.overrides
 def plan(
-    optimized: bool,
-    profile: str | None,
-    overrides: tuple[str, ...],
-    to: str | None,
-    from_: str | None,
-    only: str | None,
-    force: bool,
+    optimized: bool, profile: str | None, overrides: tuple[str, ...], **selection: Any
 ) -> None:
     """Show stages, schemas and what is fresh, or why not; read no data."""
-    from pipeline.plan.code import forget_racy_bytecode
-
-    forget_racy_bytecode()
-    from pipeline.run.explain import describe, describe_freshness, optimized_plan
-    from pipeline.run.freshness import Selection
-
     settings = _settings(profile, overrides)
+    from pipeline.run.explain import describe, optimized_plan
+
     if optimized:
         click.echo(optimized_plan(settings))
         return
-    click.echo(describe(settings))
-    click.echo()
-    click.echo(describe_freshness(settings, Selection(to, from_, only, force)))
+    click.echo(f"{describe(settings)}\n")
+    _print_freshness(settings, selection)
 
 
 @main.command()
 @click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
 @click.option("--downstream", is_flag=True, help="Show what is made of the column.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "mermaid", "dot", "json", "openlineage"]),
-    default="text",
-    show_default=True,
-)
+@options.text_or("mermaid", "dot", "json", "openlineage")
 @options.profile
 def lineage(
     words: tuple[str, ...], downstream: bool, format_: str, profile: str | None
@@ -305,12 +245,8 @@ def lineage(
     from pipeline.lineage.show import show
     from pipeline.run.run import check
 
-    columns = [word for word in words if "=" not in word]
-    if len(columns) > 1:
-        raise click.UsageError(f"expected one column, found {', '.join(columns)}")
-    overrides = tuple(word for word in words if "=" in word)
+    column, overrides = options.split(words, "column")
     composed = check(_settings(profile, overrides))
-    column = columns[0] if columns else None
     click.echo(show(composed, column, format_, forward=downstream))
 
 
@@ -408,8 +344,7 @@ def _assignment(word: str) -> tuple[str, str]:
     return name, value
 
 
-# -1 is a run, not an option.
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings=_RUNS)
 @click.argument("snapshot")
 @click.argument("run_a", default="previous")
 @click.argument("run_b", default="latest")
@@ -420,13 +355,7 @@ def _assignment(word: str) -> tuple[str, str]:
     show_default=True,
     help="Numbers are equal if they differ by no more of the larger one.",
 )
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["text", "markdown", "json"]),
-    default="text",
-    show_default=True,
-)
+@options.text_or("markdown", "json")
 def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) -> None:
     """Compare a snapshot of two runs by its key.
 
@@ -459,7 +388,7 @@ def export(target: Path) -> None:
         key = f"key {', '.join(table.key)}"
         note = key if table.has_primary_key else table.why_no_primary_key
         click.echo(f"  {table.name:20} {table.n_rows:>10,} rows  {note}")
-    click.echo(f"{_shown(written.path)}: {written.n_bytes / 1e6:,.1f} MB")
+    click.echo(f"{shown(written.path)}: {written.n_bytes / 1e6:,.1f} MB")
 
 
 @main.command()
@@ -474,8 +403,7 @@ def history(snapshot: str | None) -> None:
         click.echo(line)
 
 
-# -1 is the run before the latest, not an option.
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings=_RUNS)
 @click.argument("run")
 def restore(run: str) -> None:
     """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
@@ -525,14 +453,13 @@ def gc(dry_run: bool) -> None:
         find = garbage if dry_run else collect_garbage
         paths = find(store, read_runs(store))
         parts = left_parts(store) if dry_run else forget_parts(store)
-    found = [*map(_shown, paths), *parts]
+    found = [*map(shown, paths), *parts]
     for name in found:
         click.echo(name)
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
 
 
-# -1 is the run before the latest, not an option.
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(context_settings=_RUNS)
 @click.argument("run", required=False)
 def runs(run: str | None) -> None:
     """List the logs of all runs, also of those that failed; of one, its steps."""
@@ -557,7 +484,7 @@ def new_transform(name: str) -> None:
     from pipeline.files.local import find_root
 
     for path in write_transform(find_root(), name):
-        click.echo(_shown(path))
+        click.echo(shown(path))
 
 
 for command in COMMANDS:

@@ -17,14 +17,9 @@ _MOST_CHARS = 2_000
 
 
 def describe_failure(error: BaseException, *, is_told: bool) -> str:
-    """Say what happened, as errors of this project do, and where the traceback is.
+    """Say what happened, and where the traceback is: here, if the user wants it told.
 
-    Parameters
-    ----------
-    error : BaseException
-        One of this project is its own description.
-    is_told : bool
-        Whether the user asked for the traceback itself.
+    An error of this project is its own description.
     """
     if isinstance(error, PipelineError):
         return masked(str(error))
@@ -74,15 +69,6 @@ def _keep(trace: str) -> str | None:
         path.write_text(trace, encoding="utf-8", errors="backslashreplace")
         return path.relative_to(root).as_posix()
     return None
-
-
-def is_text(word: str) -> bool:
-    """Tell whether a word is what its bytes say, which had to be UTF-8."""
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_closed_pipe(error: BaseException) -> bool:

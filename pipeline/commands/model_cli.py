@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.commands import options
+from pipeline.commands.options import shown
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -29,16 +30,13 @@ def _load(
     from pipeline.files.local import find_root
     from pipeline.modeling.settings import load_modeling
 
-    named = [word for word in words if "=" not in word]
-    if len(named) > 1:
-        raise click.UsageError(f"expected one model, found {', '.join(named)}")
+    model, values = options.split(words, "model")
     overrides = tuple(
         f"modeling.study.{word}" if word.startswith("trials=") else word
-        for word in words
-        if "=" in word
+        for word in values
     )
     settings = load_modeling(find_root(), profile=profile, overrides=overrides)
-    return settings, named[0] if named else settings.modeling.model
+    return settings, model or settings.modeling.model
 
 
 @click.command()
@@ -70,15 +68,13 @@ def _print_trial(trial: "FrozenTrial") -> None:
     """Say what a trial gave."""
     from pipeline.modeling.amount import amount
 
-    value = "pruned" if trial.value is None else amount(trial.value)
-    value = "pruned" if trial.state.name == "PRUNED" else value
-    params = " ".join(f"{k}={_short(v)}" for k, v in sorted(trial.params.items()))
+    is_pruned = trial.value is None or trial.state.name == "PRUNED"
+    value = "pruned" if is_pruned else amount(trial.value)
+    params = " ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in sorted(trial.params.items())
+    )
     click.echo(f"  trial {trial.number:>3}  {value:>12}  {params}")
-
-
-def _short(value: object) -> str:
-    """Write a parameter."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _print_tuning(tuning: "Tuning") -> None:
@@ -172,13 +168,7 @@ def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
             for m, spec in (("r2", ".3f"), ("coverage", ".1%"))
         )
         click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9}")
-    click.echo(f"  card: {_shown(evaluation.folder / 'card.html')}")
-
-
-def _shown(path: Path) -> str:
-    """Show a path relative to the working folder where that is shorter."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    click.echo(f"  card: {shown(evaluation.folder / 'card.html')}")
 
 
 @click.command()

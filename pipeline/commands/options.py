@@ -1,5 +1,6 @@
-"""Options that several commands have."""
+"""What several commands are given, and how they show a path."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -34,3 +35,40 @@ output = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write instead of the terminal.",
 )
+
+
+def text_or(*others: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Offer other formats than text."""
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(["text", *others]),
+        default="text",
+        show_default=True,
+    )
+
+
+def selection(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose stages."""
+    for option in (
+        click.option("--force", is_flag=True, help="Compute what is fresh, too."),
+        click.option("--only", metavar="STAGE", help="This stage's snapshot only."),
+        click.option("--from", "from_", metavar="STAGE", help="It, and all after it."),
+        click.option("--to", metavar="STAGE", help="This stage, and all before it."),
+    ):
+        command = option(command)
+    return command
+
+
+def split(words: tuple[str, ...], what: str) -> tuple[str | None, tuple[str, ...]]:
+    """Tell a name, which there may be, from overrides, which have a ``=``."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise click.UsageError(f"expected one {what}, found {', '.join(names)}")
+    return names[0] if names else None, tuple(word for word in words if "=" in word)
+
+
+def shown(path: Path) -> str:
+    """Show a path relative to the working folder where that is shorter."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

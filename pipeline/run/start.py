@@ -1,0 +1,42 @@
+"""Begin a run; where nothing has changed, answer before a dataframe is imported."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.plan.code import forget_racy_bytecode
+from pipeline.run.stamp import key, read_stamp
+
+if TYPE_CHECKING:
+    from pipeline.run.run import RunReport
+
+
+def start(
+    root: Path,
+    profile: str | None,
+    overrides: tuple[str, ...],
+    *,
+    to: str | None = None,
+    from_: str | None = None,
+    only: str | None = None,
+    force: bool = False,
+) -> "RunReport | str":
+    """Run what is chosen; return the id of the run that has done it all, if one has.
+
+    Only a run of everything looks for such a stamp, and leaves one.
+    """
+    forget_racy_bytecode()
+    is_plain = not (to or from_ or only or force)
+    words = ("--profile", profile or "", *overrides)
+    stamp_key = key(root, words)
+    if is_plain and (stamped := read_stamp(root, stamp_key)):
+        return stamped.run_id
+
+    from pipeline.plan.settings import load_settings
+    from pipeline.run.freshness import Selection
+    from pipeline.run.run import run, stamp
+
+    settings = load_settings(root, profile=profile, overrides=overrides)
+    report = run(settings, Selection(to, from_, only, force))
+    if is_plain and stamp_key == key(root, words):
+        stamp(settings, report, stamp_key)
+    return report
