@@ -427,7 +427,7 @@ def verify() -> None:
         click.echo(describe_damage(damage))
     if damages:
         click.echo(f"{len(damages)} damaged, and dropped")
-    models = damaged_models(store.folder.parent)
+    models = damaged_models(store.root)
     for fault in models:
         click.echo(fault)
     if models:

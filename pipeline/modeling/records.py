@@ -22,6 +22,7 @@ import msgspec
 from pipeline.errors import ModelError
 from pipeline.files.checksum import read_sealed, seal
 from pipeline.files.manifest import changes, manifest_changes
+from pipeline.files.state import State
 from pipeline.log import LOG
 from pipeline.plan.code import imports_of, meaning_of, source_of
 
@@ -106,7 +107,7 @@ _Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, GuardRecord)
 
 def model_folder(root: Path, model: str, fingerprint: str) -> Path:
     """Name the folder of a trained model."""
-    return root / ".pipeline" / "models" / model / fingerprint[:16]
+    return State(root).models / model / fingerprint[:16]
 
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:
@@ -133,8 +134,8 @@ def read_evaluation(folder: Path) -> EvaluationRecord | None:
 
 def damaged_models(root: Path) -> list[str]:
     """Say which files of models, evaluations and bundles are not as they were made."""
-    state = root / ".pipeline"
-    models, artifacts = state / "models", state / "mlflow" / "artifacts"
+    state = State(root)
+    models, artifacts = state.models, state.artifacts
     faults: list[tuple[Path, str]] = []
     for path in models.glob("*/*/training.json"):
         record = read_record(path, TrainingRecord)
@@ -183,7 +184,7 @@ def all_trainings(root: Path) -> list[tuple[Path, TrainingRecord]]:
     """List all trained models with their folders, the oldest first."""
     found = [
         (path.parent, record)
-        for path in (root / ".pipeline" / "models").glob("*/*/training.json")
+        for path in State(root).models.glob("*/*/training.json")
         if (record := read_training(path.parent))
     ]
     return sorted(found, key=lambda pair: (pair[1].created_at, pair[1].fingerprint))

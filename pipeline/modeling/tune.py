@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.errors import ConfigError, nearest
 from pipeline.files.parquet import read_parquet
+from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.bundle.horizon import step_of
 from pipeline.modeling.data import Features, between, folds
@@ -236,4 +237,4 @@ def study_name(
 
 def journal_of(settings: ModelingSettings, name: str) -> Path:
     """Name the file of a study."""
-    return settings.root / ".pipeline" / "studies" / f"{name}.jsonl"
+    return State(settings.root).studies / f"{name}.jsonl"

@@ -17,13 +17,9 @@ import msgspec
 from pipeline.errors import SourceError
 from pipeline.files.checksum import checksum, read_sealed, seal
 from pipeline.files.local import FileStat, find_files, stat_of
+from pipeline.files.state import State
 from pipeline.plan.code import code_files, files_below, identity
-from pipeline.snapshots.linked import CATALOG, is_as_published, is_run_id, run_of
-
-_NAME = "stamp.json"
-
-_LEFT_PARTS = ("parts/*", "parts.txt")
-"""Of a run that broke; the next one removes them."""
+from pipeline.snapshots.linked import is_as_published, is_run_id, run_of
 
 
 class Stamp(msgspec.Struct, frozen=True):
@@ -76,25 +72,26 @@ def key(root: Path, words: Iterable[str]) -> str:
 
 def read_stamp(root: Path, wanted: str) -> Stamp | None:
     """Read the stamp of a key; None if anything it saw is otherwise now."""
-    state = root / ".pipeline"
-    stamp = read_sealed(state / _NAME, Stamp)
+    state = State(root)
+    stamp = read_sealed(state.stamp, Stamp)
     if stamp is None:
         return None
     try:
-        catalog = state / CATALOG
         # A run that died before its link is newer, and the next to be linked.
-        runs = {path.stem for path in state.glob("runs/*.json")}
+        runs = {path.stem for path in state.runs.glob("*.json")}
         newest = max(filter(is_run_id, runs), default="")
         is_same = (
             stamp.key == wanted
-            and run_of(catalog.resolve().parent) == stamp.run_id == newest
-            and is_as_published(catalog)
+            and run_of(state.catalog.resolve().parent) == stamp.run_id == newest
+            and is_as_published(state.catalog)
             and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
             == stamp.files
             and all(identity(name) == code for name, code in stamp.code.items())
             and all((root / p).stat().st_size == size for p, size in stamp.objects)
             and all(checksum(root / p) == crc for p, crc in stamp.records)
-            and not [path for left in _LEFT_PARTS for path in state.glob(left)]
+            # Of a run that broke; the next one removes them.
+            and not any(state.parts.glob("*"))
+            and not state.parts_elsewhere.exists()
         )
     except (OSError, SourceError):
         return None
@@ -103,7 +100,7 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
 
 def write_stamp(root: Path, stamp: Stamp) -> None:
     """Keep a stamp; it is there whole or not at all."""
-    path = root / ".pipeline" / _NAME
-    partial = path.with_name(f"{_NAME}.next")
+    path = State(root).stamp
+    partial = path.with_name(f"{path.name}.next")
     partial.write_bytes(seal(msgspec.json.encode(stamp)))
     partial.replace(path)

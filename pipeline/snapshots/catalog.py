@@ -18,10 +18,10 @@ import msgspec
 
 from pipeline.errors import some
 from pipeline.files.checksum import checksum
+from pipeline.files.state import CATALOG
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord, Spread
 from pipeline.snapshots.linked import (
-    CATALOG,
     FORMAT,
     READ_ONLY,
     folder_name,
@@ -184,7 +184,7 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
             "in the catalog before, somebody has written: %s\nit stays in %s;"
             " snapshots are read-only, so remove that folder or keep what you need",
             some(left),
-            before.relative_to(store.folder.parent),
+            before.relative_to(store.root),
         )
 
 

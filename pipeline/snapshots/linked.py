@@ -10,8 +10,6 @@ import hashlib
 import re
 from pathlib import Path
 
-CATALOG = "snapshots.duckdb"
-
 RUN_ID = r"r\d{8}_\d{6}_\d{3}"
 """A pattern of the names that runs have."""
 

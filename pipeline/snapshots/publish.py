@@ -70,7 +70,7 @@ def require_same(
             f" {before.n_rows:,} rows, content {before.content_hash[:8]}"
         )
         paths = files_of(store.object(s.name, s.fingerprint))
-        files += [f"  {path.relative_to(store.folder.parent)}" for path in paths]
+        files += [f"  {path.relative_to(store.root)}" for path in paths]
     if others:
         raise SnapshotError(
             f"snapshot {', '.join(others)}: computed again from the same inputs,"

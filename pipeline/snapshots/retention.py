@@ -8,8 +8,9 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.files.state import CATALOG
 from pipeline.log import LOG
-from pipeline.snapshots.linked import CATALOG, RUN_ID, is_run_id, run_of
+from pipeline.snapshots.linked import RUN_ID, is_run_id, run_of
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
     Store,
@@ -71,7 +72,7 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
         if path.suffix == ".next" or (path.is_dir() and path.name not in shown)
     ]
     # Of a download that was killed: runs hold the lock while theirs is at work.
-    parts = list(store.folder.glob("data/*.part"))
+    parts = list(store.data.glob("*.part"))
     idle = [
         path
         for path in catalogs

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
+from pipeline.files.state import CATALOG
 from pipeline.snapshots.catalog import (
     is_current,
     pattern,
@@ -19,7 +20,6 @@ from pipeline.snapshots.catalog import (
     text,
     write_catalog,
 )
-from pipeline.snapshots.linked import CATALOG
 from pipeline.snapshots.records import PREDICTIONS
 from pipeline.snapshots.store import (
     Store,

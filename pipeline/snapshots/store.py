@@ -17,7 +17,6 @@ import os
 import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -26,9 +25,10 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError, nearest
 from pipeline.files.checksum import checksum, read_sealed, seal, unseal
+from pipeline.files.state import CATALOG, State
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
-from pipeline.snapshots.linked import CATALOG, is_run_id, run_of
+from pipeline.snapshots.linked import is_run_id, run_of
 from pipeline.snapshots.records import (
     FORMAT,
     ModelRecords,
@@ -45,70 +45,13 @@ Record: TypeAlias = ObjectRecord | RunRecord | ModelRecords | BenchmarkRecord
 _Record = TypeVar("_Record", bound=Record)
 
 
-@dataclass(frozen=True)
-class Store:
-    """The folder of a project's state."""
-
-    folder: Path
-
-    @property
-    def catalog(self) -> Path:
-        """The DuckDB file users open."""
-        return self.folder / CATALOG
+class Store(State):
+    """The snapshots in a project's state."""
 
     @property
     def linked(self) -> str:
-        """The id of the run whose catalog that is; no run's if there is none."""
+        """The id of the run whose catalog users open; no run's if there is none."""
         return run_of(self.catalog.resolve().parent)
-
-    @property
-    def objects(self) -> Path:
-        """One folder per snapshot."""
-        return self.folder / "objects"
-
-    @property
-    def runs(self) -> Path:
-        """One record per run."""
-        return self.folder / "runs"
-
-    @property
-    def catalogs(self) -> Path:
-        """The linked catalog, and older ones that are still read."""
-        return self.folder / "catalogs"
-
-    @property
-    def models(self) -> Path:
-        """What is known of the trained models: ``models.json`` and their figures."""
-        return self.folder / "models"
-
-    @property
-    def benchmarks(self) -> Path:
-        """One record per run of ``just bench``."""
-        return self.folder / "benchmarks"
-
-    @property
-    def staging(self) -> Path:
-        """Where a run writes before it is published."""
-        return self.folder / "staging"
-
-    @property
-    def parts(self) -> Path:
-        """What a run that is computed part by part has finished so far."""
-        return self.folder / "parts"
-
-    @property
-    def failed(self) -> Path:
-        """Rows that broke a contract, of the last run that did."""
-        return self.folder / "failed"
-
-    @property
-    def logs(self) -> Path:
-        """One file of JSON lines per run, also of those that failed."""
-        return self.folder / "logs"
-
-    def object(self, snapshot: str, fingerprint: str) -> Path:
-        """Name the Parquet file of an object."""
-        return self.objects / snapshot / f"{fingerprint[:16]}.parquet"
 
 
 def open_store(root: Path) -> Store:
@@ -119,7 +62,7 @@ def open_store(root: Path) -> Store:
     SnapshotError
         If its folder is there and cannot be read.
     """
-    store = Store(root / ".pipeline")
+    store = Store(root)
     try:
         for entry in store.folder.iterdir():
             entry.lstat()  # only who may enter the folder may ask
@@ -156,8 +99,7 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
             f"{store.folder}: DuckDB takes what follows ? in a path for options\n"
             "hint: give the project's folder another name"
         )
-    path = store.folder / "lock"
-    lock = FileLock(path, timeout=wait_s)
+    lock = FileLock(store.lock, timeout=wait_s)
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -181,7 +123,7 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
 def is_writing(store: Store) -> bool:
     """Tell whether a process holds the writer's lock."""
     try:
-        with FileLock(store.folder / "lock", timeout=0):
+        with FileLock(store.lock, timeout=0):
             return False
     except Timeout:
         return True
@@ -507,7 +449,7 @@ def link_catalog(store: Store, catalog: Path) -> None:
     """Make a catalog the one users open, atomically, once it is on the disk."""
     for path in (catalog, catalog.parent, store.catalogs):
         flush(path)
-    link = store.folder / f"{CATALOG}.next"
+    link = store.catalog.with_name(f"{CATALOG}.next")
     link.unlink(missing_ok=True)
     link.symlink_to(catalog.relative_to(store.folder))
     link.replace(store.catalog)
@@ -517,10 +459,10 @@ def link_catalog(store: Store, catalog: Path) -> None:
 def _note_holder(store: Store, text: str) -> None:
     """Say beside the lock who holds it, if there is room: gc is to make some."""
     with suppress(OSError):
-        (store.folder / "lock.holder").write_text(text)
+        store.lock.with_suffix(".holder").write_text(text)
 
 
 def _holder(store: Store) -> str:
     """Read who holds the lock."""
-    path = store.folder / "lock.holder"
+    path = store.lock.with_suffix(".holder")
     return (path.read_text() if path.is_file() else "") or "another process"

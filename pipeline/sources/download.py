@@ -10,11 +10,11 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from pipeline.errors import SourceError, masked
+from pipeline.files.state import State
 from pipeline.sources.columns import DeclaredColumns
 from pipeline.sources.csv_file import is_packed, read_head
 from pipeline.sources.csv_guard import refuse_unsound
 
-_FOLDER = Path(".pipeline/data")
 _STALL_S = 60
 _LEAST_BYTES = 1 << 16
 """Fewer bytes than these in so many seconds are a stall."""
@@ -63,12 +63,12 @@ class DownloadSource(
 
 def download_path(config: DownloadSource, root: Path) -> Path:
     """Name the file that `download` fetches."""
-    return root / _FOLDER / config.file_name
+    return State(root).data / config.file_name
 
 
 def remove_parts(root: Path) -> None:
     """Remove what was killed while it was made; the caller holds the store's lock."""
-    for part in (root / _FOLDER).glob("*.part"):
+    for part in State(root).data.glob("*.part"):
         part.unlink(missing_ok=True)
 
 

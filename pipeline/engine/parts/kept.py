@@ -12,8 +12,6 @@ from pipeline.files.folder import Folder, open_folder
 from pipeline.log import LOG
 from pipeline.snapshots.store import Store
 
-_ELSEWHERE = "parts.txt"
-
 
 def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
     """Open the folder of a run's parts, and remove those of other work.
@@ -106,16 +104,17 @@ def describe(error: Exception, *places: str) -> str:
 
 def _elsewhere(store: Store) -> list[str]:
     """Read where runs have left parts, if not in the store."""
-    found = _own(store).read(_ELSEWHERE)
+    found = _own(store).read(store.parts_elsewhere.name)
     return found.decode().splitlines() if found else []
 
 
 def _note(store: Store, uris: Collection[str]) -> None:
     """Keep where parts are, if not in the store."""
     if uris:
-        _own(store).write("\n".join(sorted(uris)).encode(), _ELSEWHERE)
+        content = "\n".join(sorted(uris)).encode()
+        _own(store).write(content, store.parts_elsewhere.name)
     else:
-        (store.folder / _ELSEWHERE).unlink(missing_ok=True)
+        store.parts_elsewhere.unlink(missing_ok=True)
 
 
 def _own(store: Store) -> Folder:

@@ -64,7 +64,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
         modeling.leaks,
         kinds=[],
     )
-    path = store.folder / "guards" / f"{wanted[:16]}.json"
+    path = store.guards / f"{wanted[:16]}.json"
     found = read_record(path, GuardRecord)
     if found is None or found.fingerprint != wanted:
         panel = Features(

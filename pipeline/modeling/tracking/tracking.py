@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ModelError
+from pipeline.files.state import State
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.mlflow_tables import has_run, move_artifacts
 
@@ -37,7 +38,7 @@ def store_uri(root: Path) -> str:
 
 def _folder(root: Path) -> Path:
     """Name the folder of the store."""
-    return root.resolve() / ".pipeline" / "mlflow"
+    return State(root.resolve()).mlflow
 
 
 def environment() -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from pipeline.files.state import State
 from pipeline.sources.columns import DeclaredColumns
 
 VERSION = 1
@@ -37,4 +38,4 @@ class SyntheticSource(
 def synthetic_path(config: SyntheticSource, root: Path) -> Path:
     """Name the file of a configuration; other settings have other files."""
     name = f"synthetic-v{VERSION}-seed{config.seed}-x{config.scale}.{config.format}"
-    return root / ".pipeline" / "data" / name
+    return State(root).data / name
