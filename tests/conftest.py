@@ -10,6 +10,7 @@ from pipeline.plan.settings import Settings, load_settings
 settings.register_profile("thorough", max_examples=1000)
 
 ROOT = Path(__file__).parents[1]
+PROJECT = ROOT / "tests" / "project"
 GOLDEN = ROOT / "tests" / "golden"
 
 # Where what a run publishes matters more than what it computes.
@@ -22,25 +23,43 @@ Mean Charge,Median Charge,Mean Cost,Median Cost
 """
 
 
-@pytest.fixture
-def golden_settings() -> Callable[..., Settings]:
-    """Settings that read the golden raw rows, by profile and overrides."""
+def make_project(root: Path, n_rows: int | None = None) -> Path:
+    """Make the tests' own project in a folder, with golden rows as data/raw.csv."""
+    for folder in ("configs", "queries"):
+        shutil.copytree(PROJECT / folder, root / folder)
+    (root / "data").mkdir()
+    lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
+    kept = lines if n_rows is None else lines[: n_rows + 1]
+    (root / "data" / "raw.csv").write_text("".join(kept))
+    return root
+
+
+def golden_settings_of(root: Path) -> Callable[..., Settings]:
+    """Load a project's settings, reading the golden raw rows."""
 
     def settings(*overrides: str, profile: str | None = None) -> Settings:
         source = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}")
-        return load_settings(ROOT, profile=profile, overrides=(*source, *overrides))
+        return load_settings(root, profile=profile, overrides=(*source, *overrides))
 
     return settings
 
 
 @pytest.fixture
+def golden_settings() -> Callable[..., Settings]:
+    """The tests' own project on the golden raw rows, by profile and overrides."""
+    return golden_settings_of(PROJECT)
+
+
+@pytest.fixture
+def shipped_settings() -> Callable[..., Settings]:
+    """The shipped project, whatever its user adds, on the golden raw rows."""
+    return golden_settings_of(ROOT)
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project to run and to spoil, with the golden rows as data/raw.csv."""
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    shutil.copytree(ROOT / "queries", tmp_path / "queries")
-    (tmp_path / "data").mkdir()
-    shutil.copy(GOLDEN / "raw.csv", tmp_path / "data" / "raw.csv")
-    return tmp_path
+    return make_project(tmp_path)
 
 
 @pytest.fixture

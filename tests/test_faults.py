@@ -39,7 +39,7 @@ from pipeline.snapshots.store import (
     read_runs,
 )
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import ROOT
+from tests.conftest import ROOT, make_project
 
 LOG = logging.getLogger(__name__)
 
@@ -129,11 +129,9 @@ print(json.dumps({"opens": opens, "runs": len(runs), "torn": torn}))
 
 
 @pytest.fixture
-def small(project: Path) -> Path:
+def small(tmp_path: Path) -> Path:
     """A project of few rows, so that publishing is a large part of a run."""
-    raw = project / "data" / "raw.csv"
-    raw.write_text("".join(raw.read_text().splitlines(keepends=True)[:3001]))
-    return project
+    return make_project(tmp_path, n_rows=3000)
 
 
 @pytest.fixture
@@ -486,8 +484,7 @@ def test_state_of_another_user_is_one_error_of_every_command(mode: int) -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)
-        for name in ("configs", "queries"):
-            shutil.copytree(ROOT / name, root / name)
+        make_project(root, n_rows=1)
         commands = (
             ("run", "--dry-run"),
             ("plan",),
@@ -518,7 +515,7 @@ def test_record_that_may_not_be_read_is_one_error_and_stays() -> None:
     with TemporaryDirectory() as folder:
         root = Path(folder)
         root.chmod(0o755)
-        shutil.copytree(ROOT / "configs", root / "configs")
+        make_project(root, n_rows=1)
         commands = (("sql", "SELECT 1"), ("history",), ("plan",), ("runs", "-1"))
         for words in commands:
             invoke(root, *words)  # imports what nobody may not

@@ -13,7 +13,7 @@ from pipeline.run.run import run
 from pipeline.snapshots.export import export
 from pipeline.snapshots.sql import connect, select
 from pipeline.snapshots.store import open_store
-from tests.conftest import ROOT, TWO_ROWS
+from tests.conftest import PROJECT, TWO_ROWS
 
 # The first two are columns of the snapshots, the third is not.
 ODD = "year=1999/facility_id=7/a=b/[x] *{y}/it's #1 100% %41"
@@ -24,7 +24,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of two rows, after its first run."""
     root = tmp_path_factory.mktemp("odd") / ODD
     (root / "data").mkdir(parents=True)
-    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "configs").symlink_to(PROJECT / "configs")
     (root / "data" / "raw.csv").write_text(TWO_ROWS)
     run(load_settings(root, overrides=("source=csv", "source.path=data/raw.csv")))
     return root

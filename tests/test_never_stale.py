@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import ROOT, make_project
 
 N_ROWS = 3000
 
@@ -68,15 +68,11 @@ print(json.dumps({
 """
 
 
-def make_project(root: Path) -> None:
+def make_code_and_project(root: Path) -> None:
     """Copy code, configuration and some rows."""
-    for folder in ("configs", "pipeline"):
-        shutil.copytree(
-            ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    (root / "data").mkdir()
-    lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
-    (root / "data" / "raw.csv").write_text("".join(lines[: N_ROWS + 1]))
+    make_project(root, N_ROWS)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "pipeline", root / "pipeline", ignore=ignored)
     rare = root / "configs" / "transforms" / "drop_rare_drgs.yaml"
     rare.write_text(rare.read_text().replace("min_total: 555", "min_total: 20"))
 
@@ -106,7 +102,7 @@ def test_a_run_over_what_was_there_equals_a_run_from_nothing(
     with tempfile.TemporaryDirectory() as name:
         root, nothing = Path(name, "project"), Path(name, "nothing")
         root.mkdir()
-        make_project(root)
+        make_code_and_project(root)
         pristine = {file: (root / file).read_text() for file in EDITS}
         chosen = dict.fromkeys(EDITS, -1)
         seen: set[tuple[object, ...]] = set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import PROJECT, ROOT
 
 # One run with its snapshots' content hashes, and the same by the in-memory engine.
 WORKER = """
@@ -38,7 +38,7 @@ print(json.dumps([streaming, in_memory]))
 def content_hashes(root: Path, n_threads: int, profile: str | None) -> list[str]:
     """Run in a process of its own, from nothing; return hashes by snapshot as JSON."""
     root.mkdir()
-    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "configs").symlink_to(PROJECT / "configs")
     (root / "data").symlink_to(ROOT / "tests" / "golden")
     result = subprocess.run(
         [sys.executable, "-c", WORKER.format(profile=profile)],

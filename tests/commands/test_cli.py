@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.commands.cli import main
-from tests.conftest import ROOT
+from tests.conftest import PROJECT, ROOT
 
 SOURCE = ("source=csv", "source.path=data/raw.csv")
 
@@ -23,8 +23,8 @@ SOURCE = ("source=csv", "source.path=data/raw.csv")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after its first run."""
     root = tmp_path_factory.mktemp("published")
-    (root / "configs").symlink_to(ROOT / "configs")
-    (root / "queries").symlink_to(ROOT / "queries")
+    (root / "configs").symlink_to(PROJECT / "configs")
+    (root / "queries").symlink_to(PROJECT / "queries")
     (root / "data").symlink_to(ROOT / "tests" / "golden")
     result = invoke(root, "run", *SOURCE)
     assert result.exit_code == 0, result.output

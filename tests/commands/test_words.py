@@ -1,7 +1,6 @@
 """Whatever words the command line is given, it answers in words."""
 
 import os
-import shutil
 from pathlib import Path
 
 import click
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.commands.cli import main
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import make_project
 
 # Not `ui`, which becomes a server, and not `data`, which makes a million rows.
 COMMANDS = [name for name in main.commands if name not in ("ui", "data")]
@@ -81,12 +80,7 @@ LINES = st.builds(
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of few rows, published."""
-    root = tmp_path_factory.mktemp("words")
-    shutil.copytree(ROOT / "configs", root / "configs")
-    shutil.copytree(ROOT / "queries", root / "queries")
-    (root / "data").mkdir()
-    lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
-    (root / "data" / "raw.csv").write_text("".join(lines[:301]))
+    root = make_project(tmp_path_factory.mktemp("words"), n_rows=300)
     pipeline = root / "configs" / "pipeline.yaml"
     use = "source: {use: csv, path: data/raw.csv}"
     pipeline.write_text(pipeline.read_text().replace("source: synthetic", use))

@@ -26,7 +26,6 @@ from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import SchemaError
 from pipeline.plan.plan import compose
 from pipeline.plan.settings import Settings
-from tests.conftest import ROOT
 
 ENGINES = ("streaming", "in-memory")
 SCHEMA = pl.Schema(
@@ -40,7 +39,6 @@ SCHEMA = pl.Schema(
     }
 )
 KEY = ("year", "ward")
-CHECKS = sorted((ROOT / "configs" / "checks").glob("*.yaml"))
 
 
 def contract(**fields: object) -> Contract:
@@ -335,44 +333,11 @@ def test_checks_that_passed_are_not_described() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        (),
-        ("lag_columns.periods=2",),
-        ("rolling_columns.window=3", "rolling_columns.drop_nulls=false"),
-        ("drop_rare_drgs.min_total=999999999",),
-        ("lag_columns.by=row",),
-    ],
-    ids=" ".join,
-)
-@pytest.mark.parametrize("profile", [None, "origin"])
-def test_shipped_contracts_hold_and_outlive_a_change_of_configuration(
-    golden_settings: Callable[..., Settings],
-    overrides: tuple[str, ...],
-    profile: str | None,
-) -> None:
-    settings = golden_settings(*overrides, profile=profile)
-    rows, _ = sources.scan(settings.source, ROOT).frames()
-    plan = compose(rows, settings.stages)
-    frames = snapshot_frames(plan)
-    assert sorted(frames) == [path.stem for path in CHECKS]
-    for name, lf in frames.items():
-        node = plan.snapshots[name]
-        checks = compile_contract(settings.contracts[name], node.schema, node.stage.key)
-        counts = count_failures(lf, checks).collect(engine="streaming")
-        assert [
-            outcome
-            for outcome in judge(checks, counts)
-            if not outcome.passed and outcome.severity == "error"
-        ] == []
-
-
 def test_counting_shares_the_sort_of_the_sink(
     golden_settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     settings = golden_settings()
-    rows, _ = sources.scan(settings.source, ROOT).frames()
+    rows, _ = sources.scan(settings.source, settings.root).frames()
     plan = compose(rows, settings.stages)
     lf = snapshot_frames(plan)["discharges"]
     node = plan.snapshots["discharges"]

@@ -15,7 +15,7 @@ from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.store import open_store
 from pipeline.transforms import load_transform
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import make_project
 
 WORDS = ("source=csv", "source.path=data/*.csv", "drop_rare_drgs.min_total=20")
 
@@ -42,10 +42,9 @@ def copy_small(root: Path) -> None:
 
     The header of the second is a line further down, so that each file is a task.
     """
-    for folder in ("configs", "queries"):
-        shutil.copytree(ROOT / folder, root / folder)
-    (root / "data").mkdir()
-    head, *lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)[:3001]
+    raw = make_project(root, n_rows=3000) / "data" / "raw.csv"
+    head, *lines = raw.read_text().splitlines(keepends=True)
+    raw.unlink()
     (root / "data" / "a.csv").write_text("".join([head, *lines[:1800]]))
     (root / "data" / "b.csv").write_text("".join(["\n", head, *lines[1800:]]))
 

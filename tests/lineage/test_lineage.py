@@ -13,7 +13,7 @@ from pipeline.lineage.paths import downstream, origins, upstream
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import check
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 
 A = pl.Schema(
     {
@@ -379,7 +379,7 @@ def test_unknown_node_leaves_what_comes_beside_it_known() -> None:
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return check(load_settings(ROOT, overrides=("source=csv", "source.path=absent")))
+    return check(load_settings(PROJECT, overrides=("source=csv", "source.path=absent")))
 
 
 @pytest.fixture(scope="module")
@@ -388,10 +388,10 @@ def edges(plan: Plan) -> list[Edge]:
 
 
 def test_nothing_is_unknown_in_what_is_shipped(
-    golden_settings: Callable[..., Settings],
+    shipped_settings: Callable[..., Settings],
 ) -> None:
     for profile in (None, "origin"):
-        found = trace(check(golden_settings(profile=profile)))
+        found = trace(check(shipped_settings(profile=profile)))
         assert not [edge for edge in found if edge.kind == UNKNOWN]
 
 

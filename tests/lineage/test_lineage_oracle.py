@@ -54,9 +54,9 @@ def wrong(edges: list[Edge], before: pl.DataFrame, after: pl.DataFrame) -> set[s
     ids=["default", "origin"],
 )
 def test_what_changes_in_a_shipped_stage_has_an_edge_and_direct_edges_are_real(
-    golden_settings: Callable[..., Settings], profile: str | None
+    shipped_settings: Callable[..., Settings], profile: str | None
 ) -> None:
-    settings = golden_settings(profile=profile)
+    settings = shipped_settings(profile=profile)
     some = (pl.col("Facility Id") % 2 == 0) & (pl.col("APR DRG Code") % 16 == 0)
     rows = sources.scan(settings.source, settings.root).frames()[0]
     frames = {SOURCE: rows.filter(some).collect()}

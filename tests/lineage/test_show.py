@@ -14,17 +14,17 @@ from pipeline.lineage.show import show
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import check
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return check(load_settings(ROOT, overrides=("source=csv", "source.path=absent")))
+    return check(load_settings(PROJECT, overrides=("source=csv", "source.path=absent")))
 
 
 def invoke(*args: str) -> Result:
     before = Path.cwd()
-    os.chdir(ROOT)
+    os.chdir(PROJECT)
     try:
         return CliRunner().invoke(main, ["lineage", *args, "source=csv"])
     finally:

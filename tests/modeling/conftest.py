@@ -11,7 +11,7 @@ from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import environment, store_uri, tracking
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import make_project
 
 Load: TypeAlias = Callable[..., ModelingSettings]
 
@@ -25,10 +25,7 @@ def load_in(root: Path, *overrides: str) -> ModelingSettings:
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with snapshots and an empty store of MLflow's, made once: seconds."""
-    root = tmp_path_factory.mktemp("prepared")
-    shutil.copytree(ROOT / "configs", root / "configs")
-    (root / "data").mkdir()
-    shutil.copy(GOLDEN / "raw.csv", root / "data" / "raw.csv")
+    root = make_project(tmp_path_factory.mktemp("prepared"))
     learnable_features(load_in(root))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment().items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 
 PIPELINE = """
 source: {use: csv, path: data.csv}
@@ -54,11 +54,11 @@ promotion: {max_coverage_gap: 0.5, max_slice_loss: 0.9}
 def shops(root: Path, years: Sequence[int]) -> Path:
     """Make a project of 20 shops; what they sell is twice their visitors, about."""
     for name in ("transforms", "sources"):
-        shutil.copytree(ROOT / "configs" / name, root / "configs" / name)
+        shutil.copytree(PROJECT / "configs" / name, root / "configs" / name)
     (root / "configs" / "models").mkdir()
     for model in ("ridge", "last_value"):
         path = Path("configs", "models", f"{model}.yaml")
-        shutil.copy(ROOT / path, root / path)
+        shutil.copy(PROJECT / path, root / path)
     (root / "configs" / "pipeline.yaml").write_text(PIPELINE)
     (root / "configs" / "modeling.yaml").write_text(MODELING)
     ids = range(20)

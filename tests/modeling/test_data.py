@@ -4,7 +4,7 @@ import pytest
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling.data import Features, between, current_features, folds
 from pipeline.modeling.settings import load_modeling
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 from tests.modeling.conftest import Load
 
 
@@ -68,5 +68,5 @@ def test_too_few_years_for_the_folds_are_refused(ml: Load) -> None:
 def test_folds_of_a_panel_of_every_fifth_year_are_five_years_apart() -> None:
     split = "modeling.split={train: [1980, 2000], valid: 2005, test: [2010, 2010]}"
     words = (split, "modeling.study.folds=2")
-    modeling = load_modeling(ROOT, overrides=words).modeling
+    modeling = load_modeling(PROJECT, overrides=words).modeling
     assert folds(modeling, 5) == [(1980, 1990, 1995), (1980, 1995, 2000)]

@@ -16,7 +16,7 @@ from pipeline.modeling.evaluate import (
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 from tests.modeling.conftest import Load
 
 TARGET = "w_total_median_profit"
@@ -136,14 +136,14 @@ def test_rows_are_sliced_by_size_and_severity(ml: Load) -> None:
 def test_slices_can_be_switched_off_down_to_the_years(off: str) -> None:
     without = {"size": "null", "category": "null", "severe": off}
     words = tuple(f"modeling.slices.{name}={value}" for name, value in without.items())
-    modeling = load_modeling(ROOT, overrides=words).modeling
+    modeling = load_modeling(PROJECT, overrides=words).modeling
     assert slice_columns(modeling) == ["year"]
     df = pl.DataFrame({"facility_id": [1], "severity": [0.5], "size_decile": [7]})
     assert add_slices(df, modeling).equals(df)
 
 
 def test_a_feature_may_be_called_as_a_slice_is() -> None:
-    modeling = load_modeling(ROOT).modeling
+    modeling = load_modeling(PROJECT).modeling
     names = (
         "sum_discharges_lag1",
         "severity_3_portion_lag1",

@@ -4,28 +4,17 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.modeling.settings import load_modeling
-from tests.conftest import ROOT
-
-PROFILES = sorted(path.stem for path in (ROOT / "configs" / "profiles").glob("*.yaml"))
+from tests.conftest import PROJECT
 
 
-def mistakes(*overrides: str, root: Path = ROOT) -> str:
+def mistakes(*overrides: str, root: Path = PROJECT) -> str:
     with pytest.raises(ConfigError) as caught:
         load_modeling(root, overrides=overrides)
     return str(caught.value)
 
 
-@pytest.mark.parametrize("profile", [None, *PROFILES])
-def test_every_profile_loads_with_every_model(profile: str | None) -> None:
-    settings = load_modeling(ROOT, profile=profile)
-    files = sorted(path.stem for path in (ROOT / "configs" / "models").glob("*.yaml"))
-    assert list(settings.models) == files
-    assert {settings.modeling.model, *settings.modeling.baselines} <= set(files)
-    assert settings.modeling.key == ["facility_id", "apr_drg_code", "year"]
-
-
 def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
-    settings = load_modeling(ROOT, overrides=("panel.target=w_median_cost",))
+    settings = load_modeling(PROJECT, overrides=("panel.target=w_median_cost",))
     assert settings.modeling.target == "w_median_cost"
     assert settings.modeling.past == ["w_median_cost_rolling2", "w_median_cost_lag1"]
     assert settings.models["rolling_mean"].params["columns"] == [

@@ -11,12 +11,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.files.local import find_local, find_root
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.sources.csv import CsvSource
-from pipeline.sources.synthetic.source import SyntheticSource
-from pipeline.transforms import transform_names
-from tests.conftest import ROOT
-
-PROFILES = sorted(path.stem for path in (ROOT / "configs" / "profiles").glob("*.yaml"))
-SOURCES = sorted(path.stem for path in (ROOT / "configs" / "sources").glob("*.yaml"))
+from tests.conftest import PROJECT
 
 
 def mistakes(root: Path, *overrides: str, profile: str | None = None) -> str:
@@ -25,33 +20,12 @@ def mistakes(root: Path, *overrides: str, profile: str | None = None) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("profile", [None, *PROFILES])
-def test_every_profile_loads(profile: str | None) -> None:
-    assert load_settings(ROOT, profile=profile).stages
-
-
-@pytest.mark.parametrize("source", SOURCES)
-def test_every_source_loads(source: str) -> None:
-    settings = load_settings(ROOT, overrides=(f"source={source}",))
-    assert settings.tree["source"]["kind"] == source
-
-
-def test_every_transformation_has_its_three_files() -> None:
-    for name in transform_names():
-        assert (ROOT / "configs" / "transforms" / f"{name}.yaml").is_file()
-        assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
-
-
-def test_default_source_is_the_synthetic_one() -> None:
-    assert isinstance(load_settings(ROOT).source, SyntheticSource)
-
-
 @pytest.mark.parametrize(
     "overrides",
     [("source=csv", "source.path=my.csv"), ("source.path=my.csv", "source=csv")],
 )
 def test_source_is_chosen_and_changed_in_any_order(overrides: tuple[str, ...]) -> None:
-    source = load_settings(ROOT, overrides=overrides).source
+    source = load_settings(PROJECT, overrides=overrides).source
     assert isinstance(source, CsvSource)
     assert source.path == "my.csv"
 
@@ -78,7 +52,7 @@ def test_layers_merge_as_omegaconf_merges(trees: tuple[Tree, ...]) -> None:
 
 def test_override_beats_profile_beats_file() -> None:
     def min_total(*overrides: str, profile: str | None = None) -> int:
-        settings = load_settings(ROOT, profile=profile, overrides=overrides)
+        settings = load_settings(PROJECT, profile=profile, overrides=overrides)
         return settings.tree["drop_rare_drgs"]["min_total"]
 
     assert min_total() == 555
@@ -87,7 +61,7 @@ def test_override_beats_profile_beats_file() -> None:
 
 
 def test_interpolation_reaches_other_files() -> None:
-    settings = load_settings(ROOT, overrides=("lag_columns.by=row",))
+    settings = load_settings(PROJECT, overrides=("lag_columns.by=row",))
     assert settings.tree["rolling_columns"]["by"] == "row"
 
 
@@ -97,7 +71,7 @@ def test_transformation_serves_two_stages_under_two_names() -> None:
         "stages.rolling_columns.inputs=[lag_columns]",
         "lag_two.periods=2",
     )
-    stages = {s.name: s for s in load_settings(ROOT, overrides=overrides).stages}
+    stages = {s.name: s for s in load_settings(PROJECT, overrides=overrides).stages}
     assert stages["lag_two"].transform == stages["lag_columns"].transform
     assert stages["lag_two"].config != stages["lag_columns"].config
 
@@ -199,7 +173,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
     ],
 )
 def test_a_mistake_says_what_was_expected_and_found(override: str, part: str) -> None:
-    assert part in mistakes(ROOT, override)
+    assert part in mistakes(PROJECT, override)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +185,7 @@ def test_a_mistake_says_what_was_expected_and_found(override: str, part: str) ->
     ],
 )
 def test_every_form_of_a_spark_master_is_one(master: str) -> None:
-    settings = load_settings(ROOT, overrides=(f"engine.master='{master}'",))
+    settings = load_settings(PROJECT, overrides=(f"engine.master='{master}'",))
     assert settings.engine.master == master
 
 
@@ -224,31 +198,31 @@ def test_every_form_of_a_spark_master_is_one(master: str) -> None:
     ],
 )
 def test_what_is_no_spark_master_is_refused(master: str) -> None:
-    message = mistakes(ROOT, f"engine.master='{master}'")
+    message = mistakes(PROJECT, f"engine.master='{master}'")
     assert "command line: engine.master: expected a Spark master, such as" in message
     assert message.splitlines()[1].endswith(f"k8s://https://host, found {master!r}")
 
 
 def test_settings_of_spark_are_numbers_too_but_not_the_master() -> None:
     words = "engine.spark={spark.executor.cores: 2, spark.ui.enabled: true}"
-    found = load_settings(ROOT, overrides=(words,)).engine.spark
+    found = load_settings(PROJECT, overrides=(words,)).engine.spark
     assert found == {"spark.executor.cores": 2, "spark.ui.enabled": True}
-    message = mistakes(ROOT, "engine.spark={spark.master: yarn}")
+    message = mistakes(PROJECT, "engine.spark={spark.master: yarn}")
     assert "expected engine.master instead of spark.master" in message
 
 
 def test_a_word_is_a_value_to_the_letter() -> None:
     def source(word: str) -> dict[str, object]:
-        return load_settings(ROOT, overrides=("source=csv", word)).tree["source"]
+        return load_settings(PROJECT, overrides=("source=csv", word)).tree["source"]
 
     assert source("source.path=data/raw #1.csv")["path"] == "data/raw #1.csv"
     assert source("source.rename[a.b]=Year")["rename"] == {"a.b": "Year"}
-    message = mistakes(ROOT, "source=csv", "source.path=2019")
+    message = mistakes(PROJECT, "source=csv", "source.path=2019")
     assert "found 2019: in quotes it is text" in message
 
 
 def test_two_columns_of_a_file_are_not_made_one() -> None:
-    message = mistakes(ROOT, "source=csv", "source.rename={A: Year, B: Year}")
+    message = mistakes(PROJECT, "source=csv", "source.rename={A: Year, B: Year}")
     assert "expected rename to give each name once, found twice: ['Year']" in message
 
 
@@ -269,8 +243,8 @@ def test_a_later_profile_wins_over_an_earlier_one(project: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/tmp/x", "../profiles/ci", ".", "..", "", "/"])
 def test_a_profile_and_a_source_are_names_not_paths(name: str) -> None:
-    assert "expected the name of a file there" in mistakes(ROOT, profile=name)
-    assert "expected the name of a file there" in mistakes(ROOT, f"source={name}")
+    assert "expected the name of a file there" in mistakes(PROJECT, profile=name)
+    assert "expected the name of a file there" in mistakes(PROJECT, f"source={name}")
 
 
 def make_folder(path: Path) -> None:
@@ -314,8 +288,8 @@ def test_what_an_editor_hides_in_a_folder_is_no_configuration(project: Path) -> 
 
 
 def test_missing_file_names_the_nearest() -> None:
-    assert "did you mean 'csv'" in mistakes(ROOT, "source=cvs")
-    assert "did you mean 'origin'" in mistakes(ROOT, profile="orgin")
+    assert "did you mean 'csv'" in mistakes(PROJECT, "source=cvs")
+    assert "did you mean 'origin'" in mistakes(PROJECT, profile="orgin")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from pipeline.snapshots.store import (
     verified_object,
 )
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import make_project
 
 if TYPE_CHECKING:
     from pipeline.snapshots.records import RunRecord
@@ -35,11 +35,7 @@ PERIODS = (1, 2)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of few rows with two runs, not to be changed."""
-    root = tmp_path_factory.mktemp("made")
-    shutil.copytree(ROOT / "configs", root / "configs")
-    (root / "data").mkdir()
-    lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
-    (root / "data" / "raw.csv").write_text("".join(lines[:3001]))
+    root = make_project(tmp_path_factory.mktemp("made"), n_rows=3000)
     for periods in PERIODS:
         run_with(root, periods)
     return root

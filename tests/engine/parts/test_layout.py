@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 from pipeline.plan.plan import Plan, compose
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 
 SALES = {
     "store": pl.String(),
@@ -80,7 +80,7 @@ def layout_of(
 
 
 def shipped() -> Plan:
-    settings = load_settings(ROOT)
+    settings = load_settings(PROJECT)
     return compose(sources.declared(settings.source), settings.stages)
 
 

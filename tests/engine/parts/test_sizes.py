@@ -24,7 +24,7 @@ from pipeline.plan.settings import SOURCE, EngineSettings, load_settings
 from pipeline.sources import declared
 from pipeline.sources.columns import dtype_of
 from pipeline.sources.parquet import ParquetSource, scan_parquet
-from tests.conftest import ROOT
+from tests.conftest import PROJECT
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_rows_of_two_branches_are_held_one_after_the_other(tmp_path: Path) -> No
 
 
 def test_a_run_is_as_wide_as_the_stages_behind_what_it_starts_at() -> None:
-    settings = load_settings(ROOT)
+    settings = load_settings(PROJECT)
     plan = compose(declared(settings.source), settings.stages)
     assert row_bytes(plan) == 192
     given = "yearly_discharge_bin"
@@ -118,7 +118,7 @@ def test_a_run_is_as_wide_as_the_stages_behind_what_it_starts_at() -> None:
 def test_rows_decide_on_parts_and_not_the_bytes_they_are_packed_in(
     tmp_path: Path,
 ) -> None:
-    settings = load_settings(ROOT)
+    settings = load_settings(PROJECT)
     n_rows = 2_000_000
     cells = {
         name: pl.lit(1, dtype_of(kind))

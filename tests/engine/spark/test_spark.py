@@ -25,7 +25,7 @@ from pipeline.plan.settings import EngineSettings, Settings, load_settings
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.store import open_store
 from pipeline.transforms import load_transform
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import ROOT, make_project
 from tests.engine.s3 import s3_store
 
 pyspark = pytest.importorskip("pyspark", reason="`just spark-env` installs it")
@@ -114,15 +114,7 @@ def _tidy() -> Generator[None]:
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What one pass over the golden rows gives."""
     root = tmp_path_factory.mktemp("expected")
-    return contents(run(settings(copied(root))))
-
-
-def copied(root: Path) -> Path:
-    """Make a project with the golden rows."""
-    shutil.copytree(ROOT / "configs", root / "configs", dirs_exist_ok=True)
-    (root / "data").mkdir()
-    shutil.copy(GOLDEN / "raw.csv", root / "data" / "raw.csv")
-    return root
+    return contents(run(settings(make_project(root))))
 
 
 def settings(root: Path, *words: str) -> Settings:

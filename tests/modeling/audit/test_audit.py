@@ -24,7 +24,7 @@ from pipeline.modeling.audit.leaks import (
 )
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.transforms import Transform, load_transform
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import GOLDEN, PROJECT
 from tests.modeling.shops import shops
 
 OPEN = "drop_non_lag_columns.columns=${panel.values}"
@@ -51,7 +51,7 @@ def of_years(project: Path) -> Callable[..., ModelingSettings]:
 def golden(profile: str | None = None) -> ModelingSettings:
     """Settings that read the golden rows."""
     words = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}")
-    return load_modeling(ROOT, profile=profile, overrides=words)
+    return load_modeling(PROJECT, profile=profile, overrides=words)
 
 
 def leaking(found: Audit) -> set[str]:

@@ -31,7 +31,7 @@ from pipeline.plan.settings import Stage
 from pipeline.snapshots.records import PREDICTIONS
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.transforms import load_transform
-from tests.conftest import ROOT
+from tests.conftest import PROJECT, ROOT
 from tests.modeling.conftest import LENIENT, champion_folder, load_in
 
 CLEAN = """
@@ -186,7 +186,7 @@ def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> Non
 
 def test_stages_that_a_profile_takes_out_are_in_no_bundle() -> None:
     words = ("stages.drgs=null", "stages.facilities=null", "checks.features=null")
-    settings = load_modeling(ROOT, overrides=words)
+    settings = load_modeling(PROJECT, overrides=words)
     names = [stage.name for stage in settings.pipeline.stages]
     stages, contract = stages_of(without_places(settings), names, "discharges")
     assert [stage.name for stage in stages] == names

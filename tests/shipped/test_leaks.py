@@ -100,19 +100,19 @@ def difference(before: pl.DataFrame, after: pl.DataFrame, year: int) -> set[str]
 
 @FUTURES
 def test_no_feature_of_the_default_depends_on_its_own_year_or_a_later_one(
-    golden_settings: Callable[..., Settings],
+    shipped_settings: Callable[..., Settings],
     change: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
-    assert find_leaks(golden_settings(), change, range(2010, 2018)) == set()
+    assert find_leaks(shipped_settings(), change, range(2010, 2018)) == set()
 
 
 @FUTURES
 def test_the_leaks_of_the_origin_are_found(
-    golden_settings: Callable[..., Settings],
+    shipped_settings: Callable[..., Settings],
     change: Callable[[pl.DataFrame], pl.DataFrame],
 ) -> None:
     expected = {"yearly_discharge_bin", ROWS} | COUNTS
-    assert find_leaks(golden_settings(profile="origin"), change, [2014]) == expected
+    assert find_leaks(shipped_settings(profile="origin"), change, [2014]) == expected
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,8 @@ def test_the_leaks_of_the_origin_are_found(
     ],
 )
 def test_a_leak_is_found_where_a_single_value_opens_it(
-    golden_settings: Callable[..., Settings], override: str, expected: set[str]
+    shipped_settings: Callable[..., Settings], override: str, expected: set[str]
 ) -> None:
-    assert find_leaks(golden_settings(override, OPEN), rows_dropped, [2014]) == expected
+    assert (
+        find_leaks(shipped_settings(override, OPEN), rows_dropped, [2014]) == expected
+    )

@@ -38,12 +38,12 @@ GROUP = ["year", "facility_id", "apr_drg_code"]
 )
 @pytest.mark.parametrize("engine", ["streaming", "in-memory"])
 def test_origin_profile_reproduces_every_golden_value(
-    golden_settings: Callable[..., Settings],
+    shipped_settings: Callable[..., Settings],
     stage: str,
     key: list[str],
     engine: Literal["streaming", "in-memory"],
 ) -> None:
-    settings = golden_settings(profile="origin")
+    settings = shipped_settings(profile="origin")
     source = sources.scan(settings.source, settings.root).frames()[0]
     ours = compose(source, settings.stages).nodes[stage].lf.collect(engine=engine)
     golden = pl.read_parquet(GOLDEN / f"{stage}.parquet")

@@ -1,0 +1,39 @@
+"""Every file of configs/ loads, and every transformation has its files."""
+
+import pytest
+
+from pipeline.modeling.settings import load_modeling
+from pipeline.plan.settings import load_settings
+from pipeline.sources.synthetic.source import SyntheticSource
+from pipeline.transforms import transform_names
+from tests.conftest import ROOT
+
+CONFIGS = ROOT / "configs"
+PROFILES = sorted(path.stem for path in (CONFIGS / "profiles").glob("*.yaml"))
+SOURCES = sorted(path.stem for path in (CONFIGS / "sources").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("profile", [None, *PROFILES])
+def test_every_profile_loads_with_every_model(profile: str | None) -> None:
+    assert load_settings(ROOT, profile=profile).stages
+    settings = load_modeling(ROOT, profile=profile)
+    files = sorted(path.stem for path in (CONFIGS / "models").glob("*.yaml"))
+    assert list(settings.models) == files
+    assert {settings.modeling.model, *settings.modeling.baselines} <= set(files)
+    assert settings.modeling.key == ["facility_id", "apr_drg_code", "year"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_loads(source: str) -> None:
+    settings = load_settings(ROOT, overrides=(f"source={source}",))
+    assert settings.tree["source"]["kind"] == source
+
+
+def test_every_transformation_has_its_three_files() -> None:
+    for name in transform_names():
+        assert (CONFIGS / "transforms" / f"{name}.yaml").is_file()
+        assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
+
+
+def test_default_source_is_the_synthetic_one() -> None:
+    assert isinstance(load_settings(ROOT).source, SyntheticSource)
