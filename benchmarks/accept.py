@@ -8,9 +8,9 @@ import click
 from benchmarks import accepted
 from benchmarks.accepted import Acceptance, Accepted, Figures, Ratios, carried_over
 from benchmarks.check import take
-from benchmarks.judge import MOST
 from benchmarks.machine import commit, machine, versions
 from benchmarks.samplers import all_samplers, structure, workbench
+from benchmarks.verdict import MOST
 
 
 def accept(reason: str) -> None:

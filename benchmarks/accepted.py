@@ -28,21 +28,14 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """What a check holds its figures against.
-
-    Attributes
-    ----------
-    history : list of Acceptance
-        The newest last.
-    processors : dict of str to Figures
-        By the processor's name; the one that was measured last comes last.
-    structure : dict of str to float
-        See `benchmarks.structure`.
-    """
+    """What a check holds its figures against."""
 
     history: list[Acceptance]
+    """The newest last."""
     processors: dict[str, Figures]
+    """By the processor's name; the one that was measured last comes last."""
     structure: dict[str, float]
+    """See `benchmarks.structure`."""
 
     @property
     def newest(self) -> Figures:
@@ -65,19 +58,8 @@ def carried_over(
 ) -> dict[str, Figures]:
     """Change what other processors are held to by as much as what changed here.
 
-    Parameters
-    ----------
-    processors : mapping of str to Figures
-        What was accepted before.
-    here : str
-        The processor on which something else is accepted now.
-    ratios : Ratios
-        Its figures of now. Without figures of before there, the others stay.
-
-    Returns
-    -------
-    dict of str to Figures
-        Those of the other processors.
+    `ratios` are the figures of now on the processor `here`; where nothing was accepted
+    on it before, the others stay.
     """
     before = processors[here].ratios if here in processors else {}
 

@@ -22,9 +22,13 @@ from benchmarks.machine import commit, machine, versions
 from benchmarks.processes import Timing, run_process, synthetic
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 
-CONTENDERS = (
-    *("pipeline", "bare_polars", "duckdb_sql", "pandas_vectorised", "numpy_packed"),
-)
+CONTENDERS = {
+    "pipeline": "the pipeline",
+    "bare_polars": "bare Polars, the same expressions",
+    "duckdb_sql": "hand-written DuckDB SQL",
+    "pandas_vectorised": "vectorised pandas, the origin's steps",
+    "numpy_packed": "NumPy on packed keys, specialised to this file",
+}
 ORIGIN = "pandas_origin"
 FEATURES, COMMANDS, TRANSFORMS = "CSV to features", "commands", "transformations"
 ROWS = 1_081_672
@@ -42,12 +46,17 @@ def bench(sizes: Sequence[float], n_runs: int) -> BenchmarkRecord:
             figures += echo(found)
         figures += echo(commands(n_runs, Path(name, "commands")))
     figures += echo(transforms(n_runs))
+    return record_of(figures)
+
+
+def record_of(figures: Sequence[BenchmarkFigure]) -> BenchmarkRecord:
+    """Say of figures when and on what they were measured."""
     return BenchmarkRecord(
         measured_at=datetime.now(UTC).replace(microsecond=0),
         commit=commit(),
         versions=versions(),
         machine=machine(),
-        figures=figures,
+        figures=list(figures),
     )
 
 

@@ -1,11 +1,10 @@
 """The critical transformations, each beside its pandas twin, on inputs of their own.
 
-``python -m benchmarks.cases prepare CSV FOLDER`` writes the inputs: what the shipped
-pipeline would give the stages, and a file in the dialect that needs repair.
-``python -m benchmarks.cases compare FOLDER`` requires ours and the twin's results to be
-equal to 1e-9.
+``python -m benchmarks.cases CSV FOLDER`` writes the inputs: what the shipped pipeline
+would give the stages, and a file in the dialect that needs repair. It prints the cases.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pandas as pd
 import polars as pl
-from polars.testing import assert_frame_equal
 
 from benchmarks import pandas_origin, pandas_vectorised
+from benchmarks.prepare import one_facility_in, require_equal
 from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT, KEY
 from pipeline import sources
@@ -29,29 +28,20 @@ Twin = Callable[[], pd.DataFrame]
 
 @dataclass(frozen=True)
 class StageCase:
-    """Consecutive stages, and the pandas functions that do the same.
-
-    Attributes
-    ----------
-    stages : tuple of str
-        Names of the shipped pipeline.
-    twin : callable
-        Input frame to output frame.
-    one_in : int
-        Takes the rows of one facility in so many of `prepare`'s, so that each case
-        takes 20 to 70 ms: long enough to be timed, and often.
-    """
+    """Consecutive stages of the shipped pipeline, and their twin in pandas."""
 
     stages: tuple[str, ...]
     twin: Callable[[pd.DataFrame], pd.DataFrame]
     one_in: int
+    """Takes the rows of one facility in so many of `prepare`'s, so that each case takes
+    20 to 70 ms: long enough to be timed, and often."""
 
     suffix = "parquet"
 
     def given(self, plan: Plan) -> pl.LazyFrame:
         """Take the input from the pipeline: what the stages above give."""
         [name] = plan.nodes[self.stages[0]].stage.inputs
-        return _one_facility_in(plan.lf(name), "facility_id", self.one_in)
+        return one_facility_in(plan.lf(name), "facility_id", self.one_in)
 
     def write(self, df: pl.DataFrame, path: Path) -> None:
         """Keep the input."""
@@ -84,7 +74,7 @@ class CsvCase:
 
     def given(self, plan: Plan) -> pl.LazyFrame:
         """Take the rows from the source."""
-        return _one_facility_in(plan.source, "Facility Id", self.one_in)
+        return one_facility_in(plan.source, "Facility Id", self.one_in)
 
     def write(self, df: pl.DataFrame, path: Path) -> None:
         """Write the file."""
@@ -116,15 +106,9 @@ def _dollars(money: pl.Series) -> pl.Series:
 def _read_dialect(path: Path) -> pd.DataFrame:
     """Read money as text, and clean it."""
     df = pandas_origin.read_raw(path)
-    for column in ["mean_charge", "median_charge", "mean_cost", "median_cost"]:
+    for column in (name.lower().replace(" ", "_") for name in _MONEY):
         df[column] = pd.to_numeric(df[column].str.replace("[$,]", "", regex=True))
     return df
-
-
-def _one_facility_in(lf: pl.LazyFrame, column: str, n: int) -> pl.LazyFrame:
-    """Keep the rows of one facility in so many."""
-    kept = pl.col(column).unique().sort().gather_every(n).implode()
-    return lf.filter(pl.col(column).is_in(kept))
 
 
 CASES: dict[str, StageCase | CsvCase] = {
@@ -165,7 +149,7 @@ def prepare(csv: Path, folder: Path) -> None:
     """Write the input of each case, from the rows of every other facility."""
     settings = settings_of(csv)
     rows, _ = sources.scan(settings.source, ROOT).frames()
-    half = _one_facility_in(rows, "Facility Id", 2).collect(engine="streaming")
+    half = one_facility_in(rows, "Facility Id", 2).collect(engine="streaming")
     plan = compose(half.lazy(), settings.stages)
     frames = pl.collect_all(
         [case.given(plan) for case in CASES.values()], engine="streaming"
@@ -195,15 +179,9 @@ def compare(folder: Path) -> None:
         # The key decides, but where rows of the source share it.
         order = [*KEY, *(name for name in theirs.columns if name not in KEY)]
         ours, theirs = (df.select(order).sort(order) for df in (ours, theirs))
-        assert_frame_equal(
-            ours,
-            theirs,
-            check_dtypes=False,
-            rel_tol=1e-9,
-            abs_tol=1e-9,
-        )
+        require_equal(theirs, ours)
 
 
 if __name__ == "__main__":
-    action, *paths = sys.argv[1:]
-    {"prepare": prepare, "compare": compare}[action](*map(Path, paths))
+    prepare(*map(Path, sys.argv[1:]))
+    print(json.dumps(list(CASES)))

@@ -13,9 +13,9 @@ import click
 
 from benchmarks import accepted
 from benchmarks.accepted import Accepted, Figures
-from benchmarks.judge import ELSEWHERE, FEWEST, Judgement, judge
 from benchmarks.machine import machine, versions
 from benchmarks.samplers import Sample, Sampler, all_samplers, structure, workbench
+from benchmarks.verdict import ELSEWHERE, FEWEST, Finding, decide
 
 AT_ONCE = min(2, os.cpu_count() or 1)
 SLACK = {"scans": 0.5, "sinks": 0, "rows": 0}
@@ -30,13 +30,13 @@ def check() -> list[str]:
         worse = wrong_structure(structure(bench), known.structure)
         for sampler in all_samplers(bench):
             samples = take(sampler, sampler.names, FEWEST)
-            judgements = settle(sampler, samples, held_to.ratios, allowance)
-            for name, judgement in judgements.items():
-                click.echo(f"{name:16} {judgement}")
+            findings = settle(sampler, samples, held_to.ratios, allowance)
+            for name, finding in findings.items():
+                click.echo(f"{name:16} {finding}")
             worse += [
-                f"{name}: {judgement}"
-                for name, judgement in judgements.items()
-                if judgement.verdict == "slower"
+                f"{name}: {finding}"
+                for name, finding in findings.items()
+                if finding.verdict == "slower"
             ]
     return worse
 
@@ -70,16 +70,16 @@ def settle(
     samples: Mapping[str, Sequence[Sample]],
     ratios: Mapping[str, Mapping[str, float]],
     allowance: float = 1,
-) -> dict[str, Judgement]:
+) -> dict[str, Finding]:
     """Take more samples of what is unclear, until nothing is."""
     held = {name: list(taken) for name, taken in samples.items()}
     while True:
-        judgements = {
-            name: judge(taken, ratios[name], allowance) for name, taken in held.items()
+        findings = {
+            name: decide(taken, ratios[name], allowance) for name, taken in held.items()
         }
-        unclear = [n for n, found in judgements.items() if found.verdict == "unclear"]
+        unclear = [n for n, found in findings.items() if found.verdict == "unclear"]
         if not unclear:
-            return judgements
+            return findings
         for name, more in take(sampler, unclear, AT_ONCE).items():
             held[name] += more
 

@@ -23,8 +23,6 @@ from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT
 
 NONE_RARE = dataclasses.replace(DEFAULT, min_discharges=0)
-
-
 MODULES = {
     "pandas_vectorised": "benchmarks.pandas_vectorised",
     "numpy_packed": "benchmarks.numpy_packed",

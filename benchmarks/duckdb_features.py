@@ -44,56 +44,21 @@ MEDIAN = """list_min(list_filter({0}, LAMBDA x: list_dot_product(weights,
 
 
 def read_raw(path: Path) -> duckdb.DuckDBPyRelation:
-    """Open the raw CSV; nothing is read before `features` asks for it.
-
-    Parameters
-    ----------
-    path : Path
-        CSV file with the 14 published columns, in their order.
-
-    Returns
-    -------
-    duckdb.DuckDBPyRelation of shape (n_rows, 14)
-        Lazy, with canonical names; empty fields are null.
-    """
+    """Open the raw CSV; nothing is read before `features` asks for it."""
     return duckdb.connect().read_csv(
         str(path), header=True, columns=RAW_TYPES, auto_detect=False
     )
 
 
 def features(raw: duckdb.DuckDBPyRelation, semantics: Semantics) -> pa.Table:
-    """Run the whole query on the raw rows.
-
-    Parameters
-    ----------
-    raw : duckdb.DuckDBPyRelation of shape (n_rows, 14)
-        As `read_raw` returns it.
-    semantics : Semantics
-        The choices made.
-
-    Returns
-    -------
-    pa.Table of shape (n_panel_rows, 38)
-        Key, target and features, sorted by facility, DRG and year.
-    """
+    """Run the whole query on the raw rows."""
     table = raw.query("raw", features_sql(semantics))
     assert table is not None  # it is None only for statements that return no rows
     return table.to_arrow_table()
 
 
 def features_sql(semantics: Semantics) -> str:
-    """Write the query for the given semantics.
-
-    Parameters
-    ----------
-    semantics : Semantics
-        The choices made.
-
-    Returns
-    -------
-    str
-        One SELECT from a relation named ``raw``.
-    """
+    """Write the query for the given semantics."""
     reference = (
         "true"
         if semantics.reference_periods is None

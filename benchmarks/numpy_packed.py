@@ -37,18 +37,7 @@ RAW_COLUMNS = {
 
 
 def read_raw(path: Path) -> pd.DataFrame:
-    """Read the columns that the features need.
-
-    Parameters
-    ----------
-    path : Path
-        CSV file with the 14 published columns.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, 9)
-        With canonical names; an empty amount is null.
-    """
+    """Read the columns that the features need."""
     raw = pd.read_csv(
         path,
         engine="c",
@@ -61,20 +50,7 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Run every step on the raw rows.
-
-    Parameters
-    ----------
-    raw : pd.DataFrame of shape (n_rows, 9)
-        As `read_raw` returns it.
-    semantics : Semantics
-        The choices made.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 38)
-        Key, target and features, sorted by facility, DRG and year.
-    """
+    """Run every step on the raw rows."""
     df = money_columns(drop_rare_drgs(raw, semantics))
     df = ratio_drg_facility_vs_year(agg_severities(df), semantics)
     df = yearly_discharge_bin(df, semantics)
@@ -83,20 +59,7 @@ def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
 
 
 def agg_severities(df: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the severities to one row per facility, DRG and year.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Rows with the money columns; a group has few rows (the work grows with the
-        square of the longest).
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 18)
-        Key, discharges, portions of the severities, weighted means and medians (US
-        dollars), sorted by the key.
-    """
+    """Aggregate the severities; the work grows with the square of the longest group."""
     panel_id = _panel_id(df)
     order = np.argsort(panel_id)
     is_first = np.diff(panel_id[order], prepend=-1) != 0
@@ -126,23 +89,11 @@ def agg_severities(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Lowest value of each column whose cumulative weight reaches half of the total.
+    """Lowest value of each group, a column, at which half of the weight is reached.
 
     Without sorting: a value qualifies when the weights of the values up to it are no
     less than the weights of those above it. Five columns of the full file took 0.14
     CPU s each; a sort within the groups 0.35, a `np.lexsort` 0.50.
-
-    Parameters
-    ----------
-    values : np.ndarray of shape (n_longest, n_groups)
-        NaNs are skipped, and their weights with them.
-    weights : np.ndarray of shape (n_longest, n_groups)
-        Whole numbers.
-
-    Returns
-    -------
-    np.ndarray of shape (n_groups,)
-        One of each column's values; NaN when all are.
     """
     weights = np.where(np.isnan(values), 0, weights)
     half = weights.sum(axis=0) / 2
@@ -157,39 +108,12 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def lag_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's value of the year (or row) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year, sorted by these.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 15)
-        ``<column>_lag1``, null where there is none.
-    """
+    """Add each column's value of the year (or row) before."""
     return _join(df, _values_before(df, 1, semantics), "lag1")
 
 
 def rolling_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's mean over the two years (or rows) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year, sorted by these.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_kept, n_columns + 15)
-        ``<column>_rolling2``, one value being enough; rows where one of them is null
-        are dropped.
-    """
+    """Add each column's mean over the two years (or rows) before."""
     one = _values_before(df, 1, semantics)
     two = _values_before(df, 2, semantics)
     # In place: fresh arrays of this size cost more than the arithmetic.

@@ -1,7 +1,8 @@
 """The features in plain pandas: one function per step, a Python call per group.
 
 This is how the original pipeline went about it, and the slowest of the baselines. It is
-written to be checked by eye: no step shares code with another implementation.
+written to be checked by eye; the two steps that have no group to call Python for are
+those of `pandas_vectorised`, too.
 """
 
 # pandas annotates most methods as returning a union of Series, DataFrame and scalars.
@@ -27,18 +28,7 @@ from benchmarks.semantics import (
 
 
 def read_raw(path: Path) -> pd.DataFrame:
-    """Read the raw CSV, with canonical names and without description columns.
-
-    Parameters
-    ----------
-    path : Path
-        CSV file with the 14 published columns.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, 11)
-        An empty amount is null; the text ``NA`` is a value.
-    """
+    """Read the raw CSV, with canonical names and without description columns."""
     money = ["Mean Charge", "Median Charge", "Mean Cost", "Median Cost"]
     raw = pd.read_csv(path, keep_default_na=False, na_values=dict.fromkeys(money, ""))
     names = raw.columns.str.lower().str.replace("[^a-z0-9]+", "_", regex=True)
@@ -47,20 +37,7 @@ def read_raw(path: Path) -> pd.DataFrame:
 
 
 def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Run every step on the raw rows.
-
-    Parameters
-    ----------
-    raw : pd.DataFrame of shape (n_rows, 11)
-        As `read_raw` returns it.
-    semantics : Semantics
-        The choices made.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 38)
-        Key, target and features, sorted by facility, DRG and year.
-    """
+    """Run every step on the raw rows."""
     df = drop_rare_drgs(money_columns(raw), semantics)
     df = ratio_drg_facility_vs_year(agg_severities(df), semantics)
     df = yearly_discharge_bin(df, semantics)
@@ -69,18 +46,7 @@ def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
 
 
 def money_columns(df: pd.DataFrame) -> pd.DataFrame:
-    """Add profits per discharge, and profits and costs of all discharges.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Raw rows with canonical names.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, n_columns + 6)
-        US dollars, null where an amount they need is null.
-    """
+    """Add profits per discharge, and profits and costs of all discharges."""
     df = df.copy()
     df["median_profit"] = df["median_charge"] - df["median_cost"]
     df["mean_profit"] = df["mean_charge"] - df["mean_cost"]
@@ -92,20 +58,7 @@ def money_columns(df: pd.DataFrame) -> pd.DataFrame:
 
 
 def drop_rare_drgs(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Keep the DRGs with more than the minimum of discharges in the reference years.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Rows with ``year``, ``apr_drg_code`` and ``discharges``.
-    semantics : Semantics
-        Gives the reference years and the minimum.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_kept, n_columns)
-        The rows of the DRGs that stay, in their order.
-    """
+    """Keep the DRGs with more than the minimum of discharges in the reference years."""
     reference = df
     if semantics.reference_periods is not None:
         reference = df[df["year"] < df["year"].min() + semantics.reference_periods]
@@ -115,37 +68,12 @@ def drop_rare_drgs(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
 
 
 def agg_severities(df: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the severities to one row per facility, DRG and year.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Rows with the money columns, and a unique index.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 18)
-        Key, discharges, portions of the severities, weighted means and medians (US
-        dollars), sorted by the key.
-    """
+    """Aggregate the severities to one row per facility, DRG and year."""
     return df.groupby(KEY).apply(_aggregate_group).reset_index()
 
 
 def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
-    """Mean of the values, each counted with its weight.
-
-    Parameters
-    ----------
-    values : np.ndarray of shape (n_rows,)
-        NaNs are skipped, and their weights with them.
-    weights : np.ndarray of shape (n_rows,)
-        Whole numbers.
-
-    Returns
-    -------
-    float
-        The mean; NaN when all values are.
-    """
+    """Mean of the values, each counted with its weight."""
     present = ~np.isnan(values)
     if not present.any():
         return np.nan
@@ -153,20 +81,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
-    """Lowest value whose cumulative weight reaches half of the total.
-
-    Parameters
-    ----------
-    values : np.ndarray of shape (n_rows,)
-        NaNs are skipped, and their weights with them.
-    weights : np.ndarray of shape (n_rows,)
-        Whole numbers.
-
-    Returns
-    -------
-    float
-        One of the values; NaN when all are.
-    """
+    """Lowest value whose cumulative weight reaches half of the total."""
     present = ~np.isnan(values)
     if not present.any():
         return np.nan
@@ -177,20 +92,7 @@ def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def ratio_drg_facility_vs_year(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add the number of DRGs of the facility and of the year, and their ratio.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Gives how many years before the counts are taken.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 3)
-        The counts and the ratio, null where there is no such year.
-    """
+    """Add the number of DRGs of the facility and of the year, and their ratio."""
     facility, year, ratio = (
         f"{name}{semantics.suffix}"
         for name in (
@@ -208,20 +110,7 @@ def ratio_drg_facility_vs_year(df: pd.DataFrame, semantics: Semantics) -> pd.Dat
 
 
 def yearly_discharge_bin(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add the fifth of the year's facilities that the facility's discharges fall in.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Gives how many years before the bin is taken.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 1)
-        The bin, 0 to 4; null where there is no such year, or all totals are equal.
-    """
+    """Add the fifth of the year's facilities that the facility's discharges fall in."""
     name = f"yearly_discharge_bin{semantics.suffix}"
     totals = df.groupby(["year", "facility_id"])["sum_discharges"].sum()
     bins = totals.groupby("year").transform(
@@ -233,39 +122,12 @@ def yearly_discharge_bin(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame
 
 
 def lag_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's value of the year (or row) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 15)
-        ``<column>_lag1``, null where there is none; sorted by the key.
-    """
+    """Add each column's value of the year (or row) before."""
     return _add_per_pair(df, lambda panel: panel.shift(1), "lag1", semantics)
 
 
 def rolling_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's mean over the two years (or rows) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_kept, n_columns + 15)
-        ``<column>_rolling2``, one value being enough; rows where one of them is null
-        are dropped; sorted by the key.
-    """
+    """Add each column's mean over the two years (or rows) before."""
     df = _add_per_pair(
         df,
         lambda panel: panel.rolling(2, min_periods=1).mean().shift(1),
@@ -276,18 +138,7 @@ def rolling_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
 
 
 def drop_non_lag_columns(df: pd.DataFrame) -> pd.DataFrame:
-    """Drop the columns of the same year, except the target.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Panel with lagged columns.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, n_columns - 14)
-        The features.
-    """
+    """Drop the columns of the same year, except the target."""
     df = df.drop(columns=[column for column in LAGGED if column != TARGET])
     return df[["year", "facility_id", "apr_drg_code", *df.columns.drop(KEY)]]
 

@@ -11,6 +11,7 @@ can be had by reading nine columns only and packing keys is in `numpy_packed`.
 
 import pandas as pd
 
+from benchmarks.pandas_origin import drop_non_lag_columns, drop_rare_drgs
 from benchmarks.pandas_origin import read_raw as read_raw
 from benchmarks.semantics import (
     KEY,
@@ -18,7 +19,6 @@ from benchmarks.semantics import (
     MEANS,
     MEDIANS,
     SEVERITIES,
-    TARGET,
     Semantics,
 )
 
@@ -27,20 +27,7 @@ FACILITY_YEAR = ["year", "facility_id"]
 
 
 def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Run every step on the raw rows.
-
-    Parameters
-    ----------
-    raw : pd.DataFrame of shape (n_rows, 11)
-        As `read_raw` returns it.
-    semantics : Semantics
-        The choices made.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 38)
-        Key, target and features, sorted by facility, DRG and year.
-    """
+    """Run every step on the raw rows."""
     df = money_columns(drop_rare_drgs(raw, semantics))
     df = ratio_drg_facility_vs_year(agg_severities(df), semantics)
     df = yearly_discharge_bin(df, semantics)
@@ -49,18 +36,7 @@ def features(raw: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
 
 
 def money_columns(df: pd.DataFrame) -> pd.DataFrame:
-    """Add profits per discharge, and profits and costs of all discharges.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Raw rows with canonical names.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, n_columns + 6)
-        US dollars, null where an amount they need is null.
-    """
+    """Add profits per discharge, and profits and costs of all discharges."""
     median_profit = df["median_charge"] - df["median_cost"]
     mean_profit = df["mean_charge"] - df["mean_cost"]
     return df.assign(
@@ -73,43 +49,8 @@ def money_columns(df: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def drop_rare_drgs(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Keep the DRGs with more than the minimum of discharges in the reference years.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Rows with ``year``, ``apr_drg_code`` and ``discharges``.
-    semantics : Semantics
-        Gives the reference years and the minimum.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_kept, n_columns)
-        The rows of the DRGs that stay, in their order.
-    """
-    reference = df
-    if semantics.reference_periods is not None:
-        reference = df[df["year"] < df["year"].min() + semantics.reference_periods]
-    discharges = reference.groupby("apr_drg_code")["discharges"].sum()
-    kept = discharges.index[discharges > semantics.min_discharges]
-    return df[df["apr_drg_code"].isin(kept)]
-
-
 def agg_severities(df: pd.DataFrame) -> pd.DataFrame:
-    """Aggregate the severities to one row per facility, DRG and year.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Rows with the money columns.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, 18)
-        Key, discharges, portions of the severities, weighted means and medians (US
-        dollars), sorted by the key.
-    """
+    """Aggregate the severities to one row per facility, DRG and year."""
     by = df.groupby(KEY)
     # The groups are numbered in the order of their keys, as are the panel's rows.
     panel = by["discharges"].sum().rename("sum_discharges").reset_index()
@@ -133,22 +74,7 @@ def agg_severities(df: pd.DataFrame) -> pd.DataFrame:
 def weighted_means(
     values: pd.DataFrame, weights: pd.Series, group: pd.Series
 ) -> pd.DataFrame:
-    """Average the columns of each group, each value counted with its weight.
-
-    Parameters
-    ----------
-    values : pd.DataFrame of shape (n_rows, n_columns)
-        Nulls are skipped, and their weights with them.
-    weights : pd.Series of shape (n_rows,)
-        Whole numbers.
-    group : pd.Series of shape (n_rows,)
-        The group of each row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_groups, n_columns)
-        By group, in its order; null where all values of the group are.
-    """
+    """Average the columns of each group, each value counted with its weight."""
     weighted = values.mul(weights, axis=0).groupby(group).sum()
     total = values.notna().mul(weights, axis=0).groupby(group).sum()
     return weighted / total
@@ -157,22 +83,7 @@ def weighted_means(
 def weighted_median(
     values: pd.Series, weights: pd.Series, group: pd.Series
 ) -> pd.Series:
-    """Take each group's lowest value whose cumulative weight reaches half of the total.
-
-    Parameters
-    ----------
-    values : pd.Series of shape (n_rows,)
-        Nulls are skipped, and their weights with them.
-    weights : pd.Series of shape (n_rows,)
-        Whole numbers.
-    group : pd.Series of shape (n_rows,)
-        The group of each row.
-
-    Returns
-    -------
-    pd.Series of shape (n_groups_with_values,)
-        By group, in no order; a group of nothing but nulls is absent.
-    """
+    """Take each group's lowest value at which half of its weight is reached."""
     df = pd.DataFrame({"group": group, "value": values, "weight": weights})
     df = df.dropna().sort_values(["group", "value"])
     by_group = df.groupby("group", sort=False)["weight"]
@@ -181,20 +92,7 @@ def weighted_median(
 
 
 def ratio_drg_facility_vs_year(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add the number of DRGs of the facility and of the year, and their ratio.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Gives how many years before the counts are taken.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 3)
-        The counts and the ratio, null where there is no such year.
-    """
+    """Add the number of DRGs of the facility and of the year, and their ratio."""
     suffix = semantics.suffix
     facility, year = f"facility_drg_count{suffix}", f"year_drg_count{suffix}"
     by_facility = df.groupby(FACILITY_YEAR)["apr_drg_code"].nunique()
@@ -205,20 +103,7 @@ def ratio_drg_facility_vs_year(df: pd.DataFrame, semantics: Semantics) -> pd.Dat
 
 
 def yearly_discharge_bin(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add the fifth of the year's facilities that the facility's discharges fall in.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year.
-    semantics : Semantics
-        Gives how many years before the bin is taken.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 1)
-        The bin, 0 to 4; null where there is no such year, or all totals are equal.
-    """
+    """Add the fifth of the year's facilities that the facility's discharges fall in."""
     totals = df.groupby(FACILITY_YEAR)["sum_discharges"].sum()
     # One call for each of the few years: pandas has no quantile bins within groups.
     bins = totals.groupby("year").transform(
@@ -228,60 +113,16 @@ def yearly_discharge_bin(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame
 
 
 def lag_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's value of the year (or row) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year, sorted by these.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_panel_rows, n_columns + 15)
-        ``<column>_lag1``, null where there is none.
-    """
+    """Add each column's value of the year (or row) before."""
     return df.join(_values_before(df, 1, semantics).add_suffix("_lag1"))
 
 
 def rolling_columns(df: pd.DataFrame, semantics: Semantics) -> pd.DataFrame:
-    """Add each column's mean over the two years (or rows) before.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_panel_rows, n_columns)
-        One row per facility, DRG and year, sorted by these.
-    semantics : Semantics
-        Says whether by calendar or by row.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_kept, n_columns + 15)
-        ``<column>_rolling2``, one value being enough; rows where one of them is null
-        are dropped.
-    """
+    """Add each column's mean over the two years (or rows) before."""
     one = _values_before(df, 1, semantics)
     two = _values_before(df, 2, semantics)
     mean = (one.fillna(two) + two.fillna(one)) / 2
     return df.join(mean.dropna().add_suffix("_rolling2"), how="inner")
-
-
-def drop_non_lag_columns(df: pd.DataFrame) -> pd.DataFrame:
-    """Drop the columns of the same year, except the target.
-
-    Parameters
-    ----------
-    df : pd.DataFrame of shape (n_rows, n_columns)
-        Panel with lagged columns.
-
-    Returns
-    -------
-    pd.DataFrame of shape (n_rows, n_columns - 14)
-        The features.
-    """
-    df = df.drop(columns=[column for column in LAGGED if column != TARGET])
-    return df[["year", "facility_id", "apr_drg_code", *df.columns.drop(KEY)]]
 
 
 def _join_at_lag(

@@ -10,30 +10,33 @@ import sys
 import polars as pl
 from polars.testing import assert_frame_equal
 
-KEY = ["facility_id", "apr_drg_code", "year"]
+from benchmarks.semantics import KEY
 
 
 def compare(ours: str, *theirs: str) -> str:
-    """Compare the features of each contender with the pipeline's, to 1e-9."""
+    """Compare the features of each contender with the pipeline's."""
     expected = pl.read_parquet(ours).sort(KEY)
     for path in theirs:
-        assert_frame_equal(
-            pl.read_parquet(path).sort(KEY).fill_nan(None),
-            expected,
-            check_column_order=False,
-            check_dtypes=False,
-            rel_tol=1e-9,
-            abs_tol=1e-9,
-        )
+        require_equal(pl.read_parquet(path).sort(KEY).fill_nan(None), expected)
     return f"{expected.height:,} rows of features, equal to 1e-9 in all contenders"
+
+
+def require_equal(theirs: pl.DataFrame, ours: pl.DataFrame) -> None:
+    """Require equal values, to 1e-9."""
+    assert_frame_equal(
+        theirs,
+        ours,
+        check_column_order=False,
+        check_dtypes=False,
+        rel_tol=1e-9,
+        abs_tol=1e-9,
+    )
 
 
 def cut(csv: str, part: str, one_in: str) -> str:
     """Write the rows of every n-th facility; return the share of groups they hold."""
     raw = pl.scan_csv(csv, schema_overrides={"APR Medical Surgical Code": pl.String})
-    ids = pl.col("Facility Id")
-    every_nth = ids.unique().sort().gather_every(int(one_in))
-    chosen = raw.filter(ids.is_in(every_nth.implode()))
+    chosen = one_facility_in(raw, "Facility Id", int(one_in))
     chosen.sink_csv(part)
 
     def n_groups(lf: pl.LazyFrame) -> int:
@@ -41,6 +44,12 @@ def cut(csv: str, part: str, one_in: str) -> str:
         return group.unique().select(pl.len()).collect().item()
 
     return f"{n_groups(chosen) / n_groups(raw):.6f}"
+
+
+def one_facility_in(lf: pl.LazyFrame, column: str, n: int) -> pl.LazyFrame:
+    """Keep the rows of one facility in so many."""
+    kept = pl.col(column).unique().sort().gather_every(n).implode()
+    return lf.filter(pl.col(column).is_in(kept))
 
 
 if __name__ == "__main__":

@@ -55,11 +55,8 @@ def run_process(
 ) -> tuple[str, Timing]:
     """Run Python with arguments; return what it printed, and the kernel's figures.
 
-    Raises
-    ------
-    SystemExit
-        If it ends with none of the exit codes; what it wrote to standard error has been
-        shown.
+    If it ends with none of the exit codes, the benchmark stops; what it wrote to
+    standard error has been shown.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
@@ -81,7 +78,7 @@ def run_process(
     return output, timing
 
 
-def synthetic(scale: int = 1) -> Path:
+def synthetic(scale: int = 1, *words: str) -> Path:
     """Make the synthetic data if they are not there."""
-    output, _ = run_process("-m", "pipeline", "data", f"scale={scale}")
+    output, _ = run_process("-m", "pipeline", "data", f"scale={scale}", *words)
     return ROOT / output.split()[0]

@@ -15,10 +15,8 @@ import click
 
 from benchmarks import accepted
 from benchmarks.check import settle, take, wrong_structure
-from benchmarks.judge import FEWEST, Judgement
 from benchmarks.machine import commit, machine
 from benchmarks.samplers import (
-    CASES,
     Sample,
     Sampler,
     Workbench,
@@ -28,6 +26,7 @@ from benchmarks.samplers import (
     time_cases,
     workbench,
 )
+from benchmarks.verdict import FEWEST, Finding
 
 OUTCOMES = Path(__file__).with_name("proof.jsonl")
 
@@ -37,7 +36,9 @@ def prove(n_checks: int) -> None:
     lines = OUTCOMES.read_text().splitlines() if OUTCOMES.exists() else []
     with workbench() as bench:
         for i in range(len(lines), n_checks):
-            lines.append(json.dumps(prove_once(bench, CASES[i % len(CASES)])))
+            lines.append(
+                json.dumps(prove_once(bench, bench.cases[i % len(bench.cases)]))
+            )
             OUTCOMES.write_text("\n".join(lines) + "\n")
             click.echo(f"{i + 1}: {lines[-1]}")
     outcomes = [json.loads(line) for line in lines[:n_checks]]
@@ -69,7 +70,7 @@ def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
 
     of_cases, *others = all_samplers(bench)
     noting = Sampler(of_cases.names, take_noting_slowed)
-    unchanged: dict[str, Judgement] = {}
+    unchanged: dict[str, Finding] = {}
     for sampler in (noting, *others):
         samples = take(sampler, sampler.names, FEWEST)
         unchanged |= settle(sampler, samples, ratios)

@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 import vl_convert
 
-from benchmarks.bench import COMMANDS, FEATURES, ORIGIN, TRANSFORMS
+from benchmarks.bench import COMMANDS, CONTENDERS, FEATURES, ORIGIN, TRANSFORMS
 from benchmarks.keep import RESULTS, SCALE_RESULTS
 from benchmarks.scale import SCALE
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
@@ -24,14 +24,7 @@ PADDING: dict[str, float] = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """The writer takes the legend's text for narrower than it is."""
 
 MEASURES = {"cpu_s": "CPU seconds", "peak_mib": "MiB"}
-NAMES = {
-    "pipeline": "the pipeline",
-    "bare_polars": "bare Polars, the same expressions",
-    "duckdb_sql": "hand-written DuckDB SQL",
-    "pandas_vectorised": "vectorised pandas, the origin's steps",
-    "numpy_packed": "NumPy on packed keys, specialised to this file",
-    ORIGIN: "the origin's group-by-apply, on a part, scaled",
-}
+NAMES = {**CONTENDERS, ORIGIN: "the origin's group-by-apply, on a part, scaled"}
 
 
 def report() -> None:

@@ -11,10 +11,6 @@ from pathlib import Path
 from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
 
 PANDAS, KERNEL, BARE, PYTHON = "pandas", "kernel", "bare script", "Python's imports"
-CASES = (
-    *("read_csv", "repair_dialect", "drop_rare_drgs"),
-    *("agg_severities", "ratio_and_bins", "lag_and_rolling"),
-)
 RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
 N_ROUNDS = 8
 N_STARTS = 4
@@ -31,18 +27,11 @@ Sample = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Sampler:
-    """A way to measure some figures together.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The figures.
-    take : callable
-        Some of the names to a sample of each, from fresh processes.
-    """
+    """A way to measure some figures together."""
 
     names: tuple[str, ...]
     take: Callable[[Sequence[str]], dict[str, Sample]]
+    """Some of the names to a sample of each, from fresh processes."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +39,12 @@ class Workbench:
     """The inputs of all measurements, in a temporary folder."""
 
     folder: Path
+    cases: tuple[str, ...]
+    """The transformations."""
 
     @property
     def inputs(self) -> Path:
-        """Those of the transformations."""
+        """Those of the transformations, as `benchmarks.cases` writes them."""
         return self.folder / "inputs"
 
     @property
@@ -76,9 +67,10 @@ class Workbench:
 def workbench() -> Generator[Workbench]:
     """Prepare the inputs once."""
     with tempfile.TemporaryDirectory() as name:
-        bench = Workbench(Path(name))
-        bench.inputs.mkdir()
-        run_process("-m", "benchmarks.cases", "prepare", synthetic(), bench.inputs)
+        inputs = Path(name, "inputs")
+        inputs.mkdir()
+        printed, _ = run_process("-m", "benchmarks.cases", synthetic(), inputs)
+        bench = Workbench(Path(name), tuple(json.loads(printed)))
         run_process("-m", "benchmarks.bare", "write", bench.csv, bench.plans)
         make_project(bench.project)
         run_pipeline(bench.project, "run", *source(bench.csv))
@@ -97,7 +89,7 @@ def cases(bench: Workbench) -> Sampler:
         times = time_cases(bench.inputs, wanted)
         return {name: relative(*taken) for name, taken in times.items()}
 
-    return Sampler(CASES, take)
+    return Sampler(bench.cases, take)
 
 
 def time_cases(

@@ -12,14 +12,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.bench import ROWS, echo, figures_of, interleave
-from benchmarks.machine import commit, machine, versions
-from benchmarks.processes import ROOT, Timing, environment, run_process
+from benchmarks.bench import ROWS, echo, figures_of, interleave, record_of
+from benchmarks.processes import Timing, environment, synthetic
 from benchmarks.samplers import make_project
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord
 
@@ -40,22 +38,11 @@ def scale(sizes: Sequence[int], n_runs: int) -> BenchmarkRecord:
     """Measure all sizes; prints a line per figure."""
     figures: list[BenchmarkFigure] = []
     for size in sizes:
-        file = (
-            ROOT
-            / run_process("-m", "pipeline", "data", f"scale={size}", "format=parquet")[
-                0
-            ].split()[0]
-        )
+        file = synthetic(size, "format=parquet")
         runs = {name: partial(_run, file, *words) for name, words in _ways(size)}
         timings = interleave(runs, n_runs)
         figures += echo(figures_of(SCALE, ROWS * size, timings))
-    return BenchmarkRecord(
-        measured_at=datetime.now(UTC).replace(microsecond=0),
-        commit=commit(),
-        versions=versions(),
-        machine=machine(),
-        figures=figures,
-    )
+    return record_of(figures)
 
 
 def _ways(size: int) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -17,21 +17,10 @@ from pipeline.plan.plan import compose
 
 
 def structure(csv: Path, folder: Path, *, twice: bool = False) -> dict[str, float]:
-    """Run the pass, and count.
+    """Run the pass into an empty folder, and count.
 
-    Parameters
-    ----------
-    csv : Path
-        The source.
-    folder : Path
-        Existing and empty: receives the snapshots.
-    twice : bool
-        Whether to plant a second scan.
-
-    Returns
-    -------
-    dict of str to float
-        ``scans``: bytes read over the bytes of the file; ``sinks``; ``rows`` written.
+    ``scans`` are the bytes read over those of the file, ``sinks`` the snapshots, and
+    ``rows`` those written. `twice` plants a second scan.
     """
     settings = settings_of(csv)
     rows, bad = sources.scan(settings.source, ROOT).frames()

@@ -28,17 +28,10 @@ FEWEST, MOST = 4, 16
 
 @dataclass(frozen=True)
 class Change:
-    """How many times its accepted value a figure is.
-
-    Attributes
-    ----------
-    factor : float
-        The geometric mean of the processes'.
-    lower, upper : float
-        Its bounds, each with 99 % confidence.
-    """
+    """How many times its accepted value a figure is, with bounds of 99 % each."""
 
     factor: float
+    """The geometric mean of the processes'."""
     lower: float
     upper: float
 
@@ -48,25 +41,16 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What is said of a figure.
-
-    Attributes
-    ----------
-    verdict : {'same', 'slower', 'faster', 'unclear'}
-        Unclear only while fewer than ``MOST`` processes were looked at.
-    change : Change
-        What the verdict is on.
-    against : dict of str to Change
-        Per reference, to see which of them moved.
-    n : int
-        Processes.
-    """
+class Finding:
+    """What is said of a figure."""
 
     verdict: Literal["same", "slower", "faster", "unclear"]
+    """Unclear only while fewer than ``MOST`` processes were looked at."""
     change: Change
     against: dict[str, Change]
+    """Per reference, to see which of them moved."""
     n: int
+    """Processes."""
 
     def __str__(self) -> str:
         """Say it in a line."""
@@ -75,13 +59,7 @@ class Judgement:
 
 
 def change(factors: Sequence[float]) -> Change:
-    """Average the changes that some processes saw.
-
-    Parameters
-    ----------
-    factors : sequence of float
-        One per process, at least two, above 0.
-    """
+    """Average the changes that some processes, at least two, saw."""
     from scipy.stats import t
 
     logs = [math.log(factor) for factor in factors]
@@ -91,21 +69,14 @@ def change(factors: Sequence[float]) -> Change:
     return Change(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach))
 
 
-def judge(
+def decide(
     samples: Sequence[Mapping[str, float]],
     accepted: Mapping[str, float],
     allowance: float = 1,
-) -> Judgement:
-    """Decide from the processes so far.
+) -> Finding:
+    """Decide from the processes so far, each with a figure against each reference.
 
-    Parameters
-    ----------
-    samples : sequence of mapping of str to float
-        Per process, the figure against each reference.
-    accepted : mapping of str to float
-        Per reference.
-    allowance : float
-        Times the tolerance.
+    The tolerance is taken `allowance` times.
     """
     n = len(samples)
     most = 1 + allowance * (TOLERANCE if len(accepted) > 1 else TOLERANCE_OF_ONE)
@@ -122,4 +93,4 @@ def judge(
     else:
         verdict = "faster" if found.upper < 1 / most else "same"
     against = {name: change(taken) for name, taken in factors.items()}
-    return Judgement(verdict, found, against, n)
+    return Finding(verdict, found, against, n)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.check import settle, take, wrong_structure
-from benchmarks.judge import ELSEWHERE, FEWEST, MOST, TOLERANCE, change, judge
 from benchmarks.samplers import Sample, Sampler
+from benchmarks.verdict import ELSEWHERE, FEWEST, MOST, TOLERANCE, change, decide
 
 ACCEPTED = {"pandas": 0.5, "kernel": 2.0}
 # Processes differ by some 8 %, which is what a busy machine does.
@@ -53,12 +53,12 @@ def test_bounds_are_those_of_the_t_distribution() -> None:
 def test_slower_is_what_is_slower_against_the_references_together(
     pandas: float, kernel: float, verdict: str
 ) -> None:
-    assert judge(samples(pandas, kernel), ACCEPTED).verdict == verdict
+    assert decide(samples(pandas, kernel), ACCEPTED).verdict == verdict
 
 
 def test_noise_of_one_reference_that_the_other_lacks_counts_half() -> None:
     noisy = [{"pandas": 0.5 * noise**2, "kernel": 2.0} for noise in NOISE]
-    found = judge(noisy, ACCEPTED)
+    found = decide(noisy, ACCEPTED)
     assert found.change == change(NOISE)
     assert found.against == {
         "pandas": change([noise**2 for noise in NOISE]),
@@ -67,7 +67,7 @@ def test_noise_of_one_reference_that_the_other_lacks_counts_half() -> None:
 
 
 def test_what_is_said_shows_which_reference_moved() -> None:
-    said = str(judge([{"pandas": 0.6, "kernel": 2.0}] * 4, ACCEPTED))
+    said = str(decide([{"pandas": 0.6, "kernel": 2.0}] * 4, ACCEPTED))
     assert said == (
         "same +10% [+10%, +10%] (4 processes;"
         " over pandas +20% [+20%, +20%]; over kernel +0% [+0%, +0%])"
@@ -75,20 +75,20 @@ def test_what_is_said_shows_which_reference_moved() -> None:
 
 
 def test_on_another_processor_more_is_allowed() -> None:
-    assert judge(samples(1.45, 1.45), ACCEPTED, ELSEWHERE).verdict == "same"
-    assert judge(samples(1.7, 1.7), ACCEPTED, ELSEWHERE).verdict == "slower"
+    assert decide(samples(1.45, 1.45), ACCEPTED, ELSEWHERE).verdict == "same"
+    assert decide(samples(1.7, 1.7), ACCEPTED, ELSEWHERE).verdict == "slower"
 
 
 def test_a_single_reference_allows_more() -> None:
     for times, verdict in ((1.2, "same"), (1.5, "slower")):
-        found = judge(samples(1.0, times), {"kernel": 2.0})
+        found = decide(samples(1.0, times), {"kernel": 2.0})
         assert found.verdict == verdict
 
 
 def test_what_stays_above_the_tolerance_is_slower_in_the_end() -> None:
     many = samples(1.15, 1.15) * 3
-    assert judge(many[: MOST - 1], ACCEPTED).verdict == "unclear"
-    assert judge(many[:MOST], ACCEPTED).verdict == "slower"
+    assert decide(many[: MOST - 1], ACCEPTED).verdict == "unclear"
+    assert decide(many[:MOST], ACCEPTED).verdict == "slower"
 
 
 def test_only_what_is_unclear_is_measured_again() -> None:
@@ -106,8 +106,8 @@ def test_only_what_is_unclear_is_measured_again() -> None:
     sampler = Sampler(("steady", "noisy"), measure)
     taken = take(sampler, sampler.names, FEWEST)
     taken["noisy"][0] = {"pandas": 0.5, "kernel": 2.0}
-    judged = settle(sampler, taken, {"steady": ACCEPTED, "noisy": ACCEPTED})
-    assert {name: found.verdict for name, found in judged.items()} == {
+    settled = settle(sampler, taken, {"steady": ACCEPTED, "noisy": ACCEPTED})
+    assert {name: found.verdict for name, found in settled.items()} == {
         "steady": "same",
         "noisy": "same",
     }

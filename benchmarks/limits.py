@@ -1,0 +1,89 @@
+"""``python -m benchmarks.limits CSV`` shows where limits lie in Polars itself.
+
+Prints CPU seconds of all threads, the least of five, of three kinds of work.
+
+*Scans*, as declared, with no expression of ours: one column costs most of it, as fields
+have to be found before they can be left out; fewer columns or narrower dtypes save
+little.
+
+*Features*: whatever is computed, to read the numbers and to bring the rows of each
+group together is paid; no ratio to a rival can exceed the rival's time over theirs.
+
+*Small groups*: a million rows of ten columns in groups of three; keys come in nine
+sorted runs, as years do in a file. Medians need the rows of a group together, and a
+list with its sum adds little to that, where a sum in ``agg`` costs more than all of it.
+Sums by hash alone cost half as much, but then come on top of the sort for the medians.
+"""
+
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.contenders import load
+from benchmarks.numpy_packed import RAW_COLUMNS
+from pipeline.panel.keys import KEY, packed
+
+N_ROWS = 1_048_576
+
+
+def cpu_s(run: Callable[[], object]) -> float:
+    """Time a call five times; return the least CPU seconds of all threads."""
+    times: list[float] = []
+    for _ in range(5):
+        before = resource.getrusage(resource.RUSAGE_SELF)
+        run()
+        after = resource.getrusage(resource.RUSAGE_SELF)
+        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        times.append(used)
+    return min(times)
+
+
+def of_file(csv: Path) -> Mapping[str, pl.LazyFrame]:
+    """Name what is paid before any feature is computed."""
+    names = pl.scan_csv(csv, infer_schema=False).collect_schema().names()
+    money = {n: pl.Float64 for n, (_, kind) in RAW_COLUMNS.items() if "float" in kind}
+    counts = dict.fromkeys(RAW_COLUMNS, pl.Int32) | {"Discharges": pl.Int64} | money
+    schema = {name: counts.get(name, pl.String) for name in names}
+    narrow = {**schema, "Year": pl.Int16, "Discharges": pl.Int32}
+    full, small = (pl.scan_csv(csv, schema=s) for s in (schema, narrow))
+    numbers = full.select(RAW_COLUMNS.keys())
+    group = ("Facility Id", "APR DRG Code", "Year")
+    key = packed(group, numbers.collect_schema()).alias(KEY)
+    rows = numbers.with_columns(key).sort(KEY)
+    return {
+        "one column": full.select("Year"),
+        "the numbers": numbers,
+        "the numbers, narrower": small.select(RAW_COLUMNS.keys()),
+        "all columns": full,
+        "the numbers, sorted by group": rows,
+        "and grouped, a list each": rows.group_by(KEY, maintain_order=True).all(),
+    }
+
+
+def of_small_groups() -> Mapping[str, pl.LazyFrame]:
+    """Name the parts of an aggregation, each with those before it."""
+    row = pl.int_range(N_ROWS, eager=True)
+    key = (row * 9 % N_ROWS // 3).cast(pl.Int128)
+    columns = {f"x{i}": row.shuffle(seed=i).cast(pl.Float64) for i in range(10)}
+    lf = pl.LazyFrame({"key": key, **columns})
+    by_key = lf.sort("key").group_by("key", maintain_order=True)
+    ten = pl.col("^x.$")
+    return {
+        "sort, the key alone": lf.select("key").sort("key"),
+        "sort, with ten columns": lf.sort("key"),
+        "and group, ten lists": by_key.agg(ten),
+        "and add each list": by_key.agg(ten).with_columns(ten.list.sum()),
+        "or sums in agg": by_key.agg(ten.sum()),
+        "hash groups, sums": lf.group_by("key").agg(ten.sum()),
+    }
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1])
+    for what, lf in {**of_file(path), **of_small_groups()}.items():
+        print(f"{what:28} {cpu_s(lambda lf=lf: lf.collect(engine='streaming')):.3f} s")
+    features = load("pipeline")
+    print(f"{'the features':28} {cpu_s(lambda: features(path)):.3f} s")
