@@ -8,9 +8,9 @@ import polars as pl
 
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.data import current_features, read_rows
 from pipeline.modeling.records import fingerprint
+from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import Version, champion
 from pipeline.modeling.settings import ModelingSettings

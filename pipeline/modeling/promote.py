@@ -10,12 +10,12 @@ from pipeline.errors import ModelError
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.amount import amount
-from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.records import write_record
+from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import (
     Version,
     challenge,
@@ -91,7 +91,7 @@ def promote(settings: ModelingSettings, model: str) -> Promotion:
         rivals.append(_against_champion(settings, evaluation, before))
     comparison = pl.concat(rivals)
     reasons = list(_reasons(modeling, evaluation, comparison))
-    version = register(settings, evaluation.training)
+    version = register(settings, evaluation.training.record)
     if reasons:
         challenge(settings, version)
     else:

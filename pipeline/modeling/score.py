@@ -8,8 +8,8 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ModelError, some
-from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.forecast import champion_of
+from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import Version, inputs_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.sources.csv import CsvSource

@@ -13,9 +13,9 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.files.parquet import read_parquet
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
-from pipeline.modeling.bundle.horizon import step_of
 from pipeline.modeling.data import Features, between, folds
 from pipeline.modeling.fit.loss import mean_error
+from pipeline.modeling.horizon import step_of
 from pipeline.modeling.predictor import (
     fit_model,
     predict_point,

@@ -9,11 +9,11 @@ from mlflow.pyfunc import load_model
 
 from pipeline.errors import ModelError
 from pipeline.files.manifest import hashes, manifest_changes, write_manifest
-from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.records import damaged_models
+from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.score import score
 from pipeline.modeling.train import train
 from pipeline.snapshots.store import open_store, read_runs

@@ -7,8 +7,8 @@ import polars as pl
 
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
-from pipeline.modeling.bundle.horizon import stages_between, step_of
 from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.horizon import stages_between, step_of
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.settings import Stage
 from pipeline.run.run import check

@@ -8,7 +8,7 @@ from polars.exceptions import PolarsError
 from pipeline.errors import PipelineError
 from pipeline.modeling.audit.ground import Ground
 from pipeline.modeling.audit.leaks import World
-from pipeline.modeling.bundle.horizon import extend, next_features
+from pipeline.modeling.horizon import extend, next_features
 from pipeline.modeling.settings import Modeling
 from pipeline.plan.plan import compose
 from pipeline.sources.columns import Kind

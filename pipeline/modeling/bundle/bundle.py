@@ -21,7 +21,6 @@ import polars as pl
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.bundle.horizon import next_features, published
 from pipeline.modeling.bundle.request import (
     hold,
     refuse_a_part_of_the_panel,
@@ -29,6 +28,7 @@ from pipeline.modeling.bundle.request import (
     warn_of_a_part_of_the_panel,
     warn_of_parts_of_clusters,
 )
+from pipeline.modeling.horizon import next_features, published
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan.plan import compose
 from pipeline.plan.settings import Stage, check_contracts, check_stages

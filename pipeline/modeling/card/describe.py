@@ -115,7 +115,7 @@ def describe_model(
 def _registered(settings: ModelingSettings, training: "Training") -> int | None:
     """Look up the number of the model's version, if it is registered already."""
     with tracking(settings) as store:
-        version = version_in(store, settings, training)
+        version = version_in(store, settings, training.record.fingerprint)
     return None if version is None else version.number
 
 

@@ -1,5 +1,6 @@
 """Pack a trained model as a bundle: see `pipeline.modeling.bundle.bundle`."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,10 @@ from pipeline.errors import ModelError
 from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
-from pipeline.modeling.bundle.horizon import step_of
 from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.horizon import step_of
+from pipeline.modeling.records import TrainingRecord, model_folder
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.train import Training
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from pipeline.sources.columns import Kind
 
 
-def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle:
+def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bundle:
     """Write a bundle into a new folder.
 
     Parameters
     ----------
     settings : ModelingSettings
         Those the model was trained with.
-    training : Training
-        The model.
+    record : TrainingRecord
+        The model, which is in its folder.
     folder : Path
         Where to.
 
@@ -68,13 +69,14 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
     if rows.is_empty():
         raise ModelError("bundle: the source has no rows to forecast from")
     last: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
-    (folder / "predictor").mkdir(parents=True)
-    training.load().save(folder / "predictor")
-    record = BundleRecord(
+    folder.mkdir(parents=True)
+    trained = model_folder(settings.root, record.model, record.fingerprint)
+    shutil.copytree(trained / "predictor", folder / "predictor")
+    bundled = BundleRecord(
         format=FORMAT,
-        model=training.record.model,
-        fingerprint=training.record.fingerprint,
-        features_fingerprint=training.record.features,
+        model=record.model,
+        fingerprint=record.fingerprint,
+        features_fingerprint=record.features,
         columns=columns,
         source_time=time,
         source_cluster=cluster,
@@ -90,7 +92,7 @@ def pack(settings: ModelingSettings, training: Training, folder: Path) -> Bundle
         last=last,
         n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
     )
-    (folder / "bundle.json").write_bytes(msgspec.json.encode(record))
+    (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
     bundle = load_bundle(folder)
     context = _needed_years(bundle, rows)
     context.write_parquet(folder / "context.parquet", compression_level=9)

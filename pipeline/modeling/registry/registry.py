@@ -15,10 +15,10 @@ from pipeline.files.manifest import (
     write_manifest,
 )
 from pipeline.files.parquet import read_parquet
+from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import Tracking, tracking
-from pipeline.modeling.train import Training
 from pipeline.plan.code import PACKAGE
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class Version:
             )
 
 
-def register(settings: ModelingSettings, training: Training) -> Version:
+def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
     """Register a trained model as challenger, unless it has a version.
 
     Raises
@@ -106,12 +106,12 @@ def register(settings: ModelingSettings, training: Training) -> Version:
         If it cannot be packed, or MLflow's store cannot be used.
     """
     with tracking(settings) as store:
-        there = version_in(store, settings, training)
+        there = version_in(store, settings, record.fingerprint)
     if there is not None:
         return there
     with tempfile.TemporaryDirectory() as folder:
-        bundle = pack(settings, training, Path(folder, "bundle"))
-        return _log(settings, training, bundle)
+        bundle = pack(settings, record, Path(folder, "bundle"))
+        return _log(settings, record, bundle)
 
 
 def champion(settings: ModelingSettings) -> Version | None:
@@ -224,23 +224,26 @@ def aliases(store: Tracking, name: str) -> dict[str, int]:
 
 
 def version_in(
-    store: Tracking, settings: ModelingSettings, training: Training
+    store: Tracking, settings: ModelingSettings, fingerprint: str
 ) -> Version | None:
     """Find the version of a trained model."""
-    wanted = training.record.fingerprint
     found = versions(store, settings.modeling.name)
-    return next((version for version in found if version.fingerprint == wanted), None)
+    return next(
+        (version for version in found if version.fingerprint == fingerprint), None
+    )
 
 
-def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Version:
+def _log(
+    settings: ModelingSettings, record: TrainingRecord, bundle: "Bundle"
+) -> Version:
     """Log a bundle to the run of its training, and register it."""
     from mlflow import end_run, start_run
     from mlflow.pyfunc import (
         log_model,  # pyright: ignore[reportUnknownVariableType]: its arguments
     )
 
-    name, run_id = settings.modeling.name, training.record.mlflow_run
-    tags = {_FINGERPRINT: training.record.fingerprint}
+    name, run_id = settings.modeling.name, record.mlflow_run
+    tags = {_FINGERPRINT: record.fingerprint}
     context = read_parquet(bundle.folder / "context.parquet")
     example = _example(context, bundle.record)
     with tracking(settings) as store:
@@ -267,7 +270,7 @@ def _log(settings: ModelingSettings, training: Training, bundle: "Bundle") -> Ve
         made = store.client.create_model_version(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
-    fingerprint, number = training.record.fingerprint, int(made.version)
+    fingerprint, number = record.fingerprint, int(made.version)
     return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST])
 
 

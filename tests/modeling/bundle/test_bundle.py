@@ -19,9 +19,9 @@ from pipeline.config import BaseConfig
 from pipeline.contracts.contract import Contract, Range, Rows
 from pipeline.errors import ModelError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle, stages_of
-from pipeline.modeling.bundle.horizon import next_features
 from pipeline.modeling.bundle.request import hold, typed
 from pipeline.modeling.data import read_rows
+from pipeline.modeling.horizon import next_features
 from pipeline.modeling.registry.pack import pack, without_places
 from pipeline.modeling.registry.registry import REQUIREMENTS
 from pipeline.modeling.settings import load_modeling
@@ -71,7 +71,7 @@ class Packed(NamedTuple):
 def packed(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
     settings = load_in(promoted, *LENIENT)
     folder = tmp_path_factory.mktemp("packed") / "bundle"
-    bundle = pack(settings, train(settings, "ridge"), folder)
+    bundle = pack(settings, train(settings, "ridge").record, folder)
     rows = read_rows(settings.pipeline).select(list(bundle.record.columns))
     return Packed(bundle, rows)
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.modeling.bundle.apart import forecast_apart
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.promote import promote
 from pipeline.modeling.records import all_trainings
+from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
     champion,
@@ -180,7 +180,7 @@ def test_a_copied_and_a_moved_project_read_and_write_where_they_are(
     for place in (first, promoted):
         assert columns_with(database, str(place)) <= {"datasets.dataset_source"}
     settings = load_in(second, *LENIENT)
-    assert register(settings, train(settings, "last_value")).number == 2
+    assert register(settings, train(settings, "last_value").record).number == 2
     rows = read_rows(settings.pipeline)
     version = champion_of(settings)
     [made] = forecast_apart(settings, version, [rows], alone=True)

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline import sources
 from pipeline.errors import ConfigError
-from pipeline.modeling.bundle.horizon import extend, next_features, step_of
+from pipeline.modeling.horizon import extend, next_features, step_of
 from pipeline.plan.plan import Plan, compose
 from pipeline.plan.settings import SOURCE, Settings, Stage
 
