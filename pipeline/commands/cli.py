@@ -383,12 +383,11 @@ def export(target: Path) -> None:
     store = _open()
     require_whole(store)
     with current_catalog(store) as catalog:
-        written = export_catalog(catalog, target)
-    for table in written.tables:
-        key = f"key {', '.join(table.key)}"
-        note = key if table.has_primary_key else table.why_no_primary_key
+        tables = export_catalog(catalog, target)
+    for table in tables:
+        note = table.why_no_primary_key or f"key {', '.join(table.key)}"
         click.echo(f"  {table.name:20} {table.n_rows:>10,} rows  {note}")
-    click.echo(f"{shown(written.path)}: {written.n_bytes / 1e6:,.1f} MB")
+    click.echo(f"{shown(target)}: {target.stat().st_size / 1e6:,.1f} MB")
 
 
 @main.command()

@@ -4,7 +4,7 @@ The catalog is small and its views read Parquet objects at absolute paths; what 
 exported here can be sent to someone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,71 +23,23 @@ _MAGIC = b"DUCK"  # bytes 8 to 12 of every DuckDB file
 
 @dataclass(frozen=True)
 class ExportedTable:
-    """A snapshot as a table of an exported file.
-
-    Attributes
-    ----------
-    name : str
-        The table, named as the snapshot.
-    n_rows : int
-        Its rows.
-    key : tuple of str
-        The columns its rows are sorted by, nulls first; empty if no key is known:
-        then rows come as in the object.
-    why_no_primary_key : str
-        Why ``key`` is not the table's primary key; empty if it is.
-    """
+    """A snapshot as a table, whose rows are sorted by the key, nulls first."""
 
     name: str
     n_rows: int
     key: tuple[str, ...]
+    """Empty if it is not known: then rows come as in the object."""
     why_no_primary_key: str
-
-    @property
-    def has_primary_key(self) -> bool:
-        """Whether ``key`` is the table's primary key."""
-        return not self.why_no_primary_key
+    """Why ``key`` is not the table's primary key; empty if it is."""
 
 
-@dataclass(frozen=True)
-class Export:
-    """What was exported.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    n_bytes : int
-        Its size.
-    tables : tuple of ExportedTable
-        The snapshots, by name.
-    """
-
-    path: Path
-    n_bytes: int
-    tables: tuple[ExportedTable, ...]
-
-
-def export(catalog: Path, target: Path) -> Export:
+def export(catalog: Path, target: Path) -> list[ExportedTable]:
     """Write the snapshots of a catalog as native tables of one DuckDB file.
 
-    Every view of the schema ``main`` becomes a table, with the comments of the view
-    and of its columns; the tables of ``meta`` are copied. Other schemas are left out.
-    DuckDB 1.5 and later open the file.
-
-    Parameters
-    ----------
-    catalog : Path
-        The catalog, or a link to it; only read.
-    target : Path
-        The file to make, ``.duckdb`` or ``.db``. A DuckDB file that is there is
-        replaced, and only by a whole one; its readers keep what they opened.
-
-    Returns
-    -------
-    Export
-        The tables, and why one has no primary key: its key is not known, is nested,
-        or in the data not unique or null somewhere.
+    Every view of the schema ``main`` becomes a table, with its comment; the tables of
+    ``meta`` are copied. Other schemas are left out. DuckDB 1.5 and later open the file,
+    ``.duckdb`` or ``.db``. One that is there is replaced, and only by a whole one; its
+    readers keep what they opened.
 
     Raises
     ------
@@ -105,7 +57,6 @@ def export(catalog: Path, target: Path) -> Export:
                 tables = _copy(con)
                 con.execute("USE memory")
                 con.execute("DETACH new")  # writes all to the file, or fails
-            n_bytes = partial.stat().st_size
             partial.replace(target)
     except (OSError, duckdb.Error) as error:
         raise SnapshotError(
@@ -113,7 +64,7 @@ def export(catalog: Path, target: Path) -> Export:
             "hint: nothing was replaced; choose a folder you can write to that has "
             "room, or `just run` if an object is missing"
         ) from error
-    return Export(target, n_bytes, tables)
+    return tables
 
 
 def _require_target(catalog: Path, target: Path) -> None:
@@ -177,7 +128,7 @@ def _attach(con: duckdb.DuckDBPyConnection, catalog: Path, partial: Path) -> Non
     con.execute("USE new")
 
 
-def _copy(con: duckdb.DuckDBPyConnection) -> tuple[ExportedTable, ...]:
+def _copy(con: duckdb.DuckDBPyConnection) -> list[ExportedTable]:
     """Copy the snapshots and the metadata."""
     metadata = con.execute(
         "SELECT table_name, sql, comment FROM duckdb_tables() "
@@ -188,22 +139,16 @@ def _copy(con: duckdb.DuckDBPyConnection) -> tuple[ExportedTable, ...]:
         con.execute(sql)
         table = f"meta.{identifier(name)}"
         con.execute(f"INSERT INTO {table} SELECT * FROM live.{table}")
-        _comment(con, "meta", name, comment)
+        _comment(con, table, comment)
     views = con.execute(
         "SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'live' "
         "AND schema_name = 'main' AND NOT internal ORDER BY view_name"
     ).fetchall()
-    keys = _keys(con) if "snapshots" in {name for name, *_ in metadata} else {}
-    return tuple(_export(con, name, comment, keys) for name, comment in views)
-
-
-def _keys(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """Return the key of each snapshot, as of the last run that published it."""
-    return dict(
-        con.execute(
-            "SELECT snapshot, arg_max(key, run_id) FROM live.meta.snapshots GROUP BY 1"
-        ).fetchall()
-    )
+    keys: dict[str, list[str]] = {}
+    if "snapshots" in {name for name, *_ in metadata}:  # as of the newest run of each
+        newest = "SELECT snapshot, arg_max(key, run_id) FROM meta.snapshots GROUP BY 1"
+        keys = dict(con.execute(newest).fetchall())
+    return [_export(con, name, comment, keys) for name, comment in views]
 
 
 def _export(
@@ -213,16 +158,17 @@ def _export(
     keys: dict[str, list[str]],
 ) -> ExportedTable:
     """Copy one snapshot."""
-    source = f"SELECT * FROM live.main.{identifier(name)}"
+    table = identifier(name)
+    source = f"SELECT * FROM live.main.{table}"
     columns = [row[0] for row in con.execute(f"DESCRIBE {source}").fetchall()]
     key = keys.get(name) or []
     known = tuple(key) if set(key) <= set(columns) else ()
     order = ", ".join(f"{identifier(column)} NULLS FIRST" for column in known)
     rows = f"{source} ORDER BY {order}" if known else source
-    con.execute(f"CREATE TABLE {identifier(name)} AS {rows}")
-    why = _add_primary_key(con, name, known) if known else "no key is known"
-    _comment(con, "main", name, comment)
-    [(n_rows,)] = con.execute(f"SELECT count(*) FROM {identifier(name)}").fetchall()
+    con.execute(f"CREATE TABLE {table} AS {rows}")
+    why = _add_primary_key(con, table, known) if known else "no key is known"
+    _comment(con, table, comment)
+    [(n_rows,)] = con.execute(f"SELECT count(*) FROM {table}").fetchall()
     return ExportedTable(name, n_rows, known, why)
 
 
@@ -232,7 +178,7 @@ def _add_primary_key(
     """Make the key the primary key; return why not, if that cannot be."""
     listed = ", ".join(map(identifier, key))
     try:
-        con.execute(f"ALTER TABLE {identifier(table)} ADD PRIMARY KEY ({listed})")
+        con.execute(f"ALTER TABLE {table} ADD PRIMARY KEY ({listed})")
     except duckdb.ConstraintException:
         return _why_not(con, table, key)
     except duckdb.InvalidTypeException:
@@ -248,31 +194,14 @@ def _why_not(con: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> 
         "SELECT coalesce(sum(n) FILTER (has_null), 0)::BIGINT,"
         " coalesce(sum(n) FILTER (n > 1), 0)::BIGINT"
         f" FROM (SELECT count(*) AS n, bool_or({has_null}) AS has_null"
-        f" FROM {identifier(table)} GROUP BY {listed})"
+        f" FROM {table} GROUP BY {listed})"
     ).fetchall()
     reasons = [f"a null in the key of {n_null:,} rows"] if n_null else []
     reasons += [f"a key of several rows in {n_repeated:,} rows"] if n_repeated else []
     return " and ".join(reasons)
 
 
-def _comment(
-    con: duckdb.DuckDBPyConnection, schema: str, table: str, comment: str | None
-) -> None:
-    """Copy the comments on a table or view and on its columns."""
-    name = f"{schema}.{identifier(table)}"
+def _comment(con: duckdb.DuckDBPyConnection, table: str, comment: str | None) -> None:
+    """Copy the comment on a table or view."""
     if comment:
-        con.execute(f"COMMENT ON TABLE {name} IS {text(comment)}")
-    for column, said in _column_comments(con, schema, table):
-        con.execute(f"COMMENT ON COLUMN {name}.{identifier(column)} IS {text(said)}")
-
-
-def _column_comments(
-    con: duckdb.DuckDBPyConnection, schema: str, table: str
-) -> Iterable[tuple[str, str]]:
-    """Return the columns of the catalog that have a comment, with it."""
-    return con.execute(
-        "SELECT column_name, comment FROM duckdb_columns() "
-        "WHERE database_name = 'live' AND schema_name = $1 AND table_name = $2 "
-        "AND comment IS NOT NULL ORDER BY column_index",
-        [schema, table],
-    ).fetchall()
+        con.execute(f"COMMENT ON TABLE {table} IS {text(comment)}")

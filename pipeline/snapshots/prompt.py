@@ -46,15 +46,7 @@ SELECT name FROM (
 
 
 def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
-    """Answer what is typed, until the end.
-
-    Parameters
-    ----------
-    con : DuckDBPyConnection
-        From `pipeline.snapshots.sql.connect`.
-    state : Path
-        Where what was typed is kept for the next time.
-    """
+    """Answer what is typed, until the end; it is kept in a folder for the next time."""
     with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY):
         cast("Any", sys.stdin).reconfigure(errors="surrogateescape")
         click.echo(_WELCOME)

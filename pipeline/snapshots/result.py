@@ -55,14 +55,7 @@ def write_result(
 ) -> None:
     """Print a result, or write it to a file, which is there whole or as it was.
 
-    Parameters
-    ----------
-    relation : DuckDBPyRelation
-        The result.
-    format_ : {'table', 'csv', 'json', 'parquet'}, optional
-        By default what the suffix of `output` says; on the terminal, a table.
-    output : Path, optional
-        By default the terminal.
+    By default the format is what the suffix of the file says; on the terminal, a table.
 
     Raises
     ------
@@ -71,21 +64,7 @@ def write_result(
         hold a table, which shows part of the result only.
     """
     if output:
-        suffix = output.suffix.lower()
-        format_ = format_ or _BY_SUFFIX.get(suffix)
-        if format_ in (None, "table"):
-            fault = (
-                "cannot hold a whole result as a table"
-                if format_
-                else f"the suffix '{suffix}' is not known"
-                if suffix
-                else "has no suffix"
-            )
-            raise QueryError(
-                f"{output}: {fault}\n"
-                f"expected: a suffix of {', '.join(_BY_SUFFIX)}\n"
-                "hint: `--format` chooses for any other"
-            )
+        format_ = _format_of(output, format_)
     format_ = format_ or "table"
     try:
         if format_ == "table":
@@ -104,6 +83,22 @@ def write_result(
         raise QueryError(
             f"{output or 'output'}: cannot be written\nfound: {error.strerror or error}"
         ) from error
+
+
+def _format_of(output: Path, format_: str | None) -> str:
+    """Choose the format of a file."""
+    suffix = output.suffix.lower()
+    format_ = format_ or _BY_SUFFIX.get(suffix)
+    if format_ and format_ != "table":
+        return format_
+    fault = f"the suffix '{suffix}' is not known" if suffix else "has no suffix"
+    if format_:
+        fault = "cannot hold a whole result as a table"
+    raise QueryError(
+        f"{output}: {fault}\n"
+        f"expected: a suffix of {', '.join(_BY_SUFFIX)}\n"
+        "hint: `--format` chooses for any other"
+    )
 
 
 def write_frame(df: pl.DataFrame, format_: str | None, output: Path | None) -> None:
@@ -154,17 +149,14 @@ def _whole(path: Path) -> Generator[IO[bytes]]:
 def _batches(relation: duckdb.DuckDBPyRelation) -> Iterator[Any]:
     """Fetch a result piece by piece, at least one, as Arrow's record batches."""
     reader: Any = relation.to_arrow_reader(_BATCH_ROWS)
-    n_batches = 0
-    while True:
-        try:
-            batch = reader.read_next_batch()
-        except StopIteration:
-            break
-        except OSError as error:  # DuckDB's, through Arrow
-            raise _FailedQuery(error) from error
-        n_batches += 1
-        yield batch
-    if n_batches == 0:
+    is_empty = True
+    try:
+        for batch in reader:
+            is_empty = False
+            yield batch
+    except OSError as error:  # DuckDB's, through Arrow
+        raise _FailedQuery(error) from error
+    if is_empty:
         yield import_module("pyarrow").RecordBatch.from_pylist([], reader.schema)
 
 

@@ -67,20 +67,13 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
 
     A catalog that is not what was published, or not here, is made again first.
 
-    Parameters
-    ----------
-    store : Store
-        Where the catalog is.
-
     Raises
     ------
     SnapshotError
         If there is no catalog yet, it cannot be opened, or an object is missing.
     """
     current = read_current(store)
-    if current is None:
-        raise _no_snapshots(store)
-    for snapshot in current.snapshots:
+    for snapshot in current.snapshots if current else ():
         if read_object(store, snapshot.name, snapshot.fingerprint) is None:
             raise SnapshotError(
                 f"{store.object(snapshot.name, snapshot.fingerprint)}: the object of"
@@ -107,23 +100,11 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def _no_snapshots(store: Store) -> SnapshotError:
-    """Say that there was no run yet."""
-    return SnapshotError(
-        f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
-    )
-
-
 @contextmanager
 def current_catalog(store: Store) -> Generator[Path]:
     """Give the catalog of the newest run, made again if it does not fit.
 
     A store that cannot be written gets one in a temporary folder, for the time being.
-
-    Parameters
-    ----------
-    store : Store
-        Where the catalog is.
 
     Raises
     ------
@@ -132,7 +113,9 @@ def current_catalog(store: Store) -> Generator[Path]:
     """
     current = read_current(store)
     if current is None:
-        raise _no_snapshots(store)
+        raise SnapshotError(
+            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
+        )
     if not is_current(store, current.run_id):
         if not os.access(store.folder, os.W_OK):
             with tempfile.TemporaryDirectory() as folder:
@@ -142,10 +125,7 @@ def current_catalog(store: Store) -> Generator[Path]:
             return
         with writing(store, wait_s=_WAIT_S):
             # A run that was about to publish has done so by now, or has failed.
-            runs = read_runs(store)
-            if not runs:
-                raise _no_snapshots(store)
-            renew_catalog(store, runs)
+            renew_catalog(store, read_runs(store))
     yield store.catalog.resolve()
 
 
@@ -165,19 +145,7 @@ def select(
 ) -> duckdb.DuckDBPyRelation:
     """Run one query: SELECT, FROM, WITH, PIVOT, SHOW, DESCRIBE ..., or EXPLAIN of one.
 
-    Parameters
-    ----------
-    con : DuckDBPyConnection
-        From `connect`.
-    sql : str
-        One statement.
-    values : dict, optional
-        Values of its ``$name`` parameters.
-
-    Returns
-    -------
-    DuckDBPyRelation
-        The result, not yet fetched.
+    The values are those of its ``$name`` parameters. The result is not yet fetched.
 
     Raises
     ------
@@ -342,13 +310,10 @@ def _value(
     given: str | None,
 ) -> Any:
     """Cast a value to its parameter's type, as DuckDB reads it."""
+    wanted = parameter.default if given is None else "$1"
+    sql = f"SELECT CAST({wanted} AS {parameter.type})"
     try:
-        if given is None:
-            sql = f"SELECT CAST({parameter.default} AS {parameter.type})"
-            [(value,)] = con.execute(sql).fetchall()
-        else:
-            sql = f"SELECT CAST($1 AS {parameter.type})"
-            [(value,)] = con.execute(sql, [given]).fetchall()
+        [(value,)] = con.execute(sql, None if given is None else [given]).fetchall()
     except duckdb.Error as error:
         found = parameter.default if given is None else given
         raise QueryError(
