@@ -72,28 +72,21 @@ def refuse(mistakes: Sequence[Mistake]) -> None:
 
 
 def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
-    """Read a YAML file as a layer.
-
-    Parameters
-    ----------
-    path : Path
-        The file; its top level is a mapping, or the file is empty.
-    root : Path
-        Project folder; the layer is named by the path relative to it.
-    under : str, optional
-        Key of the composed tree below which the file's values belong.
+    """Read a YAML file as a layer, all of it below a key of the composed tree if said.
 
     Raises
     ------
     ConfigError
         If the file is absent (names the files beside it), is not YAML, or holds
-        something else than a mapping.
+        something else than a mapping; an empty file is an empty mapping.
     """
     name = path.relative_to(root).as_posix()
     try:
         tree = _read(read_yaml, path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise _no_such_file(path, root) from None
+        link = ", only a link that leads nowhere" if path.is_symlink() else ""
+        fault = f"{name}: no such file{link}"
+        raise _not_found(fault, path.stem, path.parent, root) from None
     except ValueError as error:
         raise ConfigError(f"{name}: not readable as YAML\nfound: {error}") from error
     except OSError as error:
@@ -126,14 +119,6 @@ def load_named_layer(
 def yaml_files(folder: Path) -> list[Path]:
     """List the YAML files of a folder, sorted, without what an editor hides there."""
     return sorted(p for p in folder.glob("*.yaml") if not p.name.startswith("."))
-
-
-def _no_such_file(path: Path, root: Path) -> ConfigError:
-    """Say what is there instead of a file."""
-    fault = f"{path.relative_to(root).as_posix()}: no such file"
-    if path.is_symlink():
-        fault += ", only a link that leads nowhere"
-    return _not_found(fault, path.stem, path.parent, root)
 
 
 def _not_found(fault: str, name: str, folder: Path, root: Path) -> ConfigError:
@@ -249,20 +234,11 @@ def _plain_merge(tree: Tree, other: Tree) -> Tree:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A composed configuration without ``${...}``.
+    """A composed configuration without ``${...}``; keys that lead nowhere are left out.
 
-    Attributes
-    ----------
-    tree : dict
-        The values, without the keys that could not be resolved.
-    shown : dict
-        The same, fit to be seen: what came from the environment stands as it was
-        written, credentials are masked. Texts are kept free of both, see
-        `pipeline.errors`.
-    mistakes : list of Mistake
-        What could not be resolved.
-    environment : frozenset of str
-        The variables that were asked for.
+    What is shown is fit to be seen: what came from variables of the environment stands
+    as it was written, credentials are masked. `pipeline.errors` keeps texts free of
+    both.
     """
 
     tree: Tree
@@ -375,21 +351,8 @@ def check(
 ) -> tuple[Any, list[Mistake]]:
     """Decode a plain value as a type, and collect every mistake in it.
 
-    Parameters
-    ----------
-    value : Any
-        Plain tree.
-    type_ : Any
-        A Config, or any type msgspec can decode.
-    path : str
-        Dotted path of the value in the composed tree, for the messages.
-    layers : sequence of Layer
-        Where values came from, for the messages.
-
-    Returns
-    -------
-    tuple of (Any, list of Mistake)
-        The decoded value (None where there is a mistake) and the mistakes.
+    The value is None where there is a mistake. Its dotted path and the layers, where
+    values came from, are for the messages.
     """
     try:
         return msgspec.convert(value, type_), []

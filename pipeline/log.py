@@ -46,18 +46,18 @@ def show_on_terminal(level: int) -> None:
 
 def is_quiet() -> bool:
     """Tell whether the terminal shows warnings and errors only."""
-    return any(
-        isinstance(handler, _Terminal) and handler.level > logging.INFO
-        for handler in LOG.handlers
-    )
+    return _shown_level() > logging.INFO
 
 
 def is_verbose() -> bool:
     """Tell whether the terminal shows every step."""
-    return any(
-        isinstance(handler, _Terminal) and handler.level <= logging.DEBUG
-        for handler in LOG.handlers
-    )
+    return _shown_level() <= logging.DEBUG
+
+
+def _shown_level() -> int:
+    """Return the least level that a terminal shows."""
+    shown = (h.level for h in LOG.handlers if isinstance(h, _Terminal))
+    return next(shown, logging.INFO)
 
 
 @contextmanager
@@ -101,12 +101,7 @@ def logs_of(folder: Path) -> dict[str, Path]:
 def describe_logs(folder: Path, *, is_running: bool = False) -> list[str]:
     """Write a line per run's log, the newest first: how it ended, and what it took.
 
-    Parameters
-    ----------
-    folder : Path
-        Of the logs.
-    is_running : bool
-        Whether a run is at work now: then it is the newest one.
+    The newest is that of a run at work, if one is running now.
     """
     lines: list[str] = []
     for run_id, path in reversed(logs_of(folder).items()):

@@ -1,4 +1,4 @@
-"""The process: what may end it, how a stop ends it, and how it keeps memory.
+"""The process: how a stop ends it, how it keeps memory, and what room it needs.
 
 Imports nothing of weight: it is at work before Polars is imported. SIGTERM does what
 Ctrl-C does, so that both clean up.
@@ -193,13 +193,7 @@ _THREADS, _MAX_THREADS = "POLARS_MAX_THREADS", 1024
 
 
 def require_room() -> None:
-    """Refuse surroundings in which Polars aborts.
-
-    Raises
-    ------
-    ConfigError
-        Names the limit.
-    """
+    """Refuse, as a ConfigError, limits under which Polars aborts."""
     threads = os.environ.get(_THREADS, "")
     if threads.isdecimal() and not 1 <= int(threads) <= _MAX_THREADS:
         raise ConfigError(
