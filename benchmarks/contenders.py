@@ -44,7 +44,7 @@ def load(name: str) -> Callable[[Path], Any]:
 def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
     """Import the pipeline and read its configuration; composing the plan is timed."""
     from pipeline import sources
-    from pipeline.engine import one_pass as engine
+    from pipeline.engine.one_pass import snapshot_frames
     from pipeline.plan.plan import compose
     from pipeline.plan.settings import load_settings
 
@@ -54,7 +54,7 @@ def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
         source = msgspec.structs.replace(settings.source, path=str(csv.absolute()))
         rows, _ = sources.scan(source, ROOT).frames()
         plan = compose(rows, settings.stages)
-        return engine.collect(plan, "features")
+        return snapshot_frames(plan)["features"].collect(engine="streaming")
 
     def run_bare(csv: Path) -> pl.DataFrame:
         return frames(csv, settings)["features"].collect(engine="streaming")

@@ -443,7 +443,7 @@ def verify() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 def gc(dry_run: bool) -> None:
     """Remove what neither a kept run nor an open reader needs, and unfinished parts."""
-    from pipeline.engine.parts.kept import forget_parts, left_parts
+    from pipeline.run.kept import forget_parts, left_parts
     from pipeline.snapshots.retention import collect_garbage, garbage
     from pipeline.snapshots.store import read_runs, writing
 

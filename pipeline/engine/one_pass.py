@@ -25,51 +25,25 @@ pl.Config.reload_env_vars()
 
 @dataclass(frozen=True)
 class Work:
-    """What one pass is to give.
-
-    Attributes
-    ----------
-    compute : tuple of str
-        The snapshots to write.
-    count : tuple of str
-        The stages whose rows to count.
-    checks : dict of str to list of Check
-        Per snapshot, what to hold it to.
-    objects : dict of str to Path
-        The snapshots that are there already, to be checked only.
-    """
+    """What one pass is to give, by the names of snapshots and, to count, of stages."""
 
     compute: tuple[str, ...]
     count: tuple[str, ...]
     checks: dict[str, list[Check]]
     objects: dict[str, Path]
+    """The snapshots that are there already, to be checked only."""
 
 
 @dataclass(frozen=True)
 class Execution:
-    """What one pass over the data gave.
-
-    Attributes
-    ----------
-    files : dict of str to Path
-        The Parquet file of each computed snapshot.
-    profiles : dict of str to Profile
-        What is in each of them.
-    outcomes : dict of str to list of Outcome
-        What became of the checks of each snapshot that has some.
-    n_rows : dict of str to int
-        The rows of each counted stage.
-    bad : pl.DataFrame or None
-        The cells set aside, as the source describes them, if it was read.
-    execute_s : float
-        Wall time of the pass, in seconds.
-    """
+    """What one pass over the data gave, by the names of snapshots and stages."""
 
     files: dict[str, Path]
     profiles: dict[str, Profile]
     outcomes: dict[str, list[Outcome]]
     n_rows: dict[str, int]
     bad: pl.DataFrame | None
+    """The cells set aside, as the source describes them, if it was read."""
     execute_s: float
 
 
@@ -83,22 +57,8 @@ def execute(
 ) -> Execution:
     """Run a plan on the streaming engine; shared stages are computed once.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    work : Work
-        Which parts of it to compute, count and check.
-    bad : pl.LazyFrame or None
-        The cells the source sets aside, collected in the same pass; None if the plan
-        starts at snapshots.
-    folder : Path
-        An existing, empty folder: receives ``<snapshot>.parquet`` per snapshot.
-
-    Returns
-    -------
-    Execution
-        Files and figures.
+    The cells that the source sets aside are collected in the same pass. The folder is
+    there, and empty: it receives ``<snapshot>.parquet`` per snapshot.
 
     Raises
     ------
@@ -107,39 +67,29 @@ def execute(
         there then.
     """
     frames = snapshot_frames(plan)
-    snapshots = {name: frames[name] for name in work.compute}
-    files = {name: folder / f"{name}.parquet" for name in snapshots}
+    files = {name: folder / f"{name}.parquet" for name in work.compute}
+    alike = plan.alike(work.count)
+    profiled = {alike[plan.snapshots[name].stage.name]: name for name in work.compute}
+    sinks = [sink(frames[name], file) for name, file in files.items()]
     # One aggregation per snapshot: each further branch is planned anew.
-    figures_of = {
-        name: lf.select(
+    looks = {
+        name: frames[name].select(
             *figures(plan.snapshots[name].schema),
             *(check.failures for check in work.checks.get(name, ())),
         )
-        for name, lf in snapshots.items()
-    }
-    alike = plan.alike(work.count)
-    profiled = {alike[plan.snapshots[name].stage.name]: name for name in snapshots}
-    counted = {
+        for name in work.compute
+    } | failures(work)
+    counts = {
         alike[name]: plan.nodes[name].lf.select(pl.len())
         for name in work.count
         if alike[name] not in profiled
     }
-    looked_at = {**figures_of, **failures(work)}
+    bads = [] if bad is None else [bad]
     started = time.perf_counter()
-    results = iter(
-        collect_all(
-            [
-                *(sink(lf, files[name]) for name, lf in snapshots.items()),
-                *looked_at.values(),
-                *counted.values(),
-                *([] if bad is None else [bad]),
-            ]
-        )
-    )
+    results = collect_all([*sinks, *looks.values(), *counts.values(), *bads])
     execute_s = time.perf_counter() - started
-    for _ in files:
-        next(results)
-    rows = {name: next(results) for name in looked_at}
+    found = iter(results[len(sinks) :])
+    rows = {name: next(found) for name in looks}
     profiles = {
         name: read_profile(
             plan.snapshots[name].schema,
@@ -148,18 +98,18 @@ def execute(
         )
         for name, path in files.items()
     }
-    n_rows = {first: next(results).item() for first in counted}
+    n_rows = {first: next(found).item() for first in counts}
     n_rows |= {first: profiles[name].n_rows for first, name in profiled.items()}
     return Execution(
         files,
         profiles,
         {
-            name: judge(work.checks[name], row)
-            for name, row in rows.items()
-            if work.checks.get(name)
+            n: judge(work.checks[n], row)
+            for n, row in rows.items()
+            if work.checks.get(n)
         },
         {name: n_rows[alike[name]] for name in work.count},
-        None if bad is None else next(results),
+        next(found, None),
         execute_s,
     )
 
@@ -185,21 +135,3 @@ def sink(lf: pl.LazyFrame, file: Path) -> pl.LazyFrame:
     the time to read.
     """
     return lf.sink_parquet(file, lazy=True, compression="lz4")
-
-
-def collect(plan: Plan, snapshot: str) -> pl.DataFrame:
-    """Compute one snapshot as a frame, and publish nothing.
-
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    snapshot : str
-        One of ``plan.snapshots``.
-
-    Returns
-    -------
-    pl.DataFrame
-        Sorted by the snapshot's key.
-    """
-    return snapshot_frames(plan)[snapshot].collect(engine="streaming")

@@ -14,7 +14,6 @@ from pipeline import sources
 from pipeline.contracts.checks import Check
 from pipeline.engine.one_pass import Execution, Work, execute
 from pipeline.engine.parts.execute import Splitting, execute_parts, run_here
-from pipeline.engine.parts.kept import describe, is_full, open_parts
 from pipeline.engine.parts.sizes import choose_n_parts, fits, memory_of
 from pipeline.engine.parts.work import Slice
 from pipeline.errors import PipelineError
@@ -26,6 +25,7 @@ from pipeline.plan.plan import Plan, compose_again
 from pipeline.plan.settings import SOURCE, EngineSettings
 from pipeline.run.contracts import compile_checks
 from pipeline.run.freshness import Wanted
+from pipeline.run.kept import describe, is_full, open_parts
 from pipeline.run.task import Task
 from pipeline.snapshots.records import QUARANTINE, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object

@@ -17,7 +17,6 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.config import Tree
 from pipeline.contracts.checks import Outcome
-from pipeline.engine.parts.kept import forget_parts, left_parts
 from pipeline.errors import SnapshotError
 from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
@@ -32,6 +31,7 @@ from pipeline.process import arrive, is_asked
 from pipeline.run.compute import compute, failed, require_same_source
 from pipeline.run.contracts import compile_checks, hold
 from pipeline.run.freshness import Selection, Status, Wanted, judge, look
+from pipeline.run.kept import forget_parts, left_parts
 from pipeline.run.plausible import refuse_implausible
 from pipeline.run.stamp import Stamp, write_stamp
 from pipeline.run.task import Task, plan_task

@@ -14,7 +14,7 @@ from filelock import FileLock
 from polars.testing import assert_frame_equal
 
 from pipeline import sources
-from pipeline.engine.one_pass import collect
+from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceError
 from pipeline.lineage import trace
 from pipeline.plan.plan import compose
@@ -50,7 +50,7 @@ def test_snapshots_hold_what_the_stages_give(project: Path, load: Load) -> None:
     assert [s.name for s in report.run.snapshots] == [*plan.snapshots, "quarantine"]
     for name, node in plan.snapshots.items():
         published = pl.read_parquet(project / ".pipeline/objects" / name / "*.parquet")
-        assert_frame_equal(published, collect(plan, name))
+        assert_frame_equal(published, snapshot_frames(plan)[name].collect())
         assert published.select(node.stage.key).equals(
             published.select(node.stage.key).sort(node.stage.key)
         )

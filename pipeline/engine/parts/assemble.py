@@ -35,15 +35,6 @@ def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFr
     the one behind. So where the key begins with other columns, such as the year, all
     is in order once the files are taken slice by slice, a slice for each combination
     of their values. Where the column is not in the key, the rows are sorted.
-
-    Parameters
-    ----------
-    files : sequence of str
-        Parquet files, ascending by `column`, each sorted by `key`.
-    key : sequence of str
-        Columns of any dtypes that sort.
-    column : str
-        By which the rows were split.
     """
     scans = [scan_parquet(file) for file in files]
     if column not in key:
@@ -81,17 +72,6 @@ def write(
     NOTE: Polars takes whole columns into memory for what looks at more than a row at a
     time, such as the row above, and keeps what a slow sink has not yet taken. So the
     rows are written first, and such figures are made piece by piece.
-
-    Parameters
-    ----------
-    file : Path
-        To be written.
-    lf : pl.LazyFrame
-        The rows, sorted by the snapshot's key.
-    schema : pl.Schema
-        Of `lf`.
-    checks : sequence of Check
-        What to hold it to.
     """
     collect_all([sink(lf, file)])
     written = scan_parquet(file)

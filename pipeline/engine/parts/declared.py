@@ -21,13 +21,7 @@ _SIGNATURES = {
 
 
 def split_of(stage: Stage) -> Split:
-    """Ask a stage's transformation how its rows may be split.
-
-    Raises
-    ------
-    ConfigError
-        If it does not say, or not in a way that can be understood.
-    """
+    """Ask a stage's transformation how its rows may be split."""
     ask = stage.transform.split
     if ask is None:
         raise _refusal(stage, "does not say how its rows may be split", "", _SPLIT)
@@ -38,14 +32,17 @@ def split_of(stage: Stage) -> Split:
     if not isinstance(said, Split):
         found = f"a value of type {type(said).__name__}"
         raise _refusal(stage, "`split` gives no Split", found, _SPLIT)
-    if not _are_names(said.keys):
+    keys, fact = cast("object", said.keys), cast("object", said.fact)
+    if not isinstance(keys, tuple) or not all(
+        isinstance(key, str) for key in cast("tuple[object, ...]", keys)
+    ):
         raise _refusal(
             stage,
             "the `keys` of its Split are no column names",
             f"keys={said.keys!r}",
             "a tuple of names, such as keys=('facility_id',)",
         )
-    if not _is_fact(said.fact):
+    if not isinstance(fact, Fact | None):
         raise _refusal(
             stage,
             "the `fact` of its Split is none",
@@ -66,18 +63,7 @@ def is_row_wise(stage: Stage) -> bool:
 def try_split(
     stage: Stage, split: Split, inputs: Sequence[pl.Schema], output: pl.Schema
 ) -> None:
-    """Refuse a split that cannot be true of the columns; no row is read.
-
-    Parameters
-    ----------
-    stage : Stage
-        Which uses the transformation.
-    split : Split
-        What that says.
-    inputs : sequence of pl.Schema
-        Of what the stage is given.
-    output : pl.Schema
-        Of what it makes of that.
+    """Refuse a split that cannot be true of a stage's columns; no row is read.
 
     Raises
     ------
@@ -140,18 +126,6 @@ def _try(
             _first_line(error),
             _SIGNATURES[part],
         ) from error
-
-
-def _are_names(keys: object) -> bool:
-    """Tell whether keys are a tuple of names; a text is none, nor is a list."""
-    if not isinstance(keys, tuple):
-        return False
-    return all(isinstance(key, str) for key in cast("tuple[object, ...]", keys))
-
-
-def _is_fact(fact: object) -> bool:
-    """Tell whether a fact is one, or none."""
-    return fact is None or isinstance(fact, Fact)
 
 
 def _described(schema: pl.Schema) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ from pipeline.engine.parts.sizes import (
     values_of,
 )
 from pipeline.engine.parts.work import (
-    Job,
+    Parts,
     Slice,
     compute,
     facts_before,
@@ -41,42 +42,31 @@ if TYPE_CHECKING:
 
 _SAY_EVERY_S = 5
 
-Tasks: TypeAlias = Mapping[int, Callable[[], None]]
-"""What is left to do, by its number."""
+Todo: TypeAlias = Mapping[int, Callable[[], None]]
+"""What is left to do of a round, by the number of the slice or part."""
 
-Runner: TypeAlias = Callable[[str, Tasks, int], None]
-"""Does tasks, here or on other machines; is told what they are, and of how many."""
+Runner: TypeAlias = Callable[[str, Todo, int], None]
+"""Does it, here or on other machines; is told what it is, and of how many."""
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How to execute part by part.
-
-    Attributes
-    ----------
-    folder : Folder
-        Where parts are written, and found again if a run was killed. Its path says
-        what is computed.
-    n_parts : int
-        Into how many.
-    memory : int
-        Bytes that a part may take.
-    run : callable
-        Does the tasks of a round.
-    """
+    """How to execute part by part."""
 
     folder: Folder
+    """Where parts are written, and found again if a run was killed: named for it."""
     n_parts: int
     memory: int
+    """Bytes that a part may take."""
     run: Runner
 
 
-def run_here(what: str, tasks: Tasks, of: int) -> None:
-    """Do one task after the other; say how far it is every few seconds."""
+def run_here(what: str, todo: Todo, of: int) -> None:
+    """Do one part after the other; say how far it is every few seconds."""
     started = said = time.perf_counter()
-    for number, task in enumerate(tasks.values(), start=of - len(tasks) + 1):
+    for number, do in enumerate(todo.values(), start=of - len(todo) + 1):
         with progress(f"{what}: {number} of {of}"):
-            task()
+            do()
         now = time.perf_counter()
         is_due = number == of or now - said > _SAY_EVERY_S
         level = logging.INFO if is_due else logging.DEBUG
@@ -94,45 +84,32 @@ def execute_parts(
 ) -> Execution | None:
     """Compute what `pipeline.engine.one_pass.execute` computes, to the last bit.
 
-    Parameters
-    ----------
-    plan, work, folder
-        As there.
-    slices : sequence of Slice
-        What the plan starts at.
-    splitting : Splitting
-        Into what, and where.
-    accept : callable
-        Looks at the cells that were set aside, before anything else is computed.
-
-    Returns
-    -------
-    Execution or None
-        None if `accept` says no.
+    `slices` are what the plan starts at. `accept` looks at the cells that were set
+    aside before anything else is computed; the result is None if it says no.
     """
     started = time.perf_counter()
     bad = None
-    job = _begin(plan, work, slices, splitting)
-    finished = job.finished()
+    parts = _begin(plan, work, slices, splitting)
+    finished = parts.finished()
     if finished:
         LOG.info(
             "going on with what an earlier run finished: %d of %d parts",
             len(finished),
-            sum(map(job.n_items, range(len(job.layout.rounds)))),
+            sum(map(parts.n_items, range(len(parts.layout.rounds)))),
         )
-    tasks = {i: partial(read, job, i, slice_) for i, slice_ in enumerate(slices)}
-    for number in range(len(job.layout.rounds)):
-        if number > 0:
-            tasks = {i: partial(compute, job, number, i) for i in range(job.n_parts)}
-        left = {i: t for i, t in tasks.items() if (number, i) not in finished}
-        splitting.run(_told(job, number), left, len(tasks))
-        merge_facts(job, number)
+    for number in range(len(parts.layout.rounds)):
         if number == 0:
-            bad = _bad(job)
+            items = [partial(read, parts, i, slice_) for i, slice_ in enumerate(slices)]
+        else:
+            items = [partial(compute, parts, number, i) for i in range(parts.n_parts)]
+        todo = {i: do for i, do in enumerate(items) if (number, i) not in finished}
+        splitting.run(_told(parts, number), todo, len(items))
+        merge_facts(parts, number)
+        if number == 0:
+            bad = _bad(parts)
             if bad is not None and not accept(bad):
                 return None
-    facts = facts_before(job, len(job.layout.rounds))
-    small = wholes(job, facts)
+    small = wholes(parts, facts_before(parts, len(parts.layout.rounds)))
     files: dict[str, Path] = {}
     profiles: dict[str, Profile] = {}
     broken = failures(work)
@@ -145,7 +122,7 @@ def execute_parts(
         if stage.name in small:
             lf = small[stage.name].sort(stage.key)
         else:
-            lf = in_order(_parts(job, stage.name), stage.key, job.layout.column)
+            lf = in_order(_files_of(parts, stage.name), stage.key, parts.layout.column)
         LOG.info("putting %s together", name)
         files[name] = folder / f"{name}.parquet"
         checks = work.checks.get(name, [])
@@ -158,7 +135,7 @@ def execute_parts(
         files,
         profiles,
         outcomes,
-        _n_rows(plan, work, job, small),
+        _n_rows(plan, work, parts, small),
         bad,
         time.perf_counter() - started,
     )
@@ -166,17 +143,15 @@ def execute_parts(
 
 def _begin(
     plan: Plan, work: Work, slices: Sequence[Slice], splitting: Splitting
-) -> Job:
-    """Lay the job out, and see how many rows each value of its column has."""
+) -> Parts:
+    """Lay the rounds out, and see how many rows each value of their column has."""
     given = tuple(dict.fromkeys(slice_.name for slice_ in slices))
     publish = [plan.snapshots[name].stage.name for name in work.compute]
     layout = lay_out(plan, work.count, given, publish)
-    names = {
-        *layout.wholes,
-        *(n for r in layout.rounds for n in (*r.stages, *r.starts)),
-    }
-    nodes = {name: plan.nodes[name] for name in plan.nodes if name in names}
-    job = Job(
+    names = {n for r in layout.rounds for n in (*r.stages, *r.starts)}
+    names.update(layout.wholes)
+    nodes = {name: node for name, node in plan.nodes.items() if name in names}
+    parts = Parts(
         splitting.folder,
         layout,
         {name: node.stage for name, node in nodes.items()},
@@ -184,37 +159,34 @@ def _begin(
         len(slices),
     )
     if not layout.rounds[0].spills:
-        return job
+        return parts
     # Bad rows are counted, too: only the column that decides need be read then.
-    whole = compose_again(
-        plan,
-        _unjudged(plan, slices),
-        {s.name: s.lf for s in slices if s.stream is None},
-    )
+    snapshots = {s.name: s.lf for s in slices if s.stream is None}
+    whole = compose_again(plan, _all_rows(plan, slices), snapshots)
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
     with progress("counting rows"):
         values = values_of(frames, layout.column, splitting.folder)
     refuse_too_large(values, row_bytes(plan, given), splitting.memory)
-    job = replace(job, bounds=bounds_of(values, splitting.n_parts))
+    parts = replace(parts, bounds=bounds_of(values, splitting.n_parts))
     LOG.info(
         "%s rows in %d parts, split by %s",
         f"{values[MOST].sum():,}",
-        job.n_parts,
+        parts.n_parts,
         layout.column,
     )
-    return job
+    return parts
 
 
-def _unjudged(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
+def _all_rows(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
     """Return all rows of the source, bad ones among them."""
     columns = plan.source.collect_schema().names()
     parts = [s.lf.select(columns) for s in slices if s.stream is not None]
     return pl.concat(parts) if parts else plan.source
 
 
-def _told(job: Job, number: int) -> str:
+def _told(parts: Parts, number: int) -> str:
     """Say what a round does."""
-    rounds = job.layout.rounds
+    rounds = parts.layout.rounds
     round_ = f"round {number + 1} of {len(rounds)}"
     if number == 0:
         return f"{round_}, reading files"
@@ -223,14 +195,14 @@ def _told(job: Job, number: int) -> str:
     return f"{round_}, parts up to {rounds[number].stages[-1]}"
 
 
-def _bad(job: Job) -> pl.DataFrame | None:
+def _bad(parts: Parts) -> pl.DataFrame | None:
     """Read the cells that were set aside; None if no source was read.
 
     Where they are too many, not all: what was read is refused.
     """
     cells: list[pl.DataFrame] = []
     n_rows = 0
-    for file in job.files(job.all_done(0), "bad.parquet"):
+    for file in parts.files(parts.all_done(0), "bad.parquet"):
         cells.append(read_parquet(file))
         n_rows += cells[-1].n_unique("record") if cells[-1].height else 0
         if n_rows >= MOST_BAD:
@@ -239,21 +211,20 @@ def _bad(job: Job) -> pl.DataFrame | None:
 
 
 def _n_rows(
-    plan: Plan, work: Work, job: Job, small: Mapping[str, pl.LazyFrame]
+    plan: Plan, work: Work, parts: Parts, small: Mapping[str, pl.LazyFrame]
 ) -> dict[str, int]:
     """Add up the rows of each stage over all items, and of the small tables."""
-    total = {
-        name: int(lf.select(pl.len()).collect().item()) for name, lf in small.items()
-    }
-    for number in range(len(job.layout.rounds)):
-        for item in job.all_done(number):
-            for name, n_rows in item.n_rows.items():
-                total[name] = total.get(name, 0) + n_rows
+    total = Counter(
+        {name: lf.select(pl.len()).collect().item() for name, lf in small.items()}
+    )
+    for number in range(len(parts.layout.rounds)):
+        for item in parts.all_done(number):
+            total.update(item.n_rows)
     alike = plan.alike(work.count)
     return {name: total[alike[name]] for name in work.count}
 
 
-def _parts(job: Job, stage: str) -> list[str]:
+def _files_of(parts: Parts, stage: str) -> list[str]:
     """List the parts of a snapshot in their order."""
-    [number] = [i for i, r in enumerate(job.layout.rounds) if stage in r.snapshots]
-    return job.files(job.all_done(number), f"snapshot-{stage}.parquet")
+    [number] = [i for i, r in enumerate(parts.layout.rounds) if stage in r.snapshots]
+    return parts.files(parts.all_done(number), f"snapshot-{stage}.parquet")

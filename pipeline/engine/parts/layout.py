@@ -18,49 +18,31 @@ from pipeline.plan.plan import Plan
 
 @dataclass(frozen=True)
 class Round:
-    """One pass over all parts; the first reads the source and splits it.
-
-    Attributes
-    ----------
-    starts : tuple of str
-        Stages whose rows are there; in the first round, the source or snapshots.
-    stages : tuple of str
-        What is computed, inputs before users.
-    spills : tuple of str
-        Stages whose rows are kept for later rounds.
-    facts : tuple of str
-        Stages of whose fact each part gives its share.
-    snapshots : tuple of str
-        Stages whose rows are sorted and kept, to be published.
-    counts : tuple of str
-        Stages whose rows are counted.
-    """
+    """One pass over all parts; the first reads the source and splits it."""
 
     starts: tuple[str, ...]
+    """Stages whose rows are there; in the first round, the source or snapshots."""
     stages: tuple[str, ...]
+    """What is computed, inputs before users."""
     spills: tuple[str, ...]
+    """Stages whose rows are kept for later rounds."""
     facts: tuple[str, ...]
+    """Stages of whose fact each part gives its share."""
     snapshots: tuple[str, ...]
+    """Stages whose rows are sorted and kept, to be published."""
     counts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A plan in rounds.
-
-    Attributes
-    ----------
-    column : str
-        Whose values decide on a row's part; rows of one value stay together.
-    rounds : tuple of Round
-        The first goes over the files of the source, the others over the parts.
-    wholes : tuple of str
-        Stages whose output is a small table, and is not split.
-    """
+    """A plan in rounds."""
 
     column: str
+    """Whose values decide on a row's part; rows of one value stay together."""
     rounds: tuple[Round, ...]
+    """The first goes over the files of the source, the others over the parts."""
     wholes: tuple[str, ...]
+    """Stages whose output is a small table, and is not split."""
 
 
 def lay_out(
@@ -68,16 +50,8 @@ def lay_out(
 ) -> Layout:
     """Decide by which column to split, and what each round computes.
 
-    Parameters
-    ----------
-    plan : Plan
-        With the schema of every stage.
-    stages : sequence of str
-        What must be computed, inputs before users.
-    given : iterable of str
-        What is there before: the source, or stages read from snapshots.
-    publish : sequence of str
-        Those of the stages whose rows are wanted, sorted by their key.
+    `stages` must be computed, inputs before users; of those in `publish` the rows are
+    wanted, sorted by their key. `given` is there before: the source, or snapshots.
 
     Raises
     ------
@@ -86,8 +60,7 @@ def lay_out(
         true of its columns; if no column suits all, or a small table lacks it that a
         stage is given beside rows that are split.
     """
-    builder = _Builder(plan, stages, publish)
-    return builder.build(tuple(given))
+    return _Builder(plan, stages, publish).build(tuple(given))
 
 
 class _Builder:
@@ -103,6 +76,7 @@ class _Builder:
             given = [plan.schema(input_) for input_ in self.inputs[name]]
             try_split(plan.nodes[name].stage, split, given, plan.schema(name))
         self.wholes: list[str] = []
+        self.known: set[str] = set()
         for name in stages:
             if self.splits[name].is_whole or set(self.inputs[name]) <= {*self.wholes}:
                 self.wholes.append(name)
@@ -110,7 +84,6 @@ class _Builder:
         self.column = self._column()
         self._refuse_small_tables_without_the_column()
         self.alike = plan.alike(self.parted)
-        self.known: set[str] = set()
 
     def build(self, given: tuple[str, ...]) -> Layout:
         """Add rounds until everything is computed."""
@@ -125,12 +98,11 @@ class _Builder:
             snapshots = [s for s in new if s in self.publish and s not in published]
             counts = [s for s in new if s not in counted and self.alike[s] == s]
             spills = self._worth_keeping(available, computable)
-            needed = {i for name in facts for i in self.inputs[name]}
+            needed = self._inputs_of(facts)
             targets = {*snapshots, *counts, *spills, *needed} - available
             assert targets or facts, "every round must bring something"
             run = self.plan.upstream(targets, available | {*self.wholes})
-            starts = {i for name in run for i in self.inputs[name]}
-            starts |= {*snapshots, *needed}
+            starts = self._inputs_of(run) | {*snapshots, *needed}
             rounds.append(
                 Round(
                     starts=_ordered([*given, *self.parted], starts & available),
@@ -149,30 +121,13 @@ class _Builder:
 
     def _first(self, given: tuple[str, ...]) -> Round:
         """Read the source: what any row may do alone, until it is narrow and split."""
-        making = [name for name in self.parted if self._makes_column(name)]
-        forced = self.plan.upstream(making, given)
-        before: list[str] = []
-        streamed: set[str] = {*given}
-        for name in self.parted:
-            if self.splits[name] != ROW_WISE or not streamed >= {*self.inputs[name]}:
-                continue
-            streamed.add(name)
-            is_before = {*given, *before}.issuperset(self.inputs[name])
-            if is_before and (name in forced or self._comes_before(name)):
-                before.append(name)
-        late = [name for name in making if name not in before]
-        if late:
-            raise ConfigError(
-                f"stage '{late[0]}' makes '{self.column}' anew, behind stages whose"
-                " rows must have been split by it\n"
-                f"hint: move the stage up, or {RUN_WHOLE}"
-            )
+        before, alone = self._row_wise(given)
         # Any rows may be in one slice of what is read.
-        facts = tuple(n for n in self._facts(streamed) if not self.splits[n].keys)
-        told = {name for name in facts if name in self.wholes}
+        facts = tuple(n for n in self._facts(alone) if not self.splits[n].keys)
+        told = {*facts} & {*self.wholes}
         behind = [name for name in self.stages if name not in {*before, *told}]
-        spills = {i for name in behind for i in self.inputs[name]} & {*given, *before}
-        spills |= {name for name in before if name in self.publish}
+        spills = self._inputs_of(behind) & {*given, *before}
+        spills |= {*before} & {*self.publish}
         for name in spills:
             if self.column not in self.plan.schema(name):
                 raise ConfigError(
@@ -181,7 +136,7 @@ class _Builder:
                     f"hint: {RUN_WHOLE}"
                 )
         self.known |= {*facts}
-        needed = {i for name in facts for i in self.inputs[name]} | spills | {*before}
+        needed = self._inputs_of(facts) | spills | {*before}
         run = self.plan.upstream(needed - {*given}, given)
         return Round(
             given,
@@ -191,6 +146,31 @@ class _Builder:
             (),
             tuple(name for name in before if self.alike[name] == name),
         )
+
+    def _row_wise(self, given: tuple[str, ...]) -> tuple[list[str], set[str]]:
+        """Choose what is done before the split, of all that any row may do alone."""
+        making = [name for name in self.parted if self._makes_column(name)]
+        forced = self.plan.upstream(making, given)
+        before: list[str] = []
+        alone = {*given}
+        for name in self.parted:
+            if self.splits[name] != ROW_WISE or not alone.issuperset(self.inputs[name]):
+                continue
+            alone.add(name)
+            is_first = {*given, *before}.issuperset(self.inputs[name])
+            if is_first and (name in forced or self._comes_before(name)):
+                before.append(name)
+        if late := [name for name in making if name not in before]:
+            raise ConfigError(
+                f"stage '{late[0]}' makes '{self.column}' anew, behind stages whose"
+                " rows must have been split by it\n"
+                f"hint: move the stage up, or {RUN_WHOLE}"
+            )
+        return before, alone
+
+    def _inputs_of(self, names: Iterable[str]) -> set[str]:
+        """Collect what stages are given."""
+        return {given for name in names for given in self.inputs[name]}
 
     def _makes_column(self, name: str) -> bool:
         """Tell whether the column's values may be others than the stage was given.
@@ -251,7 +231,7 @@ class _Builder:
         writing and reading its rows.
         """
         blocked = set(self.parted) - available - computable
-        needed = {i for name in blocked for i in self.inputs[name]} & computable
+        needed = self._inputs_of(blocked) & computable
         there = {self.alike[name] for name in available if name in self.alike}
         return {name for name in needed if self.alike[name] not in there}
 

@@ -57,18 +57,9 @@ def shown_size(n_bytes: int) -> str:
 def fits(
     engine: EngineSettings, plan: Plan, given: Iterable[str], n_rows: float
 ) -> bool:
-    """Tell whether a plan can go over so many rows in one pass.
+    """Tell whether a plan can go over so many rows in one pass, however it begins.
 
-    Parameters
-    ----------
-    engine : EngineSettings
-        Says how much memory there is.
-    plan : Plan
-        The stages.
-    given : iterable of str
-        What the plan starts at.
-    n_rows : float
-        Of these together, at most; may be infinite.
+    `given` is what it starts at; `n_rows`, of these together, may be infinite.
     """
     return _needed(plan, given, n_rows) <= memory_of(engine) - _BASE
 
@@ -97,13 +88,6 @@ def row_bytes(plan: Plan, given: Iterable[str] = (SOURCE,)) -> int:
     Stages behind one that groups have fewer rows, so of a run that reads the source
     only those before it count. A run that starts behind may go on with all its rows,
     so that all count.
-
-    Parameters
-    ----------
-    plan : Plan
-        The stages.
-    given : iterable of str
-        What it starts at: the source, or stages.
     """
     counted = {*given}
     for name, node in plan.nodes.items():
@@ -147,17 +131,8 @@ def values_of(
 def bounds_of(values: pl.DataFrame, n_parts: int) -> tuple[Any, ...]:
     """Cut the values of a column into ranges that hold about as many rows each.
 
-    Parameters
-    ----------
-    values : pl.DataFrame
-        As `values_of` gives them.
-    n_parts : int
-        At most so many; fewer where a single value has more rows than a part should.
-
-    Returns
-    -------
-    tuple
-        The least value of each range but the first.
+    They are fewer than asked for where a single value has more rows than a part should.
+    Returns the least value of each range but the first.
     """
     column = values.columns[0]
     total = max(int(values[_N].sum()), 1)
@@ -174,22 +149,7 @@ def bounds_of(values: pl.DataFrame, n_parts: int) -> tuple[Any, ...]:
 
 
 def refuse_too_large(values: pl.DataFrame, width: int, memory: int) -> None:
-    """Refuse a value of which one part alone would not fit in memory.
-
-    Parameters
-    ----------
-    values : pl.DataFrame
-        As `values_of` gives them.
-    width : int
-        Bytes of a row.
-    memory : int
-        Bytes that there are.
-
-    Raises
-    ------
-    ConfigError
-        With the value and what it takes.
-    """
+    """Refuse a value of which one part alone would not fit in memory."""
     if not values.height:
         return
     value, _, n_rows = values.sort(MOST).row(-1)
@@ -224,13 +184,7 @@ def cgroup_limits(groups: str, mounted: Path) -> Iterator[int]:
 
     Each group is held to the limits of those around it, too. In a container, the
     group's own path is one of the machine outside, and what is mounted is the group.
-
-    Parameters
-    ----------
-    groups : str
-        What ``/proc/self/cgroup`` says: a line per hierarchy.
-    mounted : Path
-        Where they are mounted, version 1 by controllers.
+    `groups` is what ``/proc/self/cgroup`` says: a line per hierarchy.
     """
     for line in groups.splitlines():
         _, controllers, path = line.split(":", 2)

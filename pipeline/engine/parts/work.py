@@ -1,6 +1,6 @@
 """What one part does in one round: the same function on this machine and on others.
 
-Below the folder of a job::
+Below the folder of a run's parts::
 
     values.arrow                     the rows of each value of the column
     round-0/<slice>/<attempt>/batch-<n>/spill-<stage>/part=<p>/   the source's rows
@@ -13,7 +13,7 @@ Below the folder of a job::
     repaired/                        the same, where the source had to be read again
 
 ``done.json`` is written last, whole or not at all. So what a worker left that was
-killed does not count, a job that was killed goes on behind what is done, and where two
+killed does not count, a run that was killed goes on behind what is done, and where two
 workers have computed the same part either will do. A part whose files are not as they
 were written is not done, nor is one of rows that were split elsewhere.
 """
@@ -35,6 +35,7 @@ from pipeline.engine.parts.layout import Layout, Round
 from pipeline.files.folder import Folder
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
+from pipeline.panel.split import Fact
 from pipeline.plan.settings import Stage
 from pipeline.sources.scan import Stream
 
@@ -50,21 +51,14 @@ _ROW_GROUP = 1 << 15
 
 @dataclass(frozen=True)
 class Slice:
-    """Rows that are read by one task: of some files, or of the snapshot of a stage.
-
-    Attributes
-    ----------
-    name : str
-        The source, or the stage.
-    lf : pl.LazyFrame
-        The rows, of files judged.
-    stream : Stream or None
-        Tells the files' good rows and bad cells.
-    """
+    """Rows that are read together: of some files, or of the snapshot of a stage."""
 
     name: str
+    """The source, or the stage."""
     lf: pl.LazyFrame
+    """The rows; of files, with bad ones marked."""
     stream: Stream | None = None
+    """Tells the files' good rows and bad cells."""
 
     def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
         """Take the good ones of some rows."""
@@ -100,50 +94,28 @@ class Slice:
 
 
 class Done(msgspec.Struct, frozen=True):
-    """What a part has finished.
-
-    Attributes
-    ----------
-    files : dict of str to str
-        Of each file it has written, by the path in the job's folder, sorted, what
-        shows that it is whole.
-    n_rows : dict of str to int
-        Per counted stage.
-    bounds : str
-        What shows that the rows were split between the same values.
-    """
+    """What a slice or a part has finished."""
 
     files: dict[str, str]
+    """What shows that each is whole, by the path in the parts' folder, sorted."""
     n_rows: dict[str, int]
+    """Per counted stage."""
     bounds: str
+    """What shows that the rows were split between the same values."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """All that is needed to compute any part of any round.
-
-    Attributes
-    ----------
-    folder : Folder
-        Where parts are read and written.
-    layout : Layout
-        The rounds.
-    stages : dict of str to Stage
-        Those that are computed or given.
-    schemas : dict of str to pl.Schema
-        Of each of them.
-    n_slices : int
-        Those that the first round reads.
-    bounds : tuple
-        The least value of the column in each part but the first, ascending.
-    """
+class Parts:
+    """All that is needed to compute any part of any round."""
 
     folder: Folder
     layout: Layout
     stages: dict[str, Stage]
     schemas: dict[str, pl.Schema]
     n_slices: int
+    """Those that the first round reads."""
     bounds: tuple[Any, ...] = ()
+    """The least value of the column in each part but the first, ascending."""
 
     @property
     def n_parts(self) -> int:
@@ -165,13 +137,7 @@ class Job:
         }
 
     def done(self, number: int, item: int) -> Done:
-        """Read what an item has finished.
-
-        Raises
-        ------
-        OSError
-            If it has not.
-        """
+        """Read what an item has finished; an OSError if it has not."""
         done = self._read_done(number, item)
         if done is None:
             name = self.folder.at(*_place(number, item), _DONE)
@@ -198,111 +164,88 @@ class Job:
         return done if done and done.bounds == _mark(self.bounds) else None
 
 
-def part_of(job: Job) -> pl.Expr:
+def part_of(parts: Parts) -> pl.Expr:
     """Say in which part a row is; a null is less than any value."""
-    above = [pl.col(job.layout.column) >= bound for bound in job.bounds]
+    above = [pl.col(parts.layout.column) >= bound for bound in parts.bounds]
     return pl.sum_horizontal(pl.lit(0, pl.Int32), *(a.cast(pl.Int32) for a in above))
 
 
-def read(job: Job, item: int, slice_: Slice) -> None:
+def read(parts: Parts, item: int, slice_: Slice) -> None:
     """Read a slice of the source, or of a snapshot, and split its rows.
 
     NOTE: Where one pass gives several results, Polars keeps for the slowest what the
     others have taken already: of 100 million rows 10 GB. So rows are taken batch by
     batch, and each has a pass of its own.
-
-    Parameters
-    ----------
-    job : Job
-        What it is for.
-    item : int
-        The number of the slice.
-    slice_ : Slice
-        Its rows.
     """
-    first = job.layout.rounds[0]
+    first = parts.layout.rounds[0]
     place = _attempt(0, item)
-    nothing = {name: pl.LazyFrame(schema=job.schemas[name]) for name in first.starts}
+    nothing = {name: pl.LazyFrame(schema=parts.schemas[name]) for name in first.starts}
     n_rows = Counter[str]()
     n_records = 0
     for number, batch in enumerate(slice_.batches()):
         n_records += batch.height
         given = {**nothing, slice_.name: slice_.good(batch.lazy())}
-        frames = _frames(job, first, given, {}, {})
+        frames = _frames(parts, first, given, {}, {})
         folder = (*place, f"batch-{number:05}")
-        sinks = [_split(job, frames[s], *folder, f"spill-{s}") for s in first.spills]
+        sinks = [_split(parts, frames[s], *folder, f"spill-{s}") for s in first.spills]
         if slice_.stream is not None:
             bad = slice_.stream.bad(batch.lazy())
-            sinks.append(_sink(job, bad, *folder, "bad.parquet"))
-        n_rows.update(_run(job, first, folder, frames, sinks))
+            sinks.append(_sink(parts, bad, *folder, "bad.parquet"))
+        n_rows.update(_run(parts, first, folder, frames, sinks))
     if slice_.stream is not None:
         lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
-        collect_all([_sink(job, lost, *place, "bad.parquet")])
-    _finish(job, 0, item, place, n_rows)
+        collect_all([_sink(parts, lost, *place, "bad.parquet")])
+    _finish(parts, 0, item, place, n_rows)
 
 
-def compute(job: Job, number: int, item: int) -> None:
-    """Compute one part of a later round.
-
-    Parameters
-    ----------
-    job : Job
-        What it is for.
-    number : int
-        Of the round; the ones before are done.
-    item : int
-        The number of the part.
-    """
-    round_ = job.layout.rounds[number]
-    facts = facts_before(job, number)
+def compute(parts: Parts, number: int, item: int) -> None:
+    """Compute one part of a later round; the ones before are done."""
+    round_ = parts.layout.rounds[number]
+    facts = facts_before(parts, number)
     in_part = {
-        name: lf.filter(part_of(job) == item)
-        for name, lf in wholes(job, facts).items()
-        if job.layout.column in job.schemas[name]
+        name: lf.filter(part_of(parts) == item)
+        for name, lf in wholes(parts, facts).items()
+        if parts.layout.column in parts.schemas[name]
     }
-    given = {stage: _spilled(job, stage, item) for stage in round_.starts}
-    frames = _frames(job, round_, given, facts, in_part)
+    given = {stage: _spilled(parts, stage, item) for stage in round_.starts}
+    frames = _frames(parts, round_, given, facts, in_part)
     place = _attempt(number, item)
     sinks = [
-        _sink(job, frames[stage], *place, f"spill-{stage}.parquet")
+        _sink(parts, frames[stage], *place, f"spill-{stage}.parquet")
         for stage in round_.spills
     ]
     for stage in round_.snapshots:
-        rows = frames[stage].sort(job.stages[stage].key)
-        sinks.append(_sink(job, rows, *place, f"snapshot-{stage}.parquet"))
-    n_rows = _run(job, round_, place, frames, sinks)
-    _finish(job, number, item, place, n_rows)
+        rows = frames[stage].sort(parts.stages[stage].key)
+        sinks.append(_sink(parts, rows, *place, f"snapshot-{stage}.parquet"))
+    n_rows = _run(parts, round_, place, frames, sinks)
+    _finish(parts, number, item, place, n_rows)
 
 
-def merge_facts(job: Job, number: int) -> None:
+def merge_facts(parts: Parts, number: int) -> None:
     """Make the facts of which a finished round's items have given their share."""
-    names = job.layout.rounds[number].facts
-    done = job.all_done(number) if names else []
+    names = parts.layout.rounds[number].facts
+    done = parts.all_done(number) if names else []
     for name in names:
-        shares = [
-            scan_parquet(file) for file in job.files(done, f"fact-{name}.parquet")
-        ]
-        stage = job.stages[name]
-        fact = split_of(stage).fact
-        assert fact is not None
-        merged = fact.merge(pl.concat(shares), stage.config)
-        merged.sink_parquet(_fact_file(job, name), mkdir=job.folder.needs_folders)
+        shares = parts.files(done, f"fact-{name}.parquet")
+        stage = parts.stages[name]
+        merged = _fact(stage).merge(pl.concat(map(scan_parquet, shares)), stage.config)
+        merged.sink_parquet(_fact_file(parts, name), mkdir=parts.folder.needs_folders)
 
 
-def facts_before(job: Job, number: int) -> dict[str, pl.LazyFrame]:
+def facts_before(parts: Parts, number: int) -> dict[str, pl.LazyFrame]:
     """Scan the facts that the rounds before one have made, by their stage."""
     return {
-        name: scan_parquet(_fact_file(job, name))
-        for round_ in job.layout.rounds[:number]
+        name: scan_parquet(_fact_file(parts, name))
+        for round_ in parts.layout.rounds[:number]
         for name in round_.facts
     }
 
 
-def wholes(job: Job, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+def wholes(parts: Parts, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
     """Return the small tables that are never split, as far as facts tell them."""
     frames: dict[str, pl.LazyFrame] = {}
-    for name in job.layout.wholes:
-        stage = job.stages[name]
+    for name in parts.layout.wholes:
+        stage = parts.stages[name]
         if name in facts:
             frames[name] = facts[name]
         elif frames.keys() >= {*stage.inputs}:
@@ -312,7 +255,7 @@ def wholes(job: Job, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFram
 
 
 def _frames(
-    job: Job,
+    parts: Parts,
     round_: Round,
     given: Mapping[str, pl.LazyFrame],
     facts: Mapping[str, pl.LazyFrame],
@@ -321,13 +264,13 @@ def _frames(
     """Compose the stages of a round on the rows of an item."""
     frames = {**wholes, **given}
     for name in round_.stages:
-        stage = job.stages[name]
+        stage = parts.stages[name]
         frames[name] = apply_split(stage, [frames[i] for i in stage.inputs], facts)
     return frames
 
 
 def _run(
-    job: Job,
+    parts: Parts,
     round_: Round,
     place: tuple[str, ...],
     frames: Mapping[str, pl.LazyFrame],
@@ -335,7 +278,7 @@ def _run(
 ) -> dict[str, int]:
     """Run one pass, with the shares of facts; return the rows of the counted stages."""
     shares = [
-        _sink(job, _share(job.stages[name], frames), *place, f"fact-{name}.parquet")
+        _sink(parts, _share(parts.stages[name], frames), *place, f"fact-{name}.parquet")
         for name in round_.facts
     ]
     counted = [frames[name].select(pl.len()) for name in round_.counts]
@@ -347,65 +290,70 @@ def _run(
 
 
 def _finish(
-    job: Job,
+    parts: Parts,
     number: int,
     item: int,
     place: tuple[str, ...],
     n_rows: Mapping[str, int],
 ) -> None:
     """Say that an item is done."""
-    done = Done(job.folder.files(*place), dict(n_rows), _mark(job.bounds))
-    job.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
+    done = Done(parts.folder.files(*place), dict(n_rows), _mark(parts.bounds))
+    parts.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
 
 
 def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
     """Take from some rows what they have to do with a stage's fact."""
+    return _fact(stage).partial(*(frames[i] for i in stage.inputs), stage.config)
+
+
+def _fact(stage: Stage) -> Fact:
+    """Ask a stage for its fact: it has one where a round lists it."""
     fact = split_of(stage).fact
     assert fact is not None
-    return fact.partial(*(frames[i] for i in stage.inputs), stage.config)
+    return fact
 
 
-def _spilled(job: Job, stage: str, part: int) -> pl.LazyFrame:
+def _spilled(parts: Parts, stage: str, part: int) -> pl.LazyFrame:
     """Scan the rows of a part that an earlier round has kept."""
-    number = next(i for i, r in enumerate(job.layout.rounds) if stage in r.spills)
+    number = next(i for i, r in enumerate(parts.layout.rounds) if stage in r.spills)
     if number == 0:
-        files = job.files(job.all_done(0), f"spill-{stage}/part={part}")
+        files = parts.files(parts.all_done(0), f"spill-{stage}/part={part}")
     else:
-        files = job.files([job.done(number, part)], f"spill-{stage}.parquet")
-    if not files and number == 0:  # of no file has the part any rows
-        return pl.LazyFrame(schema=job.schemas[stage])
+        files = parts.files([parts.done(number, part)], f"spill-{stage}.parquet")
+    if not files:  # of no file has the part any rows
+        return pl.LazyFrame(schema=parts.schemas[stage])
     return scan_parquet(files)
 
 
-def _split(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+def _split(parts: Parts, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
     """Write a frame to a file per part."""
     return lf.sink_parquet(
         pl.PartitionBy(
-            job.folder.at(*names),
-            key=part_of(job).alias(_PART),
+            parts.folder.at(*names),
+            key=part_of(parts).alias(_PART),
             include_key=False,
             file_path_provider=_file_of_part,
         ),
         compression="uncompressed",
-        mkdir=job.folder.needs_folders,
+        mkdir=parts.folder.needs_folders,
         lazy=True,
     )
 
 
-def _sink(job: Job, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+def _sink(parts: Parts, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
     """Write a frame for a while: fast rather than small."""
     return lf.sink_parquet(
-        job.folder.at(*names),
+        parts.folder.at(*names),
         compression="uncompressed",
         row_group_size=_ROW_GROUP,
-        mkdir=job.folder.needs_folders,
+        mkdir=parts.folder.needs_folders,
         lazy=True,
     )
 
 
-def _fact_file(job: Job, stage: str) -> str:
+def _fact_file(parts: Parts, stage: str) -> str:
     """Name the file of a stage's fact."""
-    return job.folder.at("facts", f"{stage}.parquet")
+    return parts.folder.at("facts", f"{stage}.parquet")
 
 
 def _mark(bounds: tuple[Any, ...]) -> str:

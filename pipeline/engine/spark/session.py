@@ -42,17 +42,8 @@ _CAUSES = (
 def open_session(engine: EngineSettings, log: Path) -> Generator[Any]:
     """Open a session; one that this process has open already is used, and left open.
 
-    Parameters
-    ----------
-    engine : EngineSettings
-        Names the master, and more of Spark's settings.
-    log : Path
-        Receives what Spark's processes on this machine write to their standard error.
-
-    Yields
-    ------
-    pyspark.sql.SparkSession
-        Of that master.
+    Yields a ``pyspark.sql.SparkSession``; `log` receives what Spark's processes on this
+    machine write to their standard error.
 
     Raises
     ------
@@ -105,8 +96,8 @@ def _cause(log: Path) -> str:
 def _require_pyspark() -> Any:
     """Import Spark's Python package, late: few runs need it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
+        # The warning is of pandas 3.
+        with warnings.catch_warnings(action="ignore", category=FutureWarning):
             return import_module("pyspark.sql")
     except ImportError as error:
         raise ClusterError(
@@ -127,13 +118,7 @@ def _require_master(session: Any, master: str) -> None:
 
 
 def _require_java() -> None:
-    """Refuse a machine without the Java that Spark needs.
-
-    Raises
-    ------
-    ClusterError
-        With where it was looked for, and what was found.
-    """
+    """Refuse a machine without the Java that Spark needs."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     place = f"JAVA_HOME={home}" if home else "PATH"
@@ -185,8 +170,8 @@ def _start(sql: Any, engine: EngineSettings, log: Path) -> Any:
             name, text.lower() if isinstance(value, bool) else text
         )
     try:
-        with _output_to(log), _own_interrupt(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
+        quiet = warnings.catch_warnings(action="ignore", category=FutureWarning)
+        with _output_to(log), _own_interrupt(), quiet:
             return builder.getOrCreate()
     except Exception as error:
         raise ClusterError(

@@ -1,6 +1,6 @@
-"""Do the tasks of a round on a Spark cluster; Spark places them and does them again.
+"""Compute the parts of a round on a Spark cluster: each is one of Spark's tasks.
 
-What is handed to Spark are numbers: a task reads and writes the job's folder itself,
+What is handed to Spark are numbers: a task reads and writes the parts' folder itself,
 with the functions a single machine uses. So no row passes through the JVM, a task that
 is done twice does no harm, and the rounds take care of what must be known of all rows.
 """
@@ -22,7 +22,7 @@ from typing import Any
 
 from polars.exceptions import PolarsError
 
-from pipeline.engine.parts.execute import Runner, Tasks
+from pipeline.engine.parts.execute import Runner, Todo
 from pipeline.engine.spark.session import fault, open_session
 from pipeline.errors import ClusterError
 from pipeline.files.folder import Folder
@@ -38,21 +38,9 @@ _TOKEN = "seen-by-workers"
 def on_spark(
     engine: EngineSettings, folder: Folder, log: Path
 ) -> Generator[tuple[Runner, int]]:
-    """Open a session, and see that its workers can do the tasks.
+    """Open a session whose workers can compute; yield what does, and how many at once.
 
-    Parameters
-    ----------
-    engine : EngineSettings
-        Names the master, and more of Spark's settings.
-    folder : Folder
-        The job's; every worker must see it.
-    log : Path
-        Receives what Spark says on this machine.
-
-    Yields
-    ------
-    tuple of Runner and int
-        What does tasks, and how many at once.
+    The parts' folder must be seen by every worker; `log` receives what Spark says here.
 
     Raises
     ------
@@ -75,19 +63,19 @@ class _Cluster:
 
     @property
     def n_at_once(self) -> int:
-        """Tasks that it does at once, as far as its workers have come forward."""
+        """Parts that it does at once, as far as its workers have come forward."""
         return int(self.session.sparkContext.defaultParallelism)
 
-    def run(self, what: str, tasks: Tasks, of: int) -> None:
-        """Do tasks, each as one of Spark's."""
+    def run(self, what: str, todo: Todo, of: int) -> None:
+        """Do what is left of a round."""
         started = time.perf_counter()
-        numbers, here = list(tasks), _versions()
+        numbers, here = list(todo), _versions()
 
         def do(i: int) -> str:
             # A worker may have joined since the others were looked at.
             if _versions() != here:
                 raise RuntimeError(f"a worker is not as the driver: {_versions()}")
-            tasks[numbers[i]]()
+            todo[numbers[i]]()
             return ""
 
         if numbers:
@@ -118,8 +106,7 @@ class _Cluster:
 
         numbers = self.session.range(0, n, 1, n)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # of pandas 3
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):
                 rows = self._collect(numbers.mapInArrow(work, "text string"))
         except Exception as error:
             found = fault(error)
@@ -135,8 +122,8 @@ class _Cluster:
     def _collect(self, df: Any) -> list[Any]:
         """Collect, in a thread: Ctrl-C amid a word with Java would end up as its error.
 
-        The thread ends once the job does, so that is cancelled: it and no other of the
-        session, which may be the user's.
+        The thread ends once Spark's job does, so that is cancelled: it and no other of
+        the session, which may be the user's.
         """
         context, group = self.session.sparkContext, uuid.uuid4().hex
 
@@ -154,17 +141,11 @@ class _Cluster:
 
 
 def _require_same_workers(cluster: _Cluster, folder: Folder) -> None:
-    """Refuse workers whose results could differ, or could not be found.
-
-    Raises
-    ------
-    ClusterError
-        With what differs.
-    """
+    """Refuse workers whose results could differ, or could not be found."""
     token = uuid.uuid4().hex
     folder.write(token.encode(), _TOKEN)
 
-    def describe(_: int) -> str:
+    def look(_: int) -> str:
         try:
             seen = folder.read(_TOKEN) == token.encode()
         except OSError:
@@ -178,7 +159,7 @@ def _require_same_workers(cluster: _Cluster, folder: Folder) -> None:
     here = {**_versions(), "sees the job's folder": True}
     lines: dict[str, None] = {}
     what = "looking at the workers"
-    for text in cluster.map(what, 2 * cluster.n_at_once, describe, hint):
+    for text in cluster.map(what, 2 * cluster.n_at_once, look, hint):
         there = json.loads(text)
         for name, value in here.items():
             if there[name] != value:

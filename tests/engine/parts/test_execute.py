@@ -13,7 +13,6 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.engine.parts.kept import forget_parts, left_parts, open_parts
 from pipeline.errors import (
     ConfigError,
     ContractError,
@@ -22,6 +21,7 @@ from pipeline.errors import (
     SourceError,
 )
 from pipeline.run.freshness import Selection
+from pipeline.run.kept import forget_parts, left_parts, open_parts
 from pipeline.snapshots.store import open_store
 from pipeline.sources import csv
 from tests.commands.test_cli import invoke

@@ -16,14 +16,8 @@ from pipeline.snapshots.store import Store
 def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
     """Open the folder of a run's parts, and remove those of other work.
 
-    Parameters
-    ----------
-    store : Store
-        The caller holds its lock.
-    elsewhere : str or None
-        ``engine.folder``; by default they are in the store.
-    key : str
-        Names what is computed.
+    The caller holds the store's lock. `elsewhere` is ``engine.folder``: by default they
+    are in the store. `key` names what is computed.
 
     Raises
     ------
