@@ -13,13 +13,7 @@ _CHUNK = 1 << 20
 
 
 def checksum(path: Path) -> str:
-    """Return the CRC-32 of a file's bytes, as eight digits.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
+    """Return the CRC-32 of a file's bytes, as eight digits."""
     crc = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""The folder of a job: on a disk, or in a store that speaks S3."""
+"""The folder of a run's parts: on a disk, or in a store that speaks S3."""
 
 import posixpath
 import shutil
@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.files.checksum import checksum
 from pipeline.files.remote import arrow_fs, is_remote, open_store
-
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder that every worker sees under the same path.
-
-    Attributes
-    ----------
-    uri : str
-        An absolute path.
-    """
+    """A folder that every worker sees under the same, absolute path."""
 
     uri: str
 
@@ -36,13 +29,7 @@ class Folder:
         return True
 
     def files(self, *names: str) -> dict[str, str]:
-        """Name each file below a folder in it, with what shows that it is whole.
-
-        Returns
-        -------
-        dict of str to str
-            By path in this folder, sorted: the length and the CRC-32 of the content.
-        """
+        """Name each file below a folder in it, sorted, with its length and checksum."""
         found = sorted(p for p in Path(self.at(*names)).rglob("*") if p.is_file())
         return {p.relative_to(self.uri).as_posix(): _mark(p) for p in found}
 
@@ -71,11 +58,8 @@ class Folder:
 class RemoteFolder(Folder):
     """A prefix in a store that speaks S3, where an object is there once it is whole.
 
-    Attributes
-    ----------
-    uri : str
-        ``s3://bucket/prefix``. Credentials and endpoint come from the variables that
-        Polars and Arrow read, too: ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...
+    Credentials and endpoint come from the variables that Polars and Arrow read, too:
+    ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...
     """
 
     @property
@@ -88,10 +72,9 @@ class RemoteFolder(Folder):
         files, path = self._open(*names)
         _, here = self._open()
         selector = arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
-        found = [f for f in files.get_file_info(selector) if f.is_file]
-        return dict(
-            sorted((posixpath.relpath(f.path, here), str(f.size)) for f in found)
-        )
+        found = [file for file in files.get_file_info(selector) if file.is_file]
+        sizes = {posixpath.relpath(file.path, here): str(file.size) for file in found}
+        return dict(sorted(sizes.items()))
 
     def read(self, *names: str) -> bytes | None:
         """Read a small object; None if it is not there, or damaged."""
@@ -129,12 +112,8 @@ def open_folder(uri: str) -> Folder:
 
 
 def _mark(path: Path) -> str:
-    """Say how long a file is, and the CRC-32 of what is in it."""
-    n_bytes, crc = 0, 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            n_bytes, crc = n_bytes + len(chunk), zlib.crc32(chunk, crc)
-    return f"{n_bytes} {crc:08x}"
+    """Say how long a file is, and what its checksum is."""
+    return f"{path.stat().st_size} {checksum(path)}"
 
 
 def _sealed(content: bytes) -> bytes:

@@ -6,14 +6,21 @@ Imports no dataframes, so that a run with nothing to do stays fast.
 import glob
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
 import msgspec
 
-from pipeline.errors import ConfigError, SourceError, nearest
-from pipeline.files.remote import RemoteFile, describe_remote, find_remote, is_remote
+from pipeline.errors import ConfigError, SourceError
+from pipeline.files.remote import (
+    RemoteFile,
+    describe_remote,
+    find_remote,
+    is_remote,
+    listed,
+    none_found,
+)
 
 SourceFile: TypeAlias = Path | RemoteFile
 """On this machine, or in a store."""
@@ -59,13 +66,7 @@ class FileContent(msgspec.Struct, frozen=True):
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+    """Find the project folder: the nearest one upwards with configs/pipeline.yaml."""
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if (folder / "configs" / "pipeline.yaml").is_file():
@@ -96,42 +97,25 @@ def odd_path(path: str) -> str | None:
 
 
 def find_files(path: str, root: Path) -> tuple[SourceFile, ...]:
-    """Find the files a path or a glob names.
-
-    Parameters
-    ----------
-    path : str
-        File or glob, relative to ``root`` or absolute, or ``s3://bucket/...``.
-    root : Path
-        Folder of the project.
-
-    Returns
-    -------
-    tuple of SourceFile
-        Sorted, at least one, all of them files.
+    """Find the files that a path, a glob or an address in a store names, sorted.
 
     Raises
     ------
     SourceError
-        If nothing is found, or a folder is.
+        If nothing is found, or what is no file.
     """
     return find_remote(path) if is_remote(path) else find_local(path, root)
 
 
 def find_local(path: str, root: Path) -> tuple[Path, ...]:
-    """Find files as `find_files` does, on this machine only.
-
-    Raises
-    ------
-    SourceError
-        If nothing is found, or a folder, a pipe or a link to nothing is.
-    """
+    """Find files as `find_files` does, on this machine only."""
     literal = root / path
     _refuse_odd(path)
     if literal.is_dir():
+        names = listed(entry.name for entry in literal.iterdir())
         raise SourceError(
             f"{literal}: is a folder, not a file\n"
-            f"found: {_listing(literal)}\n"
+            f"found: {names}\n"
             "hint: name a file, or a glob such as 'data/*.csv'"
         )
     if literal.is_file():
@@ -140,29 +124,31 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     # Path.glob takes no absolute pattern.
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
     found = sorted({root / name for name in names})  # `**/**` finds them twice
-    files = tuple(file for file in found if file.is_file())
     for name in found:
-        if not name.exists():
-            raise SourceError(
-                f"{name}: is a link to what is not there\n"
-                f"found: {name.readlink()}\nhint: bring that back, or remove the link"
-            )
-        if not name.is_file() and not name.is_dir():
-            raise SourceError(
-                f"{name}: is no regular file\nhint: write what it gives to a file"
-            )
+        _refuse_no_file(name)
+    files = tuple(file for file in found if file.is_file())
     if not files:
-        folder = next(p for p in literal.parents if p.is_dir() and not _is_glob(p))
-        names = [entry.name for entry in folder.iterdir()]
-        raise SourceError(
-            f"{literal}: {'matches no file' if _is_glob(literal) else 'no such file'}"
-            f"{nearest(literal.name, names)}\n"
-            f"found in {folder}: {_listing(folder)}\n"
-            "hint: correct `path` in the source's config, or put the file there"
+        folder = next(
+            p for p in literal.parents if p.is_dir() and not glob.has_magic(str(p))
         )
+        there = [entry.name for entry in folder.iterdir()]
+        raise none_found(str(literal), str(folder), there)
     for file in files:
         _refuse_odd(str(file))
     return files
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Refuse what a pattern finds that is neither a file nor a folder."""
+    if not path.exists():
+        raise SourceError(
+            f"{path}: is a link to what is not there\n"
+            f"found: {path.readlink()}\nhint: bring that back, or remove the link"
+        )
+    if not path.is_file() and not path.is_dir():
+        raise SourceError(
+            f"{path}: is no regular file\nhint: write what it gives to a file"
+        )
 
 
 def _refuse_odd(path: str) -> None:
@@ -192,21 +178,7 @@ def stat_of(path: SourceFile, root: Path) -> FileStat:
 def contents(
     files: Iterable[SourceFile], root: Path, known: Iterable[FileContent]
 ) -> list[FileContent]:
-    """Hash files, except those that are untouched since they were hashed before.
-
-    Parameters
-    ----------
-    files : iterable of SourceFile
-        What to hash, with SHA-256.
-    root : Path
-        Project folder.
-    known : iterable of FileContent
-        Results of earlier calls.
-
-    Returns
-    -------
-    list of FileContent
-        In the order of ``files``.
+    """Hash files with SHA-256, in order, but those that are as they were when `known`.
 
     Raises
     ------
@@ -237,21 +209,9 @@ def _content(
 
 
 def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) -> None:
-    """Refuse a run whose files changed after they were hashed.
+    """Refuse a run whose files changed, came or went after they were hashed.
 
-    Parameters
-    ----------
-    known : iterable of FileContent
-        The files and their hashes.
-    pattern : str
-        What named them, as for `find_files`.
-    root : Path
-        Project folder.
-
-    Raises
-    ------
-    SourceError
-        Names the first file that changed, came or went.
+    `pattern` is what named them, as for `find_files`.
     """
     before = {content.stat.path: content.stat for content in known}
     now = {shown(path, root): path for path in find_files(pattern, root)}
@@ -262,16 +222,3 @@ def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) ->
                 f"{place}: changed while it was being read\n"
                 "hint: run again once nothing writes to it"
             )
-
-
-def _is_glob(path: Path) -> bool:
-    """Tell whether a path has wildcards."""
-    return glob.has_magic(str(path))
-
-
-def _listing(folder: Path) -> str:
-    """Name what is in a folder, the first ten."""
-    names = sorted(entry.name for entry in folder.iterdir())
-    shown: Iterator[str] = iter(names[:10])
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return (", ".join(shown) or "nothing") + more

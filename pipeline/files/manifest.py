@@ -19,17 +19,9 @@ _LEFT_OUT = {NAME, "evaluation.json", "registered_model_meta"}
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """Hash the files of a folder, and of the folders in it.
+    """Hash the files of a folder, and of the folders in it: SHA-256 by relative path.
 
-    Parameters
-    ----------
-    folder : Path
-        What Python has compiled in it, lists of hashes and MLflow's note are left out.
-
-    Returns
-    -------
-    dict of str to str
-        SHA-256 by relative path, sorted.
+    What Python has compiled in it, lists of hashes and MLflow's note are left out.
     """
     files = (path for path in folder.rglob("*") if path.is_file())
     named = {path.relative_to(folder).as_posix(): path for path in files}
@@ -41,15 +33,7 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def changes(folder: Path, expected: Mapping[str, str]) -> list[str]:
-    """Say which files of a folder are not as they were: none if all are.
-
-    Parameters
-    ----------
-    folder : Path
-        As of `hashes`.
-    expected : mapping of str to str
-        What it gave.
-    """
+    """Say which files are not as `hashes` found them: none if all are."""
     found = hashes(folder)
     lost = [f"{name} is missing" for name in expected if name not in found]
     new = [f"{name} is new" for name in found if name not in expected]
@@ -71,12 +55,7 @@ def write_manifest(folder: Path) -> str:
 def manifest_changes(folder: Path, digest: str | None = None) -> list[str]:
     """Say which files of a folder are not as its manifest lists them.
 
-    Parameters
-    ----------
-    folder : Path
-        With a manifest.
-    digest : str, optional
-        What `write_manifest` gave; without it, the manifest is believed.
+    Without the `digest` that `write_manifest` gave, the manifest is believed.
     """
     try:
         content = (folder / NAME).read_bytes()

@@ -20,16 +20,9 @@ def scan_parquet(
 ) -> pl.LazyFrame:
     """Scan the rows of a file, or of several as one.
 
-    Parameters
-    ----------
-    files : Path, str or sequence of them
-        Paths or addresses in a store, each the name of one file.
-    schema : mapping of str to DataType, optional
-        The columns to read, found by name in each file, which may have more.
-    row_index_name : str, optional
-        Of a column that counts the rows from 0.
-    include_file_paths : str, optional
-        Of a column that names each row's file as given.
+    With a `schema`, its columns are found by name in each file, which may have more.
+    `row_index_name` counts the rows from 0; `include_file_paths` names their file as
+    given.
     """
     return pl.scan_parquet(  # noqa: TID251
         files,  # pyright: ignore[reportArgumentType]

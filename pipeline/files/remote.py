@@ -5,7 +5,7 @@ Address and credentials come from the variables that Polars reads, too:
 """
 
 import glob
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,13 +17,7 @@ from pipeline.errors import SourceError, nearest
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file in a store.
-
-    Attributes
-    ----------
-    uri : str
-        ``s3://bucket/name``, as Polars reads it.
-    """
+    """A file in a store, by its address as Polars reads it: ``s3://bucket/name``."""
 
     uri: str
 
@@ -45,12 +39,8 @@ def arrow_fs() -> Any:
 def open_store(uri: str) -> tuple[Any, str]:
     """Open the store of a file or a folder, and name that as the store does.
 
-    The name of an object may hold anything, so only the bucket is read as an address.
-
-    Raises
-    ------
-    OSError
-        If the bucket's name is none.
+    The name of an object may hold anything, so only the bucket is read as an address:
+    an OSError if it is none.
     """
     path = uri.removeprefix("s3://")
     try:
@@ -61,17 +51,7 @@ def open_store(uri: str) -> tuple[Any, str]:
 
 
 def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
-    """Find the files that an address names; its wildcards end at a slash.
-
-    Parameters
-    ----------
-    pattern : str
-        ``s3://bucket/folder/*.parquet``, or the address of one file.
-
-    Returns
-    -------
-    tuple of RemoteFile
-        Sorted, at least one.
+    """Find the files that an address names, sorted; its wildcards end at a slash.
 
     Raises
     ------
@@ -90,36 +70,26 @@ def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
         selector = arrow_fs().FileSelector(
             folder, allow_not_found=True, recursive=is_deep
         )
-        entries = [PurePosixPath(entry.path) for entry in _files(store, selector)]
+        found = [info for info in store.get_file_info(selector) if info.is_file]
+        entries = [PurePosixPath(info.path) for info in found]
         if not entries and not store.get_file_info(literal.parts[0]).type:
             raise OSError(f"there is no bucket '{literal.parts[0]}'")
-    found = [p for p in entries if len(p.parts) == len(name.parts) and _fits(p, name)]
-    if not found:
-        names = sorted(entry.name for entry in entries)
-        shown = ", ".join(names[:10]) or "nothing"
-        more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-        what = "matches no file" if glob.has_magic(str(name)) else "no such file"
-        raise SourceError(
-            f"{pattern}: {what}{nearest(name.name, names)}\n"
-            f"found in s3://{literal}: {shown}{more}\n"
-            "hint: correct `path` in the source's config, or put the file there"
-        )
-    return tuple(RemoteFile(f"s3://{path}") for path in sorted(found))
+    paths = [
+        path
+        for path in entries
+        if len(path.parts) == len(name.parts)
+        and (path == name or path.match(str(name)))
+    ]
+    if not paths:
+        names = [entry.name for entry in entries]
+        raise none_found(pattern, f"s3://{literal}", names)
+    return tuple(RemoteFile(f"s3://{path}") for path in sorted(paths))
 
 
 def describe_remote(file: RemoteFile) -> tuple[int, int, str]:
-    """Ask for a file's bytes, time of change and entity tag.
+    """Ask for a file's bytes, its change in nanoseconds since 1970, and its entity tag.
 
-    Returns
-    -------
-    tuple of int, int and str
-        The number of bytes; nanoseconds since 1970; the tag, which every change of the
-        content changes.
-
-    Raises
-    ------
-    SourceError
-        If the store does not say.
+    Every change of the content changes the tag. A SourceError if the store says none.
     """
     with _store_faults(file.uri):
         store, path = open_store(file.uri)
@@ -129,14 +99,21 @@ def describe_remote(file: RemoteFile) -> tuple[int, int, str]:
     return info.size, info.mtime_ns, tag
 
 
-def _files(store: Any, selector: Any) -> list[Any]:
-    """List the files a selector finds."""
-    return [entry for entry in store.get_file_info(selector) if entry.is_file]
+def none_found(pattern: str, folder: str, names: Collection[str]) -> SourceError:
+    """Say that a path or a pattern names no file, and what there is in its folder."""
+    what = "matches no file" if glob.has_magic(pattern) else "no such file"
+    return SourceError(
+        f"{pattern}: {what}{nearest(pattern.rpartition('/')[2], names)}\n"
+        f"found in {folder}: {listed(names)}\n"
+        "hint: correct `path` in the source's config, or put the file there"
+    )
 
 
-def _fits(path: PurePosixPath, pattern: PurePosixPath) -> bool:
-    """Tell whether a name is the pattern itself, or matched by it."""
-    return path == pattern or path.match(str(pattern))
+def listed(names: Iterable[str]) -> str:
+    """Name what is in a folder, the first ten."""
+    first = sorted(names)
+    more = f" and {len(first) - 10} more" if len(first) > 10 else ""
+    return (", ".join(first[:10]) or "nothing") + more
 
 
 @contextmanager
