@@ -51,7 +51,7 @@ def source_plan(config: SourceConfig, root: Path) -> str:
         lf.serialize()
         for scan in scans
         for stream in scan.streams
-        for lf in (stream.good(stream.judged), *bad_of(stream))
+        for lf in (stream.good(stream.rows), *bad_of(stream))
     )
     return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
 

@@ -129,7 +129,7 @@ def _compute_once(
                 scan = sources.scan(
                     settings.source, settings.root, repair=repair, in_pieces=True
                 )
-                slices += [Slice(SOURCE, s.judged, s) for s in scan.streams]
+                slices += [Slice(SOURCE, s.rows, s) for s in scan.streams]
             with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
                 parts = splitting.folder
                 execution = execute_parts(

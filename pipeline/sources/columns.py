@@ -15,25 +15,17 @@ Limit: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(gt=0, lt=1
 
 
 class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
-    """What every source declares of its raw columns.
-
-    Attributes
-    ----------
-    columns : dict of str to Kind
-        The columns to read, in the order they are wanted; others are ignored.
-    rename : dict of str to str
-        Found name to declared name, for files that spell them differently.
-    max_bad_rows : int or float or tuple of these
-        More bad rows than this stop the run: a count or, below 1, a share of all rows;
-        of several the one that allows least.
-    """
+    """What every source declares of its raw columns."""
 
     columns: dict[str, Kind]
+    """The columns to read, in the order they are wanted; others are ignored."""
     rename: dict[str, str] = field(default_factory=dict[str, str])
+    """Found name to declared name, for files that spell them differently."""
     max_bad_rows: Annotated[
         Limit | tuple[Limit, ...],
         Meta(description="a count, a share below 1, or a list of these"),
     ] = (100, 0.01)
+    """More bad rows than this stop the run: of several the one that allows least."""
 
     def __post_init__(self) -> None:
         """Refuse two columns of a file that would be one."""
@@ -106,22 +98,11 @@ def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
     Spaces around the number are dropped, one leading ``$`` (money), commas between
     groups of three digits (money and counts) and a fraction of zeros (whole numbers:
     ``5.0`` is 5). The rest is Polars' cast: leading zeros, a sign and, in a Float64,
-    an exponent are read; hexadecimal and underscores are not.
+    an exponent are read; hexadecimal and underscores are not. Of a ``label`` the spaces
+    around it are dropped; ``text`` stays as it is.
 
-    Parameters
-    ----------
-    text : pl.Expr
-        String expression, as found in the file.
-    kind : Kind
-        What the column holds. Of a ``label`` the spaces around it are dropped;
-        ``text`` is returned as it is.
-
-    Returns
-    -------
-    pl.Expr of shape (n_rows,)
-        Of ``dtype_of(kind)``; null where the text cannot be read, or is a whole number
-        that would become another. Infinities and NaN are read as such, for ``is_good``
-        to refuse.
+    Null where the text cannot be read, or is a whole number that would become another.
+    Infinities and NaN are read as such, for ``is_good`` to refuse.
     """
     rule = _RULES[kind]
     if rule.dtype is pl.String:
@@ -145,14 +126,7 @@ def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
 def parse_number(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
     """Bring numbers of any dtype to a kind's; null where one does not fit.
 
-    Parameters
-    ----------
-    column : pl.Expr
-        Numeric expression.
-    dtype : pl.DataType
-        Its dtype.
-    kind : Kind
-        What the column is to hold; of text, NaN is none.
+    As text, NaN is null.
     """
     wanted = dtype_of(kind)
     if dtype == pl.Float16:  # Polars 2.1 takes 1.5 for its own floor
@@ -179,35 +153,16 @@ def _write_float(column: pl.Expr) -> pl.Expr:
 
 
 def keep_whole(value: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Keep a float unless it is not the whole number it should be.
-
-    Parameters
-    ----------
-    value : pl.Expr
-        Float64.
-    whole : pl.Expr
-        Int128: the same without its fraction, exactly.
-    """
+    """Keep a Float64 unless it is not the whole number, in Int128, it should be."""
     is_same = value.cast(pl.Int128, strict=False) == whole
     return pl.when((value.abs() < _EXACT_BELOW) | is_same).then(value)
 
 
 def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
-    """Judge the cells of a column.
+    """Tell which cells of a column are good; null, where ``value`` is, counts as false.
 
-    Parameters
-    ----------
-    raw : pl.Expr
-        The cells before parsing, of any dtype; where they were read typed, ``value``.
-    value : pl.Expr
-        The parsed cells, of ``dtype_of(kind)``.
-    kind : Kind
-        What the column holds.
-
-    Returns
-    -------
-    pl.Expr of shape (n_rows,)
-        Boolean; null, where ``value`` is, counts as false.
+    ``raw`` are the cells before parsing, of any dtype, or ``value`` where they were
+    read typed; ``value`` is of ``dtype_of(kind)``.
     """
     rule = _RULES[kind]
     if rule.dtype is pl.String:

@@ -8,6 +8,7 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -34,8 +35,8 @@ from pipeline.sources.scan import (
     Scan,
     Stream,
     cut,
-    judge,
     match_columns,
+    parse,
 )
 
 _Group: TypeAlias = tuple[dict[str, int], list[Head]]
@@ -50,10 +51,7 @@ class CsvSource(
 ):
     """Raw rows in CSV files, plain, gzip or zstd, with a header, UTF-8.
 
-    Attributes
-    ----------
-    path : str
-        File or glob, relative to the project's folder.
+    ``path`` is a file or a glob, relative to the project's folder.
     """
 
     path: Annotated[
@@ -73,31 +71,12 @@ def scan_csv(
     stand_in: bool = False,
     in_pieces: bool = False,
 ) -> Scan:
-    """Scan CSV files into the declared columns.
+    """Scan CSV files into the declared columns, as `pipeline.sources.scan` does.
 
     Reads only the head of each file. A column of which a head needs cleaning
     (``$361.00``, ``"8,375.41"``) is read as text and cleaned, in all files, and so is
     every ``label``, and every ``number``, whose nulls may be good; the others are read
-    typed.
-
-    Parameters
-    ----------
-    config : CsvSource
-        What to read.
-    root : Path
-        Folder that ``config.path`` is relative to.
-    repair : bool
-        Read every number as text, so that ``bad`` is exact: slower.
-    stand_in : bool
-        Of each stream, take one file that is called 0: its plan then says how the
-        files are read, wherever they are, and cannot be run.
-    in_pieces : bool
-        Begin a stream anew once the files of one are large enough for a task.
-
-    Returns
-    -------
-    Scan
-        ``rows`` in file and record order. Blank lines are no rows.
+    typed. Rows are in file and record order; blank lines are none.
 
     Raises
     ------
@@ -122,26 +101,19 @@ def scan_csv(
     streams = [
         _scan_files(heads, found, cleaned, config, repair, stand_in)
         for found, group in groups
-        for heads in (cut(group, _size, _PIECE) if in_pieces else [group])
+        for heads in (
+            cut(group, attrgetter("n_bytes"), _PIECE) if in_pieces else [group]
+        )
     ]
     return Scan(tuple(streams), files)
 
 
 def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
-    """Find the line of the file on which each bad record starts.
+    """Find the line of the file on which each bad record starts, counted from 1.
 
-    Parameters
-    ----------
-    bad : pl.DataFrame
-        What `Scan.placed` gave, from CSV files that still are what they were.
-    root : Path
-        Folder that the files are relative to.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``file``, ``line`` (Int64, counted from 1, the header's line included),
-        ``column``, ``value``, ``reason``; sorted by file and line.
+    `bad` is what `Scan.placed` gave, from CSV files that still are what they were; it
+    becomes ``file``, ``line``, ``column``, ``value``, ``reason``, sorted by the first
+    two.
     """
     parts = [
         group.with_columns(
@@ -160,18 +132,7 @@ def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
 
 
 def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
-    """Say which file made Polars fail, and why, after a run has failed.
-
-    Parameters
-    ----------
-    files : tuple of SourceFile
-        The CSV files of the failed run, on this machine.
-
-    Returns
-    -------
-    SourceError or None
-        For the first file that cannot be read on its own; None if all can.
-    """
+    """Say which file made Polars fail, and why; None if each can be read on its own."""
     for file in (file for file in files if isinstance(file, Path)):
         try:
             pl.scan_csv(
@@ -189,11 +150,6 @@ def _first_cells(name: str, groups: Iterable[_Group]) -> Iterator[str | None]:
             yield from head.cells(found[name])
 
 
-def _size(head: Head) -> int:
-    """Bytes of a file."""
-    return head.n_bytes
-
-
 def _scan_files(
     heads: Sequence[Head],
     found: Mapping[str, int],
@@ -202,7 +158,7 @@ def _scan_files(
     repair: bool,
     stand_in: bool,
 ) -> Stream:
-    """Scan files of one layout, and judge their rows."""
+    """Scan files of one layout, and parse their rows."""
     heads = heads[:1] if stand_in else heads
     files = [head.file for head in heads]
     named = [Path("0")] if stand_in else files
@@ -225,7 +181,7 @@ def _scan_files(
         row_index_name=RECORD,
         include_file_paths=FILE if repair else None,
     )
-    parsed = {
+    parsing = {
         name: parse_text(pl.col(name), config.columns[name]) for name in sorted(cleaned)
     }
     if repair:
@@ -233,8 +189,8 @@ def _scan_files(
         lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
         lf = lf.with_columns(pl.coalesce(OVERFLOW, _swallowed(names)).alias(OVERFLOW))
     return Stream(
-        judge(lf, parsed, config.columns),
-        parsed,
+        parse(lf, parsing, config.columns),
+        parsing,
         config.columns,
         tuple(files),
         exact=repair,
@@ -274,17 +230,7 @@ def _swallowed(names: list[str]) -> pl.Expr:
 
     A quote that was not meant to open a field takes in the rows up to another that
     ends one: nothing is wrong with such a field but what it holds. Of less than three
-    columns, prose looks the same.
-
-    Parameters
-    ----------
-    names : list of str
-        All columns of the file, as text.
-
-    Returns
-    -------
-    pl.Expr of shape (n_rows,)
-        The record's text, null for all others.
+    columns, prose looks the same. Gives the record's text, null for all others.
     """
     if len(names) < 3:
         return pl.lit(None, pl.String)

@@ -50,32 +50,16 @@ class Head:
 
 
 def read_heads(files: Sequence[Path]) -> list[Head]:
-    """Read the heads of files: of many, less of each.
-
-    Raises
-    ------
-    SourceError
-        As `read_head` does, for the first file that is wrong.
-    """
+    """Read the heads of files: of many, less of each."""
     share = _ALL_HEADS_BYTES // max(len(files), 1)
     n_bytes = min(_HEAD_BYTES, max(_LEAST_HEAD_BYTES, share))
     return [read_head(file, n_bytes) for file in files]
 
 
 def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
-    """Read the header and the first records of a CSV file.
+    """Read the header and the first records of a CSV file, plain, gzip or zstd.
 
-    Parameters
-    ----------
-    file : Path
-        Plain, gzip or zstd.
-    n_bytes : int
-        How much of it to look at, decompressed; more if that holds no record.
-
-    Returns
-    -------
-    Head
-        Of the first 256 KiB, or more.
+    That is `n_bytes` of it, decompressed; more if that holds no record.
 
     Raises
     ------
@@ -129,16 +113,8 @@ def _parse(head: bytes, is_whole: bool) -> tuple[list[str], int, list[list[str]]
 def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
     """Read a CSV file's records, the header included, as Polars counts them.
 
-    Parameters
-    ----------
-    file : Path
-        Plain, gzip or zstd.
-
-    Yields
-    ------
-    tuple of int and list of str
-        The line on which a record starts, counted from 1, and its fields; a blank line
-        is a record without any.
+    Yields the line on which each starts, counted from 1, and its fields; a blank line
+    is a record without any.
     """
     with open_unpacked(file) as raw:
         lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
@@ -151,20 +127,10 @@ def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def explain(file: Path, error: Exception) -> SourceError:
-    """Find out what is wrong with a file that could not be read.
+    """Find out what is wrong with a file that could not be read, to be raised.
 
-    Parameters
-    ----------
-    file : Path
-        The file; it is read again, to find the place.
-    error : Exception
-        What reading it raised, for faults that are not found.
-
-    Returns
-    -------
-    SourceError
-        To be raised: damaged compression, the first byte that is not UTF-8, the first
-        quote that does not close, or the error's own words.
+    It is read again: damaged compression, the first byte that is not UTF-8, the first
+    quote that does not close, or else the words of `error`.
     """
     if isinstance(error, PermissionError):
         return SourceError(

@@ -33,11 +33,6 @@ def refuse_unsound(file: Path) -> None:
     than was meant; a line, or what follows a quote that never closes, it holds several
     times, however long that is.
 
-    Parameters
-    ----------
-    file : Path
-        Plain, gzip or zstd.
-
     Raises
     ------
     SourceError
@@ -67,20 +62,15 @@ def refuse_unsound(file: Path) -> None:
 
 
 class _Quotes:
-    """What the quotes of a file say, block by block.
-
-    Attributes
-    ----------
-    are_odd : bool
-        Whether there is a quote that a quoted field may hold as if it were a letter.
-        In other fields, as in ``5" pipe``, it is one.
-    opened : int or None
-        Where a field begins with a quote and has not ended since.
-    """
+    """What the quotes of a file say, block by block."""
 
     def __init__(self) -> None:
         self.are_odd = False
+        """Whether there is one that a quoted field may hold as if it were a letter.
+
+        In other fields, as in ``5" pipe``, it is one."""
         self.opened: int | None = None
+        """Where a field begins with a quote and has not ended since."""
         self._is_closed = True
 
     def look_at(self, at: int, block: bytes) -> None:
@@ -119,10 +109,7 @@ class _Quotes:
 def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
     """Read a file block by block, with a line end before and behind it.
 
-    Yields
-    ------
-    tuple of int and bytes
-        Where the block begins; each holds the last two bytes of the one before.
+    Yields where the block begins, and it; each holds the last two bytes before it.
     """
     n_packed = file.stat().st_size
     with open_unpacked(file) as raw:

@@ -30,21 +30,7 @@ _BLOCK = 1 << 18
 class DownloadSource(
     DeclaredColumns, frozen=True, kw_only=True, tag="download", tag_field="kind"
 ):
-    """Raw rows in a CSV file on the web.
-
-    Attributes
-    ----------
-    url : str
-        Where the file is.
-    file_name : str
-        Its name in ``.pipeline/data``; ``.gz`` and ``.zst`` are not needed.
-    sha256 : str, optional
-        What the file must hash to, in hexadecimal; None takes what comes whole.
-    verify : bool
-        Whether to refuse what cannot be shown to be whole.
-    max_gib : float
-        More is not fetched.
-    """
+    """Raw rows in a CSV file on the web."""
 
     url: Annotated[str, Meta(pattern="^https?://")]
     file_name: Annotated[
@@ -57,7 +43,9 @@ class DownloadSource(
         ),
     ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    """What the file must hash to; None takes what comes whole."""
     verify: bool = True
+    """Whether to refuse what cannot be shown to be whole."""
     max_gib: Annotated[float, Meta(gt=0)] = 10
 
 
@@ -79,20 +67,6 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     beside it ``{file_name}.sha256`` keeps its hash and where it came from. A file that
     came from another address, or whose hash is no longer the wanted one, is fetched
     again; attempts that failed for what may pass are repeated twice.
-
-    Parameters
-    ----------
-    config : DownloadSource
-        What to fetch.
-    root : Path
-        The project's folder.
-    progress : bool
-        Show a progress bar on standard error.
-
-    Returns
-    -------
-    Path
-        ``root/.pipeline/data/{file_name}``.
 
     Raises
     ------
@@ -137,22 +111,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
 
 
 def require_as_downloaded(config: DownloadSource, root: Path, sha256: str) -> None:
-    """Refuse a file that is no longer what was downloaded.
-
-    Parameters
-    ----------
-    config : DownloadSource
-        What was fetched.
-    root : Path
-        The project's folder.
-    sha256 : str
-        The hash of the file as it is.
-
-    Raises
-    ------
-    SourceError
-        If that is not the hash it came with.
-    """
+    """Refuse a file whose hash is no longer that which it came with."""
     file = download_path(config, root)
     came_with = _origin(file).read_text("utf-8").partition("  ")[0]
     if sha256 != came_with:
@@ -263,12 +222,9 @@ def _write(
 
 
 def _blocks(raw: Any) -> Iterator[bytes]:
-    """Read an answer as it comes, as long as enough does.
+    """Read an answer as it comes; an OSError if it stalls.
 
-    Raises
-    ------
-    OSError
-        If it stalls; also a trickle that no time limit of a socket would end.
+    Also for a trickle that no time limit of a socket would end.
     """
     since, n_bytes = time.monotonic(), 0
     while block := raw.read1(_BLOCK, decode_content=False):

@@ -25,8 +25,8 @@ from pipeline.sources.scan import (
     Scan,
     Stream,
     cut,
-    judge,
     match_columns,
+    parse,
 )
 
 _Layout: TypeAlias = tuple[tuple[str, str, pl.DataType], ...]
@@ -42,10 +42,7 @@ class ParquetSource(
 ):
     """Raw rows in Parquet files.
 
-    Attributes
-    ----------
-    path : str
-        File or glob, relative to the project's folder, or ``s3://bucket/...``.
+    ``path`` is a file or a glob, relative to the project's folder, or ``s3://...``.
     """
 
     path: str
@@ -59,29 +56,10 @@ def scan_parquet(
     stand_in: bool = False,
     in_pieces: bool = False,
 ) -> Scan:
-    """Scan Parquet files into the declared columns.
+    """Scan Parquet files into the declared columns, as `pipeline.sources.scan` does.
 
     Reads only the footers. Numbers of any width are cast, strings are cleaned as
-    those of a CSV file are.
-
-    Parameters
-    ----------
-    config : ParquetSource
-        What to read.
-    root : Path
-        Folder that ``config.path`` is relative to.
-    repair : bool
-        Ignored: Parquet keeps its raw cells, the first pass is exact.
-    stand_in : bool
-        Of each stream, take one file that is called 0: its plan then says how the
-        files are read, wherever they are, and cannot be run.
-    in_pieces : bool
-        Begin a stream anew once the files of one are large enough for a task.
-
-    Returns
-    -------
-    Scan
-        ``rows`` in file and record order.
+    those of a CSV file are. The raw cells are kept: the first pass is exact.
 
     Raises
     ------
@@ -111,10 +89,7 @@ def number_lines(
     bad: pl.DataFrame,
     root: Path,  # noqa: ARG001 -- all sources are asked by the same call
 ) -> pl.DataFrame:
-    """Count rows from 1, as ``line``: a Parquet file has no lines.
-
-    Takes and returns what ``pipeline.sources.csv.number_lines`` does.
-    """
+    """Count rows from 1, as ``line``: a Parquet file has no lines."""
     return bad.select(
         "file",
         pl.col("record").cast(pl.Int64).alias("line") + 1,
@@ -163,7 +138,7 @@ def _size(file: SourceFile) -> int:
 def _scan_files(
     files: Sequence[SourceFile], layout: _Layout, config: ParquetSource, stand_in: bool
 ) -> Stream:
-    """Scan files whose declared columns agree, and judge their rows."""
+    """Scan files whose declared columns agree, and parse their rows."""
     schema = {found: dtype for _, found, dtype in layout}
     paths = [str(file) for file in files]
     try:
@@ -183,14 +158,14 @@ def _scan_files(
         *(pl.col(found).alias(name) for name, found, _ in layout),
         pl.lit(None, pl.String).alias(OVERFLOW),
     )
-    parsed = {
+    parsing = {
         name: _parse(name, dtype, config.columns[name])
         for name, _, dtype in layout
         if config.columns[name] == "label" or dtype != dtype_of(config.columns[name])
     }
     return Stream(
-        judge(declared, parsed, config.columns),
-        parsed,
+        parse(declared, parsing, config.columns),
+        parsing,
         config.columns,
         tuple(files),
         exact=True,

@@ -53,60 +53,40 @@ class Stream:
     """Consecutive files of which the declared columns stand alike, read as one.
 
     Good rows and bad cells can be taken batch by batch.
-
-    Attributes
-    ----------
-    judged : pl.LazyFrame
-        What `judge` gives.
-    parsed : mapping of str to pl.Expr
-        As there.
-    columns : mapping of str to Kind
-        The declared columns.
-    files : tuple of SourceFile
-        In the order of the rows.
-    exact : bool
-        Whether `judged` says in `FILE` which file a row is of.
-    most_rows : float
-        How many good rows there are at most; infinite if the files do not tell.
-    lines : pl.LazyFrame or None
-        One row: ``lines``, how many the files have, where there must be a record for
-        each but those of the headers, unless it is exact.
-    header_lines : int
-        How many lines those are.
-    has_slices : bool
-        Whether any rows can be read without those before, of `most_rows`.
     """
 
-    judged: pl.LazyFrame
-    parsed: Mapping[str, pl.Expr]
+    rows: pl.LazyFrame
+    """What `parse` gives of them."""
+    parsing: Mapping[str, pl.Expr]
     columns: Mapping[str, Kind]
     files: tuple[SourceFile, ...]
     exact: bool
+    """Whether `rows` says in `FILE` which file a row is of."""
     most_rows: float
+    """How many good rows there are at most; infinite if the files do not tell."""
     lines: pl.LazyFrame | None = None
+    """One row: ``lines``, how many the files have, where there must be a record for
+    each but those of the headers, unless it is exact."""
     header_lines: int = 0
     has_slices: bool = False
+    """Whether any rows can be read without those before, of `most_rows`."""
 
     def good(self, batch: pl.LazyFrame) -> pl.LazyFrame:
-        """Take the good rows of some of `judged`: the declared columns."""
+        """Take the good rows of some of `rows`: the declared columns."""
         return batch.filter(pl.col(GOOD)).select(list(self.columns))
 
     def bad(self, batch: pl.LazyFrame) -> pl.LazyFrame:
-        """List the bad cells of some of `judged`, of schema ``BAD_SCHEMA``."""
+        """List the bad cells of some of `rows`, of schema ``BAD_SCHEMA``."""
         file = pl.col(FILE) if self.exact else pl.lit(None, pl.String)
         # Any makes one that is not exact be read again, and is forgotten.
         rows = batch.filter(~pl.col(GOOD)).head(MOST_BAD if self.exact else 1)
-        return bad_cells(rows, self.parsed, self.columns, file)
+        return bad_cells(rows, self.parsing, self.columns, file)
 
     def lost(self, records: pl.LazyFrame) -> pl.LazyFrame:
         """Make a bad cell if the files have not as many records as they should.
 
         None has more records than lines, so that what one lacks no other makes up for.
-
-        Parameters
-        ----------
-        records : pl.LazyFrame of shape (1, 1)
-            ``records``: how many rows `judged` has.
+        `records` has one row: ``records``, how many `rows` are.
         """
         if self.lines is None or self.exact:
             return pl.LazyFrame(schema=BAD_SCHEMA)
@@ -127,20 +107,12 @@ class Stream:
     def starts(self) -> pl.DataFrame:
         """Count the rows before each file that has some: `FILE` and ``start``."""
         start = pl.col(RECORD).min().alias("start")
-        return self.judged.group_by(FILE).agg(start).collect(engine="streaming")
+        return self.rows.group_by(FILE).agg(start).collect(engine="streaming")
 
 
 @dataclass(frozen=True)
 class Scan:
-    """A source, read lazily.
-
-    Attributes
-    ----------
-    streams : tuple of Stream
-        The files, one stream after the other.
-    files : tuple of SourceFile
-        What is read, sorted.
-    """
+    """A source, read lazily: the files, one stream after the other."""
 
     streams: tuple[Stream, ...]
     files: tuple[SourceFile, ...]
@@ -167,18 +139,8 @@ class Scan:
         """Give the good rows and the bad cells of all files.
 
         They are read in the pass that uses them; where there are too many streams for
-        one, at once.
-
-        Returns
-        -------
-        tuple of pl.LazyFrame
-            The declared columns, in file and record order; and of schema
-            ``BAD_SCHEMA``, one cell a row, with names and numbers that `placed` mends.
-
-        Raises
-        ------
-        PolarsError, OSError
-            If the data is read at once, and cannot be.
+        one, at once. The declared columns are in file and record order; a bad cell has
+        a row of schema ``BAD_SCHEMA``, with names and numbers that `placed` mends.
         """
         n = _MOST_STREAMS
         if len(self.streams) <= n:
@@ -193,18 +155,8 @@ class Scan:
     def placed(self, bad: pl.DataFrame, root: Path) -> pl.DataFrame:
         """Say of bad cells in which record of which file they are.
 
-        Parameters
-        ----------
-        bad : pl.DataFrame
-            Collected, of any of the streams, which are exact.
-        root : Path
-            Folder that files are named from.
-
-        Returns
-        -------
-        pl.DataFrame
-            Of the same schema: ``file`` as users know it, ``record`` counts its data
-            records from 0.
+        `bad` is of any of the streams, which are exact. ``file`` becomes what users
+        know it by, ``record`` counts its data records from 0.
         """
         names = {str(file): shown(file, root) for file in self.files}
         found = set(bad["file"])
@@ -232,7 +184,7 @@ class Scan:
 def _frames(streams: Sequence[Stream]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Put the rows of streams behind each other, and their bad cells."""
     bad = [part for stream in streams for part in bad_of(stream)]
-    return pl.concat([s.good(s.judged) for s in streams]), pl.concat(bad)
+    return pl.concat([s.good(s.rows) for s in streams]), pl.concat(bad)
 
 
 def cut(
@@ -252,10 +204,10 @@ def cut(
 
 def bad_of(stream: Stream) -> list[pl.LazyFrame]:
     """List the bad cells of a whole stream."""
-    bad = [stream.bad(stream.judged)]
+    bad = [stream.bad(stream.rows)]
     if stream.lines is not None and not stream.exact:
         # Counting a column keeps Polars from a short cut that does not parse the rows.
-        records = stream.judged.select(records=pl.col(GOOD).count())
+        records = stream.rows.select(records=pl.col(GOOD).count())
         bad.append(stream.lost(records))
     return bad
 
@@ -266,23 +218,10 @@ def match_columns(
     rename: Mapping[str, str],
     file: SourceFile,
 ) -> dict[str, int]:
-    """Find the declared columns among a file's columns.
+    """Find the declared columns among a file's: the position of each in ``found``.
 
-    Parameters
-    ----------
-    found : list of str
-        The file's column names, in its order; blanks around one are no part of it.
-    columns : mapping of str to Kind
-        The declared columns.
-    rename : mapping of str to str
-        Found name to declared name.
-    file : SourceFile
-        For the message.
-
-    Returns
-    -------
-    dict of str to int
-        The position in ``found`` of each declared column, in the declared order.
+    Blanks around a found name are no part of it; ``rename`` leads from found names to
+    declared ones.
 
     Raises
     ------
@@ -335,20 +274,20 @@ def _missing_hint(
     )
 
 
-def judge(
-    lf: pl.LazyFrame, parsed: Mapping[str, pl.Expr], columns: Mapping[str, Kind]
+def parse(
+    lf: pl.LazyFrame, parsing: Mapping[str, pl.Expr], columns: Mapping[str, Kind]
 ) -> pl.LazyFrame:
     """Parse the cells of files and mark their good rows.
 
-    The verdict is a column that good rows and bad cells share. As two opposite
-    filters, Polars would push it into the scan twice and read the files twice.
+    Whether a row is good is a column that good rows and bad cells share. As two
+    opposite filters, Polars would push it into the scan twice and read the files twice.
 
     Parameters
     ----------
     lf : pl.LazyFrame
         The rows with the declared columns as found, their number ``RECORD``, what
         stood right of the last column, ``OVERFLOW``, and maybe ``FILE``.
-    parsed : mapping of str to pl.Expr
+    parsing : mapping of str to pl.Expr
         How to read the columns that were not found with their declared dtype.
     columns : mapping of str to Kind
         The declared columns.
@@ -360,20 +299,20 @@ def judge(
         Boolean without nulls.
     """
     good = [
-        is_good(_raw(name, parsed), pl.col(name), kind)
+        is_good(_raw(name, parsing), pl.col(name), kind)
         for name, kind in columns.items()
         if is_checked(kind)
     ]
-    verdict = pl.all_horizontal(*good, pl.col(OVERFLOW).is_null()).fill_null(False)
+    is_good_row = pl.all_horizontal(*good, pl.col(OVERFLOW).is_null()).fill_null(False)
     return lf.with_columns(
-        *(pl.col(name).alias(_RAW + name) for name in parsed),
-        *(expr.alias(name) for name, expr in parsed.items()),
-    ).with_columns(verdict.alias(GOOD))
+        *(pl.col(name).alias(_RAW + name) for name in parsing),
+        *(expr.alias(name) for name, expr in parsing.items()),
+    ).with_columns(is_good_row.alias(GOOD))
 
 
 def bad_cells(
     bad: pl.LazyFrame,
-    parsed: Mapping[str, pl.Expr],
+    parsing: Mapping[str, pl.Expr],
     columns: Mapping[str, Kind],
     file: pl.Expr,
 ) -> pl.LazyFrame:
@@ -382,7 +321,7 @@ def bad_cells(
         _cell(name, raw, why_bad(raw, pl.col(name), kind))
         for name, kind in columns.items()
         if is_checked(kind)
-        for raw in [_raw(name, parsed)]
+        for raw in [_raw(name, parsing)]
     ]
     overflow = pl.col(OVERFLOW)
     too_long = (
@@ -404,9 +343,9 @@ def bad_cells(
     )
 
 
-def _raw(name: str, parsed: Mapping[str, pl.Expr]) -> pl.Expr:
+def _raw(name: str, parsing: Mapping[str, pl.Expr]) -> pl.Expr:
     """Refer to a column's cells as they were before parsing."""
-    return pl.col(_RAW + name if name in parsed else name)
+    return pl.col(_RAW + name if name in parsing else name)
 
 
 def _cell(column: str | None, value: pl.Expr, reason: pl.Expr) -> pl.Expr:

@@ -18,7 +18,7 @@ from pipeline.sources.columns import (
 BEYOND = 2**53 + 1
 
 
-def _judged(cells: pl.Series, kind: Kind) -> tuple[Any, str | None]:
+def _parsed(cells: pl.Series, kind: Kind) -> tuple[Any, str | None]:
     """Parse one cell; return its value, or None and why it is bad."""
     raw = pl.col("raw")
     parsed = (
@@ -53,7 +53,7 @@ def _judged(cells: pl.Series, kind: Kind) -> tuple[Any, str | None]:
     ],
 )
 def test_number_is_read_where_it_stays_the_same(text: str, expected: float) -> None:
-    assert _judged(pl.Series([text]), "number") == (expected, None)
+    assert _parsed(pl.Series([text]), "number") == (expected, None)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_whole_number_that_would_become_another_is_set_aside(
     cell: str | pl.Series,
 ) -> None:
     cells = pl.Series([cell]) if isinstance(cell, str) else cell
-    assert _judged(cells, "number") == (None, "whole number too long to be exact")
+    assert _parsed(cells, "number") == (None, "whole number too long to be exact")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_whole_number_that_would_become_another_is_set_aside(
 def test_number_of_any_dtype_becomes_that_of_its_kind(
     cells: pl.Series, kind: Kind, expected: object
 ) -> None:
-    assert _judged(cells, kind) == (expected, None)
+    assert _parsed(cells, kind) == (expected, None)
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ def test_number_of_any_dtype_becomes_that_of_its_kind(
 def test_number_that_does_not_fit_its_kind_says_why(
     cells: pl.Series, kind: Kind, reason: str
 ) -> None:
-    assert _judged(cells, kind) == (None, reason)
+    assert _parsed(cells, kind) == (None, reason)
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u3000"], ids=repr)
 def test_blanks_at_its_ends_are_no_part_of_a_label(blank: str) -> None:
     padded = pl.Series([f"{blank}A B{blank}"])
-    assert _judged(padded, "label") == ("A B", None)
-    assert _judged(padded, "text") == (padded.item(), None)
-    assert _judged(pl.Series([blank]), "label") == (None, "missing label")
+    assert _parsed(padded, "label") == ("A B", None)
+    assert _parsed(padded, "text") == (padded.item(), None)
+    assert _parsed(pl.Series([blank]), "label") == (None, "missing label")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_blanks_at_its_ends_are_no_part_of_a_label(blank: str) -> None:
 )
 @pytest.mark.parametrize("kind", ["code", "count", "number"])
 def test_other_ways_to_write_a_number_are_not_guessed(text: str, kind: Kind) -> None:
-    value, why = _judged(pl.Series([text]), kind)
+    value, why = _parsed(pl.Series([text]), kind)
     is_thousands = (text, kind) == ("1,234", "count")
     assert (value, why) == (
         (1234, None) if is_thousands else (None, f"unreadable {kind}")
@@ -149,4 +149,4 @@ def test_other_ways_to_write_a_number_are_not_guessed(text: str, kind: Kind) -> 
 
 def test_dates_are_no_codes() -> None:
     for text in ("2015-01-31", "01/31/2015", "2015-01-01 00:00:00"):
-        assert _judged(pl.Series([text]), "code") == (None, "unreadable code")
+        assert _parsed(pl.Series([text]), "code") == (None, "unreadable code")

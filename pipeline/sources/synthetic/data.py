@@ -21,21 +21,12 @@ from pipeline.sources.synthetic.model import (
 def generate(*, seed: int, scale: int = 1) -> Iterator[pl.DataFrame]:
     """Generate the raw data set, one frame per year and replica.
 
-    Parameters
-    ----------
-    seed : int
-        Same seed, same numpy and Polars: same rows.
-    scale : int, default 1
-        Number of replicas. Each has its own facilities and draws but shares the DRGs;
-        replica 0 is what ``scale=1`` gives.
-
-    Yields
-    ------
-    pl.DataFrame of shape (about 120_000, 14)
-        The raw columns under their published names, ordered by year, facility id, DRG
-        code and severity, also from frame to frame. Codes and discharges are Int64,
-        money is Float64 US dollars of two decimals, the rest String; no nulls. Unique
-        on the first, second, fourth and fifth column.
+    The same seed, NumPy and Polars give the same rows: 14 columns under their published
+    names, ordered by year, facility id, DRG code and severity, also from frame to
+    frame. Codes and discharges are Int64, money is Float64 US dollars of two decimals,
+    the rest String; no nulls. Unique on the first, second, fourth and fifth column.
+    Each of ``scale`` replicas has its own facilities and draws but shares the DRGs;
+    replica 0 is what ``scale=1`` gives.
     """
     drgs = draw_drg_effects(_rng(seed, 0))
     for year in ROWS_PER_YEAR:
@@ -53,27 +44,9 @@ def write_synthetic(
 ) -> int:
     """Write the synthetic data set to a CSV or Parquet file.
 
-    The file appears under its name when it is whole; memory does not grow with
-    ``scale``.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.csv`` or ``.parquet``; an existing file is replaced.
-    seed, scale : int
-        As in `generate`.
-    progress : callable, optional
-        Called with the frames written so far and the number of frames.
-
-    Returns
-    -------
-    int
-        Rows written, 1_081_672 per replica.
-
-    Raises
-    ------
-    SourceError
-        If the suffix is neither of the two.
+    The file, ``.csv`` or ``.parquet``, appears under its name when it is whole; memory
+    does not grow with ``scale``. `progress` is told the frames written so far and their
+    number. Returns the rows written, 1_081_672 per replica.
     """
     writers = {".csv": _csv_writer, ".parquet": _parquet_writer}
     if path.suffix not in writers:

@@ -202,19 +202,7 @@ def draw_year(
 ) -> pl.DataFrame:
     """Generate one replica's rows of a year, in the raw columns.
 
-    Parameters
-    ----------
-    rng : np.random.Generator
-        Draws the noise of this replica and year.
-    year : int
-        One of ``ROWS_PER_YEAR``.
-    facilities, drgs
-        The lasting effects.
-
-    Returns
-    -------
-    pl.DataFrame of shape (ROWS_PER_YEAR[year], 14)
-        ``RAW_SCHEMA``, ordered by facility id, DRG code and severity; no nulls.
+    Ordered by facility id, DRG code and severity; no nulls.
     """
     excess = _excess(
         _volume_score(rng, year, facilities, drgs), _rows_per_severity(year)

@@ -18,20 +18,12 @@ SEED = 2009
 class SyntheticSource(
     DeclaredColumns, frozen=True, kw_only=True, tag="synthetic", tag_field="kind"
 ):
-    """Rows made up once, kept below ``.pipeline/data/``.
-
-    Attributes
-    ----------
-    seed : int
-        Other seeds give other rows of nearly the same statistics.
-    scale : int
-        Times the facilities of New York, 1,081,672 rows each.
-    format : {'csv', 'parquet'}
-        Of the file that is kept.
-    """
+    """Rows made up once, and kept."""
 
     seed: Annotated[int, msgspec.Meta(ge=0)] = SEED
+    """Other seeds give other rows of nearly the same statistics."""
     scale: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Times the facilities of New York, 1,081,672 rows each."""
     format: Literal["csv", "parquet"] = "csv"
 
 

@@ -34,7 +34,7 @@ def slice_(request: pytest.FixtureRequest, tmp_path: Path) -> Slice:
         source = ParquetSource(path="n.parquet", columns={"n": "count"})
         scan = scan_parquet(source, tmp_path)
     [stream] = scan.streams
-    return Slice("source", stream.judged, stream)
+    return Slice("source", stream.rows, stream)
 
 
 def test_batches_hold_all_rows_in_order_and_so_many_each(slice_: Slice) -> None:
