@@ -24,6 +24,7 @@ from pipeline.run.run import check, run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
+from pipeline.sources import source
 
 Load = Callable[..., Settings]
 
@@ -317,13 +318,13 @@ def test_a_file_is_looked_at_byte_by_byte_until_a_run_has_read_it(
     project: Path, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
-    real = sources.refuse_unsound
+    real = source.refuse_unsound
 
     def look(file: Path) -> None:
         looked.append(file.name)
         real(file)
 
-    monkeypatch.setattr(sources, "refuse_unsound", look)
+    monkeypatch.setattr(source, "refuse_unsound", look)
     run(load())
     run(load(), Selection(force=True))
     assert looked == ["raw.csv"]
