@@ -28,14 +28,11 @@ from pipeline.config import (
 )
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
+from pipeline.lineage.graph import SOURCE
 from pipeline.snapshots.records import PREDICTIONS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Kind
 from pipeline.transforms import Transform, load_transform, transform_names
-
-SOURCE = "source"
-"""What a stage names as its input to read the raw rows."""
-
 
 RESERVED = (
     *(SOURCE, "columns", "panel", "stages", "checks", "history"),

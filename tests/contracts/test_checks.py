@@ -24,7 +24,7 @@ from pipeline.contracts.contract import Contract
 from pipeline.contracts.report import describe_failures
 from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import SchemaError
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
 
 ENGINES = ("streaming", "in-memory")

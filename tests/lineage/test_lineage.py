@@ -8,8 +8,11 @@ import polars as pl
 import pytest
 
 from pipeline.errors import LineageError
-from pipeline.lineage import DIRECT, INDIRECT, UNKNOWN, Edge, ir, trace, trace_function
+from pipeline.lineage import ir
+from pipeline.lineage.graph import Edge, Lineage
 from pipeline.lineage.paths import downstream, origins, upstream
+from pipeline.lineage.trace import trace_function
+from pipeline.lineage.value import DIRECT, INDIRECT, UNKNOWN
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import check
@@ -383,15 +386,15 @@ def plan() -> Plan:
 
 
 @pytest.fixture(scope="module")
-def edges(plan: Plan) -> list[Edge]:
-    return trace(plan)
+def lineage(plan: Plan) -> Lineage:
+    return plan.lineage()
 
 
 def test_nothing_is_unknown_in_what_is_shipped(
     shipped_settings: Callable[..., Settings],
 ) -> None:
     for profile in (None, "origin"):
-        found = trace(check(shipped_settings(profile=profile)))
+        found = check(shipped_settings(profile=profile)).lineage().edges
         assert not [edge for edge in found if edge.kind == UNKNOWN]
 
 
@@ -399,19 +402,19 @@ def test_another_version_of_the_view_makes_everything_unknown(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ir, "VERSION", (0, 0))
-    assert {edge.kind for edge in trace(plan)} == {UNKNOWN}
+    assert {edge.kind for edge in plan.lineage().edges} == {UNKNOWN}
 
 
-def test_trace_is_the_same_every_time(plan: Plan, edges: list[Edge]) -> None:
-    assert trace(plan) == edges
-    assert len(set(edges)) == len(edges)
+def test_trace_is_the_same_every_time(plan: Plan, lineage: Lineage) -> None:
+    assert plan.lineage() == lineage
+    assert len(set(lineage.edges)) == len(lineage.edges)
 
 
 def test_trace_is_quick(plan: Plan) -> None:
     seconds: list[float] = []
     for _ in range(3):
         started = time.process_time()
-        trace(plan)
+        plan.lineage()
         seconds.append(time.process_time() - started)
     assert min(seconds) < 0.3
 
@@ -449,19 +452,19 @@ PAST = {"Year", "Facility Id", "APR DRG Code"}
     ],
 )
 def test_origins_of_shipped_columns(
-    plan: Plan, edges: list[Edge], name: str, direct: set[str], indirect: set[str]
+    lineage: Lineage, name: str, direct: set[str], indirect: set[str]
 ) -> None:
     snapshot, column = name.split(".")
-    stage = plan.snapshots[snapshot].stage.name
-    found = origins(plan, edges)[stage, column]
+    stage = lineage.snapshots[snapshot]
+    found = origins(lineage)[stage, column]
     assert {source for source, kind in found if kind in DIRECT} == direct
     assert {s for s, kind in found if kind in INDIRECT} - direct == indirect
 
 
 def test_rows_of_features_depend_on_no_name_nor_on_the_surgical_code(
-    plan: Plan, edges: list[Edge]
+    plan: Plan, lineage: Lineage
 ) -> None:
-    found = {source for source, _ in origins(plan, edges)["drop_non_lag_columns", None]}
+    found = {source for source, _ in origins(lineage)["drop_non_lag_columns", None]}
     every = set(plan.source.collect_schema())
     assert every - found == {
         "Facility Name",
@@ -473,21 +476,21 @@ def test_rows_of_features_depend_on_no_name_nor_on_the_surgical_code(
 
 
 def test_upstream_and_downstream_see_the_same_ways(
-    plan: Plan, edges: list[Edge]
+    plan: Plan, lineage: Lineage
 ) -> None:
     for column in plan.snapshots["features"].schema:
-        back = upstream(plan, edges, f"features.{column}", DIRECT)
+        back = upstream(lineage, f"features.{column}", DIRECT)
         for source in {e.input_column for e in back if e.input == "source"}:
-            forth = downstream(plan, edges, f"source.{source}", DIRECT)
+            forth = downstream(lineage, f"source.{source}", DIRECT)
             assert ("drop_non_lag_columns", column) in {
                 (e.stage, e.column) for e in forth
             }
 
 
 def test_upstream_has_the_rows_of_every_stage_before(
-    plan: Plan, edges: list[Edge]
+    plan: Plan, lineage: Lineage
 ) -> None:
-    found = upstream(plan, edges, "features.year")
+    found = upstream(lineage, "features.year")
     assert (
         Edge("drop_rare_drgs", None, "total_mean_cost", "discharges", "filter") in found
     )
@@ -503,8 +506,8 @@ def test_upstream_has_the_rows_of_every_stage_before(
     ],
 )
 def test_unknown_names_say_what_was_meant(
-    plan: Plan, edges: list[Edge], name: str, part: str
+    lineage: Lineage, name: str, part: str
 ) -> None:
     with pytest.raises(LineageError) as caught:
-        upstream(plan, edges, name)
+        upstream(lineage, name)
     assert part in str(caught.value)

@@ -5,7 +5,7 @@ import pytest
 from pipeline import sources
 from pipeline.contracts.checks import compile_contract, count_failures, judge
 from pipeline.engine.one_pass import snapshot_frames
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
 from tests.conftest import ROOT
 

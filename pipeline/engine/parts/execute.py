@@ -34,7 +34,8 @@ from pipeline.engine.parts.work import (
 from pipeline.files.folder import Folder
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, progress
-from pipeline.plan.plan import Plan, compose_again
+from pipeline.plan.compose import compose_again
+from pipeline.plan.plan import Plan
 from pipeline.sources.scan import MOST_BAD
 
 if TYPE_CHECKING:
