@@ -18,6 +18,21 @@ from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
 
 
+class PastOnly(BaseConfig, frozen=True, kw_only=True):
+    """Settings of a transformation that must not let a column of its period through.
+
+    `columns` is filled in when the plan is composed, with every column of the input
+    that is not known, unless the configuration lists them.
+    """
+
+    keys: list[str]
+    """Columns that name the entity."""
+    time: str
+    known: list[str]
+    """Columns that are known before their period, though they are not of the past."""
+    columns: list[str] | None = None
+
+
 @dataclass(frozen=True)
 class Transform:
     """A transformation, loaded by name; pickled, it is its name."""
@@ -82,18 +97,3 @@ def load_transform(name: str) -> Transform:
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
     return Transform(name, function, module.Config, n_inputs, split, past)
-
-
-class PastOnly(BaseConfig, frozen=True, kw_only=True):
-    """Settings of a transformation that must not let a column of its period through.
-
-    `columns` is filled in when the plan is composed, with every column of the input
-    that is not known, unless the configuration lists them.
-    """
-
-    keys: list[str]
-    """Columns that name the entity."""
-    time: str
-    known: list[str]
-    """Columns that are known before their period, though they are not of the past."""
-    columns: list[str] | None = None

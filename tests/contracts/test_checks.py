@@ -17,7 +17,7 @@ from pipeline.contracts.checks import (
     Outcome,
     compile_contract,
     count_failures,
-    judge,
+    outcomes_of,
     sample_failures,
 )
 from pipeline.contracts.contract import Contract
@@ -62,7 +62,7 @@ def outcomes(
         counts = count_failures(df.lazy(), checks).collect(
             engine=cast("Literal['streaming', 'in-memory']", engine)
         )
-        counted.append({o.name: o.n_failures for o in judge(checks, counts)})
+        counted.append({o.name: o.n_failures for o in outcomes_of(checks, counts)})
     assert counted[0] == counted[1]
     return counted[0]
 
@@ -169,7 +169,7 @@ def test_null_takes_a_check_of_an_earlier_layer_out() -> None:
     none = {"columns": {"z": None}, "ranges": {"z": None}, "values": {"z": None}}
     empty = contract(sql={"z": None}, rows={"min": None}, **none)
     assert compile_contract(empty, SCHEMA, KEY) == []
-    assert judge([], pl.DataFrame()) == []
+    assert outcomes_of([], pl.DataFrame()) == []
 
 
 def test_the_key_is_checked_unless_told_otherwise() -> None:
@@ -218,7 +218,7 @@ def test_a_plain_loop_finds_the_same_rows(
     for engine in ENGINES:
         engine = cast("Literal['streaming', 'in-memory']", engine)
         counts = count_failures(df.lazy(), checks).collect(engine=engine)
-        judged = judge(checks, counts)
+        judged = outcomes_of(checks, counts)
         assert {o.name: o.n_failures for o in judged} == expected
         assert [o.passed for o in judged] == [n == 0 for n in expected.values()]
         warned = {o.name for o in judged if o.severity == "warn"}
@@ -300,7 +300,7 @@ def test_a_failure_is_described_with_rows_and_a_way_out() -> None:
     )
     df = frame((2009, "a", 1, 5.0), (2009, "a", 2, -0.5), (2010, "b", 3, NAN))
     checks = compile_contract(terms, df.schema, KEY)
-    judged = judge(checks, count_failures(df.lazy(), checks).collect())
+    judged = outcomes_of(checks, count_failures(df.lazy(), checks).collect())
     samples = {
         c.name: sample_failures(df.lazy(), c, KEY).collect()
         for c in checks

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from pipeline.contracts.checks import judge
+from pipeline.contracts.checks import outcomes_of
 from pipeline.engine.one_pass import Execution, Work, collect_all, failures
 from pipeline.engine.parts.assemble import in_order, write
 from pipeline.engine.parts.layout import lay_out
@@ -115,7 +115,7 @@ def execute_parts(
     profiles: dict[str, Profile] = {}
     broken = failures(work)
     outcomes = {
-        name: judge(work.checks[name], row)
+        name: outcomes_of(work.checks[name], row)
         for name, row in zip(broken, collect_all([*broken.values()]), strict=True)
     }
     for name in work.compute:
