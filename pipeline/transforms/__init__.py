@@ -54,10 +54,10 @@ class Transform:
     @property
     def file(self) -> str:
         """Where it is written, from the project's folder on."""
-        return file_of(self.name)
+        return _file_of(self.name)
 
 
-def file_of(name: str) -> str:
+def _file_of(name: str) -> str:
     """Say where a transformation of this name is written, or would be."""
     return f"pipeline/transforms/{name}.py"
 
@@ -87,12 +87,12 @@ def load_transform(name: str) -> Transform:
         module = importlib.import_module(f"{__name__}.{name}")
     except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(
-            f"{file_of(name)}: cannot be imported\n"
+            f"{_file_of(name)}: cannot be imported\n"
             f"found: {type(error).__name__}: {error}"
         ) from error
     missing = [part for part in (name, "Config") if not hasattr(module, part)]
     if missing:
-        raise ConfigError(f"{file_of(name)}: defines no {' and no '.join(missing)}")
+        raise ConfigError(f"{_file_of(name)}: defines no {' and no '.join(missing)}")
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
