@@ -10,22 +10,9 @@ from click.testing import CliRunner, Result
 from pipeline.commands.cli import main
 from pipeline.lineage import ir
 from pipeline.lineage.graph import Edge, Lineage
-from pipeline.lineage.openlineage import to_openlineage
 from pipeline.lineage.show import show
 from pipeline.plan.plan import Plan
-from pipeline.plan.settings import load_settings
-from pipeline.run.run import check
 from tests.conftest import PROJECT
-
-
-@pytest.fixture(scope="module")
-def plan() -> Plan:
-    return check(load_settings(PROJECT, overrides=("source=csv", "source.path=absent")))
-
-
-@pytest.fixture(scope="module")
-def lineage(plan: Plan) -> Lineage:
-    return plan.lineage()
 
 
 def invoke(*args: str) -> Result:
@@ -76,36 +63,6 @@ def test_stages_without_a_column(lineage: Lineage) -> None:
     assert lines[-1].endswith("<- rolling_columns  => snapshot features")
 
 
-@pytest.mark.parametrize(
-    ("name", "forward"),
-    [
-        (None, False),
-        ("features.year", False),
-        ("source.Year", True),
-        ("drgs", False),
-        ("drgs", True),
-    ],
-)
-def test_diagrams_draw_each_box_that_an_arrow_names(
-    lineage: Lineage, name: str | None, forward: bool
-) -> None:
-    mermaid = show(lineage, name, "mermaid", forward=forward).splitlines()
-    boxes = {line.split("[")[0].strip() for line in mermaid if "[" in line}
-    arrows = [line.split() for line in mermaid if "-->" in line]
-    assert mermaid[0] == "flowchart LR"
-    assert boxes == {end for arrow in arrows for end in (arrow[0], arrow[-1])}
-    dot = show(lineage, name, "dot", forward=forward)
-    assert dot.count("->") == len(arrows)
-    assert dot.count("{") == dot.count("}") == 1
-
-
-def test_diagram_leaves_out_stages_that_pass_a_column_on(lineage: Lineage) -> None:
-    mermaid = show(lineage, "features.w_mean_cost_lag1", "mermaid")
-    assert "drop_rare_drgs" not in mermaid
-    assert "agg_severities.w_mean_cost" in mermaid
-    assert "snapshot features.w_mean_cost_lag1" in mermaid
-
-
 def test_json_holds_all_edges_or_those_of_a_column(lineage: Lineage) -> None:
     found = json.loads(show(lineage, None, "json"))
     assert [Edge(**edge) for edge in found["edges"]] == lineage.edges
@@ -119,47 +76,6 @@ def test_json_of_a_snapshot_alone_is_that_of_all_its_columns(lineage: Lineage) -
     whole, *each = (json.loads(show(lineage, n, "json"))["upstream"] for n in names)
     assert all(edge in whole for edges in each for edge in edges)
     assert all(any(edge in edges for edges in each) for edge in whole)
-
-
-def test_openlineage_has_a_facet_per_snapshot_with_every_column(
-    lineage: Lineage,
-) -> None:
-    datasets = json.loads(show(lineage, None, "openlineage"))
-    assert [dataset["name"] for dataset in datasets] == list(lineage.snapshots)
-    source = lineage.source
-    types = {
-        "DIRECT": {"IDENTITY", "TRANSFORMATION", "AGGREGATION"},
-        "INDIRECT": {
-            *("JOIN", "GROUP_BY", "FILTER", "SORT", "WINDOW", "CONDITIONAL"),
-        },
-    }
-    for dataset in datasets:
-        facet = dataset["facets"]["columnLineage"]
-        assert "/1-2-0/" in facet["_schemaURL"]
-        assert list(facet["fields"]) == lineage.columns_of(
-            lineage.snapshots[dataset["name"]]
-        )
-        fields = [f for of in facet["fields"].values() for f in of["inputFields"]]
-        for field in [*fields, *facet["dataset"]]:
-            assert field["namespace"] == dataset["namespace"]
-            assert field["name"] == "source"
-            assert field["field"] in source
-            for way in field["transformations"]:
-                assert way["subtype"] in types[way["type"]]
-
-
-def test_openlineage_of_a_feature_by_hand(lineage: Lineage) -> None:
-    features = to_openlineage(lineage)[-1]["facets"]["columnLineage"]
-    found = {
-        (f["field"], way["type"], way["subtype"])
-        for f in features["fields"]["yearly_discharge_bin_lag1"]["inputFields"]
-        for way in f["transformations"]
-    }
-    assert found == {
-        ("Discharges", "DIRECT", "AGGREGATION"),
-        ("Year", "INDIRECT", "WINDOW"),
-    }
-    assert "Facility Name" not in {field["field"] for field in features["dataset"]}
 
 
 def test_what_is_unknown_is_said(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
