@@ -15,30 +15,18 @@ list with its sum adds little to that, where a sum in ``agg`` costs more than al
 Sums by hash alone cost half as much, but then come on top of the sort for the medians.
 """
 
-import resource
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.contenders import load
 from benchmarks.numpy_packed import RAW_COLUMNS
+from benchmarks.sample import cpu_s
 from pipeline.panel.keys import KEY, packed
 
 N_ROWS = 1_048_576
-
-
-def cpu_s(run: Callable[[], object]) -> float:
-    """Time a call five times; return the least CPU seconds of all threads."""
-    times: list[float] = []
-    for _ in range(5):
-        before = resource.getrusage(resource.RUSAGE_SELF)
-        run()
-        after = resource.getrusage(resource.RUSAGE_SELF)
-        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-        times.append(used)
-    return min(times)
 
 
 def of_file(csv: Path) -> Mapping[str, pl.LazyFrame]:
@@ -82,8 +70,11 @@ def of_small_groups() -> Mapping[str, pl.LazyFrame]:
 
 
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
-    for what, lf in {**of_file(path), **of_small_groups()}.items():
-        print(f"{what:28} {cpu_s(lambda lf=lf: lf.collect(engine='streaming')):.3f} s")
+    csv = Path(sys.argv[1])
     features = load("pipeline")
-    print(f"{'the features':28} {cpu_s(lambda: features(path)):.3f} s")
+    runs = {
+        what: lambda lf=lf: lf.collect(engine="streaming")
+        for what, lf in {**of_file(csv), **of_small_groups()}.items()
+    }
+    for what, run in {**runs, "the features": lambda: features(csv)}.items():
+        print(f"{what:28} {min(cpu_s(run) for _ in range(5)):.3f} s")

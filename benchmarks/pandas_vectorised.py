@@ -13,14 +13,7 @@ import pandas as pd
 
 from benchmarks.pandas_origin import drop_non_lag_columns, drop_rare_drgs
 from benchmarks.pandas_origin import read_raw as read_raw
-from benchmarks.semantics import (
-    KEY,
-    LAGGED,
-    MEANS,
-    MEDIANS,
-    SEVERITIES,
-    Semantics,
-)
+from benchmarks.semantics import KEY, LAGGED, MEANS, MEDIANS, SEVERITIES, Semantics
 
 PAIR = ["facility_id", "apr_drg_code"]
 FACILITY_YEAR = ["year", "facility_id"]

@@ -11,6 +11,9 @@ from tests.conftest import ROOT
 PLACES = ("*.md", "benchmarks/*.md", "configs/*.md", "queries/*.md", "pipeline/**/*.md")
 DOCUMENTS = sorted(path for place in PLACES for path in ROOT.glob(place))
 
+MADE = re.compile("add_trend|constant|median_growth")
+"""In the names of files that examples make."""
+
 
 def prose(document: Path) -> str:
     """A document without its blocks of code."""
@@ -37,6 +40,17 @@ def test_links_lead_to_files_and_headings_that_are_there(document: Path) -> None
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_files_that_are_named_are_there(document: Path) -> None:
+    folders = "pipeline|tests|configs|queries|benchmarks"
+    named = re.findall(rf"`((?:{folders})/[^`\s<*]*)`", prose(document))
+    missing = {name for name in named if not (ROOT / name).exists()}
+    # What a reader is told to write is not there yet.
+    assert {name for name in missing if not MADE.search(name)} == set()
 
 
 @pytest.mark.parametrize(

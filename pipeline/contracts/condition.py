@@ -1,4 +1,4 @@
-"""Conditions in SQL: parsed by Polars, refused unless they are about one row."""
+"""Conditions on a row in SQL: parsed by Polars, refused unless they judge one row."""
 
 import json
 import re
@@ -28,7 +28,19 @@ _NOT_OF_A_ROW = {
 
 
 def parse_condition(sql: str, schema: pl.Schema) -> pl.Expr:
-    """Parse a condition in Polars' SQL on the columns of one row; nothing is read.
+    """Parse a SQL condition on the columns of one row; nothing is read.
+
+    Parameters
+    ----------
+    sql : str
+        An expression of Polars' SQL.
+    schema : pl.Schema
+        The columns there are.
+
+    Returns
+    -------
+    pl.Expr of shape (n_rows,)
+        Boolean.
 
     Raises
     ------

@@ -44,12 +44,18 @@ class Node:
 
 @dataclass(frozen=True)
 class Expr:
-    """A node of an expression."""
+    """A node of an expression.
+
+    Attributes
+    ----------
+    kind : str
+        Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``.
+    view : Any
+        Its parts; None where Polars shows none.
+    """
 
     kind: str
-    """Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``."""
     view: Any
-    """Its parts; None where Polars shows none."""
 
 
 # Which parts of an expression its value is made of; which others influence it, and how.
