@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:
     """Return each snapshot's plan, on a source without any check."""
     from pipeline.engine.one_pass import snapshot_frames
-    from pipeline.plan.plan import compose
+    from pipeline.plan.compose import compose
     from pipeline.sources import declared
 
     schema = declared(settings.source).collect_schema()

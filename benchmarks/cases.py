@@ -19,7 +19,8 @@ from benchmarks.prepare import one_facility_in, require_equal
 from benchmarks.processes import ROOT
 from benchmarks.semantics import DEFAULT, KEY
 from pipeline import sources
-from pipeline.plan.plan import Plan, compose
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings, load_settings
 
 Ours = Callable[[], pl.DataFrame]

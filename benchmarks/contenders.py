@@ -44,7 +44,7 @@ def _load_polars(name: str) -> Callable[[Path], pl.DataFrame]:
     """Import the pipeline and read its configuration; composing the plan is timed."""
     from pipeline import sources
     from pipeline.engine.one_pass import snapshot_frames
-    from pipeline.plan.plan import compose
+    from pipeline.plan.compose import compose
     from pipeline.plan.settings import load_settings
 
     settings = load_settings(ROOT, overrides=("source=csv",))

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.cases import ROOT, settings_of
 from pipeline import sources
 from pipeline.engine import one_pass as engine
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 
 
 def structure(csv: Path, folder: Path, *, twice: bool = False) -> dict[str, float]:

@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from pipeline import sources
 from pipeline.engine.one_pass import snapshot_frames
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.snapshots.profile import collect_profile
 from pipeline.run.run import run
 from pipeline.plan.settings import load_settings

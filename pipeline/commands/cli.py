@@ -239,15 +239,15 @@ def lineage(
 ) -> None:
     """Show which columns a column comes from; without one, the stages.
 
-    COLUMN is SNAPSHOT.COLUMN or STAGE.COLUMN, such as features.w_mean_cost_lag1 or
-    'source.Mean Cost'; a snapshot alone lists its columns. Reads no data.
+    COLUMN is SNAPSHOT.COLUMN or STAGE.COLUMN, 'source.COLUMN' too;
+    a snapshot alone lists its columns. Reads no data.
     """
     from pipeline.lineage.show import show
     from pipeline.run.run import check
 
     column, overrides = options.split(words, "column")
     composed = check(_settings(profile, overrides))
-    click.echo(show(composed, column, format_, forward=downstream))
+    click.echo(show(composed.lineage(), column, format_, forward=downstream))
 
 
 @main.command()

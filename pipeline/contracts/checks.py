@@ -8,9 +8,9 @@ One rule for nulls: a null passes every check but ``key`` and ``not_null``.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -31,32 +31,22 @@ _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """One compiled check.
-
-    Attributes
-    ----------
-    name : str
-        ``key``, or the field of the contract and an entry: ``not_null.year``.
-    severity : 'error' or 'warn'
-        Whether a failure stops the run.
-    description : str
-        What holds if the check passes, in one line.
-    failures : pl.Expr
-        Aggregation named `name`: how many rows break the check; for the number of
-        rows, by how many it is off; for a column, 0 or 1. An integer, never null.
-    violates : pl.Expr or None
-        Boolean per row, to filter the rows that break the check, in a frame sorted by
-        the key; None where no single row does.
-    columns : tuple of str
-        What `violates` looks at.
-    """
+    """One compiled check."""
 
     name: str
+    """``key``, or the field of the contract and an entry: ``not_null.year``."""
     severity: Severity
+    """Whether a failure stops the run."""
     description: str
+    """What holds if the check passes, in one line."""
     failures: pl.Expr
+    """Aggregation named `name`: how many rows break the check; for the number of rows,
+    by how many it is off; for a column, 0 or 1. An integer, never null."""
     violates: pl.Expr | None = None
+    """Boolean per row, to filter the rows that break the check, in a frame sorted by
+    the key; None where no single row does."""
     columns: tuple[str, ...] = ()
+    """What `violates` looks at."""
 
 
 @dataclass(frozen=True)
@@ -90,26 +80,12 @@ def compile_contract(
     *,
     at: str = "checks",
 ) -> list[Check]:
-    """Turn a contract into expressions; nothing is read.
+    """Turn the contract of a snapshot, sorted by `key`, into expressions.
 
-    Parameters
-    ----------
-    contract : Contract
-        Of one snapshot.
-    schema : pl.Schema
-        The snapshot's.
-    key : sequence of str
-        The columns that sort the snapshot.
-    previous_n_rows : int, optional
-        Rows of the snapshot in the run that it is compared with; without it, or if
-        there were none, ``rows.change`` passes.
-    at : str
-        Path of the contract in the configuration, for messages.
-
-    Returns
-    -------
-    list of Check
-        In the order of the contract's fields; names are unique.
+    Nothing is read. Without the rows of the run that it is compared with, or if there
+    were none, ``rows.change`` passes. `at` is the contract's path in the configuration,
+    for messages. The checks, of unique names, are in the order of the contract's
+    fields.
 
     Raises
     ------
@@ -117,16 +93,21 @@ def compile_contract(
         With all mistakes: absent columns, wrong dtypes, impossible values, bad SQL and
         unknown names under ``warn``.
     """
+    not_null = dict.fromkeys(contract.not_null, True)
+    finite = {
+        name: contract.finite for name, dtype in schema.items() if dtype.is_float()
+    }
     compiled = [
-        *_columns(contract, schema),
+        *_of_columns("columns", contract.columns, schema, _dtype),
         *_required(contract, schema),
         *(_key(key, schema) if contract.key and key else ()),
-        *_not_null(contract, schema),
-        *(_finite(schema) if contract.finite else ()),
-        *_ranges(contract, schema),
-        *_values(contract, schema),
+        *_of_columns("not_null", not_null, schema, _not_null),
+        *_of_columns("finite", finite, schema, _finite),
+        *_of_columns("ranges", contract.ranges, schema, _range),
+        *_of_columns("values", contract.values, schema, _values),
         *_rows(contract.rows, previous_n_rows),
-        *_empty(contract, schema),
+        # `pipeline.run.plausible` holds the rest to it.
+        *(_absent(f"empty.{c}", c, schema) for c in contract.empty if c not in schema),
         *_sql(contract, schema),
     ]
     checks, mistakes = _settle(compiled, contract.warn)
@@ -143,19 +124,9 @@ def compile_contract(
 
 
 def count_failures(lf: pl.LazyFrame, checks: Iterable[Check]) -> pl.LazyFrame:
-    """Count the rows that break each check.
+    """Count the rows that break each check, in one row with a column per check.
 
-    Parameters
-    ----------
-    lf : pl.LazyFrame
-        The snapshot, sorted by its key.
-    checks : iterable of Check
-        One or more.
-
-    Returns
-    -------
-    pl.LazyFrame
-        One row; an integer column per check, of its name.
+    `lf` is the snapshot, sorted by its key.
     """
     return lf.select(check.failures for check in checks)
 
@@ -165,32 +136,16 @@ def sample_failures(
 ) -> pl.LazyFrame:
     """Take the first rows that break a check: the key, and what the check looks at.
 
-    Parameters
-    ----------
-    lf : pl.LazyFrame
-        The snapshot, sorted by its key.
-    check : Check
-        If it is not about single rows, no row is taken.
-    key : sequence of str
-        The columns that sort the snapshot.
-    n_rows : int
-        At most so many.
+    `lf` is the snapshot, sorted by `key`. Of a check that is not about single rows, no
+    row is taken.
     """
     violates = pl.lit(False) if check.violates is None else check.violates
     columns = list(dict.fromkeys([*key, *check.columns]))
     return lf.filter(violates).select(columns).head(n_rows)
 
 
-def judge(checks: Sequence[Check], counts: pl.DataFrame) -> list[Outcome]:
-    """Tell which checks passed.
-
-    Parameters
-    ----------
-    checks : sequence of Check
-        As compiled.
-    counts : pl.DataFrame of shape (1, n_checks)
-        As `count_failures` gives it.
-    """
+def outcomes_of(checks: Sequence[Check], counts: pl.DataFrame) -> list[Outcome]:
+    """Tell which checks passed, by what `count_failures` gives."""
     n_failures = counts.row(0, named=True) if checks else {}
     return [
         Outcome(c.name, c.severity, c.description, n, passed=n == 0)
@@ -251,24 +206,34 @@ def _by_schema(name: str, description: str, *, holds: bool) -> Check:
     return _by_table(name, description, pl.lit(int(not holds), dtype=pl.UInt32))
 
 
-def _columns(contract: Contract, schema: pl.Schema) -> _Compiled:
-    """Compare declared dtypes with those there are."""
-    for column, dtype in contract.columns.items():
-        name = f"columns.{column}"
-        if dtype is None:
+def _of_columns(
+    kind: str,
+    entries: Mapping[str, Any],
+    schema: pl.Schema,
+    make: Callable[[str, str, Any, pl.DataType], Check | _Fault],
+) -> _Compiled:
+    """Make a check of each entry, by column; one that is null or false is taken out."""
+    for column, entry in entries.items():
+        if entry is None or entry is False:
             continue
-        known = _dtype_names()
-        base = dtype.partition("(")[0]
-        if base not in known:
-            yield _Fault(name, f"no such dtype, found '{dtype}'{nearest(base, known)}")
-        elif column not in schema:
-            yield _absent(name, column, schema)
-        elif dtype in (str(schema[column]), schema[column].base_type().__name__):
-            yield _by_schema(name, f"{column} to be {dtype}", holds=True)
+        name = f"{kind}.{column}"
+        if column in schema:
+            yield make(name, column, entry, schema[column])
         else:
-            found = f"expected {dtype}, found {schema[column]}"
-            instead = _by_schema(name, f"{column} to be {dtype}", holds=False)
-            yield _Fault(name, found, instead)
+            yield _absent(name, column, schema)
+
+
+def _dtype(name: str, column: str, expected: str, dtype: pl.DataType) -> Check | _Fault:
+    """Hold a declared dtype to the one there is."""
+    known = _dtype_names()
+    base = expected.partition("(")[0]
+    if base not in known:
+        return _Fault(name, f"no such dtype, found '{expected}'{nearest(base, known)}")
+    holds = expected in (str(dtype), dtype.base_type().__name__)
+    check = _by_schema(name, f"{column} to be {expected}", holds=holds)
+    if holds:
+        return check
+    return _Fault(name, f"expected {expected}, found {dtype}", instead=check)
 
 
 @functools.cache
@@ -317,42 +282,21 @@ def _is_missing(column: str, dtype: pl.DataType) -> pl.Expr:
     return is_null | pl.col(column).is_nan() if dtype.is_float() else is_null
 
 
-def _not_null(contract: Contract, schema: pl.Schema) -> _Compiled:
+def _not_null(name: str, column: str, _: bool, __: pl.DataType) -> Check:
     """Look for nulls."""
-    for column in dict.fromkeys(contract.not_null):
-        name = f"not_null.{column}"
-        if column in schema:
-            is_null = pl.col(column).is_null()
-            yield _by_row(name, f"{column} never null", is_null, [column])
-        else:
-            yield _absent(name, column, schema)
+    return _by_row(name, f"{column} never null", pl.col(column).is_null(), [column])
 
 
-def _finite(schema: pl.Schema) -> _Compiled:
-    """Look for NaN and infinities in every float column."""
-    for column, dtype in schema.items():
-        if dtype.is_float():
-            violates = ~pl.col(column).is_finite()
-            description = f"{column} never NaN or infinite"
-            yield _by_row(f"finite.{column}", description, violates, [column])
+def _finite(name: str, column: str, _: bool, __: pl.DataType) -> Check:
+    """Look for NaN and infinities."""
+    violates = ~pl.col(column).is_finite()
+    return _by_row(name, f"{column} never NaN or infinite", violates, [column])
 
 
-def _ranges(contract: Contract, schema: pl.Schema) -> _Compiled:
-    """Compare numbers with their bounds."""
-    for column, bounds in contract.ranges.items():
-        name = f"ranges.{column}"
-        if bounds is None:
-            continue
-        if column not in schema:
-            yield _absent(name, column, schema)
-        elif not schema[column].is_numeric():
-            yield _Fault(name, f"expected a column of numbers, found {schema[column]}")
-        else:
-            yield _range(name, column, bounds, schema[column])
-
-
-def _range(name: str, column: str, bounds: Range, dtype: pl.DataType) -> Check:
-    """Make the check of one column's bounds."""
+def _range(name: str, column: str, bounds: Range, dtype: pl.DataType) -> Check | _Fault:
+    """Hold numbers to their bounds."""
+    if not dtype.is_numeric():
+        return _Fault(name, f"expected a column of numbers, found {dtype}")
     violations: list[pl.Expr] = []
     words: list[str] = []
     if bounds.min is not None:
@@ -367,25 +311,16 @@ def _range(name: str, column: str, bounds: Range, dtype: pl.DataType) -> Check:
     return _by_row(name, description, pl.any_horizontal(violations), [column])
 
 
-def _values(contract: Contract, schema: pl.Schema) -> _Compiled:
-    """Compare cells with the values that are allowed."""
-    for column, values in contract.values.items():
-        name = f"values.{column}"
-        if values is None:
-            continue
-        if column not in schema:
-            yield _absent(name, column, schema)
-            continue
-        dtype = schema[column]
-        wrong = [value for value in values if not _can_hold(dtype, value)]
-        if wrong:
-            found = ", ".join(repr(value) for value in wrong)
-            yield _Fault(name, f"expected values of a {dtype}, found {found}")
-            continue
-        allowed = pl.Series(values, dtype=dtype)
-        violates = ~pl.col(column).is_in(allowed.implode())
-        text = ", ".join(repr(value) for value in values)
-        yield _by_row(name, f"{column} to be one of {text}", violates, [column])
+def _values(
+    name: str, column: str, values: Sequence[Value], dtype: pl.DataType
+) -> Check | _Fault:
+    """Look for cells that hold none of the values that are allowed."""
+    wrong = [repr(value) for value in values if not _can_hold(dtype, value)]
+    if wrong:
+        return _Fault(name, f"expected values of a {dtype}, found {', '.join(wrong)}")
+    violates = ~pl.col(column).is_in(pl.Series(values, dtype=dtype).implode())
+    text = ", ".join(repr(value) for value in values)
+    return _by_row(name, f"{column} to be one of {text}", violates, [column])
 
 
 def _can_hold(dtype: pl.DataType, value: Value) -> bool:
@@ -404,7 +339,7 @@ def _can_hold(dtype: pl.DataType, value: Value) -> bool:
 
 
 def _rows(rows: Rows, previous: int | None) -> _Compiled:
-    """Compare the number of rows with its bounds."""
+    """Hold the number of rows to its bounds."""
     n_rows = pl.len().cast(pl.Int64)
     if rows.exact is not None:
         off = (n_rows - rows.exact).abs()
@@ -425,13 +360,6 @@ def _rows(rows: Rows, previous: int | None) -> _Compiled:
         off = pl.when(off / previous > rows.change).then(off).otherwise(0)
         description = f"a change of at most {share} from {shown_rows(previous)}"
         yield _by_table("rows.change", description, off)
-
-
-def _empty(contract: Contract, schema: pl.Schema) -> Iterator[_Fault]:
-    """Look for what may be empty; `pipeline.run.plausible` holds the rest to it."""
-    for column in contract.empty:
-        if column not in schema:
-            yield _absent(f"empty.{column}", column, schema)
 
 
 def _sql(contract: Contract, schema: pl.Schema) -> _Compiled:

@@ -1,4 +1,4 @@
-"""Conditions on a row in SQL: parsed by Polars, refused unless they judge one row."""
+"""Conditions in SQL: parsed by Polars, refused unless they are about one row."""
 
 import json
 import re
@@ -28,19 +28,7 @@ _NOT_OF_A_ROW = {
 
 
 def parse_condition(sql: str, schema: pl.Schema) -> pl.Expr:
-    """Parse a SQL condition on the columns of one row; nothing is read.
-
-    Parameters
-    ----------
-    sql : str
-        An expression of Polars' SQL.
-    schema : pl.Schema
-        The columns there are.
-
-    Returns
-    -------
-    pl.Expr of shape (n_rows,)
-        Boolean.
+    """Parse a condition in Polars' SQL on the columns of one row; nothing is read.
 
     Raises
     ------

@@ -28,22 +28,17 @@ class Range(BaseConfig, frozen=True, kw_only=True):
 
 
 class Rows(BaseConfig, frozen=True, kw_only=True):
-    """How many rows a snapshot has.
+    """How many rows a snapshot has; ``exact`` stands alone.
 
-    Attributes
-    ----------
-    exact, min, max : int, optional
-        Bounds of the number of rows; ``exact`` stands alone. ``min: 0`` says that none
-        is no mistake, see `pipeline.run.plausible`.
-    change : float, optional
-        Largest change against the run before of the same profile and source, as a part
-        of its rows: 0.2 is 20 %.
+    ``min: 0`` says that none is no mistake, see `pipeline.run.plausible`.
     """
 
     exact: Annotated[int, Meta(ge=0)] | None = None
     min: Annotated[int, Meta(ge=0)] | None = None
     max: Annotated[int, Meta(ge=0)] | None = None
     change: Annotated[float, Meta(ge=0)] | None = None
+    """Largest change against the run before of the same profile and source, as a part
+    of its rows: 0.2 is 20 %."""
 
     def __post_init__(self) -> None:
         """Refuse bounds that contradict each other."""
@@ -60,49 +55,33 @@ class Contract(BaseConfig, frozen=True, kw_only=True):
     """What the rows of a snapshot must be: ``configs/checks/<snapshot>.yaml``.
 
     In a mapping, null takes an entry of an earlier layer out.
-
-    Attributes
-    ----------
-    columns : dict of str to str
-        Dtype of columns, as Polars names it: ``Int64``, or ``Datetime`` of any unit.
-        Others may be there.
-    required : list of str
-        Columns that are there, of any dtype.
-    key : bool
-        Rows are unique by the snapshot's key, of which nothing is null or NaN.
-    not_null : list of str
-        Columns without a null.
-    finite : bool
-        No float column of the snapshot holds NaN or an infinity.
-    ranges : dict of str to Range
-        Bounds of numeric columns; NaN is outside of every range.
-    values : dict of str to list
-        All that a column may hold.
-    rows : Rows
-        How many rows there are.
-    empty : list of str
-        Columns of numbers that may hold none in any row.
-    sql : dict of str to str
-        A name, and what is true of every row: a Polars SQL expression on its columns,
-        without aggregates, windows and subqueries. NaN is greater than any number.
-        Polars' ``IS TRUE`` of null is null; ``coalesce(n < 5, false)`` makes it fail.
-    warn : list of str
-        Checks (``ranges.mean_cost``) or kinds of them (``ranges``) that only warn.
     """
 
     columns: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    """Dtype of columns, as Polars names it: ``Int64``, or ``Datetime`` of any unit.
+    Others may be there."""
     required: list[str] = field(default_factory=list[str])
+    """Columns that are there, of any dtype."""
     key: bool = True
+    """Rows are unique by the snapshot's key, of which nothing is null or NaN."""
     not_null: list[str] = field(default_factory=list[str])
     finite: bool = False
+    """No float column of the snapshot holds NaN or an infinity."""
     ranges: dict[str, Range | None] = field(default_factory=dict[str, Range | None])
+    """Bounds of numeric columns; NaN is outside of every range."""
     values: dict[str, Annotated[list[Value], Meta(min_length=1)] | None] = field(
         default_factory=dict[str, list[Value] | None]
     )
+    """All that a column may hold."""
     rows: Rows = field(default_factory=Rows)
     empty: list[str] = field(default_factory=list[str])
+    """Columns of numbers that may hold none in any row."""
     sql: dict[str, str | None] = field(default_factory=dict[str, str | None])
+    """A name, and what is true of every row: a Polars SQL expression on its columns,
+    without aggregates, windows and subqueries. NaN is greater than any number. Polars'
+    ``IS TRUE`` of null is null; ``coalesce(n < 5, false)`` makes it fail."""
     warn: list[str] = field(default_factory=list[str])
+    """Checks (``ranges.price``) or kinds of them (``ranges``) that only warn."""
 
 
 def shown_rows(n_rows: int) -> str:

@@ -1,7 +1,6 @@
 """What came of checks, in words."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import polars as pl
 
@@ -10,15 +9,7 @@ from pipeline.contracts.contract import shown_rows
 
 
 def describe_outcome(outcome: Outcome, n_rows: int) -> str:
-    """Say in one line what a failed check expected and what was found.
-
-    Parameters
-    ----------
-    outcome : Outcome
-        Of a check that did not pass.
-    n_rows : int
-        Rows of the snapshot.
-    """
+    """Say in one line what a failed check expected, and what was found in the rows."""
     kind = outcome.name.partition(".")[0]
     found = f"{outcome.n_failures:,} of {n_rows:,} rows that are not so"
     if kind == "rows":
@@ -35,18 +26,9 @@ def describe_failures(
     samples: Mapping[str, pl.DataFrame],
     n_rows: int,
 ) -> str:
-    """Write the message for the checks that failed, in the style of our errors.
+    """Write the message for the checks that failed, if any, among those of a snapshot.
 
-    Parameters
-    ----------
-    snapshot, stage : str
-        What was checked, and the stage that made it.
-    outcomes : iterable of Outcome
-        Those that passed are left out.
-    samples : mapping of str to pl.DataFrame
-        Some of the rows that break a check, by its name; a check may lack them.
-    n_rows : int
-        Rows of the snapshot.
+    `samples` has some of the rows that break a check, by its name, as far as there are.
     """
     failed = [outcome for outcome in outcomes if not outcome.passed]
     checks = f"{len(failed)} check{'s' * (len(failed) > 1)}"
@@ -67,11 +49,7 @@ def describe_failed(
     for outcome in failed:
         lines.append(f"  {describe_outcome(outcome, n_rows)}")
         if outcome.name in samples:
-            rows = samples[outcome.name].iter_rows(named=True)
-            lines += [f"    {_row(row)}" for row in rows]
+            for row in samples[outcome.name].iter_rows(named=True):
+                cells = (f"{name} {value!r}" for name, value in row.items())
+                lines.append(f"    {', '.join(cells)}")
     return lines
-
-
-def _row(row: Mapping[str, Any]) -> str:
-    """Write a row in a line."""
-    return ", ".join(f"{name} {value!r}" for name, value in row.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.contracts.checks import Check, Outcome, count_failures, judge
+from pipeline.contracts.checks import Check, Outcome, count_failures, outcomes_of
 from pipeline.files.parquet import read_parquet, scan_parquet
 from pipeline.plan.plan import Plan
 from pipeline.snapshots.profile import N_ROWS, Profile, figures, is_large, read_profile
@@ -104,7 +104,7 @@ def execute(
         files,
         profiles,
         {
-            n: judge(work.checks[n], row)
+            n: outcomes_of(work.checks[n], row)
             for n, row in rows.items()
             if work.checks.get(n)
         },

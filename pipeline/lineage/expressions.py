@@ -34,45 +34,23 @@ _ROWWISE_NAMESPACES = {
 
 @dataclass(frozen=True)
 class Scope:
-    """What an expression sees.
-
-    Attributes
-    ----------
-    ir : Ir
-        Holds the expression.
-    columns : mapping of str to Value
-        Those it can name.
-    rows : Deps
-        What decides which rows there are, and their order.
-    everything : Value
-        What may depend on every input column of the stage.
-    element : Value, optional
-        Within ``list.eval``: the elements of the list.
-    """
+    """What an expression sees."""
 
     ir: Ir
     columns: Mapping[str, Value]
+    """Those it can name."""
     rows: Deps
+    """What decides which rows there are, and their order."""
     everything: Value
+    """What may depend on every input column of the stage."""
     element: Value | None = None
+    """Within ``list.eval``: the elements of the list."""
 
 
 def value_of(scope: Scope, root: int, dtype: pl.DataType | None = None) -> Value:
-    """Tell what an expression depends on.
+    """Tell what an expression depends on: `scope.everything` where it cannot be told.
 
-    Parameters
-    ----------
-    scope : Scope
-        What it sees.
-    root : int
-        The expression.
-    dtype : pl.DataType, optional
-        Its dtype, where known: names the fields of a struct.
-
-    Returns
-    -------
-    Value
-        `scope.everything` where it cannot be told.
+    The dtype, where known, names the fields of a struct.
     """
     expr = scope.ir.expr(root)
     match expr.kind:

@@ -44,18 +44,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Expr:
-    """A node of an expression.
-
-    Attributes
-    ----------
-    kind : str
-        Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``.
-    view : Any
-        Its parts; None where Polars shows none.
-    """
+    """A node of an expression."""
 
     kind: str
+    """Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``."""
     view: Any
+    """Its parts; None where Polars shows none."""
 
 
 # Which parts of an expression its value is made of; which others influence it, and how.

@@ -29,35 +29,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Walk:
-    """A plan, what its leaves are, and what may depend on everything.
-
-    Attributes
-    ----------
-    ir : Ir
-        The plan.
-    leaf : callable
-        Tells what the columns of a frame in memory are.
-    everything : Value
-        Depends in an unknown way on every input column of the stage.
-    """
+    """A plan, what its leaves are, and what may depend on everything."""
 
     ir: Ir
     leaf: Callable[[Node], Frame]
+    """Tells what the columns of a frame in memory are."""
     everything: Value
+    """Depends in an unknown way on every input column of the stage."""
 
     def frame(self, root: int) -> Frame:
-        """Tell what the columns and rows of a node depend on.
-
-        Parameters
-        ----------
-        root : int
-            The node.
-
-        Returns
-        -------
-        Frame
-            Where the node cannot be followed, all of it may depend on everything.
-        """
+        """Tell what a node depends on: on everything where it cannot be followed."""
         node = self.ir.node(root)
         inputs = [self.frame(input_) for input_ in node.inputs]
         try:
@@ -86,11 +67,6 @@ class Walk:
 
 
 _Rule: TypeAlias = Callable[[Walk, Node, Sequence[Frame]], Frame]
-
-
-def _leaf(walk: Walk, node: Node, _: Sequence[Frame]) -> Frame:
-    """Recognise an input of the stage, or constants."""
-    return walk.leaf(node)
 
 
 def _same(_: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
@@ -259,7 +235,7 @@ def _fields(
 
 _RULES: dict[str, _Rule] = {
     "Cache": _same,
-    "DataFrameScan": _leaf,
+    "DataFrameScan": lambda walk, node, _: walk.leaf(node),
     "Distinct": _distinct,
     "Filter": _filter,
     "GroupBy": _group_by,

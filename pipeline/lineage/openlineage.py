@@ -8,40 +8,29 @@ References
 .. [1] https://openlineage.io/docs/spec/facets/dataset-facets/column_lineage_facet
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from pipeline.lineage import DIRECT, INDIRECT, Edge
+from pipeline.lineage.graph import SOURCE, Lineage
 from pipeline.lineage.paths import origins
-from pipeline.plan.plan import Plan
-from pipeline.plan.settings import SOURCE
+from pipeline.lineage.value import DIRECT, UNKNOWN
 
-NAMESPACE = "hospital-cost-pipeline"
+NAMESPACE = "pipeline"
 SCHEMA_URL = (
     "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json"
     "#/$defs/ColumnLineageDatasetFacet"
 )
 
 
-def to_openlineage(plan: Plan, edges: Sequence[Edge]) -> list[dict[str, Any]]:
-    """Describe every snapshot as an OpenLineage dataset.
+def to_openlineage(lineage: Lineage) -> list[dict[str, Any]]:
+    """Make every snapshot an OpenLineage dataset, ready for JSON.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    edges : sequence of Edge
-        Its lineage.
-
-    Returns
-    -------
-    list of dict
-        Ready for JSON. Kinds become types and subtypes; one that is unknown stands as
-        a direct transformation whose description says so, as OpenLineage has no word
-        for it. The facet's ``dataset`` names what decides which rows there are.
+    Kinds become types and subtypes; one that is unknown stands as a direct
+    transformation whose description says so, as OpenLineage has no word for it. The
+    facet's ``dataset`` names what decides which rows there are.
     """
-    found = origins(plan, edges)
+    found = origins(lineage)
     return [
         {
             "namespace": NAMESPACE,
@@ -51,19 +40,19 @@ def to_openlineage(plan: Plan, edges: Sequence[Edge]) -> list[dict[str, Any]]:
                     "_producer": f"urn:{NAMESPACE}:lineage",
                     "_schemaURL": SCHEMA_URL,
                     "fields": {
-                        column: {"inputFields": _fields(found[node.stage.name, column])}
-                        for column in node.schema
+                        column: {"inputFields": _fields(found[stage, column])}
+                        for column in lineage.columns_of(stage)
                     },
-                    "dataset": _fields(found[node.stage.name, None]),
+                    "dataset": _fields(found[stage, None]),
                 }
             },
         }
-        for name, node in plan.snapshots.items()
+        for name, stage in lineage.snapshots.items()
     ]
 
 
 def _fields(deps: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Describe source columns, each with the ways in which it matters."""
+    """Name source columns, each with the ways in which it matters."""
     return [
         {
             "namespace": NAMESPACE,
@@ -77,7 +66,7 @@ def _fields(deps: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
 
 def _transformation(kind: str) -> dict[str, Any]:
     """Translate a kind."""
-    if kind not in (*DIRECT, *INDIRECT):
+    if kind == UNKNOWN:
         return {
             "type": "DIRECT",
             "subtype": "TRANSFORMATION",

@@ -1,13 +1,11 @@
-"""The ways through the whole plan: from a column back, forth, and to the source."""
+"""The ways through the whole pipeline: from a column back, forth, and to the source."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipeline.errors import LineageError, nearest
-from pipeline.lineage import KINDS, Edge
-from pipeline.lineage.value import NOTHING, Deps, strongest, through
-from pipeline.plan.plan import Plan
-from pipeline.plan.settings import SOURCE
+from pipeline.lineage.graph import SOURCE, Edge, Lineage
+from pipeline.lineage.value import KINDS, NOTHING, Deps, strongest, through
 
 
 class Column(NamedTuple):
@@ -17,33 +15,36 @@ class Column(NamedTuple):
     column: str
 
 
-def find_stage(plan: Plan, name: str) -> str:
-    """Find the stage of a snapshot's name or its own; ``source`` is one, too.
+def find_stage(lineage: Lineage, name: str) -> str:
+    """Find the stage of a snapshot's name, or else its own; ``source`` is one, too.
 
     Raises
     ------
     LineageError
         If there is none; names the one that was probably meant.
     """
-    if name in plan.snapshots:
-        return plan.snapshots[name].stage.name
-    if name in plan.nodes or name == SOURCE:
-        return name
-    known = list(dict.fromkeys([*plan.snapshots, *plan.nodes, SOURCE]))
-    holders = [owner for owner in known if name in columns_of(plan, owner)]
-    meant = "" if holders else nearest(name, known)
-    example = f"{holders[0]}.{name}" if holders else f"'{SOURCE}.Mean Cost'"
+    snapshots = lineage.snapshots
+    known = {**{stage: stage for stage in [*lineage.stages, SOURCE]}, **snapshots}
+    if name in known:
+        return known[name]
+    names = list(dict.fromkeys([*snapshots, *known]))
+    holders = [n for n in names if name in lineage.columns_of(known[n])]
+    meant = "" if holders else nearest(name, names)
+    example = f"{holders[0]}.{name}" if holders else example_of(lineage)
     raise LineageError(
         f"lineage: no snapshot or stage '{name}'{meant}\n"
-        f"found: {', '.join(known)}\n"
+        f"found: {', '.join(names)}\n"
         f"hint: name a column as SNAPSHOT.COLUMN or STAGE.COLUMN, such as {example}"
     )
 
 
-def find_column(plan: Plan, name: str) -> Column:
-    """Find a column by ``snapshot.column`` or ``stage.column``.
+def example_of(lineage: Lineage) -> str:
+    """Name a column that there is, as an example."""
+    return f"'{SOURCE}.{lineage.source[0]}'"
 
-    A snapshot's name comes before a stage's.
+
+def find_column(lineage: Lineage, name: str) -> Column:
+    """Find a column by ``snapshot.column`` or ``stage.column``.
 
     Raises
     ------
@@ -52,8 +53,8 @@ def find_column(plan: Plan, name: str) -> Column:
         meant.
     """
     owner, dot, column = name.partition(".")
-    stage = find_stage(plan, owner)
-    known = columns_of(plan, stage)
+    stage = find_stage(lineage, owner)
+    known = lineage.columns_of(stage)
     if column not in known:
         what = f"'{owner}' has no column '{column}'{nearest(column, known)}"
         raise LineageError(
@@ -64,54 +65,28 @@ def find_column(plan: Plan, name: str) -> Column:
     return Column(stage, column)
 
 
-def find_columns(plan: Plan, name: str) -> list[Column]:
+def find_columns(lineage: Lineage, name: str) -> list[Column]:
     """Find a column as `find_column` does, or all of a snapshot or stage alone."""
     if "." in name:
-        return [find_column(plan, name)]
-    stage = find_stage(plan, name)
-    return [Column(stage, column) for column in columns_of(plan, name)]
+        return [find_column(lineage, name)]
+    stage = find_stage(lineage, name)
+    return [Column(stage, column) for column in lineage.columns_of(stage)]
 
 
-def columns_of(plan: Plan, owner: str) -> list[str]:
-    """Name the columns of a snapshot, of a stage or of the source."""
-    if owner == SOURCE:
-        return plan.source.collect_schema().names()
-    return (plan.snapshots.get(owner) or plan.nodes[owner]).schema.names()
-
-
-def upstream(
-    plan: Plan, edges: Sequence[Edge], name: str, kinds: Collection[str] = KINDS
-) -> list[Edge]:
+def upstream(lineage: Lineage, name: str, kinds: Collection[str] = KINDS) -> list[Edge]:
     """Find all that a column, or a whole stage, depends on in every stage before.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    edges : sequence of Edge
-        Its lineage.
-    name : str
-        ``snapshot.column`` or ``stage.column``; without a column, all of them.
-    kinds : collection of str
-        The ways to follow. Those of which rows there are count for every stage on the
-        way, as each hands its rows on.
-
-    Returns
-    -------
-    list of Edge
-        In the order of `edges`.
-
-    Raises
-    ------
-    LineageError
-        If there is no such column.
+    It is named as for `find_columns`. Edges of which rows there are count for every
+    stage on the way, as each hands its rows on.
     """
-    targets = find_columns(plan, name)
-    stages = _before(plan, targets[0].stage)
-    columns: set[tuple[str, str | None]] = set(targets)
+    columns: set[tuple[str, str | None]] = set(find_columns(lineage, name))
+    stages = {stage for stage, _ in columns}
+    for stage in reversed(lineage.stages):
+        if stage in stages:
+            stages.update(lineage.stages[stage].inputs)
     found: list[Edge] = []
     # A stage's inputs stand before it, so that one pass sees every way.
-    for edge in reversed(edges):
+    for edge in reversed(lineage.edges):
         is_rows = edge.column is None and edge.stage in stages
         if edge.kind in kinds and (is_rows or (edge.stage, edge.column) in columns):
             found.append(edge)
@@ -120,69 +95,38 @@ def upstream(
 
 
 def downstream(
-    plan: Plan, edges: Sequence[Edge], name: str, kinds: Collection[str] = KINDS
+    lineage: Lineage, name: str, kinds: Collection[str] = KINDS
 ) -> list[Edge]:
-    """Find all that depends on a column, through every stage after.
+    """Find all that depends on a column, or a whole stage, through every stage after.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    edges : sequence of Edge
-        Its lineage.
-    name : str
-        ``snapshot.column``, ``stage.column`` or ``source.column``; without a column,
-        all of them.
-    kinds : collection of str
-        The ways to follow.
-
-    Returns
-    -------
-    list of Edge
-        In the order of `edges`. Where one has the column None, all columns of that
-        stage and of every stage after it depend on the column, by their rows.
-
-    Raises
-    ------
-    LineageError
-        If there is no such column.
+    It is named as for `find_columns`. Where an edge has the column None, all columns of
+    that stage and of every stage after it depend on the column, by their rows.
     """
-    columns: set[tuple[str, str | None]] = set(find_columns(plan, name))
+    columns: set[tuple[str, str | None]] = set(find_columns(lineage, name))
     found: list[Edge] = []
-    for edge in edges:
+    for edge in lineage.edges:
         if edge.kind in kinds and (edge.input, edge.input_column) in columns:
             found.append(edge)
             columns.add((edge.stage, edge.column))
     return found
 
 
-def origins(
-    plan: Plan, edges: Sequence[Edge]
-) -> dict[tuple[str, str | None], list[tuple[str, str]]]:
+def origins(lineage: Lineage) -> dict[tuple[str, str | None], list[tuple[str, str]]]:
     """Trace every column of every stage back to the source.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    edges : sequence of Edge
-        Its lineage.
-
-    Returns
-    -------
-    dict of (stage, column) to list of (source column, kind)
-        In the order of the source's columns. Under the column None: what decides which
-        rows of the stage there are, and their order.
+    Each has the source columns it comes from and their kinds, in the source's order.
+    Under the column None: what decides which rows of the stage there are, and their
+    order.
     """
-    names = columns_of(plan, SOURCE)
+    names = lineage.source
     deps: dict[tuple[str, str | None], Deps] = {
         (SOURCE, name): frozenset([((SOURCE, name), KINDS[0])]) for name in names
     }
-    for name, node in plan.nodes.items():
-        rows = [deps.get((input_, None), NOTHING) for input_ in node.stage.inputs]
-        deps |= {(name, column): NOTHING for column in node.schema}
+    for name, stage in lineage.stages.items():
+        rows = [deps.get((input_, None), NOTHING) for input_ in stage.inputs]
+        deps |= {(name, column): NOTHING for column in stage.columns}
         deps[name, None] = NOTHING.union(*rows)
-        for edge in edges:
+        for edge in lineage.edges:
             if edge.stage == name:
                 found = through(edge.kind, deps[edge.input, edge.input_column])
                 deps[name, edge.column] |= found
@@ -193,11 +137,3 @@ def origins(
         )
         for at, found in deps.items()
     }
-
-
-def _before(plan: Plan, stage: str) -> set[str]:
-    """Name a stage and all that it is made of."""
-    if stage == SOURCE:
-        return {SOURCE}
-    inputs = plan.nodes[stage].stage.inputs
-    return {stage}.union(*(_before(plan, input_) for input_ in inputs))

@@ -1,67 +1,50 @@
 """The lineage in words, as a diagram, and for other programs."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any, TypeAlias
 
 from pipeline.errors import LineageError
-from pipeline.lineage import DIRECT, INDIRECT, KINDS, UNKNOWN, Edge, trace
 from pipeline.lineage.diagram import column_diagram, stage_diagram, to_dot, to_mermaid
+from pipeline.lineage.graph import Edge, Lineage
 from pipeline.lineage.openlineage import to_openlineage
 from pipeline.lineage.paths import (
-    columns_of,
     downstream,
+    example_of,
     find_column,
     find_columns,
     find_stage,
     origins,
     upstream,
 )
-from pipeline.plan.plan import Plan
-
-FORMATS = ("text", "mermaid", "dot", "json", "openlineage")
+from pipeline.lineage.value import DIRECT, INDIRECT, KINDS, UNKNOWN
 
 VALUE = (*DIRECT, UNKNOWN)
 """The kinds that lead to what a value is, or may be, made of."""
-
-_Walk: TypeAlias = Callable[..., list[Edge]]
 
 # So many columns of a list are shown.
 _N_SHOWN = 4
 
 
-def show(plan: Plan, name: str | None, format_: str, *, forward: bool = False) -> str:
+def show(
+    lineage: Lineage, name: str | None, format_: str, *, forward: bool = False
+) -> str:
     """Show the stages, or the way from a column back to the source or forward.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph; nothing is read.
-    name : str or None
-        ``snapshot.column``, ``stage.column``, or a snapshot or stage alone: all of its
-        columns. None shows the stages.
-    format_ : str
-        Of `FORMATS`. 'openlineage' is of all snapshots.
-    forward : bool
-        Show what depends on the column, not what it depends on.
-
-    Returns
-    -------
-    str
-        Of several lines, without the last line's end.
+    `name` is ``snapshot.column``, ``stage.column``, or a snapshot or stage alone, for
+    all of its columns; None shows the stages. Formats are text, mermaid, dot, json, and
+    openlineage, which is of all snapshots.
 
     Raises
     ------
     LineageError
         If there is no such column, or the format cannot show what is asked.
     """
-    edges = trace(plan)
     if forward and name is None:
         raise LineageError(
             "lineage: --downstream of what?\n"
-            "hint: name a column, such as 'source.Mean Cost'"
+            f"hint: name a column, such as {example_of(lineage)}"
         )
     if format_ == "openlineage":
         if name is not None:
@@ -69,67 +52,58 @@ def show(plan: Plan, name: str | None, format_: str, *, forward: bool = False) -
                 f"lineage: openlineage is of all snapshots, not of '{name}' alone\n"
                 "hint: leave the column out, or take --format json"
             )
-        return json.dumps(to_openlineage(plan, edges), indent=2)
+        return json.dumps(to_openlineage(lineage), indent=2)
+    if format_ == "json":
+        return _to_json(lineage, name, forward=forward)
+    if format_ == "text":
+        return _to_text(lineage, name, forward=forward)
     if name is None:
-        return _show_plan(plan, edges, format_)
-    if format_ == "text" and "." not in name and not forward:
-        return describe_stage(plan, edges, name)
-    walk = downstream if forward else upstream
-    if format_ == "json":
-        found = [asdict(edge) for edge in walk(plan, edges, name)]
-        direction = "downstream" if forward else "upstream"
-        return json.dumps({"column": name, direction: found}, indent=2)
-    if format_ == "text":
-        say = describe_forward if forward else describe_column
-        return say(plan, edges, name)
-    at = find_columns(plan, name)
-    diagram = column_diagram(plan, at, walk(plan, edges, name, VALUE), forward=forward)
+        diagram = stage_diagram(lineage)
+    else:
+        edges = (downstream if forward else upstream)(lineage, name, VALUE)
+        at = find_columns(lineage, name)
+        diagram = column_diagram(lineage, at, edges, forward=forward)
     return to_dot(diagram) if format_ == "dot" else to_mermaid(diagram)
 
 
-def _show_plan(plan: Plan, edges: Sequence[Edge], format_: str) -> str:
-    """Show all stages, and in JSON all edges."""
-    if format_ == "json":
-        return json.dumps(_as_json(plan, edges), indent=2)
-    if format_ == "text":
-        return describe_plan(plan, edges)
-    diagram = stage_diagram(plan)
-    return to_dot(diagram) if format_ == "dot" else to_mermaid(diagram)
+def _to_json(lineage: Lineage, name: str | None, *, forward: bool) -> str:
+    """Write all stages and edges, or the edges of a way."""
+    if name is None:
+        stages = [{"name": n} | asdict(stage) for n, stage in lineage.stages.items()]
+        edges = [asdict(edge) for edge in lineage.edges]
+        return json.dumps({"stages": stages, "edges": edges}, indent=2)
+    found = (downstream if forward else upstream)(lineage, name)
+    direction = "downstream" if forward else "upstream"
+    shown = {"column": name, direction: [asdict(edge) for edge in found]}
+    return json.dumps(shown, indent=2)
 
 
-def _as_json(plan: Plan, edges: Sequence[Edge]) -> dict[str, Any]:
-    """Put stages and edges in plain lists."""
-    stages = [
-        {
-            "name": name,
-            "transform": node.stage.transform.name,
-            "inputs": list(node.stage.inputs),
-            "snapshot": node.stage.snapshot,
-            "columns": node.schema.names(),
-        }
-        for name, node in plan.nodes.items()
-    ]
-    return {"stages": stages, "edges": [asdict(edge) for edge in edges]}
+def _to_text(lineage: Lineage, name: str | None, *, forward: bool) -> str:
+    """Say it in words."""
+    if name is None:
+        return describe_stages(lineage)
+    if forward:
+        return describe_forward(lineage, name)
+    return (describe_column if "." in name else describe_stage)(lineage, name)
 
 
-def describe_plan(plan: Plan, edges: Sequence[Edge]) -> str:
+def describe_stages(lineage: Lineage) -> str:
     """List the stages, their inputs and snapshots, and whose lineage is unknown."""
-    unknown = {edge.stage for edge in edges if edge.kind == UNKNOWN}
-    width = max(map(len, plan.nodes))
-    lines = [
-        f"{name:{width}} <- {', '.join(node.stage.inputs)}"
-        + (f"  => snapshot {node.stage.snapshot}" if node.stage.snapshot else "")
+    unknown = {edge.stage for edge in lineage.edges if edge.kind == UNKNOWN}
+    width = max(map(len, lineage.stages))
+    return "\n".join(
+        f"{name:{width}} <- {', '.join(stage.inputs)}"
+        + (f"  => snapshot {stage.snapshot}" if stage.snapshot else "")
         + ("  (in part unknown)" if name in unknown else "")
-        for name, node in plan.nodes.items()
-    ]
-    return "\n".join(lines)
+        for name, stage in lineage.stages.items()
+    )
 
 
-def describe_stage(plan: Plan, edges: Sequence[Edge], name: str) -> str:
+def describe_stage(lineage: Lineage, name: str) -> str:
     """List the columns of a stage, and the source columns each is made of."""
-    stage = find_stage(plan, name)
-    found = origins(plan, edges)
-    names = columns_of(plan, stage)
+    stage = find_stage(lineage, name)
+    found = origins(lineage)
+    names = lineage.columns_of(stage)
     width = max(map(len, names))
     return "\n".join(
         f"{column:{width}} <- {_sources(found[stage, column])}" for column in names
@@ -148,20 +122,20 @@ def _sources(deps: Iterable[tuple[str, str]]) -> str:
     return f"{', '.join(rest)} (indirect)" if rest else "constant"
 
 
-def describe_column(plan: Plan, edges: Sequence[Edge], name: str) -> str:
+def describe_column(lineage: Lineage, name: str) -> str:
     """Tell what a column is made of, stage by stage back; what decides it, briefly."""
-    at = find_column(plan, name)
-    value = _backwards(upstream(plan, edges, name, VALUE))
-    rest = _backwards(upstream(plan, edges, name, (*INDIRECT, UNKNOWN)))
+    at = find_column(lineage, name)
+    value = _backwards(upstream(lineage, name, VALUE))
+    rest = _backwards(upstream(lineage, name, (*INDIRECT, UNKNOWN)))
     on_way = {at, *((edge.input, edge.input_column) for edge in value)}
     decided = [
         edge
-        for edge in _backwards(_only_indirect(edges))
+        for edge in _backwards(_only_indirect(lineage.edges))
         if (edge.stage, edge.column) in on_way
     ]
     return "\n".join(
         [
-            f"{name} <- {_sources(origins(plan, edges)[at])}",
+            f"{name} <- {_sources(origins(lineage)[at])}",
             *_made_of(value),
             *_section("what else decides its value:", decided),
             *_section("which rows there are, and their order:", _rows(rest)),
@@ -169,19 +143,19 @@ def describe_column(plan: Plan, edges: Sequence[Edge], name: str) -> str:
     )
 
 
-def describe_forward(plan: Plan, edges: Sequence[Edge], name: str) -> str:
+def describe_forward(lineage: Lineage, name: str) -> str:
     """Tell what is made of a column, stage by stage; what it decides, briefly."""
-    at = find_column(plan, name)
-    value = downstream(plan, edges, name, VALUE)
+    at = find_column(lineage, name)
+    value = downstream(lineage, name, VALUE)
     on_way = {at, *((edge.stage, edge.column) for edge in value)}
     lines = [name, *_made_of(value)]
-    for snapshot, node in plan.snapshots.items():
-        reached = [c for c in node.schema if (node.stage.name, c) in on_way]
+    for snapshot, stage in lineage.snapshots.items():
+        reached = [c for c in lineage.columns_of(stage) if (stage, c) in on_way]
         if reached:
             lines.append(f"in snapshot {snapshot}: {', '.join(reached)}")
     rest = [
         edge
-        for edge in _only_indirect(edges)
+        for edge in _only_indirect(lineage.edges)
         if (edge.input, edge.input_column) in on_way
     ]
     decided = [edge for edge in rest if edge.column is not None]

@@ -31,18 +31,8 @@ NOTHING: Deps = frozenset()
 def chain(outer: str, inner: str) -> str:
     """Tell how a value depends on a column by way of another value.
 
-    Parameters
-    ----------
-    outer : str
-        How the value depends on the other one; of `KINDS`.
-    inner : str
-        How the other one depends on the column.
-
-    Returns
-    -------
-    str
-        Unknown if either is; else the outer one if that is indirect, then the inner
-        one if that is; else the one that outranks the other.
+    Of its own way to that and the inner one: unknown if either is; else the outer one
+    if that is indirect, then the inner one if that is; else what outranks the other.
     """
     if UNKNOWN in (outer, inner):
         return UNKNOWN
@@ -71,22 +61,15 @@ def strongest(deps: Deps) -> Deps:
 
 @dataclass(frozen=True)
 class Value:
-    """What a column or an expression depends on.
-
-    Attributes
-    ----------
-    deps : Deps
-        What all of it depends on.
-    fields : mapping of str to Value, optional
-        What else each field depends on, of a struct or of the structs in a list; None
-        where the fields are not told apart.
-    lengths : Deps, optional
-        What the lengths of lists depend on; None for all that the value depends on.
-    """
+    """What a column or an expression depends on."""
 
     deps: Deps = NOTHING
+    """What all of it depends on."""
     fields: Mapping[str, "Value"] | None = None
+    """What else each field depends on, of a struct or of the structs in a list; None
+    where the fields are not told apart."""
     lengths: Deps | None = None
+    """What the lengths of lists depend on; None for all that the value depends on."""
 
     @property
     def total(self) -> Deps:

@@ -9,7 +9,6 @@ import polars as pl
 from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.files.parquet import read_parquet
-from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.plan import Plan
@@ -165,7 +164,7 @@ def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
         If one is computed, or put together.
     """
     stage = plan.snapshots[panel].stage.name
-    made_of = origins(plan, trace(plan))
+    made_of = origins(plan.lineage())
     found: list[str] = []
     for column in columns:
         match made_of.get((stage, column), []):

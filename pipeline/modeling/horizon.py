@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage
 
 

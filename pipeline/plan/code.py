@@ -96,17 +96,9 @@ def source_of(name: str) -> str:
 
 
 def imports_of(name: str) -> set[str]:
-    """List the modules of the package that one needs, itself among them.
+    """List the modules of the package that one needs, itself among them, by `name_of`.
 
-    Parameters
-    ----------
-    name : str
-        As `name_of` gives it.
-
-    Returns
-    -------
-    set of str
-        Names of files; a package's ``__init__`` counts where it is imported.
+    A package's ``__init__`` counts where it is imported.
     """
     return _reached(name, {name_of(path) for path in code_files()})
 
@@ -127,17 +119,9 @@ def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
     """Find the code outside the package that some of its modules use.
 
     Python's own library does not count. What is imported by a name that is made while
-    the code runs is not found; a call of ``import_module`` that spells it is.
-
-    Parameters
-    ----------
-    names : iterable of str
-        Modules of the package, as `name_of` gives them.
-
-    Returns
-    -------
-    dict of str to str
-        What `identity` gives, by the path of a file or the name of a library.
+    the code runs is not found; a call of ``import_module`` that spells it is. The
+    modules are named as of `name_of`; what is found, by a file's path or a library's
+    name, with its `identity`.
     """
     found: dict[str, str] = {}
     seen: set[str] = set()

@@ -20,18 +20,12 @@ VERSIONS = {"polars": pl.__version__, "fingerprint": "1"}
 
 @dataclass(frozen=True)
 class SourceIdentity:
-    """What a source's rows are made of.
-
-    Attributes
-    ----------
-    plan : str
-        Hash of how the files are read, whatever they are called.
-    files : list of FileContent
-        The files, in the order they are read.
-    """
+    """What a source's rows are made of."""
 
     plan: str
+    """Hash of how the files are read, whatever they are called."""
     files: list[FileContent]
+    """In the order they are read."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +51,7 @@ def source_plan(config: SourceConfig, root: Path) -> str:
 
 
 def fingerprint(plan: Plan, source: SourceIdentity) -> Fingerprints:
-    """Chain the hashes of the stages down from the source.
-
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph.
-    source : SourceIdentity
-        What the rows come from.
-
-    Returns
-    -------
-    Fingerprints
-        Of every stage, and of every snapshot, the quarantine last.
-    """
+    """Chain the hashes of the stages down from the source, the quarantine's last."""
     rows = _hash(_versions(), source.plan, *(file.sha256 for file in source.files))
     stages = {SOURCE: rows}
     for name, node in plan.nodes.items():

@@ -13,17 +13,16 @@ it knows the future.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from pipeline.errors import SchemaError
-from pipeline.lineage import UNKNOWN, Edge, trace_stage
-from pipeline.plan.settings import SOURCE, Stage
+from pipeline.lineage.graph import SOURCE, Edge
+from pipeline.lineage.value import UNKNOWN
+from pipeline.plan.plan import Node, Plan
+from pipeline.plan.settings import Stage
 from pipeline.transforms import PastOnly
-
-if TYPE_CHECKING:
-    from pipeline.plan.plan import Node, Plan
 
 Why: TypeAlias = Literal["key", "past", "named"]
 """Why a column is known: it names the row; it is made of the past; it is named."""
@@ -32,15 +31,8 @@ _ROW_BY_ROW = ("identity", "transformation", "conditional")
 """The ways to depend on a column that look at no other row, as most do."""
 
 
-def settled(plan: "Plan", stage: Stage) -> Stage:
-    """Fill in what a stage's settings leave to the plan.
-
-    Parameters
-    ----------
-    plan : Plan
-        The stages before it.
-    stage : Stage
-        Of any transformation.
+def settled(plan: Plan, stage: Stage) -> Stage:
+    """Fill in what a stage's settings leave to the plan of the stages before it.
 
     Raises
     ------
@@ -61,16 +53,8 @@ def settled(plan: "Plan", stage: Stage) -> Stage:
     )
 
 
-def why_known(plan: "Plan", stage: Stage) -> dict[str, Why]:
-    """Say which columns of a stage's first input are known, and why.
-
-    Parameters
-    ----------
-    plan : Plan
-        The stages before it.
-    stage : Stage
-        One with settings of `PastOnly`.
-    """
+def why_known(plan: Plan, stage: Stage) -> dict[str, Why]:
+    """Say which columns of the first input of a stage with `PastOnly` are known."""
     config = stage.config
     assert isinstance(config, PastOnly)
     named: dict[str, Why] = dict.fromkeys(config.known, "named")
@@ -78,53 +62,36 @@ def why_known(plan: "Plan", stage: Stage) -> dict[str, Why]:
     return trace_known(plan, stage.inputs[0], named)
 
 
-def trace_known(plan: "Plan", stage: str, named: Mapping[str, Why]) -> dict[str, Why]:
-    """Follow what is known before its period down to a stage.
+def trace_known(plan: Plan, stage: str, named: Mapping[str, Why]) -> dict[str, Why]:
+    """Follow what is known before its period down to a stage, or ``source``.
 
-    Parameters
-    ----------
-    plan : Plan
-        The composed graph; nothing is read.
-    stage : str
-        Of the plan, or ``source``.
-    named : mapping of str to Why
-        Columns that are known wherever they occur.
-
-    Returns
-    -------
-    dict of str to Why
-        The columns that are known.
+    `named` are columns that are known wherever they occur.
     """
     found: dict[str, dict[str, Why]] = {
         SOURCE: {name: named[name] for name in plan.schema(SOURCE) if name in named}
     }
     for name, node in plan.upstream([stage]).items():
-        found[name] = _of_stage(plan, node, found, named)
+        found[name] = _of_stage(node, plan.edges(name), found, named)
     return found[stage]
 
 
 def _of_stage(
-    plan: "Plan",
-    node: "Node",
+    node: Node,
+    edges: Sequence[Edge],
     found: Mapping[str, Mapping[str, Why]],
     named: Mapping[str, Why],
 ) -> dict[str, Why]:
     """Tell which columns of a stage are known, given those of its inputs."""
-    stage = node.stage
-    past = stage.transform.past
-    made_of_past = past(stage.config) if past else []
-    inputs = [(name, plan.schema(name)) for name in stage.inputs]
-    edges: dict[str | None, list[Edge]] = {}
-    for edge in trace_stage(stage, inputs, node.digest):
-        edges.setdefault(edge.column, []).append(edge)
-    why: dict[str, Why | None] = {}
-    for column in node.schema:
-        if column in named:
-            why[column] = named[column]
-        elif column in made_of_past:
-            why[column] = "past"
-        else:
-            why[column] = _of_edges(column, edges.get(column, []), found)
+    past = node.stage.transform.past
+    made_of_past: dict[str, Why] = dict.fromkeys(
+        past(node.stage.config) if past else [], "past"
+    )
+    why: dict[str, Why | None] = {
+        column: named.get(column)
+        or made_of_past.get(column)
+        or _of_edges(column, [edge for edge in edges if edge.column == column], found)
+        for column in node.schema
+    }
     return {column: reason for column, reason in why.items() if reason}
 
 

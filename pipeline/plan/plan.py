@@ -1,109 +1,45 @@
-"""Compose stages into one graph of lazy frames, and check it before data is read."""
+"""The graph that stages compose to: what each makes, and which needs which."""
 
-import hashlib
-import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from pipeline.errors import SchemaError, nearest
-from pipeline.plan.code import code_elsewhere, code_hashes
-from pipeline.plan.known import settled
-from pipeline.plan.publishable import mistakes_in
-from pipeline.plan.settings import SOURCE, Stage
-from pipeline.transforms import Transform
+from pipeline.errors import SchemaError
+from pipeline.lineage import ir
+from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
+from pipeline.lineage.trace import trace_function
+from pipeline.plan.settings import Stage
+
+_edges: dict[tuple[object, ...], list[Edge]] = {}
+"""By all that decides them: a plan is composed more than once in a process."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A stage with its place in the graph.
-
-    Attributes
-    ----------
-    stage : Stage
-        Its configuration.
-    lf : pl.LazyFrame
-        Its output.
-    schema : pl.Schema
-        Of the output.
-    digest : str
-        Hash of what the stage does to inputs of these schemas: config, code, helpers
-        and constants all show in it; names of variables and layout do not.
-    """
+    """A stage with its place in the graph."""
 
     stage: Stage
     lf: pl.LazyFrame
     schema: pl.Schema
     digest: str
+    """Hash of what the stage does to inputs of these schemas: config, code, helpers
+    and constants all show in it; names of variables and layout do not."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The composed graph.
-
-    Attributes
-    ----------
-    source : pl.LazyFrame
-        The raw rows.
-    nodes : dict of str to Node
-        One per stage, in the order of the configuration.
-    """
+    """The composed graph."""
 
     source: pl.LazyFrame
+    """The raw rows."""
     nodes: dict[str, Node]
+    """One per stage, in the order of the configuration."""
 
     @property
     def snapshots(self) -> dict[str, Node]:
         """The stages that are published, by the name of their snapshot."""
         return {n.stage.snapshot: n for n in self.nodes.values() if n.stage.snapshot}
-
-    def upstream(
-        self, stages: Iterable[str], leaves: Iterable[str] = ()
-    ) -> dict[str, Node]:
-        """Find the stages that some stages need, themselves among them.
-
-        Parameters
-        ----------
-        stages : iterable of str
-            Where to start.
-        leaves : iterable of str
-            Stages whose output is there: they are not needed, nor what is above them.
-
-        Returns
-        -------
-        dict of str to Node
-            In the order of the configuration.
-        """
-        needed, given = set(stages) - set(leaves), set(leaves)
-        for name in reversed(self.nodes):
-            if name in needed:
-                needed |= set(self.nodes[name].stage.inputs) - given
-        return {name: node for name, node in self.nodes.items() if name in needed}
-
-    def alike(self, stages: Iterable[str]) -> dict[str, str]:
-        """Tell which stages surely have as many rows as another, whatever the data.
-
-        Parameters
-        ----------
-        stages : iterable of str
-            In the order of the configuration.
-
-        Returns
-        -------
-        dict of str to str
-            Per stage, the first of them that has as many rows; often itself.
-        """
-        first: dict[str, str] = {}
-        for name in stages:
-            node = self.nodes[name]
-            given = node.stage.inputs[0]
-            schemas = [self.schema(input_) for input_ in node.stage.inputs]
-            keeps = given in first and _keeps_rows(node.stage, schemas)
-            first[name] = first[given] if keeps else name
-        return first
 
     def lf(self, name: str) -> pl.LazyFrame:
         """Return the output of a stage, or the source."""
@@ -114,6 +50,19 @@ class Plan:
         is_source = name == SOURCE
         return self.source.collect_schema() if is_source else self.nodes[name].schema
 
+    def upstream(
+        self, stages: Iterable[str], leaves: Iterable[str] = ()
+    ) -> dict[str, Node]:
+        """Find the stages that some stages need, themselves among them.
+
+        The output of `leaves` is there: they are not needed, nor what is above them.
+        """
+        needed, given = set(stages) - set(leaves), set(leaves)
+        for name in reversed(self.nodes):
+            if name in needed:
+                needed |= set(self.nodes[name].stage.inputs) - given
+        return {name: node for name, node in self.nodes.items() if name in needed}
+
     def downstream(self, stage: str) -> dict[str, Node]:
         """Find the stages that use a stage's output, the stage itself among them."""
         using = {stage}
@@ -122,62 +71,48 @@ class Plan:
                 using.add(name)
         return {name: node for name, node in self.nodes.items() if name in using}
 
+    def alike(self, stages: Iterable[str]) -> dict[str, str]:
+        """Tell which stages surely have as many rows as another, whatever the data.
 
-def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
-    """Build the graph stage by stage; nothing is read.
+        Each of the stages, inputs before users, has the first of them that has as many
+        rows; often itself.
+        """
+        first: dict[str, str] = {}
+        for name in stages:
+            given = self.nodes[name].stage.inputs[0]
+            keeps = given in first and self._keeps_rows(name)
+            first[name] = first[given] if keeps else name
+        return first
 
-    Parameters
-    ----------
-    source : pl.LazyFrame
-        The raw rows.
-    stages : sequence of Stage
-        Inputs before users.
+    def _keeps_rows(self, name: str) -> bool:
+        """Tell whether a stage has as many rows as its first input."""
+        stage = self.nodes[name].stage
+        frames = [never_read(self.schema(given)) for given in stage.inputs]
+        return has_as_many_rows(stage.apply(*frames), frames[0])
 
-    Returns
-    -------
-    Plan
-        Every node's schema is resolved.
+    def edges(self, name: str) -> list[Edge]:
+        """Tell which columns of its inputs the columns of a stage depend on."""
+        stage, digest = self.nodes[name].stage, self.nodes[name].digest
+        inputs = [(given, self.schema(given)) for given in stage.inputs]
+        schemas = tuple((given, tuple(schema.items())) for given, schema in inputs)
+        key = (ir.VERSION, name, digest, schemas)
+        if key not in _edges:
+            _edges[key] = trace_function(stage.apply, inputs, stage=name)
+        return _edges[key]
 
-    Raises
-    ------
-    SchemaError
-        If a stage asks for a column or a dtype that its input does not have, or reads
-        a file; names the stage, its file and the columns there are.
-    """
-    plan = Plan(source, {})
-    for given in stages:
-        inputs = [plan.lf(name) for name in given.inputs]
-        schemas = [plan.schema(name) for name in given.inputs]
-        try:
-            stage = settled(plan, given)
-        except SchemaError as error:
-            raise _schema_error(given, schemas, error) from error
-        schema, digest = _try_on_empty(stage, schemas)
-        plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
-    return plan
-
-
-def compose_again(
-    plan: Plan, source: pl.LazyFrame, leaves: Mapping[str, pl.LazyFrame]
-) -> Plan:
-    """Build the same graph on other rows of the same columns.
-
-    Parameters
-    ----------
-    plan : Plan
-        The stages, with their schemas.
-    source : pl.LazyFrame
-        The raw rows.
-    leaves : mapping of str to pl.LazyFrame
-        Outputs of stages that are there, to go on from.
-    """
-    again = Plan(source, {})
-    for name, node in plan.nodes.items():
-        lf = leaves.get(name)
-        if lf is None:
-            lf = _apply(node.stage, [again.lf(given) for given in node.stage.inputs])
-        again.nodes[name] = replace(node, lf=lf)
-    return again
+    def lineage(self) -> Lineage:
+        """Derive the lineage of all columns; nothing is read."""
+        stages = {
+            name: TracedStage(
+                node.stage.transform.name,
+                node.stage.inputs,
+                node.stage.snapshot,
+                node.schema.names(),
+            )
+            for name, node in self.nodes.items()
+        }
+        edges = [edge for name in self.nodes for edge in self.edges(name)]
+        return Lineage(self.schema(SOURCE).names(), stages, edges)
 
 
 def never_read(schema: pl.Schema) -> pl.LazyFrame:
@@ -189,147 +124,12 @@ def never_read(schema: pl.Schema) -> pl.LazyFrame:
     return pl.LazyFrame(schema=schema).map_batches(refuse, schema=schema)
 
 
-def _keeps_rows(stage: Stage, inputs: Sequence[pl.Schema]) -> bool:
-    """Tell whether a stage has as many rows as its first input, whatever they are."""
-    frames = [never_read(schema) for schema in inputs]
-    return has_as_many_rows(_apply(stage, frames), frames[0])
-
-
 def has_as_many_rows(lf: pl.LazyFrame, given: pl.LazyFrame) -> bool:
     """Tell whether Polars itself would count one frame's rows by counting another's.
 
-    Its optimizer drops from a count all that cannot change it.
-
-    Parameters
-    ----------
-    lf : pl.LazyFrame
-        Made of `given`.
-    given : pl.LazyFrame
-        As of `never_read`: of others Polars may know how many rows there are, and
-        not say what it made of that.
-
-    Returns
-    -------
-    bool
-        False where it cannot be told.
+    Its optimizer drops from a count all that cannot change it. `lf` is made of `given`,
+    which is as of `never_read`: of others Polars may know how many rows there are, and
+    not say what it made of that. False where it cannot be told.
     """
     made, before = (frame.select(pl.len()).explain() for frame in (lf, given))
     return made == before
-
-
-def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema, str]:
-    """Resolve what a stage makes of its inputs' columns, and hash how.
-
-    The transformation is tried on empty frames, so that neither cost nor hash have to
-    do with the stages before it.
-    """
-    # Two inputs of one schema must not look the same in the plan.
-    frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
-    _refuse_time_of_text(stage, inputs)
-    lf = _apply(stage, frames)
-    try:
-        schema = lf.collect_schema()
-        digest = _digest(lf, stage.transform)
-    except (PolarsError, SchemaError) as error:
-        raise _schema_error(stage, inputs, error) from error
-    _refuse_missing_key(stage, schema)
-    if stage.snapshot:
-        _refuse_unpublishable(stage, schema)
-    return schema, digest
-
-
-def _refuse_missing_key(stage: Stage, schema: pl.Schema) -> None:
-    """Refuse a key that is not among the columns that the stage makes."""
-    missing = [name for name in stage.key if name not in schema]
-    if missing:
-        raise SchemaError(
-            f"{stage.place}: snapshot '{stage.snapshot}' has"
-            f" no key {missing}{nearest(missing[0], schema)}\n"
-            f"found in {stage.name}: {', '.join(schema)}\n"
-            f"hint: see `stages.{stage.name}.key` in configs/pipeline.yaml"
-        )
-
-
-def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
-    """Refuse a time that is text where a stage reckons with it."""
-    time = getattr(stage.config, "time", None)
-    for schema in inputs:
-        if isinstance(time, str) and schema.get(time) == pl.String:
-            raise SchemaError(
-                f"{stage.place}: its time '{time}' is text,"
-                " expected consecutive whole numbers, such as years\n"
-                "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
-                " months, count year x 12 + month"
-            )
-
-
-def _refuse_unpublishable(stage: Stage, schema: pl.Schema) -> None:
-    """Refuse a snapshot that SQL would show otherwise than it is."""
-    if found := list(mistakes_in(schema)):
-        lines = "\n".join(f"  {line}" for line in found)
-        raise SchemaError(
-            f"{stage.place}: snapshot '{stage.snapshot}'"
-            f" cannot be published as it is\n{lines}"
-        )
-
-
-def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
-    """Call the transformation of a stage; whatever it raises names the stage.
-
-    Raises
-    ------
-    SchemaError
-        With the line of the transformation.
-    """
-    try:
-        return stage.apply(*inputs)
-    except (PolarsError, SchemaError) as error:
-        schemas = [lf.collect_schema() for lf in inputs]
-        raise _schema_error(stage, schemas, error) from error
-    except Exception as error:
-        # A mistake in the user's code, of any kind.
-        *_, last = traceback.extract_tb(error.__traceback__)
-        raise SchemaError(
-            f"{stage.place}: "
-            f"{type(error).__name__}: {error}\n"
-            f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
-        ) from error
-
-
-def _digest(lf: pl.LazyFrame, transform: Transform) -> str:
-    """Hash a plan; one that runs Python functions, with all code they may use.
-
-    Raises
-    ------
-    SchemaError
-        If the plan reads a file, whose content the hash would not see.
-    """
-    try:
-        plan = lf.serialize()
-    except PolarsError:  # a Python function, and no cloudpickle to write it with
-        plan = b"cloudpickle"
-    if b"unified_scan_args" in plan:
-        raise SchemaError(
-            "reads a file, expected a function of its inputs only: make it a source"
-        )
-    # Such a function is written as its name or its bytecode, without what it calls.
-    code = ""
-    if b"cloudpickle" in plan:
-        code = str(code_hashes() | code_elsewhere([transform.file]))
-    return hashlib.sha256(plan + code.encode()).hexdigest()
-
-
-def _schema_error(
-    stage: Stage, inputs: Sequence[pl.Schema], error: Exception
-) -> SchemaError:
-    """Say which stage asked for what, and what there was."""
-    found = [name for schema in inputs for name in schema]
-    # Polars appends the columns there are, our working columns among them.
-    what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
-    wanted = what.split('"')[1] if what.count('"') >= 2 else what
-    return SchemaError(
-        f"{stage.place}: "
-        f"{what}{'' if wanted in found else nearest(wanted, found)}\n"
-        f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
-        f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
-    )

@@ -28,14 +28,11 @@ from pipeline.config import (
 )
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
+from pipeline.lineage.graph import SOURCE
 from pipeline.snapshots.records import PREDICTIONS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Kind
 from pipeline.transforms import Transform, load_transform, transform_names
-
-SOURCE = "source"
-"""What a stage names as its input to read the raw rows."""
-
 
 RESERVED = (
     *(SOURCE, "columns", "panel", "stages", "checks", "history"),
@@ -80,36 +77,22 @@ class StageConfig(BaseConfig, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Stage:
-    """One use of a transformation.
-
-    Attributes
-    ----------
-    name : str
-        Unique in the pipeline.
-    transform : Transform
-        The transformation, loaded.
-    inputs : tuple of str
-        Stages before this one, or ``source``.
-    config : BaseConfig
-        The transformation's settings.
-    snapshot : str or None
-        Name under which the output is published.
-    key : tuple of str
-        Columns that sort the snapshot; empty without one.
-    file : str
-        Where most of its settings come from, for messages.
-    may_be_empty : bool
-        Whether it may leave none of the rows it is given.
-    """
+    """One use of a transformation."""
 
     name: str
     transform: Transform
     inputs: tuple[str, ...]
+    """Stages before this one, or ``source``."""
     config: BaseConfig
+    """The transformation's settings."""
     snapshot: str | None
+    """Name under which the output is published."""
     key: tuple[str, ...]
+    """Columns that sort the snapshot; empty without one."""
     file: str
+    """Where most of its settings come from, for messages."""
     may_be_empty: bool = False
+    """Whether it may leave none of the rows it is given."""
 
     @property
     def place(self) -> str:
@@ -122,68 +105,41 @@ class Stage:
 
 
 class Periods(BaseConfig, frozen=True, kw_only=True):
-    """What the section ``panel`` says of time; its other names are the stages'.
-
-    Attributes
-    ----------
-    time : str or None
-        Column of whole numbers that counts the periods.
-    missing_periods : list of int or 'any'
-        Periods that no unit has, and need not.
-    sparse_periods : list of int
-        First and last periods that may have next to no rows.
-    """
+    """What the section ``panel`` says of time; its other names are the stages'."""
 
     time: str | None = None
+    """Column of whole numbers that counts the periods."""
     missing_periods: Annotated[
         list[int] | Literal["any"], Meta(description="a list of periods, or any")
     ] = field(default_factory=list[int])
+    """Periods that no unit has, and need not."""
     sparse_periods: list[int] = field(default_factory=list[int])
+    """First and last periods that may have next to no rows."""
 
 
 class History(BaseConfig, frozen=True, kw_only=True):
-    """The section ``history`` of ``configs/pipeline.yaml``.
-
-    Attributes
-    ----------
-    runs : int
-        The newest runs, so many, can be queried and restored.
-    """
+    """The section ``history``: so many of the newest runs can be queried, restored."""
 
     runs: Annotated[int, Meta(ge=1)] = 10
 
 
 class EngineSettings(BaseConfig, frozen=True, kw_only=True):
-    """The section ``engine`` of ``configs/pipeline.yaml``.
-
-    Attributes
-    ----------
-    use : {'polars', 'spark'}
-        Who does the work: this process, or the workers of a cluster, part by part.
-        ``engine=spark`` is short for ``engine.use=spark``.
-    partitions : int or 'auto'
-        Parts that the rows are split into, to be computed one after the other; 1 is
-        one pass over all. By itself as few as fit in memory.
-    memory : str or None
-        What a run may take, such as ``6GiB``; None is two thirds of the machine's.
-    master : str
-        Of a Spark cluster: ``spark://host:7077``, or ``local[2]`` for this machine.
-    folder : str or None
-        Where parts are exchanged: an absolute path, or ``s3://bucket/prefix``, that
-        every worker sees. None is ``.pipeline/parts``.
-    spark : dict of str to str, int, float or bool
-        More of Spark's settings, such as ``spark.executor.memory``.
-    """
+    """The section ``engine`` of ``configs/pipeline.yaml``."""
 
     use: Literal["polars", "spark"] = "polars"
+    """Who does the work: this process, or the workers of a cluster, part by part.
+    ``engine=spark`` is short for ``engine.use=spark``."""
     partitions: Annotated[
         Annotated[int, Meta(ge=1, le=9999)] | Literal["auto"],
         Meta(description="a number from 1 to 9999, or auto"),
     ] = "auto"
+    """Parts that the rows are split into, to be computed one after the other; 1 is one
+    pass over all, and auto as few as fit in memory."""
     memory: Annotated[
         Annotated[str, Meta(pattern=_SIZE)] | None,
         Meta(description="a size above 0, such as 700MiB or 6GiB, or null"),
     ] = None
+    """What a run may take; None is two thirds of the machine's."""
     master: Annotated[
         str,
         Meta(
@@ -199,9 +155,12 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
             " or null"
         ),
     ] = None
+    """Where parts are exchanged, and every worker sees them; None is
+    ``.pipeline/parts``."""
     spark: dict[str, str | int | float | bool] = field(
         default_factory=dict[str, str | int | float | bool]
     )
+    """More of Spark's settings, such as ``spark.executor.memory``."""
 
     def __post_init__(self) -> None:
         """Refuse a second place to name the master."""
@@ -211,48 +170,28 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a run needs to know.
-
-    Attributes
-    ----------
-    root : Path
-        Project folder: holds ``configs/`` and ``.pipeline/``.
-    profile : str or None
-        The overlay in use, or several, with commas between.
-    source : SourceConfig
-        Where the rows come from.
-    stages : tuple of Stage
-        In the order of the configuration, inputs before users.
-    contracts : dict of str to Contract
-        What a snapshot promises, by its name.
-    periods : Periods
-        What is known of the panel's time.
-    history : History
-        What is kept.
-    engine : EngineSettings
-        How it is computed.
-    tree : dict
-        The resolved configuration, plain.
-    shown : dict
-        The same, fit to be seen: see `Resolved`.
-    environment : frozenset of str
-        Variables of the environment that it asks for.
-    layers : tuple of Layer
-        What it was composed of, to say where a value comes from.
-    """
+    """All that a run needs to know."""
 
     root: Path
+    """Project folder: holds ``configs/`` and ``.pipeline/``."""
     profile: str | None
+    """The overlay in use, or several, with commas between."""
     source: SourceConfig
     stages: tuple[Stage, ...]
+    """In the order of the configuration, inputs before users."""
     contracts: dict[str, Contract]
+    """By the snapshot's name."""
     periods: Periods
     history: History
     engine: EngineSettings
     tree: Tree
+    """The resolved configuration, plain."""
     shown: Tree
+    """The same, fit to be seen: see `Resolved`."""
     environment: frozenset[str]
+    """Variables of the environment that it asks for."""
     layers: tuple[Layer, ...]
+    """What it was composed of, to say where a value comes from."""
 
     def shown_of(self, stage: Stage) -> Tree:
         """Return a stage's settings, fit to be seen."""
@@ -272,19 +211,11 @@ def load_settings(
     overrides: tuple[str, ...] = (),
     below: Sequence[Layer] = (),
 ) -> Settings:
-    """Compose, resolve and check the configuration.
+    """Compose, resolve and check the configuration of a project.
 
-    Parameters
-    ----------
-    root : Path
-        Project folder.
-    profile : str, optional
-        Name of a file in ``configs/profiles/``; of several, with commas between, a
-        later one wins.
-    overrides : tuple of str
-        ``dotted.path=value`` words of the command line.
-    below : sequence of Layer
-        More layers, below all others: sections that a run has no use for.
+    The profile names a file in ``configs/profiles/``; of several, with commas between,
+    a later one wins. Overrides are ``dotted.path=value`` words of the command line.
+    `below` are layers of sections that a run has no use for.
 
     Raises
     ------
@@ -293,19 +224,13 @@ def load_settings(
     """
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
-    top = [load_layer(configs / "pipeline.yaml", root)]
-    top += [
-        load_named_layer(configs / "profiles", name, root)
-        for name in ([] if profile is None else profile.split(","))
+    others = [word for word in overrides if word not in choices]
+    profiles = [] if profile is None else profile.split(",")
+    top = [
+        load_layer(configs / "pipeline.yaml", root),
+        *(load_named_layer(configs / "profiles", name, root) for name in profiles),
+        parse_overrides(re.sub("^engine=", "engine.use=", word) for word in others),
     ]
-    top.append(
-        parse_overrides(
-            re.sub("^engine=", "engine.use=", word)
-            for word in overrides
-            if word not in choices
-        )
-    )
-
     source = _choose_source(top, choices)
     stage_trees = _stage_trees(top)
     layers = [
@@ -319,30 +244,27 @@ def load_settings(
     tree, mistakes = resolved.tree, resolved.mistakes
     unresolved = [mistake.path for mistake in mistakes]
 
+    def checked(value: Any, type_: Any, section: str) -> Any:
+        found, wrong = check(value, type_, section, layers)
+        mistakes.extend(wrong)
+        return found
+
     mistakes += _unknown_sections(tree, layers)
     for name in ("panel", "checks"):
-        mistakes += check(tree.get(name), dict[str, Any] | None, name, layers)[1]
-    source_config, found = check(tree.get(SOURCE), SourceConfig, SOURCE, layers)
-    mistakes += found
-    mistakes += check(tree.get("columns"), dict[str, Kind], "columns", layers)[1]
-    periods, found = check(_periods_of(tree), Periods, "panel", layers)
-    mistakes += found
-    history, found = check(tree.get("history", {}), History, "history", layers)
-    mistakes += found
-    engine, found = check(tree.get("engine", {}), EngineSettings, "engine", layers)
-    mistakes += found
-    stages, found = check_stages(tree, layers)
-    mistakes += found
-    contracts, found = check_contracts(tree, layers)
-    mistakes += found
+        checked(tree.get(name), dict[str, Any] | None, name)
+    source_config = checked(tree.get(SOURCE), SourceConfig, SOURCE)
+    checked(tree.get("columns"), dict[str, Kind], "columns")
+    periods = checked(_periods_of(tree), Periods, "panel")
+    history = checked(tree.get("history", {}), History, "history")
+    engine = checked(tree.get("engine", {}), EngineSettings, "engine")
+    stages, wrong = check_stages(tree, layers)
+    mistakes += wrong
+    contracts, wrong = check_contracts(tree, layers)
+    mistakes += wrong
     # What could not be resolved is absent from the tree: one message is enough.
-    refuse(
-        [
-            m
-            for i, m in enumerate(mistakes)
-            if i < len(unresolved) or m.path not in unresolved
-        ]
-    )
+    n_unresolved = len(unresolved)
+    rest = [m for m in mistakes[n_unresolved:] if m.path not in unresolved]
+    refuse([*mistakes[:n_unresolved], *rest])
     return Settings(
         root,
         profile,
@@ -389,28 +311,21 @@ def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
 
 def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
     """Load the defaults of each stage's transformation, under the stage's name."""
+    known = transform_names()
     transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
     # What has another name is reported with the other mistakes.
-    defaults = {
-        transform: load_layer(folder / f"{transform}.yaml", root)
-        for transform in transform_names()
-        if transform in transforms.values()
-    }
-    return [
-        Layer(defaults[transform].name, {name: defaults[transform].tree})
+    loaded = {
+        name: load_layer(folder / f"{transform}.yaml", root)
         for name, transform in transforms.items()
-        if transform in defaults
-    ]
+        if transform in known
+    }
+    return [Layer(la.name, {name: la.tree}) for name, la in loaded.items()]
 
 
 def _check_layers(folder: Path, root: Path) -> list[Layer]:
     """Load the contracts, each under its snapshot's name."""
-    loaded = [load_layer(path, root) for path in yaml_files(folder)]
-    names = [Path(layer.name).stem for layer in loaded]
-    return [
-        Layer(layer.name, {"checks": {name: layer.tree}})
-        for name, layer in zip(names, loaded, strict=True)
-    ]
+    loaded = {path.stem: load_layer(path, root) for path in yaml_files(folder)}
+    return [Layer(la.name, {"checks": {name: la.tree}}) for name, la in loaded.items()]
 
 
 def _transform_of(name: str, stage: Any) -> Any:

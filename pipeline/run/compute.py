@@ -21,7 +21,8 @@ from pipeline.files.folder import Folder, open_folder
 from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG, fields, progress
-from pipeline.plan.plan import Plan, compose_again
+from pipeline.plan.compose import compose_again
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, EngineSettings
 from pipeline.run.contracts import compile_checks
 from pipeline.run.freshness import Wanted

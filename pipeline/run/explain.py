@@ -11,8 +11,9 @@ from pipeline.engine.one_pass import snapshot_frames
 from pipeline.engine.parts.layout import Layout, Round, lay_out
 from pipeline.engine.parts.sizes import fits, memory_of, shown_size
 from pipeline.errors import PipelineError
+from pipeline.plan.compose import compose
 from pipeline.plan.known import Why, why_known
-from pipeline.plan.plan import Node, Plan, compose
+from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
 from pipeline.run.compute import most_rows
 from pipeline.run.freshness import Selection, judge, look

@@ -21,11 +21,11 @@ from pipeline.errors import SnapshotError
 from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
-from pipeline.lineage import trace
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.code import code_elsewhere
+from pipeline.plan.compose import compose
 from pipeline.plan.fingerprint import VERSIONS
-from pipeline.plan.plan import Plan, compose, never_read
+from pipeline.plan.plan import Plan, never_read
 from pipeline.plan.settings import Settings
 from pipeline.process import arrive, is_asked
 from pipeline.run.compute import compute, failed, require_same_source
@@ -472,7 +472,7 @@ def _lineage(wanted: Wanted, current: RunRecord | None) -> list[EdgeRecord]:
         and [(s.name, s.inputs, s.plan) for s in current.stages] == stages
     ):
         return current.lineage
-    return [dataclasses.astuple(edge) for edge in trace(wanted.plan)]
+    return [dataclasses.astuple(edge) for edge in wanted.plan.lineage().edges]
 
 
 def _warn_of_kept(task: Task) -> None:

@@ -18,6 +18,21 @@ from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
 
 
+class PastOnly(BaseConfig, frozen=True, kw_only=True):
+    """Settings of a transformation that must not let a column of its period through.
+
+    `columns` is filled in when the plan is composed, with every column of the input
+    that is not known, unless the configuration lists them.
+    """
+
+    keys: list[str]
+    """Columns that name the entity."""
+    time: str
+    known: list[str]
+    """Columns that are known before their period, though they are not of the past."""
+    columns: list[str] | None = None
+
+
 @dataclass(frozen=True)
 class Transform:
     """A transformation, loaded by name; pickled, it is its name."""
@@ -39,10 +54,10 @@ class Transform:
     @property
     def file(self) -> str:
         """Where it is written, from the project's folder on."""
-        return file_of(self.name)
+        return _file_of(self.name)
 
 
-def file_of(name: str) -> str:
+def _file_of(name: str) -> str:
     """Say where a transformation of this name is written, or would be."""
     return f"pipeline/transforms/{name}.py"
 
@@ -72,28 +87,13 @@ def load_transform(name: str) -> Transform:
         module = importlib.import_module(f"{__name__}.{name}")
     except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(
-            f"{file_of(name)}: cannot be imported\n"
+            f"{_file_of(name)}: cannot be imported\n"
             f"found: {type(error).__name__}: {error}"
         ) from error
     missing = [part for part in (name, "Config") if not hasattr(module, part)]
     if missing:
-        raise ConfigError(f"{file_of(name)}: defines no {' and no '.join(missing)}")
+        raise ConfigError(f"{_file_of(name)}: defines no {' and no '.join(missing)}")
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
     return Transform(name, function, module.Config, n_inputs, split, past)
-
-
-class PastOnly(BaseConfig, frozen=True, kw_only=True):
-    """Settings of a transformation that must not let a column of its period through.
-
-    `columns` is filled in when the plan is composed, with every column of the input
-    that is not known, unless the configuration lists them.
-    """
-
-    keys: list[str]
-    """Columns that name the entity."""
-    time: str
-    known: list[str]
-    """Columns that are known before their period, though they are not of the past."""
-    columns: list[str] | None = None

@@ -5,51 +5,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.config import Layer, check
 from pipeline.contracts.checks import (
-    Outcome,
     compile_contract,
     count_failures,
-    judge,
+    outcomes_of,
     sample_failures,
 )
 from pipeline.contracts.contract import Contract
-from pipeline.contracts.report import describe_failures
 from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import SchemaError
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
+from tests.contracts.conftest import KEY, SCHEMA, contract, frame
 
 ENGINES = ("streaming", "in-memory")
-SCHEMA = pl.Schema(
-    {
-        "year": pl.Int64,
-        "ward": pl.String,
-        "n": pl.Int16,
-        "cost": pl.Float64,
-        "open": pl.Boolean,
-        "seen": pl.Datetime("us"),
-    }
-)
-KEY = ("year", "ward")
-
-
-def contract(**fields: object) -> Contract:
-    """Decode a contract that checks no key unless told."""
-    return msgspec.convert({"key": False, **fields}, Contract)
-
-
-def frame(*rows: tuple[object, ...]) -> pl.DataFrame:
-    """Make rows of year, ward, n and cost, sorted by key."""
-    schema = dict(list(SCHEMA.items())[:4])
-    return pl.DataFrame(rows, schema=schema, orient="row").sort(KEY)
 
 
 def outcomes(
@@ -62,7 +37,7 @@ def outcomes(
         counts = count_failures(df.lazy(), checks).collect(
             engine=cast("Literal['streaming', 'in-memory']", engine)
         )
-        counted.append({o.name: o.n_failures for o in judge(checks, counts)})
+        counted.append({o.name: o.n_failures for o in outcomes_of(checks, counts)})
     assert counted[0] == counted[1]
     return counted[0]
 
@@ -137,7 +112,7 @@ def test_rows_that_break_a_check_are_counted(
         (5, None, 0.2, 0),
     ],
 )
-def test_change_is_judged_against_the_run_before(
+def test_change_is_measured_against_the_run_before(
     n_rows: int, previous: int | None, change: float, expected: int
 ) -> None:
     df = frame(*[(year, "a", 1, 1.0) for year in range(n_rows)])
@@ -169,7 +144,7 @@ def test_null_takes_a_check_of_an_earlier_layer_out() -> None:
     none = {"columns": {"z": None}, "ranges": {"z": None}, "values": {"z": None}}
     empty = contract(sql={"z": None}, rows={"min": None}, **none)
     assert compile_contract(empty, SCHEMA, KEY) == []
-    assert judge([], pl.DataFrame()) == []
+    assert outcomes_of([], pl.DataFrame()) == []
 
 
 def test_the_key_is_checked_unless_told_otherwise() -> None:
@@ -218,7 +193,7 @@ def test_a_plain_loop_finds_the_same_rows(
     for engine in ENGINES:
         engine = cast("Literal['streaming', 'in-memory']", engine)
         counts = count_failures(df.lazy(), checks).collect(engine=engine)
-        judged = judge(checks, counts)
+        judged = outcomes_of(checks, counts)
         assert {o.name: o.n_failures for o in judged} == expected
         assert [o.passed for o in judged] == [n == 0 for n in expected.values()]
         warned = {o.name for o in judged if o.severity == "warn"}
@@ -265,72 +240,6 @@ def test_a_key_that_is_not_there_is_a_mistake() -> None:
 
 def test_what_needs_data_is_a_mistake_even_if_it_only_warns() -> None:
     assert len(mistakes(not_null=["x"], columns={"n": "Int"}, warn=["not_null"])) == 2
-
-
-@pytest.mark.parametrize(
-    ("fields", "text"),
-    [
-        ({"rows": {"exact": 1, "min": 1}}, "expected exact, or min and max"),
-        ({"rows": {"min": 2, "max": 1}}, "expected min <= max, found 2 > 1"),
-        ({"rows": {"change": -0.1}}, "expected float >= 0.0, found -0.1"),
-        ({"ranges": {"n": {}}}, "expected min, max or both"),
-        ({"ranges": {"n": {"min": 2, "max": 1}}}, "expected min <= max"),
-        ({"ranges": {"n": {"max": NAN}}}, "expected min <= max"),
-        ({"values": {"n": []}}, "length >= 1"),
-        ({"not_nul": ["n"]}, "did you mean 'not_null'?"),
-        ({"columns": {"n": 16}}, "found 16"),
-    ],
-    ids=str,
-)
-def test_contradictions_are_refused_as_the_configuration_is_read(
-    fields: dict[str, object], text: str
-) -> None:
-    value, found = check(fields, Contract, "checks.wards", [Layer("x.yaml", {})])
-    assert value is None
-    assert text in " ".join(map(str, found))
-
-
-def test_a_failure_is_described_with_rows_and_a_way_out() -> None:
-    terms = contract(
-        key=True,
-        ranges={"cost": {"min": 0, "max": 1e6}},
-        rows={"exact": 8},
-        columns={"n": "Int8"},
-        warn=["columns"],
-    )
-    df = frame((2009, "a", 1, 5.0), (2009, "a", 2, -0.5), (2010, "b", 3, NAN))
-    checks = compile_contract(terms, df.schema, KEY)
-    judged = judge(checks, count_failures(df.lazy(), checks).collect())
-    samples = {
-        c.name: sample_failures(df.lazy(), c, KEY).collect()
-        for c in checks
-        if c.violates is not None
-    }
-    text = describe_failures("wards", "tidy", judged, samples, df.height)
-    assert text.splitlines() == [
-        "snapshot 'wards' of stage 'tidy': 4 checks failed",
-        "  columns.n: expected n to be Int8; found otherwise",
-        "  key: expected unique rows by year, ward, without a null there; found 1 of 3 "
-        "rows that are not so",
-        "    year 2009, ward 'a'",
-        "  ranges.cost: expected cost >= 0 and <= 1000000.0; found 2 of 3 rows that "
-        "are not so",
-        "    year 2009, ward 'a', cost -0.5",
-        "    year 2010, ward 'b', cost nan",
-        "  rows.exact: expected 8 rows; found 3 rows",
-        "hint: mend the data or the stages, or `checks.wards` (`just config` shows "
-        "it); a check named in its `warn` does not stop the run",
-    ]
-
-
-def test_checks_that_passed_are_not_described() -> None:
-    passed = Outcome("key", "error", "unique", 0, passed=True)
-    failed = Outcome("rows.min", "error", "at least 2 rows", 1, passed=False)
-    text = describe_failures("wards", "tidy", [passed, failed], {}, 1)
-    assert text.splitlines()[:2] == [
-        "snapshot 'wards' of stage 'tidy': 1 check failed",
-        "  rows.min: expected at least 2 rows; found 1 row",
-    ]
 
 
 def test_counting_shares_the_sort_of_the_sink(

@@ -43,7 +43,7 @@ def refusal(sql: str) -> str:
         ("abs(cost - n) < 1e-6 as named", [True, False, None]),
     ],
 )
-def test_a_condition_judges_each_row(sql: str, expected: list[bool | None]) -> None:
+def test_a_condition_is_told_of_each_row(sql: str, expected: list[bool | None]) -> None:
     df = pl.DataFrame(
         {
             "n": [1, 2, None],
@@ -92,7 +92,7 @@ def test_a_condition_judges_each_row(sql: str, expected: list[bool | None]) -> N
         ("strptime(code, '%Y') is not null", "can fail on values"),
     ],
 )
-def test_what_does_not_judge_one_row_is_refused(sql: str, why: str) -> None:
+def test_what_is_not_about_one_row_is_refused(sql: str, why: str) -> None:
     assert why in refusal(sql)
 
 

@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.errors import ConfigError
 from pipeline.modeling.horizon import extend, next_features, step_of
-from pipeline.plan.plan import Plan, compose
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings, Stage
 
 ENTITY = ["facility_id", "apr_drg_code"]

@@ -20,7 +20,7 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.engine.parts.declared import split_of, try_split
 from pipeline.panel.split import ROW_WISE, Split
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform, transform_names
 from tests.conftest import GOLDEN, ROOT

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings, Stage
 from pipeline.run.explain import describe
 from pipeline.run.run import check

@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import polars as pl
@@ -8,74 +5,15 @@ import pytest
 
 from pipeline import sources
 from pipeline.engine.one_pass import snapshot_frames
-from pipeline.errors import SchemaError
-from pipeline.plan.plan import Plan, compose, has_as_many_rows, never_read
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan, has_as_many_rows, never_read
 from pipeline.plan.settings import Settings
 from pipeline.run.explain import describe
-from pipeline.run.run import check
-from tests.conftest import ROOT
 
 
 def golden_plan(settings: Settings) -> Plan:
     source = sources.scan(settings.source, settings.root).frames()[0]
     return compose(source, settings.stages)
-
-
-def test_missing_column_names_stage_file_and_what_there_was(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    settings = golden_settings("lag_columns.columns=[sum_discharge]")
-    with pytest.raises(SchemaError) as caught:
-        check(settings)
-    message = str(caught.value)
-    assert "stage 'lag_columns' (pipeline/transforms/lag_columns.py)" in message
-    assert "did you mean 'sum_discharges'?" in message
-    assert "found in yearly_discharge_bin: year, facility_id" in message
-    assert "configs/transforms/lag_columns.yaml" in message
-    assert "\0" not in message
-
-
-def test_missing_key_column_is_found_before_data_is_read(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    settings = golden_settings("stages.drgs.key=[apr_drg]", "source.path=absent.csv")
-    with pytest.raises(SchemaError) as caught:
-        check(settings)
-    first, found, _ = str(caught.value).splitlines()
-    assert first.startswith("stage 'drgs' (pipeline/transforms/latest_values.py): ")
-    assert first.endswith("has no key ['apr_drg']; did you mean 'apr_drg_code'?")
-    # What the stage makes, not what it is given.
-    assert found == "found in drgs: apr_drg_code, apr_drg_description"
-
-
-def test_wrong_dtype_is_found_before_data_is_read(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    settings = golden_settings("columns.Discharges=money")
-    with pytest.raises(
-        SchemaError, match=r"stage 'agg_severities'.*expected an integer"
-    ):
-        check(settings)
-
-
-def test_time_that_is_text_is_found_before_data_is_read(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    with pytest.raises(SchemaError) as caught:
-        check(golden_settings("columns.Year=label"))
-    message = str(caught.value)
-    assert "stage 'drgs' (pipeline/transforms/latest_values.py)" in message
-    assert "its time 'year' is text, expected consecutive whole numbers" in message
-
-
-def test_what_sql_would_show_otherwise_is_found_before_data_is_read(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    with pytest.raises(SchemaError) as caught:
-        check(golden_settings("total_mean_cost.column=YEAR"))
-    message = str(caught.value)
-    assert "snapshot 'discharges' cannot be published as it is\n" in message
-    assert "  'year' and 'YEAR' differ in case only" in message
 
 
 def test_all_snapshots_share_one_scan_of_the_source(
@@ -87,28 +25,6 @@ def test_all_snapshots_share_one_scan_of_the_source(
     explained = pl.explain_all([*frames.values(), *counts])
     assert len(frames) > 1
     assert explained.lower().count("csv scan") == 1
-
-
-def test_the_same_configuration_gives_the_same_plan_in_every_process() -> None:
-    code = (
-        "from pipeline.run.run import check\n"
-        "from pipeline.files.local import find_root\n"
-        "from pipeline.plan.settings import load_settings\n"
-        "plan = check(load_settings(find_root()))\n"
-        "print([node.digest for node in plan.nodes.values()])\n"
-    )
-    hashes = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONHASHSEED": str(seed)},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in (1, 2)
-    }
-    assert len(hashes) == 1
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,18 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from pipeline.errors import ConfigError, SchemaError, SourceError
-from pipeline.plan import plan as plan_module
-from pipeline.plan import settings as settings_module
-from pipeline.plan.plan import compose
-from pipeline.plan.settings import Settings, Stage
+from pipeline.errors import ConfigError, SourceError
+from pipeline.plan.settings import Settings
 from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection, judge, look
 from pipeline.run.run import RunReport, check, run
 from pipeline.snapshots.store import open_store, read_current
-from pipeline.transforms import Transform, load_transform
-from pipeline.transforms.product import Config as Product
 
 Load = Callable[..., Settings]
-PRODUCT = load_transform("product")
 LAST = ("features",)
 ALL = ("drgs", "facilities", "discharges", "facility_drg_year", "features")
 
@@ -241,92 +233,12 @@ def test_plan_without_the_source_says_so(load: Load) -> None:
     assert "the source is not there yet" in text
 
 
-def test_transformation_that_reads_a_file_is_refused(tmp_path: Path) -> None:
-    """Its content would not be part of the fingerprint."""
-    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "a.parquet")
-    with pytest.raises(SchemaError, match="reads a file"):
-        plan_module._digest(pl.scan_parquet(tmp_path / "a.parquet"), PRODUCT)
-
-
-def test_python_functions_in_a_plan_count_with_all_code(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """What such a function calls does not show in the plan."""
-    lf = pl.LazyFrame({"a": [1]}).map_batches(lambda df: df)
-    before = plan_module._digest(lf, PRODUCT)
-    monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(lf, PRODUCT) != before
-    plain = pl.LazyFrame({"a": [1]}).select(pl.col("a") + 1)
-    monkeypatch.undo()
-    same = plan_module._digest(plain, PRODUCT)
-    monkeypatch.setattr(plan_module, "code_hashes", lambda: {"helper.py": "changed"})
-    assert plan_module._digest(plain, PRODUCT) == same
-
-
-def test_digest_tells_inputs_of_one_schema_apart() -> None:
-    def digest(order: list[int]) -> str:
-        frames = [pl.LazyFrame(schema={"a": pl.Int64}).slice(i) for i in range(2)]
-        lf = pl.concat([frames[i] for i in order])
-        return plan_module._digest(lf, PRODUCT)
-
-    assert digest([0, 1]) != digest([1, 0])
-
-
-def test_digest_is_of_the_stage_alone() -> None:
-    def digest(rows: int) -> str:
-        config = Product(factor="a", by="b", column="c")
-        stage = Stage("c", PRODUCT, ("source",), config, None, (), "")
-        source = pl.LazyFrame({"a": [1.0] * rows, "b": [1] * rows})
-        return compose(source, [stage]).nodes["c"].digest
-
-    assert digest(1) == digest(5)
-
-
 def test_snapshot_that_is_no_longer_wanted_is_left_out(load: Load) -> None:
     run(load())
     report = run(load("stages.facilities=null", "facilities=null"))
     assert report.is_new
     assert "facilities" not in states(report)
     assert computed(report) == []
-
-
-def with_product(apply: Callable[..., pl.LazyFrame]) -> Callable[[str], Transform]:
-    """Load transformations, but with another one of this name."""
-
-    def load(name: str) -> Transform:
-        loaded = load_transform(name)
-        return replace(loaded, apply=apply) if name == "product" else loaded
-
-    return load
-
-
-def test_transformation_that_collects_is_refused_and_named(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What it finds in the rows would not be part of the fingerprint."""
-
-    def largest(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
-        value = lf.select(pl.col(config.factor).max()).collect().item()
-        return lf.with_columns(pl.lit(value).alias(config.column))
-
-    monkeypatch.setattr(settings_module, "load_transform", with_product(largest))
-    with pytest.raises(SchemaError, match=r"stage 'total_mean_profit'.*collects rows"):
-        check(load())
-
-
-def test_mistake_in_a_transformation_names_the_stage_and_the_line(
-    load: Load, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wrong(lf: pl.LazyFrame, config: Product) -> pl.LazyFrame:
-        return lf.with_columns(pl.col(config.facto))  # pyright: ignore
-
-    monkeypatch.setattr(settings_module, "load_transform", with_product(wrong))
-    with pytest.raises(SchemaError) as caught:
-        check(load())
-    message = str(caught.value)
-    assert "stage 'total_mean_profit' (pipeline/transforms/product.py)" in message
-    assert "AttributeError: 'Config' object has no attribute 'facto'" in message
-    assert "line " in message
 
 
 def test_renamed_file_of_several_is_named_as_such(project: Path, load: Load) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.errors import ContractError, PipelineError
-from pipeline.plan.plan import Plan, compose
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Periods, Settings, Stage, load_settings
 from pipeline.run.plausible import (
     empty_columns,

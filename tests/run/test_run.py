@@ -16,8 +16,7 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import PipelineError, SchemaError, SnapshotError, SourceError
-from pipeline.lineage import trace
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.freshness import Selection
 from pipeline.run.run import check, run
@@ -63,7 +62,7 @@ def test_lineage_is_that_of_the_newest_plan_also_where_the_run_before_had_it(
     for words in ([], [], ["lag_columns.suffix=_before{}"]):
         run(load(*words), Selection(force=True))
         edges = query(project, "SELECT * EXCLUDE run_id FROM meta.lineage")
-        assert edges == [astuple(edge) for edge in trace(check(load(*words)))]
+        assert edges == [astuple(edge) for edge in check(load(*words)).lineage().edges]
 
 
 def test_catalog_counts_rows_of_every_stage(project: Path, load: Load) -> None:

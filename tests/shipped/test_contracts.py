@@ -3,9 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from pipeline import sources
-from pipeline.contracts.checks import compile_contract, count_failures, judge
+from pipeline.contracts.checks import compile_contract, count_failures, outcomes_of
 from pipeline.engine.one_pass import snapshot_frames
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
 from tests.conftest import ROOT
 
@@ -41,6 +41,6 @@ def test_contracts_hold_and_outlive_a_change_of_configuration(
         counts = count_failures(lf, compiled).collect(engine="streaming")
         assert [
             outcome
-            for outcome in judge(compiled, counts)
+            for outcome in outcomes_of(compiled, counts)
             if not outcome.passed and outcome.severity == "error"
         ] == []

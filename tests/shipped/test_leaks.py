@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline import sources
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
 
 KEY = ["year", "facility_id", "apr_drg_code"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.contracts.checks import Check, Outcome, judge
+from pipeline.contracts.checks import Check, Outcome, outcomes_of
 from pipeline.engine.one_pass import collect_all, sink
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
@@ -80,7 +80,7 @@ def write(
     [found] = collect_all([written.select(*streamed_figures(schema), *others)])
     row = found.hstack(_look_at_pieces(written, found[N_ROWS].item(), schema, by_row))
     whole = None if is_large(row[N_ROWS].item()) else written.collect()
-    return read_profile(schema, row, whole), judge(checks, row)
+    return read_profile(schema, row, whole), outcomes_of(checks, row)
 
 
 def _look_at_pieces(

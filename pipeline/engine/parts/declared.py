@@ -40,7 +40,7 @@ def split_of(stage: Stage) -> Split:
             stage,
             "the `keys` of its Split are no column names",
             f"keys={said.keys!r}",
-            "a tuple of names, such as keys=('facility_id',)",
+            "a tuple of names, such as keys=('store',)",
         )
     if not isinstance(fact, Fact | None):
         raise _refusal(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import polars as pl
 
-from pipeline.contracts.checks import judge
+from pipeline.contracts.checks import outcomes_of
 from pipeline.engine.one_pass import Execution, Work, collect_all, failures
 from pipeline.engine.parts.assemble import in_order, write
 from pipeline.engine.parts.layout import lay_out
@@ -34,7 +34,8 @@ from pipeline.engine.parts.work import (
 from pipeline.files.folder import Folder
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, progress
-from pipeline.plan.plan import Plan, compose_again
+from pipeline.plan.compose import compose_again
+from pipeline.plan.plan import Plan
 from pipeline.sources.scan import MOST_BAD
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def execute_parts(
     profiles: dict[str, Profile] = {}
     broken = failures(work)
     outcomes = {
-        name: judge(work.checks[name], row)
+        name: outcomes_of(work.checks[name], row)
         for name, row in zip(broken, collect_all([*broken.values()]), strict=True)
     }
     for name in work.compute:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.engine.parts.declared import RUN_WHOLE, split_of, try_split
 from pipeline.errors import ConfigError
-from pipeline.lineage import DIRECT, trace_function
+from pipeline.lineage.value import DIRECT
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Plan
 
@@ -179,12 +179,7 @@ class _Builder:
         """
         if self.splits[name].keys or self.column not in self.plan.schema(name):
             return False
-        stage = self.plan.nodes[name].stage
-        edges = trace_function(
-            stage.apply,
-            [(given, self.plan.schema(given)) for given in stage.inputs],
-            stage=name,
-        )
+        edges = self.plan.edges(name)
         sources = {(e.input_column, e.kind) for e in edges if e.column == self.column}
         return sources != {(self.column, DIRECT[0])}
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import stages_between, step_of
@@ -81,7 +80,7 @@ def read_ground(settings: ModelingSettings) -> Ground:
     )
     panel = plan.snapshots[modeling.panel]
     known = [name for name in modeling.known if name in panel.schema]
-    made_of = origins(plan, trace(plan))
+    made_of = origins(plan.lineage())
     fixed = {name for c in known for name, _ in made_of[panel.stage.name, c]}
     return Ground(
         read_rows(pipeline),

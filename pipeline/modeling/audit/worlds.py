@@ -10,7 +10,7 @@ from pipeline.modeling.audit.ground import Ground
 from pipeline.modeling.audit.leaks import World
 from pipeline.modeling.horizon import extend, next_features
 from pipeline.modeling.settings import Modeling
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.sources.columns import Kind
 
 # Every so many rows of a changed future are left out, and values of an entity column.

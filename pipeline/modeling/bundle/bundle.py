@@ -30,7 +30,7 @@ from pipeline.modeling.bundle.request import (
 )
 from pipeline.modeling.horizon import next_features, published
 from pipeline.modeling.predictor import Predictor, load_predictor
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import Stage, check_contracts, check_stages
 from pipeline.sources.columns import Kind
 

@@ -13,7 +13,7 @@ import polars as pl
 from pipeline.contracts.checks import (
     compile_contract,
     count_failures,
-    judge,
+    outcomes_of,
     sample_failures,
 )
 from pipeline.contracts.contract import Contract, Rows
@@ -113,7 +113,7 @@ def hold(
         checks["key"] = replace(checks["key"], severity="error")
     lf = panel.lazy().sort(stage.key)
     counts = count_failures(lf, checks.values()).collect()
-    outcomes = [o for o in judge([*checks.values()], counts) if not o.passed]
+    outcomes = [o for o in outcomes_of([*checks.values()], counts) if not o.passed]
     samples = {
         o.name: sample_failures(lf, checks[o.name], stage.key).collect()
         for o in outcomes

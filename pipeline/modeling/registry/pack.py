@@ -8,7 +8,6 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
-from pipeline.lineage import trace
 from pipeline.lineage.paths import origins
 from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_rows, source_columns
@@ -46,12 +45,11 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
     """
     modeling = settings.modeling
     plan = check(settings.pipeline)
-    edges = trace(plan)
     features = plan.snapshots[modeling.features].stage.name
     panel = plan.snapshots[modeling.panel].stage
     checks = compile_checks(settings.pipeline, plan, modeling.panel)
     checked = {*panel.key, *(column for c in checks for column in c.columns)}
-    made_of = origins(plan, edges)
+    made_of = origins(plan.lineage())
     names = {
         source
         for (stage, column), sources in made_of.items()

@@ -3,7 +3,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.contracts.checks import compile_contract, count_failures, judge
+from pipeline.contracts.checks import compile_contract, count_failures, outcomes_of
 from pipeline.contracts.contract import Contract, Range
 from pipeline.engine.parts import assemble
 from pipeline.snapshots.profile import SAMPLE_EVERY, figures, read_profile
@@ -36,7 +36,7 @@ def test_pieces_give_what_one_look_gives(
     looked = rows.lazy().select(figures(rows.schema)).collect(engine="streaming")
     assert profile == read_profile(rows.schema, looked, None)
     counted = count_failures(rows.lazy(), checks).collect()
-    assert outcomes == judge(checks, counted)
+    assert outcomes == outcomes_of(checks, counted)
     assert {o.name: o.n_failures for o in outcomes}["key"] == 2
 
 

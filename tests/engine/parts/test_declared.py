@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from pipeline.engine.parts.sizes import row_bytes
 from pipeline.errors import ConfigError, SnapshotError
 from pipeline.panel.split import ROW_WISE, Fact, Split
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE
 from pipeline.run.freshness import Selection
 from pipeline.snapshots.sql import connect
@@ -79,7 +79,7 @@ def test_split_that_is_none_is_one_error(
 @pytest.mark.parametrize(
     ("split", "parts"),
     [
-        (Split(keys="store"), ["keys='store'", "such as keys=('facility_id',)"]),  # pyright: ignore[reportArgumentType]
+        (Split(keys="store"), ["keys='store'", "such as keys=('store',)"]),  # pyright: ignore[reportArgumentType]
         (Split(keys=["store"]), ["keys=['store']", "expected: a tuple of names"]),  # pyright: ignore[reportArgumentType]
         (Split(fact=item), ["`fact` of its Split is none", "type function"]),  # pyright: ignore[reportArgumentType]
         (

@@ -9,7 +9,8 @@ import pytest
 from pipeline import sources
 from pipeline.engine.parts.layout import Layout, Round, lay_out
 from pipeline.errors import ConfigError
-from pipeline.plan.plan import Plan, compose
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform
 from tests.conftest import PROJECT

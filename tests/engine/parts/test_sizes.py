@@ -19,7 +19,7 @@ from pipeline.engine.parts.sizes import (
 )
 from pipeline.errors import ConfigError
 from pipeline.files.folder import Folder
-from pipeline.plan.plan import compose
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, EngineSettings, load_settings
 from pipeline.sources import declared
 from pipeline.sources.columns import dtype_of

@@ -10,8 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import sources
-from pipeline.lineage import DIRECT, UNKNOWN, Edge, trace, trace_function
-from pipeline.plan.plan import compose
+from pipeline.lineage.graph import Edge
+from pipeline.lineage.trace import trace_function
+from pipeline.lineage.value import DIRECT, UNKNOWN
+from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Settings, Stage
 from pipeline.transforms import transform_names
 
@@ -61,7 +63,7 @@ def test_what_changes_in_a_shipped_stage_has_an_edge_and_direct_edges_are_real(
     rows = sources.scan(settings.source, settings.root).frames()[0]
     frames = {SOURCE: rows.filter(some).collect()}
     plan = compose(frames[SOURCE].lazy(), settings.stages)
-    edges = trace(plan)
+    edges = plan.lineage().edges
     seen: set[str] = set()
     for stage in (node.stage for node in plan.nodes.values()):
         seen.add(stage.transform.name)

@@ -1,0 +1,170 @@
+"""Compose stages into one graph of lazy frames, and check it before data is read."""
+
+import hashlib
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline.errors import SchemaError, nearest
+from pipeline.plan.code import code_elsewhere, code_hashes
+from pipeline.plan.known import settled
+from pipeline.plan.plan import Node, Plan
+from pipeline.plan.publishable import mistakes_in
+from pipeline.plan.settings import Stage
+from pipeline.transforms import Transform
+
+
+def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
+    """Build the graph stage by stage, inputs before users; nothing is read.
+
+    Raises
+    ------
+    SchemaError
+        If a stage asks for a column or a dtype that its input does not have, or reads
+        a file; names the stage, its file and the columns there are.
+    """
+    plan = Plan(source, {})
+    for given in stages:
+        inputs = [plan.lf(name) for name in given.inputs]
+        schemas = [plan.schema(name) for name in given.inputs]
+        try:
+            stage = settled(plan, given)
+        except SchemaError as error:
+            raise _schema_error(given, schemas, error) from error
+        schema, digest = _try_on_empty(stage, schemas)
+        plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
+    return plan
+
+
+def compose_again(
+    plan: Plan, source: pl.LazyFrame, leaves: Mapping[str, pl.LazyFrame]
+) -> Plan:
+    """Build the same graph on other rows, from outputs of stages that are there on."""
+    again = Plan(source, {})
+    for name, node in plan.nodes.items():
+        lf = leaves.get(name)
+        if lf is None:
+            lf = _apply(node.stage, [again.lf(given) for given in node.stage.inputs])
+        again.nodes[name] = replace(node, lf=lf)
+    return again
+
+
+def _try_on_empty(stage: Stage, inputs: Sequence[pl.Schema]) -> tuple[pl.Schema, str]:
+    """Resolve what a stage makes of its inputs' columns, and hash how.
+
+    The transformation is tried on empty frames, so that neither cost nor hash have to
+    do with the stages before it.
+    """
+    # Two inputs of one schema must not look the same in the plan.
+    frames = [pl.LazyFrame(schema=s).slice(i) for i, s in enumerate(inputs)]
+    _refuse_time_of_text(stage, inputs)
+    lf = _apply(stage, frames)
+    try:
+        schema = lf.collect_schema()
+        digest = digest_of(lf, stage.transform)
+    except (PolarsError, SchemaError) as error:
+        raise _schema_error(stage, inputs, error) from error
+    _refuse_missing_key(stage, schema)
+    _refuse_unpublishable(stage, schema)
+    return schema, digest
+
+
+def _refuse_missing_key(stage: Stage, schema: pl.Schema) -> None:
+    """Refuse a key that is not among the columns that the stage makes."""
+    missing = [name for name in stage.key if name not in schema]
+    if missing:
+        raise SchemaError(
+            f"{stage.place}: snapshot '{stage.snapshot}' has"
+            f" no key {missing}{nearest(missing[0], schema)}\n"
+            f"found in {stage.name}: {', '.join(schema)}\n"
+            f"hint: see `stages.{stage.name}.key` in configs/pipeline.yaml"
+        )
+
+
+def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
+    """Refuse a time that is text where a stage reckons with it."""
+    time = getattr(stage.config, "time", None)
+    for schema in inputs:
+        if isinstance(time, str) and schema.get(time) == pl.String:
+            raise SchemaError(
+                f"{stage.place}: its time '{time}' is text,"
+                " expected consecutive whole numbers, such as years\n"
+                "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
+                " months, count year x 12 + month"
+            )
+
+
+def _refuse_unpublishable(stage: Stage, schema: pl.Schema) -> None:
+    """Refuse a snapshot that SQL would show otherwise than it is."""
+    if stage.snapshot and (found := list(mistakes_in(schema))):
+        lines = "\n".join(f"  {line}" for line in found)
+        raise SchemaError(
+            f"{stage.place}: snapshot '{stage.snapshot}'"
+            f" cannot be published as it is\n{lines}"
+        )
+
+
+def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
+    """Call the transformation of a stage; whatever it raises names the stage.
+
+    Raises
+    ------
+    SchemaError
+        With the line of the transformation.
+    """
+    try:
+        return stage.apply(*inputs)
+    except (PolarsError, SchemaError) as error:
+        schemas = [lf.collect_schema() for lf in inputs]
+        raise _schema_error(stage, schemas, error) from error
+    except Exception as error:
+        # A mistake in the user's code, of any kind.
+        *_, last = traceback.extract_tb(error.__traceback__)
+        raise SchemaError(
+            f"{stage.place}: "
+            f"{type(error).__name__}: {error}\n"
+            f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
+        ) from error
+
+
+def digest_of(lf: pl.LazyFrame, transform: Transform) -> str:
+    """Hash a plan; one that runs Python functions, with all code they may use.
+
+    Raises
+    ------
+    SchemaError
+        If the plan reads a file, whose content the hash would not see.
+    """
+    try:
+        plan = lf.serialize()
+    except PolarsError:  # a Python function, and no cloudpickle to write it with
+        plan = b"cloudpickle"
+    if b"unified_scan_args" in plan:
+        raise SchemaError(
+            "reads a file, expected a function of its inputs only: make it a source"
+        )
+    # Such a function is written as its name or its bytecode, without what it calls.
+    code = ""
+    if b"cloudpickle" in plan:
+        code = str(code_hashes() | code_elsewhere([transform.file]))
+    return hashlib.sha256(plan + code.encode()).hexdigest()
+
+
+def _schema_error(
+    stage: Stage, inputs: Sequence[pl.Schema], error: Exception
+) -> SchemaError:
+    """Say which stage asked for what, and what there was."""
+    found = [name for schema in inputs for name in schema]
+    # Polars appends the columns there are, our working columns among them.
+    what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
+    wanted = what.split('"')[1] if what.count('"') >= 2 else what
+    return SchemaError(
+        f"{stage.place}: "
+        f"{what}{'' if wanted in found else nearest(wanted, found)}\n"
+        f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
+        f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
+    )
