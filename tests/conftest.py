@@ -44,6 +44,16 @@ def golden_settings_of(root: Path) -> Callable[..., Settings]:
     return settings
 
 
+def without_added() -> tuple[str, ...]:
+    """Take the stages out that were added to those that are shipped.
+
+    For what changes the values of these: an added one may need what they make else.
+    """
+    shipped = {stage.name for stage in load_settings(PROJECT).stages}
+    names = [stage.name for stage in load_settings(ROOT).stages]
+    return tuple(f"stages.{name}=null" for name in names if name not in shipped)
+
+
 @pytest.fixture
 def golden_settings() -> Callable[..., Settings]:
     """The tests' own project on the golden raw rows, by profile and overrides."""

@@ -278,10 +278,10 @@ def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -
 
 
 def test_new_transform_without_the_code_is_refused(project: Path) -> None:
-    result = invoke(project, "new-transform", "add_trend")
+    result = invoke(project, "new-transform", "not_there_yet")
     assert result.exit_code == 1
     assert "pipeline/transforms: no such folder" in result.stderr
-    assert not (project / "configs" / "transforms" / "add_trend.yaml").exists()
+    assert not (project / "configs" / "transforms" / "not_there_yet.yaml").exists()
 
 
 def test_help_imports_no_dataframes() -> None:

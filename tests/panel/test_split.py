@@ -23,7 +23,7 @@ from pipeline.panel.split import ROW_WISE, Split
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform, transform_names
-from tests.conftest import GOLDEN, ROOT
+from tests.conftest import GOLDEN, ROOT, without_added
 
 # Beside the values of the shipped configuration and of the origin's, these are tried.
 OTHERS = (
@@ -54,7 +54,8 @@ class Example:
 def examples() -> dict[str, list[Example]]:
     """Take the stages of the configured pipeline, per transformation, each once."""
     found: dict[str, dict[bytes, Example]] = {}
-    for profile, words in ((None, ()), ("origin", ()), (None, OTHERS)):
+    others = (*without_added(), *OTHERS)
+    for profile, words in ((None, ()), ("origin", ()), (None, others)):
         words = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}", *words)
         configured = load_settings(ROOT, profile=profile, overrides=words)
         scanned = sources.scan(configured.source, ROOT).frames()[0]
