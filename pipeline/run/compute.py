@@ -1,9 +1,10 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,8 +23,7 @@ from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG, fields, progress
 from pipeline.plan.compose import compose_again
-from pipeline.plan.plan import Plan
-from pipeline.plan.settings import SOURCE, EngineSettings
+from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import compile_checks
 from pipeline.run.freshness import Wanted
 from pipeline.run.kept import describe, is_full, open_parts
@@ -65,6 +65,10 @@ def compute(
         LOG.info("some values do not fit their column's type: reading again, repairing")
         execution = _compute_once(wanted, task, store, staging, previous, repair=True)
         assert execution is not None
+    for name, n_rows in execution.n_rows.items():
+        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
+    seconds = execution.execute_s
+    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
     return execution
 
 
@@ -77,19 +81,30 @@ def _compute_once(
     *,
     repair: bool = False,
 ) -> Execution | None:
-    """Compose and execute; say what is wrong with the source if that fails.
-
-    Returns None if cells were set aside that a repair might mend.
-    """
+    """Compose and execute; None if cells were set aside that a repair might mend."""
     settings = wanted.settings
+    work = _work_of(wanted, task, store, previous)
     given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
     scan = None
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
-    rows, bad = sources.declared(settings.source), None
-    plan = compose_again(wanted.plan, rows, given)
+    with _explained(wanted, scan, failed):
+        # Without stages there are objects to check, or cells to set aside: no rows.
+        n_parts = _choose_n_parts(wanted, task, scan) if task.stages else 1
+        if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
+            return _in_one_pass(wanted, work, given, scan, staging)
+        with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
+            return _in_parts(
+                wanted, work, given, scan, staging, splitting, repair=repair
+            )
+
+
+def _work_of(
+    wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
+) -> Work:
+    """Say what the pass is to give."""
     computed = [name for name in task.names("computed") if name != QUARANTINE]
-    work = Work(
+    return Work(
         compute=tuple(computed),
         count=task.stages,
         checks=_compile_all(wanted, task, store, previous),
@@ -100,60 +115,89 @@ def _compute_once(
         },
     )
 
-    def numbered(cells: pl.DataFrame) -> pl.DataFrame | None:
-        if scan is None or (cells.height and not scan.exact):
-            return None
-        return sources.number_lines(cells, scan, settings.source, settings.root)
+
+def _in_one_pass(
+    wanted: Wanted,
+    work: Work,
+    given: Mapping[str, pl.LazyFrame],
+    scan: Scan | None,
+    staging: Path,
+) -> Execution | None:
+    """Compute all rows at once."""
+    with progress("computing"):
+        rows, bad = sources.declared(wanted.settings.source), None
+        if scan is not None:
+            rows, bad = scan.frames()
+        plan = compose_again(wanted.plan, rows, given)
+        execution = execute(plan, work, bad, staging)
+    return _with_lines(execution, wanted, scan)
+
+
+def _in_parts(
+    wanted: Wanted,
+    work: Work,
+    given: Mapping[str, pl.LazyFrame],
+    scan: Scan | None,
+    staging: Path,
+    splitting: Splitting,
+    *,
+    repair: bool,
+) -> Execution | None:
+    """Compute part by part."""
+    source, root = wanted.settings.source, wanted.settings.root
+    if scan is not None:
+        scan = sources.scan(source, root, repair=repair, in_pieces=True)
 
     def accept(cells: pl.DataFrame) -> bool:
-        found = numbered(cells)
-        if found is None:
-            return False
-        sources.refuse_too_many(found, settings.source, settings.root)
-        return True
+        found = _numbered(cells, wanted, scan)
+        if found is not None:
+            sources.refuse_too_many(found, source, root)
+        return found is not None
 
-    parts = None
+    slices = [Slice(stage, lf) for stage, lf in given.items()]
+    if scan is not None:
+        slices += [Slice(SOURCE, s.rows, s) for s in scan.streams]
+    plan = compose_again(wanted.plan, sources.declared(source), given)
+    say = partial(_parts_failed, folder=splitting.folder, staging=staging)
+    with _explained(wanted, scan, say):
+        execution = execute_parts(plan, work, slices, staging, splitting, accept)
+        return _with_lines(execution, wanted, scan) if execution else None
+
+
+def _with_lines(
+    execution: Execution, wanted: Wanted, scan: Scan | None
+) -> Execution | None:
+    """Say of cells that were set aside where they stand; None if they need repair."""
+    if execution.bad is None:
+        return execution
+    cells = _numbered(execution.bad, wanted, scan)
+    return None if cells is None else replace(execution, bad=cells)
+
+
+def _numbered(
+    cells: pl.DataFrame, wanted: Wanted, scan: Scan | None
+) -> pl.DataFrame | None:
+    """Find the lines of cells that were set aside; None if they must be repaired."""
+    if scan is None or (cells.height and not scan.exact):
+        return None
+    return sources.number_lines(
+        cells, scan, wanted.settings.source, wanted.settings.root
+    )
+
+
+@contextmanager
+def _explained(
+    wanted: Wanted, scan: Scan | None, say: Callable[[Exception], PipelineError]
+) -> Generator[None]:
+    """Say why a pass failed: by the source, where something is wrong with it."""
     try:
-        n_parts = 1
-        # Without stages there are objects to check, or cells to set aside: no rows.
-        if task.stages:
-            n_parts = _choose_n_parts(settings.engine, plan, task, scan)
-        if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
-            with progress("computing"):
-                if scan is not None:
-                    rows, bad = scan.frames()
-                    plan = compose_again(wanted.plan, rows, given)
-                execution = execute(plan, work, bad, staging)
-        else:
-            slices = [Slice(stage, given[stage]) for stage in task.leaves]
-            if scan is not None:
-                scan = sources.scan(
-                    settings.source, settings.root, repair=repair, in_pieces=True
-                )
-                slices += [Slice(SOURCE, s.rows, s) for s in scan.streams]
-            with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
-                parts = splitting.folder
-                execution = execute_parts(
-                    plan, work, slices, staging, splitting, accept
-                )
-        if execution is not None and execution.bad is not None:
-            cells = numbered(execution.bad)
-            execution = None if cells is None else replace(execution, bad=cells)
+        yield
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
-        fault = None
+        settings, fault = wanted.settings, None
         if scan is not None and not is_full(error):
             fault = sources.diagnose(settings.source, scan.files, settings.root)
-        if fault is None and parts is not None:
-            fault = _parts_failed(error, parts, staging)
-        raise fault or failed(error) from error
-    if execution is None:
-        return None
-    for name, n_rows in execution.n_rows.items():
-        LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
-    seconds = execution.execute_s
-    LOG.debug("executed", extra=fields(event="executed", seconds=seconds))
-    return execution
+        raise fault or say(error) from error
 
 
 def require_same_source(wanted: Wanted) -> None:
@@ -218,10 +262,9 @@ def most_rows(task: Task, scan: Scan | None) -> float:
     return sum(leaves) + (scan.most_rows if scan else 0)
 
 
-def _choose_n_parts(
-    engine: EngineSettings, plan: Plan, task: Task, scan: Scan | None
-) -> int:
+def _choose_n_parts(wanted: Wanted, task: Task, scan: Scan | None) -> int:
     """Decide on the number of parts; lines are counted only where that decides."""
+    engine, plan = wanted.settings.engine, wanted.plan
     if isinstance(engine.partitions, int):
         return engine.partitions
     given = [*task.leaves, *([SOURCE] if scan else [])]

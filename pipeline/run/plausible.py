@@ -11,7 +11,7 @@ from typing import Literal
 
 import polars as pl
 
-from pipeline.contracts.contract import Contract
+from pipeline.contracts.contract import Contract, shown_rows
 from pipeline.engine.one_pass import Execution, collect_all
 from pipeline.errors import ContractError, some
 from pipeline.files.parquet import scan_parquet
@@ -171,14 +171,14 @@ def odd_periods(
         shown = some(f"{a} to {b}" for a, b in gaps)
         yield (
             f"{where} goes in steps of {step}, but not from {shown}\n"
-            f"found: {some(f'{t} ({_n_rows(rows[t])})' for t in times)}\n"
+            f"found: {some(f'{t} ({shown_rows(rows[t])})' for t in times)}\n"
             f"hint: {_cause(times, rows, gaps, step)}"
         )
         return
     for time in dict.fromkeys((*times[:1], *times[-1:])):
         if _is_sliver(time, rows) and time not in periods.sparse_periods:
             yield (
-                f"{where} has {_n_rows(rows[time])} of {time}, where the median"
+                f"{where} has {shown_rows(rows[time])} of {time}, where the median"
                 f" period has {median(rows.values()):,.0f}\n"
                 "hint: what is learned of the first or last period would hang on them:"
                 " correct or remove them at the source, or allow them with"
@@ -201,11 +201,6 @@ def _may_miss(gap: range, allowed: Sequence[int] | Literal["any"]) -> bool:
 def _is_sliver(time: int, rows: Mapping[int, int]) -> bool:
     """Tell whether a period has far fewer rows than the median one."""
     return rows[time] < _SLIVER * median(rows.values())
-
-
-def _n_rows(n_rows: int) -> str:
-    """Write a number of rows."""
-    return f"{n_rows:,} row{'s' * (n_rows != 1)}"
 
 
 _N_NAMED = 10
@@ -236,7 +231,7 @@ def _cause(
             )
     alone = [t for t in (times[0], times[-1]) if _is_sliver(t, rows)]
     if alone:
-        stray = some(f"{_n_rows(rows[t])} of {t}" for t in alone)
+        stray = some(f"{shown_rows(rows[t])} of {t}" for t in alone)
         return f"likely a slip: correct or remove {stray} at the source"
     missing = [t for a, b in gaps for t in range(a + step, b, step)[:_N_NAMED]]
     if len(missing) < _N_NAMED:
