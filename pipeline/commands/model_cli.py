@@ -46,8 +46,7 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
     """Search a model's parameters: tune ridge trials=30.
 
     Goes on where it was stopped. Each trial is judged on years it has not learned from,
-    all of them training years. Trials come in batches of 5 (`modeling.study.batch`),
-    so that an interrupted study is the one it would have been.
+    all of them training years. An interrupted study is the one it would have been.
     """
     settings, model = _load(profile, words)
     _tune(settings, model)
@@ -56,11 +55,8 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _tune(settings: "ModelingSettings", model: str) -> None:
     """Run a study, and say what comes of it."""
-    from pipeline.modeling.tune import n_trials, tune
+    from pipeline.modeling.tune import tune
 
-    study = settings.modeling.study
-    if study.trials < (n := n_trials(study)):
-        click.echo(f"trials come in batches of {study.batch}: {n}, not {study.trials}")
     _print_tuning(tune(settings, model, _print_trial))
 
 
@@ -83,7 +79,8 @@ def _print_tuning(tuning: "Tuning") -> None:
     from pipeline.modeling.study.study import best_trial
 
     best = best_trial(tuning.trials)
-    assert best.value is not None, "the best is complete"
+    assert best is not None, "the first is complete"
+    assert best.value is not None, "so that it has a value"
     done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
     click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
     click.echo(f"  the best is number {best.number}: {amount(best.value)}")

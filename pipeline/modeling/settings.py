@@ -70,7 +70,6 @@ class Study(BaseConfig, frozen=True, kw_only=True):
     """How much is searched: `folds` years of the training years judge a trial."""
 
     trials: Count
-    batch: Count
     folds: Count
 
 

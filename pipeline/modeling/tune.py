@@ -27,7 +27,6 @@ from pipeline.modeling.settings import (
     ModelConfig,
     Modeling,
     ModelingSettings,
-    Study,
     plain,
 )
 from pipeline.modeling.tracking.tracking import log_study
@@ -136,11 +135,7 @@ def tune(
     for first, last, judged in years:
         varying_target_of(between(df, modeling, first, last), modeling.target)
         between(df, modeling, judged, judged)
-    # On two cores a process per trial costs what it gains, and half a gigabyte more.
-    n_workers = max(1, min((cpu_count() or 1) // 2, modeling.study.batch))
-    objective = FoldError(
-        features.path, config, modeling, max(1, (cpu_count() or 1) // n_workers)
-    )
+    objective = FoldError(features.path, config, modeling, cpu_count() or 1)
     name = study_name(model, features, config, modeling)
     told: list[FrozenTrial] = []
 
@@ -155,20 +150,13 @@ def tune(
         config.space,
         objective,
         n_folds=len(years),
-        n_trials=n_trials(modeling.study),
-        batch=modeling.study.batch,
+        n_trials=modeling.study.trials,
         seed=modeling.seed,
-        n_workers=n_workers,
         on_trial=on_told,
     )
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials)
     return Tuning(name, trials, len(told))
-
-
-def n_trials(study: Study) -> int:
-    """Count trials in whole batches: a study that goes on is one never stopped."""
-    return -(-study.trials // study.batch) * study.batch
 
 
 def best_params(
@@ -184,9 +172,8 @@ def best_params(
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)
     trials = read_trials(journal_of(settings, name), name)
-    if not any(trial.state.name == "COMPLETE" for trial in trials):
-        return config, None
-    return with_params(config, best_trial(trials).params), name
+    best = best_trial(trials)
+    return (with_params(config, best.params), name) if best else (config, None)
 
 
 def has_other_study(settings: ModelingSettings, model: str, features: Features) -> bool:
@@ -224,12 +211,7 @@ def study_name(
 ) -> str:
     """Name a study by all that it depends on but the number of trials."""
     what = (modeling.key, modeling.target, modeling.past, modeling.seed)
-    how = (
-        modeling.metric,
-        modeling.split.train,
-        modeling.study.folds,
-        modeling.study.batch,
-    )
+    how = (modeling.metric, modeling.split.train, modeling.study.folds)
     parts = (features.fingerprint, plain(config), what, how)
     hashed = fingerprint(MODULE, *parts, kinds=[config.kind])
     return f"{model}-{hashed[:16]}"

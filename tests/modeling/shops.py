@@ -44,7 +44,7 @@ baselines: [last_value]
 metric: mae
 coverage: 0.8
 seed: 1
-study: {trials: 2, batch: 1, folds: 2}
+study: {trials: 2, folds: 2}
 bootstrap: {samples: 100}
 slices: {}
 promotion: {max_coverage_gap: 0.5, max_slice_loss: 0.9}

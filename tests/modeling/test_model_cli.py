@@ -68,12 +68,11 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
 ) -> None:
     Path("configs/models/weak.yaml").write_text(WEAK)
     words = ("pipeline", "ridge", *LENIENT, "modeling.baselines=[weak]")
-    words += ("trials=1", "modeling.study.batch=2")
+    words += ("trials=2",)
     first = empty(*words)
     assert first.exit_code == 0, first.output
     lines = first.output
     for part in (
-        "trials come in batches of 2: 2, not 1\n",
         "2 trials, 2 new",
         "training ridge, parameters of ridge-",
         "trained\n",

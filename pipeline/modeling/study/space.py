@@ -1,28 +1,24 @@
 """The search space: which values of a model's parameters a study may try."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import msgspec
-from optuna.trial import Trial
 
 from pipeline.config import BaseConfig, check
 from pipeline.errors import nearest
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 
 class IntRange(BaseConfig, frozen=True, kw_only=True, tag="int", tag_field="kind"):
     """Whole numbers from ``low`` to ``high``, both included.
 
-    Attributes
-    ----------
-    low, high : int
-        The bounds.
-    step : int
-        Distance of the values, counted from ``low``.
-    log : bool
-        Draw evenly on the scale of logarithms.
+    ``step`` counts from ``low``; with ``log``, they are drawn evenly on the scale of
+    logarithms.
     """
 
     low: int
@@ -34,19 +30,16 @@ class IntRange(BaseConfig, frozen=True, kw_only=True, tag="int", tag_field="kind
         """Refuse an empty range, and a scale that does not fit it."""
         _refuse(self, None if self.step == 1 else self.step)
 
+    @property
+    def distribution(self) -> "BaseDistribution":
+        """The range, as Optuna has it."""
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, step=self.step, log=self.log)
+
 
 class FloatRange(BaseConfig, frozen=True, kw_only=True, tag="float", tag_field="kind"):
-    """Numbers from ``low`` to ``high``, both included.
-
-    Attributes
-    ----------
-    low, high : float
-        The bounds.
-    step : float, optional
-        Distance of the values, counted from ``low``; any number if there is none.
-    log : bool
-        Draw evenly on the scale of logarithms.
-    """
+    """Numbers from ``low`` to ``high``, both included, as of `IntRange`."""
 
     low: float
     high: float
@@ -57,17 +50,18 @@ class FloatRange(BaseConfig, frozen=True, kw_only=True, tag="float", tag_field="
         """Refuse an empty range, and a scale that does not fit it."""
         _refuse(self, self.step)
 
+    @property
+    def distribution(self) -> "BaseDistribution":
+        """The range, as Optuna has it."""
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, step=self.step, log=self.log)
+
 
 class Categorical(
     BaseConfig, frozen=True, kw_only=True, tag="categorical", tag_field="kind"
 ):
-    """One of several values without an order.
-
-    Attributes
-    ----------
-    choices : tuple
-        At least two, none twice.
-    """
+    """One of several values without an order."""
 
     choices: Annotated[
         tuple[bool | int | float | str | None, ...], msgspec.Meta(min_length=2)
@@ -77,6 +71,13 @@ class Categorical(
         """Refuse a choice that stands there twice; to Python, 1 is True and 1.0."""
         if len(set(self.choices)) < len(self.choices):
             raise ValueError(f"expected distinct choices, found {[*self.choices]}")
+
+    @property
+    def distribution(self) -> "BaseDistribution":
+        """The choices, as Optuna has them."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.choices)
 
 
 Range: TypeAlias = IntRange | FloatRange | Categorical
@@ -104,55 +105,13 @@ def _refuse(range_: IntRange | FloatRange, step: float | None) -> None:
         raise ValueError("; ".join(faults))
 
 
-def suggest(trial: Trial, space: Mapping[str, Range]) -> dict[str, Any]:
-    """Have Optuna choose a value for each parameter, in the order of their names.
-
-    Parameters
-    ----------
-    trial : optuna.trial.Trial
-        What chooses; a parameter it already has keeps its value.
-    space : mapping of str to Range
-        The parameters.
-
-    Returns
-    -------
-    dict
-        One value per parameter: an int, a float, or one of the choices.
-    """
-    return {
-        name: _suggest(trial, name, range_) for name, range_ in sorted(space.items())
-    }
-
-
-def _suggest(trial: Trial, name: str, range_: Range) -> Any:
-    """Have Optuna choose a value for one parameter."""
-    match range_:
-        case IntRange(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(name, low, high, step=step, log=log)
-        case FloatRange(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(name, low, high, step=step, log=log)
-        case Categorical(choices=choices):
-            return trial.suggest_categorical(name, choices)
-
-
 def mistakes_in(
     space: Mapping[str, Range], params_type: type[msgspec.Struct]
 ) -> list[tuple[str, str]]:
     """Say which of a space's names and values a model's parameters do not take.
 
-    Parameters
-    ----------
-    space : mapping of str to Range
-        The parameters to choose.
-    params_type : type of msgspec.Struct
-        All parameters of the model, with their types and bounds.
-
-    Returns
-    -------
-    list of (str, str)
-        Where in the space (``num_leaves.high``), and what was expected and found.
-        Empty if every value the space allows is one the model takes: what lies
-        between two values it takes, it takes, too.
+    Each with where in the space (``num_leaves.high``), and what was expected and found.
+    Of a range, the ends are looked at: what lies between is taken, too.
     """
     types = {field.name: field.type for field in msgspec.structs.fields(params_type)}
     mistakes: list[tuple[str, str]] = []
@@ -162,18 +121,11 @@ def mistakes_in(
             text = "unknown parameter" + (nearest(name, types) or known)
             mistakes.append((name, text))
             continue
-        for path, value in _extremes(range_):
+        if isinstance(range_, Categorical):
+            ends = {f"choices[{i}]": value for i, value in enumerate(range_.choices)}
+        else:
+            ends = {"low": range_.low, "high": range_.high}
+        for path, value in ends.items():
             _, found = check(value, types[name], f"{name}.{path}", ())
             mistakes += [(mistake.path, mistake.text) for mistake in found]
     return mistakes
-
-
-def _extremes(range_: Range) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of those values that stand for all of a range."""
-    match range_:
-        case Categorical(choices=choices):
-            for i, choice in enumerate(choices):
-                yield f"choices[{i}]", choice
-        case IntRange() | FloatRange():
-            yield "low", range_.low
-            yield "high", range_.high

@@ -1,12 +1,10 @@
 import math
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,13 +14,12 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import ConfigError, ModelError
+from pipeline.errors import ModelError
 from pipeline.modeling.study.space import (
     Categorical,
     FloatRange,
     IntRange,
     Space,
-    suggest,
 )
 from pipeline.modeling.study.study import best_trial, run_study
 
@@ -34,7 +31,6 @@ SPACE: Space = {
 ROOT = Path(__file__).parents[2]
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
 N_FOLDS = 3
-BATCH = 4
 N_TRIALS = 16
 
 
@@ -44,21 +40,17 @@ def bowl(params: dict[str, Any], fold: int) -> float:
     return (off + (params["kind"] != "a")) * (fold + 1) + fold
 
 
-class StuckBowl:
-    """The bowl, noted by process; the first evaluation of all does not end."""
+def stuck(params: dict[str, Any], fold: int) -> float:
+    """The bowl, but its sixth trial's second fold says so, and does not end."""
+    n_asked.append(fold)
+    if n_asked.count(0) == 6 and fold == 1:
+        sys.stdout.write("stuck\n")
+        sys.stdout.flush()
+        signal.pause()
+    return bowl(params, fold)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
 
-    def __call__(self, params: dict[str, Any], fold: int) -> float:
-        (self.folder / f"{os.getpid()}-{time.monotonic_ns()}").touch()
-        with suppress(FileExistsError):
-            (self.folder.parent / "stuck").touch(exist_ok=False)
-            time.sleep(600)
-        return bowl(params, fold)
-
-    def processes(self) -> list[int]:
-        return [int(note.name.split("-")[0]) for note in self.folder.iterdir()]
+n_asked: list[int] = []
 
 
 def run(
@@ -67,7 +59,6 @@ def run(
     *,
     name: str = "study",
     n_trials: int = N_TRIALS,
-    n_workers: int = 1,
     seed: int = 1,
     on_trial: Callable[[FrozenTrial], None] | None = None,
 ) -> list[FrozenTrial]:
@@ -78,9 +69,7 @@ def run(
         objective,
         n_folds=N_FOLDS,
         n_trials=n_trials,
-        batch=BATCH,
         seed=seed,
-        n_workers=n_workers,
         on_trial=on_trial,
     )
 
@@ -123,57 +112,52 @@ def test_values_are_the_running_means_over_the_folds(expected: list[Any]) -> Non
         assert (len(means) == N_FOLDS) == (state == COMPLETE)
 
 
-def test_what_is_above_the_median_of_the_batches_before_is_pruned(
+def test_what_is_above_the_median_of_the_trials_before_is_pruned(
     tmp_path: Path,
 ) -> None:
-    batches = [
-        *(1.0, 2.0, 3.0, 4.0),  # first folds; too few to compare with
-        *(1.0, 2.0, 3.0, 8.0),  # second folds: means 1, 2, 3, 6
-        *(9.0, 0.0, 4.0, 2.0),  # four finished are too few, and this batch is no rival
-        *(9.0, 0.0, 2.0, 4.0),  # means 9, 0, 3, 3
-        *(2.5, 2.6, 2.0, 0.0),  # median of 0 1 2 2 3 4 4 9: 2.5
-        *(9.0, 4.0, 0.0),  # 2.6 is above it
+    folds = [
+        *((1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (9.0, 9.0)),  # too few to compare with
+        (4.0, 8.0),  # still; mean 6
+        (3.0, 1.0),  # not above the median of 1 2 3 4 9: 3; mean 2
+        (3.1,),  # above that of 1 2 3 3 4 9: 3
+        (2.5, 9.0),  # a pruned one is no rival; mean 5.75
+        (3.0, 3.0),  # not above that of 1 2 2.5 3 3 4 9: 3
     ]
-    values = iter(batches)
+    values = iter([value for trial in folds for value in trial])
     trials = run_study(
         tmp_path / "journal",
         "study",
         SPACE,
         lambda params, fold: next(values),
         n_folds=2,
-        n_trials=12,
-        batch=4,
+        n_trials=9,
         seed=0,
     )
     assert next(values, None) is None
-    assert [t.value for t in trials] == [1, 2, 3, 6, 9, 0, 3, 3, 5.75, 2.6, 3, 0]
-    assert [t.number for t in trials if t.state == PRUNED] == [9]
+    assert [t.value for t in trials] == [1, 2, 3, 9, 6, 2, 3.1, 5.75, 3]
+    assert [t.number for t in trials if t.state == PRUNED] == [6]
 
 
 def test_parameters_are_those_of_a_study_asked_and_told_as_usual(
     expected: list[Any],
 ) -> None:
     study = optuna.create_study()
-    for first in range(0, N_TRIALS, BATCH):
-        asked: list[optuna.Trial] = []
-        for number in range(first, first + BATCH):
-            state = np.random.SeedSequence([1, number]).generate_state(1)
-            study.sampler = optuna.samplers.TPESampler(seed=int(state[0]))
-            asked.append(study.ask())
-            assert suggest(asked[-1], SPACE) == expected[number][1]
-        for trial in asked:
-            _, _, state, values, means = expected[trial.number]
-            for fold, mean in means.items():
-                trial.report(mean, fold)
-            study.tell(trial, values if state == COMPLETE else None, state)
+    for number, params, state, values, means in expected:
+        seeds = np.random.SeedSequence([1, number]).generate_state(1)
+        study.sampler = optuna.samplers.TPESampler(seed=int(seeds[0]))
+        trial = study.ask({name: SPACE[name].distribution for name in sorted(SPACE)})
+        assert trial.params == params
+        for fold, mean in means.items():
+            trial.report(mean, fold)
+        study.tell(trial, values if state == COMPLETE else None, state)
 
 
 def test_journal_cut_anywhere_leads_to_the_same_trials_without_doing_work_twice(
     whole: Path, expected: list[Any], tmp_path: Path
 ) -> None:
     lines = whole.read_bytes().splitlines(keepends=True)
-    last_batch = len(lines) - 5 * BATCH
-    for n_kept in [*range(0, last_batch, 7), *range(last_batch, len(lines))]:
+    last = len(lines) - 20
+    for n_kept in [*range(0, last, 7), *range(last, len(lines))]:
         kept = lines[:n_kept]
         torn = lines[n_kept][: n_kept % len(lines[n_kept])]
         (tmp_path / str(n_kept)).mkdir()
@@ -206,60 +190,34 @@ def test_more_trials_later_are_those_of_asking_for_all_at_once(
 def test_lock_that_a_killed_process_left_is_not_waited_for(tmp_path: Path) -> None:
     (tmp_path / "journal.lock").symlink_to("journal")
     started = time.monotonic()
-    run(tmp_path / "journal", n_trials=BATCH)
+    run(tmp_path / "journal", n_trials=1)
     assert time.monotonic() - started < 20  # Optuna waits for 30 seconds
 
 
-def start(journal: Path, notes: Path, n_workers: int) -> subprocess.Popen[str]:
-    """Start a study that gets stuck in a process, and a group, of its own."""
-    code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(ROOT)]}\n"
-        "from pathlib import Path; from test_study import StuckBowl, run\n"
-        f"run(Path({str(journal)!r}), StuckBowl(Path({str(notes)!r})), "
-        f"n_workers={n_workers})"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Wait for at most a minute."""
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{process}/stat")
-    return not stat.exists() or stat.read_text().split(") ")[1][0] != "Z"
-
-
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_stopped_study_leaves_no_worker_and_goes_on_with_any_number_of_them(
+def test_stopped_study_goes_on_as_if_it_had_not_been(
     how: signal.Signals, expected: list[Any], tmp_path: Path
 ) -> None:
-    (tmp_path / "notes").mkdir()
-    journal, stuck = tmp_path / "journal", StuckBowl(tmp_path / "notes")
-    process = start(journal, stuck.folder, n_workers=2)
-    wait_until(lambda: len(stuck.processes()) == BATCH)
-    time.sleep(0.2)  # one process is stuck, the other has nothing left to do
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # as a terminal does
-    else:
-        process.kill()
-    _, errors = process.communicate(timeout=30)
+    journal = tmp_path / "journal"
+    code = (
+        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(ROOT)]}\n"
+        "from pathlib import Path; from test_study import run, stuck\n"
+        f"run(Path({str(journal)!r}), stuck)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "stuck\n"
+    process.send_signal(how)
+    _, errors = process.communicate(timeout=60)
     assert errors.count("Traceback") == (how == signal.SIGINT)
-    wait_until(lambda: not any(map(is_alive, stuck.processes())))
-    assert outcome(run(journal)) == expected
+    told: list[int] = []
+    assert outcome(run(journal, on_trial=lambda t: told.append(t.number))) == expected
+    assert told == list(range(5, N_TRIALS))
 
 
 def test_second_process_on_a_journal_is_refused(tmp_path: Path) -> None:
@@ -270,7 +228,7 @@ def test_second_process_on_a_journal_is_refused(tmp_path: Path) -> None:
             run(journal)
         return 0.0
 
-    assert len(run(journal, nested, n_trials=BATCH)) == BATCH
+    assert len(run(journal, nested, n_trials=2)) == 2
 
 
 def test_objective_that_fails_names_the_parameters_and_can_be_run_again(
@@ -303,18 +261,6 @@ def test_value_that_is_no_finite_number_is_refused(
     assert outcome(run(journal)) == expected
 
 
-def die(params: dict[str, Any], fold: int) -> float:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return 0.0
-
-
-def test_worker_that_dies_is_reported(expected: list[Any], tmp_path: Path) -> None:
-    journal = tmp_path / "journal"
-    with pytest.raises(ModelError, match=r"2 worker processes died\nhint: .*memory"):
-        run(journal, die, n_workers=2)
-    assert outcome(run(journal)) == expected
-
-
 def test_damaged_journal_is_refused_by_its_line(whole: Path, tmp_path: Path) -> None:
     lines = whole.read_bytes().splitlines(keepends=True)
     lines[3] = b"\0" * 10 + lines[3][10:]
@@ -331,11 +277,6 @@ def test_study_begun_with_another_plan_is_refused(whole: Path) -> None:
         run(whole, seed=2)
 
 
-def test_trials_that_fill_no_batch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"10 trials .* of 4\nhint: take 12 trials"):
-        run(tmp_path / "journal", n_trials=10)
-
-
 def test_journal_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="the study cannot go on\nfound: "):
@@ -347,9 +288,10 @@ def test_best_params_are_those_of_the_smallest_complete_value(
 ) -> None:
     done = [t for t in expected if t[2] == COMPLETE]
     best = min(done, key=lambda t: fmean(bowl(t[1], fold) for fold in range(N_FOLDS)))
-    assert best_trial(run(whole)).params == best[1]
-    with pytest.raises(ModelError, match="none of 0 trials is complete"):
-        best_trial([])
+    found = best_trial(run(whole))
+    assert found is not None
+    assert found.params == best[1]
+    assert best_trial([]) is None
 
 
 def test_terminal_stays_clean(
