@@ -11,8 +11,8 @@ from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import between
 from pipeline.modeling.judge.comparison import compare
-from pipeline.modeling.judge.metrics import evaluate as measure
-from pipeline.modeling.judge.slices import SIZE_DECILE, add_size_decile, severity_mix
+from pipeline.modeling.judge.metrics import measure
+from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
     FORMAT,
@@ -22,36 +22,24 @@ from pipeline.modeling.records import (
     read_evaluation,
     write_record,
 )
+from pipeline.modeling.registry.registry import version_in
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
-from pipeline.modeling.tracking.tracking import log_evaluation
+from pipeline.modeling.tracking.tracking import log_evaluation, tracking
 from pipeline.modeling.train import Training, train
-from pipeline.modeling.tune import model_config
+from pipeline.modeling.tune import model_config, trials_of
 
 MODULE = "pipeline/modeling/evaluate.py"
-
-SEVERITY = "severity"
-"""The slices by the share of severe cases: low, mid and high."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the test years say.
-
-    Attributes
-    ----------
-    training : Training
-        The model that was judged.
-    folder : Path
-        Where the tables, the charts and the card are.
-    record : EvaluationRecord
-        The figures over all test rows.
-    is_new : bool
-        False if it was there.
-    """
+    """What the test years say of a model."""
 
     training: Training
     folder: Path
+    """Where the tables, the charts and the card are."""
     record: EvaluationRecord
+    """The figures over all test rows."""
     is_new: bool
 
     def table(self, name: str) -> pl.DataFrame:
@@ -75,39 +63,43 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
 
-    from pipeline.modeling.card.describe import describe_model
+    from pipeline.modeling.card.card import card_of, write_card
+    from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)
     predictions = _all_predictions(settings, training, df, test)
-    slices = slice_columns(modeling)
-    samples = modeling.bootstrap.samples
-    evaluation = measure(
-        predictions,
-        cluster=modeling.cluster,
-        slices=slices,
-        coverage=modeling.coverage,
-        n_samples=samples,
-        seed=modeling.seed,
-    )
-    comparison = compare(
-        predictions,
-        model,
-        modeling.metric,
-        cluster=modeling.cluster,
-        key=modeling.key,
-        slices=slices,
-        n_samples=samples,
-        seed=modeling.seed,
-    )
-    overall = evaluation.filter(model=model, slice_by="all")
+    how = resampling_of(modeling)
+    tables = {
+        "predictions": predictions,
+        "evaluation": measure(predictions, how, coverage=modeling.coverage),
+        "comparison": compare(
+            predictions, model, modeling.metric, how, key=modeling.key
+        ),
+        **explain(
+            training.load(),
+            test,
+            target_of(test, modeling.target),
+            settings.bases,
+            metric=modeling.metric,
+            seed=modeling.seed,
+        ),
+    }
+    overall = tables["evaluation"].filter(model=model, slice_by="all")
     metrics = dict(overall.select("metric", "value").drop_nulls().iter_rows())
+    with tracking(settings) as store:
+        version = version_in(store, settings, training.record.fingerprint)
+    card = card_of(
+        settings,
+        training.record,
+        tables,
+        trials=trials_of(settings, training.record.study),
+        registered=version and version.number,
+    )
     with new_folder(folder) as partial:
-        predictions.write_parquet(partial / "predictions.parquet")
-        evaluation.write_parquet(partial / "evaluation.parquet")
-        comparison.write_parquet(partial / "comparison.parquet")
-        own = predictions.filter(model=model)
-        describe_model(settings, training, test, own, evaluation, comparison, partial)
+        for name, table in tables.items():
+            table.write_parquet(partial / f"{name}.parquet")
+        write_card(card, partial)
         record = EvaluationRecord(
             format=FORMAT,
             fingerprint=wanted,
@@ -121,36 +113,11 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     return Evaluation(training, folder, record, is_new=True)
 
 
-def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
-    """Add the columns that the figures are given by; features of their names go."""
-    slices = modeling.slices
-    sliced = test
-    if slices.severe:
-        severe = pl.sum_horizontal(slices.severe, ignore_nulls=False)
-        sliced = sliced.with_columns(severe.alias(SEVERITY)).with_columns(
-            severity_mix(SEVERITY).cast(pl.String).fill_null("unknown").alias(SEVERITY)
-        )
-    if slices.size:
-        given = test.select({modeling.cluster, slices.size})
-        sized = add_size_decile(given, cluster=modeling.cluster, weight=slices.size)
-        sliced = sliced.with_columns(sized[SIZE_DECILE])
-    return sliced
-
-
-def slice_columns(modeling: Modeling) -> list[str]:
-    """Name those columns."""
-    slices = modeling.slices
-    of_clusters = [SIZE_DECILE] if slices.size else []
-    of_rows = [SEVERITY] if slices.severe else []
-    of_entities = [slices.category] if slices.category else []
-    return [modeling.time, *of_clusters, *of_rows, *of_entities]
-
-
 def predictions_of(
     name: str, test: pl.DataFrame, predicted: pl.DataFrame, modeling: Modeling
 ) -> pl.DataFrame:
     """Lay the predictions of a model beside keys, slices and outcomes."""
-    columns = dict.fromkeys([*modeling.key, *slice_columns(modeling)])
+    columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
     return (
         add_slices(test, modeling)
         .select(
@@ -169,11 +136,11 @@ def _all_predictions(
     test: pl.DataFrame,
 ) -> pl.DataFrame:
     """Predict the test rows with the model and with every baseline."""
-    modeling, split = settings.modeling, settings.modeling.split
+    modeling, years = settings.modeling, settings.modeling.split
     name = training.record.model
     made = [predictions_of(name, test, training.load().predict(test), modeling)]
-    train_rows = between(df, modeling, *split.train)
-    valid_rows = between(df, modeling, split.valid, split.valid)
+    train_rows = between(df, modeling, *years.train)
+    valid_rows = between(df, modeling, years.valid, years.valid)
     for baseline in modeling.baselines:
         if baseline == name:
             continue

@@ -9,32 +9,20 @@ import polars as pl
 
 from pipeline.errors import ModelError, some
 from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_schema
-from pipeline.modeling.fit.intervals import Calibration, calibrate
+from pipeline.modeling.fit.intervals import UNCALIBRATED, Calibration, calibrate
 from pipeline.modeling.fit.target import Array, TargetConfig
 from pipeline.modeling.models import Regressor, load_kind
 from pipeline.modeling.settings import ModelConfig, Modeling
 
 
 class PredictorRecord(msgspec.Struct, frozen=True):
-    """What a predictor is, but for the fitted model itself.
-
-    Attributes
-    ----------
-    kind : str
-        Module that loads the model.
-    target : TargetConfig
-        What the model was fitted to.
-    past : list of str
-        Features that hold the target's past, the best known first.
-    schema : FeatureSchema
-        Columns and categories.
-    calibration : Calibration
-        Of the intervals.
-    """
+    """What a predictor is, but for the fitted model itself."""
 
     kind: str
+    """Module that loads the model."""
     target: TargetConfig
     past: list[str]
+    """Features that hold the target's past, the best known first."""
     schema: FeatureSchema
     calibration: Calibration
 
@@ -47,32 +35,27 @@ class Predictor:
     model: Regressor
 
     def predict(self, df: pl.DataFrame) -> pl.DataFrame:
-        """Predict the target of each row.
+        """Predict the target of each row, with an interval that holds the prediction.
 
-        Parameters
-        ----------
-        df : pl.DataFrame
-            Holds the features, of the dtypes of the training; other columns are left
-            out.
+        The frame holds the features, of the dtypes of the training; other columns are
+        left out.
 
         Returns
         -------
         pl.DataFrame
             ``prediction``, ``lower`` and ``upper``, Float64 in units of the target, in
-            the order of the rows. An interval always holds its prediction.
+            the order of the rows.
 
         Raises
         ------
         ModelError
             If the frame does not fit the model.
         """
-        record = self.record
-        past = past_of(df, record.past)
-        X = design(df, record.schema)
-        prediction, ends = _predict(self.model, X, record.target, past)
+        past = past_of(df, self.record.past)
+        prediction, ends = self._uncalibrated(design(df, self.record.schema), past)
         lower, upper = (
-            record.target.backward(end, past)
-            for end in record.calibration.widen(prediction, *ends)
+            self.record.target.backward(end, past)
+            for end in self.record.calibration.widen(prediction, *ends)
         )
         together = np.stack([prediction, lower, upper])
         return pl.DataFrame(
@@ -82,6 +65,30 @@ class Predictor:
                 "upper": together.max(axis=0),
             }
         )
+
+    def point(self, df: pl.DataFrame) -> Array:
+        """Predict the target of each row without an interval; see `predict`."""
+        past = past_of(df, self.record.past)
+        z = self.model.predict(design(df, self.record.schema))
+        return self.record.target.backward(z, past)
+
+    def calibrated(self, valid: pl.DataFrame, modeling: Modeling) -> "Predictor":
+        """Fit the intervals to rows that the model has not seen."""
+        record = self.record
+        past = past_of(valid, record.past)
+        z = record.target.forward(target_of(valid, modeling.target), past)
+        prediction, ends = self._uncalibrated(design(valid, record.schema), past)
+        calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
+        return Predictor(
+            msgspec.structs.replace(record, calibration=calibration), self.model
+        )
+
+    def _uncalibrated(
+        self, X: Design, past: Array
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """Predict the target, and both ends in units of what the model is fitted to."""
+        z = self.model.predict(X)
+        return self.record.target.backward(z, past), self.model.quantiles(X) or (z, z)
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder."""
@@ -108,16 +115,8 @@ def fit_predictor(
 ) -> Predictor:
     """Fit a model to the training rows, and its intervals to the validation rows.
 
-    Parameters
-    ----------
-    train, valid : pl.DataFrame
-        Features, key and target, sorted by the key.
-    config : ModelConfig
-        The model.
-    modeling : Modeling
-        What is learned.
-    n_threads : int
-        Does not change the result.
+    Both hold features, key and target, sorted by the key. `n_threads` does not change
+    the result.
 
     Raises
     ------
@@ -125,17 +124,11 @@ def fit_predictor(
         If the rows do not suit the model.
     """
     tail = (1 - modeling.coverage) / 2
-    schema, model = fit_model(
-        train, config, modeling, quantiles=(tail, 1 - tail), n_threads=n_threads
+    quantiles = (tail, 1 - tail)
+    fitted = fit_model(
+        train, config, modeling, quantiles=quantiles, n_threads=n_threads
     )
-    past = past_of(valid, modeling.past)
-    z = config.target.forward(target_of(valid, modeling.target), past)
-    prediction, ends = _predict(model, design(valid, schema), config.target, past)
-    calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
-    return Predictor(
-        PredictorRecord(config.kind, config.target, modeling.past, schema, calibration),
-        model,
-    )
+    return fitted.calibrated(valid, modeling)
 
 
 def fit_model(
@@ -145,8 +138,8 @@ def fit_model(
     *,
     quantiles: tuple[float, ...] = (),
     n_threads: int,
-) -> tuple[FeatureSchema, Regressor]:
-    """Fit the model alone; see `fit_predictor`."""
+) -> Predictor:
+    """Fit the model alone, for point predictions; see `fit_predictor`."""
     kind = load_kind(config.kind)
     schema = feature_schema(train, features_of(train, modeling), config.categorical)
     past = past_of(train, modeling.past)
@@ -160,26 +153,12 @@ def fit_model(
         seed=modeling.seed,
         n_threads=n_threads,
     )
-    return schema, model
-
-
-def predict_point(
-    df: pl.DataFrame,
-    schema: FeatureSchema,
-    model: Regressor,
-    target: TargetConfig,
-    past: list[str],
-) -> Array:
-    """Predict the target with a model alone; see `Predictor.predict`."""
-    return target.backward(model.predict(design(df, schema)), past_of(df, past))
-
-
-def _predict(
-    model: Regressor, X: Design, target: TargetConfig, past: Array
-) -> tuple[Array, tuple[Array, Array]]:
-    """Predict the target, and both ends in units of what the model is fitted to."""
-    z = model.predict(X)
-    return target.backward(z, past), model.quantiles(X) or (z, z)
+    return Predictor(
+        PredictorRecord(
+            config.kind, config.target, modeling.past, schema, UNCALIBRATED
+        ),
+        model,
+    )
 
 
 def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:

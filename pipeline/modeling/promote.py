@@ -11,9 +11,9 @@ from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.amount import amount
 from pipeline.modeling.data import read_rows, source_columns
-from pipeline.modeling.evaluate import SEVERITY, Evaluation, evaluate, slice_columns
+from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.judge.comparison import compare
-from pipeline.modeling.judge.slices import SIZE_DECILE
+from pipeline.modeling.judge.slices import SEVERITY, SIZE_DECILE, resampling_of
 from pipeline.modeling.records import write_record
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import (
@@ -146,11 +146,8 @@ def _against_champion(
         pl.concat(both, how="diagonal_relaxed"),
         evaluation.training.record.model,
         modeling.metric,
-        cluster=modeling.cluster,
+        resampling_of(modeling),
         key=modeling.key,
-        slices=slice_columns(modeling),
-        n_samples=modeling.bootstrap.samples,
-        seed=modeling.seed,
     )
     comparison.write_parquet(kept)
     record = evaluation.record

@@ -36,25 +36,17 @@ BESIDE_THE_KEY = (
 )
 """Columns that stand beside the key where predictions are judged and published."""
 
-Years = Annotated[tuple[int, int], "first and last, both included"]
+Span = Annotated[tuple[int, int], "first and last, both included"]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class Split(BaseConfig, frozen=True, kw_only=True):
-    """Which years are learned from, calibrate the intervals, and judge.
+class Years(BaseConfig, frozen=True, kw_only=True):
+    """Which years are learned from, calibrate the intervals, and judge."""
 
-    Attributes
-    ----------
-    train, test : tuple of int
-        First and last year, both included.
-    valid : int
-        Between the two.
-    """
-
-    train: Years
+    train: Span
     valid: int
-    test: Years
+    test: Span
 
     def __post_init__(self) -> None:
         """Refuse years that overlap or run backwards."""
@@ -117,7 +109,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     leaks: list[str] = field(default_factory=list[str])
     past: Annotated[list[str], Meta(min_length=1)]
     cluster: str
-    split: Split
+    split: Years
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
     metric: Metric

@@ -16,12 +16,7 @@ from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, between, folds
 from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.horizon import step_of
-from pipeline.modeling.predictor import (
-    fit_model,
-    predict_point,
-    target_of,
-    varying_target_of,
-)
+from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import (
     ModelConfig,
@@ -41,55 +36,38 @@ MODULE = "pipeline/modeling/tune.py"
 
 @dataclass(frozen=True)
 class Tuning:
-    """What a study found.
-
-    Attributes
-    ----------
-    name : str
-        Of the study: model and fingerprint.
-    trials : list of FrozenTrial
-        Those that have ended, in order.
-    n_new : int
-        How many of them ended now.
-    """
+    """What a study found."""
 
     name: str
+    """Of the study: model and fingerprint."""
     trials: "list[FrozenTrial]"
+    """Those that have ended, in order."""
     n_new: int
+    """How many of them ended now."""
 
 
 @dataclass(frozen=True)
 class FoldError:
-    """The mean error, in units of the target, of a model on one fold.
-
-    Attributes
-    ----------
-    path : Path
-        The features.
-    config : ModelConfig
-        The model; its parameters are the defaults of those that are tried.
-    modeling : Modeling
-        The folds are its.
-    n_threads : int
-        Of a fit; does not change the result.
-    """
+    """The mean error, in units of the target, of a model on one fold."""
 
     path: Path
+    """The features."""
     config: ModelConfig
+    """The model; its parameters are the defaults of those that are tried."""
     modeling: Modeling
     n_threads: int
+    """Of a fit; does not change the result."""
 
     def __call__(self, params: dict[str, Any], fold: int) -> float:
         """Fit on the years before, judge on the year."""
         modeling = self.modeling
         df = _read(self.path, *modeling.key)
         first, last, judged = folds(modeling, step_of(df[modeling.time]))[fold]
-        config = with_params(self.config, params)
         train = between(df, modeling, first, last)
-        schema, model = fit_model(train, config, modeling, n_threads=self.n_threads)
+        config = with_params(self.config, params)
+        predictor = fit_model(train, config, modeling, n_threads=self.n_threads)
         valid = between(df, modeling, judged, judged)
-        y = target_of(valid, modeling.target)
-        error = y - predict_point(valid, schema, model, config.target, modeling.past)
+        error = target_of(valid, modeling.target) - predictor.point(valid)
         return mean_error(error, modeling.metric)
 
 
@@ -106,14 +84,7 @@ def tune(
 ) -> Tuning:
     """Run a model's study to its number of trials, or go on where it was stopped.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        The configuration.
-    model : str
-        Which model.
-    on_trial : callable, optional
-        Called with each trial that ends.
+    `on_trial` is called with each trial that ends.
 
     Raises
     ------
@@ -174,6 +145,18 @@ def best_params(
     trials = read_trials(journal_of(settings, name), name)
     best = best_trial(trials)
     return (with_params(config, best.params), name) if best else (config, None)
+
+
+def trials_of(settings: ModelingSettings, study: str | None) -> pl.DataFrame:
+    """List ``number``, ``value`` and ``state`` of a study's trials, in order."""
+    from pipeline.modeling.study.journal import read_trials
+
+    trials = read_trials(journal_of(settings, study), study) if study else []
+    return pl.DataFrame(
+        [(trial.number, trial.value, trial.state.name) for trial in trials],
+        schema={"number": pl.Int64, "value": pl.Float64, "state": pl.String},
+        orient="row",
+    )
 
 
 def has_other_study(settings: ModelingSettings, model: str, features: Features) -> bool:

@@ -7,16 +7,10 @@ from mlflow import MlflowClient
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
 from pipeline.errors import ModelError
-from pipeline.modeling.evaluate import (
-    Evaluation,
-    add_slices,
-    evaluate,
-    slice_columns,
-)
-from pipeline.modeling.settings import ModelingSettings, load_modeling
+from pipeline.modeling.evaluate import Evaluation, evaluate
+from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train
-from tests.conftest import PROJECT
 from tests.modeling.conftest import Load
 
 TARGET = "w_total_median_profit"
@@ -112,45 +106,3 @@ def test_test_years_without_rows_are_one_error_and_leave_nothing(ml: Load) -> No
         "predictor",
         "training.json",
     ]
-
-
-def test_rows_are_sliced_by_size_and_severity(ml: Load) -> None:
-    shares = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, None]
-    df = pl.DataFrame(
-        {
-            "facility_id": range(7),
-            "sum_discharges_lag1": [70, 60, 50, 40, 30, 20, 10],
-            "severity_3_portion_lag1": shares,
-            "severity_4_portion_lag1": [0.1] * 7,
-        }
-    )
-    sliced = add_slices(df, ml().modeling)
-    # Terciles of six known shares, 0.1 to 0.6, at the nearest value: 0.3 and 0.4.
-    expected = ["low", "low", "low", "mid", "high", "high", "unknown"]
-    assert sliced["severity"].to_list() == expected
-    # 7 facilities, the smallest first: 1 + i * 10 // 7.
-    assert sliced["size_decile"].to_list() == [9, 8, 6, 5, 3, 2, 1]
-
-
-@pytest.mark.parametrize("off", ["null", "[]"])
-def test_slices_can_be_switched_off_down_to_the_years(off: str) -> None:
-    without = {"size": "null", "category": "null", "severe": off}
-    words = tuple(f"modeling.slices.{name}={value}" for name, value in without.items())
-    modeling = load_modeling(PROJECT, overrides=words).modeling
-    assert slice_columns(modeling) == ["year"]
-    df = pl.DataFrame({"facility_id": [1], "severity": [0.5], "size_decile": [7]})
-    assert add_slices(df, modeling).equals(df)
-
-
-def test_a_feature_may_be_called_as_a_slice_is() -> None:
-    modeling = load_modeling(PROJECT).modeling
-    names = (
-        "sum_discharges_lag1",
-        "severity_3_portion_lag1",
-        "severity_4_portion_lag1",
-    )
-    df = pl.DataFrame({"facility_id": [1, 2]})
-    df = df.with_columns(pl.lit(pl.Series([0.1, 0.2])).alias(name) for name in names)
-    taken = df.with_columns(severity=pl.lit(0.5), size_decile=pl.lit(7))
-    sliced = add_slices(taken, modeling).select("size_decile", "severity")
-    assert sliced.rows() == [(1, "low"), (6, "mid")]

@@ -25,7 +25,7 @@ import polars as pl
 from pipeline.modeling.audit.ground import read_ground
 from pipeline.modeling.audit.worlds import real_world
 from pipeline.modeling.data import between
-from pipeline.modeling.predictor import fit_model, predict_point, target_of
+from pipeline.modeling.predictor import fit_model, target_of
 from pipeline.modeling.settings import ModelingSettings
 
 N_DEVIATIONS = 4
@@ -82,9 +82,8 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
     train = between(df, modeling, *modeling.split.train)
     valid = between(df, modeling, modeling.split.valid, modeling.split.valid)
-    schema, model = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
-    prediction = predict_point(valid, schema, model, config.target, modeling.past)
-    y = target_of(valid, modeling.target)
+    predictor = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
+    prediction, y = predictor.point(valid), target_of(valid, modeling.target)
     both = pl.DataFrame({"y": y, "prediction": prediction})
     correlation = both.select(
         pl.corr("y", "prediction", method="spearman").fill_nan(0)

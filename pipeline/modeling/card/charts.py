@@ -1,8 +1,11 @@
-"""How charts look: colours, money, intervals, symmetric logarithmic axes, and SVG.
+"""All charts of a model card, as SVG: how good a model is, and what it goes by.
 
 A chart's text, axes and grid take the colour of the text around it, so that it can be
 read on a light and on a dark page. The colours of the marks are those of Okabe and Ito,
 "Color Universal Design", 2008, which colour-blind readers can tell apart.
+
+``evaluation`` and ``comparison`` are as of `pipeline.modeling.judge`, ``predictions``
+those of the model on the test rows, without nulls; money is in US dollars.
 """
 
 import hashlib
@@ -18,6 +21,8 @@ import polars as pl
 import vl_convert
 from altair.typing import ChartType
 
+from pipeline.modeling.card.explain import mean_abs_shap
+
 WIDTH = 820
 """Pixels of a chart over the whole width of a page, its labels included."""
 HALF_WIDTH = 396
@@ -30,7 +35,26 @@ DOLLARS = (
     "abs(datum.value) < 1 ? format(datum.value, '$.3~g')"
     " : replace(format(datum.value, '$.3~s'), 'G', 'B')"
 )
+PLAIN = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
+_MAX_SLICES = 12
+"""What makes more slices has no chart of its coverages."""
+_N_STRONGEST = 10
+_LONGEST = 2.0
+"""Of the second longest bar; a longer one is cut off."""
+
+_QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
+_SLICE_TITLES = {"size_decile": "facility size decile (1 = smallest)"}
+_SHORT = "datum.label == 'unknown' ? '?' : datum.label"
+_POINT: dict[str, Any] = {"filled": True, "size": 80, "opacity": 1}
+
+_LABELS: dict[str, Any] = {
+    "labelColor": TEXT,
+    "labelFontSize": 11,
+    "titleColor": TEXT,
+    "titleFontSize": 11,
+    "titleFontWeight": "normal",
+}
 _CONFIG: dict[str, Any] = {
     "aria": False,  # a label per mark would double the size; the caption says it
     "background": "transparent",
@@ -38,48 +62,28 @@ _CONFIG: dict[str, Any] = {
     "autosize": {"type": "fit", "contains": "padding"},
     "padding": 6,
     "view": {"stroke": None},
-    "axis": {
+    "axis": _LABELS
+    | {
         "domain": False,
         "ticks": False,
         "gridColor": TEXT,
         "gridOpacity": 0.13,
-        "labelColor": TEXT,
-        "labelFontSize": 11,
         "labelLimit": 260,
         "labelPadding": 6,
         "labelSeparation": 6,
-        "titleColor": TEXT,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
         "titleOpacity": 0.75,
         "titlePadding": 10,
     },
     "axisX": {"labelAngle": 0},
-    "legend": {
-        "orient": "top",
-        "labelColor": TEXT,
-        "labelFontSize": 11,
-        "titleColor": TEXT,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
-    },
+    "legend": _LABELS | {"orient": "top"},
     "text": {"color": TEXT, "fontSize": 11},
 }
 
 
 def to_svg(chart: ChartType) -> str:
-    """Draw a chart, without a browser and without the network.
+    """Draw a chart as one ``<svg>`` element, without a browser and without the network.
 
-    Parameters
-    ----------
-    chart : ChartType
-        Of `pipeline.modeling.card.evaluation_charts` or `explanation_charts`.
-
-    Returns
-    -------
-    str
-        One ``<svg>`` element that holds all it shows, in the reader's sans-serif font.
-        Equal charts are equal texts; others share no ids, so a page can hold several.
+    Equal charts are equal texts; others share no ids, so a page can hold several.
     """
     spec = chart.to_json()
     svg = vl_convert.vegalite_to_svg(spec, config=_CONFIG, allowed_base_urls=[])
@@ -94,11 +98,6 @@ def to_svg(chart: ChartType) -> str:
 def dollars(value: float) -> str:
     """Write money with three digits.
 
-    Parameters
-    ----------
-    value : float
-        US dollars.
-
     Examples
     --------
     >>> [dollars(1_234_567), dollars(-350_000), dollars(999_999), dollars(0)]
@@ -110,31 +109,373 @@ def dollars(value: float) -> str:
     return f"{'-' if value < 0 else ''}${rounded / unit:.3g}{units[unit]}"
 
 
-def model_order(models: Iterable[str], model: str) -> list[str]:
+def error_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
+    """Compare the error of all models on all rows, the best on top."""
+    rows = evaluation.filter(slice_by="all", metric=metric).sort("value", "model")
+    colours = model_colours(rows["model"], model)
+    base = alt.Chart(rows, width=WIDTH, height=46 * rows.height + 50).encode(
+        alt.Y("model:N", sort=None, title=None),
+        color=alt.Color("model:N", scale=colours, legend=None),
+    )
+    label = base.transform_calculate(label=DOLLARS).mark_text(dy=-13)
+    return alt.layer(
+        _interval(base, "x"),
+        base.mark_point(**_POINT).encode(alt.X("value:Q", **_error_axis(metric, 8))),
+        label.encode(alt.X("value:Q"), alt.Text("label:N"), color=alt.value(TEXT)),
+    )
+
+
+def error_by_year_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
+    """Compare the error of all models in each year."""
+    rows = evaluation.filter(slice_by="year", metric=metric)
+    order = alt.Scale(domain=_model_order(rows["model"], model), padding=0.5)
+    base = alt.Chart(rows, width=WIDTH, height=300).encode(
+        alt.X("slice:O", title="year", scale=alt.Scale(paddingInner=0.35)),
+        alt.XOffset("model:N", scale=order),
+        alt.Color("model:N", scale=model_colours(rows["model"], model), title=None),
+    )
+    y = alt.Y("value:Q", **_error_axis(metric, 6))
+    return alt.layer(_interval(base, "y"), base.mark_point(**_POINT).encode(y))
+
+
+def _error_axis(metric: str, n_ticks: int) -> dict[str, Any]:
+    """Say what an axis of errors shows, from the least to the greatest."""
+    return {
+        "title": f"{metric.upper()}, US dollars, with 95 % interval",
+        "scale": alt.Scale(zero=False),
+        "axis": alt.Axis(labelExpr=DOLLARS, tickCount=n_ticks),
+    }
+
+
+def _model_order(models: Iterable[str], model: str) -> list[str]:
     """Put the model first, then the baselines by name; each once."""
     return [model, *sorted({*models} - {model})]
 
 
 def model_colours(models: Iterable[str], model: str) -> alt.Scale:
-    """Give each model its colour, blue to the one that is not a baseline.
+    """Give each model its colour, the same in all charts; blue to `model`."""
+    return alt.Scale(domain=_model_order(models, model), range=list(PALETTE))
 
-    Parameters
-    ----------
-    models : iterable of str
-        All models, in any order; the same ones have the same colours in all charts.
-    model : str
-        The one that is not a baseline.
+
+def best_reference(comparison: pl.DataFrame) -> str:
+    """Name the baseline of least error on all rows, or the first such by name."""
+    overall = comparison.filter(slice_by="all").sort("reference_value", "reference")
+    return str(overall["reference"][0])
+
+
+def difference_chart(comparison: pl.DataFrame) -> ChartType:
+    """Show how the error differs from the best baseline's, by size of the facility.
+
+    The difference is a share of the baseline's error: in dollars, the largest
+    facilities would leave nothing to see of the others.
     """
-    return alt.Scale(domain=model_order(models, model), range=list(PALETTE))
+    best = best_reference(comparison)
+    metric = str(comparison["metric"][0]).upper()
+    share = pl.col("difference", "lower", "upper") / pl.col("reference_value")
+    rows = comparison.filter(slice_by="size_decile", reference=best)
+    rows = rows.select(pl.col("slice").cast(pl.Int64), share).sort("slice")
+    base = alt.Chart(rows, width=WIDTH, height=280).encode(
+        alt.X("slice:O", title=_SLICE_TITLES["size_decile"]), color=alt.value(BLUE)
+    )
+    y = alt.Y(
+        "difference:Q",
+        title=f"{metric} against {best}, % of its {metric}",
+        axis=alt.Axis(format="+.0%", tickCount=6),
+    )
+    point = base.mark_point(**_POINT).encode(y)
+    return alt.layer(_level(0), _interval(base, "y"), point)
 
 
-def interval(base: alt.Chart, channel: str) -> alt.Chart:
+def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> ChartType:
+    """Show which share of the outcomes the model's intervals hold, slice by slice.
+
+    They are meant to hold `coverage`; what makes more than 12 slices is left out.
+    """
+    rows = _coverages(evaluation, model)
+    ends = pl.concat([rows[c] for c in ("lower", "value", "upper")]).drop_nulls()
+    scale = alt.Scale(
+        domain=[min(coverage, *ends), max(coverage, *ends)], nice=True, zero=False
+    )
+    kinds = rows["slice_by"].unique(maintain_order=True).to_list()
+    step = (WIDTH - 70 - 16 * len(kinds)) / (rows.height + len(kinds))
+    panels: list[ChartType] = []
+    for kind in kinds:
+        part = rows.filter(slice_by=kind)
+        base = alt.Chart(part, width=step * (part.height + 1), height=220).encode(
+            alt.X(
+                "slice:N",
+                title=_SLICE_TITLES.get(kind, kind),
+                sort=sorted(part["slice"], key=_by_size),
+                axis=alt.Axis(labelExpr=_SHORT),
+            ),
+            color=alt.value(BLUE),
+        )
+        first = kind == kinds[0]
+        y = alt.Y(
+            "value:Q",
+            title="outcomes inside the interval" if first else None,
+            scale=scale,
+            axis=alt.Axis(format=".0%", tickCount=6, labels=first),
+        )
+        point = base.mark_point(**_POINT).encode(y)
+        line = _level(coverage, dashed=True)
+        panels.append(alt.layer(line, _interval(base, "y"), point))
+    return alt.hconcat(*panels, spacing=16)
+
+
+def has_coverage(evaluation: pl.DataFrame, model: str) -> bool:
+    """Tell whether a model has intervals, and slices to show them by."""
+    return _coverages(evaluation, model)["value"].count() > 0
+
+
+def _coverages(evaluation: pl.DataFrame, model: str) -> pl.DataFrame:
+    """Keep the coverages of a model in slices that are few of their kind."""
+    return evaluation.filter(
+        pl.col("slice_by") != "all", model=model, metric="coverage"
+    ).filter(pl.len().over("slice_by") <= _MAX_SLICES)
+
+
+def _by_size(name: str) -> tuple[float, str]:
+    """Sort slices by their number, or from low to high and unknown, else by name."""
+    levels = ("low", "mid", "high", "unknown")
+    number = levels.index(name) if name in levels else 0
+    return (float(name) if name.isdecimal() else number, name)
+
+
+def predicted_actual_chart(predictions: pl.DataFrame) -> ChartType:
+    """Count rows by prediction and outcome, on symmetric logarithmic axes."""
+    n_bins = 48
+    y, prediction = (predictions[c].to_numpy() for c in ("y", "prediction"))
+    both = np.concatenate([y, prediction])
+    constant = symlog_constant(both)
+    low, high = (float(z) for z in symlog(np.sort(both)[[0, -1]], constant))
+    counts, *_ = np.histogram2d(
+        symlog(prediction, constant),
+        symlog(y, constant),
+        bins=n_bins,
+        range=[(low, high)] * 2,
+    )
+    edges = inverse_symlog(np.linspace(low, high, n_bins + 1), constant)
+    column, row = np.nonzero(counts)
+    cells = pl.DataFrame(
+        {
+            "n": counts[column, row],
+            "x": edges[column],
+            "x2": edges[column + 1],
+            "y": edges[row],
+            "y2": edges[row + 1],
+        }
+    )
+    scale, axis = symlog_axis(both, DOLLARS)
+    small = alt.Axis(**axis.to_dict(), labelFontSize=10)
+    opacity = alt.Scale(type="log", range=[0.15, 1])
+    rows = (
+        alt.Chart(cells, width=HALF_WIDTH, height=360)
+        .mark_rect(color=BLUE)
+        .encode(
+            alt.X("x:Q", scale=scale, axis=small, title="predicted, US dollars"),
+            alt.Y("y:Q", scale=scale, axis=axis, title="actual, US dollars"),
+            alt.X2("x2"),
+            alt.Y2("y2"),
+            opacity=alt.Opacity("n:Q", scale=opacity, legend=None),
+        )
+    )
+    equal = alt.Chart(pl.DataFrame({"x": edges, "y": edges}))
+    line = equal.mark_line(color=TEXT, strokeDash=[4, 3], strokeWidth=1)
+    return alt.layer(rows, line.encode(alt.X("x:Q"), alt.Y("y:Q")))
+
+
+def residual_chart(predictions: pl.DataFrame) -> ChartType:
+    """Show the 5, 25, 50, 75 and 95 % quantiles of residuals, by size of prediction."""
+    rank = pl.col("prediction").rank("ordinal").cast(pl.Int64) - 1
+    residual = pl.col("y") - pl.col("prediction")
+    rows = (
+        predictions.select(decile=rank * 10 // pl.len() + 1, residual=residual)
+        .group_by("decile")
+        .agg(
+            pl.col("residual").quantile(q, "linear").alias(n)
+            for n, q in _QUANTILES.items()
+        )
+        .sort("decile")
+    )
+    scale, axis = symlog_axis(rows.drop("decile").to_numpy().ravel(), DOLLARS)
+    y = alt.Y("p5:Q", scale=scale, axis=axis, title="actual - predicted, US dollars")
+    x = alt.X("decile:O", title="decile of the prediction (1 = smallest)")
+    base = alt.Chart(rows, width=HALF_WIDTH, height=360).encode(
+        x, color=alt.value(BLUE)
+    )
+    median = base.mark_tick(thickness=2.5, width=16).encode(
+        alt.Y("p50:Q"), color=alt.value("white")
+    )
+    return alt.layer(
+        _level(0),
+        base.mark_rule(strokeWidth=1.5).encode(y, alt.Y2("p95")),
+        base.mark_bar(width=16).encode(alt.Y("p25:Q"), alt.Y2("p75")),
+        median,
+    )
+
+
+def importance_chart(importance: pl.DataFrame, metric: str) -> ChartType:
+    """Rank the ten groups of features the model would miss most.
+
+    The axis ends where the others can be seen beside the strongest, whose label says
+    how long its bar would be.
+    """
+    first, second = [*importance["upper"].head(2), 0.0, 0.0][:2]
+    end = _LONGEST * second if first > _LONGEST * second > 0 else max(first, 1.0)
+    strongest = importance.head(_N_STRONGEST)
+    figures = strongest.select("increase", "share").iter_rows()
+    rows = strongest.with_columns(
+        pl.col("increase", "lower", "upper").clip(0, end),
+        label=pl.Series([f"{dollars(cost)} ({share:.0%})" for cost, share in figures]),
+    )
+    base = alt.Chart(rows, width=WIDTH, height=30 * rows.height + 60).encode(
+        alt.Y("group:N", sort=None, title=None)
+    )
+    x = alt.X(
+        "increase:Q",
+        title=f"increase of the {metric.upper()} by shuffling the group, US dollars",
+        scale=alt.Scale(domain=[0, end], nice=False),
+        axis=alt.Axis(labelExpr=DOLLARS, tickCount=8),
+    )
+    label = base.mark_text(align="left", dx=8).encode(
+        alt.X("upper:Q"), alt.Text("label:N")
+    )
+    line = _interval(base, "x").encode(color=alt.value(TEXT))
+    return alt.layer(base.mark_bar(color=BLUE, height=14).encode(x), line, label)
+
+
+def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:
+    """Show how the ten strongest features move single predictions, up and down.
+
+    As a beeswarm of all rows, but with a stroke for each bin of SHAP values: its length
+    goes with the root of the number of rows, its colour with their mean rank by the
+    value of the feature. Unless the model was trained in dollars, SHAP values have the
+    unit of the transformed target.
+    """
+    n_bins = 110
+    order = mean_abs_shap(shap)["feature"].head(_N_STRONGEST).to_list()
+    strongest = shap.filter(pl.col("feature").is_in(order))
+    values = strongest["shap"].to_numpy()
+    constant = symlog_constant(values)
+    z = symlog(values, constant)
+    edges = np.linspace(float(z.min()), float(z.max()), n_bins + 1)
+    bin_of = np.searchsorted(edges[1:-1], z, side="right")
+    middles = inverse_symlog((edges[:-1] + edges[1:]) / 2, constant)
+    rank = (pl.col("value").rank() - 1) / (pl.col("value").count() - 1)
+    bins = (
+        strongest.with_columns(x=middles[bin_of], rank=rank.over("feature"))
+        .group_by("feature", "x")
+        .agg(n=pl.len(), rank=pl.col("rank").sort().mean().fill_nan(None))
+        .sort("feature", "x")
+    )
+    scale, axis = symlog_axis(values, DOLLARS if in_dollars else PLAIN)
+    unit = "US dollars" if in_dollars else "in the unit of the transformed target"
+    legend = alt.Legend(
+        values=[0, 1], labelExpr="datum.value ? 'high' : 'low'", gradientLength=160
+    )
+    return (
+        alt.Chart(bins, width=WIDTH, height=34 * len(order) + 100)
+        .mark_tick(orient="vertical", thickness=5, opacity=1)
+        .encode(
+            alt.X(
+                "x:Q", scale=scale, axis=axis, title=f"change of the prediction, {unit}"
+            ),
+            alt.Y("feature:N", sort=order, title=None, axis=alt.Axis(grid=True)),
+            alt.Size("n:Q", scale=alt.Scale(type="sqrt", range=[2, 30]), legend=None),
+            alt.Color(
+                "rank:Q",
+                title="value of the feature",
+                scale=alt.Scale(domain=[0, 0.5, 1], range=[BLUE, "#BDBDBD", ORANGE]),
+                legend=legend,
+            ),
+        )
+    )
+
+
+def partial_dependence_chart(dependence: pl.DataFrame) -> ChartType:
+    """Show the mean prediction over the values of the first four columns."""
+    columns = dependence["column"].unique(maintain_order=True).head(4).to_list()
+    rows = dependence.filter(pl.col("column").is_in(columns))
+    ends = rows.select(low=pl.col("prediction").min(), high=pl.col("prediction").max())
+    scale = alt.Scale(domain=[*ends.row(0)], nice=True)
+    panels = [
+        _dependence_panel(rows.filter(column=column), scale, titled=i % 2 == 0)
+        for i, column in enumerate(columns)
+    ]
+    return alt.concat(*panels, columns=2, spacing=24)
+
+
+def _dependence_panel(
+    rows: pl.DataFrame, scale: alt.Scale, *, titled: bool
+) -> ChartType:
+    """Draw one column's partial dependence; money and counts have long tails."""
+    values = rows["value"].to_numpy()
+    constant = float(np.median(np.abs(values))) or 1.0
+    ticks = {float(f"{v:.1g}") for v in np.quantile(values, np.linspace(0, 1, 4))}
+    base = alt.Chart(rows, width=(WIDTH - 100) / 2, height=150).encode(
+        alt.X(
+            "value:Q",
+            title=str(rows["column"][0]),
+            scale=alt.Scale(type="symlog", constant=constant, nice=False, zero=False),
+            axis=alt.Axis(values=sorted(ticks), labelExpr=PLAIN),
+        ),
+        alt.Y(
+            "prediction:Q",
+            title="mean prediction" if titled else None,
+            scale=scale,
+            axis=alt.Axis(labelExpr=DOLLARS, tickCount=4, labels=titled),
+        ),
+    )
+    point = base.mark_point(color=BLUE, filled=True, size=22, opacity=1)
+    return alt.layer(base.mark_line(color=BLUE, strokeWidth=2), point)
+
+
+def trials_chart(trials: pl.DataFrame, objective: str) -> ChartType:
+    """Show the value of each trial of a study, and the best so far.
+
+    Values are US dollars, the less the better, null where there is none; only COMPLETE
+    trials can be the best.
+    """
+    complete = pl.col("state") == "COMPLETE"
+    rows = trials.sort("number").with_columns(
+        best=pl.when(complete).then("value").cum_min().forward_fill()
+    )
+    base = alt.Chart(rows, width=WIDTH, height=240).encode(
+        alt.X("number:Q", title="trial", axis=alt.Axis(tickMinStep=1, grid=False))
+    )
+    y = alt.Y(
+        "value:Q",
+        title=f"{objective}, US dollars",
+        scale=alt.Scale(zero=False),
+        axis=alt.Axis(labelExpr=DOLLARS, tickCount=6),
+    )
+    states = ["COMPLETE", "PRUNED"]
+    colour = alt.Color(
+        "state:N",
+        title=None,
+        scale=alt.Scale(domain=states, range=[BLUE, GREY]),
+        legend=alt.Legend(labelExpr="lower(datum.label)"),
+    )
+    shape = alt.Shape(
+        "state:N",
+        title=None,
+        scale=alt.Scale(domain=states, range=["circle", "cross"]),
+    )
+    trial = base.transform_filter("datum.value !== null").mark_point(
+        filled=True, size=45, opacity=1
+    )
+    best = base.mark_line(color=ORANGE, strokeWidth=2, interpolate="step-after")
+    return alt.layer(best.encode(alt.Y("best:Q")), trial.encode(y, colour, shape))
+
+
+def _interval(base: alt.Chart, channel: str) -> alt.Chart:
     """Draw a line from ``lower`` to ``upper``, along ``x`` or ``y``."""
     ends = {channel: "lower:Q", f"{channel}2": "upper:Q"}
     return base.mark_rule(strokeWidth=2.5, strokeOpacity=0.7).encode(**ends)
 
 
-def level(y: float, *, dashed: bool = False) -> alt.Chart:
+def _level(y: float, *, dashed: bool = False) -> alt.Chart:
     """Draw a line over the whole width, at a height to compare with."""
     rule = alt.Chart(pl.DataFrame({"y": [y]})).mark_rule(
         color=TEXT, opacity=0.75, strokeDash=[4, 3] if dashed else [1, 0]
@@ -143,15 +484,7 @@ def level(y: float, *, dashed: bool = False) -> alt.Chart:
 
 
 def symlog(values: npt.NDArray[np.float64], constant: float) -> npt.NDArray[np.float64]:
-    """Map values as a symmetric log axis does: linear near 0, logarithmic far away.
-
-    Parameters
-    ----------
-    values : ndarray
-        Finite numbers of any sign.
-    constant : float
-        Where the one goes over into the other, above 0.
-    """
+    """Map values as a symmetric log axis does: linear near 0, logarithmic far away."""
     return np.sign(values) * np.log1p(np.abs(values) / constant)
 
 
@@ -165,15 +498,7 @@ def inverse_symlog(
 def symlog_constant(values: npt.NDArray[np.float64]) -> float:
     """Return the power of ten from which on an axis of these values is logarithmic.
 
-    Parameters
-    ----------
-    values : ndarray
-        What the axis shows.
-
-    Returns
-    -------
-    float
-        Not above a quarter of the sizes that are not 0; 1 where all are 0.
+    It is not above a quarter of the sizes that are not 0; 1 where all are 0.
     """
     sizes = np.abs(values[values != 0])
     quarter = float(np.quantile(sizes, 0.25)) if len(sizes) else 1.0
@@ -183,19 +508,9 @@ def symlog_constant(values: npt.NDArray[np.float64]) -> float:
 def symlog_axis(
     values: npt.NDArray[np.float64], label: str
 ) -> tuple[alt.Scale, alt.Axis]:
-    """Make a symmetric log axis with a tick at each power of ten.
+    """Make a symmetric log axis of values, with a tick at each power of ten.
 
-    Parameters
-    ----------
-    values : ndarray
-        What the axis shows.
-    label : str
-        Vega expression of a tick's label.
-
-    Returns
-    -------
-    tuple of (alt.Scale, alt.Axis)
-        From the least to the greatest value.
+    `label` is the Vega expression of a tick's label.
     """
     constant = symlog_constant(values)
     low, high = float(values.min()), float(values.max())

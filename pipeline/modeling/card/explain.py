@@ -1,19 +1,87 @@
 """What a model goes by: permutation importances, SHAP values, partial dependence."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import SchemaError
+from pipeline.modeling.fit.design import design
 from pipeline.modeling.fit.loss import Metric, mean_error
+from pipeline.modeling.models.lightgbm import LightGBM
+from pipeline.modeling.predictor import Predictor
+
+if TYPE_CHECKING:
+    from lightgbm import Booster
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Predict: TypeAlias = Callable[[pl.DataFrame], Vector]
 """A model: one prediction for each row of a frame of features."""
+
+N_ROWS = 10_000
+"""Rows, at most, that importances are measured on."""
+N_REPEATS = 3
+N_EXPLAINED = 4
+"""Features whose partial dependence is drawn, over at most so many rows."""
+N_DEPENDENCE_ROWS = 2_000
+
+SHAP_SCHEMA = {
+    "row": pl.Int64,
+    "feature": pl.String,
+    "value": pl.Float64,
+    "shap": pl.Float64,
+    "base": pl.Float64,
+}
+
+
+def explain(
+    predictor: Predictor,
+    df: pl.DataFrame,
+    y: Vector,
+    bases: Sequence[str],
+    *,
+    metric: Metric,
+    seed: int,
+) -> dict[str, pl.DataFrame]:
+    """Explain a model on rows it was not trained on, whose outcomes are `y`.
+
+    Returns
+    -------
+    dict of str to pl.DataFrame
+        ``importance`` of groups of features, see `permutation_importance`; ``shap``,
+        see `shap_values`, without rows where there are no trees; and ``dependence`` on
+        the numeric features that move predictions most, see `partial_dependence`.
+    """
+    rows = np.sort(np.random.default_rng(seed).permutation(df.height)[:N_ROWS])
+    sample, schema = df[rows], predictor.record.schema
+    groups = feature_groups(list(schema.dtypes), bases)
+    importance = permutation_importance(
+        predictor.point,
+        sample,
+        y[rows],
+        groups,
+        metric=metric,
+        n_repeats=N_REPEATS,
+        seed=seed,
+    )
+    if isinstance(predictor.model, LightGBM):
+        X = design(sample, schema)
+        shap = shap_values(
+            predictor.model.boosters["point"], X.values, X.columns, seed=seed
+        )
+        strongest = mean_abs_shap(shap)["feature"].to_list()
+    else:
+        shap = pl.DataFrame(schema=SHAP_SCHEMA)
+        strongest = [name for group in importance["group"] for name in groups[group]]
+    numeric = [name for name in strongest if name not in schema.vocabulary]
+    few = sample[:: -(-sample.height // N_DEPENDENCE_ROWS)]
+    dependence = pl.concat(
+        partial_dependence(predictor.point, few, column)
+        for column in numeric[:N_EXPLAINED]
+    )
+    return {"importance": importance, "shap": shap, "dependence": dependence}
 
 
 def feature_groups(
@@ -22,21 +90,9 @@ def feature_groups(
     """Put a column, its lags and its rolling means into one group.
 
     Importances of columns that say nearly the same are shared out among them at
-    random; those of the group are not.
-
-    Parameters
-    ----------
-    features : sequence of str
-        Columns of the model.
-    bases : sequence of str
-        Columns that lags and rolling means were made of.
-
-    Returns
-    -------
-    dict of str to list of str
-        Features by group, both in the order of `features`. A group is named for the
-        longest base that is the whole feature, or its beginning before a ``_``;
-        where there is none, for the feature itself.
+    random; those of the group are not. A group is named for the longest base that is
+    the whole feature, or its beginning before a ``_``; where there is none, for the
+    feature itself.
 
     Examples
     --------
@@ -62,26 +118,9 @@ def permutation_importance(
 ) -> pl.DataFrame:
     """Measure by how much the error grows when a group of columns is shuffled.
 
-    The columns of a group move together, by one permutation of the rows [1]_, [2]_.
-    All groups share the permutations, so that a group's figure does not depend on
-    which others are asked for.
-
-    Parameters
-    ----------
-    predict : Predict
-        The model.
-    df : pl.DataFrame of shape (n_rows, n_columns)
-        Rows the model was not trained on.
-    y : ndarray of shape (n_rows,)
-        What they should have been predicted as, in the unit of the predictions.
-    groups : mapping of str to sequence of str
-        Columns by group, as of `feature_groups`.
-    metric : {'mae', 'rmse'}
-        Which error.
-    n_repeats : int
-        Permutations, at least 1.
-    seed : int
-        Of the permutations.
+    The columns of a group move together, by one permutation of the rows [1]_, [2]_
+    (scikit-learn's moves one column at a time). All groups share the permutations, so
+    that a group's figure does not depend on which others are asked for.
 
     Returns
     -------
@@ -91,40 +130,30 @@ def permutation_importance(
         the greatest of the repeats; ``share`` of the sum of the increases, where
         one below 0 counts as 0.
 
-    Raises
-    ------
-    SchemaError
-        If a group names a column that `df` lacks.
-
     References
     ----------
     .. [1] Breiman, "Random Forests", Machine Learning 45, 2001.
     .. [2] Gregorutti, Michel & Saint-Pierre, "Grouped variable importance with
        random forests", Computational Statistics & Data Analysis 90, 2015.
     """
-    for group, columns in groups.items():
-        _require(f"permutation importance: group '{group}'", columns, df)
     rng = np.random.default_rng(seed)
     permutations = [rng.permutation(df.height) for _ in range(n_repeats)]
     before = mean_error(predict(df) - y, metric)
-    repeats = {
-        group: [
-            mean_error(predict(_permuted(df, columns, p)) - y, metric)
-            for p in permutations
-        ]
-        for group, columns in groups.items()
-    }
-    increases = pl.DataFrame(
-        {"group": list(repeats), "increase": list(repeats.values())},
-        schema={"group": pl.String, "increase": pl.List(pl.Float64)},
-    ).with_columns(increase=pl.col("increase").list.eval(pl.element() - before))
+
+    def increases(columns: Sequence[str]) -> list[float]:
+        shuffled = (df.with_columns(pl.col(columns).gather(p)) for p in permutations)
+        return [mean_error(predict(rows) - y, metric) - before for rows in shuffled]
+
+    repeats = pl.col("increase").list
     positive = pl.col("increase").clip(lower_bound=0)
     return (
-        increases.select(
-            "group",
-            increase=pl.col("increase").list.mean(),
-            lower=pl.col("increase").list.min(),
-            upper=pl.col("increase").list.max(),
+        pl.DataFrame(
+            [(group, increases(columns)) for group, columns in groups.items()],
+            schema={"group": pl.String, "increase": pl.List(pl.Float64)},
+            orient="row",
+        )
+        .select(
+            "group", increase=repeats.mean(), lower=repeats.min(), upper=repeats.max()
         )
         .with_columns(share=(positive / positive.sum()).fill_nan(0))
         .sort("increase", "group", descending=[True, False])
@@ -132,7 +161,7 @@ def permutation_importance(
 
 
 def shap_values(
-    booster: lgb.Booster,
+    booster: "Booster",
     X: npt.NDArray[np.generic],
     names: Sequence[str],
     *,
@@ -141,34 +170,21 @@ def shap_values(
 ) -> pl.DataFrame:
     """Share out each prediction among the features, by LightGBM's TreeSHAP.
 
-    Parameters
-    ----------
-    booster : lightgbm.Booster
-        The model.
-    X : ndarray of shape (n_all_rows, n_features)
-        Features in the order of the model.
-    names : sequence of str
-        Their names.
-    n_rows : int
-        Rows explained: a sample without replacement where there are more.
-    seed : int
-        Of the sample.
-
     Returns
     -------
-    pl.DataFrame of shape (min(n_rows, n_all_rows) * n_features, 5)
-        By row and feature: ``row`` of `X`, ``feature``, its ``value``, its ``shap``
-        and ``base``, the expected prediction. Per row, ``base`` and the sum of
-        ``shap`` make the raw prediction [1]_, in the unit the model was trained in.
+    pl.DataFrame of shape (min(n_rows, len(X)) * n_features, 5)
+        By row and feature, for a sample of rows without replacement: ``row`` of `X`,
+        ``feature``, its ``value``, its ``shap`` and ``base``, the expected prediction.
+        Per row, ``base`` and the sum of ``shap`` make the raw prediction [1]_, in the
+        unit the model was trained in.
 
     References
     ----------
     .. [1] Lundberg et al., "From local explanations to global understanding with
        explainable AI for trees", Nature Machine Intelligence 2, 2020.
     """
-    rng = np.random.default_rng(seed)
     size = min(n_rows, len(X))
-    rows = np.sort(rng.choice(len(X), size, replace=False))
+    rows = np.sort(np.random.default_rng(seed).choice(len(X), size, replace=False))
     contributions = np.asarray(booster.predict(X[rows], pred_contrib=True))
     return pl.DataFrame(
         {
@@ -178,23 +194,15 @@ def shap_values(
             "shap": contributions[:, :-1].ravel(),
             "base": np.repeat(contributions[:, -1], len(names)),
         },
-        schema_overrides={"row": pl.Int64, "feature": pl.String},
+        schema=SHAP_SCHEMA,
         nan_to_null=True,
     )
 
 
 def mean_abs_shap(shap: pl.DataFrame) -> pl.DataFrame:
-    """Average the size of each feature's SHAP values.
+    """Average the size of each ``feature``'s SHAP values, as ``mean_abs``.
 
-    Parameters
-    ----------
-    shap : pl.DataFrame
-        As of `shap_values`.
-
-    Returns
-    -------
-    pl.DataFrame of shape (n_features, 2)
-        ``feature`` and ``mean_abs``, the strongest first, equals by name.
+    The strongest comes first, equals by name.
     """
     return (
         shap.group_by("feature")
@@ -206,20 +214,10 @@ def mean_abs_shap(shap: pl.DataFrame) -> pl.DataFrame:
 def partial_dependence(
     predict: Predict, df: pl.DataFrame, column: str, *, n_points: int = 20
 ) -> pl.DataFrame:
-    """Predict all rows with a column held at one value after another.
+    """Predict all rows with a column held at one value after another [1]_.
 
-    Parameters
-    ----------
-    predict : Predict
-        The model.
-    df : pl.DataFrame of shape (n_rows, n_columns)
-        Rows over which predictions are averaged [1]_; every row counts, also one
-        whose `column` is null.
-    column : str
-        A number, of which not all are null.
-    n_points : int
-        Quantiles of `column` that make the grid, at least 2: from the 5th to the
-        95th percentile, observed values, nulls left out.
+    Every row counts, also one whose `column` is null. The values are quantiles of the
+    column, observed ones, from its 5th to its 95th percentile.
 
     Returns
     -------
@@ -230,19 +228,17 @@ def partial_dependence(
     Raises
     ------
     SchemaError
-        If `df` lacks `column`, or it is null in every row.
+        If `column` is null in every row.
 
     References
     ----------
     .. [1] Friedman, "Greedy Function Approximation: A Gradient Boosting Machine",
        Annals of Statistics 29(5), 2001.
     """
-    place = f"partial dependence: '{column}'"
-    _require(place, [column], df)
     values = df[column].drop_nulls()
     if values.is_empty():
         raise SchemaError(
-            f"{place} is null in every row\n"
+            f"partial dependence: '{column}' is null in every row\n"
             f"found: {df.height} nulls in {df.height} rows, expected: a number\n"
             "hint: explain a column that the data has values of"
         )
@@ -259,21 +255,3 @@ def partial_dependence(
             "prediction": [float(predict(rows).mean()) for rows in held],
         }
     )
-
-
-def _require(place: str, columns: Sequence[str], df: pl.DataFrame) -> None:
-    """Refuse columns that a frame lacks."""
-    missing = [column for column in columns if column not in df.columns]
-    if missing:
-        raise SchemaError(
-            f"{place}: {len(missing)} missing columns: {', '.join(missing)}\n"
-            f"found: {', '.join(df.columns)}\n"
-            "hint: name columns of the rows that are explained"
-        )
-
-
-def _permuted(
-    df: pl.DataFrame, columns: Sequence[str], permutation: npt.NDArray[np.int64]
-) -> pl.DataFrame:
-    """Give each row the values of another row in some columns."""
-    return df.with_columns(pl.col(columns).gather(permutation))

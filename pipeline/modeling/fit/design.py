@@ -19,22 +19,14 @@ _SHOWN = 10
 
 @dataclass(frozen=True)
 class Design:
-    """What a model is given.
-
-    Attributes
-    ----------
-    values : ndarray of shape (n_rows, n_columns)
-        Float64, NaN for null; a category is the position in its vocabulary, and NaN if
-        it is not in it.
-    columns : tuple of str
-        Their names.
-    categorical : tuple of str
-        Those that are categories.
-    """
+    """What a model is given."""
 
     values: Matrix
+    """Of shape (n_rows, n_columns), NaN for null; a category is the position in its
+    vocabulary, and NaN if it is not in it."""
     columns: tuple[str, ...]
     categorical: tuple[str, ...]
+    """Those of the columns that are categories."""
 
     def column(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return one column."""
@@ -42,19 +34,12 @@ class Design:
 
 
 class FeatureSchema(msgspec.Struct, frozen=True):
-    """Which columns a model was trained on, and what it knows of their values.
-
-    Attributes
-    ----------
-    dtypes : dict of str to str
-        Of every feature, in the order of the design's columns: the categorical ones
-        come first.
-    vocabulary : dict of str to list
-        The categories of each categorical feature, sorted.
-    """
+    """Which columns a model was trained on, and what it knows of their values."""
 
     dtypes: dict[str, str]
+    """Of every feature, in the order of the design's columns, categories first."""
     vocabulary: dict[str, list[Any]]
+    """The categories of each categorical feature, sorted."""
 
 
 def feature_schema(
@@ -62,20 +47,13 @@ def feature_schema(
 ) -> FeatureSchema:
     """Learn columns and categories of a training frame.
 
-    Parameters
-    ----------
-    df : pl.DataFrame
-        The training rows.
-    features : sequence of str
-        Numeric or Boolean columns.
-    categorical : sequence of str
-        More columns, whole numbers or strings, to be taken as categories.
+    Features are numbers or Booleans; `categorical` are more columns, whole numbers or
+    strings.
 
     Raises
     ------
     ModelError
-        If a feature is neither a number nor true or false, or a category is neither a
-        whole number nor a string.
+        If a column is of another dtype: names all.
     """
     numbers = df.select(cs.numeric() | cs.boolean()).columns
     codes = df.select(cs.integer() | cs.string()).columns

@@ -23,40 +23,24 @@ MIN_ROWS = 100
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """How far to move the ends of the intervals.
-
-    Attributes
-    ----------
-    edges : list of float
-        Inner edges of the bins of ``|prediction|``, in units of the target.
-    lower, upper : list of float
-        Per bin, what is taken off the lower quantile and added to the upper one, in
-        units of what the model is fitted to.
-    """
+    """How far to move the ends of the intervals."""
 
     edges: list[float]
+    """Inner edges of the bins of ``|prediction|``, in units of the target."""
     lower: list[float]
+    """Per bin, what is taken off the lower quantile; in the unit of the fit."""
     upper: list[float]
+    """Per bin, what is added to the upper quantile."""
 
     def widen(
         self, prediction: Array, lower: Array, upper: Array
     ) -> tuple[Array, Array]:
-        """Move both ends.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_rows,)
-            In units of the target.
-        lower, upper : ndarray of shape (n_rows,)
-            The model's own quantiles, in units of what it is fitted to.
-
-        Returns
-        -------
-        tuple of ndarray
-            The lower and the upper end, in the same units.
-        """
+        """Move the model's own quantiles, which are in the unit of the fit."""
         bins = np.searchsorted(self.edges, np.abs(prediction), side="right")
         return lower - np.array(self.lower)[bins], upper + np.array(self.upper)[bins]
+
+
+UNCALIBRATED = Calibration([], [0.0], [0.0])
 
 
 def calibrate(
@@ -64,16 +48,9 @@ def calibrate(
 ) -> Calibration:
     """Learn from rows the model has not seen how far its quantiles are off.
 
-    Parameters
-    ----------
-    z : ndarray of shape (n_rows,)
-        The outcomes, in units of what the model is fitted to.
-    prediction : ndarray of shape (n_rows,)
-        In units of the target.
-    lower, upper : ndarray of shape (n_rows,)
-        The model's own quantiles, in units of `z`.
-    coverage : float
-        The part of outcomes between both ends; half of the rest lies on either side.
+    The outcomes `z` and the model's own quantiles are in units of what it is fitted to,
+    predictions in units of the target. Half of what `coverage` leaves lies on either
+    side.
 
     Raises
     ------

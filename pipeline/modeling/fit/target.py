@@ -64,13 +64,7 @@ class DifferenceTarget(
 class GrowthTarget(
     BaseConfig, frozen=True, kw_only=True, tag_field="kind", tag="growth"
 ):
-    """The change of ``asinh(y / scale)`` since the past: nearly percent, when large.
-
-    Attributes
-    ----------
-    scale : float
-        Units of the target above which a change is relative.
-    """
+    """The change of ``asinh(y / scale)`` since the past: percent, nearly, above it."""
 
     scale: Positive
 

@@ -6,6 +6,7 @@ a weight per cluster, and all resamples of all sums are one matrix product.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -20,7 +21,7 @@ from pipeline.panel.exact import from_fixed_point, to_fixed_point
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
-"""Turns sums of shape (n_sums, ...) into values of shape (n_values, ...), or NaN."""
+"""Turns sums of shape (n_sums, n) into values of shape (n_values, n), or NaN."""
 
 LEVEL = 0.95
 """Nominal coverage of the intervals."""
@@ -28,24 +29,27 @@ LEVEL = 0.95
 # So many add up in fixed point for 480,000 rows.
 _LARGEST_SUMMAND = 4e22
 
-_ESTIMATES = ("value", "lower", "upper")
 
-# Slices of equally many clusters are drawn together, so many at a time that the draws
-# stay in the processor's cache.
-_CHUNK = 32
+@dataclass(frozen=True)
+class Resampling:
+    """Which rows are drawn together, and what they are put into slices by."""
+
+    cluster: str
+    """Column of the unit that is resampled, such as the facility."""
+    slices: Sequence[str]
+    """Columns to slice by, each on its own; a null is a slice named null."""
+    n_samples: int
+    seed: int
 
 
 def bootstrap(
     df: pl.DataFrame,
+    how: Resampling,
     *,
     by: str,
-    cluster: str,
-    slices: Sequence[str],
     sums: Sequence[pl.Expr],
     names: Sequence[str],
     statistic: Statistic,
-    n_samples: int,
-    seed: int,
 ) -> pl.DataFrame:
     """Estimate statistics by slice, with 95 % cluster-bootstrap intervals.
 
@@ -64,12 +68,10 @@ def bootstrap(
     ----------
     df : pl.DataFrame
         At least one row.
+    how : Resampling
+        Clusters, slices and draws.
     by : str
         Column whose values are estimated apart, such as the model.
-    cluster : str
-        Column of the unit that is resampled.
-    slices : sequence of str
-        Columns to slice by, each on its own; a null is a slice named null.
     sums : sequence of pl.Expr
         What the statistic needs the sums of: a number per row, finite or null; a null
         adds nothing. They may use the columns of `df`, `slice` and `by`, and are added
@@ -78,15 +80,11 @@ def bootstrap(
         Of the values of `statistic`, in order.
     statistic : Statistic
         The statistic, given the sums in the order of `sums`.
-    n_samples : int
-        Resamples per slice, at least 1.
-    seed : int
-        Of the draws, 0 or more.
 
     Returns
     -------
     pl.DataFrame
-        `by`, `slice_by` ('all', then `slices`), `slice` (String), `metric` (of
+        `by`, `slice_by` ('all', then the slices), `slice` (String), `metric` (of
         `names`), `value`, `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32).
         Sorted by `by`, then slices in the order given and of their values, then as
         `names`. `value` is null where the statistic is NaN; `lower` and `upper` also
@@ -102,24 +100,22 @@ def bootstrap(
     columns = {f"sum_{i}": expr for i, expr in enumerate(sums)}
 
     def estimated(slice_by: str, value: pl.Expr) -> pl.DataFrame:
-        named = df.with_columns(value.alias("slice"), pl.col(cluster).alias("cluster"))
-        summands = named.select(by, "slice", "cluster", **columns)
-        exact = [_exact_sum(summands[name]) for name in columns]
+        summands = df.with_columns(
+            value.alias("slice"), pl.col(how.cluster).alias("cluster")
+        ).select(by, "slice", "cluster", **columns)
         clusters = (
             summands.group_by(by, "slice", "cluster")
-            .agg(pl.len().alias("n_rows"), *exact)
+            .agg(pl.len().alias("n_rows"), *(_exact_sum(summands[c]) for c in columns))
             .sort(by, "slice", "cluster")
         )
         groups = clusters.group_by(by, "slice", maintain_order=True).agg(
             pl.col("n_rows").sum(), pl.len().alias("n_clusters")
         )
         estimates = _estimates(
-            np.stack([clusters[name].to_numpy() for name in columns]),
+            clusters.select(list(columns)).to_numpy().T,
             groups["n_clusters"].to_numpy(),
-            len(names),
+            how,
             statistic,
-            n_samples,
-            seed,
         )
         metrics = pl.DataFrame({"metric": names})
         return groups.join(metrics, how="cross", maintain_order="left_right").select(
@@ -128,8 +124,8 @@ def bootstrap(
             pl.col("slice").cast(pl.String),
             "metric",
             *(
-                pl.Series(name, values.ravel()).fill_nan(None)
-                for name, values in zip(_ESTIMATES, estimates, strict=True)
+                pl.Series(name, estimates[:, :, i].ravel()).fill_nan(None)
+                for i, name in enumerate(("value", "lower", "upper"))
             ),
             "n_rows",
             "n_clusters",
@@ -138,7 +134,7 @@ def bootstrap(
     # The products are small: more threads would mostly wait, and burn CPU meanwhile.
     with threadpool_limits(limits=1, user_api="blas"):
         parts = [estimated("all", pl.lit("all"))]
-        parts += [estimated(name, pl.col(name)) for name in slices]
+        parts += [estimated(name, pl.col(name)) for name in how.slices]
     return pl.concat(parts).sort(by, maintain_order=True)
 
 
@@ -154,19 +150,11 @@ def _exact_sum(summands: pl.Series) -> pl.Expr:
 def cluster_weights(n_clusters: int, *, n_samples: int, seed: int) -> FloatArray:
     """Draw clusters with replacement, and count how often each was drawn.
 
-    Parameters
-    ----------
-    n_clusters : int
-        How many there are, and how many are drawn each time.
-    n_samples : int
-        How many times.
-    seed : int
-        With `n_clusters` it decides the draws.
-
     Returns
     -------
     array of shape (n_samples, n_clusters)
         Float64 whole numbers; each row is multinomial and adds up to `n_clusters`.
+        Seed and number of clusters decide the draws.
     """
     generator = np.random.default_rng((seed, n_clusters))
     drawn = generator.integers(n_clusters, size=(n_samples, n_clusters))
@@ -178,31 +166,27 @@ def cluster_weights(n_clusters: int, *, n_samples: int, seed: int) -> FloatArray
 def _estimates(
     sums: FloatArray,
     sizes: npt.NDArray[np.uint32],
-    n_values: int,
+    how: Resampling,
     statistic: Statistic,
-    n_samples: int,
-    seed: int,
 ) -> FloatArray:
-    """Value, lower and upper limit: shape (3, n_groups, n_values)."""
-    starts = np.cumsum(sizes, dtype=np.int64) - sizes
+    """Value, lower and upper limit of each group: shape (n_groups, n_values, 3).
+
+    `sums`, of shape (n_sums, n_clusters), has the clusters of a group, as many as
+    `sizes` says, side by side.
+    """
     limits = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-    estimates = np.full((3, len(sizes), n_values), np.nan)
-    for size in np.unique(sizes):
-        n_clusters = int(size)
-        draws = cluster_weights(n_clusters, n_samples=n_samples, seed=seed)
+    groups = np.split(sums, np.cumsum(sizes, dtype=np.int64)[:-1], axis=1)
+    estimates: dict[int, FloatArray] = {}
+    for size in np.unique(sizes).tolist():
+        draws = cluster_weights(size, n_samples=how.n_samples, seed=how.seed)
         # The first "draw" takes each cluster once: the estimate itself.
-        weights = np.vstack([np.ones(n_clusters), draws]).T
-        groups = np.flatnonzero(sizes == size)
-        for chunk in np.split(groups, range(_CHUNK, len(groups), _CHUNK)):
-            cells = starts[chunk][:, np.newaxis] + np.arange(n_clusters)
-            summands = _exactly_summable(sums[:, cells])
-            drawn = summands.reshape(-1, n_clusters) @ weights
-            values = statistic(drawn.reshape(len(sums), len(chunk), -1))
-            estimates[0, chunk] = values[..., 0].T
-            if n_clusters > 1:
-                interval = np.quantile(values[..., 1:], limits, axis=-1)
-                estimates[1:, chunk] = interval.swapaxes(1, 2)
-    return estimates
+        weights = np.vstack([np.ones(size), draws]).T
+        for i in np.flatnonzero(sizes == size).tolist():
+            values = statistic(_exactly_summable(groups[i]) @ weights)
+            drawn = values[:, 1:] if size > 1 else np.full_like(values, np.nan)
+            ends = np.quantile(drawn, limits, axis=1)
+            estimates[i] = np.vstack([values[:, :1].T, ends]).T
+    return np.stack([estimates[i] for i in range(len(groups))])
 
 
 def _exactly_summable(values: FloatArray) -> FloatArray:

@@ -7,20 +7,22 @@ import polars as pl
 
 from pipeline.errors import ContractError, nearest
 from pipeline.modeling.fit.loss import Metric
-from pipeline.modeling.judge.bootstrap import FloatArray, Statistic, bootstrap
-from pipeline.modeling.judge.prediction_rows import check_unique, checked, paired
+from pipeline.modeling.judge.bootstrap import (
+    FloatArray,
+    Resampling,
+    Statistic,
+    bootstrap,
+)
+from pipeline.modeling.judge.metrics import measurable
 
 
 def compare(
     predictions: pl.DataFrame,
     model: str,
     metric: Metric,
+    how: Resampling,
     *,
-    cluster: str,
     key: Sequence[str],
-    slices: Sequence[str],
-    n_samples: int,
-    seed: int,
 ) -> pl.DataFrame:
     """Compare the errors of a model with those of every other one, on the same rows.
 
@@ -30,47 +32,33 @@ def compare(
     Parameters
     ----------
     predictions : pl.DataFrame
-        As for `evaluate`, and `key`; `lower` and `upper` are not needed.
+        As for `pipeline.modeling.judge.metrics.measure`, and `key`; `lower` and `upper`
+        are not needed.
     model : str
         The model to judge.
     metric : {'rmse', 'mae'}
         What to compare them by.
-    cluster : str
-        Column of the cluster, such as the facility.
+    how : Resampling
+        Clusters, slices and draws.
     key : sequence of str
         Columns that name a test row: unique per model, and the same for all models.
-    slices : sequence of str
-        Columns to slice by, each on its own; a null is a slice named null.
-    n_samples : int
-        Bootstrap resamples, at least 1.
-    seed : int
-        Of the resamples, 0 or more.
 
     Returns
     -------
     pl.DataFrame
-        `metric`, `reference` (the other model), `slice_by` ('all', then `slices`),
+        `metric`, `reference` (the other model), `slice_by` ('all', then the slices),
         `slice` (String), `value`, `reference_value`, `difference` (of the two: below 0,
         `model` is better), `lower`, `upper` (its 95 % interval, null where there are
         fewer than two clusters; all Float64, US dollars), `n_rows`, `n_clusters`
-        (UInt32); sorted as in `evaluate`.
+        (UInt32); sorted as in `measure`.
 
     Raises
     ------
-    SchemaError
-        If a column is missing or not a number.
     ContractError
-        If there is no such model or no other; if there is a null where none may be, a
-        number that is not finite or too large; if keys repeat, or the rows of two
-        models do not match.
+        If there is no such model or no other; if rows cannot be measured, keys repeat,
+        or the rows of two models do not match.
     """
-    shared = list(dict.fromkeys([*key, cluster, *slices, "y"]))
-    rows = checked(
-        predictions,
-        ids=("model", cluster),
-        numbers=("y", "prediction"),
-        others=shared,
-    )
+    rows = measurable(predictions, how.cluster, ("y", "prediction"))
     models = rows["model"].unique().sort().to_list()
     others = [name for name in models if name != model]
     if model not in models or not others:
@@ -80,31 +68,30 @@ def compare(
             f"found: {', '.join(models)}\n"
             "hint: compare needs the rows of the model and of at least one other"
         )
-    check_unique(rows, key)
-    own = rows.filter(pl.col("model") == model).drop("model")
-    pairs = pl.concat(
-        paired(
-            own,
-            rows.filter(pl.col("model") == name).drop("model"),
-            key,
-            names=(model, name),
-        ).with_columns(pl.lit(name).alias("reference"))
-        for name in others
-    )
+    repeated = rows.filter(rows.select("model", *key).is_duplicated())
+    if repeated.height:
+        counts = repeated.group_by("model").len().sort("model")
+        found = ", ".join(f"{name} {n:,} rows" for name, n in counts.iter_rows())
+        raise ContractError(
+            f"predictions: keys repeat: {found}\n"
+            f"expected: one row per model and {', '.join(key)}\n"
+            "hint: is a column missing from the key?"
+        )
+    own = rows.filter(model=model)
     estimates = bootstrap(
-        pairs,
+        pl.concat(
+            _pairs(own, rows.filter(model=name), [*key, how.cluster, *how.slices])
+            for name in others
+        ),
+        how,
         by="reference",
-        cluster=cluster,
-        slices=slices,
         sums=[
             pl.lit(1.0),
             _loss(metric, "prediction"),
             _loss(metric, "reference_prediction"),
         ],
-        names=_NAMES,
-        statistic=_STATISTICS[metric],
-        n_samples=n_samples,
-        seed=seed,
+        names=("own", "reference", "difference"),
+        statistic=_differences(metric),
     )
     return estimates.pivot(
         "metric",
@@ -125,26 +112,39 @@ def compare(
     )
 
 
+def _pairs(
+    own: pl.DataFrame, other: pl.DataFrame, shared: Sequence[str]
+) -> pl.DataFrame:
+    """Lay the predictions of two models side by side, in no particular order."""
+    on = list(dict.fromkeys([*shared, "y"]))
+    pairs = own.select("model", *on, "prediction").join(
+        other.select(*on, reference="model", reference_prediction="prediction"),
+        on=on,
+        nulls_equal=True,
+    )
+    if not own.height == other.height == pairs.height:
+        name, reference = own["model"][0], other["model"][0]
+        raise ContractError(
+            f"predictions: models '{name}' and '{reference}' have different rows\n"
+            f"found: {pairs.height:,} rows that both have, of {own.height:,} and"
+            f" {other.height:,}; expected: the same {', '.join(on)}\n"
+            "hint: let all models predict the same test rows"
+        )
+    return pairs.drop("model")
+
+
 def _loss(metric: Metric, prediction: str) -> pl.Expr:
     """Make the column whose mean the metric is a function of."""
     error = pl.col("y") - pl.col(prediction)
     return error**2 if metric == "rmse" else error.abs()
 
 
-def _rmse_difference(sums: FloatArray) -> FloatArray:
-    """Turn counts and two sums of squared errors into two RMSE and their difference."""
-    own, reference = np.sqrt(sums[1:] / sums[0])
-    return np.stack([own, reference, own - reference])
+def _differences(metric: Metric) -> Statistic:
+    """Turn a count and two sums of losses into two metrics and their difference."""
 
+    def statistic(sums: FloatArray) -> FloatArray:
+        means = sums[1:] / sums[0]
+        own, reference = np.sqrt(means) if metric == "rmse" else means
+        return np.stack([own, reference, own - reference])
 
-def _mae_difference(sums: FloatArray) -> FloatArray:
-    """Turn counts and two sums of absolute errors into two MAE and their difference."""
-    own, reference = sums[1:] / sums[0]
-    return np.stack([own, reference, own - reference])
-
-
-_NAMES = ("own", "reference", "difference")
-_STATISTICS: dict[Metric, Statistic] = {
-    "rmse": _rmse_difference,
-    "mae": _mae_difference,
-}
+    return statistic

@@ -5,54 +5,47 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from pipeline.modeling.judge.bootstrap import FloatArray, bootstrap
-from pipeline.modeling.judge.prediction_rows import check_intervals, checked
+from pipeline.errors import ContractError
+from pipeline.modeling.judge.bootstrap import FloatArray, Resampling, bootstrap
 
 METRICS = ("rmse", "mae", "r2", "wape", "pinball", "coverage")
-"""What `evaluate` estimates, in its order."""
+"""What `measure` estimates, in its order."""
 
 # What is left of a variance by rounding, relative to the squares it is made of.
 _ROUNDING = 1e-12
 
+# A model has diverged whose predictions are beyond both,
+_LARGE = 1e11
+_TIMES_Y = 1_000
+# and nothing can be measured whose squares are no floats.
+_LARGEST = 1e140
 
-def evaluate(
-    predictions: pl.DataFrame,
-    *,
-    cluster: str,
-    slices: Sequence[str],
-    coverage: float,
-    n_samples: int,
-    seed: int,
+
+def measure(
+    predictions: pl.DataFrame, how: Resampling, *, coverage: float
 ) -> pl.DataFrame:
     """Measure how good predictions are, overall and by slice, with 95 % intervals.
 
-    Intervals are percentiles of the cluster bootstrap. A slice resamples its
-    own clusters, as many as it has. All models and metrics of a slice see the same
-    draws, as far as the models have the same clusters there.
+    Intervals are percentiles of the cluster bootstrap. All models and metrics of a
+    slice see the same draws, as far as the models have the same clusters there.
 
     Parameters
     ----------
     predictions : pl.DataFrame
-        A row per model and test row: `model`, `cluster`, `slices`, and in US dollars
-        `y`, `prediction`, `lower` and `upper`, the last two null for a model without
+        A row per model and test row: `model`, cluster, slices, and in US dollars `y`,
+        `prediction`, `lower` and `upper`, the last two null for a model without
         intervals.
-    cluster : str
-        Column of the cluster, such as the facility.
-    slices : sequence of str
-        Columns to slice by, each on its own; a null is a slice named null.
+    how : Resampling
+        Clusters, slices and draws.
     coverage : float
         Nominal coverage of `lower` to `upper`, above 0 and below 1.
-    n_samples : int
-        Bootstrap resamples, at least 1.
-    seed : int
-        Of the resamples, 0 or more.
 
     Returns
     -------
     pl.DataFrame
-        `model`, `slice_by` ('all', then `slices`), `slice` (String), `metric`, `value`,
-        `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32); sorted by model,
-        slices in the order given and of their values, and `METRICS`:
+        `model`, `slice_by` ('all', then the slices), `slice` (String), `metric`,
+        `value`, `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32); sorted by
+        model, slices in the order given and of their values, and `METRICS`:
 
         - rmse, mae: US dollars.
         - r2: against the mean of the slice itself; null where `y` is constant.
@@ -66,31 +59,53 @@ def evaluate(
 
     Raises
     ------
-    SchemaError
-        If a column is missing or not a number.
     ContractError
-        If there are no rows; if there is a null where none may be, a number that is not
-        finite or too large; or if a model has intervals in some rows only.
+        If rows cannot be measured, see `measurable`.
 
     References
     ----------
     .. [1] Koenker & Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
     """
-    money = ("y", "prediction", "lower", "upper")
-    rows = checked(predictions, ids=("model", cluster), numbers=money, others=slices)
-    check_intervals(rows)
-
+    rows = measurable(predictions, how.cluster, ("y", "prediction", "lower", "upper"))
     return bootstrap(
         rows,
+        how,
         by="model",
-        cluster=cluster,
-        slices=slices,
         sums=_summands(coverage),
         names=METRICS,
         statistic=_metrics,
-        n_samples=n_samples,
-        seed=seed,
     )
+
+
+def measurable(
+    predictions: pl.DataFrame, cluster: str, numbers: Sequence[str]
+) -> pl.DataFrame:
+    """Take numbers as Float64, and refuse those of a model that has diverged.
+
+    Raises
+    ------
+    ContractError
+        If there are nulls in the cluster, `y` or `prediction`, numbers that are not
+        finite, or beyond 1e11 and 1,000 times the largest `y`: counts each column's.
+    """
+    rows = predictions.with_columns(pl.col(numbers).cast(pl.Float64))
+    largest_y = float(rows["y"].abs().max() or 0)  # pyright: ignore[reportArgumentType]
+    limit = min(max(_LARGE, _TIMES_Y * largest_y), _LARGEST)
+    faults = {
+        "null values": pl.col(cluster, "y", "prediction").is_null(),
+        "values not finite": ~pl.col(numbers).is_finite(),
+        f"values beyond {limit:g}": pl.col(numbers).abs() > limit,
+    }
+    for what, is_wrong in faults.items():
+        counts = rows.select(is_wrong.sum()).row(0, named=True)
+        found = ", ".join(f"{n:,} in {column}" for column, n in counts.items() if n)
+        if found:
+            raise ContractError(
+                f"predictions: {what}: {found}\n"
+                f"found in {rows.height:,} rows, expected: none\n"
+                "hint: look at what the model made of these rows, and at its features"
+            )
+    return rows
 
 
 def _summands(coverage: float) -> list[pl.Expr]:

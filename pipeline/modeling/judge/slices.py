@@ -1,17 +1,51 @@
-"""Columns to slice an evaluation by."""
+"""What the figures are given by: the year, size and severity, the category."""
 
 import polars as pl
 
+from pipeline.modeling.judge.bootstrap import Resampling
+from pipeline.modeling.settings import Modeling
 from pipeline.panel.exact import from_fixed_point, to_fixed_point
 
 SIZE_DECILE = "size_decile"
 
+SEVERITY = "severity"
+"""The slices by the share of severe cases: low, mid and high."""
+
+
+def resampling_of(modeling: Modeling) -> Resampling:
+    """Slice by what the configuration says, and draw its clusters."""
+    slices = modeling.slices
+    columns = [
+        modeling.time,
+        *([SIZE_DECILE] if slices.size else []),
+        *([SEVERITY] if slices.severe else []),
+        *([slices.category] if slices.category else []),
+    ]
+    return Resampling(
+        modeling.cluster, columns, modeling.bootstrap.samples, modeling.seed
+    )
+
+
+def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
+    """Add the columns that the figures are given by; features of their names go."""
+    slices = modeling.slices
+    sliced = test
+    if slices.severe:
+        mix = severity_mix(pl.sum_horizontal(slices.severe, ignore_nulls=False))
+        sliced = sliced.with_columns(mix.fill_null("unknown").alias(SEVERITY))
+    if slices.size:
+        given = test.select({modeling.cluster, slices.size})
+        sized = add_size_decile(given, cluster=modeling.cluster, weight=slices.size)
+        sliced = sliced.with_columns(sized[SIZE_DECILE])
+    return sliced
+
 
 def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFrame:
-    """Add the decile of each row's cluster among the clusters, by size.
+    """Add `size_decile`, that of each row's cluster among the clusters, by size.
 
     Clusters are counted, not rows: each decile has a tenth of the clusters, give or
-    take one. Of clusters of the same size, the lesser name is the smaller.
+    take one; with fewer than ten clusters some are empty. Of clusters of the same size,
+    the lesser name is the smaller.
 
     Parameters
     ----------
@@ -26,7 +60,6 @@ def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFr
     -------
     pl.DataFrame
         The rows in their order, and `size_decile`: UInt32, from 1, the smallest, to 10.
-        With fewer than ten clusters some deciles are empty.
     """
     size = from_fixed_point(to_fixed_point(pl.col(weight)).sum())
     deciles = (
@@ -39,33 +72,18 @@ def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFr
     return df.join(deciles, on=cluster, how="left", maintain_order="left")
 
 
-def severity_mix(
-    share: str, *, quantiles: tuple[float, float] = (1 / 3, 2 / 3)
-) -> pl.Expr:
-    """Cut a share, such as that of severe cases, into low, mid and high.
+def severity_mix(share: pl.Expr) -> pl.Expr:
+    """Cut a share, such as that of severe cases, into the texts low, mid and high.
 
-    Parameters
-    ----------
-    share : str
-        Numeric column.
-    quantiles : tuple of float, default terciles
-        Upper ends of low and mid, as quantiles of the column over the rows; each is
-        the nearest value that occurs. Equal values are always in the same class.
-
-    Returns
-    -------
-    pl.Expr
-        Enum of low, mid and high, named ``{share}_mix``; null where the share is.
+    Terciles of the rows are the upper ends of low and mid, each the nearest value that
+    occurs, so that equal values are always in the same class; null where the share is.
     """
-    column = pl.col(share)
-    low, mid = (column.quantile(q, interpolation="nearest") for q in quantiles)
+    low, mid = (share.quantile(q, interpolation="nearest") for q in (1 / 3, 2 / 3))
     return (
-        pl.when(column <= low)
+        pl.when(share <= low)
         .then(pl.lit("low"))
-        .when(column <= mid)
+        .when(share <= mid)
         .then(pl.lit("mid"))
-        .when(column.is_not_null())
+        .when(share.is_not_null())
         .then(pl.lit("high"))
-        .cast(pl.Enum(["low", "mid", "high"]))
-        .alias(f"{share}_mix")
     )

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import polars as pl
 import pytest
 
-from pipeline.modeling.card.card import Card, Split, draw_figures, write_card
+from pipeline.modeling.card.card import Card, draw_figures, page
 from tests.modeling import model_frames
 
 VOID = {"meta"}
@@ -54,7 +54,7 @@ def card() -> Card:
         snapshot="features",
         fingerprint="9b1d7c",
         source="synthetic",
-        splits=[Split("train", "2010-2015", 234567), Split("test", "2016-2017", 73846)],
+        parts=[("train", "2010-2015", 234567), ("test", "2016-2017", 73846)],
         target="w_total_median_profit",
         target_transformation="US dollars as they are",
         in_dollars=True,
@@ -75,7 +75,7 @@ def card() -> Card:
 
 @pytest.fixture(scope="module")
 def html(card: Card) -> str:
-    return write_card(card, draw_figures(card))
+    return page(card, draw_figures(card))
 
 
 def rows_of_tables(html: str) -> list[list[str]]:
@@ -103,14 +103,14 @@ def test_only_a_card_of_synthetic_data_says_that_it_is(card: Card, html: str) ->
     texts = Page(html).texts
     # In the head, before any table and figure.
     assert texts.index("For planners.") + 1 == texts.index(notice)
-    assert notice not in write_card(replace(card, source="csv"), {})
+    assert notice not in page(replace(card, source="csv"), {})
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
-    page = Page(html)
-    assert not {"script", "link", "img", "iframe", "object"} & {*page.tags}
-    assert not [name for name, _ in page.attributes if name in ("src", "href")]
-    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    shown = Page(html)
+    assert not {"script", "link", "img", "iframe", "object"} & {*shown.tags}
+    assert not [name for name, _ in shown.attributes if name in ("src", "href")]
+    assert not [name for name, _ in shown.attributes if name.startswith("on")]
     outside = re.sub(r'xmlns(:\w+)?="[^"]*"', "", html)
     assert "http" not in outside
     assert "@import" not in outside
@@ -118,8 +118,8 @@ def test_the_page_needs_nothing_else(html: str) -> None:
 
 
 def test_every_figure_is_there_once(html: str) -> None:
-    page = Page(html)
-    assert page.tags.count("svg") == page.tags.count("figure") == 10
+    shown = Page(html)
+    assert shown.tags.count("svg") == shown.tags.count("figure") == 10
 
 
 def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
@@ -143,25 +143,23 @@ def test_models_are_in_the_order_of_the_metric_that_decides(card: Card) -> None:
     changed = replace(card, evaluation=card.evaluation.with_columns(worst))
     by_mae = replace(changed, comparison=card.comparison.with_columns(metric=MAE))
     for judged, place in ((changed, 0), (by_mae, 2)):
-        tables = rows_of_tables(write_card(judged, {}))
+        tables = rows_of_tables(page(judged, {}))
         at = next(i for i, row in enumerate(tables) if row[0] == "Model")
         assert tables[at + 1 + place][0] == card.model
 
 
 def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
     by_mae = card.comparison.with_columns(pl.lit("mae").alias("metric"))
-    page = Page(
-        write_card(card := replace(card, comparison=by_mae), draw_figures(card))
-    )
-    assert page.texts.index("MAE") < page.texts.index("RMSE")
-    titles = [text for text in page.texts if text.startswith("MAE ")]
+    shown = Page(page(card := replace(card, comparison=by_mae), draw_figures(card)))
+    assert shown.texts.index("MAE") < shown.texts.index("RMSE")
+    titles = [text for text in shown.texts if text.startswith("MAE ")]
     assert [title for title in titles if "dollars" not in title] == [
         *("MAE on the test years", "MAE against last year"),
         "MAE against the best baseline, by size of the facility",
         *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
     ]
     assert "version" not in " ".join(
-        Page(write_card(replace(card, registered=None), {})).texts
+        Page(page(replace(card, registered=None), {})).texts
     )
 
 
@@ -196,7 +194,7 @@ def test_all_texts_are_escaped(card: Card) -> None:
         name=evil,
         purpose=evil,
         source=evil,
-        splits=[Split(evil, evil, 1)],
+        parts=[(evil, evil, 1)],
         parameters={evil: evil},
         objective=evil,
         limits=[evil],
@@ -209,9 +207,9 @@ def test_all_texts_are_escaped(card: Card) -> None:
         ),
         importance=card.importance.with_columns(group=pl.lit(evil)),
     )
-    page = Page(write_card(marked_card, draw_figures(marked_card)))
-    assert "b" not in page.tags
-    assert page.texts.count(evil) > 10
+    shown = Page(page(marked_card, draw_figures(marked_card)))
+    assert "b" not in shown.tags
+    assert shown.texts.count(evil) > 10
 
 
 def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) -> None:
@@ -227,11 +225,11 @@ def test_without_study_intervals_and_trees_their_parts_are_left_out(card: Card) 
             )
         ),
     )
-    page = Page(write_card(bare, draw_figures(bare)))
-    assert page.tags.count("svg") == 6
-    assert "Intervals" not in page.texts
-    assert "Study" not in page.texts
-    assert "outcomes inside the intervals" not in page.texts
+    shown = Page(page(bare, draw_figures(bare)))
+    assert shown.tags.count("svg") == 6
+    assert "Intervals" not in shown.texts
+    assert "Study" not in shown.texts
+    assert "outcomes inside the intervals" not in shown.texts
 
 
 def test_without_slices_there_are_less_charts(card: Card) -> None:
@@ -243,7 +241,7 @@ def test_without_slices_there_are_less_charts(card: Card) -> None:
     figures = draw_figures(plain)
     assert "difference" not in figures
     assert "coverage" in figures
-    assert "</html>" in write_card(plain, figures)
+    assert "</html>" in page(plain, figures)
     years = few.filter(slice_by="year").drop("slice")
     months = years.join(pl.DataFrame({"slice": map(str, range(20))}), how="cross")
     many = pl.concat([few.filter(slice_by="all"), months.select(few.columns)])

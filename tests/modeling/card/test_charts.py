@@ -11,27 +11,23 @@ from altair.typing import ChartType
 
 from pipeline.modeling.card.charts import (
     BLUE,
+    best_reference,
+    coverage_chart,
+    difference_chart,
     dollars,
+    error_by_year_chart,
+    error_chart,
+    importance_chart,
     inverse_symlog,
     model_colours,
+    partial_dependence_chart,
+    predicted_actual_chart,
+    residual_chart,
+    shap_chart,
     symlog,
     symlog_axis,
     symlog_constant,
     to_svg,
-)
-from pipeline.modeling.card.evaluation_charts import (
-    best_reference,
-    coverage_chart,
-    difference_chart,
-    error_by_year_chart,
-    error_chart,
-    predicted_actual_chart,
-    residual_chart,
-)
-from pipeline.modeling.card.explanation_charts import (
-    importance_chart,
-    partial_dependence_chart,
-    shap_chart,
     trials_chart,
 )
 from tests.modeling import model_frames

@@ -7,8 +7,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.modeling.judge.bootstrap import (
-    _CHUNK,
     FloatArray,
+    Resampling,
     _exactly_summable,
     bootstrap,
     cluster_weights,
@@ -30,14 +30,11 @@ def means(
     """Mean of x by model, cluster and slices, with its interval."""
     return bootstrap(
         df,
+        Resampling(cluster, slices, n_samples, seed=3),
         by="model",
-        cluster=cluster,
-        slices=slices,
         sums=[pl.lit(1.0), pl.col("x")],
         names=["mean"],
         statistic=mean,
-        n_samples=n_samples,
-        seed=3,
     )
 
 
@@ -134,8 +131,8 @@ def test_slices_are_in_the_order_of_their_values() -> None:
 
 
 def test_result_does_not_depend_on_row_order_or_on_other_groups() -> None:
-    # More panels than are drawn at once, and numbers that make rounding show.
-    df = simulated(2 * _CHUNK + 1, n_clusters=187, n_rows=5).with_columns(
+    # Numbers that make rounding show.
+    df = simulated(65, n_clusters=187, n_rows=5).with_columns(
         pl.col("x") * 10.0 ** (pl.col("row") % 7)
     )
     result = means(df, slices=["panel"], n_samples=9)

@@ -1,7 +1,16 @@
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.modeling.judge.slices import add_size_decile, severity_mix
+from pipeline.modeling.judge.slices import (
+    add_size_decile,
+    add_slices,
+    resampling_of,
+    severity_mix,
+)
+from pipeline.modeling.settings import load_modeling
+from tests.conftest import PROJECT
+from tests.modeling.conftest import Load
 
 
 def deciles(df: pl.DataFrame) -> dict[int, int]:
@@ -42,16 +51,49 @@ def test_a_row_without_facility_has_no_decile() -> None:
 
 def test_severity_mix_cuts_terciles_and_keeps_ties_together() -> None:
     df = pl.DataFrame({"share": [0.9, 0.1, None, 0.5, 0.1, 0.1, 0.5, 0.6]})
-    result = df.select(severity_mix("share"))
+    result = df.select(severity_mix(pl.col("share")))
     # Sorted: .1 .1 .1 .5 .5 .6 .9; terciles are at ranks 2 and 4 of 0 to 6.
     expected = ["high", "low", None, "mid", "low", "low", "mid", "high"]
-    dtype = pl.Enum(["low", "mid", "high"])
-    assert_frame_equal(
-        result, pl.DataFrame({"share_mix": expected}, {"share_mix": dtype})
+    assert result.to_series().to_list() == expected
+
+
+def test_rows_are_sliced_by_size_and_severity(ml: Load) -> None:
+    shares = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, None]
+    df = pl.DataFrame(
+        {
+            "facility_id": range(7),
+            "sum_discharges_lag1": [70, 60, 50, 40, 30, 20, 10],
+            "severity_3_portion_lag1": shares,
+            "severity_4_portion_lag1": [0.1] * 7,
+        }
     )
+    sliced = add_slices(df, ml().modeling)
+    # Terciles of six known shares, 0.1 to 0.6, at the nearest value: 0.3 and 0.4.
+    expected = ["low", "low", "low", "mid", "high", "high", "unknown"]
+    assert sliced["severity"].to_list() == expected
+    # 7 facilities, the smallest first: 1 + i * 10 // 7.
+    assert sliced["size_decile"].to_list() == [9, 8, 6, 5, 3, 2, 1]
 
 
-def test_severity_mix_takes_other_quantiles() -> None:
-    df = pl.DataFrame({"share": [float(i) for i in range(11)]})
-    mix = df.select(severity_mix("share", quantiles=(0.1, 0.9))).to_series()
-    assert mix.value_counts(sort=True)["count"].to_list() == [8, 2, 1]
+@pytest.mark.parametrize("off", ["null", "[]"])
+def test_slices_can_be_switched_off_down_to_the_years(off: str) -> None:
+    without = {"size": "null", "category": "null", "severe": off}
+    words = tuple(f"modeling.slices.{name}={value}" for name, value in without.items())
+    modeling = load_modeling(PROJECT, overrides=words).modeling
+    assert resampling_of(modeling).slices == ["year"]
+    df = pl.DataFrame({"facility_id": [1], "severity": [0.5], "size_decile": [7]})
+    assert add_slices(df, modeling).equals(df)
+
+
+def test_a_feature_may_be_called_as_a_slice_is() -> None:
+    modeling = load_modeling(PROJECT).modeling
+    names = (
+        "sum_discharges_lag1",
+        "severity_3_portion_lag1",
+        "severity_4_portion_lag1",
+    )
+    df = pl.DataFrame({"facility_id": [1, 2]})
+    df = df.with_columns(pl.lit(pl.Series([0.1, 0.2])).alias(name) for name in names)
+    taken = df.with_columns(severity=pl.lit(0.5), size_decile=pl.lit(7))
+    sliced = add_slices(taken, modeling).select("size_decile", "severity")
+    assert sliced.rows() == [(1, "low"), (6, "mid")]
