@@ -284,7 +284,7 @@ def test_ui_ends_on_sigterm(promoted: Path) -> None:
 
 def test_every_openmp_waits_without_spinning() -> None:
     shown = subprocess.run(
-        [sys.executable, "-c", "import pipeline.modeling.card.explain"],
+        [sys.executable, "-c", "import pipeline.modeling.card.explain, lightgbm"],
         env=os.environ | {"OMP_DISPLAY_ENV": "verbose"},
         capture_output=True,
         text=True,
