@@ -63,20 +63,10 @@ def test_{name}_keeps_the_rows() -> None:
 
 
 def write_transform(root: Path, name: str) -> list[Path]:
-    """Write a transformation that works and changes nothing yet.
+    """Write a transformation, and a stage of its name, that changes nothing yet.
 
-    Parameters
-    ----------
-    root : Path
-        Project folder.
-    name : str
-        Name of the transformation and of its stage: lower case, digits, underscores.
-
-    Returns
-    -------
-    list of Path
-        The module, its configuration, its test, and ``configs/pipeline.yaml``, where
-        the stage now stands before the last, so that `features` has what it adds.
+    Gives the module, its configuration, its test, and ``configs/pipeline.yaml``, where
+    the stage now stands before the last, so that that has what it adds.
 
     Raises
     ------
@@ -91,7 +81,8 @@ def write_transform(root: Path, name: str) -> list[Path]:
             "expected lower case letters, digits and underscores, such as 'add_trend',"
             f" none of Python's own words and not {', '.join(_TAKEN)}"
         )
-    stages = (root / "configs" / "pipeline.yaml").read_text()
+    pipeline = root / "configs" / "pipeline.yaml"
+    stages = pipeline.read_text()
     is_section = re.search(rf"^ *{name}:", stages, re.MULTILINE)
     if name in transform_names() or name in RESERVED or is_section:
         raise ConfigError(f"'{name}' is taken\nhint: choose another name")
@@ -109,8 +100,7 @@ def write_transform(root: Path, name: str) -> list[Path]:
             )
     for path, text in files.items():
         path.write_text(text.format(name=name, column="${panel.target}"))
-    pipeline = root / "configs" / "pipeline.yaml"
-    pipeline.write_text(_with_stage(pipeline.read_text(), name))
+    pipeline.write_text(_with_stage(stages, name))
     return [*files, pipeline]
 
 

@@ -85,14 +85,17 @@ class Stage:
     """Stages before this one, or ``source``."""
     config: BaseConfig
     """The transformation's settings."""
-    snapshot: str | None
+    snapshot: str | None = None
     """Name under which the output is published."""
-    key: tuple[str, ...]
+    key: tuple[str, ...] = ()
     """Columns that sort the snapshot; empty without one."""
-    file: str
-    """Where most of its settings come from, for messages."""
     may_be_empty: bool = False
     """Whether it may leave none of the rows it is given."""
+
+    @property
+    def file(self) -> str:
+        """Where most of its settings come from, for messages."""
+        return f"configs/transforms/{self.transform.name}.yaml"
 
     @property
     def place(self) -> str:
@@ -339,14 +342,15 @@ def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     """Find top-level sections that belong to nothing, such as a misspelt stage."""
     known = [*RESERVED, *_mapping(tree, "stages")]
     return [
-        Mistake(
-            origin_of(name, layers),
-            name,
-            "no such stage or section" + nearest(name, known),
-        )
+        _mistake(name, f"no such stage or section{nearest(name, known)}", layers)
         for name in tree
         if name not in known
     ]
+
+
+def _mistake(path: str, text: str, layers: Sequence[Layer]) -> Mistake:
+    """Say what is wrong with a value, and which file it comes from."""
+    return Mistake(origin_of(path, layers), path, text)
 
 
 def _mapping(tree: Tree, section: str) -> Tree:
@@ -385,30 +389,20 @@ def _check_stage(
     entry, mistakes = check(stage_tree, StageConfig, at, layers)
     if name in RESERVED:
         text = "a stage cannot have the name of a section"
-        mistakes.append(Mistake(origin_of(at, layers), at, text))
+        mistakes.append(_mistake(at, text, layers))
     transform = _transform_of(name, stage_tree)
     if transform not in transform_names():
         text = f"no such transformation, found {transform!r}"
         text += nearest(str(transform), transform_names())
-        mistakes.append(Mistake(origin_of(at, layers), at, text))
+        mistakes.append(_mistake(at, text, layers))
     if mistakes:
         return None, mistakes
     loaded = load_transform(transform)
     inputs = tuple(entry.inputs or above[-1:])
     mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
     config, found = check(tree.get(name, {}), loaded.config, name, layers)
-    file = f"configs/transforms/{transform}.yaml"
     key = tuple(entry.key)
-    stage = Stage(
-        name,
-        loaded,
-        inputs,
-        config,
-        entry.snapshot,
-        key,
-        file,
-        entry.may_be_empty,
-    )
+    stage = Stage(name, loaded, inputs, config, entry.snapshot, key, entry.may_be_empty)
     return stage, mistakes + found
 
 
@@ -427,7 +421,7 @@ def check_contracts(
             continue
         if name not in published:
             text = f"no stage publishes '{name}'{nearest(name, published)}"
-            mistakes.append(Mistake(origin_of(at, layers), at, text))
+            mistakes.append(_mistake(at, text, layers))
             continue
         contract, found = check(contract_tree, Contract, at, layers)
         mistakes += found
@@ -452,7 +446,7 @@ def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mista
         if stage.snapshot in taken:
             at = f"stages.{stage.name}.snapshot"
             text = f"'{stage.snapshot}' names {taken[stage.snapshot]} already"
-            mistakes.append(Mistake(origin_of(at, layers), at, text))
+            mistakes.append(_mistake(at, text, layers))
         elif stage.snapshot:
             taken[stage.snapshot] = f"the output of stage '{stage.name}'"
     return mistakes
@@ -467,14 +461,13 @@ def _wrong_inputs(
 ) -> list[Mistake]:
     """Find inputs that are not above, or are not as many as the function takes."""
     path = f"{at}.inputs"
-    file = origin_of(path, layers)
     expected = f"expected a stage above or '{SOURCE}'"
     mistakes = [
-        Mistake(file, path, f"{expected}, found '{name}'{nearest(name, above)}")
+        _mistake(path, f"{expected}, found '{name}'{nearest(name, above)}", layers)
         for name in inputs
         if name not in above
     ]
     if len(inputs) != n_inputs:
         text = f"expected {n_inputs} input{'s' * (n_inputs != 1)}, found {len(inputs)}"
-        mistakes.append(Mistake(file, path, text))
+        mistakes.append(_mistake(path, text, layers))
     return mistakes

@@ -270,20 +270,6 @@ def test_data_makes_the_synthetic_file_once(project: Path) -> None:
     assert again.stdout == first.stdout
 
 
-def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
-    for name in ("lag_columns", "Not-A-Name", "source", "class", "drgs"):
-        result = invoke(project, "new-transform", name)
-        assert result.exit_code == 1
-        assert "error: " in result.stderr
-
-
-def test_new_transform_without_the_code_is_refused(project: Path) -> None:
-    result = invoke(project, "new-transform", "not_there_yet")
-    assert result.exit_code == 1
-    assert "pipeline/transforms: no such folder" in result.stderr
-    assert not (project / "configs" / "transforms" / "not_there_yet.yaml").exists()
-
-
 def test_help_imports_no_dataframes() -> None:
     code = (
         "import sys; from pipeline.commands.cli import main\n"

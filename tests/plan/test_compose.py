@@ -136,7 +136,7 @@ def test_digest_tells_inputs_of_one_schema_apart() -> None:
 def test_digest_is_of_the_stage_alone() -> None:
     def digest(rows: int) -> str:
         config = Product(factor="a", by="b", column="c")
-        stage = Stage("c", PRODUCT, ("source",), config, None, (), "")
+        stage = Stage("c", PRODUCT, ("source",), config)
         source = pl.LazyFrame({"a": [1.0] * rows, "b": [1] * rows})
         return compose(source, [stage]).nodes["c"].digest
 

@@ -34,9 +34,9 @@ def columns() -> Callable[..., list[str]]:
         lags = msgspec.convert(LAGS | {"periods": 1, "by": "calendar"}, lag.config)
         drops = msgspec.convert(KEYS | {"known": known}, drop.config)
         stages = [
-            Stage("lags", lag, ("source",), lags, None, (), ""),
-            Stage("own", own, ("lags",), BaseConfig(), None, (), ""),
-            Stage("drop", drop, ("own",), drops, None, (), ""),
+            Stage("lags", lag, ("source",), lags),
+            Stage("own", own, ("lags",), BaseConfig()),
+            Stage("drop", drop, ("own",), drops),
         ]
         return compose(PANEL, stages).nodes["drop"].schema.names()
 

@@ -1,3 +1,5 @@
+"""The graph of stages: which need which, and which have as many rows."""
+
 from collections.abc import Callable
 
 import polars as pl
@@ -87,3 +89,50 @@ def test_description_shows_stages_inputs_snapshots_and_schemas(
     assert any("+median_profit" in line for line in lines[at : at + 5])
     at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
     assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])
+
+
+def test_upstream_stops_at_what_is_there(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    for name, node in plan.nodes.items():
+        needed = {name}.union(*(plan.upstream([i]) for i in node.stage.inputs))
+        assert {*plan.upstream([name])} == needed
+        assert plan.upstream([name], leaves=[name]) == {}
+        assert [*plan.upstream([name], leaves=node.stage.inputs)] == [name]
+
+
+def test_downstream_is_the_other_way_round(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    for name in plan.nodes:
+        using = {other for other in plan.nodes if name in plan.upstream([other])}
+        assert {*plan.downstream(name)} == using
+
+
+def test_stages_that_only_change_columns_are_alike(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    alike = plan.alike(plan.nodes)
+    assert alike["total_mean_cost"] == alike["drop_description_columns"]
+    assert alike["drop_rare_drgs"] == "drop_rare_drgs"
+    counts = {
+        name: node.lf.select(pl.len()).collect().item()
+        for name, node in plan.nodes.items()
+    }
+    assert all(counts[name] == counts[first] for name, first in alike.items())
+
+
+def test_lineage_knows_every_stage_with_its_columns(
+    golden_settings: Callable[..., Settings],
+) -> None:
+    plan = golden_plan(golden_settings())
+    lineage = plan.lineage()
+    assert {n: s.columns for n, s in lineage.stages.items()} == {
+        name: node.schema.names() for name, node in plan.nodes.items()
+    }
+    assert lineage.source == plan.source.collect_schema().names()
+    assert lineage.snapshots == {n: s.stage.name for n, s in plan.snapshots.items()}
+    assert lineage.edges == [edge for name in plan.nodes for edge in plan.edges(name)]

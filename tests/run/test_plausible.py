@@ -98,7 +98,6 @@ def plan_of(*stages: Stage) -> Plan:
 
 def square(name: str, given: str = "source", *, may_be_empty: bool = False) -> Stage:
     config = Config(factor="x", by="x", column="y")
-    file = "configs/transforms/product.yaml"
     return Stage(
         name,
         load_transform("product"),
@@ -106,8 +105,7 @@ def square(name: str, given: str = "source", *, may_be_empty: bool = False) -> S
         config,
         name,
         ("x",),
-        file,
-        may_be_empty=may_be_empty,
+        may_be_empty,
     )
 
 

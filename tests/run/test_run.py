@@ -231,31 +231,6 @@ def test_two_runs_give_the_same_bytes(project: Path, load: Load) -> None:
     assert contents() == first
 
 
-def test_new_transform_works_at_once_and_reaches_the_features(
-    project: Path, load: Load
-) -> None:
-    from pipeline.commands.scaffold import write_transform
-
-    for folder in ("pipeline/transforms", "tests/transforms"):
-        (project / folder).mkdir(parents=True)
-    files = write_transform(project, "double_target")
-    assert [path.relative_to(project).as_posix() for path in files] == [
-        "pipeline/transforms/double_target.py",
-        "configs/transforms/double_target.yaml",
-        "tests/transforms/test_double_target.py",
-        "configs/pipeline.yaml",
-    ]
-    found = dict[str, Any]()
-    exec(files[0].read_text(), found)
-    lf, config = pl.LazyFrame({"x": [2.5]}), found["Config"](column="x")
-    assert_frame_equal(found["double_target"](lf, config), lf)
-    # What its user will make of it, no one knows: run part by part, it is refused.
-    assert "split" not in found
-    lines = (project / "configs" / "pipeline.yaml").read_text().splitlines()
-    at = lines.index("  double_target: {}")
-    assert lines[at + 1] == "  drop_non_lag_columns:"
-
-
 def test_catalog_is_written_for_older_duckdb_clients(project: Path, load: Load) -> None:
     run(load())
     [(name, tags)] = query(

@@ -33,7 +33,7 @@ def stage(
     name = name or transform
     snapshot = name if key else None
     made = loaded.config(**config)
-    return Stage(name, loaded, inputs, made, snapshot, key, f"{name}.yaml")
+    return Stage(name, loaded, inputs, made, snapshot, key)
 
 
 def times(column: str, *key: str, name: str, inputs: tuple[str, ...]) -> Stage:

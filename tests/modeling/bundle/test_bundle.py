@@ -346,7 +346,7 @@ def test_what_a_contract_says_of_columns_and_number_of_rows_is_not_held_to(
         warn=["rows.exact", "required", "ranges"],
     )
     product = load_transform("product")
-    stage = Stage("s", product, ("source",), BaseConfig(), "wards", ("id",), "")
+    stage = Stage("s", product, ("source",), BaseConfig(), "wards", ("id",))
     hold(pl.DataFrame({"id": [2, 1], "n": [1, 3]}), stage, contract, only_warn=False)
     assert caplog.messages == [
         "rows that break 'wards':\n  ranges.n: expected n <= 1; found 1 of 2 rows that"

@@ -1,0 +1,59 @@
+"""A new transformation is written where it belongs, or nothing is."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from click.testing import CliRunner, Result
+from polars.testing import assert_frame_equal
+
+from pipeline.commands.cli import main
+from pipeline.commands.scaffold import write_transform
+
+
+def invoke(root: Path, *args: str) -> Result:
+    """Run a command in a project's folder."""
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        return CliRunner().invoke(main, args)
+    finally:
+        os.chdir(before)
+
+
+def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
+    for name in ("lag_columns", "Not-A-Name", "source", "class", "drgs"):
+        result = invoke(project, "new-transform", name)
+        assert result.exit_code == 1
+        assert "error: " in result.stderr
+
+
+def test_new_transform_without_the_code_is_refused(project: Path) -> None:
+    result = invoke(project, "new-transform", "not_there_yet")
+    assert result.exit_code == 1
+    assert "pipeline/transforms: no such folder" in result.stderr
+    assert not (project / "configs" / "transforms" / "not_there_yet.yaml").exists()
+
+
+def test_new_transform_works_at_once_and_reaches_the_features(
+    project: Path,
+) -> None:
+    for folder in ("pipeline/transforms", "tests/transforms"):
+        (project / folder).mkdir(parents=True)
+    files = write_transform(project, "double_target")
+    assert [path.relative_to(project).as_posix() for path in files] == [
+        "pipeline/transforms/double_target.py",
+        "configs/transforms/double_target.yaml",
+        "tests/transforms/test_double_target.py",
+        "configs/pipeline.yaml",
+    ]
+    found = dict[str, Any]()
+    exec(files[0].read_text(), found)
+    lf, config = pl.LazyFrame({"x": [2.5]}), found["Config"](column="x")
+    assert_frame_equal(found["double_target"](lf, config), lf)
+    # What its user will make of it, no one knows: run part by part, it is refused.
+    assert "split" not in found
+    lines = (project / "configs" / "pipeline.yaml").read_text().splitlines()
+    at = lines.index("  double_target: {}")
+    assert lines[at + 1] == "  drop_non_lag_columns:"
