@@ -1,11 +1,11 @@
 """What a run has to do, given what is fresh."""
 
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.contracts import contract_hash
 from pipeline.run.freshness import Selection, Status, Wanted, select
@@ -82,112 +82,145 @@ def plan_task(
     ConfigError
         If the selection holds no snapshot.
     """
-    current = runs[-1] if runs else None
-    plan, settings = wanted.plan, wanted.settings
-    selected = select(plan, selection)
-    published = {s.name: s for s in current.snapshots} if current else {}
-    counted = {
-        s.fingerprint for run in runs for s in run.stages if s.n_rows is not None
-    }
-    fingerprints = wanted.fingerprints.stages if wanted.fingerprints else {}
-
-    states: dict[str, State] = {}
-    for status in statuses:
-        if status.name not in selected and not _is_lost(status.name, published, store):
-            states[status.name] = "fresh" if status.freshness == "fresh" else "kept"
-        elif selection.force or status.freshness == "stale":
-            states[status.name] = "computed"
-        else:
-            is_fresh = status.freshness == "fresh"
-            states[status.name] = "fresh" if is_fresh else "restored"
-
+    plan = wanted.plan
+    published = {s.name: s for s in runs[-1].snapshots} if runs else {}
+    states = _states(statuses, select(plan, selection), selection, published, store)
     computed = {s.stage for s in statuses if states[s.name] == "computed" and s.stage}
-    there = {
-        s.stage: store.object(s.name, s.fingerprint)
-        for s in statuses
-        if s.stage and states[s.name] != "computed" and s.freshness != "stale"
-    }
-    feeding = plan.upstream(node.stage.name for node in plan.snapshots.values())
-    idle = {
-        name
-        for name in plan.nodes
-        if selection.is_all
-        and name not in feeding
-        and fingerprints.get(name) not in counted
-    }
+    there = _there(statuses, states, store)
+    idle = _uncounted(wanted, runs) if selection.is_all else set[str]()
     stages = plan.upstream(computed | idle, there)
-    inputs = {name for node in stages.values() for name in node.stage.inputs}
+    inputs = set[str]().union(*(node.stage.inputs for node in stages.values()))
     reads_source = SOURCE in inputs or states[QUARANTINE] == "computed"
     if reads_source and states[QUARANTINE] == "kept":
         # What is read is judged anew in any case.
         states[QUARANTINE] = "computed"
-
-    snapshots = [
-        record
-        for status in statuses
-        if (record := _record(status, states[status.name], settings, plan, published))
-    ]
-    forecast = _forecast(settings, snapshots, runs)
+    snapshots = _records(wanted, statuses, states, published)
+    forecast = _forecast(wanted.settings, snapshots, runs)
     if forecast and read_object(store, forecast.name, forecast.fingerprint):
         snapshots.append(_kept(forecast))
-    check = tuple(
+    check = _to_check(snapshots, published)
+    leaves = {name: path for name, path in there.items() if name in inputs}
+    return Task(
+        snapshots,
+        check,
+        leaves,
+        reads=[
+            (s.name, s.fingerprint)
+            for s in statuses
+            if s.stage in leaves or _is_read(s.name, states[s.name], check)
+        ],
+        stages=tuple(stages),
+        reads_source=reads_source,
+        is_nothing=not check and not idle and _are_published(snapshots, published),
+    )
+
+
+def _there(
+    statuses: list[Status], states: Mapping[str, State], store: Store
+) -> dict[str, Path]:
+    """Find the objects that hold the output of stages, by stage."""
+    return {
+        s.stage: store.object(s.name, s.fingerprint)
+        for s in statuses
+        if s.stage and states[s.name] != "computed" and s.freshness != "stale"
+    }
+
+
+def _are_published(
+    snapshots: list[SnapshotRecord], published: Mapping[str, SnapshotRecord]
+) -> bool:
+    """Tell whether these snapshots are what there is, in this order."""
+    is_all_there = all(s.state in ("fresh", "kept") for s in snapshots)
+    return is_all_there and list(published) == [s.name for s in snapshots]
+
+
+def _states(
+    statuses: list[Status],
+    selected: set[str],
+    selection: Selection,
+    published: Mapping[str, SnapshotRecord],
+    store: Store,
+) -> dict[str, State]:
+    """Say of each snapshot how the run comes by it."""
+    states: dict[str, State] = {}
+    for status in statuses:
+        is_fresh = status.freshness == "fresh"
+        if status.name not in selected and not _is_lost(status.name, published, store):
+            states[status.name] = "fresh" if is_fresh else "kept"
+        elif selection.force or status.freshness == "stale":
+            states[status.name] = "computed"
+        else:
+            states[status.name] = "fresh" if is_fresh else "restored"
+    return states
+
+
+def _uncounted(wanted: Wanted, runs: list[RunRecord]) -> set[str]:
+    """Name the stages that no snapshot is made of and no run has counted yet."""
+    plan = wanted.plan
+    counted = {
+        s.fingerprint for run in runs for s in run.stages if s.n_rows is not None
+    }
+    prints = wanted.fingerprints.stages if wanted.fingerprints else {}
+    feeding = plan.upstream(node.stage.name for node in plan.snapshots.values())
+    return {
+        name
+        for name in plan.nodes
+        if name not in feeding and prints.get(name) not in counted
+    }
+
+
+def _to_check(
+    snapshots: list[SnapshotRecord], published: Mapping[str, SnapshotRecord]
+) -> tuple[str, ...]:
+    """Name what this run brings, and what has passed another contract than today's."""
+    return tuple(
         s.name
         for s in snapshots
         if s.stage
         and s.state != "kept"
         and (s.state != "fresh" or s.contract != published[s.name].contract)
     )
-    is_nothing = (
-        all(s.state in ("fresh", "kept") for s in snapshots)
-        and not check
-        and not idle
-        and list(published) == [s.name for s in snapshots]
-    )
-    return Task(
-        snapshots,
-        check,
-        {name: path for name, path in there.items() if name in inputs},
-        [
-            (s.name, s.fingerprint)
-            for s in statuses
-            if states[s.name] == "restored"
-            or s.name in (check if states[s.name] == "fresh" else [])
-            or (s.stage in there and s.stage in inputs)
-            or (s.name == QUARANTINE and states[s.name] == "fresh")
-        ],
-        tuple(stages),
-        reads_source,
-        is_nothing,
+
+
+def _is_read(name: str, state: State, check: Container[str]) -> bool:
+    """Tell whether a run looks at an object: to publish it again, check or show it."""
+    return state == "restored" or (
+        state == "fresh" and (name == QUARANTINE or name in check)
     )
 
 
-def _is_lost(name: str, published: dict[str, SnapshotRecord], store: Store) -> bool:
+def _is_lost(name: str, published: Mapping[str, SnapshotRecord], store: Store) -> bool:
     """Tell whether a published snapshot cannot be kept, as its object is gone."""
     before = published.get(name)
     return before is not None and not read_object(store, name, before.fingerprint)
 
 
-def _record(
-    status: Status,
-    state: State,
-    settings: Settings,
-    plan: Plan,
-    published: dict[str, SnapshotRecord],
-) -> SnapshotRecord | None:
-    """Make a snapshot's record; None if it is left out and was never published."""
-    before = published.get(status.name)
-    if state == "kept":
-        return before and _kept(before)
-    return SnapshotRecord(
-        status.name,
-        status.stage,
-        list(status.key),
-        status.fingerprint,
-        state,
-        contract_hash(settings, plan, status.name),
-        list(status.reasons),
-        before.checks if before and state == "fresh" else [],
-    )
+def _records(
+    wanted: Wanted,
+    statuses: list[Status],
+    states: Mapping[str, State],
+    published: Mapping[str, SnapshotRecord],
+) -> list[SnapshotRecord]:
+    """Record the snapshots, but for what is left out and was never published."""
+    records: list[SnapshotRecord] = []
+    for status in statuses:
+        before, state = published.get(status.name), states[status.name]
+        if state == "kept":
+            records += [_kept(before)] if before else []
+            continue
+        records.append(
+            SnapshotRecord(
+                status.name,
+                status.stage,
+                list(status.key),
+                status.fingerprint,
+                state,
+                contract_hash(wanted.settings, wanted.plan, status.name),
+                list(status.reasons),
+                before.checks if before and state == "fresh" else [],
+            )
+        )
+    return records
 
 
 def _forecast(
