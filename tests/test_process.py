@@ -1,11 +1,18 @@
-"""Commands that are asked to stop while a library is at work."""
+"""A stop is answered while a library is at work; memory and room suit Polars."""
 
+import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipeline.errors import ConfigError
+from pipeline.process import require_room, reuse_freed_memory
+from tests.conftest import ROOT
 
 # Waits for itself in the C library, as Polars once did: no signal is looked at there.
 # It says so once it does, as no other thread comes to its turn before.
@@ -160,3 +167,59 @@ def test_an_import_ends_before_a_stop_is_answered(tmp_path: Path) -> None:
         check=False,
     )
     assert (result.stdout, result.returncode) == ("imported\n", 130), result.stderr
+
+
+VARIABLE = "_RJEM_MALLOC_CONF"
+
+
+def test_memory_is_reused_in_one_arena_per_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    environment: dict[str, str] = {}
+    monkeypatch.setattr("os.environ", environment)
+    reuse_freed_memory()
+    assert environment == {
+        VARIABLE: "narenas:12,dirty_decay_ms:2000,oversize_threshold:0"
+    }
+
+
+def test_a_setting_of_the_users_own_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "narenas:1")
+    reuse_freed_memory()
+    assert os.environ[VARIABLE] == "narenas:1"
+
+
+def test_it_is_set_before_polars_is_loaded() -> None:
+    code = "import sys, pipeline.__main__; print('polars' in sys.modules)"
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+    assert printed == "False\n"
+
+
+@pytest.mark.parametrize("n", ["0", "00", "99999"])
+def test_threads_that_polars_cannot_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch, n: str
+) -> None:
+    monkeypatch.setenv("POLARS_MAX_THREADS", n)
+    with pytest.raises(ConfigError, match=f"expected 1 to 1024, found {n}"):
+        require_room()
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        (resource.RLIMIT_AS, "the address space is limited to 600 MiB (`ulimit -v`)"),
+        (
+            resource.RLIMIT_DATA,
+            "the memory for data is limited to 600 MiB (`ulimit -d`)",
+        ),
+    ],
+)
+def test_a_small_room_for_memory_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kind: int, found: str
+) -> None:
+    limits = {kind: (600 << 20, 600 << 20)}
+    none = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits.get(kind, none))
+    with pytest.raises(ConfigError, match=re.escape(found)):
+        require_room()

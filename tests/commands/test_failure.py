@@ -3,8 +3,6 @@
 import errno
 import io
 import os
-import re
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 from pipeline.commands.cli import main
 from pipeline.commands.failure import describe_failure, settle_output
 from pipeline.errors import ConfigError
-from pipeline.process import require_room
 from tests.commands.test_cli import invoke
 from tests.conftest import ROOT
 
@@ -133,35 +130,6 @@ def test_bytes_that_are_no_text_are_refused(project: Path) -> None:
     result = invoke(project, "run", os.fsdecode(b"source.path=a\xff"))
     assert result.exit_code == 2
     assert "expected UTF-8, found 'source.path=a\\udcff'" in result.stderr
-
-
-@pytest.mark.parametrize("n", ["0", "00", "99999"])
-def test_threads_that_polars_cannot_have_are_refused(
-    monkeypatch: pytest.MonkeyPatch, n: str
-) -> None:
-    monkeypatch.setenv("POLARS_MAX_THREADS", n)
-    with pytest.raises(ConfigError, match=f"expected 1 to 1024, found {n}"):
-        require_room()
-
-
-@pytest.mark.parametrize(
-    ("kind", "found"),
-    [
-        (resource.RLIMIT_AS, "the address space is limited to 600 MiB (`ulimit -v`)"),
-        (
-            resource.RLIMIT_DATA,
-            "the memory for data is limited to 600 MiB (`ulimit -d`)",
-        ),
-    ],
-)
-def test_a_small_room_for_memory_is_refused(
-    monkeypatch: pytest.MonkeyPatch, kind: int, found: str
-) -> None:
-    limits = {kind: (600 << 20, 600 << 20)}
-    none = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-    monkeypatch.setattr(resource, "getrlimit", lambda kind: limits.get(kind, none))
-    with pytest.raises(ConfigError, match=re.escape(found)):
-        require_room()
 
 
 def test_what_may_not_be_read_says_what_to_change() -> None:
