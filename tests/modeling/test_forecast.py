@@ -223,7 +223,7 @@ def test_an_export_holds_forecast_and_models(copied: Load, tmp_path: Path) -> No
     with current_catalog(open_store(settings.root)) as catalog:
         written = export(catalog, tmp_path / "shared.duckdb")
     [table] = [table for table in written if table.name == PREDICTIONS]
-    assert table.has_primary_key
+    assert not table.why_no_primary_key
     assert table.n_rows == ask(settings, "from predictions").height
 
 
