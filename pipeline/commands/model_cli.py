@@ -345,13 +345,13 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     """
     from pipeline.log import progress
     from pipeline.modeling.audit.audit import audit as audit_features
-    from pipeline.modeling.audit.audit import describe
+    from pipeline.modeling.audit.audit import describe_audit
     from pipeline.modeling.audit.permuted import audit_permuted, describe_permuted
 
     settings, _ = _load(profile, overrides)
     with progress("auditing"):
         found = audit_features(settings)
-    for line in describe(found):
+    for line in describe_audit(found):
         click.echo(line)
     with progress("training on permuted rows"):
         permuted = audit_permuted(settings)

@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Sequence
 
+import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
+from pipeline.modeling.settings import Modeling
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage
 
@@ -19,100 +21,98 @@ def step_of(periods: pl.Series) -> int:
     return int(steps.cast(pl.Int64).min() or 1)  # pyright: ignore[reportArgumentType]
 
 
-def extend(
-    rows: pl.LazyFrame,
-    *,
-    time: str,
-    entity: Sequence[str],
-    known: Sequence[str],
-    step: int,
-) -> pl.LazyFrame:
-    """Add a row in the period after the last one for every entity ever seen.
+class Horizon(msgspec.Struct, frozen=True, kw_only=True):
+    """How one gets from a panel to the features of the period after its last one."""
 
-    Parameters
-    ----------
-    rows : pl.LazyFrame
-        The panel, any number of rows per entity and period.
-    time : str
-        Integer period, such as the year.
-    entity : sequence of str
-        Columns that name the entity.
-    known : sequence of str
-        Columns that are known before their period: the entity's last values go on.
-    step : int
-        From one period to the next.
+    panel: str
+    features: str
+    """The snapshots to start at and to make."""
+    time: str
+    """Integer period in both, such as the year."""
+    entity: list[str]
+    """Columns of both that name the entity."""
+    target: str
+    """Column of the features that is not known yet."""
+    known: list[str]
+    """Columns of the panel that are known before their period."""
+    step: int
+    """From one period to the next."""
 
-    Returns
-    -------
-    pl.LazyFrame
-        The rows and, per entity, a copy of one of them dated last period + step. What
-        else a copy holds is arbitrary: no feature of a period may use the period. In
-        any order; empty if `rows` is.
-    """
-    in_order = rows.sort(time, *known) if known else rows
-    dated = in_order.with_columns(_next(time, step))
-    one = dated.unique(entity, keep="last" if known else "any")
-    return pl.concat([rows, one])
+    def extend(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Add a row in the period after the last one for every entity ever seen.
 
+        Parameters
+        ----------
+        rows : pl.LazyFrame
+            The panel, any number of rows per entity and period.
 
-def next_features(
-    rows: pl.LazyFrame,
-    stages: Sequence[Stage],
-    *,
-    panel: str,
-    features: str,
-    time: str,
-    entity: Sequence[str],
-    target: str,
-    known: Sequence[str],
-    step: int,
-) -> pl.LazyFrame:
-    """Make the features of the period after the last one, for every entity ever seen.
+        Returns
+        -------
+        pl.LazyFrame
+            The rows and, per entity, a copy of one of them dated last period + step. Of
+            what is known before its period it holds the entity's last values; what else
+            is arbitrary: no feature of a period may use the period. In any order; empty
+            if `rows` is.
+        """
+        in_order = rows.sort(self.time, *self.known) if self.known else rows
+        one = in_order.with_columns(self._next()).unique(
+            self.entity, keep="last" if self.known else "any"
+        )
+        return pl.concat([rows, one])
 
-    The panel is extended by a row per entity in that period, and the stages after the
-    panel make of it what they make of every other period.
+    def next_features(
+        self, rows: pl.LazyFrame, stages: Sequence[Stage]
+    ) -> pl.LazyFrame:
+        """Make the features of the period after the last one, for every entity.
 
-    Parameters
-    ----------
-    rows : pl.LazyFrame
-        The panel: the columns of snapshot `panel`.
-    stages : sequence of Stage
-        The pipeline, inputs before users; those up to the panel are not used.
-    panel, features : str
-        The snapshots to start at and to make.
-    time : str
-        Integer period in both, such as the year.
-    entity : sequence of str
-        Columns of both that name the entity.
-    target : str
-        Column of the features that is not known yet.
-    known, step
-        As of `extend`.
+        The stages after the panel make of the extended one what they make of every
+        other period.
 
-    Returns
-    -------
-    pl.LazyFrame
-        The columns of `features` but the target, `time` being last period + step. At
-        most a row per entity: those that the stages leave out, such as entities without
-        a recent past, are not there. In any order.
+        Parameters
+        ----------
+        rows : pl.LazyFrame
+            The columns of snapshot `panel`.
+        stages : sequence of Stage
+            The pipeline, inputs before users; those up to the panel are not used.
 
-    Raises
-    ------
-    ConfigError
-        If no stage publishes `panel` or `features`, or if the features are made of
-        something beside the panel.
-    SchemaError
-        If `rows` lacks a column.
-    """
-    extended = extend(rows, time=time, entity=entity, known=known, step=step)
-    remaining = stages_between(stages, panel, features)
-    made = compose(extended, remaining).snapshots[features].lf
-    return made.join(rows.select(_next(time, step)), on=time, how="semi").drop(target)
+        Returns
+        -------
+        pl.LazyFrame
+            The columns of `features` but the target, the time being last period + step.
+            At most a row per entity: those that the stages leave out, such as entities
+            without a recent past, are not there. In any order.
+
+        Raises
+        ------
+        ConfigError
+            If no stage publishes `panel` or `features`, or if the features are made of
+            something beside the panel.
+        SchemaError
+            If `rows` lacks a column.
+        """
+        remaining = stages_between(stages, self.panel, self.features)
+        made = compose(self.extend(rows), remaining).snapshots[self.features].lf
+        after = rows.select(self._next())
+        return made.join(after, on=self.time, how="semi").drop(self.target)
+
+    def _next(self) -> pl.Expr:
+        """Date a row by the period after the last one, in the dtype of the column."""
+        return pl.col(self.time).max() + self.step
 
 
-def _next(time: str, step: int) -> pl.Expr:
-    """Date a row by the period after the last one, in the dtype of the column."""
-    return pl.col(time).max() + step
+def horizon_of(
+    modeling: Modeling, panel_columns: Sequence[str], periods: pl.Series
+) -> Horizon:
+    """Take the names of the configuration, and the step of a panel's periods."""
+    return Horizon(
+        panel=modeling.panel,
+        features=modeling.features,
+        time=modeling.time,
+        entity=modeling.entity,
+        target=modeling.target,
+        known=[name for name in modeling.known if name in panel_columns],
+        step=step_of(periods),
+    )
 
 
 def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:
@@ -121,7 +121,7 @@ def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[S
     Raises
     ------
     ConfigError
-        As of `next_features`.
+        As of `Horizon.next_features`.
     """
     first, last = (published(stages, name).name for name in (panel, features))
     needed, kept = {last}, list[Stage]()

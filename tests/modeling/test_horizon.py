@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline import sources
 from pipeline.errors import ConfigError
-from pipeline.modeling.horizon import extend, next_features, step_of
+from pipeline.modeling.horizon import Horizon, step_of
 from pipeline.plan.compose import compose
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings, Stage
@@ -32,9 +32,7 @@ def ahead(
     features: str = "features",
 ) -> pl.LazyFrame:
     """Make the next features of this panel's columns."""
-    return next_features(
-        rows,
-        stages,
+    horizon = Horizon(
         panel=panel,
         features=features,
         time="year",
@@ -43,6 +41,20 @@ def ahead(
         known=[],
         step=1,
     )
+    return horizon.next_features(rows, stages)
+
+
+def of_units(known: list[str], step: int) -> Horizon:
+    """Take `unit` for the entity, and nothing for the rest."""
+    return Horizon(
+        panel="",
+        features="",
+        time="year",
+        entity=["unit"],
+        target="",
+        known=known,
+        step=step,
+    )
 
 
 def test_every_entity_ever_seen_gets_one_row_after_the_last_period() -> None:
@@ -50,7 +62,7 @@ def test_every_entity_ever_seen_gets_one_row_after_the_last_period() -> None:
         {"year": [2009, 2009, 2011, 2011], "unit": [1, 2, 1, 1], "x": [5, 6, 7, 8]},
         schema_overrides={"year": pl.Int32},
     )
-    extended = extend(rows, time="year", entity=["unit"], known=[], step=1).collect()
+    extended = of_units([], 1).extend(rows).collect()
     assert extended.schema == rows.collect_schema()
     assert_frame_equal(extended[:4], rows.collect())
     added = extended[4:].sort("unit")
@@ -59,11 +71,7 @@ def test_every_entity_ever_seen_gets_one_row_after_the_last_period() -> None:
 
 def test_a_panel_without_rows_stays_empty() -> None:
     rows = pl.LazyFrame(schema={"year": pl.Int32, "unit": pl.Int64})
-    assert (
-        extend(rows, time="year", entity=["unit"], known=[], step=1)
-        .collect()
-        .is_empty()
-    )
+    assert of_units([], 1).extend(rows).collect().is_empty()
 
 
 @pytest.mark.parametrize(
@@ -138,7 +146,7 @@ def test_of_a_panel_of_every_fifth_year_the_next_is_five_years_on() -> None:
     assert step_of(pl.Series([2000, 2005, 2006])) == 1
     assert step_of(pl.Series([2000])) == 1
     rows = pl.LazyFrame({"year": [2000, 2005], "unit": [1, 1]})
-    made = extend(rows, time="year", entity=["unit"], known=[], step=5)
+    made = of_units([], 5).extend(rows)
     assert made.collect()["year"].to_list() == [2000, 2005, 2010]
 
 
@@ -146,6 +154,6 @@ def test_the_last_value_of_what_is_known_before_goes_on() -> None:
     rows = pl.LazyFrame(
         {"year": [2001, 2002, 2000, 2001], "unit": [1, 1, 2, 2], "kind": [7, 8, 9, 5]}
     )
-    made = extend(rows, time="year", entity=["unit"], known=["kind"], step=1)
+    made = of_units(["kind"], 1).extend(rows)
     added = made.filter(year=2003).sort("unit").collect()
     assert added.rows() == [(2003, 1, 8), (2003, 2, 5)]

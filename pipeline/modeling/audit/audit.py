@@ -14,9 +14,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.modeling.audit.ground import read_ground
-from pipeline.modeling.audit.leaks import Leak, World, compare, describe_leaks, span
-from pipeline.modeling.audit.worlds import CUT_OFF, other_worlds, real_world
+from pipeline.modeling.audit.leaks import (
+    Leak,
+    describe_leaks,
+    describe_span,
+    differences,
+)
+from pipeline.modeling.audit.worlds import (
+    CUT_OFF,
+    ground_of_source,
+    other_worlds,
+    real_world,
+)
 from pipeline.modeling.predictor import features_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.plan.known import Why, trace_known
@@ -25,24 +34,15 @@ from pipeline.run.run import check
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found, and how much was looked at.
-
-    Attributes
-    ----------
-    leaks : list of Leak
-        By period, check and column; empty if all is well.
-    features : list of str
-        The columns that were compared.
-    times : list of int
-        The periods they were compared at, sorted.
-    n_values : int
-        The pairs of values that were compared.
-    """
+    """What was found, and how much was looked at."""
 
     leaks: list[Leak]
+    """By period, check and column; empty if all is well."""
     features: list[str]
     times: list[int]
+    """The periods the features were compared at, sorted."""
     n_values: int
+    """The pairs of values that were compared."""
 
 
 def audit(settings: ModelingSettings) -> Audit:
@@ -54,18 +54,10 @@ def audit(settings: ModelingSettings) -> Audit:
     them. In the other there are only the rows before t, and the features at t are made
     as for a forecast. In both, the features at t of every entity that is still there
     must be the same bit for bit. A last world has the rows in another order, and must
-    have all features.
+    have all features. The target is not compared: it is of its own period.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        The checked configuration. Its source is made or fetched if it is not there; its
-        snapshots are neither read nor written.
-
-    Returns
-    -------
-    Audit
-        The same in every run. The target is not compared: it is of its own period.
+    The source is made or fetched if it is not there; snapshots are neither read nor
+    written, and every run finds the same.
 
     Raises
     ------
@@ -74,15 +66,15 @@ def audit(settings: ModelingSettings) -> Audit:
     SourceError
         If the source cannot be read, or has too few periods for features.
     """
-    ground = read_ground(settings)
-    modeling = ground.modeling
+    ground = ground_of_source(settings)
+    modeling = settings.modeling
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
     if not times or len(present) < 2:
         raise SourceError(
             f"audit: snapshot '{modeling.features}' has no row that knows a past\n"
             f"found: '{modeling.panel}' with {modeling.time}"
-            f" {span(present) or 'of no row'}\n"
+            f" {describe_span(present) or 'of no row'}\n"
             f"expected: two consecutive values of {modeling.time} or more\n"
             "hint: audit a source of several periods"
         )
@@ -91,12 +83,14 @@ def audit(settings: ModelingSettings) -> Audit:
     leaks: list[Leak] = []
     n_values = 0
     for change, at, after in other_worlds(ground, times):
-        before = World(*(df.filter(pl.col(modeling.time).is_in(at)) for df in world))
         # There, the last value stands in for what is known before its period.
         compared = [c for c in columns if change != CUT_OFF or c not in named]
-        found = compare(before, after, compared, time=modeling.time, check=change)
-        leaks += found.leaks
-        n_values += found.n_values
+        before = world.at(pl.col(modeling.time).is_in(at))
+        found, n = differences(
+            before, after, compared, time=modeling.time, check=change
+        )
+        leaks += found
+        n_values += n
     return Audit(leaks, columns, times, n_values)
 
 
@@ -110,22 +104,11 @@ def _made_of_named(settings: ModelingSettings) -> set[str]:
     return {column for column, why in known.items() if why == "named"}
 
 
-def describe(audit: Audit) -> list[str]:
-    """Say what leaks, or that nothing does.
-
-    Parameters
-    ----------
-    audit : Audit
-        What was found.
-
-    Returns
-    -------
-    list of str
-        A line per leaking column, then one of the whole.
-    """
+def describe_audit(audit: Audit) -> list[str]:
+    """Write a line per leaking column, then one of the whole."""
     looked_at = (
         f"{len(audit.features)} features x {len(audit.times)} periods"
-        f" ({span(audit.times)}), {audit.n_values:,} values compared"
+        f" ({describe_span(audit.times)}), {audit.n_values:,} values compared"
     )
     lines = describe_leaks(audit.leaks)
     verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"

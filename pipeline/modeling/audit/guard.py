@@ -6,16 +6,19 @@ What was found is kept by what the features are made of.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import polars as pl
 
 from pipeline.errors import ConfigError, ModelError
+from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
-from pipeline.modeling.audit.ground import Ground, ground_of_panel, read_ground
-from pipeline.modeling.audit.leaks import Leak, World, compare, describe_leaks
+from pipeline.modeling.audit.leaks import Leak, describe_leaks, differences
 from pipeline.modeling.audit.worlds import (
+    Ground,
     changed_from,
-    collect_world,
+    ground_of_panel,
+    ground_of_source,
     other_values,
     real_world,
 )
@@ -67,11 +70,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
     path = store.guards / f"{wanted[:16]}.json"
     found = read_record(path, GuardRecord)
     if found is None or found.fingerprint != wanted:
-        panel = Features(
-            verified_object(store, modeling.panel, published[modeling.panel]),
-            published[modeling.panel],
-            features.run_id,
-        )
+        panel = verified_object(store, modeling.panel, published[modeling.panel])
         LOG.info("looking whether features know their own period")
         leaks = _leaks(settings, panel)
         found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
@@ -89,7 +88,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
     return features
 
 
-def _leaks(settings: ModelingSettings, panel: Features) -> list[str]:
+def _leaks(settings: ModelingSettings, panel: Path) -> list[str]:
     """Compare the features of the rows with those of other futures."""
     modeling = settings.modeling
     ground = _ground(settings, panel)
@@ -101,29 +100,28 @@ def _leaks(settings: ModelingSettings, panel: Features) -> list[str]:
     leaks: list[Leak] = []
     # In the last one, for what is there only from some period on.
     for t in sorted({times[times.len() // 2], times[-1]}):
-        after = collect_world(*changed_from(ground, other, t), modeling)
         until = pl.col(modeling.time) <= t
-        leaks += compare(
-            World(*(df.filter(until) for df in before)),
-            World(*(df.filter(until) for df in after)),
+        leaks += differences(
+            before.at(until),
+            changed_from(ground, other, t).at(until),
             features_of(before.features, modeling),
             time=modeling.time,
             check=_CHECK,
-        ).leaks
+        )[0]
     return describe_leaks(leak for leak in leaks if leak.column not in modeling.leaks)
 
 
-def _ground(settings: ModelingSettings, panel: Features) -> Ground:
+def _ground(settings: ModelingSettings, panel: Path) -> Ground:
     """Stand on the source's rows; on the panel, if they do not say their period."""
     modeling = settings.modeling
     try:
-        ground = read_ground(settings)
+        ground = ground_of_source(settings)
     except ConfigError as error:
         LOG.warning(
             f"what is made before snapshot '{modeling.panel}' is not looked at:"
             f" {str(error).splitlines()[0]}"
         )
-        ground = ground_of_panel(settings, panel.rows())
+        ground = ground_of_panel(settings, read_parquet(panel))
     cluster = ground.entity[modeling.entity.index(modeling.cluster)]
     return replace(ground, rows=some_clusters(ground.rows, cluster, MOST_ROWS))
 

@@ -17,27 +17,18 @@ _AFTER = f"{WORKING}after"
 
 @dataclass(frozen=True)
 class Leak:
-    """A feature that differs where it must not.
-
-    Attributes
-    ----------
-    column : str
-        The feature, or `ROWS`.
-    check : str
-        What was done that should have changed nothing.
-    times : tuple of int
-        The periods of the values that differ, sorted.
-    n_values : int
-        How many of them do; of `ROWS`, how many rows come or go.
-    example : str
-        The first of them: key, value before and value after.
-    """
+    """A feature that differs where it must not."""
 
     column: str
+    """The feature, or `ROWS`."""
     check: str
+    """What was done that should have changed nothing."""
     times: tuple[int, ...]
+    """The periods of the values that differ, sorted."""
     n_values: int
+    """How many of them do; of `ROWS`, how many rows come or go."""
     example: str
+    """The first of them: key, value before and value after."""
 
 
 class World(NamedTuple):
@@ -46,17 +37,14 @@ class World(NamedTuple):
     features: pl.DataFrame
     keys: pl.DataFrame
 
-
-class Comparison(NamedTuple):
-    """The leaks between two worlds, and how many pairs of values were compared."""
-
-    leaks: list[Leak]
-    n_values: int
+    def at(self, is_then: pl.Expr) -> "World":
+        """Keep some periods."""
+        return World(self.features.filter(is_then), self.keys.filter(is_then))
 
 
-def compare(
+def differences(
     before: World, after: World, columns: Sequence[str], *, time: str, check: str
-) -> Comparison:
+) -> tuple[list[Leak], int]:
     """Compare the features of the keys that are in the panel of both worlds.
 
     Parameters
@@ -73,9 +61,9 @@ def compare(
 
     Returns
     -------
-    Comparison
+    tuple of (list of Leak, int)
         A leak per column that differs, in the order of `columns`; then one of `ROWS` if
-        a key has features in one of the worlds only.
+        a key has features in one of the worlds only. How many pairs were compared.
     """
     key = before.keys.columns
     left, right = (
@@ -96,14 +84,13 @@ def compare(
         for column, is_other in differs.items()
         if counts[column].item()
     ]
-    n_both = joined.height - counts[_ROW].item()
-    return Comparison(leaks, n_both * len(columns))
+    return leaks, (joined.height - counts[_ROW].item()) * len(columns)
 
 
 def _leak(
     rows: pl.DataFrame, key: list[str], time: str, column: str, check: str
 ) -> Leak:
-    """Describe the rows in which a column differs."""
+    """Make a leak of the rows in which a column differs."""
     times = rows[time].unique().sort().to_list()
     *values, before, after = (
         rows.sort(time, *key).select(*key, column, column + _AFTER).row(0)
@@ -116,46 +103,24 @@ def _leak(
 
 
 def describe_leaks(leaks: Iterable[Leak]) -> list[str]:
-    """Write a line per leaking column, with its first example.
-
-    Parameters
-    ----------
-    leaks : iterable of Leak
-        Those of one column may be apart.
-
-    Returns
-    -------
-    list of str
-        In the order in which the columns first come.
-    """
+    """Write a line per leaking column, in the order in which they first come."""
     by_column: dict[str, list[Leak]] = {}
     for leak in leaks:
         by_column.setdefault(leak.column, []).append(leak)
-    return [_line(column, found) for column, found in by_column.items()]
+    lines: list[str] = []
+    for column, found in by_column.items():
+        times = describe_span({time for leak in found for time in leak.times})
+        checks = ", ".join(dict.fromkeys(leak.check for leak in found))
+        n_values = sum(leak.n_values for leak in found)
+        noun = "rows come or go" if column == ROWS else "values differ"
+        lines.append(
+            f"{column}: {times}: {n_values:,} {noun} ({checks}); {found[0].example}"
+        )
+    return lines
 
 
-def _line(column: str, leaks: list[Leak]) -> str:
-    """Say when, by which checks and how often a column leaks."""
-    times = span({time for leak in leaks for time in leak.times})
-    checks = ", ".join(dict.fromkeys(leak.check for leak in leaks))
-    n_values = sum(leak.n_values for leak in leaks)
-    noun = "rows come or go" if column == ROWS else "values differ"
-    return f"{column}: {times}: {n_values:,} {noun} ({checks}); {leaks[0].example}"
-
-
-def span(times: Iterable[int]) -> str:
-    """Write periods as ranges: ``2010-2012, 2014``.
-
-    Parameters
-    ----------
-    times : iterable of int
-        In any order.
-
-    Returns
-    -------
-    str
-        Empty without periods.
-    """
+def describe_span(times: Iterable[int]) -> str:
+    """Write periods, in any order, as ranges: ``2010-2012, 2014``."""
     ranges: list[list[int]] = []
     for time in sorted(set(times)):
         if ranges and time == ranges[-1][-1] + 1:

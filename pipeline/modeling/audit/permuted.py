@@ -22,8 +22,7 @@ from os import cpu_count
 
 import polars as pl
 
-from pipeline.modeling.audit.ground import read_ground
-from pipeline.modeling.audit.worlds import real_world
+from pipeline.modeling.audit.worlds import ground_of_source, real_world
 from pipeline.modeling.data import between
 from pipeline.modeling.predictor import fit_model, target_of
 from pipeline.modeling.settings import ModelingSettings
@@ -34,22 +33,14 @@ N_DEVIATIONS = 4
 
 @dataclass(frozen=True)
 class Permuted:
-    """What a model has learned of nothing.
-
-    Attributes
-    ----------
-    model : str
-        Which one.
-    correlation : float
-        Of the ranks of predictions and outcomes in the validation year (Spearman's); 0
-        if all predictions are the same.
-    n_rows : int
-        Of that year.
-    """
+    """What a model has learned of nothing."""
 
     model: str
     correlation: float
+    """Of the ranks of predictions and outcomes in the validation year (Spearman's); 0
+    if all predictions are the same."""
     n_rows: int
+    """Of that year."""
 
     @property
     def bound(self) -> float:
@@ -65,10 +56,7 @@ class Permuted:
 def audit_permuted(settings: ModelingSettings) -> Permuted:
     """Train the default model, with its YAML's parameters, on permuted rows.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        The project's; nothing is published.
+    Nothing is published.
 
     Raises
     ------
@@ -77,7 +65,7 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     """
     modeling = settings.modeling
     config = settings.models[modeling.model]
-    ground = read_ground(settings)
+    ground = ground_of_source(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
     train = between(df, modeling, *modeling.split.train)
@@ -96,21 +84,8 @@ def permute(
 ) -> pl.DataFrame:
     """Give all rows of each entity to a random one of the same period.
 
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        Any number of rows per entity and period.
-    time : str
-        Column of the period.
-    entity : sequence of str
-        Columns that name the entity.
-    seed : int
-        Of the permutation.
-
-    Returns
-    -------
-    pl.DataFrame
-        The rows in their order; each entity is there in the same periods as before.
+    There may be any number of rows per entity and period. They stay in their order, and
+    each entity is there in the same periods as before.
     """
     blocks = rows.select(time, *entity).unique().sort(time, *entity)
     rank = pl.int_range(pl.len()).shuffle(seed=seed)

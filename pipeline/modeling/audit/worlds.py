@@ -1,16 +1,20 @@
 """Other worlds: what comes of the source's rows if the future is another one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import PipelineError
-from pipeline.modeling.audit.ground import Ground
+from pipeline.lineage.paths import origins
 from pipeline.modeling.audit.leaks import World
-from pipeline.modeling.horizon import extend, next_features
-from pipeline.modeling.settings import Modeling
+from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.horizon import Horizon, horizon_of, stages_between
+from pipeline.modeling.settings import ModelingSettings
 from pipeline.plan.compose import compose
+from pipeline.plan.settings import Stage
+from pipeline.run.run import check
 from pipeline.sources.columns import Kind
 
 # Every so many rows of a changed future are left out, and values of an entity column.
@@ -22,9 +26,60 @@ CUT_OFF = "future cut off"
 """What is done where even what is known before its period is not there."""
 
 
+@dataclass(frozen=True)
+class Ground:
+    """What all worlds are made of: rows of the source, or of the panel."""
+
+    rows: pl.DataFrame
+    kinds: Mapping[str, Kind]
+    stages: Sequence[Stage]
+    """Those that make the panel and the features of the rows."""
+    horizon: Horizon
+    time: str
+    entity: list[str]
+    """The names of time and entity in the rows, where the horizon has the panel's."""
+    fixed: set[str]
+    """Columns of the rows that what is known before its period is made of."""
+
+
+def ground_of_source(settings: ModelingSettings) -> Ground:
+    """Stand on all good rows of the source, as a run would take them.
+
+    Raises
+    ------
+    ConfigError
+        If the panel does not take time and entity from the source as they are.
+    SourceError
+        If the source cannot be read.
+    """
+    pipeline, modeling = settings.pipeline, settings.modeling
+    plan = check(pipeline)
+    names = [modeling.time, *modeling.entity]
+    time, *entity = source_columns(plan, names, modeling.panel)
+    panel, made_of = plan.snapshots[modeling.panel], origins(plan.lineage())
+    rows = read_rows(pipeline)
+    horizon = horizon_of(modeling, panel.schema.names(), rows[time])
+    fixed = {name for c in horizon.known for name, _ in made_of[panel.stage.name, c]}
+    kinds = pipeline.source.columns
+    return Ground(rows, kinds, pipeline.stages, horizon, time, entity, fixed)
+
+
+def ground_of_panel(settings: ModelingSettings, rows: pl.DataFrame) -> Ground:
+    """Stand on the published panel: what is made before it is out of sight."""
+    modeling = settings.modeling
+    kinds: dict[str, Kind] = {
+        name: "number" if dtype.is_float() else "code"
+        for name, dtype in rows.schema.items()
+    }
+    horizon = horizon_of(modeling, rows.columns, rows[modeling.time])
+    stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
+    fixed = set(horizon.known)
+    return Ground(rows, kinds, stages, horizon, modeling.time, modeling.entity, fixed)
+
+
 def real_world(ground: Ground) -> World:
     """Make the features of the rows as they are."""
-    return collect_world(*_frames(ground, ground.rows.lazy()), ground.modeling)
+    return _world(ground, *_frames(ground, ground.rows.lazy()))
 
 
 def other_worlds(
@@ -32,64 +87,20 @@ def other_worlds(
 ) -> Iterator[tuple[str, Sequence[int], World]]:
     """Make the worlds in which no feature may differ.
 
-    Parameters
-    ----------
-    ground : Ground
-        The rows as they are.
-    times : sequence of int
-        The periods that have features.
-
-    Yields
-    ------
-    tuple of (str, sequence of int, World)
-        What is done to the rows; the periods at which to compare; what comes of it.
+    Yields what is done to the rows, the periods at which to compare, what comes of it.
     """
     other = other_values(ground)
     for t in times:
-        frames = changed_from(ground, other, t)
-        yield "future changed", [t], collect_world(*frames, ground.modeling, t)
-        yield CUT_OFF, [t], _forecast(ground, t)
+        yield "future changed", [t], changed_from(ground, other, t, only=True)
+        # A forecast is of the period after the last one, so that after a gap there are
+        # none.
+        _, panel = _frames(ground, _before(ground, t))
+        features = ground.horizon.next_features(panel, ground.stages)
+        extended = ground.horizon.extend(panel)
+        yield CUT_OFF, [t], _world(ground, features, extended, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
-    after = collect_world(*_frames(ground, shuffled.lazy()), ground.modeling)
+    after = _world(ground, *_frames(ground, shuffled.lazy()))
     yield "rows shuffled", times, after
-
-
-def changed_from(
-    ground: Ground, other: pl.DataFrame, t: int
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Take other rows from t on, without some of them; see `collect_world`."""
-    past = ground.rows.lazy().filter(pl.col(ground.time) < t)
-    future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
-    return _frames(ground, pl.concat([past, future.lazy()]))
-
-
-def _forecast(ground: Ground, t: int) -> World:
-    """Take the rows before t only, and make the features at t of them.
-
-    A forecast is of the period after the last one, so that after a gap there are none.
-    """
-    past = ground.rows.lazy().filter(pl.col(ground.time) < t)
-    modeling, step = ground.modeling, ground.step
-    _, rows = _frames(ground, past)
-    features = next_features(
-        rows,
-        ground.stages,
-        panel=modeling.panel,
-        features=modeling.features,
-        time=modeling.time,
-        entity=modeling.entity,
-        target=modeling.target,
-        known=ground.known,
-        step=step,
-    )
-    extended = extend(
-        rows,
-        time=modeling.time,
-        entity=modeling.entity,
-        known=ground.known,
-        step=step,
-    )
-    return collect_world(features, extended, modeling, t)
 
 
 def other_values(ground: Ground) -> pl.DataFrame:
@@ -107,6 +118,20 @@ def other_values(ground: Ground) -> pl.DataFrame:
     )
 
 
+def changed_from(
+    ground: Ground, other: pl.DataFrame, t: int, *, only: bool = False
+) -> World:
+    """Take other rows from t on, without some of them; `only` makes t alone."""
+    future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
+    rows = pl.concat([_before(ground, t), future.lazy()])
+    return _world(ground, *_frames(ground, rows), t if only else None)
+
+
+def _before(ground: Ground, t: int) -> pl.LazyFrame:
+    """Take the rows before t."""
+    return ground.rows.lazy().filter(pl.col(ground.time) < t)
+
+
 def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
     """Leave out some rows, and all rows of some values of each entity column.
 
@@ -121,8 +146,15 @@ def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
     return rows.filter(~is_out)
 
 
-def collect_world(
-    features: pl.LazyFrame, rows: pl.LazyFrame, panel: Modeling, t: int | None = None
+def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Make the features of the rows, and the panel on the way, if they are not it."""
+    snapshots = compose(rows, ground.stages).snapshots
+    panel = snapshots.get(ground.horizon.panel)
+    return snapshots[ground.horizon.features].lf, panel.lf if panel else rows
+
+
+def _world(
+    ground: Ground, features: pl.LazyFrame, panel: pl.LazyFrame, t: int | None = None
 ) -> World:
     """Collect features and the panel's keys, at t or at all times.
 
@@ -131,23 +163,17 @@ def collect_world(
     PipelineError
         If the stages fail on these rows.
     """
+    time = ground.horizon.time
     if t is not None:
-        is_t = pl.col(panel.time) == t
-        features, rows = features.filter(is_t), rows.filter(is_t)
-    keys = rows.select(*panel.entity, panel.time).unique()
+        is_t = pl.col(time) == t
+        features, panel = features.filter(is_t), panel.filter(is_t)
+    keys = panel.select(*ground.horizon.entity, time).unique()
     try:
         # NOTE: With frames in memory, it takes a fifth less CPU time than streaming.
         return World(*pl.collect_all([features, keys], engine="in-memory"))
     except PolarsError as error:
-        at = "all rows" if t is None else f"{panel.time} {t}"
+        at = "all rows" if t is None else f"{time} {t}"
         raise PipelineError(
             f"audit: the stages failed on {at}\nfound: {error}\n"
             "hint: `just run` says whether they do on the rows as they are"
         ) from error
-
-
-def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """Make the features of the rows, and the panel on the way, if they are not it."""
-    snapshots = compose(rows, ground.stages).snapshots
-    panel = snapshots.get(ground.modeling.panel)
-    return snapshots[ground.modeling.features].lf, panel.lf if panel else rows

@@ -28,63 +28,39 @@ from pipeline.modeling.bundle.request import (
     warn_of_a_part_of_the_panel,
     warn_of_parts_of_clusters,
 )
-from pipeline.modeling.horizon import next_features, published
+from pipeline.modeling.horizon import Horizon, published
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Stage, check_contracts, check_stages
 from pipeline.sources.columns import Kind
 
-FORMAT = 2
+FORMAT = 3
 """Counts the changes to the bundle; those of another format are refused."""
 
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bundle is.
-
-    Attributes
-    ----------
-    model, fingerprint : str
-        The trained model.
-    features_fingerprint : str
-        The snapshot it learned from.
-    columns : dict of str to Kind
-        The raw columns that the features are made of, or that are checked.
-    tree : dict
-        The resolved configuration.
-    stages : list of str
-        Those of its stages that lead to the features.
-    source_time, source_cluster : str
-        The names of the year and of the cluster among them.
-    panel, features, time, target : str
-        As in ``configs/modeling.yaml``.
-    entity, known : list of str
-        Likewise.
-    step : int
-        From one year of the source to the next.
-    last : int
-        The last year of the context.
-    n_clusters : int
-        Of that year.
-    """
+    """What a bundle is."""
 
     format: int
     model: str
     fingerprint: str
+    """Of the trained model."""
     features_fingerprint: str
+    """Of the snapshot it learned from."""
     columns: dict[str, Kind]
+    """The raw columns that the features are made of, or that are checked."""
     source_time: str
     source_cluster: str
+    """The names of the year and of the cluster among them."""
     tree: dict[str, Any]
+    """The resolved configuration."""
     stages: list[str]
-    panel: str
-    features: str
-    time: str
-    entity: list[str]
-    target: str
-    known: list[str]
-    step: int
+    """Those of its stages that lead to the features."""
+    horizon: Horizon
     last: int
+    """The last year of the context."""
     n_clusters: int
+    """Of that year."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +100,7 @@ class Bundle:
             If there are no rows, columns are missing, a value is no such value or not
             allowed, rows are given twice, or the panel of a year is not whole.
         """
-        record = self.record
+        record, horizon = self.record, self.record.horizon
         if rows.is_empty():
             raise ModelError(
                 "bundle: no rows to forecast from\nhint: give at least one raw row"
@@ -134,55 +110,37 @@ class Bundle:
         panel = given if alone else self._completed(given)
         warn_of_a_part_of_the_panel(panel, record.source_time, record.source_cluster)
         features = self.next_features(panel)
-        predicted = features.select(record.entity).hstack(
+        predicted = features.select(horizon.entity).hstack(
             self.predictor.predict(features)
         )
-        return asked.with_columns(pl.col(record.time).max() + record.step).join(
-            predicted, on=record.entity, how="left", maintain_order="left"
+        return asked.with_columns(pl.col(horizon.time).max() + horizon.step).join(
+            predicted, on=horizon.entity, how="left", maintain_order="left"
         )
 
     def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Make the features of the year after the last one, sorted by entity.
-
-        Parameters
-        ----------
-        rows : pl.DataFrame
-            A whole panel, as `typed` gives it.
-        """
-        record = self.record
-        return (
-            next_features(
-                self._panel(rows),
-                self.stages,
-                panel=record.panel,
-                features=record.features,
-                time=record.time,
-                entity=record.entity,
-                target=record.target,
-                known=record.known,
-                step=record.step,
-            )
-            .sort(record.entity)
-            .collect()
-        )
+        """Make the features of a whole panel's next year, sorted by entity."""
+        horizon = self.record.horizon
+        features = horizon.next_features(self._panel(rows), self.stages)
+        return features.sort(horizon.entity).collect()
 
     def _panel(self, rows: pl.DataFrame) -> pl.LazyFrame:
         """Apply the stages up to the panel."""
-        return compose(rows.lazy(), self.stages).snapshots[self.record.panel].lf
+        snapshots = compose(rows.lazy(), self.stages).snapshots
+        return snapshots[self.record.horizon.panel].lf
 
     def _asked(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
         """Name entity and year of each row, as the panel calls them; check the rows."""
-        record = self.record
+        horizon = self.record.horizon
         panel = self._panel(rows).collect()
         if panel.height != rows.height:
             raise ModelError(
-                f"bundle: the stages up to '{record.panel}' left {panel.height} of"
+                f"bundle: the stages up to '{horizon.panel}' left {panel.height} of"
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        stage = published(self.stages, record.panel)
+        stage = published(self.stages, horizon.panel)
         hold(panel, stage, self.contract, only_warn=alone)
-        return panel.select(*record.entity, record.time)
+        return panel.select(*horizon.entity, horizon.time)
 
     def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Add what the panel of the training knows of other clusters and years."""
@@ -201,7 +159,7 @@ class Bundle:
             time,
             cluster,
             last=record.last,
-            step=record.step,
+            step=record.horizon.step,
             n_clusters=record.n_clusters,
         )
         context = read_parquet(self.folder / "context.parquet")
@@ -228,7 +186,7 @@ def load_bundle(folder: Path) -> Bundle:
             "hint: use it with the code that is packed in it, as MLflow does"
         )
     record = msgspec.json.decode(raw, type=BundleRecord)
-    stages, contract = stages_of(record.tree, record.stages, record.panel)
+    stages, contract = stages_of(record.tree, record.stages, record.horizon.panel)
     predictor = load_predictor(folder / "predictor")
     return Bundle(folder, record, stages, contract, predictor)
 

@@ -11,7 +11,7 @@ from pipeline.errors import ModelError
 from pipeline.lineage.paths import origins
 from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_rows, source_columns
-from pipeline.modeling.horizon import step_of
+from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.records import TrainingRecord, model_folder
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.run.contracts import compile_checks
@@ -80,13 +80,7 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
         source_cluster=cluster,
         tree=without_places(settings),
         stages=list(plan.upstream([features])),
-        panel=modeling.panel,
-        features=modeling.features,
-        time=modeling.time,
-        entity=modeling.entity,
-        target=modeling.target,
-        known=[name for name in modeling.known if name in plan.schema(panel.name)],
-        step=step_of(rows[time]),
+        horizon=horizon_of(modeling, plan.schema(panel.name).names(), rows[time]),
         last=last,
         n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
     )

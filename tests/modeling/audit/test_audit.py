@@ -13,15 +13,8 @@ from click.testing import CliRunner
 from pipeline.commands.cli import main
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, SourceError
-from pipeline.modeling.audit.audit import Audit, audit, describe
-from pipeline.modeling.audit.leaks import (
-    ROWS,
-    Leak,
-    World,
-    compare,
-    describe_leaks,
-    span,
-)
+from pipeline.modeling.audit.audit import Audit, audit, describe_audit
+from pipeline.modeling.audit.leaks import ROWS
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.transforms import Transform, load_transform
 from tests.conftest import GOLDEN, PROJECT
@@ -31,7 +24,6 @@ OPEN = "drop_non_lag_columns.columns=${panel.values}"
 """Lets what else is of its period through."""
 
 COUNTS = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
-NAN = float("nan")
 
 
 @pytest.fixture
@@ -65,7 +57,7 @@ def test_the_default_leaks_nothing() -> None:
     assert found.times == list(range(2010, 2018))
     assert len(found.features) == 34
     assert "w_total_median_profit" not in found.features
-    assert describe(found) == [
+    assert describe_audit(found) == [
         f"no leak: 34 features x 8 periods (2010-2017), {found.n_values:,} values"
         " compared"
     ]
@@ -194,48 +186,6 @@ def test_the_command_names_leaks_and_exits_with_1(
     assert all(line.startswith(b) for line, b in zip(lines, begins, strict=True))
 
 
-def world(unit: list[int], x: list[float | None], keys: list[int]) -> World:
-    """Make features of the year 2010, and the units of its panel."""
-    features = pl.DataFrame({"year": 2010, "unit": unit, "x": x})
-    return World(features, pl.DataFrame({"year": 2010, "unit": keys}))
-
-
-def test_worlds_are_compared_where_both_have_the_entity() -> None:
-    before = world([1, 2, 3, 4], [1.0, 2.0, 3.0, None], [1, 2, 3, 4, 5])
-    after = world([1, 2, 4, 5], [1.0, 2.5, 4.0, 5.0], [1, 2, 4, 5])
-    found = compare(before, after, ["x"], time="year", check="test")
-    at = "year=2010, unit="
-    assert found.leaks == [
-        Leak("x", "test", (2010,), 2, f"{at}2: 2.0 -> 2.5"),
-        Leak(ROWS, "test", (2010,), 1, f"{at}5: absent -> there"),
-    ]
-    assert found.n_values == 3
-
-
-def test_nulls_and_nans_equal_themselves_only() -> None:
-    before = world([1, 2, 3], [None, NAN, None], [1, 2, 3])
-    after = world([1, 2, 3], [None, NAN, NAN], [1, 2, 3])
-    found = compare(before, after, ["x"], time="year", check="test")
-    assert [leak.example for leak in found.leaks] == ["year=2010, unit=3: None -> nan"]
-
-
-def test_leaks_of_a_column_share_a_line() -> None:
-    leaks = [
-        Leak("x", "a", (2010,), 1_000, "unit=1: 1 -> 2"),
-        Leak("y", "a", (2010,), 1, "unit=1: 1 -> 3"),
-        Leak("x", "b", (2011, 2013), 2, "unit=2: 1 -> 2"),
-    ]
-    assert describe_leaks(leaks) == [
-        "x: 2010-2011, 2013: 1,002 values differ (a, b); unit=1: 1 -> 2",
-        "y: 2010: 1 values differ (a); unit=1: 1 -> 3",
-    ]
-
-
-def test_a_span_joins_neighbours() -> None:
-    assert span([2012, 2010, 2011, 2011, 2014]) == "2010-2012, 2014"
-    assert span([]) == ""
-
-
 def test_a_panel_of_every_fifth_year_is_audited_as_it_is_named(tmp_path: Path) -> None:
     root = shops(tmp_path, range(1990, 2020, 5))
     words = ("lag_columns.by=row",)
@@ -244,3 +194,24 @@ def test_a_panel_of_every_fifth_year_is_audited_as_it_is_named(tmp_path: Path) -
     # Five years in three worlds: a forecast is of the year that is next there.
     n_shops, n_features = 20, 2
     assert found.n_values > 5 * n_shops * n_features * 2.5
+
+
+def test_snapshots_of_other_names_are_audited_as_the_settings_name_them(
+    tmp_path: Path,
+) -> None:
+    root = shops(tmp_path, range(2010, 2014))
+    for name in ("pipeline.yaml", "modeling.yaml"):
+        file = root / "configs" / name
+        text = file.read_text().replace("snapshot: features", "snapshot: learned")
+        text = text.replace("features: features", "features: learned")
+        file.write_text(text.replace("sales", "sold_by_shop"))
+    let_through = "drop_non_lag_columns.columns=[sold]"
+    settings = load_modeling(root, overrides=(let_through,))
+    assert settings.modeling.panel == "sold_by_shop"
+    assert leaking(audit(settings)) == {"price", "visits"}
+    one_year = "source.path=one.csv"
+    pl.read_csv(root / "data.csv").filter(year=2010).write_csv(root / "one.csv")
+    with pytest.raises(SourceError) as caught:
+        audit(load_modeling(root, overrides=(one_year,)))
+    assert "snapshot 'learned' has no row that knows a past" in str(caught.value)
+    assert "found: 'sold_by_shop' with year 2010\n" in str(caught.value)

@@ -21,7 +21,7 @@ from pipeline.errors import ModelError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle, stages_of
 from pipeline.modeling.bundle.request import hold, typed
 from pipeline.modeling.data import read_rows
-from pipeline.modeling.horizon import next_features
+from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.registry.pack import pack, without_places
 from pipeline.modeling.registry.registry import REQUIREMENTS
 from pipeline.modeling.settings import load_modeling
@@ -94,9 +94,7 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
 ) -> None:
     settings = load_in(promoted, *LENIENT)
     modeling = settings.modeling
-    features = next_features(
-        published(promoted, "discharges").lazy(),
-        settings.pipeline.stages,
+    horizon = Horizon(
         panel="discharges",
         features="features",
         time="year",
@@ -105,6 +103,8 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
         known=[],
         step=1,
     )
+    panel = published(promoted, "discharges").lazy()
+    features = horizon.next_features(panel, settings.pipeline.stages)
     df = features.sort(modeling.entity).collect()
     own = df.select(modeling.key).hstack(packed.bundle.predictor.predict(df))
     assert own.height > 200
@@ -421,7 +421,7 @@ def test_a_bundle_of_another_format_is_refused(packed: Packed, tmp_path: Path) -
     shutil.copytree(packed.bundle.folder, tmp_path / "old")
     record = tmp_path / "old" / "bundle.json"
     text = record.read_text()
-    assert '"format":2' in text
-    record.write_text(text.replace('"format":2', '"format":1'))
-    with pytest.raises(ModelError, match="a bundle of format 1, expected 2"):
+    assert '"format":3' in text
+    record.write_text(text.replace('"format":3', '"format":2'))
+    with pytest.raises(ModelError, match="a bundle of format 2, expected 3"):
         load_bundle(tmp_path / "old")
