@@ -79,7 +79,7 @@ class Bundle:
         Parameters
         ----------
         rows : pl.DataFrame
-            Raw rows of any number of years, with at least the columns of the record.
+            Raw, of any number of years, with at least the columns of the record.
         alone : bool, default False
             The rows are a whole panel. Otherwise what they lack (a cluster's year that
             they do not hold) is taken from the panel of the training, and rows that

@@ -33,14 +33,7 @@ _N_SHOWN = 3
 
 
 def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
-    """Give raw rows the dtypes of their kinds.
-
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        Numbers, or text as in a file.
-    columns : dict of str to Kind
-        The columns that are wanted.
+    """Give raw rows, of numbers or of text as in a file, the dtypes of their kinds.
 
     Raises
     ------
@@ -87,19 +80,11 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
 def hold(
     panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
 ) -> None:
-    """Refuse rows that break what a contract says of single rows, or warn of them.
+    """Refuse rows that break what a contract says of single rows, or only warn of them.
 
-    Parameters
-    ----------
-    panel : pl.DataFrame
-        The snapshot of the given rows.
-    stage : Stage
-        That publishes it.
-    contract : Contract
-        Of the snapshot; its columns and its number of rows are not looked at.
-    only_warn : bool
-        Whether nothing is refused. Otherwise a repeated key is, though the contract may
-        only warn of it: of a part of a panel it is a row given, and counted, twice.
+    What it says of columns and the number of rows is not looked at. A repeated key is
+    refused though the contract may only warn of it: of a part of a panel it is a row
+    given, and counted, twice.
 
     Raises
     ------
@@ -153,14 +138,7 @@ def refuse_a_part_of_the_panel(
 ) -> None:
     """Refuse years after the panel's last that are missing, or are of few clusters.
 
-    Parameters
-    ----------
-    new : pl.DataFrame
-        The given rows of the years after `last`.
-    time, cluster : str
-        Columns of it.
-    last, step, n_clusters : int
-        The panel's last year, the step to the next, and its clusters.
+    `new` are the given rows of the years after `last`, which had `n_clusters`.
 
     Raises
     ------
@@ -201,15 +179,7 @@ def refuse_a_part_of_the_panel(
 def warn_of_parts_of_clusters(
     rows: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
 ) -> None:
-    """Log a warning if a cluster's year has much less rows than the panel has of it.
-
-    Parameters
-    ----------
-    rows, context : pl.DataFrame
-        What is given, and the panel of the training.
-    time, cluster : str
-        Columns of both.
-    """
+    """Log a warning if a cluster's year has much less rows than the panel has of it."""
     key = [cluster, time]
     sizes = rows.group_by(key).len("n").join(context.group_by(key).len("whole"), on=key)
     parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
@@ -226,15 +196,7 @@ def warn_of_parts_of_clusters(
 
 
 def warn_of_a_part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> None:
-    """Log a warning if the last year has much less than the year before it.
-
-    Parameters
-    ----------
-    panel : pl.DataFrame
-        Given rows, completed.
-    time, cluster : str
-        Columns of it.
-    """
+    """Log a warning if the last year has much less than the year before it."""
     sizes = (
         panel.group_by(time)
         .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))

@@ -21,6 +21,7 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import environment, store_uri
 
 _PROGRAM = Path(__file__).with_name("apart_main.py")
+
 REFUSED = 3
 """The exit code of a bundle that refuses its input."""
 
@@ -32,18 +33,9 @@ def forecast_apart(
     *,
     alone: bool,
 ) -> list[pl.DataFrame]:
-    """Forecast with a registered bundle; see `pipeline.modeling.bundle.bundle.Bundle`.
+    """Forecast of each panel; see `pipeline.modeling.bundle.bundle.Bundle.forecast`.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        Whose registry.
-    version : Version
-        Of that; its files are held to what was registered first.
-    panels : sequence of pl.DataFrame
-        Raw rows, each for a forecast of its own.
-    alone : bool
-        Whether each is a whole panel.
+    The version's files are held to what was registered first.
 
     Raises
     ------

@@ -22,21 +22,9 @@ if TYPE_CHECKING:
 
 
 def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bundle:
-    """Write a bundle into a new folder.
+    """Write a bundle of a trained model into a new folder, and load it from there.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        Those the model was trained with.
-    record : TrainingRecord
-        The model, which is in its folder.
-    folder : Path
-        Where to.
-
-    Returns
-    -------
-    Bundle
-        As it is loaded from there.
+    The settings are those that the model was trained with.
 
     Raises
     ------

@@ -47,30 +47,18 @@ REQUIREMENTS = (
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version of the model.
-
-    Attributes
-    ----------
-    name : str
-        Of the registered model.
-    number : int
-        Counted from 1.
-    fingerprint : str
-        Of the trained model.
-    replaced : int
-        The champion that it took the place of; 0 if there was none.
-    folder : Path
-        Where its files are.
-    manifest : str
-        Hash of the list of their hashes.
-    """
+    """A registered version of the model."""
 
     name: str
     number: int
+    """Counted from 1."""
     fingerprint: str
+    """Of the trained model."""
     replaced: int
+    """The champion that it took the place of; 0 if there was none."""
     folder: Path
     manifest: str
+    """Hash of the list of the hashes of the folder's files."""
 
     @property
     def uri(self) -> str:
@@ -115,13 +103,7 @@ def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
 
 
 def champion(settings: ModelingSettings) -> Version | None:
-    """Return the champion, if there is one.
-
-    Raises
-    ------
-    ModelError
-        If MLflow's store cannot be used.
-    """
+    """Return the champion, if there is one."""
     with tracking(settings) as store:
         number = aliases(store, settings.modeling.name).get(CHAMPION)
         found = versions(store, settings.modeling.name)
@@ -148,12 +130,7 @@ def challenge(settings: ModelingSettings, version: Version) -> None:
 
 
 def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
-    """Make the champion's predecessor champion again.
-
-    Returns
-    -------
-    tuple of Version
-        Who was champion, and who is now.
+    """Make the champion's predecessor champion again; return who was, and who is now.
 
     Raises
     ------

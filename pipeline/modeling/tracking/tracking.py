@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import ModelError
 from pipeline.files.state import State
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.tracking.mlflow_tables import has_run, move_artifacts
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,6 +27,18 @@ _MODEL = "model_fingerprint"
 
 _PATIENCE_S = 5
 _DATABASE = "mlflow.db"
+
+
+_PLACES = {
+    "experiments": "artifact_location",
+    "runs": "artifact_uri",
+    "logged_models": "artifact_location",
+    "model_versions": "storage_location",
+}
+"""Where MLflow keeps absolute paths of artifacts."""
+
+_OURS = "%/.pipeline/mlflow/artifacts"
+"""What ends the place of every experiment of ours."""
 
 
 def store_uri(root: Path) -> str:
@@ -111,20 +122,14 @@ def settle(root: Path) -> None:
     with _opened(root) as connection:
         if connection is not None:
             connection.execute("BEGIN IMMEDIATE")
-            move_artifacts(connection, _folder(root) / "artifacts")
+            _move_artifacts(connection, _folder(root) / "artifacts")
             connection.commit()
 
 
 def is_logged(root: Path, run_id: str) -> bool:
-    """Say whether the store has a run, without MLflow, whose import takes a second.
-
-    Raises
-    ------
-    ModelError
-        If another program holds the store, or it is damaged.
-    """
+    """Say whether the store has a run, without MLflow, whose import takes a second."""
     with _opened(root) as connection:
-        return connection is not None and has_run(connection, run_id)
+        return connection is not None and _has_run(connection, run_id)
 
 
 @contextmanager
@@ -143,6 +148,40 @@ def _opened(root: Path) -> Generator[sqlite3.Connection | None]:
         raise _unusable(folder, error) from error
 
 
+def _move_artifacts(connection: sqlite3.Connection, folder: Path) -> None:
+    """Name all artifacts of a store where they are, after it was moved or copied.
+
+    Otherwise MLflow would go on reading and writing where the store was made, which may
+    be another project. What lies elsewhere is left.
+    """
+    if not _is_made(connection):
+        return
+    here = str(folder)
+    select = "SELECT DISTINCT artifact_location FROM experiments"
+    where = "WHERE artifact_location LIKE ? AND artifact_location <> ?"
+    for (there,) in connection.execute(f"{select} {where}", (_OURS, here)).fetchall():
+        for table, column in _PLACES.items():
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
+                f" WHERE substr({column}, 1, length(?)) = ?",
+                (here, there, there, there),
+            )
+
+
+def _has_run(connection: sqlite3.Connection, run_id: str) -> bool:
+    """Say whether a store has a run that is not deleted."""
+    select = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+    return _is_made(connection) and bool(
+        connection.execute(select, (run_id,)).fetchall()
+    )
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    """Say whether MLflow has made the tables; a kill may have come before."""
+    select = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    return {name for (name,) in connection.execute(select)} >= {*_PLACES}
+
+
 def _unusable(folder: Path, error: Exception) -> ModelError:
     """Make one error of all that MLflow and SQLite may say."""
     first = str(error).strip().splitlines()[0]
@@ -159,11 +198,6 @@ def log_study(
     """Mirror a study: a run for it, and one below it for each trial that has ended.
 
     What is there already is left, what a crash left unfinished is finished.
-
-    Raises
-    ------
-    ModelError
-        If the store cannot be used.
     """
     metric = settings.modeling.metric
     with tracking(settings) as store:
@@ -232,23 +266,8 @@ def log_training(
 ) -> str:
     """Record a training, unless it is, and return the id of its run.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        The project's.
-    model, fingerprint : str
-        Which model.
-    dataset : mapping
-        ``name``, ``digest`` (the snapshot's fingerprint) and ``source`` (its file).
-    params, tags, metrics : mapping
-        What is written down.
-    started_at : datetime
-        When it began.
-
-    Raises
-    ------
-    ModelError
-        If the store cannot be used.
+    `dataset` has ``name``, ``digest`` (the snapshot's fingerprint) and ``source`` (its
+    file).
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -292,13 +311,7 @@ def log_evaluation(
     metrics: Mapping[str, float],
     folder: Path,
 ) -> None:
-    """Add the figures of the test years, the charts and the card to a training's run.
-
-    Raises
-    ------
-    ModelError
-        If the store cannot be used, or the run is not in it.
-    """
+    """Add figures of the test years, charts and card to a training's run."""
     with tracking(settings) as store:
         client = store.client
         logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]
