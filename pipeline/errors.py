@@ -18,6 +18,28 @@ from typing import Any, cast
 _SHOWN = 6
 """Names, at most, in a list of what was found; one more is not worth a cut."""
 
+MASK = "***"
+
+_CREDENTIAL = re.compile(
+    r"pass(word|wd|phrase)|secret|token|credential|signature"
+    r"|(api|access|account|private|s3a\..*)[._-]?key|key[._-]?id",
+    re.IGNORECASE,
+)
+
+_OF_COLUMNS = ("columns", "rename", "checks", "panel")
+"""Sections whose keys are names of columns."""
+
+_IN_URL = re.compile(
+    rf"(?<=://)[^/@\s'\"]+(?=@)"
+    rf"|(?<=[?&])(?P<name>[^=&\s]*?({_CREDENTIAL.pattern})[^=&\s]*=)[^&\s'\"]+",
+    re.IGNORECASE,
+)
+
+_SHORTEST = 6
+"""Characters of a value that texts are searched for; less would be found anywhere."""
+
+_hidden: dict[str, str] = {}
+
 
 class PipelineError(Exception):
     """Base of every error this project raises on purpose."""
@@ -74,29 +96,6 @@ def some(names: Iterable[str]) -> str:
     return f"{shown} and {more} more" if more > 1 else shown
 
 
-MASK = "***"
-
-_CREDENTIAL = re.compile(
-    r"pass(word|wd|phrase)|secret|token|credential|signature"
-    r"|(api|access|account|private|s3a\..*)[._-]?key|key[._-]?id",
-    re.IGNORECASE,
-)
-
-# Sections whose keys are names of columns.
-_NAMES = ("columns", "rename", "checks", "panel")
-
-_IN_URL = re.compile(
-    rf"(?<=://)[^/@\s'\"]+(?=@)"
-    rf"|(?<=[?&])(?P<name>[^=&\s]*?({_CREDENTIAL.pattern})[^=&\s]*=)[^&\s'\"]+",
-    re.IGNORECASE,
-)
-
-_SHORTEST = 6
-"""Characters of a value that texts are searched for; less would be found anywhere."""
-
-_hidden: dict[str, str] = {}
-
-
 def hide(value: object, shown: str = MASK) -> None:
     """Keep a value out of all texts from here on."""
     if isinstance(value, str) and len(value) >= _SHORTEST:
@@ -121,7 +120,7 @@ def mask_tree(tree: Any, name: str = "") -> Any:
     match tree:
         case dict():
             return {
-                key: value if key in _NAMES else mask_tree(value, key)
+                key: value if key in _OF_COLUMNS else mask_tree(value, key)
                 for key, value in cast("dict[str, Any]", tree).items()
             }
         case list():

@@ -24,6 +24,15 @@ _SAY_AFTER_S = 3.0
 _IMPORTED_S = 0.05
 """How long to wait, again and again, for an import to end."""
 
+_ROOM = (
+    ("the address space", resource.RLIMIT_AS, "-v", 2_048),
+    ("the memory for data", resource.RLIMIT_DATA, "-d", 800),
+)
+"""What libraries reserve at their start, in MiB: with less of it they abort."""
+
+_THREADS, _MAX_THREADS = "POLARS_MAX_THREADS", 1024
+"""Of none Polars panics, thousands never come up; what is no number it ignores."""
+
 _received = signal.SIGINT
 _is_asked = False
 _answered_s = float("-inf")
@@ -180,16 +189,6 @@ def reuse_freed_memory() -> None:
     }
     conf = ",".join(f"{name}:{value}" for name, value in settings.items())
     os.environ.setdefault("_RJEM_MALLOC_CONF", conf)
-
-
-_ROOM = (
-    ("the address space", resource.RLIMIT_AS, "-v", 2_048),
-    ("the memory for data", resource.RLIMIT_DATA, "-d", 800),
-)
-"""What libraries reserve at their start, in MiB: with less of it they abort."""
-
-_THREADS, _MAX_THREADS = "POLARS_MAX_THREADS", 1024
-"""Of none Polars panics, thousands never come up; what is no number it ignores."""
 
 
 def require_room() -> None:
