@@ -1,10 +1,16 @@
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
+from pipeline import config
+from pipeline.files import local
 from pipeline.plan.settings import Settings, load_settings
 
 settings.register_profile("thorough", max_examples=1000)
@@ -52,6 +58,29 @@ def without_added() -> tuple[str, ...]:
     shipped = {stage.name for stage in load_settings(PROJECT).stages}
     names = [stage.name for stage in load_settings(ROOT).stages]
     return tuple(f"stages.{name}=null" for name in names if name not in shipped)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def yaml_is_read_once() -> Generator[None]:
+    """Read each text of a YAML once: half of what loading settings takes."""
+    read = cache(config._read)  # pyright: ignore[reportPrivateUsage]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "_read", lambda *args: deepcopy(read(*args)))
+        yield
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let it be two seconds later where files are looked at, without a pause.
+
+    Until a second is over, a file may change without another time.
+    """
+
+    def later() -> None:
+        clock = SimpleNamespace(time_ns=lambda: time.time_ns() + 2 * 10**9)
+        monkeypatch.setattr(local, "time", clock)
+
+    return later
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -365,9 +364,9 @@ def test_run_that_died_before_its_link_is_linked_before_the_next_computes(
 
 
 def test_stamp_does_not_hide_a_run_that_died_before_its_link(
-    small: Path, store: Store
+    small: Path, store: Store, later: Callable[[], None]
 ) -> None:
-    time.sleep(1.1)  # a file written a moment ago is not stamped
+    later()  # a file written a moment ago is not stamped
     words = ("run", *SOURCE, *words_of())
     assert invoke(small, *words).exit_code == 0
     assert (store.folder / "stamp.json").exists()
@@ -545,11 +544,11 @@ def as_nobody() -> Generator[None]:
 
 
 def test_stamp_that_cannot_be_written_does_not_fail_the_run(
-    small: Path, store: Store
+    small: Path, store: Store, later: Callable[[], None]
 ) -> None:
     words = ["run", *SOURCE, *words_of()]
     (small / ".pipeline" / "stamp.json.next").mkdir(parents=True)
-    time.sleep(1.1)  # a file written a moment ago is not stamped
+    later()  # a file written a moment ago is not stamped
     result = invoke(small, *words)
     assert result.exit_code == 0, result.output
     assert not (store.folder / "stamp.json").exists()

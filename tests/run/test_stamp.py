@@ -5,18 +5,20 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.run import stamp
 from tests.commands.test_cli import SOURCE, invoke
+from tests.conftest import ROOT
 
 
 @pytest.fixture
-def settled(project: Path) -> Path:
+def settled(project: Path, later: Callable[[], None]) -> Path:
     """A project whose files are older than a second, and its first run."""
-    time.sleep(1.1)
+    later()
     assert invoke(project, "run", *SOURCE).exit_code == 0
     return project
 
@@ -32,11 +34,10 @@ def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
         "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'yaml'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
     )
-    root = Path(__file__).parents[1]
     result = subprocess.run(
         [sys.executable, "-c", code],
         cwd=settled,
-        env=os.environ | {"PYTHONPATH": str(root)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -179,10 +180,12 @@ def test_object_that_lost_its_record_is_looked_at_again(settled: Path) -> None:
     assert invoke(settled, "verify").exit_code == 0
 
 
-def test_run_over_a_file_that_has_settled_since_is_stamped(project: Path) -> None:
+def test_run_over_a_file_that_has_settled_since_is_stamped(
+    project: Path, later: Callable[[], None]
+) -> None:
     path = project / "data" / "raw.csv"
     path.write_bytes(path.read_bytes())
     invoke(project, "run", *SOURCE)
-    time.sleep(1.1)
+    later()
     invoke(project, "run", *SOURCE)
     assert stamp.read_stamp(project, key(project)) is not None

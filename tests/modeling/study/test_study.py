@@ -22,13 +22,14 @@ from pipeline.modeling.study.space import (
     Space,
 )
 from pipeline.modeling.study.study import best_trial, run_study
+from tests.conftest import ROOT
 
 SPACE: Space = {
     "x": FloatRange(low=0.01, high=10.0, log=True),
     "n": IntRange(low=1, high=9),
     "kind": Categorical(choices=("a", "b", None)),
 }
-ROOT = Path(__file__).parents[2]
+
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
 N_FOLDS = 3
 N_TRIALS = 16
