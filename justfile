@@ -3,6 +3,9 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 compile := "--quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header"
 
+pytest := ".venv/bin/python -m pytest --ignore tests/engine/spark/test_spark.py"
+workers := "-n auto --maxprocesses 4 --dist worksteal"
+
 # List the recipes
 [private]
 default:
@@ -176,10 +179,15 @@ runs *args: env
 new-transform name: env
     @.venv/bin/python -m pipeline new-transform "$@"
 
-# Run the tests; arguments go to pytest: just test tests/transforms -k rolling
+# Run the quick tests; or any that are named, in one process: just test tests/transforms -k rolling
 [group('develop')]
 test *args: env
-    .venv/bin/python -m pytest -n auto --maxprocesses 4 --dist worksteal --ignore tests/engine/spark/test_spark.py "$@"
+    @if [ $# = 0 ]; then {{pytest}} {{workers}} -m "not slow"; else {{pytest}} "$@"; fi
+
+# Run all tests, also those marked slow; not those on clusters
+[group('develop')]
+test-all *args: env
+    @{{pytest}} {{workers}} "$@"
 
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
@@ -201,7 +209,7 @@ fix: env
 
 # What CI runs: check, quick tests, that nothing became slower, what is quick on clusters
 [group('develop')]
-ci: check (test "-m" "not slow") bench-check (test-spark "-m" "not slow")
+ci: check test bench-check (test-spark "-m" "not slow")
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]
