@@ -239,8 +239,8 @@ def lineage(
 ) -> None:
     """Show which columns a column comes from; without one, the stages.
 
-    COLUMN is SNAPSHOT.COLUMN or STAGE.COLUMN, 'source.COLUMN' too;
-    a snapshot alone lists its columns. Reads no data.
+    COLUMN is SNAPSHOT.COLUMN, STAGE.COLUMN or 'source.COLUMN'; a snapshot alone lists
+    its columns. Reads no data.
     """
     from pipeline.lineage.show import show
     from pipeline.run.run import check

@@ -57,7 +57,11 @@ class Outcome:
     severity: Severity
     description: str
     n_failures: int
-    passed: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing breaks the check."""
+        return self.n_failures == 0
 
 
 @dataclass(frozen=True)
@@ -148,9 +152,8 @@ def outcomes_of(checks: Sequence[Check], counts: pl.DataFrame) -> list[Outcome]:
     """Tell which checks passed, by what `count_failures` gives."""
     n_failures = counts.row(0, named=True) if checks else {}
     return [
-        Outcome(c.name, c.severity, c.description, n, passed=n == 0)
+        Outcome(c.name, c.severity, c.description, int(n_failures[c.name]))
         for c in checks
-        for n in [int(n_failures[c.name])]
     ]
 
 

@@ -78,8 +78,8 @@ def _refuse_missing_key(stage: Stage, schema: pl.Schema) -> None:
     missing = [name for name in stage.key if name not in schema]
     if missing:
         raise SchemaError(
-            f"{stage.place}: snapshot '{stage.snapshot}' has"
-            f" no key {missing}{nearest(missing[0], schema)}\n"
+            f"{stage.place}: snapshot '{stage.snapshot}' has no key {missing}"
+            f"{nearest(missing[0], schema)}\n"
             f"found in {stage.name}: {', '.join(schema)}\n"
             f"hint: see `stages.{stage.name}.key` in configs/pipeline.yaml"
         )
@@ -91,8 +91,8 @@ def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
     for schema in inputs:
         if isinstance(time, str) and schema.get(time) == pl.String:
             raise SchemaError(
-                f"{stage.place}: its time '{time}' is text,"
-                " expected consecutive whole numbers, such as years\n"
+                f"{stage.place}: its time '{time}' is text, expected consecutive whole"
+                " numbers, such as years\n"
                 "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
                 " months, count year x 12 + month"
             )
@@ -103,8 +103,8 @@ def _refuse_unpublishable(stage: Stage, schema: pl.Schema) -> None:
     if stage.snapshot and (found := list(mistakes_in(schema))):
         lines = "\n".join(f"  {line}" for line in found)
         raise SchemaError(
-            f"{stage.place}: snapshot '{stage.snapshot}'"
-            f" cannot be published as it is\n{lines}"
+            f"{stage.place}: snapshot '{stage.snapshot}' cannot be published as it is\n"
+            f"{lines}"
         )
 
 
@@ -125,8 +125,7 @@ def _apply(stage: Stage, inputs: Sequence[pl.LazyFrame]) -> pl.LazyFrame:
         # A mistake in the user's code, of any kind.
         *_, last = traceback.extract_tb(error.__traceback__)
         raise SchemaError(
-            f"{stage.place}: "
-            f"{type(error).__name__}: {error}\n"
+            f"{stage.place}: {type(error).__name__}: {error}\n"
             f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
         ) from error
 
@@ -163,8 +162,7 @@ def _schema_error(
     what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
     return SchemaError(
-        f"{stage.place}: "
-        f"{what}{'' if wanted in found else nearest(wanted, found)}\n"
+        f"{stage.place}: {what}{'' if wanted in found else nearest(wanted, found)}\n"
         f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
         f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
     )

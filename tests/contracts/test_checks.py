@@ -193,10 +193,10 @@ def test_a_plain_loop_finds_the_same_rows(
     for engine in ENGINES:
         engine = cast("Literal['streaming', 'in-memory']", engine)
         counts = count_failures(df.lazy(), checks).collect(engine=engine)
-        judged = outcomes_of(checks, counts)
-        assert {o.name: o.n_failures for o in judged} == expected
-        assert [o.passed for o in judged] == [n == 0 for n in expected.values()]
-        warned = {o.name for o in judged if o.severity == "warn"}
+        found = outcomes_of(checks, counts)
+        assert {o.name: o.n_failures for o in found} == expected
+        assert [o.passed for o in found] == [n == 0 for n in expected.values()]
+        warned = {o.name for o in found if o.severity == "warn"}
         assert warned == {"sql.x", "finite.v"}
         for c in checks:
             sample = sample_failures(df.lazy(), c, ["i", "f"], n_rows=3)

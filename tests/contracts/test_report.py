@@ -49,8 +49,8 @@ def test_a_failure_is_described_with_rows_and_a_way_out() -> None:
 
 
 def test_checks_that_passed_are_not_described() -> None:
-    passed = Outcome("key", "error", "unique", 0, passed=True)
-    failed = Outcome("rows.min", "error", "at least 2 rows", 1, passed=False)
+    passed = Outcome("key", "error", "unique", 0)
+    failed = Outcome("rows.min", "error", "at least 2 rows", 1)
     text = describe_failures("wards", "tidy", [passed, failed], {}, 1)
     assert text.splitlines()[:2] == [
         "snapshot 'wards' of stage 'tidy': 1 check failed",
