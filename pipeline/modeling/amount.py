@@ -4,13 +4,8 @@
 def amount(value: float | None, sign: str = "") -> str:
     """Write an amount as a whole number, or with three significant digits if small.
 
-    Parameters
-    ----------
-    value : float or None
-        In units of the target, which may be dollars or parts of a millionth; None where
-        it is not known, as the bounds of a single cluster.
-    sign : {'', '+'}
-        Whether one above 0 has a sign, too.
+    It may be dollars or parts of a millionth, or None where it is not known, as the
+    bounds of a single cluster. With the sign "+", one above 0 has its sign, too.
 
     Examples
     --------

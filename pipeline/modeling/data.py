@@ -105,6 +105,15 @@ def current_features(settings: ModelingSettings) -> Features:
     return Features(path, fingerprint, report.run.run_id)
 
 
+def train_and_valid(
+    df: pl.DataFrame, modeling: Modeling
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows a model learns from, and those that calibrate its intervals."""
+    years = modeling.split
+    train = between(df, modeling, *years.train)
+    return train, between(df, modeling, years.valid, years.valid)
+
+
 def between(
     df: pl.DataFrame, modeling: Modeling, first: int, last: int
 ) -> pl.DataFrame:

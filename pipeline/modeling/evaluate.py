@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import between
+from pipeline.modeling.data import between, train_and_valid
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.slices import add_slices, resampling_of
@@ -136,11 +136,10 @@ def _all_predictions(
     test: pl.DataFrame,
 ) -> pl.DataFrame:
     """Predict the test rows with the model and with every baseline."""
-    modeling, years = settings.modeling, settings.modeling.split
+    modeling = settings.modeling
     name = training.record.model
     made = [predictions_of(name, test, training.load().predict(test), modeling)]
-    train_rows = between(df, modeling, *years.train)
-    valid_rows = between(df, modeling, years.valid, years.valid)
+    train_rows, valid_rows = train_and_valid(df, modeling)
     for baseline in modeling.baselines:
         if baseline == name:
             continue

@@ -1,5 +1,6 @@
 """Fit a model to the training years, and its intervals to the validation year."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import cpu_count
@@ -11,7 +12,7 @@ import msgspec
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
-from pipeline.modeling.data import Features, between
+from pipeline.modeling.data import Features, train_and_valid
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.predictor import (
     Predictor,
@@ -40,27 +41,14 @@ MODULE = "pipeline/modeling/train.py"
 
 @dataclass(frozen=True)
 class Training:
-    """A trained model.
-
-    Attributes
-    ----------
-    folder : Path
-        Where it is.
-    record : TrainingRecord
-        What it was made of.
-    features : Features
-        What it learned from.
-    is_new : bool
-        False if it was there.
-    is_logged : bool
-        MLflow was told of it just now: it is new, or its run was lost.
-    """
+    """A trained model, and what it learned from."""
 
     folder: Path
     record: TrainingRecord
     features: Features
     is_new: bool
     is_logged: bool
+    """MLflow was told of it just now: it is new, or its run was lost."""
 
     def load(self) -> Predictor:
         """Read the model."""
@@ -99,8 +87,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
 
     LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
     df = features.read(modeling)
-    train_rows = between(df, modeling, *modeling.split.train)
-    valid_rows = between(df, modeling, modeling.split.valid, modeling.split.valid)
+    train_rows, valid_rows = train_and_valid(df, modeling)
     predictor = fit_predictor(
         train_rows, valid_rows, config, modeling, n_threads=cpu_count() or 1
     )
@@ -123,7 +110,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics=metrics,
             versions=versions(),
-            code=fingerprint_of_code(),
+            code=_fingerprint_of_code(),
             files=hashes(partial / "predictor"),
             mlflow_run="",
         )
@@ -149,7 +136,13 @@ def _logged(
     settings: ModelingSettings, record: TrainingRecord, features: Features
 ) -> TrainingRecord:
     """Tell MLflow of a training, and note the run in its record."""
-    metrics = {f"valid_{key}": value for key, value in record.metrics.items()}
+    tags = {
+        "snapshot_fingerprint": record.features,
+        "pipeline_run": record.run_id,
+        "code": record.code,
+        **{f"version.{name}": value for name, value in record.versions.items()},
+        **({"study": record.study} if record.study else {}),
+    }
     mlflow_run = log_training(
         settings,
         model=record.model,
@@ -160,8 +153,8 @@ def _logged(
             "source": str(features.path),
         },
         params=_flat({"model": record.config, "split": record.modeling["split"]}),
-        tags=_tags(record),
-        metrics=metrics,
+        tags=tags,
+        metrics={f"valid_{key}": value for key, value in record.metrics.items()},
         started_at=record.created_at,
     )
     return msgspec.structs.replace(record, mlflow_run=mlflow_run)
@@ -184,21 +177,8 @@ def _log_again(
     return again
 
 
-def _tags(record: TrainingRecord) -> dict[str, str]:
-    """Say what a training was made of, but for its parameters."""
-    tags = {
-        "snapshot_fingerprint": record.features,
-        "pipeline_run": record.run_id,
-        "code": record.code,
-        **{f"version.{name}": value for name, value in record.versions.items()},
-    }
-    return tags if record.study is None else {**tags, "study": record.study}
-
-
-def fingerprint_of_code() -> str:
+def _fingerprint_of_code() -> str:
     """Hash all modules of the project."""
-    import hashlib
-
     return hashlib.sha256(str(sorted(code_hashes().items())).encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,6 @@
 """Search a model's parameters on training years that the years before predict."""
 
 from dataclasses import dataclass
-from functools import cache
 from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,6 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ConfigError, nearest
-from pipeline.files.parquet import read_parquet
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, between, folds
@@ -18,12 +16,7 @@ from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.horizon import step_of
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
-from pipeline.modeling.settings import (
-    ModelConfig,
-    Modeling,
-    ModelingSettings,
-    plain,
-)
+from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_study
 
 if TYPE_CHECKING:
@@ -46,35 +39,22 @@ class Tuning:
     """How many of them ended now."""
 
 
-@dataclass(frozen=True)
-class FoldError:
-    """The mean error, in units of the target, of a model on one fold."""
+def fold_error(
+    df: pl.DataFrame,
+    config: ModelConfig,
+    modeling: Modeling,
+    fold: tuple[int, int, int],
+) -> float:
+    """Learn from the years before, judge on the year; see `folds`.
 
-    path: Path
-    """The features."""
-    config: ModelConfig
-    """The model; its parameters are the defaults of those that are tried."""
-    modeling: Modeling
-    n_threads: int
-    """Of a fit; does not change the result."""
-
-    def __call__(self, params: dict[str, Any], fold: int) -> float:
-        """Fit on the years before, judge on the year."""
-        modeling = self.modeling
-        df = _read(self.path, *modeling.key)
-        first, last, judged = folds(modeling, step_of(df[modeling.time]))[fold]
-        train = between(df, modeling, first, last)
-        config = with_params(self.config, params)
-        predictor = fit_model(train, config, modeling, n_threads=self.n_threads)
-        valid = between(df, modeling, judged, judged)
-        error = target_of(valid, modeling.target) - predictor.point(valid)
-        return mean_error(error, modeling.metric)
-
-
-@cache
-def _read(path: Path, *key: str) -> pl.DataFrame:
-    """Read the features once per process."""
-    return read_parquet(path).sort(key)
+    It is a mean error, in units of the target.
+    """
+    first, last, judged = fold
+    train = between(df, modeling, first, last)
+    valid = between(df, modeling, judged, judged)
+    predictor = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
+    error = target_of(valid, modeling.target) - predictor.point(valid)
+    return mean_error(error, modeling.metric)
 
 
 def tune(
@@ -106,9 +86,11 @@ def tune(
     for first, last, judged in years:
         varying_target_of(between(df, modeling, first, last), modeling.target)
         between(df, modeling, judged, judged)
-    objective = FoldError(features.path, config, modeling, cpu_count() or 1)
     name = study_name(model, features, config, modeling)
     told: list[FrozenTrial] = []
+
+    def objective(params: dict[str, Any], fold: int) -> float:
+        return fold_error(df, with_params(config, params), modeling, years[fold])
 
     def on_told(trial: "FrozenTrial") -> None:
         told.append(trial)

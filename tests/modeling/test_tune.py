@@ -1,6 +1,4 @@
-import pickle
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +11,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling import records
-from pipeline.modeling.data import current_features
+from pipeline.modeling.data import current_features, folds
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import log_study, store_uri, tracking
 from pipeline.modeling.train import train, training_fingerprint
-from pipeline.modeling.tune import FoldError, best_params, tune
+from pipeline.modeling.tune import best_params, fold_error, tune, with_params
 from pipeline.plan import code
 from tests.modeling.conftest import Load
 from tests.modeling.shops import shops
@@ -62,35 +60,36 @@ def ended(number: int, state: TrialState, values: list[float]) -> FrozenTrial:
 
 def test_fold_error_is_that_of_the_year_judged_from_those_before(ml: Load) -> None:
     settings, root = ml("modeling.metric=mae"), ml("modeling.metric=rmse")
-    features = current_features(settings)
-    df = features.read(settings.modeling)
+    df = current_features(settings).read(settings.modeling)
     model = settings.models["rolling_mean"]
-    mae = FoldError(features.path, model, settings.modeling, 1)
-    # As a process of its own gets it.
-    rmse = pickle.loads(pickle.dumps(replace(mae, modeling=root.modeling)))
-    for fold, year in enumerate([2013, 2014]):
-        rows = df.filter(year=year)
+    years = folds(settings.modeling, 1)
+    assert [year for *_, year in years] == [2013, 2014]
+    for fold in years:
+        rows = df.filter(year=fold[-1])
         missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
-        assert mae({}, fold) == pytest.approx(np.mean(np.abs(missed)))
-        assert rmse({}, fold) == pytest.approx(np.sqrt(np.mean(missed**2)))
+        mae = fold_error(df, model, settings.modeling, fold)
+        assert mae == pytest.approx(np.mean(np.abs(missed)))
+        rmse = fold_error(df, model, root.modeling, fold)
+        assert rmse == pytest.approx(np.sqrt(np.mean(missed**2)))
 
 
 def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
     ml: Load,
 ) -> None:
     settings = ml()
-    features = current_features(settings)
-    df = features.read(settings.modeling)
-    path = settings.root / "changed.parquet"
-    df.with_columns(
+    known = current_features(settings).read(settings.modeling)
+    changed = known.with_columns(
         pl.when(pl.col("year") > 2013).then(1.0).otherwise(TARGET).alias(TARGET)
-    ).write_parquet(path)
-    ridge = settings.models["ridge"]
-    known = FoldError(features.path, ridge, settings.modeling, 1)
-    changed = FoldError(path, ridge, settings.modeling, 1)
-    assert changed({"alpha": 3.0}, 0) == known({"alpha": 3.0}, 0)
-    assert changed({"alpha": 3.0}, 1) != known({"alpha": 3.0}, 1)
-    assert known({"alpha": 3.0}, 0) != known({"alpha": 1e5}, 0)
+    )
+
+    def error(df: pl.DataFrame, alpha: float, fold: int) -> float:
+        model = with_params(settings.models["ridge"], {"alpha": alpha})
+        years = folds(settings.modeling, 1)[fold]
+        return fold_error(df, model, settings.modeling, years)
+
+    assert error(changed, 3.0, 0) == error(known, 3.0, 0)
+    assert error(changed, 3.0, 1) != error(known, 3.0, 1)
+    assert error(known, 3.0, 0) != error(known, 1e5, 0)
 
 
 def test_training_takes_the_best_parameters_of_its_study_else_the_files(

@@ -23,7 +23,7 @@ from os import cpu_count
 import polars as pl
 
 from pipeline.modeling.audit.worlds import ground_of_source, real_world
-from pipeline.modeling.data import between
+from pipeline.modeling.data import train_and_valid
 from pipeline.modeling.predictor import fit_model, target_of
 from pipeline.modeling.settings import ModelingSettings
 
@@ -68,8 +68,7 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     ground = ground_of_source(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
-    train = between(df, modeling, *modeling.split.train)
-    valid = between(df, modeling, modeling.split.valid, modeling.split.valid)
+    train, valid = train_and_valid(df, modeling)
     predictor = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
     prediction, y = predictor.point(valid), target_of(valid, modeling.target)
     both = pl.DataFrame({"y": y, "prediction": prediction})
