@@ -12,6 +12,7 @@ from hypothesis import settings
 from pipeline import config
 from pipeline.files import local
 from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.run import RunReport, run
 
 settings.register_profile("thorough", max_examples=1000)
 
@@ -99,6 +100,22 @@ def shipped_settings() -> Callable[..., Settings]:
 def project(tmp_path: Path) -> Path:
     """A project to run and to spoil, with the golden rows as data/raw.csv."""
     return make_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunReport]:
+    """A project with the golden rows and its first run; only to be copied."""
+    root = make_project(tmp_path_factory.mktemp("run_once"))
+    words = ("source=csv", "source.path=data/raw.csv")
+    return root, run(load_settings(root, overrides=words))
+
+
+@pytest.fixture
+def first(run_once: tuple[Path, RunReport], project: Path) -> RunReport:
+    """The first run of `project`, copied: its raw.csv is one not seen before."""
+    root, report = run_once
+    shutil.copytree(root / ".pipeline", project / ".pipeline", symlinks=True)
+    return report
 
 
 @pytest.fixture

@@ -69,22 +69,23 @@ def test_second_run_has_nothing_to_do(load: Load) -> None:
     ],
 )
 def test_a_change_makes_stale_what_follows_and_nothing_else(
-    load: Load, override: str, stale: tuple[str, ...], reason: str
+    load: Load, first: RunReport, override: str, stale: tuple[str, ...], reason: str
 ) -> None:
-    run(load())
     assert reasons(load(override), stale[-1]) == (reason,)
     report = run(load(override))
     assert computed(report) == list(stale)
 
 
-def test_values_without_effect_on_the_plan_leave_all_fresh(load: Load) -> None:
-    run(load())
+def test_values_without_effect_on_the_plan_leave_all_fresh(
+    load: Load, first: RunReport
+) -> None:
     report = run(load("source.max_bad_rows=5", "history.runs=3"))
     assert not report.is_new
 
 
-def test_config_switched_back_is_restored_not_computed(load: Load) -> None:
-    first = run(load())
+def test_config_switched_back_is_restored_not_computed(
+    load: Load, first: RunReport
+) -> None:
     run(load("lag_columns.periods=2"))
     back = run(load())
     assert states(back)["features"] == "restored"
@@ -92,8 +93,9 @@ def test_config_switched_back_is_restored_not_computed(load: Load) -> None:
     assert back.objects == first.objects
 
 
-def test_rows_of_stages_are_known_also_where_nothing_was_computed(load: Load) -> None:
-    first = run(load())
+def test_rows_of_stages_are_known_also_where_nothing_was_computed(
+    load: Load, first: RunReport
+) -> None:
     run(load("drop_rare_drgs.min_total=7"))
     back = run(load())
     assert [s.n_rows for s in back.run.stages] == [s.n_rows for s in first.run.stages]
@@ -124,9 +126,8 @@ def test_edit_that_keeps_size_and_modification_time_is_seen(
 
 
 def test_renamed_file_changes_only_where_bad_rows_are_said_to_be(
-    project: Path, load: Load
+    project: Path, load: Load, first: RunReport
 ) -> None:
-    run(load())
     (project / "data" / "raw.csv").rename(project / "data" / "other.csv")
     report = run(load("source.path=data/other.csv"))
     assert computed(report) == ["quarantine"]
@@ -143,9 +144,8 @@ def test_lowered_limit_of_bad_rows_stops_a_run_that_would_be_fresh(
 
 
 def test_removed_or_cut_object_is_made_again_to_the_same_content(
-    project: Path, load: Load
+    project: Path, load: Load, first: RunReport
 ) -> None:
-    first = run(load())
     [features] = (project / ".pipeline/objects/features").glob("*.parquet")
     whole = features.read_bytes()
     features.write_bytes(whole[:-10])
@@ -174,9 +174,8 @@ def test_removed_or_cut_object_is_made_again_to_the_same_content(
     ids=["to", "to-snapshot", "from", "only", "force", "fresh"],
 )
 def test_selected_stages_alone_are_computed(
-    load: Load, selection: Selection, expected: list[str]
+    load: Load, first: RunReport, selection: Selection, expected: list[str]
 ) -> None:
-    run(load())
     report = run(load(), selection)
     assert [n for n in computed(report) if n != "quarantine" or n in expected] == (
         expected
@@ -184,9 +183,8 @@ def test_selected_stages_alone_are_computed(
 
 
 def test_what_is_not_selected_is_kept_and_said_to_be_stale(
-    load: Load, caplog: pytest.LogCaptureFixture
+    load: Load, first: RunReport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first = run(load())
     report = run(load("drop_rare_drgs.min_total=7"), Selection(only="features"))
     assert states(report)["facility_drg_year"] == "kept"
     assert "left as published: facility_drg_year" in caplog.text
@@ -227,14 +225,14 @@ def test_plan_says_what_a_run_would_do_and_does_nothing(
     assert "to compute: features; starting at yearly_discharge_bin" in text
 
 
-def test_plan_without_the_source_says_so(load: Load) -> None:
-    run(load())
+def test_plan_without_the_source_says_so(load: Load, first: RunReport) -> None:
     text = describe_freshness(load("source.path=absent.csv"), Selection())
     assert "the source is not there yet" in text
 
 
-def test_snapshot_that_is_no_longer_wanted_is_left_out(load: Load) -> None:
-    run(load())
+def test_snapshot_that_is_no_longer_wanted_is_left_out(
+    load: Load, first: RunReport
+) -> None:
     report = run(load("stages.facilities=null", "facilities=null"))
     assert report.is_new
     assert "facilities" not in states(report)
