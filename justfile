@@ -192,7 +192,7 @@ test-all *args: env
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
 test-spark *args: spark-env
-    .venv/bin/python -m pytest tests/engine/spark/test_spark.py tests/engine/spark/test_remote.py "$@"
+    .venv/bin/python -m pytest tests/engine/spark/test_spark.py tests/files/test_remote.py "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]

@@ -294,27 +294,6 @@ def test_files_that_are_well_are_not_blamed(tmp_path: Path, write: Write) -> Non
     assert diagnose((file,)) is None
 
 
-@pytest.mark.parametrize(
-    ("path", "found"),
-    [
-        ("in/costs.csv", "no such file; did you mean 'cost.csv'?"),
-        ("in/*.tsv", "matches no file"),
-        ("in", "is a folder, not a file"),
-    ],
-    ids=str,
-)
-def test_path_without_a_file_says_what_is_there(
-    path: str, found: str, tmp_path: Path, write: Write
-) -> None:
-    write("Year\n2009\n", "in/cost.csv")
-    with pytest.raises(SourceError) as caught:
-        scan_csv(CsvSource(path=path, columns={"Year": "code"}), tmp_path)
-    message = str(caught.value)
-    assert message.startswith(f"{tmp_path / path}: {found}")
-    assert "cost.csv" in message
-    assert "\nhint: " in message
-
-
 def test_file_whose_name_looks_like_a_glob_is_a_file(
     tmp_path: Path, write: Write
 ) -> None:

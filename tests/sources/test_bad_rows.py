@@ -1,6 +1,5 @@
 """How many rows may be bad, and what is said where they are more."""
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,6 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.files.local import find_local
 from pipeline.sources import read, refuse_too_many
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
@@ -113,15 +111,3 @@ def test_no_more_bad_rows_are_listed_than_are_ever_set_aside(
     assert read(_csv(max_bad_rows=99), tmp_path)[1].height == 5
     with pytest.raises(SourceError, match=r"^5 bad rows or more, expected at most 4"):
         _refuse(tmp_path, _csv(max_bad_rows=99))
-
-
-def test_what_a_pattern_finds_and_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "2015.csv").write_text("Year\n2015\n")
-    (tmp_path / "2016.csv").symlink_to("gone.csv")
-    with pytest.raises(SourceError, match=r"2016\.csv: is a link to what is not there"):
-        find_local("*.csv", tmp_path)
-    (tmp_path / "2016.csv").unlink()
-    os.mkfifo(tmp_path / "2017.csv")
-    for path in ("*.csv", "2017.csv"):
-        with pytest.raises(SourceError, match=r"2017\.csv: is no regular file"):
-            find_local(path, tmp_path)
