@@ -8,7 +8,7 @@ from pipeline.errors import ConfigError
 from pipeline.plan.settings import load_settings
 from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection
-from tests.engine.conftest import WORDS
+from tests.engine.conftest import WORDS, copy_small
 
 AMOUNTS = (
     "median_profit, mean_profit, total_mean_profit, total_median_profit,"
@@ -24,6 +24,13 @@ ROUNDS = f"""\
  rolling_columns, drop_non_lag_columns; snapshots: facility_drg_year, features"""
 
 NO_COLUMN = "lag_columns.keys=[apr_drg_code]"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A project of 40 facilities in two files."""
+    copy_small(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(autouse=True)

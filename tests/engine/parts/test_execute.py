@@ -21,7 +21,7 @@ from pipeline.errors import (
     SourceError,
 )
 from pipeline.run.freshness import Selection
-from pipeline.run.kept import forget_parts, left_parts, open_parts
+from pipeline.run.kept import left_parts
 from pipeline.snapshots.store import open_store
 from pipeline.sources import csv
 from tests.commands.test_cli import invoke
@@ -377,24 +377,6 @@ def spoil_byte(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0x55
     file.write_bytes(content)
-
-
-def test_folder_that_could_not_be_removed_stays_known(
-    small: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store = open_store(small)
-    store.folder.mkdir()
-    first = open_parts(store, f"{tmp_path}/one", "key").uri
-    second = open_parts(store, f"{tmp_path}/two", "key").uri
-    assert not Path(first).exists()
-    with mounted("-t", "tmpfs", "tmpfs", second):
-        third = open_parts(store, f"{tmp_path}/three", "key").uri
-        assert sorted(left_parts(store)) == sorted([second, third])
-        assert f"{second}: cannot be removed: " in caplog.text
-        assert forget_parts(store) == [third]
-    assert left_parts(store) == [second]
-    assert forget_parts(store) == [second]
-    assert left_parts(store) == []
 
 
 @pytest.mark.slow
