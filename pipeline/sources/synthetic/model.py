@@ -79,7 +79,7 @@ CHARGE_SKEW = ((-0.12, 0.15), (-0.14, 0.09))
 COST_SKEW = ((-0.13, 0.15), (-0.15, 0.10))
 
 # Standard deviations of the effects on a cell's volume score, found by trial: see the
-# targets in tests/sources/synthetic/test_synthetic.py.
+# targets in tests/sources/synthetic/calibration.py.
 SIZE_SD = 0.7
 DRG_SD = 1.02
 PAIR_SD = 0.8

@@ -1,0 +1,72 @@
+"""The synthetic data is the same for the same seed, and written whole or not at all."""
+
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from pipeline.errors import SourceError
+from pipeline.sources.synthetic.data import generate, write_synthetic
+from pipeline.sources.synthetic.source import SEED
+from tests.sources.synthetic.test_model import ROWS_PER_YEAR
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
+    tmp_path: Path,
+) -> None:
+    paths = [tmp_path / name for name in ("a.parquet", "b.parquet", "c.parquet")]
+    for path, seed in zip(paths, (SEED, SEED, SEED + 1), strict=True):
+        write_synthetic(path, seed=seed)
+    a, b, c = (path.read_bytes() for path in paths)
+    assert a == b
+    assert a != c
+
+
+def test_scale_adds_other_facilities_and_keeps_the_first_replica() -> None:
+    first = next(generate(seed=SEED))
+    replica_0, replica_1 = islice(generate(seed=SEED, scale=2), 2)
+    assert_frame_equal(replica_0, first)
+    assert replica_1.height == first.height
+    assert set(replica_1["Facility Id"]).isdisjoint(first["Facility Id"])
+    assert set(replica_1["Facility Name"]) != set(first["Facility Name"])
+    assert not replica_1["Mean Charge"].equals(first["Mean Charge"])
+    assert set(replica_1["APR DRG Code"]) <= set(range(1, 957))
+
+
+def test_a_chunk_is_one_year_of_one_replica_whatever_the_scale() -> None:
+    for chunk in islice(generate(seed=SEED, scale=1_000), 3):
+        assert chunk.height == ROWS_PER_YEAR[2009]
+
+
+def test_csv_and_parquet_hold_the_same_rows(raw: pl.DataFrame, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    n_rows = write_synthetic(
+        tmp_path / "s.csv", seed=SEED, progress=lambda i, n: progress.append((i, n))
+    )
+    write_synthetic(tmp_path / "s.parquet", seed=SEED)
+    assert n_rows == raw.height
+    assert progress == [(i, 9) for i in range(1, 10)]
+    assert_frame_equal(pl.read_csv(tmp_path / "s.csv"), raw, check_exact=True)
+    assert_frame_equal(pl.read_parquet(tmp_path / "s.parquet"), raw, check_exact=True)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_interrupted_write_leaves_the_old_file_only(
+    tmp_path: Path, suffix: str
+) -> None:
+    def interrupt(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / f"s.{suffix}"
+    path.write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic(path, seed=SEED, progress=interrupt)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+def test_an_unknown_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"^synthetic source: cannot write 's.json'"):
+        write_synthetic(tmp_path / "s.json", seed=SEED)
