@@ -10,7 +10,8 @@ from pipeline.contracts.checks import Check, compile_contract
 from pipeline.contracts.contract import Contract, Range
 from pipeline.engine import one_pass
 from pipeline.engine.one_pass import Work, execute, snapshot_frames
-from pipeline.plan.plan import Plan, compose
+from pipeline.plan.compose import compose
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE
 from tests.engine.parts.test_layout import SALES, lag, times
 
