@@ -12,7 +12,6 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE
 from pipeline.snapshots.records import QUARANTINE
 from pipeline.sources import SourceConfig
-from pipeline.sources.scan import bad_of
 
 VERSIONS = {"polars": pl.__version__, "fingerprint": "1"}
 """What can change values with the same plan; the last counts changes to this file."""
@@ -45,7 +44,7 @@ def source_plan(config: SourceConfig, root: Path) -> str:
         lf.serialize()
         for scan in scans
         for stream in scan.streams
-        for lf in (stream.good(stream.rows), *bad_of(stream))
+        for lf in (stream.good(stream.rows), *stream.all_bad())
     )
     return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
 

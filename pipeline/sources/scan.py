@@ -96,6 +96,14 @@ class Stream:
         cell["reason"] = pl.lit("records span lines")
         return odd.with_columns(**cell).select(BAD_SCHEMA.names())
 
+    def all_bad(self) -> list[pl.LazyFrame]:
+        """List the bad cells of all rows."""
+        bad = [self.bad(self.rows)]
+        if self.lines is not None and not self.exact:
+            # Counting a column keeps Polars from a short cut that does not parse rows.
+            bad.append(self.lost(self.rows.select(records=pl.col(GOOD).count())))
+        return bad
+
     def counted(self) -> "Stream":
         """Count the lines, once, if that tells more of the rows than is known."""
         if self.lines is None or self.has_slices:
@@ -183,7 +191,7 @@ class Scan:
 
 def _frames(streams: Sequence[Stream]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Put the rows of streams behind each other, and their bad cells."""
-    bad = [part for stream in streams for part in bad_of(stream)]
+    bad = [part for stream in streams for part in stream.all_bad()]
     return pl.concat([s.good(s.rows) for s in streams]), pl.concat(bad)
 
 
@@ -200,16 +208,6 @@ def cut(
         piece.append(item)
         total += size(item)
     yield piece
-
-
-def bad_of(stream: Stream) -> list[pl.LazyFrame]:
-    """List the bad cells of a whole stream."""
-    bad = [stream.bad(stream.rows)]
-    if stream.lines is not None and not stream.exact:
-        # Counting a column keeps Polars from a short cut that does not parse the rows.
-        records = stream.rows.select(records=pl.col(GOOD).count())
-        bad.append(stream.lost(records))
-    return bad
 
 
 def match_columns(
