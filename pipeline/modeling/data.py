@@ -21,25 +21,14 @@ _WAIT_S = 30
 
 @dataclass(frozen=True)
 class Features:
-    """A published snapshot, such as the features.
-
-    Attributes
-    ----------
-    path : Path
-        The object: one immutable Parquet file, sorted by its key.
-    fingerprint : str
-        Of the snapshot: what it was made of.
-    run_id : str
-        The run that published it.
-    """
+    """The published features."""
 
     path: Path
+    """The object: one immutable Parquet file, sorted by its key."""
     fingerprint: str
+    """Of the snapshot: what it was made of."""
     run_id: str
-
-    def rows(self) -> pl.DataFrame:
-        """Read all rows, in their order."""
-        return read_parquet(self.path)
+    """The run that published it."""
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
         """Read all rows, sorted by entity and time: the order of rows changes a model.
@@ -49,7 +38,7 @@ class Features:
         ModelError
             If a column that the configuration names is missing: names all.
         """
-        df = self.rows()
+        df = read_parquet(self.path)
         named = {
             "time": [modeling.time],
             "entity": modeling.entity,
@@ -138,12 +127,7 @@ def between(
 def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
     """List the expanding folds: first and last year learned from, and the year judged.
 
-    Parameters
-    ----------
-    modeling : Modeling
-        Training years, and how many folds.
-    step : int
-        From one year of the panel to the next.
+    `step` leads from one year of the panel to the next.
 
     Raises
     ------

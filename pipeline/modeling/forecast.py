@@ -33,19 +33,7 @@ MODULE = "pipeline/modeling/forecast.py"
 
 @dataclass(frozen=True)
 class Forecast:
-    """What was published.
-
-    Attributes
-    ----------
-    version : Version
-        The champion.
-    run_id : str
-        The run that published it.
-    predictions : pl.DataFrame
-        The snapshot.
-    is_new : bool
-        False if it was there.
-    """
+    """What was published, by which run, or was there."""
 
     version: Version
     run_id: str
@@ -95,25 +83,10 @@ def publish_predictions(
     key: list[str],
     reason: str,
 ) -> str:
-    """Publish a run in which only the snapshot `predictions` is new.
+    """Publish a run in which only the snapshot `predictions` is new; return its id.
 
-    Parameters
-    ----------
-    settings : Settings
-        Of the project; it has a run.
-    predictions : pl.DataFrame or None
-        With the columns of the key; equal rows become one. None: the store has them.
-    fingerprint : str
-        What they were made of.
-    key : list of str
-        Columns that name a row.
-    reason : str
-        For the history.
-
-    Returns
-    -------
-    str
-        The run's id, which is in column ``run``, too.
+    Column ``run`` holds the id, too; rows of equal keys become one. Without
+    `predictions`, those of the fingerprint are in the store. The project has a run.
 
     Raises
     ------
@@ -146,12 +119,7 @@ def publish_predictions(
 
 
 def withdraw_another(settings: ModelingSettings) -> bool:
-    """Publish a run without the forecast, if that is not the champion's.
-
-    Returns
-    -------
-    bool
-        Whether there was one.
+    """Publish a run without the forecast, if that is not the champion's; say if so.
 
     Raises
     ------

@@ -41,24 +41,15 @@ _ANOTHER_SOURCE = (
 
 @dataclass(frozen=True)
 class Promotion:
-    """What was decided.
-
-    Attributes
-    ----------
-    version : Version
-        The model's version.
-    before : Version or None
-        The champion it was held against.
-    reasons : list of str
-        Why it did not become champion, of slices the worst; empty if it did, or was.
-    comparison : pl.DataFrame
-        The model's error and that of every other.
-    """
+    """What was decided."""
 
     version: Version
     before: Version | None
+    """The champion it was held against."""
     reasons: list[str]
+    """Why it did not become champion, of slices the worst; empty if it did, or was."""
     comparison: pl.DataFrame
+    """The model's error and that of every other."""
 
     @property
     def is_champion(self) -> bool:

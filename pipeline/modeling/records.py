@@ -34,57 +34,37 @@ LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn")
 
 
 class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Of features, configuration, code and versions.
-    features : str
-        Fingerprint of the snapshot it learned from, which `run_id` published.
-    config : dict
-        The model's configuration; its ``params`` are those it was fitted with.
-    study : str or None
-        The study the parameters were found by; None: they are the YAML's.
-    modeling : dict
-        ``configs/modeling.yaml`` as it was resolved.
-    n_rows : dict of str to int
-        Of ``train`` and ``valid``.
-    metrics : dict of str to float
-        On the validation year, with which the intervals were calibrated.
-    code : str
-        Hash of all modules of the project.
-    files : dict of str to str
-        Hashes of the files of ``predictor``.
-    mlflow_run : str
-        Where it is tracked; written anew if MLflow's store was lost.
-    """
+    """A trained model."""
 
     format: int
     model: str
     fingerprint: str
+    """Of features, configuration, code and versions."""
     created_at: datetime
     features: str
+    """Fingerprint of the snapshot it learned from, which `run_id` published."""
     run_id: str
     config: dict[str, Any]
+    """The model's configuration; its ``params`` are those it was fitted with."""
     study: str | None
+    """The study the parameters were found by; None: they are the YAML's."""
     modeling: dict[str, Any]
+    """``configs/modeling.yaml`` as it was resolved."""
     n_rows: dict[str, int]
+    """Of ``train`` and ``valid``."""
     metrics: dict[str, float]
+    """On the validation year, with which the intervals were calibrated."""
     versions: dict[str, str]
     code: str
+    """Hash of all modules of the project."""
     files: dict[str, str]
+    """Hashes of the files of ``predictor``."""
     mlflow_run: str
+    """Where it is tracked; written anew if MLflow's store was lost."""
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the test years said of a model; the figures are beside it, as Parquet.
-
-    Attributes
-    ----------
-    files : dict of str to str
-        Hashes of all that is beside it.
-    """
+    """What the test years said of a model; the figures are beside it, as Parquet."""
 
     format: int
     fingerprint: str
@@ -92,6 +72,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     n_rows: int
     metrics: dict[str, float]
     files: dict[str, str]
+    """Hashes of all that is beside it."""
 
 
 class GuardRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +84,7 @@ class GuardRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, GuardRecord)
+_Whole = TypeVar("_Whole", TrainingRecord, EvaluationRecord)
 
 
 def model_folder(root: Path, model: str, fingerprint: str) -> Path:
@@ -119,58 +101,57 @@ def read_record(path: Path, type_: type[_Record]) -> _Record | None:
 def read_training(folder: Path) -> TrainingRecord | None:
     """Read the record of a trained model that is whole; say so if it is not."""
     path = folder / "training.json"
-    record = read_record(path, TrainingRecord)
-    faults = record and changes(folder / "predictor", record.files)
-    return _whole(path, record, faults, "the model is trained again")
+    return _read_whole(path, TrainingRecord, "predictor", "the model is trained again")
 
 
 def read_evaluation(folder: Path) -> EvaluationRecord | None:
     """Read the record of an evaluation that is whole; say so if it is not."""
     path = folder / "evaluation.json"
-    record = read_record(path, EvaluationRecord)
-    faults = record and changes(folder, record.files)
-    return _whole(path, record, faults, "the model is evaluated again")
+    return _read_whole(path, EvaluationRecord, "", "the model is evaluated again")
 
 
 def damaged_models(root: Path) -> list[str]:
     """Say which files of models, evaluations and bundles are not as they were made."""
     state = State(root)
     models, artifacts = state.models, state.artifacts
-    faults: list[tuple[Path, str]] = []
-    for path in models.glob("*/*/training.json"):
-        record = read_record(path, TrainingRecord)
-        found = record and changes(path.parent / "predictor", record.files)
-        faults += [(path, fault) for fault in _listed(found)]
-    for path in (
+    evaluations = (
         *models.glob("*/*/evaluation/evaluation.json"),
         *artifacts.glob("*/artifacts/evaluation/evaluation.json"),
-    ):
-        judged = read_record(path, EvaluationRecord)
-        found = judged and changes(path.parent, judged.files)
-        faults += [(path, fault) for fault in _listed(found)]
-    for path in artifacts.glob("models/*/artifacts/MLmodel"):
-        found = manifest_changes(path.parent)
+    )
+    faults: list[tuple[Path, str]] = []
+    for path in models.glob("*/*/training.json"):
+        _, found = _read_with_faults(path, TrainingRecord, "predictor")
         faults += [(path, fault) for fault in found]
+    for path in evaluations:
+        _, found = _read_with_faults(path, EvaluationRecord, "")
+        faults += [(path, fault) for fault in found]
+    for path in artifacts.glob("models/*/artifacts/MLmodel"):
+        faults += [(path, fault) for fault in manifest_changes(path.parent)]
     return [f"{path.parent}: {fault}" for path, fault in sorted(faults)]
 
 
-def _listed(faults: list[str] | None) -> list[str]:
-    """Take a record that cannot be read for a fault."""
-    return ["its record cannot be read"] if faults is None else faults
+def _read_with_faults(
+    path: Path, type_: type[_Whole], below: str
+) -> tuple[_Whole | None, list[str]]:
+    """Read a record that lists files, and say what of them is not as it was made."""
+    record = read_record(path, type_)
+    if record is None:
+        return None, ["its record cannot be read"]
+    return record, changes(path.parent / below, record.files)
 
 
-def _whole(
-    path: Path, record: _Record | None, faults: list[str] | None, remedy: str
-) -> _Record | None:
-    """Give the record if nothing is wrong with it."""
-    if record is None and not path.is_file():
+def _read_whole(
+    path: Path, type_: type[_Whole], below: str, remedy: str
+) -> _Whole | None:
+    """Read a record if it is there and nothing is wrong with it."""
+    if not path.is_file():
         return None
-    fault = f"{path.name} cannot be read" if record is None else ""
-    fault = "; ".join(faults or []) or fault
-    if fault:
-        LOG.warning("%s: %s: %s when it is asked for", path.parent, fault, remedy)
-        return None
-    return record
+    record, faults = _read_with_faults(path, type_, below)
+    if not faults:
+        return record
+    fault = "; ".join(faults) if record else f"{path.name} cannot be read"
+    LOG.warning("%s: %s: %s when it is asked for", path.parent, fault, remedy)
+    return None
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
@@ -213,19 +194,12 @@ def new_folder(target: Path) -> Generator[Path]:
 
 
 def fingerprint(module: str, *parts: Any, kinds: Collection[str]) -> str:
-    """Hash values with the code that makes something of them.
+    """Hash plain values with the code that makes something of them.
 
-    Parameters
-    ----------
-    module : str
-        The module that does, as ``pipeline/modeling/train.py``; what it imports of
-        modelling counts, too, but for comments and docstrings. The rest of the project
-        shows in the features.
-    *parts : Any
-        Plain values.
-    kinds : collection of str
-        The kinds of model that are used. They are imported by name, which no import
-        statement shows; other kinds do not count.
+    What `module` (``pipeline/modeling/train.py``) imports of modelling counts, too, but
+    for comments and docstrings; the rest of the project shows in the features. The
+    kinds of model that are used are imported by name, which no import statement shows;
+    other kinds do not count.
     """
     code = _code_of(module, frozenset(kinds))
     encoded = msgspec.json.encode([parts, code, versions()], order="sorted")

@@ -21,23 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """What came of a file.
-
-    Attributes
-    ----------
-    version : Version
-        The champion that was asked.
-    predictions : pl.DataFrame
-        A row per good row of the file, in its order; see
-        `pipeline.modeling.bundle.bundle.Bundle.forecast`.
-    bad : pl.DataFrame
-        The cells of rows that were left out: ``file``, ``line`` (of Parquet the row,
-        counted from 1), ``column``, ``value`` and ``reason``.
-    """
+    """What came of a file."""
 
     version: Version
+    """The champion that was asked."""
     predictions: pl.DataFrame
+    """A row per good row of the file, in its order; see
+    `pipeline.modeling.bundle.bundle.Bundle.forecast`."""
     bad: pl.DataFrame
+    """The cells of rows that were left out: ``file``, ``line`` (of Parquet the row,
+    counted from 1), ``column``, ``value`` and ``reason``."""
 
     @property
     def n_left_out(self) -> int:
@@ -61,16 +54,10 @@ def refuse_to_overwrite(file: Path, output: Path | None) -> None:
 
 
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
-    """Forecast the year after the last one in a file.
+    """Forecast the year after the last one in a CSV (also gzip, zstd) or Parquet file.
 
-    Parameters
-    ----------
-    settings : ModelingSettings
-        Names, renames and how many bad rows are allowed are those of its sources.
-    file : Path
-        CSV (also gzip or zstd) or Parquet, as a source takes it.
-    alone : bool
-        Whether the file is a whole panel.
+    Names, renames and how many bad rows are allowed are those of the settings' sources;
+    `alone` says that the file is a whole panel.
 
     Raises
     ------

@@ -72,21 +72,14 @@ class Bootstrap(BaseConfig, frozen=True, kw_only=True):
 
 
 class Slices(BaseConfig, frozen=True, kw_only=True):
-    """What the figures are given by, besides the year; null or empty is not at all.
-
-    Attributes
-    ----------
-    size : str or None
-        Feature whose sum over a cluster is its size, cut into deciles.
-    category : str or None
-        Column of the entity.
-    severe : list of str or None
-        Features whose sum cuts the rows into thirds.
-    """
+    """What the figures are given by, besides the year; null or empty is not at all."""
 
     size: str | None = None
+    """Feature whose sum over a cluster is its size, cut into deciles."""
     category: str | None = None
+    """Column of the entity."""
     severe: list[str] | None = None
+    """Features whose sum cuts the rows into thirds."""
 
 
 class Promotion(BaseConfig, frozen=True, kw_only=True):
@@ -127,47 +120,28 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
 
 
 class ModelConfig(BaseConfig, frozen=True, kw_only=True):
-    """``configs/models/<model>.yaml``.
-
-    Attributes
-    ----------
-    kind : str
-        Module of `pipeline.modeling.models` that fits it.
-    target : TargetConfig
-        What is fitted instead of the target.
-    weight : Weight or None
-        What a row counts; None: all the same.
-    categorical : list of str
-        Columns of the entity that are given to the model as categories.
-    params : dict
-        Fields of the kind's Params.
-    space : dict of str to Range
-        What a study searches; empty for a model without a choice.
-    """
+    """``configs/models/<model>.yaml``."""
 
     kind: str
+    """Module of `pipeline.modeling.models` that fits it."""
     target: TargetConfig
+    """What is fitted instead of the target."""
     weight: Weight | None = None
+    """What a row counts; None: all the same."""
     categorical: list[str] = field(default_factory=list[str])
+    """Columns of the entity that are given to the model as categories."""
     params: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Fields of the kind's Params."""
     space: dict[str, Range] = field(default_factory=dict[str, Range])
+    """What a study searches; empty for a model without a choice."""
 
 
 @dataclass(frozen=True)
 class ModelingSettings:
-    """All that modelling needs to know.
-
-    Attributes
-    ----------
-    pipeline : Settings
-        Those of the run; its tree holds the sections below as well.
-    modeling : Modeling
-        What is learned and how it is judged.
-    models : dict of str to ModelConfig
-        By name.
-    """
+    """All that modelling needs to know."""
 
     pipeline: Settings
+    """Those of the run; its tree holds the sections below as well."""
     modeling: Modeling
     models: dict[str, ModelConfig]
 
@@ -187,14 +161,8 @@ def load_modeling(
 ) -> ModelingSettings:
     """Compose, resolve and check the configuration, that of every model included.
 
-    Parameters
-    ----------
-    root : Path
-        Project folder.
-    profile : str, optional
-        Name of a file in ``configs/profiles/``.
-    overrides : tuple of str
-        ``dotted.path=value`` words, as ``modeling.seed=1``.
+    `profile` names a file in ``configs/profiles/``; `overrides` are words of the form
+    ``dotted.path=value``, as ``modeling.seed=1``.
 
     Raises
     ------
@@ -280,35 +248,32 @@ def _wrong_names(
     ]
     if modeling.slices.category:
         named.append(("slices.category", modeling.slices.category, modeling.entity))
-    mistakes: list[Mistake] = []
+    faults: list[tuple[str, str]] = []
     if {modeling.panel, modeling.features} <= set(published) and not _is_made_of(
         settings.stages, modeling.features, modeling.panel
     ):
-        at = "modeling.features"
         text = (
             "expected a snapshot that is made of `modeling.panel`,"
             f" '{modeling.panel}', found '{modeling.features}'"
         )
-        mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
+        faults.append(("features", text))
     if modeling.target in (*modeling.key, *modeling.past):
-        at = "modeling.target"
         text = f"'{modeling.target}' is `time`, or of `entity` or `past`, already"
-        mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
-    for at, name in (
-        ("modeling.time", modeling.time),
-        *(("modeling.entity", name) for name in modeling.entity),
+        faults.append(("target", text))
+    for path, name in (
+        ("time", modeling.time),
+        *(("entity", name) for name in modeling.entity),
     ):
         if name in BESIDE_THE_KEY:
             text = f"'{name}' is a column of every forecast, expected another name"
-            mistakes.append(Mistake(origin_of(at, settings.layers), at, text))
-    return mistakes + [
-        Mistake(
-            origin_of(f"modeling.{path}", settings.layers),
-            f"modeling.{path}",
-            f"expected one of {', '.join(known)}, found '{name}'{nearest(name, known)}",
-        )
-        for path, name, known in named
-        if name not in known
+            faults.append((path, text))
+    for path, name, known in named:
+        if name not in known:
+            expected = f"expected one of {', '.join(known)}"
+            faults.append((path, f"{expected}, found '{name}'{nearest(name, known)}"))
+    return [
+        Mistake(origin_of(at, settings.layers), at, text)
+        for at, text in ((f"modeling.{path}", text) for path, text in faults)
     ]
 
 
