@@ -106,6 +106,7 @@ def publish_predictions(
             contract="",
             reasons=[reason],
             checks=[],
+            made_by="`just forecast`",
         )
         if predictions is not None:
             run = pl.lit(run_id).alias("run")

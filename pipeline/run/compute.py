@@ -202,10 +202,8 @@ def _explained(
 
 def require_same_source(wanted: Wanted) -> None:
     """Refuse a run whose source changed after it was fingerprinted."""
-    assert wanted.source is not None
-    settings = wanted.settings
-    pattern = sources.reads(settings.source, settings.root).path
-    require_unchanged(wanted.source.files, pattern, settings.root)
+    root = wanted.settings.root
+    require_unchanged(wanted.source.files, wanted.pattern, root)
 
 
 def failed(error: Exception) -> PipelineError:
@@ -312,7 +310,6 @@ def _remembered(folder: Folder, n_parts: int) -> int:
 def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
     """Name what is to be computed, so that a run that was killed finds its parts."""
     prints = wanted.fingerprints
-    assert prints is not None
     text = msgspec.json.encode(
         (
             # The names are those of files, and the snapshots' hashes hold their keys

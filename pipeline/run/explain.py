@@ -16,7 +16,7 @@ from pipeline.plan.known import Why, why_known
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
 from pipeline.run.compute import most_rows
-from pipeline.run.freshness import Selection, judge, look
+from pipeline.run.freshness import Selection, look, statuses_of
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
 from pipeline.snapshots.store import open_store, read_runs
@@ -98,7 +98,7 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     runs = read_runs(store)
     current = runs[-1] if runs else None
     wanted = look(settings, plan, current, fetched=False)
-    statuses = judge(wanted, store, current)
+    statuses = statuses_of(wanted, store, current)
     task = plan_task(wanted, statuses, selection, store, runs)
     width = max(len(status.name) for status in statuses)
     computed = task.names("computed")
@@ -111,7 +111,7 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
         lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
     n_rows = None
-    if wanted.source is not None:
+    if wanted.source.files:
         reads = task.reads_source
         scan = sources.scan(settings.source, settings.root) if reads else None
         n_rows = most_rows(task, scan)

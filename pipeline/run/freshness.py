@@ -34,27 +34,21 @@ _N_SHOWN = 10
 
 @dataclass(frozen=True)
 class Wanted:
-    """What configuration, code and source ask for at this moment.
-
-    Attributes
-    ----------
-    settings : Settings
-        The configuration.
-    plan : Plan
-        Composed on the declared columns.
-    source : SourceIdentity or None
-        None where the source's files are not there yet.
-    fingerprints : Fingerprints or None
-        None without a source.
-    code : dict of str to str
-        Hash of every module, and of what the stages use beside the package.
-    """
+    """What configuration, code and source ask for at this moment."""
 
     settings: Settings
     plan: Plan
-    source: SourceIdentity | None
-    fingerprints: Fingerprints | None
+    """Composed on the declared columns."""
+    pattern: str
+    """The path of the source's files, or a pattern of their paths."""
+    source: SourceIdentity
+    """Without files where they are not there yet."""
+    fingerprints: Fingerprints
+    """Empty without the source's files."""
     code: dict[str, str]
+    """Hash of every module, and of what the stages use beside the package."""
+    code_elsewhere: dict[str, str]
+    """The latter alone."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +68,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a run is asked to look at: stages by name, or all.
+    """What a run is asked to look at: all, or stages by name.
 
-    Attributes
-    ----------
-    to, from_, only : str or None
-        A stage and all before it; a stage and all after it; one stage.
-    force : bool
-        Compute what is selected even where it is fresh.
+    These are a stage and all before it (``to``), a stage and all after it (``from_``),
+    or one alone (``only``). What is selected is computed even where it is fresh if
+    ``force`` says so.
     """
 
     to: str | None = None
@@ -100,16 +91,8 @@ def look(
 ) -> Wanted:
     """Fingerprint what is wanted; hashes files that were touched, and runs nothing.
 
-    Parameters
-    ----------
-    settings : Settings
-        The configuration.
-    plan : Plan
-        Composed on the declared columns.
-    current : RunRecord or None
-        The newest run, which knows the hashes of untouched files.
-    fetched : bool
-        Whether the source must be there; else it may be missing.
+    The newest run knows the hashes of untouched files. Where the source has been
+    ``fetched``, it must be there.
 
     Raises
     ------
@@ -117,49 +100,38 @@ def look(
         If a file cannot be read, or is missing and should not be.
     """
     root = settings.root
-    path = sources.reads(settings.source, root).path
+    pattern = sources.reads(settings.source, root).path
     try:
-        files = find_files(path, root)
+        files = find_files(pattern, root)
     except SourceError:
         if fetched:
             raise
-        return Wanted(settings, plan, None, None, _code(settings))
-    known = current.files if current else []
-    source = SourceIdentity(
-        source_plan(settings.source, root), contents(files, root, known)
-    )
-    return Wanted(settings, plan, source, fingerprint(plan, source), _code(settings))
+        source, fingerprints = SourceIdentity("", []), Fingerprints({}, {})
+    else:
+        known = current.files if current else []
+        source = SourceIdentity(
+            source_plan(settings.source, root), contents(files, root, known)
+        )
+        fingerprints = fingerprint(plan, source)
+    elsewhere = code_elsewhere(sorted({s.transform.file for s in settings.stages}))
+    code = code_hashes() | elsewhere
+    return Wanted(settings, plan, pattern, source, fingerprints, code, elsewhere)
 
 
-def _code(settings: Settings) -> dict[str, str]:
-    """Hash all code that the stages use."""
-    modules = {s.transform.file for s in settings.stages}
-    return code_hashes() | code_elsewhere(sorted(modules))
-
-
-def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Status]:
-    """Judge every snapshot, the quarantine last.
-
-    Parameters
-    ----------
-    wanted : Wanted
-        What should be.
-    store : Store
-        What is there.
-    current : RunRecord or None
-        What is published.
-    """
+def statuses_of(
+    wanted: Wanted, store: Store, current: RunRecord | None
+) -> list[Status]:
+    """Tell of every snapshot whether it is right; the quarantine comes last."""
     published = {s.name: s.fingerprint for s in current.snapshots} if current else {}
     places = {
         name: (node.stage.name, node.stage.key)
         for name, node in wanted.plan.snapshots.items()
     }
     places[QUARANTINE] = ("", ("file", "line", "column"))
-    reasons = _Reasons(wanted, current)
+    reasons = _Reasons(wanted, current) if current else None
     statuses: list[Status] = []
     for name, (stage, key) in places.items():
-        prints = wanted.fingerprints
-        print_ = prints.snapshots[name] if prints else ""
+        print_ = wanted.fingerprints.snapshots.get(name, "")
         is_there = bool(print_) and read_object(store, name, print_) is not None
         if is_there and published.get(name) == print_:
             statuses.append(Status(name, stage, key, print_, "fresh", ()))
@@ -167,8 +139,8 @@ def judge(wanted: Wanted, store: Store, current: RunRecord | None) -> list[Statu
         if published.get(name) == print_:
             why = (f"its object {object_fault(store, name, print_)}",)
         else:
-            found = dict.fromkeys(reasons.of(name, stage, key))
-            why = tuple(found) or (_unseen(wanted.settings),)
+            found = reasons.of(name, stage, key) if reasons else ["never computed"]
+            why = tuple(dict.fromkeys(found)) or (_unseen(wanted.settings),)
         freshness = "restorable" if is_there else "stale"
         statuses.append(Status(name, stage, key, print_, freshness, why))
     return statuses
@@ -202,14 +174,10 @@ def select(plan: Plan, selection: Selection) -> set[str]:
         raise ConfigError(
             "the selected stages publish no snapshot\n"
             f"found: {', '.join(sorted(chosen)) or 'no stage'}\n"
-            f"expected one of: {', '.join(_publishing(plan))}"
+            "expected one of: "
+            + ", ".join(node.stage.name for node in plan.snapshots.values())
         )
     return found
-
-
-def _publishing(plan: Plan) -> list[str]:
-    """Name the stages that publish a snapshot."""
-    return [node.stage.name for node in plan.snapshots.values()]
 
 
 def _stage_named(plan: Plan, name: str) -> str:
@@ -227,22 +195,18 @@ def _stage_named(plan: Plan, name: str) -> str:
 class _Reasons:
     """Says what changed between the newest run and what is wanted."""
 
-    def __init__(self, wanted: Wanted, current: RunRecord | None) -> None:
+    def __init__(self, wanted: Wanted, current: RunRecord) -> None:
         self._wanted = wanted
         self._current = current
-        if current is not None:
-            self._changed_code = _changed(current.code, wanted.code)
-            self._before = {stage.name: stage for stage in current.stages}
-            self._snapshots = {s.name: s for s in current.snapshots}
+        self._changed_code = _changed(current.code, wanted.code)
+        self._before = {stage.name: stage for stage in current.stages}
+        self._snapshots = {s.name: s for s in current.snapshots}
 
     def of(self, snapshot: str, stage: str, key: tuple[str, ...]) -> Iterator[str]:
         """Yield why a snapshot is not the published one; the causes, not what follows.
 
         A stage that only has other inputs than before is no cause.
         """
-        if self._current is None:
-            yield "never computed"
-            return
         yield from self._of_versions()
         yield from self._of_source()
         before = self._snapshots.get(snapshot)
@@ -258,7 +222,6 @@ class _Reasons:
 
     def _of_versions(self) -> Iterator[str]:
         """Compare libraries."""
-        assert self._current is not None
         for name, version in VERSIONS.items():
             before = self._current.versions.get(name)
             if before != version:
@@ -266,12 +229,11 @@ class _Reasons:
 
     def _of_source(self) -> Iterator[str]:
         """Compare files, and how they are read."""
-        assert self._current is not None
         source = self._wanted.source
         kind = self._wanted.settings.tree[SOURCE]["kind"]
         if self._current.source != kind:
             yield _change("source.kind", self._current.source, kind)
-        if source is None:
+        if not source.files:
             yield "the source is not there yet"
             return
         if self._current.source_plan != source.plan:

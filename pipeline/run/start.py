@@ -38,5 +38,5 @@ def start(
     settings = load_settings(root, profile=profile, overrides=overrides)
     report = run(settings, Selection(to, from_, only, force))
     if is_plain and stamp_key == key(root, words):
-        stamp(settings, report, stamp_key)
+        stamp(report, stamp_key)
     return report

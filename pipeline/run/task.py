@@ -1,54 +1,39 @@
 """What a run has to do, given what is fresh."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from pipeline.plan.settings import SOURCE, Settings
+from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import contract_hash
 from pipeline.run.freshness import Selection, Status, Wanted, select
-from pipeline.snapshots.records import (
-    PREDICTIONS,
-    QUARANTINE,
-    RunRecord,
-    SnapshotRecord,
-    State,
-)
+from pipeline.snapshots.records import QUARANTINE, RunRecord, SnapshotRecord, State
 from pipeline.snapshots.store import Store, read_object
+
+Published = Mapping[str, SnapshotRecord]
+"""The snapshots of the newest run, by name."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """The work of a run.
-
-    Attributes
-    ----------
-    snapshots : list of SnapshotRecord
-        What will be published, unchecked yet: computed, restored, fresh or kept.
-    check : tuple of str
-        Snapshots to hold to their contract: all that this run brings, and those whose
-        contract is another than they have passed.
-    leaves : dict of str to Path
-        Stages to start from, with the object that holds their output.
-    reads : list of tuple
-        Snapshot and fingerprint of each object that is read, or published again.
-    stages : tuple of str
-        Stages the pass goes through.
-    reads_source : bool
-        Whether it begins at the source.
-    is_nothing : bool
-        Whether all is published as it should be.
-    """
+    """The work of a run."""
 
     snapshots: list[SnapshotRecord]
+    """What will be published, unchecked yet."""
     check: tuple[str, ...]
+    """Snapshots to hold to their contract: all that this run brings, and those whose
+    contract is another than they have passed."""
     leaves: dict[str, Path]
+    """Stages to start from, with the object that holds their output."""
     reads: list[tuple[str, str]]
+    """Snapshot and fingerprint of each object that is read, or published again."""
     stages: tuple[str, ...]
+    """Stages the pass goes through."""
     reads_source: bool
     is_nothing: bool
+    """Whether all is published as it should be."""
 
     def names(self, *states: State) -> list[str]:
         """Name the snapshots of some states."""
@@ -57,68 +42,68 @@ class Task:
 
 def plan_task(
     wanted: Wanted,
-    statuses: list[Status],
+    statuses: Sequence[Status],
     selection: Selection,
     store: Store,
-    runs: list[RunRecord],
+    runs: Sequence[RunRecord],
 ) -> Task:
     """Decide what to compute, what to take from the store, and where to begin.
 
-    Parameters
-    ----------
-    wanted : Wanted
-        What should be.
-    statuses : list of Status
-        Of every snapshot.
-    selection : Selection
-        What to look at.
-    store : Store
-        Where the objects are.
-    runs : list of RunRecord
-        The oldest first.
+    The oldest run comes first.
 
     Raises
     ------
     ConfigError
         If the selection holds no snapshot.
     """
-    plan = wanted.plan
     published = {s.name: s for s in runs[-1].snapshots} if runs else {}
-    states = _states(statuses, select(plan, selection), selection, published, store)
-    computed = {s.stage for s in statuses if states[s.name] == "computed" and s.stage}
-    there = _there(statuses, states, store)
-    idle = _uncounted(wanted, runs) if selection.is_all else set[str]()
-    stages = plan.upstream(computed | idle, there)
-    inputs = set[str]().union(*(node.stage.inputs for node in stages.values()))
+    states = _states(wanted, statuses, selection, store, published)
+    there = _outputs(statuses, states, store)
+    idle = uncounted(wanted, runs) if selection.is_all else set[str]()
+    computed = {s.stage for s in statuses if states[s.name] == "computed"} - {""}
+    stages = wanted.plan.upstream(computed | idle, there)
+    inputs = {name for node in stages.values() for name in node.stage.inputs}
     reads_source = SOURCE in inputs or states[QUARANTINE] == "computed"
     if reads_source and states[QUARANTINE] == "kept":
-        # What is read is judged anew in any case.
+        # Cells are parsed anew in any case.
         states[QUARANTINE] = "computed"
     snapshots = _records(wanted, statuses, states, published)
-    forecast = _forecast(wanted.settings, snapshots, runs)
-    if forecast and read_object(store, forecast.name, forecast.fingerprint):
-        snapshots.append(_kept(forecast))
-    check = _to_check(snapshots, published)
-    leaves = {name: path for name, path in there.items() if name in inputs}
+    snapshots += guests(wanted, snapshots, store, runs)
+    check = tuple(s.name for s in snapshots if _is_to_check(s, published))
     return Task(
         snapshots,
         check,
-        leaves,
-        reads=[
-            (s.name, s.fingerprint)
-            for s in statuses
-            if s.stage in leaves or _is_read(s.name, states[s.name], check)
-        ],
-        stages=tuple(stages),
-        reads_source=reads_source,
-        is_nothing=not check and not idle and _are_published(snapshots, published),
+        {name: path for name, path in there.items() if name in inputs},
+        _reads(statuses, states, inputs & {*there}, check),
+        tuple(stages),
+        reads_source,
+        is_nothing=_is_as_published(snapshots, published) and not check and not idle,
     )
 
 
-def _there(
-    statuses: list[Status], states: Mapping[str, State], store: Store
+def _states(
+    wanted: Wanted,
+    statuses: Sequence[Status],
+    selection: Selection,
+    store: Store,
+    published: Published,
+) -> dict[str, State]:
+    """Say how a run comes by each snapshot; what cannot be kept is made unasked."""
+    selected = select(wanted.plan, selection)
+    asked = {
+        s.name: s.name in selected or is_lost(s.name, published, store)
+        for s in statuses
+    }
+    return {
+        s.name: state_of(s, is_asked=asked[s.name], force=selection.force)
+        for s in statuses
+    }
+
+
+def _outputs(
+    statuses: Sequence[Status], states: Mapping[str, State], store: Store
 ) -> dict[str, Path]:
-    """Find the objects that hold the output of stages, by stage."""
+    """Name the objects that hold what stages give, where they need not be computed."""
     return {
         s.stage: store.object(s.name, s.fingerprint)
         for s in statuses
@@ -126,41 +111,44 @@ def _there(
     }
 
 
-def _are_published(
-    snapshots: list[SnapshotRecord], published: Mapping[str, SnapshotRecord]
-) -> bool:
-    """Tell whether these snapshots are what there is, in this order."""
-    is_all_there = all(s.state in ("fresh", "kept") for s in snapshots)
-    return is_all_there and list(published) == [s.name for s in snapshots]
+def _reads(
+    statuses: Sequence[Status],
+    states: Mapping[str, State],
+    leaves: Set[str],
+    check: Sequence[str],
+) -> list[tuple[str, str]]:
+    """Name the objects that are read, or published again."""
+    fresh = {*check, QUARANTINE}
+    return [
+        (s.name, s.fingerprint)
+        for s in statuses
+        if s.stage in leaves
+        or states[s.name] == "restored"
+        or (states[s.name] == "fresh" and s.name in fresh)
+    ]
 
 
-def _states(
-    statuses: list[Status],
-    selected: set[str],
-    selection: Selection,
-    published: Mapping[str, SnapshotRecord],
-    store: Store,
-) -> dict[str, State]:
-    """Say of each snapshot how the run comes by it."""
-    states: dict[str, State] = {}
-    for status in statuses:
-        is_fresh = status.freshness == "fresh"
-        if status.name not in selected and not _is_lost(status.name, published, store):
-            states[status.name] = "fresh" if is_fresh else "kept"
-        elif selection.force or status.freshness == "stale":
-            states[status.name] = "computed"
-        else:
-            states[status.name] = "fresh" if is_fresh else "restored"
-    return states
+def state_of(status: Status, *, is_asked: bool, force: bool) -> State:
+    """Say how a run comes by a snapshot, whether it is asked for or not."""
+    if status.freshness == "fresh" and not (is_asked and force):
+        return "fresh"
+    if not is_asked:
+        return "kept"
+    return "computed" if force or status.freshness == "stale" else "restored"
 
 
-def _uncounted(wanted: Wanted, runs: list[RunRecord]) -> set[str]:
-    """Name the stages that no snapshot is made of and no run has counted yet."""
-    plan = wanted.plan
+def is_lost(name: str, published: Published, store: Store) -> bool:
+    """Tell whether a published snapshot cannot be kept, as its object is gone."""
+    before = published.get(name)
+    return before is not None and not read_object(store, name, before.fingerprint)
+
+
+def uncounted(wanted: Wanted, runs: Sequence[RunRecord]) -> set[str]:
+    """Name the stages that feed no snapshot, and whose rows no run has counted."""
+    plan, prints = wanted.plan, wanted.fingerprints.stages
     counted = {
         s.fingerprint for run in runs for s in run.stages if s.n_rows is not None
     }
-    prints = wanted.fingerprints.stages if wanted.fingerprints else {}
     feeding = plan.upstream(node.stage.name for node in plan.snapshots.values())
     return {
         name
@@ -169,46 +157,45 @@ def _uncounted(wanted: Wanted, runs: list[RunRecord]) -> set[str]:
     }
 
 
-def _to_check(
-    snapshots: list[SnapshotRecord], published: Mapping[str, SnapshotRecord]
-) -> tuple[str, ...]:
-    """Name what this run brings, and what has passed another contract than today's."""
-    return tuple(
-        s.name
-        for s in snapshots
-        if s.stage
-        and s.state != "kept"
-        and (s.state != "fresh" or s.contract != published[s.name].contract)
-    )
+def guests(
+    wanted: Wanted,
+    snapshots: Sequence[SnapshotRecord],
+    store: Store,
+    runs: Sequence[RunRecord],
+) -> list[SnapshotRecord]:
+    """Keep what no stage makes, if the newest run of these rows and profile showed it.
 
-
-def _is_read(name: str, state: State, check: Container[str]) -> bool:
-    """Tell whether a run looks at an object: to publish it again, check or show it."""
-    return state == "restored" or (
-        state == "fresh" and (name == QUARANTINE or name in check)
-    )
-
-
-def _is_lost(name: str, published: Mapping[str, SnapshotRecord], store: Store) -> bool:
-    """Tell whether a published snapshot cannot be kept, as its object is gone."""
-    before = published.get(name)
-    return before is not None and not read_object(store, name, before.fingerprint)
+    A run neither makes nor checks a forecast. Other stages make it no other: the
+    champion has its own; but one of other rows, or of another profile's model, is no
+    forecast of what is published beside it.
+    """
+    # Its fingerprint is that of the source's content, and of how it is read.
+    rows = {s.name: s.fingerprint for s in snapshots}.get(QUARANTINE)
+    for run in reversed(runs):
+        shown = {s.name: s.fingerprint for s in run.snapshots}
+        if shown.get(QUARANTINE, "") == rows and run.profile == wanted.settings.profile:
+            return [
+                _kept(s)
+                for s in run.snapshots
+                if s.is_guest and read_object(store, s.name, s.fingerprint)
+            ]
+    return []
 
 
 def _records(
     wanted: Wanted,
-    statuses: list[Status],
+    statuses: Sequence[Status],
     states: Mapping[str, State],
-    published: Mapping[str, SnapshotRecord],
+    published: Published,
 ) -> list[SnapshotRecord]:
-    """Record the snapshots, but for what is left out and was never published."""
-    records: list[SnapshotRecord] = []
+    """Record the snapshots; there is none to keep that was never published."""
+    found: list[SnapshotRecord] = []
     for status in statuses:
         before, state = published.get(status.name), states[status.name]
         if state == "kept":
-            records += [_kept(before)] if before else []
+            found += [_kept(before)] if before else []
             continue
-        records.append(
+        found.append(
             SnapshotRecord(
                 status.name,
                 status.stage,
@@ -220,26 +207,21 @@ def _records(
                 before.checks if before and state == "fresh" else [],
             )
         )
-    return records
+    return found
 
 
-def _forecast(
-    settings: Settings, snapshots: list[SnapshotRecord], runs: list[RunRecord]
-) -> SnapshotRecord | None:
-    """Find the forecast that the newest run of the same rows and profile showed.
+def _is_to_check(snapshot: SnapshotRecord, published: Published) -> bool:
+    """Tell whether a snapshot has yet to pass the contract it is held to."""
+    if not snapshot.stage or snapshot.state == "kept":
+        return False
+    contract = published[snapshot.name].contract if snapshot.state == "fresh" else None
+    return snapshot.contract != contract
 
-    A run neither makes nor judges one. Other stages make it no other: the champion
-    has its own; but one of other rows, or of another profile's model, is no forecast of
-    what is published beside it.
-    """
-    # Its fingerprint is that of the source's content, and of how it is read.
-    source = {s.name: s.fingerprint for s in snapshots}.get(QUARANTINE)
-    for run in reversed(runs):
-        shown = {s.name: s for s in run.snapshots}
-        of_same_rows = QUARANTINE in shown and shown[QUARANTINE].fingerprint == source
-        if of_same_rows and run.profile == settings.profile:
-            return shown.get(PREDICTIONS)
-    return None
+
+def _is_as_published(snapshots: Sequence[SnapshotRecord], published: Published) -> bool:
+    """Tell whether a run would bring no snapshot, and leave out none."""
+    is_left = all(s.state in ("fresh", "kept") for s in snapshots)
+    return is_left and [*published] == [s.name for s in snapshots]
 
 
 def _kept(published: SnapshotRecord) -> SnapshotRecord:

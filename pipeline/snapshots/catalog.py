@@ -31,8 +31,6 @@ from pipeline.snapshots.linked import (
 )
 from pipeline.snapshots.profile import QUANTILES
 from pipeline.snapshots.records import (
-    PREDICTIONS,
-    QUARANTINE,
     ModelRecord,
     ModelRecords,
     ObjectRecord,
@@ -382,10 +380,11 @@ def _create_view(
     name = f"{identifier(schema)}.{identifier(snapshot.name)}"
     path = store.object(snapshot.name, snapshot.fingerprint)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM {rows_of(path)}")
-    made_by = {QUARANTINE: "cells set aside", PREDICTIONS: "the last `just forecast`"}
-    of = made_by.get(snapshot.name, f"output of stage {snapshot.stage}")
-    is_old = snapshot.state == "kept" and snapshot.name != PREDICTIONS
-    stale = ", STALE: left as it was" if is_old else ""
+    of = f"output of stage {snapshot.stage}"
+    if not snapshot.stage:
+        is_guest = snapshot.is_guest
+        of = f"the last {snapshot.made_by}" if is_guest else "cells set aside"
+    stale = ", STALE: left as it was" if snapshot.is_left_behind else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
 

@@ -11,7 +11,7 @@ from pipeline.errors import SnapshotError, nearest
 from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.diff.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run
-from pipeline.snapshots.records import PREDICTIONS, RunRecord, SnapshotRecord
+from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,
     damaged_runs,
@@ -196,16 +196,17 @@ def verify(store: Store) -> list[Damage]:
 def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage]:
     """Drop and yield each object that is not whole."""
     shown_by: dict[tuple[str, str], list[str]] = {}
+    made_by: dict[str, str] = {}
     for run in kept_runs(runs):
         for s in run.snapshots:
             shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
+            made_by[s.name] = s.made_by or "`just run`"
     for (name, fingerprint), ids in shown_by.items():
         fault = object_fault(store, name, fingerprint)
         if fault:
             drop_object(store, name, fingerprint)
             path = store.object(name, fingerprint)
-            by = "`just forecast`" if name == PREDICTIONS else "`just run`"
-            cure = f"{by} makes it again"
+            cure = f"{made_by[name]} makes it again"
             if ids[-1] != runs[-1].run_id:
                 cure += (
                     f" from the source of then, with the configuration of {ids[-1]}"

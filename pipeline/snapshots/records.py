@@ -12,7 +12,7 @@ QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
 
 PREDICTIONS = "predictions"
-"""The snapshot that no run makes: it is the champion's, see `pipeline.modeling`."""
+"""The snapshot that no stage makes: it is the champion's, see `pipeline.modeling`."""
 
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
@@ -73,15 +73,7 @@ class CheckRecord(msgspec.Struct, frozen=True):
 
 
 class SnapshotRecord(msgspec.Struct, frozen=True):
-    """A snapshot of a run.
-
-    Attributes
-    ----------
-    contract : str
-        Hash of the contract it was held to.
-    reasons : list of str
-        Why it is not the one of the run before.
-    """
+    """A snapshot of a run."""
 
     name: str
     stage: str
@@ -89,8 +81,22 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     fingerprint: str
     state: State
     contract: str
+    """Hash of the contract it was held to."""
     reasons: list[str]
+    """Why it is not the one of the run before."""
     checks: list[CheckRecord]
+    made_by: str = ""
+    """What makes one that is no stage's."""
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether no stage makes it: it is of the rows and profile of its run."""
+        return not self.stage and self.name != QUARANTINE
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether it is out of step with the others, as it was not selected."""
+        return self.state == "kept" and not self.is_guest
 
 
 EdgeRecord: TypeAlias = tuple[str, str | None, str, str, str]

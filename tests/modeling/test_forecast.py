@@ -92,7 +92,7 @@ def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> 
     assert stamp_key is not None
     report = run(settings.pipeline)
     assert not report.is_new
-    stamp(settings.pipeline, report, stamp_key)
+    stamp(report, stamp_key)
     is_settled = all(file.is_settled for file in report.files)
     assert (read_stamp(settings.root, stamp_key) is not None) == is_settled
 

@@ -9,7 +9,7 @@ import pytest
 from pipeline.errors import ConfigError, SourceError
 from pipeline.plan.settings import Settings
 from pipeline.run.explain import describe_freshness
-from pipeline.run.freshness import Selection, judge, look
+from pipeline.run.freshness import Selection, look, statuses_of
 from pipeline.run.run import RunReport, check, run
 from pipeline.snapshots.store import open_store, read_current
 
@@ -31,7 +31,7 @@ def reasons(settings: Settings, snapshot: str) -> tuple[str, ...]:
     store = open_store(settings.root)
     current = read_current(store)
     wanted = look(settings, check(settings), current, fetched=False)
-    [status] = [s for s in judge(wanted, store, current) if s.name == snapshot]
+    [status] = [s for s in statuses_of(wanted, store, current) if s.name == snapshot]
     return status.reasons
 
 

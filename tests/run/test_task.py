@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.freshness import Freshness, Selection, judge, look
+from pipeline.run.freshness import Freshness, Selection, look, statuses_of
 from pipeline.run.run import check, run
 from pipeline.run.task import Task, plan_task
 from pipeline.snapshots.records import QUARANTINE
@@ -49,7 +49,7 @@ def plan(published: Path) -> Plan:
         wanted = look(settings, check(settings), runs[-1], fetched=True)
         statuses = [
             replace(status, freshness=freshness.get(status.name, status.freshness))
-            for status in judge(wanted, store, runs[-1])
+            for status in statuses_of(wanted, store, runs[-1])
         ]
         return plan_task(wanted, statuses, selection, store, runs)
 
