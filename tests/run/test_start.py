@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -19,7 +18,7 @@ def stamped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def ask(_root: Path, key: str) -> None:
         keys.append(f"asked {key}")
 
-    def leave(_settings: Any, _report: RunReport, key: str) -> None:
+    def leave(_report: RunReport, key: str) -> None:
         keys.append(f"left {key}")
 
     monkeypatch.setattr("pipeline.run.start.read_stamp", ask)
