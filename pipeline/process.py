@@ -35,6 +35,7 @@ _THREADS, _MAX_THREADS = "POLARS_MAX_THREADS", 1024
 
 _received = signal.SIGINT
 _is_asked = False
+_n_put_off = 0
 _answered_s = float("-inf")
 _actions: list[Callable[[], object]] = []
 
@@ -59,7 +60,7 @@ def stop_in_order() -> None:
 
 def _watch(signals: int) -> None:
     """Pass SIGTERM on as SIGINT; end the process if it does not answer to two."""
-    global _received
+    global _received, _n_put_off
     asked_s, is_told = None, False
     while True:
         wait_s = None if asked_s is None or is_told else _SAY_AFTER_S
@@ -72,6 +73,9 @@ def _watch(signals: int) -> None:
                 _say("still stopping; Ctrl-C once more ends it at once")
             continue
         [number] = os.read(signals, 1)
+        if number == signal.SIGINT and _n_put_off:  # our own, and no second request
+            _n_put_off -= 1
+            continue
         if number in (signal.SIGINT, signal.SIGTERM):
             _act()
         now = time.monotonic()
@@ -111,12 +115,19 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     global _is_asked, _answered_s
     _is_asked = True
     if _is_importing(frame):
-        again = threading.Timer(_IMPORTED_S, os.kill, (os.getpid(), signal.SIGINT))
+        again = threading.Timer(_IMPORTED_S, _put_off)
         again.daemon = True
         again.start()
         return
     _answered_s = time.monotonic()
     signal.default_int_handler(number, frame)
+
+
+def _put_off() -> None:
+    """Ask again for the stop that came during an import."""
+    global _n_put_off
+    _n_put_off += 1
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
