@@ -9,7 +9,7 @@ import json
 import logging
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -292,16 +292,9 @@ def written_by_others(catalog: Path, published: Path) -> list[str]:
 
 
 def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
-    """Write a new catalog file.
+    """Write a new catalog file of all runs, the oldest first.
 
-    Parameters
-    ----------
-    path : Path
-        The file to make; must not exist.
-    store : Store
-        Holds the objects; views name them by their absolute paths.
-    runs : sequence of RunRecord
-        All runs, the oldest first; those that are kept get views.
+    Views name the store's objects by their absolute paths; runs that are kept get some.
     """
     kept = kept_runs(runs)
     objects = {
@@ -318,59 +311,67 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         con.execute("BEGIN")
         con.execute(_META)
         _insert(con, "meta.catalog", [(FORMAT, str(store.folder))])
-        _insert(con, "meta.runs", [_run_row(run, run in kept) for run in runs])
-        _insert(con, "meta.stages", [r for run in runs for r in _stage_rows(run)])
-        _insert(
-            con,
-            "meta.snapshots",
-            [
-                _snapshot_row(run, s, objects[s.name, s.fingerprint], store)
-                for run in runs
-                for s in run.snapshots
-            ],
-        )
-        _insert(con, "meta.columns", [r for run in kept for r in _column_rows(run)])
-        _insert(
-            con,
-            "meta.profiles",
-            [
-                row
-                for run in kept
-                for s in run.snapshots
-                for row in _profile_rows(run, objects[s.name, s.fingerprint])
-            ],
-        )
-        _insert(con, "meta.checks", [r for run in runs for r in _check_rows(run)])
-        _insert(
-            con, "meta.lineage", [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
-        )
-        models = _models(store)
-        _insert(con, "meta.models", [_model_row(model) for model in models.models])
-        figures = store.models / EVALUATIONS
-        # The next command that trains or judges a model writes them again.
-        if figures.is_file() and checksum(figures) == models.figures:
-            con.execute(f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}")
-        elif models.figures:
-            LOG.warning(
-                "%s: is not what was written, and left out; `just promote` writes it",
-                figures,
-            )
-        benchmarks = read_benchmarks(store)
-        _insert(
-            con, "meta.benchmarks", [r for b in benchmarks for r in _benchmark_rows(b)]
-        )
-        schemas = {run.run_id: run for run in kept}
-        if len(kept) > 1:
-            schemas[PREVIOUS] = kept[-2]
-        for schema in schemas:
-            con.execute(f"CREATE SCHEMA {identifier(schema)}")
-        for schema, run in {**schemas, "main": runs[-1]}.items():
+        for table, rows in _tables_of_runs(store, runs, kept, objects).items():
+            _insert(con, f"meta.{table}", rows)
+        _insert_models(con, store)
+        found = [row for b in read_benchmarks(store) for row in _benchmark_rows(b)]
+        _insert(con, "meta.benchmarks", found)
+        for schema, run in _schemas(runs, kept).items():
+            con.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
             for snapshot in run.snapshots:
                 if objects[snapshot.name, snapshot.fingerprint]:
                     _create_view(con, schema, snapshot, store)
         con.execute("COMMIT")
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")
+
+
+def _tables_of_runs(
+    store: Store,
+    runs: Sequence[RunRecord],
+    kept: Sequence[RunRecord],
+    objects: Mapping[tuple[str, str], ObjectRecord | None],
+) -> dict[str, list[Row]]:
+    """Make the rows of the tables that tell of runs."""
+    shown = [
+        (run, s, objects[s.name, s.fingerprint]) for run in runs for s in run.snapshots
+    ]
+    return {
+        "runs": [_run_row(run, run in kept) for run in runs],
+        "stages": [row for run in runs for row in _stage_rows(run)],
+        "snapshots": [_snapshot_row(run, s, of, store) for run, s, of in shown],
+        "columns": [row for run in kept for row in _column_rows(run)],
+        "profiles": [
+            row for run, _, of in shown if run in kept for row in _profile_rows(run, of)
+        ],
+        "checks": [row for run in runs for row in _check_rows(run)],
+        "lineage": [(runs[-1].run_id, *edge) for edge in runs[-1].lineage],
+    }
+
+
+def _insert_models(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Fill the tables of models and of their figures."""
+    models = _models(store)
+    _insert(con, "meta.models", [_model_row(model) for model in models.models])
+    figures = store.models / EVALUATIONS
+    # The next command that trains or judges a model writes them again.
+    if figures.is_file() and checksum(figures) == models.figures:
+        con.execute(f"INSERT INTO meta.evaluations BY NAME FROM {rows_of(figures)}")
+    elif models.figures:
+        LOG.warning(
+            "%s: is not what was written, and left out; `just promote` writes it",
+            figures,
+        )
+
+
+def _schemas(
+    runs: Sequence[RunRecord], kept: Sequence[RunRecord]
+) -> dict[str, RunRecord]:
+    """Name the schemas, and the run that each shows."""
+    schemas = {run.run_id: run for run in kept}
+    if len(kept) > 1:
+        schemas[PREVIOUS] = kept[-2]
+    return {**schemas, "main": runs[-1]}
 
 
 def _create_view(
@@ -382,8 +383,7 @@ def _create_view(
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM {rows_of(path)}")
     of = f"output of stage {snapshot.stage}"
     if not snapshot.stage:
-        is_guest = snapshot.is_guest
-        of = f"the last {snapshot.made_by}" if is_guest else "cells set aside"
+        of = f"the last {snapshot.made_by}" if snapshot.is_guest else "cells set aside"
     stale = ", STALE: left as it was" if snapshot.is_left_behind else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")

@@ -3,7 +3,7 @@
 import fcntl
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 import duckdb
@@ -32,19 +32,9 @@ _NAMES = {
 
 
 def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
-    """Find what neither a kept run nor an open reader needs.
+    """Find the files and folders that neither a kept run nor an open reader needs.
 
-    Parameters
-    ----------
-    store : Store
-        The caller holds its lock.
-    runs : sequence of RunRecord
-        All that are recorded, the oldest first.
-
-    Returns
-    -------
-    list of Path
-        Files and folders, sorted.
+    The caller holds the store's lock; the oldest run comes first.
     """
     ours, strays = _sort_out(store, runs)
     if strays:
@@ -54,31 +44,31 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     linked = [run for run in runs if run.run_id <= store.linked]
     # A client that has just looked up the link may be about to open the one before.
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
-    catalogs = [path for path in ours["catalogs/*"] if run_of(path) not in shown]
-    read = [path for path in catalogs if _is_read(path / CATALOG)]
+    read, idle = _others(ours["catalogs/*"], shown)
     needed = _objects_of(store, [*kept_runs(runs), *kept_runs(linked), *linked[-2:]])
-    for folder in read:
-        needed |= _objects_in(folder / CATALOG)
-    objects = [
-        path
-        for path in ours["objects/*/*"]
-        if path not in needed and path.parent in ours["objects/*"]
-    ]
+    needed |= set[Path]().union(*(_objects_in(folder / CATALOG) for folder in read))
+    folders = {*ours["objects/*"]}
+    objects = {path for path in ours["objects/*/*"] if path.parent in folders}
     logs = [path for path in ours["logs/*"] if path.suffix == ".jsonl"][:-_N_LOGS]
     # Folders are of the first version: one per run.
-    others = [
+    records = [
         path
         for path in ours["runs/*"]
         if path.suffix == ".next" or (path.is_dir() and path.name not in shown)
     ]
     # Of a download that was killed: runs hold the lock while theirs is at work.
-    parts = list(store.data.glob("*.part"))
-    idle = [
-        path
-        for path in catalogs
-        if path not in read and not _holds_others_tables(path / CATALOG)
-    ]
-    return sorted([*objects, *idle, *logs, *others, *parts])
+    parts = store.data.glob("*.part")
+    return sorted([*(objects - needed), *idle, *logs, *records, *parts])
+
+
+def _others(
+    catalogs: Iterable[Path], shown: Container[str]
+) -> tuple[list[Path], list[Path]]:
+    """Tell the catalogs beside those shown that are read from those that may go."""
+    others = [path for path in catalogs if run_of(path) not in shown]
+    read = [path for path in others if _is_read(path / CATALOG)]
+    idle = [path for path in others if path not in read]
+    return read, [path for path in idle if not _holds_others_tables(path / CATALOG)]
 
 
 def _sort_out(
