@@ -3,7 +3,7 @@
 What the journal has of a trial decides what is done next: its parameters are chosen,
 its folds evaluated, its end told. So a study that was killed goes on as if it had not.
 Trials run one after the other, each fit on all cores: two at once on half of the cores
-each took as much CPU time (69.7 s against 66.9 s on two), and choose without knowing
+took as much CPU time (66.9 and 69.7 s on two), and are chosen without knowing
 of each other.
 """
 
