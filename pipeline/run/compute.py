@@ -44,16 +44,12 @@ def compute(
 
     Parameters
     ----------
-    wanted : Wanted
-        What should be.
     task : Task
         What of it to compute, and where to begin.
     store : Store
         Where the objects are.
     staging : Path
         An empty folder, which receives ``<snapshot>.parquet`` per snapshot.
-    previous : iterable of SnapshotRecord
-        What is published.
 
     Raises
     ------
@@ -248,8 +244,6 @@ def most_rows(task: Task, scan: Scan | None) -> float:
 
     Parameters
     ----------
-    task : Task
-        What starts at snapshots, of which the footers are read.
     scan : Scan or None
         The source, if it is read.
     """

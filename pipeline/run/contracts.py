@@ -32,12 +32,6 @@ def compile_checks(
     ----------
     settings : Settings
         Holds the contracts; without one, a snapshot must be unique by its key.
-    plan : Plan
-        The composed graph.
-    snapshot : str
-        Its name.
-    previous_n_rows : int, optional
-        Its rows in the run before.
 
     Raises
     ------
@@ -74,19 +68,6 @@ def hold(
     store: Store,
 ) -> None:
     """Warn of checks that failed, or refuse the run and keep the rows to look at.
-
-    Parameters
-    ----------
-    settings : Settings
-        Holds the contracts.
-    plan : Plan
-        The composed graph.
-    outcomes : mapping of str to list of Outcome
-        What became of the checks, by snapshot.
-    files : mapping of str to Path
-        The Parquet file of each of these snapshots.
-    store : Store
-        Keeps the rows that break a check.
 
     Raises
     ------

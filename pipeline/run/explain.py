@@ -80,13 +80,6 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     ----------
     settings : Settings
         The checked configuration; the source's files need not be there.
-    selection : Selection
-        What the run would look at.
-
-    Returns
-    -------
-    str
-        Nothing is executed, fetched or written.
 
     Raises
     ------
@@ -190,12 +183,6 @@ def _execution(
 
     Parameters
     ----------
-    engine : EngineSettings
-        What is asked for.
-    plan : Plan
-        With the schema of every stage.
-    task : Task
-        What would be computed.
     most_rows : float or None
         What it would begin with, at most; None if the source is not there.
 

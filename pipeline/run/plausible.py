@@ -55,12 +55,8 @@ def empty_stages(
 
     Parameters
     ----------
-    plan : Plan
-        The composed graph.
     contracts : mapping of str to Contract
         Of the snapshots: one that may have no rows allows it to its stage.
-    n_rows : mapping of str to int
-        The rows of the stages that were counted.
     """
     for name, node in plan.nodes.items():
         given = n_rows.get(node.stage.inputs[0], 0)
@@ -100,12 +96,8 @@ def empty_columns(
 
     Parameters
     ----------
-    plan : Plan
-        The composed graph.
     contracts : mapping of str to Contract
         What is under ``empty`` there is allowed.
-    profiles : mapping of str to Profile
-        What is in the snapshots that were computed.
     """
     for snapshot, profile in profiles.items():
         allowed = contracts.get(snapshot, Contract()).empty
@@ -149,15 +141,6 @@ def odd_periods(
 
     The step from one period to the next is the least there is: 1, or 5 of a panel of
     every fifth year. A larger one is made by no unit, so no unit has a past there.
-
-    Parameters
-    ----------
-    periods : Periods
-        The column that counts them, and what is allowed.
-    snapshot : str
-        For the message.
-    rows : mapping of int to int
-        Rows of each period that occurs.
     """
     times = sorted(rows)
     step = _step(times)

@@ -42,13 +42,6 @@ class Stamp(msgspec.Struct, frozen=True):
 def key(root: Path, words: Iterable[str]) -> str:
     """Hash all that decides what a command computes, apart from the data.
 
-    Parameters
-    ----------
-    root : Path
-        Project folder.
-    words : iterable of str
-        Of the command line.
-
     Returns
     -------
     str

@@ -14,31 +14,21 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class BenchmarkFigure(msgspec.Struct, frozen=True, kw_only=True):
-    """What one contender took for one task, over some runs.
-
-    Attributes
-    ----------
-    task, contender : str
-        Who did what.
-    n_rows : int
-        Rows of the source; a single transformation gets a part of them.
-    n_runs : int
-        Interleaved with the other contenders' runs, in fresh processes.
-    cpu_s, wall_s, peak_mib : Spread
-        CPU seconds of all threads, wall seconds, and peak memory in MiB.
-    cpu_x, wall_x : float or None
-        Medians over the rounds of the ratio to the task's first contender.
-    """
+    """What one contender took for one task, over some runs."""
 
     task: str
     contender: str
     n_rows: int
+    """Rows of the source; a single transformation gets a part of them."""
     n_runs: int
+    """Interleaved with the other contenders' runs, in fresh processes."""
     cpu_s: Spread | None
     wall_s: Spread | None
     peak_mib: Spread | None
+    """CPU seconds of all threads, wall seconds, and peak memory in MiB."""
     cpu_x: float | None
     wall_x: float | None
+    """Medians over the rounds of the ratio to the task's first contender."""
 
 
 class BenchmarkRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,8 +57,6 @@ def restore(store: Store, wanted: str) -> RunRecord:
     ----------
     store : Store
         Where the run is.
-    wanted : str
-        The run, as `find_run` takes it.
 
     Raises
     ------
@@ -135,12 +133,6 @@ def compare(
     ----------
     store : Store
         Where the runs are.
-    snapshot : str
-        Name of the snapshot.
-    run_a, run_b : str
-        Before and after, as `find_run` takes them.
-    tolerance : float
-        As `diff` takes it.
 
     Raises
     ------

@@ -21,17 +21,7 @@ READ_ONLY = 0o444
 
 
 def folder_name(run_id: str, catalog: Path, state: Path) -> str:
-    """Name the folder of a catalog.
-
-    Parameters
-    ----------
-    run_id : str
-        The newest run it shows.
-    catalog : Path
-        The file, as it is to be published.
-    state : Path
-        The project's ``.pipeline``; views hold paths below it.
-    """
+    """Name the folder of a catalog."""
     digest = hashlib.blake2b(f"{FORMAT} {state}\0".encode(), digest_size=8)
     digest.update(catalog.read_bytes())
     return f"{run_id}.{digest.hexdigest()}"

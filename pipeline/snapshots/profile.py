@@ -22,33 +22,20 @@ _SAMPLE = "sample"
 
 
 class ColumnProfile(msgspec.Struct, frozen=True):
-    """Statistics of a column, nulls left out; None where a dtype has no such figure.
-
-    Attributes
-    ----------
-    name, dtype : str
-        Of the column, in Polars' words.
-    n_nulls : int
-        Rows without a value.
-    n_distinct : int or None
-        Above 65,536 rows by HyperLogLog, within a few per cent.
-    min, max : str or None
-        As text.
-    mean : float or None
-        Of numbers, to 12 digits.
-    quantiles : list of float or None
-        Of numbers, at `QUANTILES`; of every 32nd row where there are
-        more than 65,536.
-    """
+    """Statistics of a column, nulls left out; None where a dtype has no such figure."""
 
     name: str
     dtype: str
     n_nulls: int
+    """Rows without a value."""
     n_distinct: int | None
+    """Above 65,536 rows by HyperLogLog, within a few per cent."""
     min: str | None
     max: str | None
     mean: float | None
     quantiles: list[float | None] | None
+    """Of numbers, at `QUANTILES`; of every 32nd row where there are more than 65,536.
+    """
 
 
 @dataclass(frozen=True)
@@ -129,10 +116,6 @@ def read_profile(
 
     Parameters
     ----------
-    schema : pl.Schema
-        The snapshot's.
-    collected : pl.DataFrame of shape (1, n_figures)
-        Holds its `figures`.
     whole : pl.DataFrame or None
         The snapshot itself; None if it `is_large`.
     """

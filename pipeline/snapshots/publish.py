@@ -37,15 +37,6 @@ def require_same(
 
     Objects are immutable: earlier runs show them, and what was computed of them.
 
-    Parameters
-    ----------
-    store : Store
-        What is there.
-    made : sequence of SnapshotRecord
-        Computed by a run, nothing of it published yet.
-    profiles : mapping of str to Profile
-        What is in each of them.
-
     Returns
     -------
     list of SnapshotRecord
@@ -102,14 +93,6 @@ def publish_objects(
     ----------
     store : Store
         Where to; the caller holds the lock.
-    made : sequence of SnapshotRecord
-        What a run has computed.
-    files : mapping of str to Path
-        The file of each, on the disk of the store.
-    profiles : mapping of str to Profile
-        What is in each.
-    run_id : str
-        The run.
 
     Raises
     ------
@@ -152,8 +135,6 @@ def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
     ----------
     store : Store
         Where to; the caller holds the lock.
-    runs : sequence of RunRecord
-        Those that are recorded, the oldest first, and the new one.
 
     Raises
     ------

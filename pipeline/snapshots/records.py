@@ -23,26 +23,19 @@ it as it was, because it was not selected."""
 
 
 class ObjectRecord(msgspec.Struct, frozen=True):
-    """An object: one immutable Parquet file, and what is in it.
-
-    Attributes
-    ----------
-    fingerprint : str
-        What it was made of: plan, source and versions.
-    crc32 : str
-        Of the file's bytes, as `checksum` gives it.
-    content_hash : str
-        What came of it: equal for equal rows, columns and dtypes.
-    """
+    """An object: one immutable Parquet file, and what is in it."""
 
     format: int
     snapshot: str
     fingerprint: str
+    """What it was made of: plan, source and versions."""
     run_id: str
     n_rows: int
     n_bytes: int
     crc32: str
+    """Of the file's bytes, as `checksum` gives it."""
     content_hash: str
+    """What came of it: equal for equal rows, columns and dtypes."""
     columns: list[ColumnProfile]
 
 
@@ -104,18 +97,13 @@ EdgeRecord: TypeAlias = tuple[str, str | None, str, str, str]
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A published run, with all that is needed to say later what changed.
-
-    Attributes
-    ----------
-    n_kept : int
-        Of the runs up to this one, the last so many could be queried and restored.
-    """
+    """A published run, with all that is needed to say later what changed."""
 
     format: int
     run_id: str
     started_at: datetime
     n_kept: int
+    """Of the runs up to this one, the last so many could be queried and restored."""
     restores: str | None
     profile: str | None
     source: str
@@ -133,32 +121,19 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model, as far as the catalog shows it.
-
-    Attributes
-    ----------
-    model, fingerprint : str
-        Which one.
-    features : str
-        Fingerprint of the snapshot it learned from, published by `run_id`.
-    params : dict
-        What it was fitted with; found by `study`, if there was one.
-    metrics : dict of str to float
-        ``valid_*`` on the validation year, ``test_*`` on the test years.
-    name, version : str, int or None
-        In the registry.
-    aliases : list of str
-        ``champion``, ``challenger``.
-    """
+    """A trained model, as far as the catalog shows it."""
 
     model: str
     fingerprint: str
     features: str
+    """Fingerprint of the snapshot it learned from, published by `run_id`."""
     run_id: str
     created_at: datetime
     study: str | None
     params: dict[str, Any]
+    """What it was fitted with; found by `study`, if there was one."""
     metrics: dict[str, float]
+    """``valid_*`` on the validation year, ``test_*`` on the test years."""
     mlflow_run: str
     name: str | None
     version: int | None
@@ -166,14 +141,9 @@ class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelRecords(msgspec.Struct, frozen=True):
-    """All trained models, the oldest first.
-
-    Attributes
-    ----------
-    figures : str
-        CRC-32 of the file of their figures; empty without one.
-    """
+    """All trained models, the oldest first."""
 
     format: int
     models: list[ModelRecord]
     figures: str = ""
+    """CRC-32 of the file of their figures; empty without one."""

@@ -83,8 +83,6 @@ def writing(store: Store, wait_s: float = 0) -> Generator[None]:
 
     Parameters
     ----------
-    store : Store
-        What to lock.
     wait_s : float
         How long to wait for another writer, in seconds.
 
@@ -265,13 +263,6 @@ def drop_damaged(store: Store, objects: Iterable[tuple[str, str]]) -> bool:
     ----------
     store : Store
         Where they are.
-    objects : iterable of tuple
-        Snapshot and fingerprint.
-
-    Returns
-    -------
-    bool
-        Whether there were any.
     """
     found = [(*object_, object_fault(store, *object_)) for object_ in objects]
     damaged = [object_ for object_ in found if object_[2]]
@@ -388,11 +379,6 @@ def kept_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
 
     Each run let go of those before it, by the number of its own configuration: what
     is kept is what all of them have left.
-
-    Parameters
-    ----------
-    runs : sequence of RunRecord
-        All runs, the oldest first.
     """
     kept: list[RunRecord] = []
     for run in runs:
@@ -416,8 +402,6 @@ def find_id(ids: Sequence[str], wanted: str) -> str:
 
     Parameters
     ----------
-    ids : sequence of str
-        The oldest first.
     wanted : str
         An id or the beginning of one; ``latest``, ``previous`` or ``-N``, the N-th
         before the latest.

@@ -130,11 +130,6 @@ def diff(
     n_samples : int
         Rows to keep as samples of those added and removed, and values of each column.
 
-    Returns
-    -------
-    Diff
-        ``diff(b, a)`` mirrors ``diff(a, b)``.
-
     Raises
     ------
     SnapshotError
