@@ -45,7 +45,7 @@ VALUES = [
     *("{}", "[1, 2]", "{a: 1}", "[[[[", "{a: [", "'x", '"\\ud800"', "${", "${a}", ".."),
     *("${oc.env:X}", "${oc.env:HOME}/x", "${oc.decode:[}", "${a.${b}}", "???", "csv"),
     *("data/*.csv", "data/raw.csv", "data/raw #1.csv", "s3://", "*", "&a [*a]", "!x"),
-    *("features", "year", "[year]", "[year, year]", "text", "code", "1GiB", "a\0b"),
+    *("features", "year", "[year]", "[year, year]", "text", "code", "1GiB", '"a\\0b"'),
     *("parquet", "/", "[" * 3000),
 ]
 
@@ -59,8 +59,10 @@ def typos(draw: st.DrawFn, words: list[str]) -> str:
     return word[:at] + letter + word[at + 1 :]
 
 
-# Without a slash, as a command may write where a path leads.
-ODD = st.binary(max_size=6).map(lambda b: os.fsdecode(b.replace(b"/", b"")))
+# Without a slash, as a command may write where a path leads; no line holds a null byte.
+ODD = st.lists(st.sampled_from(sorted({*range(1, 256)} - {ord("/")})), max_size=6).map(
+    lambda codes: os.fsdecode(bytes(codes))
+)
 WORDS = st.one_of(
     st.sampled_from(OPTIONS),
     st.sampled_from(NAMES),
