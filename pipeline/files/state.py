@@ -6,13 +6,7 @@ CATALOG = "snapshots.duckdb"
 
 
 class State:
-    """Where the state of a project lies; nothing is made.
-
-    Parameters
-    ----------
-    root : Path
-        Project folder.
-    """
+    """Where the state of a project lies; nothing is made."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

@@ -192,7 +192,7 @@ def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage
     for run in kept_runs(runs):
         for s in run.snapshots:
             shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
-            made_by[s.name] = s.made_by or "`just run`"
+            made_by[s.name] = s.made_by
     for (name, fingerprint), ids in shown_by.items():
         fault = object_fault(store, name, fingerprint)
         if fault:

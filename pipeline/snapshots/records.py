@@ -78,8 +78,8 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     reasons: list[str]
     """Why it is not the one of the run before."""
     checks: list[CheckRecord]
-    made_by: str = ""
-    """What makes one that is no stage's."""
+    made_by: str = "`just run`"
+    """The command that makes it."""
 
     @property
     def is_guest(self) -> bool:
