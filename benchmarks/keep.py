@@ -5,9 +5,10 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.processes import ROOT
+from pipeline.files.checksum import write_sealed
 from pipeline.snapshots.benchmarks import BenchmarkRecord
 from pipeline.snapshots.catalog import publish_catalog
-from pipeline.snapshots.store import open_store, read_runs, write_record, writing
+from pipeline.snapshots.store import open_store, read_runs, writing
 
 RESULTS = Path(__file__).with_name("results.json")
 SCALE_RESULTS = Path(__file__).with_name("scale.json")
@@ -23,7 +24,7 @@ def keep(record: BenchmarkRecord, file: Path = RESULTS) -> None:
     store = open_store(ROOT)
     store.benchmarks.mkdir(parents=True, exist_ok=True)
     name = f"{record.measured_at:%Y%m%dT%H%M%SZ}.json"
-    write_record(store.benchmarks / name, record)
+    write_sealed(store.benchmarks / name, record)
     runs = read_runs(store)
     if runs:
         with writing(store, WAIT_S):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import between, train_and_valid
@@ -20,7 +21,6 @@ from pipeline.modeling.records import (
     fingerprint,
     new_folder,
     read_evaluation,
-    write_record,
 )
 from pipeline.modeling.registry.registry import version_in
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
@@ -108,7 +108,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             metrics=metrics,
             files=hashes(partial),
         )
-        write_record(partial / "evaluation.json", record)
+        write_sealed(partial / "evaluation.json", record)
         log_evaluation(settings, training.record.mlflow_run, metrics, partial)
     return Evaluation(training, folder, record, is_new=True)
 

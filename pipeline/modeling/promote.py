@@ -7,6 +7,7 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
+from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.amount import amount
@@ -14,7 +15,6 @@ from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SEVERITY, SIZE_DECILE, resampling_of
-from pipeline.modeling.records import write_record
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import (
     Version,
@@ -143,7 +143,7 @@ def _against_champion(
     comparison.write_parquet(kept)
     record = evaluation.record
     listed = {**record.files, kept.name: hashes(evaluation.folder)[kept.name]}
-    write_record(
+    write_sealed(
         evaluation.folder / "evaluation.json",
         msgspec.structs.replace(record, files=listed),
     )

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pipeline.errors import ModelError
-from pipeline.files.checksum import read_sealed, seal
+from pipeline.files.checksum import read_sealed
 from pipeline.files.manifest import changes, manifest_changes
 from pipeline.files.state import State
 from pipeline.log import LOG
@@ -152,13 +152,6 @@ def _read_whole(
     fault = "; ".join(faults) if record else f"{path.name} cannot be read"
     LOG.warning("%s: %s: %s when it is asked for", path.parent, fault, remedy)
     return None
-
-
-def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Write a record whole or not at all, with its checksum."""
-    partial = path.with_name(f"{path.name}.next")
-    partial.write_bytes(seal(msgspec.json.encode(record)))
-    partial.replace(path)
 
 
 def all_trainings(root: Path) -> list[tuple[Path, TrainingRecord]]:

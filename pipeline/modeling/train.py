@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 
 import msgspec
 
+from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
@@ -29,7 +30,6 @@ from pipeline.modeling.records import (
     read_evaluation,
     read_training,
     versions,
-    write_record,
 )
 from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import is_logged, log_evaluation, log_training
@@ -115,7 +115,7 @@ def train(settings: ModelingSettings, model: str) -> Training:
             mlflow_run="",
         )
         record = _logged(settings, record, features)
-        write_record(partial / "training.json", record)
+        write_sealed(partial / "training.json", record)
     return Training(folder, record, features, is_new=True, is_logged=True)
 
 
@@ -173,7 +173,7 @@ def _log_again(
     if judged is not None:
         log_evaluation(settings, again.mlflow_run, judged.metrics, evaluation)
     # Last, so that after a kill all of it is done again.
-    write_record(folder / "training.json", again)
+    write_sealed(folder / "training.json", again)
     return again
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SourceError
-from pipeline.files.checksum import checksum, read_sealed, seal
+from pipeline.files.checksum import checksum, read_sealed, write_sealed
 from pipeline.files.local import FileStat, find_files, stat_of
 from pipeline.files.state import State
 from pipeline.plan.code import code_files, files_below, identity
@@ -93,7 +93,4 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
 
 def write_stamp(root: Path, stamp: Stamp) -> None:
     """Keep a stamp; it is there whole or not at all."""
-    path = State(root).stamp
-    partial = path.with_name(f"{path.name}.next")
-    partial.write_bytes(seal(msgspec.json.encode(stamp)))
-    partial.replace(path)
+    write_sealed(State(root).stamp, stamp)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.errors import SnapshotError
-from pipeline.files.checksum import checksum
+from pipeline.files.checksum import checksum, flush, write_sealed
 from pipeline.snapshots.catalog import publish_catalog
 from pipeline.snapshots.profile import Profile
 from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord, SnapshotRecord
@@ -13,9 +13,7 @@ from pipeline.snapshots.store import (
     Store,
     cannot_write,
     files_of,
-    flush,
     read_object,
-    write_record,
 )
 
 
@@ -123,7 +121,7 @@ def publish_objects(
         for folder in [*(path.parent for path in paths.values()), store.objects]:
             flush(folder)
         for name, path in paths.items():
-            write_record(path.with_suffix(".json"), records[name])
+            write_sealed(path.with_suffix(".json"), records[name])
     except OSError as error:
         raise cannot_write(store, error) from error
 
@@ -144,7 +142,7 @@ def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
     record = runs[-1]
     path = store.runs / f"{record.run_id}.json"
     try:
-        write_record(path, record)
+        write_sealed(path, record)
         publish_catalog(store, runs)
     except BaseException:
         if store.linked != record.run_id:

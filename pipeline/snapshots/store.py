@@ -20,11 +20,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-import msgspec
 from filelock import FileLock, Timeout
 
 from pipeline.errors import SnapshotError, nearest
-from pipeline.files.checksum import checksum, read_sealed, seal, unseal
+from pipeline.files.checksum import checksum, flush, read_sealed, unseal
 from pipeline.files.state import CATALOG, State
 from pipeline.log import LOG
 from pipeline.snapshots.benchmarks import BenchmarkRecord
@@ -160,33 +159,6 @@ def cannot_write(store: Store, error: Exception) -> SnapshotError:
         "hint: the pipeline keeps all its state there; make room, or make the folder"
         " writable"
     )
-
-
-def write_record(path: Path, record: Record) -> None:
-    """Write a record that is there whole or not at all, also after a power cut."""
-    partial = path.with_name(f"{path.name}.next")
-    try:
-        with partial.open("wb") as file:
-            file.write(seal(msgspec.json.encode(record)))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-        flush(path.parent)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def flush(path: Path) -> None:
-    """Have on the disk what is in a file, or the names that are in a folder.
-
-    A rename lasts through a power cut only if the folder was flushed.
-    """
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def read_record(path: Path, type_: type[_Record]) -> _Record | None:

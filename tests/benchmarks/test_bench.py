@@ -12,10 +12,11 @@ from benchmarks.keep import RESULTS, SCALE_RESULTS
 from benchmarks.proof import a_quarter_slower
 from benchmarks.report import README, kept, section, written
 from benchmarks.structure import structure
+from pipeline.files.checksum import write_sealed
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
 from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
-from pipeline.snapshots.store import open_store, read_benchmarks, write_record
+from pipeline.snapshots.store import open_store, read_benchmarks
 
 RAW = Path(__file__).parents[1] / "golden" / "raw.csv"
 
@@ -115,7 +116,7 @@ def record() -> BenchmarkRecord:
 def test_measured_figures_are_rows_of_the_catalog(project: Path) -> None:
     store = open_store(project)
     store.benchmarks.mkdir(parents=True)
-    write_record(store.benchmarks / "a.json", record())
+    write_sealed(store.benchmarks / "a.json", record())
     assert read_benchmarks(store) == [record()]
     run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
     with duckdb.connect(store.catalog, read_only=True) as con:

@@ -21,8 +21,9 @@ from click.testing import CliRunner, Result
 
 from pipeline.commands.cli import main
 from pipeline.errors import QueryError
+from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
-from pipeline.modeling.records import EvaluationRecord, read_record, write_record
+from pipeline.modeling.records import EvaluationRecord, read_record
 from pipeline.modeling.tracking.tracking import environment, store_uri
 from pipeline.snapshots.result import write_frame
 from tests.conftest import GOLDEN
@@ -128,7 +129,7 @@ def test_models_are_listed_by_the_metric_that_decides(
     record = read_record(of_folder, EvaluationRecord)
     assert record is not None
     as_it_is = msgspec.structs.replace(record, files=hashes(path.parent))
-    write_record(of_folder, as_it_is)
+    write_sealed(of_folder, as_it_is)
     assert listed() == ["last_value", "ridge"]
 
 

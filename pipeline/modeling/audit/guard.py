@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.errors import ConfigError, ModelError
+from pipeline.files.checksum import write_sealed
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.audit.leaks import Leak, describe_leaks, differences
@@ -29,7 +30,6 @@ from pipeline.modeling.records import (
     GuardRecord,
     fingerprint,
     read_record,
-    write_record,
 )
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.snapshots.store import open_store, read_runs, verified_object
@@ -75,7 +75,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
         leaks = _leaks(settings, panel)
         found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_record(path, found)
+        write_sealed(path, found)
     if found.leaks:
         lines = "\n".join(f"  {line}" for line in found.leaks)
         raise ModelError(

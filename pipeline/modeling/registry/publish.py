@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.files.checksum import checksum
+from pipeline.files.checksum import checksum, write_sealed
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.records import (
     all_trainings,
@@ -13,7 +13,7 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.catalog import EVALUATIONS, MODELS, publish_catalog
 from pipeline.snapshots.records import FORMAT, ModelRecord, ModelRecords
-from pipeline.snapshots.store import open_store, read_runs, write_record, writing
+from pipeline.snapshots.store import open_store, read_runs, writing
 
 WAIT_S = 30
 """For a run that is writing: the catalog is a training's last step, and a small one."""
@@ -73,5 +73,5 @@ def publish_models(settings: ModelingSettings) -> None:
         else:
             file.unlink(missing_ok=True)
         crc32 = checksum(file) if figures else ""
-        write_record(store.models / MODELS, ModelRecords(FORMAT, models, crc32))
+        write_sealed(store.models / MODELS, ModelRecords(FORMAT, models, crc32))
         publish_catalog(store, read_runs(store))
