@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,15 +22,7 @@ from pipeline.engine.parts.sizes import (
     row_bytes,
     values_of,
 )
-from pipeline.engine.parts.work import (
-    Parts,
-    Slice,
-    compute,
-    facts_before,
-    merge_facts,
-    read,
-    wholes,
-)
+from pipeline.engine.parts.work import Done, Parts, Slice
 from pipeline.files.folder import Folder
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, progress
@@ -92,25 +84,27 @@ def execute_parts(
     bad = None
     parts = _begin(plan, work, slices, splitting)
     finished = parts.finished()
+    rounds = range(len(parts.layout.rounds))
     if finished:
         LOG.info(
             "going on with what an earlier run finished: %d of %d parts",
             len(finished),
-            sum(map(parts.n_items, range(len(parts.layout.rounds)))),
+            sum(map(parts.n_items, rounds)),
         )
-    for number in range(len(parts.layout.rounds)):
+    for number in rounds:
         if number == 0:
-            items = [partial(read, parts, i, slice_) for i, slice_ in enumerate(slices)]
+            items = [partial(parts.read, i, slice_) for i, slice_ in enumerate(slices)]
         else:
-            items = [partial(compute, parts, number, i) for i in range(parts.n_parts)]
+            items = [partial(parts.compute, number, i) for i in range(parts.n_parts)]
         todo = {i: do for i, do in enumerate(items) if (number, i) not in finished}
         splitting.run(_told(parts, number), todo, len(items))
-        merge_facts(parts, number)
+        parts.merge_facts(number)
         if number == 0:
             bad = _bad(parts)
             if bad is not None and not accept(bad):
                 return None
-    small = wholes(parts, facts_before(parts, len(parts.layout.rounds)))
+    done = [item for number in rounds for item in parts.all_done(number)]
+    small = parts.wholes(parts.facts(len(rounds)))
     files: dict[str, Path] = {}
     profiles: dict[str, Profile] = {}
     broken = failures(work)
@@ -123,7 +117,8 @@ def execute_parts(
         if stage.name in small:
             lf = small[stage.name].sort(stage.key)
         else:
-            lf = in_order(_files_of(parts, stage.name), stage.key, parts.layout.column)
+            sorted_ = parts.files(done, f"snapshot-{stage.name}.parquet")
+            lf = in_order(sorted_, stage.key, parts.layout.column)
         LOG.info("putting %s together", name)
         files[name] = folder / f"{name}.parquet"
         checks = work.checks.get(name, [])
@@ -136,7 +131,7 @@ def execute_parts(
         files,
         profiles,
         outcomes,
-        _n_rows(plan, work, parts, small),
+        _n_rows(plan, work, done, small),
         bad,
         time.perf_counter() - started,
     )
@@ -149,21 +144,21 @@ def _begin(
     given = tuple(dict.fromkeys(slice_.name for slice_ in slices))
     publish = [plan.snapshots[name].stage.name for name in work.compute]
     layout = lay_out(plan, work.count, given, publish)
-    names = {n for r in layout.rounds for n in (*r.stages, *r.starts)}
-    names.update(layout.wholes)
-    nodes = {name: node for name, node in plan.nodes.items() if name in names}
     parts = Parts(
         splitting.folder,
         layout,
-        {name: node.stage for name, node in nodes.items()},
-        {name: plan.schema(name) for name in (*given, *nodes)},
+        {name: node.stage for name, node in plan.nodes.items()},
+        {name: plan.schema(name) for name in (*given, *plan.nodes)},
         len(slices),
     )
     if not layout.rounds[0].spills:
         return parts
     # Bad rows are counted, too: only the column that decides need be read then.
     snapshots = {s.name: s.lf for s in slices if s.stream is None}
-    whole = compose_again(plan, _all_rows(plan, slices), snapshots)
+    columns = plan.source.collect_schema().names()
+    read = [s.lf.select(columns) for s in slices if s.stream is not None]
+    rows = pl.concat(read) if read else plan.source
+    whole = compose_again(plan, rows, snapshots)
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
     with progress("counting rows"):
         values = values_of(frames, layout.column, splitting.folder)
@@ -176,13 +171,6 @@ def _begin(
         layout.column,
     )
     return parts
-
-
-def _all_rows(plan: Plan, slices: Sequence[Slice]) -> pl.LazyFrame:
-    """Return all rows of the source, bad ones among them."""
-    columns = plan.source.collect_schema().names()
-    parts = [s.lf.select(columns) for s in slices if s.stream is not None]
-    return pl.concat(parts) if parts else plan.source
 
 
 def _told(parts: Parts, number: int) -> str:
@@ -212,20 +200,13 @@ def _bad(parts: Parts) -> pl.DataFrame | None:
 
 
 def _n_rows(
-    plan: Plan, work: Work, parts: Parts, small: Mapping[str, pl.LazyFrame]
+    plan: Plan, work: Work, done: Iterable[Done], small: Mapping[str, pl.LazyFrame]
 ) -> dict[str, int]:
     """Add up the rows of each stage over all items, and of the small tables."""
     total = Counter(
         {name: lf.select(pl.len()).collect().item() for name, lf in small.items()}
     )
-    for number in range(len(parts.layout.rounds)):
-        for item in parts.all_done(number):
-            total.update(item.n_rows)
+    for item in done:
+        total.update(item.n_rows)
     alike = plan.alike(work.count)
     return {name: total[alike[name]] for name in work.count}
-
-
-def _files_of(parts: Parts, stage: str) -> list[str]:
-    """List the parts of a snapshot in their order."""
-    [number] = [i for i, r in enumerate(parts.layout.rounds) if stage in r.snapshots]
-    return parts.files(parts.all_done(number), f"snapshot-{stage}.parquet")

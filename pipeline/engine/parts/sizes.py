@@ -40,11 +40,16 @@ MOST = f"{WORKING}most"
 
 
 def memory_of(engine: EngineSettings) -> int:
-    """Read how many bytes a run may take: by default two thirds of what there is."""
+    """Read how many bytes a run may take: by default two thirds of what there is.
+
+    That is what the machine has, or the container or group of processes this runs in.
+    """
     if engine.memory is not None:
-        unit = engine.memory[-3:]
-        return int(float(engine.memory[:-3]) * _UNITS[unit])
-    return _machine_memory() * 2 // 3
+        return int(float(engine.memory[:-3]) * _UNITS[engine.memory[-3:]])
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    own = Path("/proc/self/cgroup")
+    groups = own.read_text() if own.is_file() else ""
+    return min([total, *cgroup_limits(groups, Path("/sys/fs/cgroup"))]) * 2 // 3
 
 
 def shown_size(n_bytes: int) -> str:
@@ -61,25 +66,15 @@ def fits(
 
     `given` is what it starts at; `n_rows`, of these together, may be infinite.
     """
-    return _needed(plan, given, n_rows) <= memory_of(engine) - _BASE
+    return n_rows * row_bytes(plan, given) * _COPIES <= memory_of(engine) - _BASE
 
 
 def choose_n_parts(
     engine: EngineSettings, plan: Plan, given: Iterable[str], n_rows: float
 ) -> int:
-    """Decide into how many parts to split the rows; 1 is the whole plan in one pass.
-
-    Takes what `fits` does. They are as few as the memory allows.
-    """
-    if fits(engine, plan, given, n_rows):
-        return 1
+    """Decide into how many parts to split the rows: as few as the memory allows."""
     room = max(memory_of(engine) - _BASE, 1)
-    return math.ceil(_needed(plan, given, n_rows) / room)
-
-
-def _needed(plan: Plan, given: Iterable[str], n_rows: float) -> float:
-    """Bytes that a pass over so many rows takes."""
-    return n_rows * row_bytes(plan, given) * _COPIES
+    return max(math.ceil(n_rows * row_bytes(plan, given) * _COPIES / room), 1)
 
 
 def row_bytes(plan: Plan, given: Iterable[str] = (SOURCE,)) -> int:
@@ -106,11 +101,8 @@ def values_of(
 ) -> pl.DataFrame:
     """Count the rows of each value of a column, once: they are kept in a folder.
 
-    Returns
-    -------
-    pl.DataFrame of shape (n_values, 3)
-        The value, ascending, a null first; its rows in all frames, which tell how much
-        work it is; and in the frame that has most.
+    A row has the value, ascending, a null first; its rows in all frames, which tell how
+    much work it is; and in the frame that has most.
     """
     found = folder.read(_VALUES)
     if found is not None:
@@ -169,14 +161,6 @@ def refuse_too_large(values: pl.DataFrame, width: int, memory: int) -> None:
 def _width(dtype: pl.DataType) -> int:
     """Bytes of a value, about."""
     return 8 if dtype.is_numeric() or dtype.is_temporal() else 24
-
-
-def _machine_memory() -> int:
-    """Bytes of this machine, or of the container or group of processes this runs in."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    own = Path("/proc/self/cgroup")
-    groups = own.read_text() if own.is_file() else ""
-    return min([total, *cgroup_limits(groups, Path("/sys/fs/cgroup"))])
 
 
 def cgroup_limits(groups: str, mounted: Path) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""What one part does in one round: the same function on this machine and on others.
+"""What one part does in one round, by the same functions here and on other machines.
 
 Below the folder of a run's parts::
 
@@ -21,7 +21,7 @@ were written is not done, nor is one of rows that were split elsewhere.
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,23 +74,14 @@ class Slice:
         ----------
         .. [1] https://github.com/pola-rs/polars/issues/28569
         """
-        n_rows = self._n_rows()
-        if n_rows is not None:
+        if self.stream is None or self.stream.has_slices:
+            n_rows = self.lf.select(pl.len()).collect().item()
             for start in range(0, max(n_rows, 1), _BATCH):
                 yield self.lf.slice(start, _BATCH).collect(engine="streaming")
             return
-        n_batches = 0
-        for batch in self.lf.collect_batches(chunk_size=_BATCH, engine="streaming"):
-            n_batches += 1
-            yield batch
-        if n_batches == 0:
-            yield pl.DataFrame(schema=self.lf.collect_schema())
-
-    def _n_rows(self) -> int | None:
-        """Count the rows where that takes a look at the file's head only."""
-        if self.stream is not None and not self.stream.has_slices:
-            return None
-        return self.lf.select(pl.len()).collect().item()
+        batches = self.lf.collect_batches(chunk_size=_BATCH, engine="streaming")
+        yield next(batches, pl.DataFrame(schema=self.lf.collect_schema()))
+        yield from batches
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -121,6 +112,17 @@ class Parts:
     def n_parts(self) -> int:
         """Parts the rows are split into."""
         return len(self.bounds) + 1
+
+    @property
+    def part(self) -> pl.Expr:
+        """In which part a row is; a null is less than any value."""
+        above = [pl.col(self.layout.column) >= bound for bound in self.bounds]
+        return pl.sum_horizontal(0, *above).cast(pl.Int32)
+
+    @property
+    def mark(self) -> str:
+        """Tells the bounds from others, by their CRC-32."""
+        return f"{zlib.crc32(repr(self.bounds).encode()):08x}"
 
     def n_items(self, number: int) -> int:
         """Slices or parts that a round goes over."""
@@ -157,153 +159,169 @@ class Parts:
             if f"/{name}/" in f"{file}/"
         ]
 
+    def read(self, item: int, slice_: Slice) -> None:
+        """Read a slice of the source, or of a snapshot, and split its rows.
+
+        NOTE: Where one pass gives several results, Polars keeps for the slowest what
+        the others have taken already: of 100 million rows 10 GB. So rows are taken
+        batch by batch, and each has a pass of its own.
+        """
+        first = self.layout.rounds[0]
+        place = _attempt(0, item)
+        given = {name: pl.LazyFrame(schema=self.schemas[name]) for name in first.starts}
+        n_rows = Counter[str]()
+        n_records = 0
+        for number, batch in enumerate(slice_.batches()):
+            n_records += batch.height
+            given[slice_.name] = slice_.good(batch.lazy())
+            frames = self._frames(first, given, {})
+            folder = (*place, f"batch-{number:05}")
+            sinks = [
+                self._split(frames[stage], *folder, f"spill-{stage}")
+                for stage in first.spills
+            ]
+            if slice_.stream is not None:
+                bad = slice_.stream.bad(batch.lazy())
+                sinks.append(self._sink(bad, *folder, "bad.parquet"))
+            n_rows.update(self._run(first, folder, frames, sinks))
+        if slice_.stream is not None:
+            lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
+            collect_all([self._sink(lost, *place, "bad.parquet")])
+        self._finish(place, n_rows)
+
+    def compute(self, number: int, item: int) -> None:
+        """Compute one part of a later round; the ones before are done."""
+        round_ = self.layout.rounds[number]
+        facts = self.facts(number)
+        given = {
+            name: lf.filter(self.part == item)
+            for name, lf in self.wholes(facts).items()
+            if self.layout.column in self.schemas[name]
+        }
+        given |= {stage: self._spilled(stage, item) for stage in round_.starts}
+        frames = self._frames(round_, given, facts)
+        place = _attempt(number, item)
+        sinks = [
+            self._sink(frames[stage], *place, f"spill-{stage}.parquet")
+            for stage in round_.spills
+        ]
+        for stage in round_.snapshots:
+            rows = frames[stage].sort(self.stages[stage].key)
+            sinks.append(self._sink(rows, *place, f"snapshot-{stage}.parquet"))
+        self._finish(place, self._run(round_, place, frames, sinks))
+
+    def merge_facts(self, number: int) -> None:
+        """Make the facts of which a finished round's items have given their share."""
+        names = self.layout.rounds[number].facts
+        done = self.all_done(number) if names else []
+        for name in names:
+            stage, shares = self.stages[name], self.files(done, f"fact-{name}.parquet")
+            all_shares = pl.concat(map(scan_parquet, shares))
+            merged = _fact(stage).merge(all_shares, stage.config)
+            merged.sink_parquet(self._fact_file(name), mkdir=self.folder.needs_folders)
+
+    def facts(self, before: int) -> dict[str, pl.LazyFrame]:
+        """Scan the facts that the rounds before one have made, by their stage."""
+        return {
+            name: scan_parquet(self._fact_file(name))
+            for round_ in self.layout.rounds[:before]
+            for name in round_.facts
+        }
+
+    def wholes(self, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
+        """Return the small tables that are never split, as far as facts tell them."""
+        frames: dict[str, pl.LazyFrame] = {}
+        for name in self.layout.wholes:
+            stage = self.stages[name]
+            if name in facts:
+                frames[name] = facts[name]
+            elif frames.keys() >= {*stage.inputs}:
+                frames[name] = stage.apply(*(frames[given] for given in stage.inputs))
+        return frames
+
     def _read_done(self, number: int, item: int) -> Done | None:
         """Read what an item has finished; None if that is not there, or damaged."""
         found = self.folder.read(*_place(number, item), _DONE)
         done = None if found is None else msgspec.json.decode(found, type=Done)
-        return done if done and done.bounds == _mark(self.bounds) else None
+        return done if done and done.bounds == self.mark else None
 
+    def _frames(
+        self,
+        round_: Round,
+        given: Mapping[str, pl.LazyFrame],
+        facts: Mapping[str, pl.LazyFrame],
+    ) -> dict[str, pl.LazyFrame]:
+        """Compose the stages of a round on the rows of an item."""
+        frames = {**given}
+        for name in round_.stages:
+            stage = self.stages[name]
+            frames[name] = apply_split(stage, [frames[i] for i in stage.inputs], facts)
+        return frames
 
-def part_of(parts: Parts) -> pl.Expr:
-    """Say in which part a row is; a null is less than any value."""
-    above = [pl.col(parts.layout.column) >= bound for bound in parts.bounds]
-    return pl.sum_horizontal(pl.lit(0, pl.Int32), *(a.cast(pl.Int32) for a in above))
-
-
-def read(parts: Parts, item: int, slice_: Slice) -> None:
-    """Read a slice of the source, or of a snapshot, and split its rows.
-
-    NOTE: Where one pass gives several results, Polars keeps for the slowest what the
-    others have taken already: of 100 million rows 10 GB. So rows are taken batch by
-    batch, and each has a pass of its own.
-    """
-    first = parts.layout.rounds[0]
-    place = _attempt(0, item)
-    nothing = {name: pl.LazyFrame(schema=parts.schemas[name]) for name in first.starts}
-    n_rows = Counter[str]()
-    n_records = 0
-    for number, batch in enumerate(slice_.batches()):
-        n_records += batch.height
-        given = {**nothing, slice_.name: slice_.good(batch.lazy())}
-        frames = _frames(parts, first, given, {}, {})
-        folder = (*place, f"batch-{number:05}")
-        sinks = [_split(parts, frames[s], *folder, f"spill-{s}") for s in first.spills]
-        if slice_.stream is not None:
-            bad = slice_.stream.bad(batch.lazy())
-            sinks.append(_sink(parts, bad, *folder, "bad.parquet"))
-        n_rows.update(_run(parts, first, folder, frames, sinks))
-    if slice_.stream is not None:
-        lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
-        collect_all([_sink(parts, lost, *place, "bad.parquet")])
-    _finish(parts, 0, item, place, n_rows)
-
-
-def compute(parts: Parts, number: int, item: int) -> None:
-    """Compute one part of a later round; the ones before are done."""
-    round_ = parts.layout.rounds[number]
-    facts = facts_before(parts, number)
-    in_part = {
-        name: lf.filter(part_of(parts) == item)
-        for name, lf in wholes(parts, facts).items()
-        if parts.layout.column in parts.schemas[name]
-    }
-    given = {stage: _spilled(parts, stage, item) for stage in round_.starts}
-    frames = _frames(parts, round_, given, facts, in_part)
-    place = _attempt(number, item)
-    sinks = [
-        _sink(parts, frames[stage], *place, f"spill-{stage}.parquet")
-        for stage in round_.spills
-    ]
-    for stage in round_.snapshots:
-        rows = frames[stage].sort(parts.stages[stage].key)
-        sinks.append(_sink(parts, rows, *place, f"snapshot-{stage}.parquet"))
-    n_rows = _run(parts, round_, place, frames, sinks)
-    _finish(parts, number, item, place, n_rows)
-
-
-def merge_facts(parts: Parts, number: int) -> None:
-    """Make the facts of which a finished round's items have given their share."""
-    names = parts.layout.rounds[number].facts
-    done = parts.all_done(number) if names else []
-    for name in names:
-        shares = parts.files(done, f"fact-{name}.parquet")
-        stage = parts.stages[name]
-        merged = _fact(stage).merge(pl.concat(map(scan_parquet, shares)), stage.config)
-        merged.sink_parquet(_fact_file(parts, name), mkdir=parts.folder.needs_folders)
-
-
-def facts_before(parts: Parts, number: int) -> dict[str, pl.LazyFrame]:
-    """Scan the facts that the rounds before one have made, by their stage."""
-    return {
-        name: scan_parquet(_fact_file(parts, name))
-        for round_ in parts.layout.rounds[:number]
-        for name in round_.facts
-    }
-
-
-def wholes(parts: Parts, facts: Mapping[str, pl.LazyFrame]) -> dict[str, pl.LazyFrame]:
-    """Return the small tables that are never split, as far as facts tell them."""
-    frames: dict[str, pl.LazyFrame] = {}
-    for name in parts.layout.wholes:
-        stage = parts.stages[name]
-        if name in facts:
-            frames[name] = facts[name]
-        elif frames.keys() >= {*stage.inputs}:
+    def _run(
+        self,
+        round_: Round,
+        place: tuple[str, ...],
+        frames: Mapping[str, pl.LazyFrame],
+        sinks: list[pl.LazyFrame],
+    ) -> dict[str, int]:
+        """Run one pass, with the shares of facts; return the counted stages' rows."""
+        for name in round_.facts:
+            stage = self.stages[name]
             inputs = [frames[given] for given in stage.inputs]
-            frames[name] = stage.apply(*inputs)
-    return frames
+            share = _fact(stage).partial(*inputs, stage.config)
+            sinks.append(self._sink(share, *place, f"fact-{name}.parquet"))
+        counted = [frames[name].select(pl.len()) for name in round_.counts]
+        results = collect_all([*counted, *sinks])
+        return {
+            name: int(result.item())
+            for name, result in zip(round_.counts, results, strict=False)
+        }
 
+    def _finish(self, place: tuple[str, ...], n_rows: Mapping[str, int]) -> None:
+        """Say that an attempt at an item has done it."""
+        done = Done(self.folder.files(*place), dict(n_rows), self.mark)
+        self.folder.write(msgspec.json.encode(done), *place[:-1], _DONE)
 
-def _frames(
-    parts: Parts,
-    round_: Round,
-    given: Mapping[str, pl.LazyFrame],
-    facts: Mapping[str, pl.LazyFrame],
-    wholes: Mapping[str, pl.LazyFrame],
-) -> dict[str, pl.LazyFrame]:
-    """Compose the stages of a round on the rows of an item."""
-    frames = {**wholes, **given}
-    for name in round_.stages:
-        stage = parts.stages[name]
-        frames[name] = apply_split(stage, [frames[i] for i in stage.inputs], facts)
-    return frames
+    def _spilled(self, stage: str, part: int) -> pl.LazyFrame:
+        """Scan the rows of a part that an earlier round has kept."""
+        rounds = enumerate(self.layout.rounds)
+        number = next(i for i, round_ in rounds if stage in round_.spills)
+        if number == 0:
+            files = self.files(self.all_done(0), f"spill-{stage}/part={part}")
+        else:
+            files = self.files([self.done(number, part)], f"spill-{stage}.parquet")
+        if not files:  # of no file has the part any rows
+            return pl.LazyFrame(schema=self.schemas[stage])
+        return scan_parquet(files)
 
+    def _split(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+        """Write a frame to a file per part."""
+        return lf.sink_parquet(
+            pl.PartitionBy(
+                self.folder.at(*names),
+                key=self.part.alias(_PART),
+                include_key=False,
+                file_path_provider=_file_of_part,
+            ),
+            compression="uncompressed",
+            mkdir=self.folder.needs_folders,
+            lazy=True,
+        )
 
-def _run(
-    parts: Parts,
-    round_: Round,
-    place: tuple[str, ...],
-    frames: Mapping[str, pl.LazyFrame],
-    sinks: Sequence[pl.LazyFrame],
-) -> dict[str, int]:
-    """Run one pass, with the shares of facts; return the rows of the counted stages."""
-    shares = [
-        _sink(parts, _share(parts.stages[name], frames), *place, f"fact-{name}.parquet")
-        for name in round_.facts
-    ]
-    counted = [frames[name].select(pl.len()) for name in round_.counts]
-    results = collect_all([*counted, *sinks, *shares])
-    return {
-        name: int(result.item())
-        for name, result in zip(round_.counts, results, strict=False)
-    }
+    def _sink(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
+        """Write a frame for a while: fast rather than small."""
+        return lf.sink_parquet(
+            self.folder.at(*names),
+            compression="uncompressed",
+            row_group_size=_ROW_GROUP,
+            mkdir=self.folder.needs_folders,
+            lazy=True,
+        )
 
-
-def _finish(
-    parts: Parts,
-    number: int,
-    item: int,
-    place: tuple[str, ...],
-    n_rows: Mapping[str, int],
-) -> None:
-    """Say that an item is done."""
-    done = Done(parts.folder.files(*place), dict(n_rows), _mark(parts.bounds))
-    parts.folder.write(msgspec.json.encode(done), *_place(number, item), _DONE)
-
-
-def _share(stage: Stage, frames: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
-    """Take from some rows what they have to do with a stage's fact."""
-    return _fact(stage).partial(*(frames[i] for i in stage.inputs), stage.config)
+    def _fact_file(self, stage: str) -> str:
+        """Name the file of a stage's fact."""
+        return self.folder.at("facts", f"{stage}.parquet")
 
 
 def _fact(stage: Stage) -> Fact:
@@ -313,64 +331,16 @@ def _fact(stage: Stage) -> Fact:
     return fact
 
 
-def _spilled(parts: Parts, stage: str, part: int) -> pl.LazyFrame:
-    """Scan the rows of a part that an earlier round has kept."""
-    number = next(i for i, r in enumerate(parts.layout.rounds) if stage in r.spills)
-    if number == 0:
-        files = parts.files(parts.all_done(0), f"spill-{stage}/part={part}")
-    else:
-        files = parts.files([parts.done(number, part)], f"spill-{stage}.parquet")
-    if not files:  # of no file has the part any rows
-        return pl.LazyFrame(schema=parts.schemas[stage])
-    return scan_parquet(files)
-
-
-def _split(parts: Parts, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
-    """Write a frame to a file per part."""
-    return lf.sink_parquet(
-        pl.PartitionBy(
-            parts.folder.at(*names),
-            key=part_of(parts).alias(_PART),
-            include_key=False,
-            file_path_provider=_file_of_part,
-        ),
-        compression="uncompressed",
-        mkdir=parts.folder.needs_folders,
-        lazy=True,
-    )
-
-
-def _sink(parts: Parts, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
-    """Write a frame for a while: fast rather than small."""
-    return lf.sink_parquet(
-        parts.folder.at(*names),
-        compression="uncompressed",
-        row_group_size=_ROW_GROUP,
-        mkdir=parts.folder.needs_folders,
-        lazy=True,
-    )
-
-
-def _fact_file(parts: Parts, stage: str) -> str:
-    """Name the file of a stage's fact."""
-    return parts.folder.at("facts", f"{stage}.parquet")
-
-
-def _mark(bounds: tuple[Any, ...]) -> str:
-    """Tell bounds from others by their CRC-32."""
-    return f"{zlib.crc32(repr(bounds).encode()):08x}"
-
-
 def _place(number: int, item: int) -> tuple[str, str]:
     """Name the folder of an item of a round."""
     return f"round-{number}", f"{item:05}"
 
 
-def _file_of_part(args: FileProviderArgs) -> str:
-    """Name a file of a part's rows: the working column's name could be no folder's."""
-    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.parquet"
-
-
 def _attempt(number: int, item: int) -> tuple[str, str, str]:
     """Name a folder of its own for one attempt at an item."""
     return *_place(number, item), uuid.uuid4().hex[:12]
+
+
+def _file_of_part(args: FileProviderArgs) -> str:
+    """Name a file of a part's rows: the working column's name could be no folder's."""
+    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.parquet"
