@@ -18,6 +18,7 @@ settings.register_profile("thorough", max_examples=1000)
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "tests" / "project"
+LEAN = ROOT / "tests" / "lean"  # four stages, where what is run does not matter
 GOLDEN = ROOT / "tests" / "golden"
 
 # Where what a run publishes matters more than what it computes.
@@ -30,10 +31,10 @@ Mean Charge,Median Charge,Mean Cost,Median Cost
 """
 
 
-def make_project(root: Path, n_rows: int | None = None) -> Path:
+def make_project(root: Path, n_rows: int | None = None, of: Path = PROJECT) -> Path:
     """Make the tests' own project in a folder, with golden rows as data/raw.csv."""
     for folder in ("configs", "queries"):
-        shutil.copytree(PROJECT / folder, root / folder)
+        shutil.copytree(of / folder, root / folder)
     (root / "data").mkdir()
     lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
     kept = lines if n_rows is None else lines[: n_rows + 1]

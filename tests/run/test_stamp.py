@@ -12,7 +12,12 @@ import pytest
 
 from pipeline.run import stamp
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import ROOT
+from tests.conftest import LEAN, ROOT, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path, n_rows=3000, of=LEAN)
 
 
 @pytest.fixture
@@ -150,7 +155,7 @@ def test_configuration_behind_a_link_is_looked_at(
 def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
     before = key(project)
     (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
-    (project / "configs" / "profiles" / "folder.yaml").mkdir()
+    (project / "configs" / "transforms" / "folder.yaml").mkdir()
     assert key(project) == before
 
 

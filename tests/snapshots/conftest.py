@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import PROJECT, TWO_ROWS
+from tests.conftest import LEAN, TWO_ROWS, make_project
 
 
 @pytest.fixture(scope="session")
@@ -11,7 +11,13 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of two rows, after its first run; only to be read."""
     root = tmp_path_factory.mktemp("published")
     (root / "data").mkdir()
-    (root / "configs").symlink_to(PROJECT / "configs")
+    (root / "configs").symlink_to(LEAN / "configs")
     (root / "data" / "raw.csv").write_text(TWO_ROWS)
     assert invoke(root, "run", *SOURCE).exit_code == 0
     return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A lean project to run and to spoil."""
+    return make_project(tmp_path, n_rows=3000, of=LEAN)

@@ -55,7 +55,7 @@ def test_objects_then_records_then_catalog_then_link_are_on_the_disk(
     calls = trace(project, "run", *SOURCE, *words)
     [_, after] = read_runs(open_store(project))
     made = {s.name: s.fingerprint[:16] for s in after.snapshots if s.state != "fresh"}
-    assert {*made} == {"facility_drg_year", "features"}
+    assert {*made} == {"discharges", "features"}
 
     def at(*call: str) -> int:
         assert calls.count(call) == 1, (call, calls)
