@@ -20,7 +20,7 @@ import click
 from benchmarks import samplers
 from benchmarks.machine import commit, machine, versions
 from benchmarks.processes import Timing, run_process, synthetic
-from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
+from benchmarks.records import BenchmarkFigure, BenchmarkRecord, Spread
 
 CONTENDERS = {
     "pipeline": "the pipeline",

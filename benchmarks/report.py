@@ -11,8 +11,8 @@ import vl_convert
 
 from benchmarks.bench import COMMANDS, CONTENDERS, FEATURES, ORIGIN, TRANSFORMS
 from benchmarks.keep import RESULTS, SCALE_RESULTS
+from benchmarks.records import BenchmarkFigure, BenchmarkRecord, Spread
 from benchmarks.scale import SCALE
-from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
 
 README = Path(__file__).with_name("README.md")
 CHART = Path(__file__).with_name("speed.svg")

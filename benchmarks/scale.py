@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.bench import ROWS, echo, figures_of, interleave, record_of
 from benchmarks.processes import Timing, environment, synthetic
+from benchmarks.records import BenchmarkFigure, BenchmarkRecord
 from benchmarks.samplers import make_project
-from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord
 
 SCALE = "whole run"
 ONE_PASS, PARTS, SPARK = "one pass", "part by part", "Spark, local[2]"

@@ -32,12 +32,12 @@ from pipeline.run.plausible import refuse_implausible
 from pipeline.run.record import record_of
 from pipeline.run.stamp import Stamp, write_stamp
 from pipeline.run.task import Task, plan_task
-from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.profile import collect_profile
 from pipeline.snapshots.publish import (
     new_run_id,
     publish_objects,
     publish_run,
+    renew_catalog,
     require_same,
 )
 from pipeline.snapshots.records import (

@@ -8,9 +8,8 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SnapshotError, nearest
-from pipeline.snapshots.catalog import renew_catalog
 from pipeline.snapshots.diff.diff import Diff, diff
-from pipeline.snapshots.publish import new_run_id, publish_run
+from pipeline.snapshots.publish import new_run_id, publish_run, renew_catalog
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,

@@ -13,7 +13,7 @@ from pathlib import Path
 RUN_ID = r"r\d{8}_\d{6}_\d{3}"
 """A pattern of the names that runs have."""
 
-FORMAT = 2
+CATALOG_FORMAT = 2
 """Counts the changes to what a catalog holds."""
 
 READ_ONLY = 0o444
@@ -22,7 +22,7 @@ READ_ONLY = 0o444
 
 def folder_name(run_id: str, catalog: Path, state: Path) -> str:
     """Name the folder of a catalog."""
-    digest = hashlib.blake2b(f"{FORMAT} {state}\0".encode(), digest_size=8)
+    digest = hashlib.blake2b(f"{CATALOG_FORMAT} {state}\0".encode(), digest_size=8)
     digest.update(catalog.read_bytes())
     return f"{run_id}.{digest.hexdigest()}"
 

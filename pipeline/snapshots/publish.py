@@ -1,19 +1,40 @@
 """Publish a finished pass: objects, their records, the run's record, the catalog."""
 
+import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.errors import SnapshotError
+import duckdb
+import polars as pl
+
+from pipeline.errors import SnapshotError, some
 from pipeline.files.checksum import checksum, flush, write_sealed
-from pipeline.snapshots.catalog import publish_catalog
+from pipeline.files.state import CATALOG
+from pipeline.log import LOG
+from pipeline.snapshots.catalog import text, write_catalog
+from pipeline.snapshots.linked import (
+    CATALOG_FORMAT,
+    READ_ONLY,
+    folder_name,
+    is_as_published,
+    is_being_written,
+    run_of,
+)
 from pipeline.snapshots.profile import Profile
 from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
+    WAIT_S,
     Store,
     cannot_write,
+    drop_damaged,
     files_of,
+    kept_runs,
+    link_catalog,
     read_object,
+    read_runs,
+    writing,
 )
 
 
@@ -148,6 +169,193 @@ def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
         if store.linked != record.run_id:
             path.unlink(missing_ok=True)
         raise
+
+
+def contribute(store: Store, tables: Mapping[str, pl.DataFrame]) -> None:
+    """Show rows in ``meta``, instead of those that its tables had, and publish that.
+
+    Where there is no run yet, the catalog of the first one shows them. Columns go by
+    the names in the `meta.sql` of whoever contributes.
+
+    Raises
+    ------
+    SnapshotError
+        If another process writes for long, or the store cannot be written.
+    """
+    with writing(store, wait_s=WAIT_S):
+        store.meta.mkdir(exist_ok=True)
+        for table, rows in tables.items():
+            before = {*store.meta.glob(f"{table}.*")}
+            if not rows.is_empty():
+                partial = store.meta / f"{table}.next"
+                rows.write_parquet(partial)
+                flush(partial)
+                file = partial.with_name(f"{table}.{checksum(partial)}.parquet")
+                partial.replace(file)
+                before -= {file, partial}
+            for path in before:
+                path.unlink()
+        flush(store.meta)
+        runs = read_runs(store)
+        if runs:
+            publish_catalog(store, runs)
+
+
+def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
+    """Make the catalog of the newest run, link it, and say what is left in the other.
+
+    What another program wrote stays where it wrote it.
+
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    runs : sequence of RunRecord
+        All runs, the oldest first, at least one.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be written; the link is as it was then.
+    """
+    # Clients call the database by the file's name, which no schema may share.
+    catalog = store.catalogs / f"{runs[-1].run_id}.next" / CATALOG
+    try:
+        _start_folder(catalog.parent)
+        try:
+            write_catalog(catalog, store, runs)
+        except duckdb.Error:
+            # Of an object whose footer is damaged, no view can be made.
+            there = {
+                (s.name, s.fingerprint)
+                for run in kept_runs(runs)
+                for s in run.snapshots
+                if read_object(store, s.name, s.fingerprint)
+            }
+            if not drop_damaged(store, there):
+                raise
+            _start_folder(catalog.parent)
+            write_catalog(catalog, store, runs)
+        catalog.chmod(READ_ONLY)
+        folder = store.catalogs / folder_name(runs[-1].run_id, catalog, store.folder)
+        catalog.parent.rename(folder)
+        before = _set_aside(store)
+        link_catalog(store, folder / CATALOG)
+    except (OSError, duckdb.Error) as error:
+        shutil.rmtree(catalog.parent, ignore_errors=True)
+        raise cannot_write(store, error) from error
+    if before and (left := written_by_others(before, folder / CATALOG)):
+        LOG.warning(
+            "in the catalog before, somebody has written: %s\nit stays in %s;"
+            " snapshots are read-only, so remove that folder or keep what you need",
+            some(left),
+            before.relative_to(store.root),
+        )
+
+
+def _set_aside(store: Store) -> Path | None:
+    """Find the linked catalog if it is not as published; give a copy a place."""
+    catalog = store.catalog.resolve()
+    if is_as_published(store.catalog) or not catalog.is_file():
+        return None
+    if catalog == store.catalog:  # of a project that was copied without links
+        folder = store.catalogs / folder_name("copied", catalog, store.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return catalog.rename(folder / CATALOG)
+    return catalog
+
+
+def _start_folder(folder: Path) -> None:
+    """Make an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def is_current(store: Store, run_id: str) -> bool:
+    """Tell whether the linked catalog is the one published for a run, and readable."""
+    return (
+        store.linked == run_id
+        and is_as_published(store.catalog)
+        and not is_being_written(store.catalog)
+    )
+
+
+def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
+    """Publish the catalog again unless it is current, and say why.
+
+    Parameters
+    ----------
+    store : Store
+        Where to; the caller holds the lock.
+    runs : sequence of RunRecord
+        All runs, the oldest first, at least one.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be written.
+    """
+    if not is_current(store, runs[-1].run_id):
+        # Of a run that died before its link, there is nothing to be warned of.
+        level = logging.INFO if is_current(store, store.linked) else logging.WARNING
+        why = _fault(store, runs[-1].run_id)
+        publish_catalog(store, runs)
+        LOG.log(level, "the catalog %s: made again", why)
+
+
+def _fault(store: Store, run_id: str) -> str:
+    """Say why the linked catalog is not the one that was published for a run."""
+    if not store.catalog.exists():
+        return "is missing"
+    if store.linked != run_id:
+        return "is not that of the newest run"
+    if is_being_written(store.catalog):
+        return "is open for writing in another program"
+    try:
+        with duckdb.connect(store.catalog.resolve(), read_only=True) as con:
+            found = con.execute("SELECT format, folder FROM meta.catalog").fetchall()
+    except duckdb.Error as error:
+        return f"is damaged ({str(error).splitlines()[0]})"
+    if found != [(CATALOG_FORMAT, str(store.folder))]:
+        return "is of another folder or version"
+    return "was changed by another program"
+
+
+def written_by_others(catalog: Path, published: Path) -> list[str]:
+    """Name the tables of a catalog that no run makes.
+
+    Parameters
+    ----------
+    catalog : Path
+        May be changed, damaged, or in use: then nothing can be named.
+    published : Path
+        If it is of the same run and folder, what has been changed is named, too.
+    """
+    columns = "database_name, schema_name, %s, sql"
+    made_for = "SELECT format, folder FROM %s.meta.catalog"
+    try:
+        with duckdb.connect() as con:
+            con.execute(f"ATTACH {text(catalog)} AS found (READ_ONLY)")
+            con.execute(f"ATTACH {text(published)} AS ours (READ_ONLY)")
+            rows = con.execute(
+                f"SELECT 'table', {columns % 'table_name'}, estimated_size"
+                " FROM duckdb_tables() UNION ALL"
+                f" SELECT 'view', {columns % 'view_name'}, NULL"
+                " FROM duckdb_views() WHERE NOT internal ORDER BY ALL"
+            ).fetchall()
+            is_same = run_of(catalog.parent) == run_of(published.parent) and (
+                con.execute(made_for % "found").fetchall()
+                == con.execute(made_for % "ours").fetchall()
+            )
+    except duckdb.Error:
+        return []
+    ours = {(kind, *entry) for kind, database, *entry in rows if database == "ours"}
+    return [
+        f"{kind} {schema}.{name}" + (f" ({n_rows:,} rows)" if kind == "table" else "")
+        for kind, database, schema, name, sql, n_rows in rows
+        if database == "found" and (kind, schema, name, sql, n_rows) not in ours
+        if is_same or (kind == "table" and schema != "meta")
+    ]
 
 
 def _run_id(moment: datetime) -> str:

@@ -118,32 +118,3 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageRecord]
     snapshots: list[SnapshotRecord]
     lineage: list[EdgeRecord]
-
-
-class ModelRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A trained model, as far as the catalog shows it."""
-
-    model: str
-    fingerprint: str
-    features: str
-    """Fingerprint of the snapshot it learned from, published by `run_id`."""
-    run_id: str
-    created_at: datetime
-    study: str | None
-    params: dict[str, Any]
-    """What it was fitted with; found by `study`, if there was one."""
-    metrics: dict[str, float]
-    """``valid_*`` on the validation year, ``test_*`` on the test years."""
-    mlflow_run: str
-    name: str | None
-    version: int | None
-    aliases: list[str]
-
-
-class ModelRecords(msgspec.Struct, frozen=True):
-    """All trained models, the oldest first."""
-
-    format: int
-    models: list[ModelRecord]
-    figures: str = ""
-    """CRC-32 of the file of their figures; empty without one."""

@@ -14,22 +14,20 @@ import duckdb
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.files.state import CATALOG
 from pipeline.snapshots.catalog import (
-    is_current,
     pattern,
-    renew_catalog,
     text,
     write_catalog,
 )
+from pipeline.snapshots.publish import is_current, renew_catalog
 from pipeline.snapshots.records import PREDICTIONS
 from pipeline.snapshots.store import (
+    WAIT_S,
     Store,
     read_current,
     read_object,
     read_runs,
     writing,
 )
-
-_WAIT_S = 30.0
 
 _EXPLAIN = re.compile(
     r"explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*", re.IGNORECASE
@@ -123,7 +121,7 @@ def current_catalog(store: Store) -> Generator[Path]:
                 write_catalog(catalog, store, read_runs(store))
                 yield catalog
             return
-        with writing(store, wait_s=_WAIT_S):
+        with writing(store, wait_s=WAIT_S):
             # A run that was about to publish has done so by now, or has failed.
             renew_catalog(store, read_runs(store))
     yield store.catalog.resolve()

@@ -26,21 +26,22 @@ from pipeline.errors import SnapshotError, nearest
 from pipeline.files.checksum import checksum, flush, read_sealed, unseal
 from pipeline.files.state import CATALOG, State
 from pipeline.log import LOG
-from pipeline.snapshots.benchmarks import BenchmarkRecord
 from pipeline.snapshots.linked import is_run_id, run_of
 from pipeline.snapshots.records import (
     FORMAT,
-    ModelRecords,
     ObjectRecord,
     RunRecord,
 )
+
+WAIT_S = 30.0
+"""For a run that is writing: to publish a catalog is a small step."""
 
 _END = "s"  # sorts behind all runs
 
 _CHECKSUMS: dict[tuple[Path, int, int, int, int], str] = {}
 """Of files as they were when they were read: inode, length, times."""
 
-Record: TypeAlias = ObjectRecord | RunRecord | ModelRecords | BenchmarkRecord
+Record: TypeAlias = ObjectRecord | RunRecord
 _Record = TypeVar("_Record", bound=Record)
 
 
@@ -337,13 +338,6 @@ def _is_damaged(path: Path) -> bool:
 def _how_lost(record: Path) -> str:
     """Say why a record cannot be read."""
     return "holds other bytes than were written" if record.exists() else "is missing"
-
-
-def read_benchmarks(store: Store) -> list[BenchmarkRecord]:
-    """Read the records of all benchmarks, the oldest first."""
-    paths = sorted(store.benchmarks.glob("*.json"))
-    records = (read_record(path, BenchmarkRecord) for path in paths)
-    return [record for record in records if record is not None]
 
 
 def kept_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:

@@ -8,15 +8,14 @@ import pytest
 
 from benchmarks import accepted, cases, samplers
 from benchmarks.accepted import Figures, carried_over
-from benchmarks.keep import RESULTS, SCALE_RESULTS
+from benchmarks.keep import RESULTS, SCALE_RESULTS, keep, records
 from benchmarks.proof import a_quarter_slower
+from benchmarks.records import BenchmarkFigure, BenchmarkRecord, Spread
 from benchmarks.report import README, kept, section, written
 from benchmarks.structure import structure
-from pipeline.files.checksum import write_sealed
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
-from pipeline.snapshots.benchmarks import BenchmarkFigure, BenchmarkRecord, Spread
-from pipeline.snapshots.store import open_store, read_benchmarks
+from pipeline.snapshots.store import open_store
 
 RAW = Path(__file__).parents[1] / "golden" / "raw.csv"
 
@@ -115,9 +114,8 @@ def record() -> BenchmarkRecord:
 
 def test_measured_figures_are_rows_of_the_catalog(project: Path) -> None:
     store = open_store(project)
-    store.benchmarks.mkdir(parents=True)
-    write_sealed(store.benchmarks / "a.json", record())
-    assert read_benchmarks(store) == [record()]
+    keep(record(), project / "results.json", project)
+    assert records(store.benchmarks) == [kept(project / "results.json")] == [record()]
     run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
     with duckdb.connect(store.catalog, read_only=True) as con:
         found = con.execute(

@@ -1,22 +1,17 @@
 """Show trained models in the catalog: ``meta.models`` and ``meta.evaluations``."""
 
+import json
+from typing import Any
+
 import polars as pl
 
-from pipeline.files.checksum import checksum, write_sealed
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.records import (
-    all_trainings,
-    read_evaluation,
-)
+from pipeline.modeling.records import all_trainings, read_evaluation
 from pipeline.modeling.registry.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
-from pipeline.snapshots.catalog import EVALUATIONS, MODELS, publish_catalog
-from pipeline.snapshots.records import FORMAT, ModelRecord, ModelRecords
-from pipeline.snapshots.store import open_store, read_runs, writing
-
-WAIT_S = 30
-"""For a run that is writing: the catalog is a training's last step, and a small one."""
+from pipeline.snapshots.publish import contribute
+from pipeline.snapshots.store import open_store
 
 
 def publish_models(settings: ModelingSettings) -> None:
@@ -31,8 +26,8 @@ def publish_models(settings: ModelingSettings) -> None:
     with tracking(settings) as tracked:
         registered = {v.fingerprint: v.number for v in versions(tracked, name)}
         named = aliases(tracked, name)
-    models: list[ModelRecord] = []
-    figures: list[pl.DataFrame] = []
+    models: list[dict[str, Any]] = []
+    figures = [pl.DataFrame()]
     for folder, training in all_trainings(settings.root):
         number = registered.get(training.fingerprint)
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
@@ -41,37 +36,27 @@ def publish_models(settings: ModelingSettings) -> None:
         if judged is not None:
             metrics |= {f"test_{key}": value for key, value in judged.metrics.items()}
             table = read_parquet(evaluation / "evaluation.parquet")
-            figures.append(
-                table.select(
-                    pl.lit(training.fingerprint).alias("fingerprint"), pl.all()
-                )
-            )
+            figures.append(table.with_columns(fingerprint=pl.lit(training.fingerprint)))
         models.append(
-            ModelRecord(
-                model=training.model,
-                fingerprint=training.fingerprint,
-                features=training.features,
-                run_id=training.run_id,
-                created_at=training.created_at,
-                study=training.study,
-                params=training.config["params"],
-                metrics=metrics,
-                mlflow_run=training.mlflow_run,
-                name=name if number else None,
-                version=number,
-                aliases=sorted(a for a, v in named.items() if v == number),
-            )
+            {
+                "model": training.model,
+                "fingerprint": training.fingerprint,
+                "features": training.features,
+                "run_id": training.run_id,
+                "created_at": training.created_at.replace(tzinfo=None),
+                "study": training.study,
+                "params": json.dumps(training.config["params"]),
+                "metrics": json.dumps(metrics),
+                "mlflow_run": training.mlflow_run,
+                "name": name if number else None,
+                "version": number,
+                "aliases": sorted(a for a, v in named.items() if v == number),
+            }
         )
-    store = open_store(settings.root)
-    with writing(store, WAIT_S):
-        store.models.mkdir(exist_ok=True)
-        file = store.models / EVALUATIONS
-        if figures:
-            partial = store.models / f"{EVALUATIONS}.next"
-            pl.concat(figures).write_parquet(partial)
-            partial.replace(file)
-        else:
-            file.unlink(missing_ok=True)
-        crc32 = checksum(file) if figures else ""
-        write_sealed(store.models / MODELS, ModelRecords(FORMAT, models, crc32))
-        publish_catalog(store, read_runs(store))
+    contribute(
+        open_store(settings.root),
+        {
+            "models": pl.DataFrame(models, infer_schema_length=None),
+            "evaluations": pl.concat(figures, how="diagonal"),
+        },
+    )

@@ -4,6 +4,9 @@ from datetime import datetime
 
 import msgspec
 
+FORMAT = 2
+"""Counts the changes to these records; those of another format are not read."""
+
 
 class Spread(msgspec.Struct, frozen=True):
     """Median, least and largest of some runs."""
@@ -34,7 +37,7 @@ class BenchmarkFigure(msgspec.Struct, frozen=True, kw_only=True):
 class BenchmarkRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of ``just bench``: when, of which code, on what, and the figures."""
 
-    format: int = 2
+    format: int = FORMAT
     measured_at: datetime
     commit: str
     versions: dict[str, str]

@@ -1,0 +1,17 @@
+-- What this room contributes to the catalog.
+
+CREATE TABLE meta.models (
+    model VARCHAR, fingerprint VARCHAR, features VARCHAR, run_id VARCHAR,
+    created_at TIMESTAMP, study VARCHAR, params JSON, metrics JSON,
+    mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[]
+);
+COMMENT ON TABLE meta.models IS
+    'the trained models; features: fingerprint of the snapshot they learned from';
+
+CREATE TABLE meta.evaluations (
+    fingerprint VARCHAR, model VARCHAR, slice_by VARCHAR, slice VARCHAR,
+    metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,
+    n_clusters BIGINT
+);
+COMMENT ON TABLE meta.evaluations IS
+    'test figures of the model of a fingerprint and of its baselines, with 95 % bounds';
