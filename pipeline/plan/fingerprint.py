@@ -37,9 +37,9 @@ class Fingerprints:
 
 def source_plan(config: SourceConfig, root: Path) -> str:
     """Hash how a source's files are read: columns, dialect, repair, code."""
-    scans = [sources.scan(config, root, stand_in=True)]
+    scans = [sources.scan(config, root, streams="stand-ins")]
     if not scans[0].exact:
-        scans.append(sources.scan(config, root, stand_in=True, repair=True))
+        scans.append(sources.scan(config, root, streams="stand-ins", repair=True))
     plans = dict.fromkeys(
         lf.serialize()
         for scan in scans

@@ -142,7 +142,7 @@ def _in_parts(
     """Compute part by part."""
     source, root = wanted.settings.source, wanted.settings.root
     if scan is not None:
-        scan = sources.scan(source, root, repair=repair, in_pieces=True)
+        scan = sources.scan(source, root, repair=repair, streams="pieces")
 
     def accept(cells: pl.DataFrame) -> bool:
         found = _numbered(cells, wanted, scan)
@@ -176,9 +176,7 @@ def _numbered(
     """Find the lines of cells that were set aside; None if they must be repaired."""
     if scan is None or (cells.height and not scan.exact):
         return None
-    return sources.number_lines(
-        cells, scan, wanted.settings.source, wanted.settings.root
-    )
+    return scan.numbered(cells, wanted.settings.root)
 
 
 @contextmanager
@@ -190,9 +188,9 @@ def _explained(
         yield
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
-        settings, fault = wanted.settings, None
+        fault = None
         if scan is not None and not is_full(error):
-            fault = sources.diagnose(settings.source, scan.files, settings.root)
+            fault = scan.diagnose(scan.files)
         raise fault or say(error) from error
 
 

@@ -1,15 +1,14 @@
 """Sources: how raw data becomes a typed LazyFrame with the declared columns."""
 
-from pipeline.sources.bad_rows import describe_bad, refuse_too_many
 from pipeline.sources.source import (
     SourceConfig,
     declared,
-    diagnose,
+    describe_bad,
     fetch,
     guard,
-    number_lines,
     read,
     reads,
+    refuse_too_many,
     scan,
 )
 
@@ -17,10 +16,8 @@ __all__ = [
     "SourceConfig",
     "declared",
     "describe_bad",
-    "diagnose",
     "fetch",
     "guard",
-    "number_lines",
     "read",
     "reads",
     "refuse_too_many",

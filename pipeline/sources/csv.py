@@ -6,7 +6,7 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 """
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
@@ -34,6 +34,7 @@ from pipeline.sources.scan import (
     RECORD,
     Scan,
     Stream,
+    Streams,
     cut,
     match_columns,
     parse,
@@ -68,8 +69,7 @@ def scan_csv(
     root: Path,
     *,
     repair: bool = False,
-    stand_in: bool = False,
-    in_pieces: bool = False,
+    streams: Streams = "whole",
 ) -> Scan:
     """Scan CSV files into the declared columns, as `pipeline.sources.scan` does.
 
@@ -77,11 +77,6 @@ def scan_csv(
     (``$361.00``, ``"8,375.41"``) is read as text and cleaned, in all files, and so is
     every ``label``, and every ``number``, whose nulls may be good; the others are read
     typed. Rows are in file and record order; blank lines are none.
-
-    Raises
-    ------
-    SourceError
-        If a file is missing, is no CSV, has no rows or lacks a declared column.
     """
     files = find_local(config.path, root)
     groups: list[_Group] = []
@@ -92,20 +87,22 @@ def scan_csv(
         names, file = group[0].names, group[0].file
         found = match_columns(names, config.columns, config.rename, file)
         groups.append((found, group))
-    cleaned = {
-        name
-        for name, kind in config.columns.items()
-        if is_checked(kind)
-        and (repair or _needs_cleaning(_first_cells(name, groups), kind))
-    }
-    streams = [
-        _scan_files(heads, found, cleaned, config, repair, stand_in)
+
+    def needs_cleaning(name: str, kind: Kind) -> bool:
+        cells = (c for at, heads in groups for h in heads for c in h.cells(at[name]))
+        return is_checked(kind) and (repair or _needs_cleaning(cells, kind))
+
+    cleaned = {n for n, kind in config.columns.items() if needs_cleaning(n, kind)}
+    found_streams = [
+        _scan_files(heads, found, cleaned, config, repair, streams)
         for found, group in groups
         for heads in (
-            cut(group, attrgetter("n_bytes"), _PIECE) if in_pieces else [group]
+            cut(group, attrgetter("n_bytes"), _PIECE)
+            if streams == "pieces"
+            else [group]
         )
     ]
-    return Scan(tuple(streams), files)
+    return Scan(tuple(found_streams), files, number_lines, diagnose)
 
 
 def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
@@ -131,7 +128,7 @@ def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
     return pl.concat(parts).select(columns).sort("file", "line", maintain_order=True)
 
 
-def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
+def diagnose(files: Sequence[SourceFile]) -> SourceError | None:
     """Say which file made Polars fail, and why; None if each can be read on its own."""
     for file in (file for file in files if isinstance(file, Path)):
         try:
@@ -143,25 +140,18 @@ def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
     return None
 
 
-def _first_cells(name: str, groups: Iterable[_Group]) -> Iterator[str | None]:
-    """Yield the first cells of a column of all files."""
-    for found, heads in groups:
-        for head in heads:
-            yield from head.cells(found[name])
-
-
 def _scan_files(
     heads: Sequence[Head],
     found: Mapping[str, int],
     cleaned: Collection[str],
     config: CsvSource,
     repair: bool,
-    stand_in: bool,
+    streams: Streams,
 ) -> Stream:
     """Scan files of one layout, and parse their rows."""
-    heads = heads[:1] if stand_in else heads
+    heads = heads[:1] if streams == "stand-ins" else heads
     files = [head.file for head in heads]
-    named = [Path("0")] if stand_in else files
+    named = [Path("0")] if streams == "stand-ins" else files
     names = [f"__unused {position}" for position in range(len(heads[0].names))]
     for name, position in found.items():
         names[position] = name

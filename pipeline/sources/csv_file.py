@@ -59,12 +59,8 @@ def read_heads(files: Sequence[Path]) -> list[Head]:
 def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
     """Read the header and the first records of a CSV file, plain, gzip or zstd.
 
-    That is `n_bytes` of it, decompressed; more if that holds no record.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read, is no CSV in UTF-8 or has no rows.
+    That is `n_bytes` of it, decompressed; more if that holds no record. A SourceError
+    if the file cannot be read, is no CSV in UTF-8 or has no rows.
     """
     try:
         with open_unpacked(file) as raw:

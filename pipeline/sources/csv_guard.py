@@ -31,14 +31,8 @@ def refuse_unsound(file: Path) -> None:
 
     It drops the quotes within ``"a \"b\", c"``, and such a field may end elsewhere
     than was meant; a line, or what follows a quote that never closes, it holds several
-    times, however long that is.
-
-    Raises
-    ------
-    SourceError
-        If a line or a quoted field is longer than ``MOST_BYTES``, a quote within a
-        quoted field is not doubled, a byte is zero, as in what a lost disk gives, or a
-        compressed file grows beyond reason.
+    times, however long that is. A SourceError, too, of a byte that is zero, as in what
+    a lost disk gives, and of a compressed file that grows beyond reason.
     """
     try:
         quotes = _Quotes()
@@ -50,10 +44,17 @@ def refuse_unsound(file: Path) -> None:
             if end >= 0:
                 line_at = at + block.rfind(b"\n") + 1
             if (zero := block.find(b"\0")) >= 0:
-                raise _binary(file, at + zero)
+                found = f"a byte of zero on line {_line_of(file, at + zero)}"
+                raise no_csv(file, found, "fetch or write it again")
             quotes.look_at(at, block)
             if quotes.opened is not None and at - quotes.opened > MOST_BYTES:
-                raise _never_closes(file, quotes.opened)
+                line = _line_of(file, quotes.opened)
+                raise no_csv(
+                    file,
+                    f"a quote opened on line {line} is not closed within"
+                    f" {MOST_BYTES >> 20} MiB",
+                    f"look at line {line}",
+                )
         is_odd = quotes.are_odd or quotes.opened is not None
         if is_odd and (fault := bad_quotes(file)):
             raise no_csv(file, *fault)
@@ -122,7 +123,13 @@ def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
             new = raw.read(_BLOCK)
             n_bytes += len(new)
             if n_bytes > max(_FREE_EXPANSION, _MOST_EXPANSION * n_packed):
-                raise _no_table(file, n_packed)
+                raise SourceError(
+                    f"{file}: grows beyond reason when it is unpacked\n"
+                    f"found: {n_packed:,} bytes, more than {_MOST_EXPANSION} times that"
+                    f" unpacked and more than {_FREE_EXPANSION >> 30} GiB\n"
+                    "expected: a compressed table\nhint: unpack it yourself if it is"
+                    " one: plain files have no such limit"
+                )
             at, block = at + len(block) - 2, block[-2:] + (new or b"\n")
             if not new:
                 yield at, block
@@ -137,26 +144,3 @@ def _line_of(file: Path, at: int) -> int:
             line += block.count(b"\n")
             at -= len(block)
     return line
-
-
-def _never_closes(file: Path, at: int) -> SourceError:
-    """Refuse a file for a quote that opens a field without end."""
-    line = _line_of(file, at)
-    found = f"a quote opened on line {line} is not closed within {MOST_BYTES >> 20} MiB"
-    return no_csv(file, found, f"look at line {line}")
-
-
-def _binary(file: Path, at: int) -> SourceError:
-    """Refuse a file for a byte of zero."""
-    line = _line_of(file, at)
-    return no_csv(file, f"a byte of zero on line {line}", "fetch or write it again")
-
-
-def _no_table(file: Path, n_packed: int) -> SourceError:
-    """Refuse a compressed file that grows beyond reason."""
-    return SourceError(
-        f"{file}: grows beyond reason when it is unpacked\n"
-        f"found: {n_packed:,} bytes, more than {_MOST_EXPANSION} times that unpacked"
-        f" and more than {_FREE_EXPANSION >> 30} GiB\nexpected: a compressed table\n"
-        "hint: unpack it yourself if it is one: plain files have no such limit"
-    )

@@ -60,19 +60,15 @@ def remove_parts(root: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def download(config: DownloadSource, root: Path, *, progress: bool = False) -> Path:
+def download(config: DownloadSource, root: Path) -> Path:
     """Fetch the file, unless it is there already.
 
     The file appears only when it is whole, has the right hash and looks like a CSV;
     beside it ``{file_name}.sha256`` keeps its hash and where it came from. A file that
     came from another address, or whose hash is no longer the wanted one, is fetched
-    again; attempts that failed for what may pass are repeated twice.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be fetched, is too large, has another hash, is no CSV, or
-        may not be whole.
+    again; attempts that failed for what may pass are repeated twice. A SourceError if
+    the file cannot be fetched, is too large, has another hash, is no CSV, or may not be
+    whole.
     """
     file = download_path(config, root)
     origin = _origin(file)
@@ -81,7 +77,7 @@ def download(config: DownloadSource, root: Path, *, progress: bool = False) -> P
     part = file.with_name(file.name + ".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
-        answer = _fetch(config, part, progress=progress)
+        answer = _fetch(config, part)
         if config.sha256 not in (None, answer.sha256):
             raise SourceError(
                 f"{config.url}: is another file than wanted\n"
@@ -160,7 +156,7 @@ def _doubt(answer: _Answer, part: Path) -> str | None:
         return None if content.read() == b"\n" else "the last line without its end"
 
 
-def _fetch(config: DownloadSource, part: Path, *, progress: bool) -> _Answer:
+def _fetch(config: DownloadSource, part: Path) -> _Answer:
     """Download to a file, again if that may help."""
     # Imported late: few runs need it.
     import requests
@@ -175,7 +171,7 @@ def _fetch(config: DownloadSource, part: Path, *, progress: bool) -> _Answer:
                 timeout=_STALL_S,
             ) as response:
                 response.raise_for_status()
-                return _write(config, response, part, progress=progress)
+                return _write(config, response, part)
         except (OSError, HTTPError) as error:
             if _is_final(error) or attempt == _ATTEMPTS - 1:
                 raise _failed(config, error) from error
@@ -192,18 +188,14 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, ValueError) or getattr(error, "errno", None) is not None
 
 
-def _write(
-    config: DownloadSource, response: Any, part: Path, *, progress: bool
-) -> _Answer:
+def _write(config: DownloadSource, response: Any, part: Path) -> _Answer:
     """Write an answer to a file as it comes; urllib3 holds it to its length."""
     from tqdm import tqdm  # imported late: few runs need it
 
     length = response.headers.get("Content-Length")
     expected = int(length) if length and length.isdigit() else None
     digest, n_bytes, most = hashlib.sha256(), 0, int(config.max_gib * _GIB)
-    bar = tqdm(
-        total=expected, unit="B", unit_scale=True, leave=False, disable=not progress
-    )
+    bar = tqdm(total=expected, unit="B", unit_scale=True, leave=False, disable=None)
     with bar, part.open("wb") as out:
         for block in _blocks(response.raw):
             n_bytes += len(block)

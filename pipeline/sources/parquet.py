@@ -24,6 +24,7 @@ from pipeline.sources.scan import (
     RECORD,
     Scan,
     Stream,
+    Streams,
     cut,
     match_columns,
     parse,
@@ -53,36 +54,29 @@ def scan_parquet(
     root: Path,
     *,
     repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
-    stand_in: bool = False,
-    in_pieces: bool = False,
+    streams: Streams = "whole",
 ) -> Scan:
     """Scan Parquet files into the declared columns, as `pipeline.sources.scan` does.
 
     Reads only the footers. Numbers of any width are cast, strings are cleaned as
     those of a CSV file are. The raw cells are kept: the first pass is exact.
-
-    Raises
-    ------
-    SourceError
-        If a file is missing, is no Parquet, lacks a declared column or holds one with a
-        dtype that cannot become the declared one; if none has rows.
     """
     files = find_files(config.path, root)
     groups = [
         (layout, [file for _, file in group])
         for layout, group in groupby(_layouts(files, config), key=itemgetter(0))
     ]
-    streams = [
-        _scan_files(some, layout, config, stand_in)
+    found = [
+        _scan_files(some, layout, config, streams)
         for layout, group in groups
-        for some in (cut(group, _size, _PIECE) if in_pieces else [group])
+        for some in (cut(group, _size, _PIECE) if streams == "pieces" else [group])
     ]
-    if not any(stream.most_rows for stream in streams):
+    if not any(stream.most_rows for stream in found):
         raise SourceError(
             f"{files[0]}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
             "hint: write the file again, or remove it"
         )
-    return Scan(tuple(streams), files)
+    return Scan(tuple(found), files, number_lines, diagnose)
 
 
 def number_lines(
@@ -99,8 +93,8 @@ def number_lines(
     ).sort("file", "line", maintain_order=True)
 
 
-def diagnose(files: tuple[SourceFile, ...]) -> SourceError | None:
-    """Say which file made Polars fail, and why, after a run has failed."""
+def diagnose(files: Sequence[SourceFile]) -> SourceError | None:
+    """Say which file made Polars fail, and why; None if each can be read on its own."""
     for file in files:
         try:
             parquet.scan_parquet(str(file)).select(pl.all().is_null().sum()).collect(
@@ -136,7 +130,10 @@ def _size(file: SourceFile) -> int:
 
 
 def _scan_files(
-    files: Sequence[SourceFile], layout: _Layout, config: ParquetSource, stand_in: bool
+    files: Sequence[SourceFile],
+    layout: _Layout,
+    config: ParquetSource,
+    streams: Streams,
 ) -> Stream:
     """Scan files whose declared columns agree, and parse their rows."""
     schema = {found: dtype for _, found, dtype in layout}
@@ -145,9 +142,9 @@ def _scan_files(
         counted = parquet.scan_parquet(paths, schema=schema).select(pl.len())
         n_rows = counted.collect(engine="streaming").item()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise diagnose(tuple(files)) or _unreadable(files[0], error) from error
+        raise diagnose(files) or _unreadable(files[0], error) from error
     lf = parquet.scan_parquet(
-        ["0"] if stand_in else paths,
+        ["0"] if streams == "stand-ins" else paths,
         schema=schema,
         row_index_name=RECORD,
         include_file_paths=FILE,

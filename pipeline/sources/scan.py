@@ -7,7 +7,7 @@ of a thousand scans takes a minute, or stands still.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import polars as pl
 
@@ -44,6 +44,11 @@ _MOST_SHOWN = 200
 # and of some hundred Polars stood still ("POLARS_MAX_BLOCKING_THREAD_COUNT reached").
 _MOST_STREAMS = 32
 """Streams that are read in one pass, at most."""
+
+Streams: TypeAlias = Literal["whole", "pieces", "stand-ins"]
+"""What alike files that follow one another become: a stream; several, each large enough
+for a task; or one of a file called 0, whose plan says how they are read, wherever they
+are, and cannot be run."""
 
 _Item = TypeVar("_Item")
 
@@ -124,6 +129,10 @@ class Scan:
 
     streams: tuple[Stream, ...]
     files: tuple[SourceFile, ...]
+    number_lines: Callable[[pl.DataFrame, Path], pl.DataFrame]
+    """Turns the records of `placed` cells into lines, or rows, counted from 1."""
+    diagnose: Callable[[Sequence[SourceFile]], SourceError | None]
+    """Names the file that made a run fail, and why; None if each can be read."""
 
     @property
     def exact(self) -> bool:
@@ -166,7 +175,6 @@ class Scan:
         `bad` is of any of the streams, which are exact. ``file`` becomes what users
         know it by, ``record`` counts its data records from 0.
         """
-        names = {str(file): shown(file, root) for file in self.files}
         found = set(bad["file"])
         starts = [
             stream.starts()
@@ -185,8 +193,17 @@ class Scan:
                 *(pl.col(name) for name in BAD_SCHEMA if name != "record"),
                 (pl.col("record") - start).alias("record"),
             )
+        names = {str(file): shown(file, root) for file in self.files}
         file = pl.col("file").replace_strict(names, return_dtype=pl.String)
         return bad.with_columns(file).select(BAD_SCHEMA.names())
+
+    def numbered(self, bad: pl.DataFrame, root: Path) -> pl.DataFrame:
+        """Say on which line of its file, or in which row of it, each bad cell stands.
+
+        `bad` is what was set aside, which is exact then. Gives ``file``, ``line``
+        (counted from 1), ``column``, ``value`` and ``reason``.
+        """
+        return self.number_lines(self.placed(bad, root), root)
 
 
 def _frames(streams: Sequence[Stream]) -> tuple[pl.LazyFrame, pl.LazyFrame]:
@@ -219,12 +236,7 @@ def match_columns(
     """Find the declared columns among a file's: the position of each in ``found``.
 
     Blanks around a found name are no part of it; ``rename`` leads from found names to
-    declared ones.
-
-    Raises
-    ------
-    SourceError
-        If a declared column is absent or there twice.
+    declared ones. A SourceError if a declared column is absent or there twice.
     """
     names = [rename.get(name, rename.get(name.strip(), name.strip())) for name in found]
     absent = [name for name in columns if name not in names]
@@ -280,21 +292,10 @@ def parse(
     Whether a row is good is a column that good rows and bad cells share. As two
     opposite filters, Polars would push it into the scan twice and read the files twice.
 
-    Parameters
-    ----------
-    lf : pl.LazyFrame
-        The rows with the declared columns as found, their number ``RECORD``, what
-        stood right of the last column, ``OVERFLOW``, and maybe ``FILE``.
-    parsing : mapping of str to pl.Expr
-        How to read the columns that were not found with their declared dtype.
-    columns : mapping of str to Kind
-        The declared columns.
-
-    Returns
-    -------
-    pl.LazyFrame
-        ``lf`` with the columns parsed, their raw cells beside them, and ``GOOD``, a
-        Boolean without nulls.
+    `lf` holds the declared `columns` as found, the rows' number ``RECORD``, what stood
+    right of the last column, ``OVERFLOW``, and maybe ``FILE``; `parsing` says how to
+    read those that were not found with their declared dtype. Their raw cells come
+    beside them, and ``GOOD``, a Boolean without nulls.
     """
     good = [
         is_good(_raw(name, parsing), pl.col(name), kind)

@@ -1,27 +1,31 @@
-"""A source of any kind: fetched, scanned into the declared columns, and diagnosed."""
+"""A source of any kind: fetched, scanned into the declared columns, and judged."""
 
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import SourceError
 from pipeline.files.local import SourceFile
+from pipeline.files.remote import is_remote
 from pipeline.log import LOG
-from pipeline.sources import csv, parquet
 from pipeline.sources.columns import dtype_of
-from pipeline.sources.csv import CsvSource
+from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.download import DownloadSource, download, download_path
-from pipeline.sources.parquet import ParquetSource
-from pipeline.sources.scan import Scan
+from pipeline.sources.parquet import ParquetSource, scan_parquet
+from pipeline.sources.scan import MOST_BAD, Scan, Streams
 from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
 SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
+
+_N_SHOWN = 10
+"""Bad cells that are listed."""
 
 
 def declared(config: SourceConfig) -> pl.LazyFrame:
@@ -34,15 +38,10 @@ def declared(config: SourceConfig) -> pl.LazyFrame:
 def fetch(config: SourceConfig, root: Path) -> None:
     """Make or download what a source needs, if it is not there.
 
-    Where the standard error is a terminal, a progress bar shows how far it is.
-
-    Raises
-    ------
-    SourceError
-        If a file cannot be made or downloaded.
+    A SourceError if that cannot be. A terminal is shown how far it is.
     """
     if isinstance(config, DownloadSource):
-        download(config, root, progress=sys.stderr.isatty())
+        download(config, root)
     elif isinstance(config, SyntheticSource):
         path = synthetic_path(config, root)
         if not path.exists():
@@ -52,26 +51,9 @@ def fetch(config: SourceConfig, root: Path) -> None:
             LOG.info("making the synthetic data, once: %s", path.relative_to(root))
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_synthetic(
-                    path, seed=config.seed, scale=config.scale, progress=_progress_bar()
-                )
+                write_synthetic(path, seed=config.seed, scale=config.scale)
             except OSError as error:
                 raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
-
-
-def _progress_bar() -> Callable[[int, int], None]:
-    """Return what draws a bar on a terminal, and nothing elsewhere."""
-    from tqdm import tqdm  # imported late: few runs make or download data
-
-    bar = tqdm(disable=None, unit="part", leave=False)
-
-    def advance(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done == total:
-            bar.close()
-
-    return advance
 
 
 def reads(config: SourceConfig, root: Path) -> CsvSource | ParquetSource:
@@ -100,39 +82,18 @@ def scan(
     root: Path,
     *,
     repair: bool = False,
-    stand_in: bool = False,
-    in_pieces: bool = False,
+    streams: Streams = "whole",
 ) -> Scan:
-    """Scan a source into the declared columns; reads the heads of its files only.
+    """Scan a source, which is there, into the declared columns.
 
-    Parameters
-    ----------
-    config : SourceConfig
-        The source; `fetch` has been called for it.
-    root : Path
-        Project folder.
-    repair : bool, default False
-        Read every number as text and mend it, so that ``bad`` is exact; slower.
-    stand_in : bool, default False
-        Of each stream, take one file that is called 0: its plan then says how the
-        files are read, wherever they are, and cannot be run.
-    in_pieces : bool, default False
-        Begin a stream anew once the files of one are large enough for a task.
-
-    Raises
-    ------
-    SourceError
-        If a file is missing, or is not what the source declares.
+    Reads the heads of its files only. To `repair` is to read every number as text and
+    mend it, so that bad cells are exact; slower. A SourceError if a file is missing, or
+    is not what the source declares.
     """
-    match reads(config, root):
-        case CsvSource() as files:
-            return csv.scan_csv(
-                files, root, repair=repair, stand_in=stand_in, in_pieces=in_pieces
-            )
-        case ParquetSource() as files:
-            return parquet.scan_parquet(
-                files, root, repair=repair, stand_in=stand_in, in_pieces=in_pieces
-            )
+    files = reads(config, root)
+    if isinstance(files, CsvSource):
+        return scan_csv(files, root, repair=repair, streams=streams)
+    return scan_parquet(files, root, repair=repair, streams=streams)
 
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:
@@ -146,55 +107,86 @@ def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read a source at once, the way a run does, which makes or fetches it if need be.
 
-    Gives the good rows in the order of the files, and the bad cells as `number_lines`
-    does.
-
-    Raises
-    ------
-    SourceError
-        If a file is missing, cannot be read, or is not what the source declares.
+    Gives the good rows in the order of the files, and the bad cells as `Scan.numbered`
+    does. A SourceError if a file is missing, cannot be read, or is not what the source
+    declares.
     """
     fetch(config, root)
     found = scan(config, root)
     guard(found.files, config, root)
-    rows, bad = _collect(found, config, root)
-    if bad.height and not found.exact:
-        found = scan(config, root, repair=True)
-        rows, bad = _collect(found, config, root)
-    return rows, number_lines(bad, found, config, root)
-
-
-def _collect(
-    found: Scan, config: SourceConfig, root: Path
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Collect rows and bad cells in one pass; say what is wrong if that fails."""
     try:
         rows, bad = pl.collect_all(found.frames(), engine="streaming")
+        if bad.height and not found.exact:
+            found = scan(config, root, repair=True)
+            rows, bad = pl.collect_all(found.frames(), engine="streaming")
     except (PolarsError, OSError) as error:
-        raise diagnose(config, found.files, root) or SourceError(
+        raise found.diagnose(found.files) or SourceError(
             f"the source cannot be read\nfound: {error}"
         ) from error
-    return rows, bad
+    return rows, found.numbered(bad, root)
 
 
-def number_lines(
-    bad: pl.DataFrame, found: Scan, config: SourceConfig, root: Path
-) -> pl.DataFrame:
-    """Say on which line of its file, or in which row of it, each bad cell stands.
+def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
+    """Count the bad rows of `number_lines`, and refuse the source if they are too many.
 
-    `bad` is what `found` set aside, which is exact then. Gives ``file``, ``line``
-    (counted from 1), ``column``, ``value`` and ``reason``.
+    Where there are some, the good ones are counted, too, which takes one more look at
+    the files. A SourceError with the first of the cells, if they are of more rows than
+    ``config.max_bad_rows`` allows, or a file has no good row.
     """
-    return _reader(config, root).number_lines(found.placed(bad, root), root)
+    if bad.is_empty():
+        return 0
+    of_files = bad.group_by("file", maintain_order=True).agg(pl.col("line").n_unique())
+    n_bad = int(of_files["line"].sum())
+    n_most = min(n for n in (MOST_BAD - 1, *config.bad_limits) if isinstance(n, int))
+    if n_bad > n_most:
+        more = " or more" if n_bad >= MOST_BAD else ""
+        raise _too_many(f"{n_bad} bad rows{more}, expected at most {n_most}", bad)
+    for file in of_files["file"]:
+        path = file if is_remote(file) else str(root / file)
+        alone = msgspec.structs.replace(reads(config, root), path=path)
+        if not _count_good(alone, root, 1):
+            raise SourceError(
+                f"{path}: holds no good rows; the first:\n"
+                f"{_listed(bad.filter(file=file))}\n"
+                "hint: mend the file, or leave it out"
+            )
+    shares = [n for n in config.bad_limits if isinstance(n, float)]
+    if shares:
+        # Of so many rows, n_bad are no more than the share of them.
+        n_enough = ceil(n_bad / min(shares))
+        n_rows = n_bad + _count_good(config, root, n_enough - n_bad)
+        if n_rows < n_enough:
+            most = int(min(shares) * n_rows)
+            expected = f"at most {most}, {100 * min(shares):g} % of {n_rows:,}"
+            raise _too_many(f"{n_bad} bad rows, expected {expected}", bad)
+    return n_bad
 
 
-def diagnose(
-    config: SourceConfig, files: tuple[SourceFile, ...], root: Path
-) -> SourceError | None:
-    """Name the file, and its fault, that made a run fail; None if all can be read."""
-    return _reader(config, root).diagnose(files)
+def _count_good(config: SourceConfig, root: Path, n_enough: int) -> int:
+    """Count the good rows of a source, and read no more of it once there are enough."""
+    rows, _ = scan(config, root, repair=True).frames()
+    return rows.head(n_enough).select(pl.len()).collect(engine="streaming").item()
 
 
-def _reader(config: SourceConfig, root: Path):  # noqa: ANN202 - one of two modules
-    """Choose the module that reads a source's files."""
-    return csv if isinstance(reads(config, root), CsvSource) else parquet
+def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
+    """Refuse bad rows, with the first of their cells."""
+    return SourceError(
+        f"{fault}; the first:\n{_listed(bad)}\n"
+        "hint: mend the file, or allow more with source.max_bad_rows=N, or a share such"
+        " as 0.05"
+    )
+
+
+def _listed(bad: pl.DataFrame) -> str:
+    """List the first bad cells for an error."""
+    return "\n".join(f"  {line}" for line in describe_bad(bad))
+
+
+def describe_bad(bad: pl.DataFrame) -> list[str]:
+    """List the first bad cells, a line for each, and how many more there are."""
+    lines = [
+        f"{file}:{line}: {column or 'row'}: {value!r} {reason}"
+        for file, line, column, value, reason in bad.head(_N_SHOWN).iter_rows()
+    ]
+    more = bad.height - _N_SHOWN
+    return [*lines, f"... and {more:,} cells more"] if more > 0 else lines

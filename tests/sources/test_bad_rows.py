@@ -102,7 +102,7 @@ def test_no_more_bad_rows_are_listed_than_are_ever_set_aside(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[Stream.__module__], "MOST_BAD", 5)
-    monkeypatch.setattr("pipeline.sources.bad_rows.MOST_BAD", 5)
+    monkeypatch.setattr("pipeline.sources.source.MOST_BAD", 5)
     write("Year,Sales\n" + GOOD * 9 + f"{'x' * 999},1\n" * 4)
     bad = read(_csv(max_bad_rows=9), tmp_path)[1]
     assert [len(value) for value in bad["value"]] == [200] * 4

@@ -63,10 +63,9 @@ def test_synthetic_data_is_made_once(
 ) -> None:
     made: list[Path] = []
 
-    def write(path: Path, **_: object) -> int:
+    def write(path: Path, **_: object) -> None:
         made.append(path)
         path.touch()
-        return 0
 
     monkeypatch.setattr(data, "write_synthetic", write)
     config = make(kind="synthetic", seed=1)

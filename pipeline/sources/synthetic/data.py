@@ -1,14 +1,12 @@
 """Generate the synthetic data, and write it to a file."""
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
-from pipeline.errors import SourceError
 from pipeline.sources.synthetic.model import (
     RAW_SCHEMA,
     ROWS_PER_YEAR,
@@ -35,58 +33,44 @@ def generate(*, seed: int, scale: int = 1) -> Iterator[pl.DataFrame]:
             yield draw_year(_rng(seed, 2, replica, year), year, facilities, drgs)
 
 
-def write_synthetic(
-    path: Path,
-    *,
-    seed: int,
-    scale: int = 1,
-    progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Write the synthetic data set to a CSV or Parquet file.
+def write_synthetic(path: Path, *, seed: int, scale: int = 1) -> None:
+    """Write the synthetic data set to a CSV or Parquet file, as its suffix says.
 
-    The file, ``.csv`` or ``.parquet``, appears under its name when it is whole; memory
-    does not grow with ``scale``. `progress` is told the frames written so far and their
-    number. Returns the rows written, 1_081_672 per replica.
+    The file appears under its name when it is whole; memory does not grow with `scale`.
     """
-    writers = {".csv": _csv_writer, ".parquet": _parquet_writer}
-    if path.suffix not in writers:
-        raise SourceError(
-            f"synthetic source: cannot write '{path.name}'\n"
-            f"found suffix '{path.suffix}', expected one of {', '.join(writers)}\n"
-            "hint: name the file synthetic.parquet or synthetic.csv"
-        )
+    from tqdm import tqdm  # imported late: few runs make data
+
     partial = path.with_name(f"{path.name}.part")
-    n_frames, n_rows = len(ROWS_PER_YEAR) * scale, 0
+    write = _write_csv if path.suffix == ".csv" else _write_parquet
+    n_frames = len(ROWS_PER_YEAR) * scale
+    frames = generate(seed=seed, scale=scale)
     try:
-        with writers[path.suffix](partial) as write:
-            for i, frame in enumerate(generate(seed=seed, scale=scale), start=1):
-                write(frame)
-                n_rows += frame.height
-                if progress is not None:
-                    progress(i, n_frames)
+        write(
+            partial,
+            tqdm(frames, total=n_frames, unit="part", leave=False, disable=None),
+        )
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return n_rows
 
 
-@contextmanager
-def _csv_writer(path: Path) -> Generator[Callable[[pl.DataFrame], None]]:
-    """Append frames to one CSV file, with one header."""
+def _write_csv(path: Path, frames: Iterable[pl.DataFrame]) -> None:
+    """Write frames to one CSV file, with one header."""
     with path.open("wb") as file:
-        yield lambda df: df.write_csv(file, include_header=file.tell() == 0)
+        for df in frames:
+            df.write_csv(file, include_header=file.tell() == 0)
 
 
-@contextmanager
-def _parquet_writer(path: Path) -> Generator[Callable[[pl.DataFrame], None]]:
-    """Append frames to one Parquet file, a row group each."""
+def _write_parquet(path: Path, frames: Iterable[pl.DataFrame]) -> None:
+    """Write frames to one Parquet file, a row group each."""
     # Late: starting the program must not pay for it.
     import pyarrow.parquet as pq  # pyright: ignore[reportMissingTypeStubs]
 
     parquet = cast("Any", pq)
     schema = pl.DataFrame(schema=RAW_SCHEMA).to_arrow().schema  # pyright: ignore
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
-        yield lambda df: writer.write_table(df.to_arrow())
+        for df in frames:
+            writer.write_table(df.to_arrow())
 
 
 def _rng(seed: int, *key: int) -> np.random.Generator:
