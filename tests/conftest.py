@@ -12,13 +12,12 @@ from hypothesis import settings
 from pipeline import config
 from pipeline.files import local
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.run import RunReport, run
 
 settings.register_profile("thorough", max_examples=1000)
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "tests" / "project"
-LEAN = ROOT / "tests" / "lean"  # four stages, where what is run does not matter
+LEAN = ROOT / "tests" / "lean"  # five stages, where what is run does not matter
 GOLDEN = ROOT / "tests" / "golden"
 
 # Where what a run publishes matters more than what it computes.
@@ -101,22 +100,6 @@ def shipped_settings() -> Callable[..., Settings]:
 def project(tmp_path: Path) -> Path:
     """A project to run and to spoil, with the golden rows as data/raw.csv."""
     return make_project(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def run_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunReport]:
-    """A project with the golden rows and its first run; only to be copied."""
-    root = make_project(tmp_path_factory.mktemp("run_once"))
-    words = ("source=csv", "source.path=data/raw.csv")
-    return root, run(load_settings(root, overrides=words))
-
-
-@pytest.fixture
-def first(run_once: tuple[Path, RunReport], project: Path) -> RunReport:
-    """The first run of `project`, copied: its raw.csv is one not seen before."""
-    root, report = run_once
-    shutil.copytree(root / ".pipeline", project / ".pipeline", symlinks=True)
-    return report
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ def test_failed_contract_publishes_nothing_and_keeps_the_rows(
         project, "SELECT count(*) FROM discharges WHERE mean_cost > 1000"
     )[0][0]
     assert message.startswith(
-        "snapshot 'discharges' of stage 'total_mean_cost': 1 check failed\n"
+        "snapshot 'discharges' of stage 'drop_rare_drgs': 1 check failed\n"
     )
-    assert f"found {n_failures:,} of 20,629 rows" in message
+    assert f"found {n_failures:,} of 2,382 rows" in message
     assert "year 2009, facility_id" in message
     assert query(project, "FROM meta.snapshots") == before
 
@@ -88,17 +88,17 @@ def test_change_of_rows_is_measured_against_the_run_before_of_its_source(
     ).write_csv(project / "data" / "old.csv")
     run(load(change, "source.path=data/old.csv"))
     with pytest.raises(ContractError, match=r"rows\.change"):
-        run(load(change, "drop_rare_drgs.min_total=3000"))
+        run(load(change, "drop_rare_drgs.min_total=60"))
     run(load(change, "lag_columns.by=row"))
 
 
 def test_rows_must_be_unique_by_the_key_unless_said_otherwise(load: Load) -> None:
     with pytest.raises(ContractError, match="expected unique rows"):
-        run(load("stages.yearly_discharge_bin.key=[facility_id, year]"))
+        run(load("stages.drop_rare_drgs.key=[facility_id, year]"))
     run(
         load(
-            "stages.yearly_discharge_bin.key=[facility_id, year]",
-            "checks.facility_drg_year.key=false",
+            "stages.drop_rare_drgs.key=[facility_id, year]",
+            "checks.discharges.key=false",
         )
     )
 
@@ -107,14 +107,14 @@ def test_contract_that_cannot_hold_is_refused_before_data_is_read(
     project: Path, load: Load
 ) -> None:
     overrides = (
-        "checks.features.required=[w_mean_cots_lag1]",
+        "checks.features.required=[mean_cots_lag1]",
         "checks.features.columns={year: String}",
     )
     with pytest.raises(SchemaError) as caught:
         check(load("source.path=absent.csv", *overrides))
     message = str(caught.value)
     assert "checks.features: 2 mistakes" in message
-    assert "did you mean 'w_mean_cost_lag1'" in message
+    assert "did you mean 'mean_cost_lag1'" in message
     assert not (project / ".pipeline").exists()
 
 
@@ -138,19 +138,20 @@ def test_profiles_of_the_columns_come_with_the_run(project: Path, load: Load) ->
         assert n_nulls == column.null_count()
         assert n_distinct == column.drop_nulls().n_unique()
         assert (least, most) == (str(column.min()), str(column.max()))
-        assert mean == pytest.approx(column.mean())
-        assert q50 == column.quantile(0.5)
+        if column.dtype.is_numeric():
+            assert mean == pytest.approx(column.mean())
+            assert q50 == column.quantile(0.5)
 
 
 def test_rows_of_every_snapshot_that_fails_are_kept(project: Path, load: Load) -> None:
     overrides = (
         "checks.drgs.ranges.apr_drg_code={max: 10}",
-        "checks.facilities.ranges.facility_id={max: 10}",
+        "checks.discharges.ranges.facility_id={max: 10}",
     )
-    with pytest.raises(ContractError, match=r"snapshot 'facilities'"):
+    with pytest.raises(ContractError, match=r"snapshot 'discharges'"):
         run(load(*overrides))
     names = {path.name for path in open_store(project).failed.iterdir()}
     assert names == {
         "drgs.ranges.apr_drg_code.parquet",
-        "facilities.ranges.facility_id.parquet",
+        "discharges.ranges.facility_id.parquet",
     }

@@ -15,7 +15,7 @@ from pipeline.snapshots.store import open_store, read_current
 
 Load = Callable[..., Settings]
 LAST = ("features",)
-ALL = ("drgs", "facilities", "discharges", "facility_drg_year", "features")
+ALL = ("drgs", "discharges", "features")
 
 
 def states(report: RunReport) -> dict[str, str]:
@@ -47,19 +47,19 @@ def test_second_run_has_nothing_to_do(load: Load) -> None:
     [
         ("lag_columns.periods=2", LAST, "lag_columns.periods: 1 -> 2"),
         (
-            "rolling_columns.window=3",
+            "drop_description_columns.suffix=name",
             LAST,
-            "rolling_columns.window: 2 -> 3",
+            "drop_description_columns.suffix: description -> name",
         ),
         (
             "drop_rare_drgs.min_total=7",
-            ("facility_drg_year", "features"),
-            "drop_rare_drgs.min_total: 555 -> 7",
+            ("discharges", "features"),
+            "drop_rare_drgs.min_total: 20 -> 7",
         ),
         (
-            "total_mean_cost.factor=median_cost",
-            ("discharges", "facility_drg_year", "features"),
-            "total_mean_cost.factor: mean_cost -> median_cost",
+            "drgs.columns=[facility_name]",
+            ("drgs",),
+            'drgs.columns: ["apr_drg_description"] -> ["facility_name"]',
         ),
         (
             "columns.Facility Name=label",
@@ -164,9 +164,9 @@ def test_removed_or_cut_object_is_made_again_to_the_same_content(
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
-        (Selection(to="agg_severities", force=True), ["discharges"]),
+        (Selection(to="drop_description_columns", force=True), ["discharges"]),
         (Selection(to="discharges", force=True), ["discharges"]),
-        (Selection(from_="agg_severities", force=True), list(ALL[3:])),
+        (Selection(from_="drop_rare_drgs", force=True), list(ALL[1:])),
         (Selection(only="drgs", force=True), ["drgs"]),
         (Selection(force=True), [*ALL, "quarantine"]),
         (Selection(only="features"), []),
@@ -186,9 +186,9 @@ def test_what_is_not_selected_is_kept_and_said_to_be_stale(
     load: Load, first: RunReport, caplog: pytest.LogCaptureFixture
 ) -> None:
     report = run(load("drop_rare_drgs.min_total=7"), Selection(only="features"))
-    assert states(report)["facility_drg_year"] == "kept"
-    assert "left as published: facility_drg_year" in caplog.text
-    name = "facility_drg_year"
+    assert states(report)["discharges"] == "kept"
+    assert "left as published: discharges" in caplog.text
+    name = "discharges"
     assert report.objects[name] == first.objects[name]
     whole = run(load("drop_rare_drgs.min_total=7"))
     assert computed(whole) == [name]
@@ -198,7 +198,7 @@ def test_what_is_not_selected_is_kept_and_said_to_be_stale(
     ("selection", "match"),
     [
         (Selection(to="lag_column"), "did you mean 'lag_columns'"),
-        (Selection(only="lag_columns"), "publish no snapshot"),
+        (Selection(only="drop_description_columns"), "publish no snapshot"),
         (Selection(to="drgs", from_="features"), "publish no snapshot"),
     ],
 )
@@ -216,13 +216,13 @@ def test_plan_says_what_a_run_would_do_and_does_nothing(
     assert not (project / ".pipeline").exists()
     run(load())
     text = describe_freshness(load("lag_columns.periods=2"), Selection())
-    assert "features           stale       lag_columns.periods: 1 -> 2" in text
-    assert "to compute: features; starting at yearly_discharge_bin" in text
+    assert "features    stale       lag_columns.periods: 1 -> 2" in text
+    assert "to compute: features; starting at drop_rare_drgs" in text
     assert "nothing to do" in describe_freshness(load(), Selection())
     text = describe_freshness(load(), Selection(only="features", force=True))
-    assert "features           fresh       computed anyway: --force" in text
+    assert "features    fresh       computed anyway: --force" in text
     assert text.count("--force") == 1
-    assert "to compute: features; starting at yearly_discharge_bin" in text
+    assert "to compute: features; starting at drop_rare_drgs" in text
 
 
 def test_plan_without_the_source_says_so(load: Load, first: RunReport) -> None:
@@ -233,9 +233,9 @@ def test_plan_without_the_source_says_so(load: Load, first: RunReport) -> None:
 def test_snapshot_that_is_no_longer_wanted_is_left_out(
     load: Load, first: RunReport
 ) -> None:
-    report = run(load("stages.facilities=null", "facilities=null"))
+    report = run(load("stages.drgs=null", "drgs=null"))
     assert report.is_new
-    assert "facilities" not in states(report)
+    assert "drgs" not in states(report)
     assert computed(report) == []
 
 

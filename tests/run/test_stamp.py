@@ -12,12 +12,7 @@ import pytest
 
 from pipeline.run import stamp
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import LEAN, ROOT, make_project
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return make_project(tmp_path, n_rows=3000, of=LEAN)
+from tests.conftest import ROOT
 
 
 @pytest.fixture

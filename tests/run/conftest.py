@@ -1,0 +1,32 @@
+"""What the tests of runs share: a project of five stages."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import RunReport, run
+from tests.conftest import LEAN, make_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A lean project to run and to spoil."""
+    return make_project(tmp_path, n_rows=3000, of=LEAN)
+
+
+@pytest.fixture(scope="session")
+def run_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunReport]:
+    """A lean project and its first run; only to be copied."""
+    root = make_project(tmp_path_factory.mktemp("run_once"), n_rows=3000, of=LEAN)
+    words = ("source=csv", "source.path=data/raw.csv")
+    return root, run(load_settings(root, overrides=words))
+
+
+@pytest.fixture
+def first(run_once: tuple[Path, RunReport], project: Path) -> RunReport:
+    """The first run of `project`, copied: its raw.csv is one not seen before."""
+    root, report = run_once
+    shutil.copytree(root / ".pipeline", project / ".pipeline", symlinks=True)
+    return report
