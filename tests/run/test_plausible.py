@@ -151,7 +151,7 @@ def test_a_run_with_one_row_of_the_year_0_publishes_nothing(
     raw.write_text(raw.read_text() + stray + "\n")
     assert header.startswith("Year,")
     with pytest.raises(ContractError, match="remove 1 row of 0 at the source"):
-        run(load("drop_rare_drgs.min_total=0"))
+        run(load("drop_rare_drgs.reference_periods=null"))
     assert not (project / ".pipeline" / "snapshots.duckdb").exists()
 
 
