@@ -18,20 +18,22 @@ class Folder:
     """A folder that every worker sees under the same, absolute path."""
 
     uri: str
+    needs_folders = True
+    """Whether a file's folder must be made before the file."""
 
     def at(self, *names: str) -> str:
         """Name a file or a folder in it, as Polars reads and writes it."""
         return posixpath.join(self.uri, *names)
 
-    @property
-    def needs_folders(self) -> bool:
-        """Whether a file's folder must be made before the file."""
-        return True
-
     def files(self, *names: str) -> dict[str, str]:
         """Name each file below a folder in it, sorted, with its length and checksum."""
         found = sorted(p for p in Path(self.at(*names)).rglob("*") if p.is_file())
-        return {p.relative_to(self.uri).as_posix(): _mark(p) for p in found}
+        return {
+            path.relative_to(self.uri).as_posix(): (
+                f"{path.stat().st_size} {checksum(path)}"
+            )
+            for path in found
+        }
 
     def read(self, *names: str) -> bytes | None:
         """Read a small file that `write` wrote; None if it is not there, or damaged."""
@@ -62,10 +64,7 @@ class RemoteFolder(Folder):
     ``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL`` ...
     """
 
-    @property
-    def needs_folders(self) -> bool:
-        """Whether a file's folder must be made before the file: it has none."""
-        return False
+    needs_folders = False
 
     def files(self, *names: str) -> dict[str, str]:
         """Name each object below a prefix, with its length; stores keep them whole."""
@@ -109,11 +108,6 @@ class RemoteFolder(Folder):
 def open_folder(uri: str) -> Folder:
     """Open a folder by its path, or a prefix by its ``s3://`` address."""
     return RemoteFolder(uri) if is_remote(uri) else Folder(uri)
-
-
-def _mark(path: Path) -> str:
-    """Say how long a file is, and what its checksum is."""
-    return f"{path.stat().st_size} {checksum(path)}"
 
 
 def _sealed(content: bytes) -> bytes:

@@ -1,25 +1,21 @@
 """Stages and columns as boxes and arrows, in the languages of Mermaid and Graphviz."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from pipeline.lineage.graph import SOURCE, Edge, Lineage
-from pipeline.lineage.paths import Column
+from pipeline.lineage.graph import SOURCE, Column, Edge, Lineage
 from pipeline.lineage.value import DIRECT
 
 
-@dataclass(frozen=True)
 class Diagram:
     """Boxes and arrows."""
 
-    boxes: dict[str, str] = field(default_factory=dict[str, str])
-    """The id of each box, by its label."""
-    arrows: dict[tuple[str, str, str], None] = field(
-        default_factory=dict[tuple[str, str, str], None]
-    )
-    """From, to, and what stands at the arrow, if anything; each once, in order."""
-    snapshots: set[str] = field(default_factory=set[str])
-    """The labels of what is published."""
+    def __init__(self) -> None:
+        self.boxes: dict[str, str] = {}
+        """The id of each box, by its label."""
+        self.arrows: dict[tuple[str, str, str], None] = {}
+        """From, to, and what stands at the arrow, if anything; each once, in order."""
+        self.snapshots: set[str] = set()
+        """The labels of what is published."""
 
     def arrow(self, start: str, end: str, label: str = "") -> None:
         """Draw an arrow between the boxes of two labels."""

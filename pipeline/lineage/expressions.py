@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.lineage.ir import PARTS, Expr, Ir, NotFollowed, parts
+from pipeline.lineage.ir import PARTS, Expr, Ir, NotFollowed
 from pipeline.lineage.value import (
     NOTHING,
     Deps,
@@ -89,16 +89,15 @@ def keeps_rows(ir: Ir, root: int) -> bool:
             known = kind in {"Alias", "BinaryExpr", "Cast", "Sort", "SortBy", "Ternary"}
     if not known:
         return False
-    values, influences, _ = PARTS[expr.kind]
-    return all(keeps_rows(ir, part) for part in parts(expr, (*values, *influences)))
+    return all(keeps_rows(ir, part) for part in expr.all_parts())
 
 
 def _composed(scope: Scope, expr: Expr, dtype: pl.DataType | None) -> Value:
     """Follow an expression of which nothing but its parts matters."""
     names, others, kind = PARTS[expr.kind]
     same = dtype if expr.kind in {"Alias", "Ternary"} else None
-    values = [value_of(scope, part, same) for part in parts(expr, names)]
-    influences = [value_of(scope, part) for part in parts(expr, others)]
+    values = [value_of(scope, part, same) for part in expr.parts(names)]
+    influences = [value_of(scope, part) for part in expr.parts(others)]
     by = NOTHING.union(*(through(kind, value.total) for value in influences))
     if expr.kind == "Ternary":
         return choose(values, by)
@@ -111,7 +110,7 @@ def _composed(scope: Scope, expr: Expr, dtype: pl.DataType | None) -> Value:
 def _function(scope: Scope, expr: Expr, dtype: pl.DataType | None) -> Value:
     """Follow a function; those that make and take apart structs, field by field."""
     name, *arguments = expr.view.function_data
-    values = [value_of(scope, part) for part in parts(expr, ("input",))]
+    values = [value_of(scope, part) for part in expr.parts(("input",))]
     match str(name):
         case "as_struct" if isinstance(dtype, pl.Struct):
             names = [field.name for field in dtype.fields]
@@ -132,7 +131,7 @@ def _function(scope: Scope, expr: Expr, dtype: pl.DataType | None) -> Value:
 
 def _implode(scope: Scope, expr: Expr, dtype: pl.DataType | None) -> Value:
     """Follow the values of a group into a list, whose length is the group's."""
-    [part] = parts(expr, ("arguments",))
+    [part] = expr.parts(("arguments",))
     inner = dtype.inner if isinstance(dtype, pl.List) else None
     value = value_of(scope, part, inner if isinstance(inner, pl.DataType) else None)
     lengths = NOTHING if keeps_rows(scope.ir, part) else value.total

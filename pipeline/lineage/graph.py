@@ -1,7 +1,11 @@
-"""The graph of columns: what stages there are, and which column depends on which."""
+"""The graph of columns, and the ways through it: back, forth, and to the source."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.errors import LineageError, nearest
+from pipeline.lineage.value import KINDS, NOTHING, Deps, strongest, through
 
 SOURCE = "source"
 """What a stage names as its input to read the raw rows."""
@@ -57,3 +61,121 @@ class Lineage:
     def columns_of(self, stage: str) -> list[str]:
         """Name the columns of a stage, or of the source."""
         return self.source if stage == SOURCE else self.stages[stage].columns
+
+
+class Column(NamedTuple):
+    """A column of a stage, or of ``source``."""
+
+    stage: str
+    column: str
+
+
+def find_stage(lineage: Lineage, name: str) -> str:
+    """Find the stage of a snapshot's name, or else its own; ``source`` is one, too."""
+    snapshots = lineage.snapshots
+    known = {**{stage: stage for stage in [*lineage.stages, SOURCE]}, **snapshots}
+    if name in known:
+        return known[name]
+    names = list(dict.fromkeys([*snapshots, *known]))
+    holders = [n for n in names if name in lineage.columns_of(known[n])]
+    meant = "" if holders else nearest(name, names)
+    example = f"{holders[0]}.{name}" if holders else example_of(lineage)
+    raise LineageError(
+        f"lineage: no snapshot or stage '{name}'{meant}\n"
+        f"found: {', '.join(names)}\n"
+        f"hint: name a column as SNAPSHOT.COLUMN or STAGE.COLUMN, such as {example}"
+    )
+
+
+def example_of(lineage: Lineage) -> str:
+    """Name a column that there is, as an example."""
+    return f"'{SOURCE}.{lineage.source[0]}'"
+
+
+def find_column(lineage: Lineage, name: str) -> Column:
+    """Find a column by ``snapshot.column`` or ``stage.column``."""
+    owner, dot, column = name.partition(".")
+    stage = find_stage(lineage, owner)
+    known = lineage.columns_of(stage)
+    if column not in known:
+        what = f"'{owner}' has no column '{column}'{nearest(column, known)}"
+        raise LineageError(
+            f"lineage: {what if dot else f'which column of {owner!r}?'}\n"
+            f"found: {', '.join(known)}\n"
+            "hint: `just plan` shows the columns of every stage"
+        )
+    return Column(stage, column)
+
+
+def find_columns(lineage: Lineage, name: str) -> list[Column]:
+    """Find a column as `find_column` does, or all of a snapshot or stage alone."""
+    if "." in name:
+        return [find_column(lineage, name)]
+    stage = find_stage(lineage, name)
+    return [Column(stage, column) for column in lineage.columns_of(stage)]
+
+
+def upstream(lineage: Lineage, name: str, kinds: Collection[str] = KINDS) -> list[Edge]:
+    """Find all that a column, or a whole stage, depends on in every stage before.
+
+    It is named as for `find_columns`. Edges of which rows there are count for every
+    stage on the way, as each hands its rows on.
+    """
+    columns: set[tuple[str, str | None]] = set(find_columns(lineage, name))
+    stages = {stage for stage, _ in columns}
+    for stage in reversed(lineage.stages):
+        if stage in stages:
+            stages.update(lineage.stages[stage].inputs)
+    found: list[Edge] = []
+    # A stage's inputs stand before it, so that one pass sees every way.
+    for edge in reversed(lineage.edges):
+        is_rows = edge.column is None and edge.stage in stages
+        if edge.kind in kinds and (is_rows or (edge.stage, edge.column) in columns):
+            found.append(edge)
+            columns.add((edge.input, edge.input_column))
+    return found[::-1]
+
+
+def downstream(
+    lineage: Lineage, name: str, kinds: Collection[str] = KINDS
+) -> list[Edge]:
+    """Find all that depends on a column, or a whole stage, through every stage after.
+
+    It is named as for `find_columns`. Where an edge has the column None, all columns of
+    that stage and of every stage after it depend on the column, by their rows.
+    """
+    columns: set[tuple[str, str | None]] = set(find_columns(lineage, name))
+    found: list[Edge] = []
+    for edge in lineage.edges:
+        if edge.kind in kinds and (edge.input, edge.input_column) in columns:
+            found.append(edge)
+            columns.add((edge.stage, edge.column))
+    return found
+
+
+def origins(lineage: Lineage) -> dict[tuple[str, str | None], list[tuple[str, str]]]:
+    """Trace every column of every stage back to the source.
+
+    Each has the source columns it comes from and their kinds, in the source's order.
+    Under the column None: what decides which rows of the stage there are, and their
+    order.
+    """
+    names = lineage.source
+    deps: dict[tuple[str, str | None], Deps] = {
+        (SOURCE, name): frozenset([((SOURCE, name), KINDS[0])]) for name in names
+    }
+    for name, stage in lineage.stages.items():
+        rows = [deps.get((input_, None), NOTHING) for input_ in stage.inputs]
+        deps |= {(name, column): NOTHING for column in stage.columns}
+        deps[name, None] = NOTHING.union(*rows)
+        for edge in lineage.edges:
+            if edge.stage == name:
+                found = through(edge.kind, deps[edge.input, edge.input_column])
+                deps[name, edge.column] |= found
+    return {
+        at: sorted(
+            ((column, kind) for (_, column), kind in strongest(found)),
+            key=lambda dep: (names.index(dep[0]), KINDS.index(dep[1])),
+        )
+        for at, found in deps.items()
+    }

@@ -4,7 +4,7 @@ Nothing else in the project touches it. Where it has changed, `Ir` refuses, and
 the lineage is unknown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
@@ -42,16 +42,6 @@ class Node:
         return [Root(expr.output_name, expr.node) for expr in exprs]
 
 
-@dataclass(frozen=True)
-class Expr:
-    """A node of an expression."""
-
-    kind: str
-    """Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``."""
-    view: Any
-    """Its parts; None where Polars shows none."""
-
-
 # Which parts of an expression its value is made of; which others influence it, and how.
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "Agg": (("arguments",), (), ""),
@@ -71,14 +61,28 @@ PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 }
 
 
-def parts(expr: Expr, names: tuple[str, ...]) -> list[int]:
-    """Collect the expressions that are the named parts of one."""
-    found: list[int] = []
-    for name in names:
-        part = getattr(expr.view, name)
-        if part is not None:
-            found += part if isinstance(part, list) else [part]
-    return found
+@dataclass(frozen=True)
+class Expr:
+    """A node of an expression."""
+
+    kind: str
+    """Polars' name of it, or ``Element``, ``Eval`` or ``Opaque``."""
+    view: Any
+    """Its parts; None where Polars shows none."""
+
+    def parts(self, names: Iterable[str]) -> list[int]:
+        """Collect the expressions that are the named parts of it."""
+        found: list[int] = []
+        for name in names:
+            part = getattr(self.view, name)
+            if part is not None:
+                found += part if isinstance(part, list) else [part]
+        return found
+
+    def all_parts(self) -> list[int]:
+        """Collect the expressions that it is made of, or influenced by."""
+        values, influences, _ = PARTS.get(self.kind, ((), (), ""))
+        return self.parts((*values, *influences))
 
 
 class Ir:
@@ -151,10 +155,7 @@ class Ir:
         while waiting:
             at = waiting.pop()
             yield at
-            expr = self.expr(at)
-            if expr.kind in PARTS:
-                values, influences, _ = PARTS[expr.kind]
-                waiting += parts(expr, (*values, *influences))
+            waiting += self.expr(at).all_parts()
 
     def _kinds(self, root: int) -> set[str]:
         """Name the kinds of expressions in one."""

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from pipeline.lineage.graph import SOURCE, Lineage
-from pipeline.lineage.paths import origins
+from pipeline.lineage.graph import SOURCE, Lineage, origins
 from pipeline.lineage.value import DIRECT, UNKNOWN
 
 NAMESPACE = "pipeline"

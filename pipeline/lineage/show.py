@@ -7,9 +7,9 @@ from itertools import groupby
 
 from pipeline.errors import LineageError
 from pipeline.lineage.diagram import column_diagram, stage_diagram, to_dot, to_mermaid
-from pipeline.lineage.graph import Edge, Lineage
-from pipeline.lineage.openlineage import to_openlineage
-from pipeline.lineage.paths import (
+from pipeline.lineage.graph import (
+    Edge,
+    Lineage,
     downstream,
     example_of,
     find_column,
@@ -18,6 +18,7 @@ from pipeline.lineage.paths import (
     origins,
     upstream,
 )
+from pipeline.lineage.openlineage import to_openlineage
 from pipeline.lineage.value import DIRECT, INDIRECT, KINDS, UNKNOWN
 
 VALUE = (*DIRECT, UNKNOWN)
@@ -34,12 +35,8 @@ def show(
 
     `name` is ``snapshot.column``, ``stage.column``, or a snapshot or stage alone, for
     all of its columns; None shows the stages. Formats are text, mermaid, dot, json, and
-    openlineage, which is of all snapshots.
-
-    Raises
-    ------
-    LineageError
-        If there is no such column, or the format cannot show what is asked.
+    openlineage, which is of all snapshots. A LineageError if there is no such column,
+    or the format cannot show what is asked.
     """
     if forward and name is None:
         raise LineageError(

@@ -9,7 +9,7 @@ import polars as pl
 from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.files.parquet import read_parquet
-from pipeline.lineage.paths import origins
+from pipeline.lineage.graph import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings

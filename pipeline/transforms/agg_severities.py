@@ -79,7 +79,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
     def mean(column: str, name: str) -> pl.Expr:
         # Without any weight there is no mean: null, not 0 / 0.
-        n_counted = pl.col(_counted(column))
+        n_counted = pl.col(_of("counted", column))
         return pl.when(n_counted > 0).then(from_fixed_point(pl.col(name)) / n_counted)
 
     sums = {
@@ -93,7 +93,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             for column, name in means.items()
         },
         **{
-            _counted(column): pl.when(pl.col(column).is_null())
+            _of("counted", column): pl.when(pl.col(column).is_null())
             .then(0)
             .otherwise(weight)
             for column in config.means
@@ -124,9 +124,14 @@ def split(config: Config) -> Split:
     return Split(keys=tuple(config.keys))
 
 
-def _counted(column: str) -> str:
-    """Name the weight of the rows that have a value."""
-    return f"{WORKING}counted{column}"
+def _of(*parts: str | int) -> str:
+    """Name a working column of a group.
+
+    By i, its i-th row; by i and a column, that row's value. ``weight`` is that of the
+    value, 0 if it is null, ``reached`` that of all values not above it, ``half`` is
+    half of the group's, rounded up, and ``counted`` that of the rows with a value.
+    """
+    return WORKING + "".join(map(str, parts))
 
 
 def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -145,37 +150,37 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         # With another value of the group for a null, whose weight is 0, and with the
         # greatest below for those out of reach, Polars meets no nulls in the minimum,
         # which takes it much longer.
-        values = [pl.col(_slot(j)).struct.field(column) for j in slots]
-        return values[i].fill_null(pl.coalesce(values)).alias(_cell(column, i))
+        values = [pl.col(_of(j)).struct.field(column) for j in slots]
+        return values[i].fill_null(pl.coalesce(values)).alias(_of(i, column))
 
     def weight(column: str, i: int) -> pl.Expr:
-        slot = pl.col(_slot(i)).struct
+        slot = pl.col(_of(i)).struct
         counts = pl.when(slot.field(column).is_not_null()).then(slot.field(_WEIGHT))
-        return counts.otherwise(0).alias(_weight(column, i))
+        return counts.otherwise(0).alias(_of("weight", i, column))
 
     def weight_up_to(column: str, i: int) -> pl.Expr:
         # Of two equal values the later one has the weight of both, so that one
         # comparison serves a pair; the earlier one may miss half, and is not needed.
         before = [
-            pl.when(pl.col(_cell(column, j)) <= pl.col(_cell(column, i)))
-            .then(_weight(column, j))
+            pl.when(pl.col(_of(j, column)) <= pl.col(_of(i, column)))
+            .then(_of("weight", j, column))
             .otherwise(0)
             for j in range(i)
         ]
         after = [
-            pl.when(pl.col(_cell(column, i)) <= pl.col(_cell(column, j)))
+            pl.when(pl.col(_of(i, column)) <= pl.col(_of(j, column)))
             .then(0)
-            .otherwise(_weight(column, j))
+            .otherwise(_of("weight", j, column))
             for j in range(i + 1, N_SLOTS)
         ]
-        weights = [*before, pl.col(_weight(column, i)), *after]
-        return functools.reduce(operator.add, weights).alias(_reached(column, i))
+        weights = [*before, pl.col(_of("weight", i, column)), *after]
+        return functools.reduce(operator.add, weights).alias(_of("reached", i, column))
 
     def median(column: str) -> pl.Expr:
-        greatest = pl.max_horizontal(_cell(column, i) for i in slots)
+        greatest = pl.max_horizontal(_of(i, column) for i in slots)
         of_few = pl.min_horizontal(
-            pl.when(pl.col(_reached(column, i)) >= pl.col(_half(column)))
-            .then(_cell(column, i))
+            pl.when(pl.col(_of("reached", i, column)) >= pl.col(_of("half", column)))
+            .then(_of(i, column))
             .otherwise(greatest)
             for i in slots
         )
@@ -184,18 +189,18 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         return (
             pl.when(n_rows > N_SLOTS)
             .then(of_many)
-            .when(pl.col(_half(column)) > 0)
+            .when(pl.col(_of("half", column)) > 0)
             .then(of_few)
             .alias(config.prefix + column)
         )
 
     def half(column: str) -> pl.Expr:
-        total = pl.sum_horizontal(_weight(column, i) for i in slots)
-        return ((total + 1) // 2).alias(_half(column))
+        total = pl.sum_horizontal(_of("weight", i, column) for i in slots)
+        return ((total + 1) // 2).alias(_of("half", column))
 
     return (
         groups.with_columns(
-            rows.list.get(i, null_on_oob=True).alias(_slot(i)) for i in slots
+            rows.list.get(i, null_on_oob=True).alias(_of(i)) for i in slots
         )
         .with_columns(
             cell(column, i)
@@ -207,31 +212,6 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         .with_columns(half(column) for column in config.medians)
         .with_columns(median(column) for column in config.medians)
     )
-
-
-def _slot(i: int) -> str:
-    """Name the working column of a group's i-th row."""
-    return f"{WORKING}{i}"
-
-
-def _cell(column: str, i: int) -> str:
-    """Name the working column of a group's i-th value."""
-    return f"{WORKING}{i}{column}"
-
-
-def _weight(column: str, i: int) -> str:
-    """Name the weight of a group's i-th value, 0 if it is null."""
-    return f"{WORKING}weight{i}{column}"
-
-
-def _reached(column: str, i: int) -> str:
-    """Name the weight of the values not above a group's i-th."""
-    return f"{WORKING}reached{i}{column}"
-
-
-def _half(column: str) -> str:
-    """Name half of the group's weight, rounded up."""
-    return f"{WORKING}half{column}"
 
 
 def _median_of_rows(column: str) -> pl.Expr:

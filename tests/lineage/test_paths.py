@@ -3,8 +3,7 @@
 import pytest
 
 from pipeline.errors import LineageError
-from pipeline.lineage.graph import Edge, Lineage
-from pipeline.lineage.paths import downstream, origins, upstream
+from pipeline.lineage.graph import Edge, Lineage, downstream, origins, upstream
 from pipeline.lineage.value import DIRECT, INDIRECT
 from pipeline.plan.plan import Plan
 

@@ -7,7 +7,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import PipelineError
-from pipeline.lineage.paths import origins
+from pipeline.lineage.graph import origins
 from pipeline.modeling.audit.leaks import World
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import Horizon, horizon_of, stages_between

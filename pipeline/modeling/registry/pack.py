@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError
-from pipeline.lineage.paths import origins
+from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import horizon_of
