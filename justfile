@@ -3,7 +3,7 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 
 compile := "--quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header"
 
-pytest := ".venv/bin/python -m pytest --ignore tests/engine/spark/test_spark.py"
+pytest := ".venv/bin/python -m pytest --ignore tests/engine/test_spark.py"
 workers := "-n auto --maxprocesses 4 --dist worksteal"
 
 # List the recipes
@@ -192,7 +192,7 @@ test-all *args: env
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
 test-spark *args: spark-env
-    .venv/bin/python -m pytest tests/engine/spark/test_spark.py tests/files/test_remote.py "$@"
+    .venv/bin/python -m pytest tests/engine/test_spark.py tests/files/test_remote.py "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]

@@ -277,9 +277,7 @@ def _splitting(
     if engine.use == "polars":
         yield Splitting(folder, n_parts, memory_of(engine), run_here)
         return
-    from pipeline.engine.spark.tasks import (
-        on_spark,  # imported late: few runs need a cluster
-    )
+    from pipeline.engine.spark import on_spark  # late: few runs need a cluster
 
     with on_spark(engine, folder, store.logs / "spark.log") as (run, n_at_once):
         if engine.partitions == "auto":

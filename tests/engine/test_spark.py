@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import polars as pl
 import pytest
 
-from pipeline.engine.spark.session import open_session
+from pipeline.engine.spark import open_session
 from pipeline.errors import ClusterError, ConfigError, PipelineError, SourceError
 from pipeline.plan.settings import EngineSettings, Settings, load_settings
 from pipeline.run.run import RunReport, run

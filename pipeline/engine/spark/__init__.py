@@ -1,1 +1,0 @@
-"""Runs whose parts Apache Spark computes."""
