@@ -58,13 +58,8 @@ def execute(
     """Run a plan on the streaming engine; shared stages are computed once.
 
     The cells that the source sets aside are collected in the same pass. The folder is
-    there, and empty: it receives ``<snapshot>.parquet`` per snapshot.
-
-    Raises
-    ------
-    polars.exceptions.PolarsError, OSError
-        If the data cannot be read or a file not written; part of the files may be
-        there then.
+    there, and empty: it receives ``<snapshot>.parquet`` per snapshot. Part of the files
+    may be there after a PolarsError or an OSError.
     """
     frames = snapshot_frames(plan)
     files = {name: folder / f"{name}.parquet" for name in work.compute}

@@ -99,10 +99,7 @@ def odd_path(path: str) -> str | None:
 def find_files(path: str, root: Path) -> tuple[SourceFile, ...]:
     """Find the files that a path, a glob or an address in a store names, sorted.
 
-    Raises
-    ------
-    SourceError
-        If nothing is found, or what is no file.
+    A SourceError if nothing is found, or what is no file.
     """
     return find_remote(path) if is_remote(path) else find_local(path, root)
 
@@ -125,7 +122,15 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
     found = sorted({root / name for name in names})  # `**/**` finds them twice
     for name in found:
-        _refuse_no_file(name)
+        if not name.exists():
+            raise SourceError(
+                f"{name}: is a link to what is not there\n"
+                f"found: {name.readlink()}\nhint: bring that back, or remove the link"
+            )
+        if not name.is_file() and not name.is_dir():
+            raise SourceError(
+                f"{name}: is no regular file\nhint: write what it gives to a file"
+            )
     files = tuple(file for file in found if file.is_file())
     if not files:
         folder = next(
@@ -136,19 +141,6 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     for file in files:
         _refuse_odd(str(file))
     return files
-
-
-def _refuse_no_file(path: Path) -> None:
-    """Refuse what a pattern finds that is neither a file nor a folder."""
-    if not path.exists():
-        raise SourceError(
-            f"{path}: is a link to what is not there\n"
-            f"found: {path.readlink()}\nhint: bring that back, or remove the link"
-        )
-    if not path.is_file() and not path.is_dir():
-        raise SourceError(
-            f"{path}: is no regular file\nhint: write what it gives to a file"
-        )
 
 
 def _refuse_odd(path: str) -> None:
@@ -180,10 +172,7 @@ def contents(
 ) -> list[FileContent]:
     """Hash files with SHA-256, in order, but those that are as they were when `known`.
 
-    Raises
-    ------
-    SourceError
-        If a file cannot be read.
+    A SourceError if a file cannot be read.
     """
     by_stat = {content.stat: content for content in known if content.is_settled}
     return [_content(file, root, by_stat) for file in files]

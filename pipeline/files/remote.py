@@ -53,10 +53,7 @@ def open_store(uri: str) -> tuple[Any, str]:
 def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
     """Find the files that an address names, sorted; its wildcards end at a slash.
 
-    Raises
-    ------
-    SourceError
-        If nothing is found, a folder is, or the store does not answer.
+    A SourceError if nothing is found, a folder is, or the store does not answer.
     """
     name = PurePosixPath(pattern.removeprefix("s3://"))
     literal = next(p for p in name.parents if not glob.has_magic(str(p)))

@@ -35,11 +35,8 @@ _MAX_NODES = 100_000
 def read_yaml(text: str) -> Any:
     """Read a document into dicts, lists and scalars; an empty one is None.
 
-    Raises
-    ------
-    YAMLError
-        If it is no YAML, holds a key twice, a tag, or more than a configuration may, or
-        if a word is cut at a ``#`` that may be part of it.
+    A YAMLError if it is no YAML, holds a key twice, a tag, or more than a configuration
+    may, or if a word is cut at a ``#`` that may be part of it.
     """
     try:
         compose = cast("Callable[..., Node | None]", yaml.compose)
@@ -54,11 +51,6 @@ def read_word(text: str) -> Any:
 
     Only what begins with a bracket, a brace or a quote is YAML; in all else, a ``#``, a
     colon or a blank is what it is.
-
-    Raises
-    ------
-    YAMLError
-        If what should be YAML is none.
     """
     return read_yaml(text) if text.lstrip()[:1] in tuple("[{'\"") else plain(text)
 

@@ -88,6 +88,14 @@ def with_past(
     )
 
 
+def dated(name: str, suffix: str, periods: int) -> str:
+    """Name a figure by the `periods` it lies back; as it is, if none.
+
+    They stand in `suffix`, which is appended, in place of ``{}``.
+    """
+    return name + suffix.format(periods) if periods else name
+
+
 def past_of(column: str, distance: int) -> str:
     """Name the column that `with_past` adds."""
     return f"{WORKING}{distance}-{column}"

@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.panel.past import By, past_of, with_past
+from pipeline.panel.past import By, dated, past_of, with_past
 from pipeline.panel.split import Split
 
 
@@ -48,8 +48,7 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
 def past(config: Config) -> list[str]:
     """Name the columns that are added."""
-    suffix = config.suffix.format(config.periods)
-    return [column + suffix for column in config.columns]
+    return [dated(column, config.suffix, config.periods) for column in config.columns]
 
 
 def split(config: Config) -> Split:

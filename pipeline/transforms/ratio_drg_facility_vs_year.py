@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
+from pipeline.panel.past import dated
 from pipeline.panel.split import Fact, Split
 
 
@@ -54,8 +55,13 @@ def split(config: Config) -> Split:
 
 def past(config: Config) -> list[str]:
     """Name the figures, unless they are of the row's own period."""
+    return _names(config) if config.lag else []
+
+
+def _names(config: Config) -> list[str]:
+    """Name the two counts and the ratio by the periods they lie back."""
     names = (config.entity_count, config.time_count, config.ratio)
-    return [_named(name, config) for name in names] if config.lag else []
+    return [dated(name, config.suffix, config.lag) for name in names]
 
 
 def _seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -65,7 +71,7 @@ def _seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
 def _per_period(seen: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Count the categories of each period."""
-    return _count([config.time], seen, config.time_count, config)
+    return _count([config.time], seen, _names(config)[1], config)
 
 
 def _with_ratio(
@@ -73,26 +79,17 @@ def _with_ratio(
 ) -> pl.LazyFrame:
     """Add both counts and their ratio."""
     keys = [config.time, config.entity]
-    per_entity = _count(keys, lf, config.entity_count, config)
+    entity_count, time_count, ratio = _names(config)
+    per_entity = _count(keys, lf, entity_count, config)
     counted = left_join(left_join(lf, per_entity, keys), per_period, [config.time])
-    entity_count, time_count, ratio = (
-        _named(name, config)
-        for name in (config.entity_count, config.time_count, config.ratio)
-    )
     share = pl.col(entity_count) / pl.col(time_count)
     return counted.with_columns(share.alias(ratio))
-
-
-def _named(name: str, config: Config) -> str:
-    """Name a figure by the periods it lies back."""
-    return name + (config.suffix.format(config.lag) if config.lag else "")
 
 
 def _count(
     keys: list[str], lf: pl.LazyFrame, name: str, config: Config
 ) -> pl.LazyFrame:
     """Count the distinct categories per group, dated when they are used."""
-    name = _named(name, config)
     seen = lf.select(*keys, config.category).unique()
     counts = seen.group_by(keys).agg(pl.len().cast(pl.Int64).alias(name))
     return counts.with_columns(pl.col(config.time) + config.lag)

@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
+from pipeline.panel.past import dated
 from pipeline.panel.split import Fact, Split
 
 
@@ -58,12 +59,7 @@ def split(_: Config) -> Split:
 
 def past(config: Config) -> list[str]:
     """Name the bin, unless it is of the row's own period."""
-    return [_name(config)] if config.lag else []
-
-
-def _name(config: Config) -> str:
-    """Name the bin by the periods it lies back."""
-    return config.column + (config.suffix.format(config.lag) if config.lag else "")
+    return [dated(config.column, config.suffix, config.lag)] if config.lag else []
 
 
 def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -96,7 +92,9 @@ def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         .select(
             pl.col(config.time) + config.lag,
             config.entity,
-            bin_.clip(lower_bound=0).alias(_name(config)),
+            bin_.clip(lower_bound=0).alias(
+                dated(config.column, config.suffix, config.lag)
+            ),
         )
     )
 

@@ -65,11 +65,8 @@ def try_split(
 ) -> None:
     """Refuse a split that cannot be true of a stage's columns; no row is read.
 
-    Raises
-    ------
-    ConfigError
-        If a key is no column of an input, a function of the fact fails on empty
-        frames, or what they make together has other columns than the transformation.
+    That is where a key is no column of an input, a function of the fact fails on empty
+    frames, or what they make together has other columns than the transformation.
     """
     for name, schema in zip(stage.inputs, inputs, strict=True):
         for key in split.keys:

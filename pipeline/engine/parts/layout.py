@@ -53,12 +53,9 @@ def lay_out(
     `stages` must be computed, inputs before users; of those in `publish` the rows are
     wanted, sorted by their key. `given` is there before: the source, or snapshots.
 
-    Raises
-    ------
-    ConfigError
-        If a transformation does not say how it may be split, or says what cannot be
-        true of its columns; if no column suits all, or a small table lacks it that a
-        stage is given beside rows that are split.
+    A ConfigError if a transformation does not say how it may be split, or says what
+    cannot be true of its columns; if no column suits all, or a small table lacks it
+    that a stage is given beside rows that are split.
     """
     return _Builder(plan, stages, publish).build(tuple(given))
 
