@@ -114,7 +114,7 @@ class Walk:
         try:
             if node.kind not in _RULES:
                 raise NotFollowed(node.kind)
-            return _RULES[node.kind](self, node, inputs)
+            return _RULES[node.kind](self, node, *inputs)
         except NotFollowed:
             unknown = dict.fromkeys(node.schema, self.everything)
             return Frame(unknown, self.everything.deps)
@@ -136,18 +136,22 @@ class Walk:
         return NOTHING.union(*(value.total for value in values))
 
 
-_Rule: TypeAlias = Callable[[Walk, Node, Sequence[Frame]], Frame]
+_Rule: TypeAlias = Callable[..., Frame]
+"""Takes the walk, a node, and the frames of its inputs."""
 
 
-def _same(_: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _leaf(walk: Walk, node: Node) -> Frame:
+    """Ask what a frame in memory is."""
+    return walk.leaf(node)
+
+
+def _same(_: Walk, node: Node, frame: Frame) -> Frame:
     """Keep what is selected; rows may go, but not for what is in them."""
-    [frame] = inputs
     return Frame({name: frame.columns[name] for name in node.schema}, frame.rows)
 
 
-def _select(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _select(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Make columns; their values may decide how many rows there are."""
-    [frame] = inputs
     part = "exprs" if node.kind == "Reduce" else "expr"
     columns = walk.values(node, part, frame, frame.rows)
     lengths = [
@@ -158,39 +162,34 @@ def _select(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
     return Frame(columns, frame.rows.union(*lengths))
 
 
-def _with_columns(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _with_columns(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Add or replace columns."""
-    [frame] = inputs
     columns = frame.columns | walk.values(node, "exprs", frame, frame.rows)
     return Frame({name: columns[name] for name in node.schema}, frame.rows)
 
 
-def _filter(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _filter(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Keep the rows that a predicate names."""
-    [frame] = inputs
     by = through("filter", walk.total(node, "predicate", frame))
     return Frame(frame.columns, frame.rows | by)
 
 
-def _sort(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _sort(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Arrange the rows."""
-    [frame] = inputs
     by = through("sort", walk.total(node, "by_column", frame))
     return Frame(frame.columns, frame.rows | by)
 
 
-def _distinct(_: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _distinct(_: Walk, node: Node, frame: Frame) -> Frame:
     """Keep a row of each group."""
-    [frame] = inputs
     subset: Sequence[str] | None = node.view.options[1]
     names = list(frame.columns) if subset is None else subset
     keys = NOTHING.union(*(frame.columns[name].total for name in names))
     return Frame(frame.columns, frame.rows | through("group_by", keys))
 
 
-def _group_by(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _group_by(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Make a row of each group."""
-    [frame] = inputs
     options = node.view.options
     if options.dynamic is not None or options.rolling is not None:
         raise NotFollowed("windows of time")
@@ -200,9 +199,8 @@ def _group_by(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
     return Frame(keys | walk.values(node, "aggs", frame, rows), rows)
 
 
-def _join(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _join(walk: Walk, node: Node, left: Frame, right: Frame) -> Frame:
     """Put two frames side by side where their keys match."""
-    left, right = inputs
     how, _, _, suffix, coalesce, _ = node.view.options
     if not isinstance(how, str) or node.view.predicate is not None:
         raise NotFollowed("join")
@@ -238,7 +236,7 @@ def _side_by_side(
     return columns
 
 
-def _union(_: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _union(_: Walk, node: Node, *inputs: Frame) -> Frame:
     """Put frames of the same columns below each other."""
     columns = {
         name: Value(NOTHING.union(*(frame.columns[name].total for frame in inputs)))
@@ -251,15 +249,14 @@ def _union(_: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
     return Frame(columns, rows)
 
 
-def _beside(_: Walk, __: Node, inputs: Sequence[Frame]) -> Frame:
+def _beside(_: Walk, __: Node, *inputs: Frame) -> Frame:
     """Put frames of other columns beside each other."""
     columns = {name: v for frame in inputs for name, v in frame.columns.items()}
     return Frame(columns, NOTHING.union(*(frame.rows for frame in inputs)))
 
 
-def _map(walk: Walk, node: Node, inputs: Sequence[Frame]) -> Frame:
+def _map(walk: Walk, node: Node, frame: Frame) -> Frame:
     """Follow Polars' own functions of frames; a user's is not shown."""
-    [frame] = inputs
     name, *arguments = node.view.function
     columns, rows = dict(frame.columns), frame.rows
     match name:
@@ -305,7 +302,7 @@ def _fields(
 
 _RULES: dict[str, _Rule] = {
     "Cache": _same,
-    "DataFrameScan": lambda walk, node, _: walk.leaf(node),
+    "DataFrameScan": _leaf,
     "Distinct": _distinct,
     "Filter": _filter,
     "GroupBy": _group_by,

@@ -180,12 +180,16 @@ def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
     """Say why ``is_good`` refused a cell: a String, null where the cell is good."""
     smallest = _RULES[kind].smallest
     number = value.cast(pl.Float64, strict=False)
+    is_rounded = pl.lit(False)
+    if kind == "number":  # a whole one that is not taken is a number all the same
+        text = raw.cast(pl.String).str.strip_chars()
+        is_rounded = text.cast(pl.Float64, strict=False).is_not_null()
     return (
         pl.when(is_good(raw, value, kind))
         .then(None)
         .when(is_blank(raw))
         .then(pl.lit(f"missing {kind}"))
-        .when(value.is_null() & _is_rounded(raw, kind))
+        .when(value.is_null() & is_rounded)
         .then(pl.lit(f"whole {kind} too long to be exact"))
         .when(value.is_null())
         .then(pl.lit(f"unreadable {kind}"))
@@ -195,14 +199,6 @@ def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
         .then(pl.lit(f"{kind} of 10^15 or more"))
         .otherwise(pl.lit(f"negative {kind}" if smallest == 0 else f"{kind} below 1"))
     )
-
-
-def _is_rounded(raw: pl.Expr, kind: Kind) -> pl.Expr:
-    """Tell whether a cell that was not taken is a number all the same."""
-    if kind != "number":
-        return pl.lit(False)
-    text = raw.cast(pl.String).str.strip_chars()
-    return text.cast(pl.Float64, strict=False).is_not_null()
 
 
 def is_blank(cell: pl.Expr) -> pl.Expr:

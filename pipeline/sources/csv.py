@@ -87,12 +87,11 @@ def scan_csv(
         names, file = group[0].names, group[0].file
         found = match_columns(names, config.columns, config.rename, file)
         groups.append((found, group))
-
-    def needs_cleaning(name: str, kind: Kind) -> bool:
-        cells = (c for at, heads in groups for h in heads for c in h.cells(at[name]))
-        return is_checked(kind) and (repair or _needs_cleaning(cells, kind))
-
-    cleaned = {n for n, kind in config.columns.items() if needs_cleaning(n, kind)}
+    cleaned = {
+        name
+        for name, kind in config.columns.items()
+        if is_checked(kind) and (repair or _needs_cleaning(name, kind, groups))
+    }
     found_streams = [
         _scan_files(heads, found, cleaned, config, repair, streams)
         for found, group in groups
@@ -205,11 +204,17 @@ def _most_rows(
     return sum(head.n_bytes // shortest + 1 for head in heads)
 
 
-def _needs_cleaning(cells: Iterable[str | None], kind: Kind) -> bool:
+def _needs_cleaning(name: str, kind: Kind, groups: Iterable[_Group]) -> bool:
     """Tell whether a column must be read as text and cleaned, by its first cells."""
     if kind in ("label", "number"):
         return True
-    text = pl.DataFrame({"text": [*dict.fromkeys(cells)]}, schema={"text": pl.String})
+    cells = {
+        cell: None
+        for found, heads in groups
+        for head in heads
+        for cell in head.cells(found[name])
+    }
+    text = pl.DataFrame({"text": [*cells]}, schema={"text": pl.String})
     cast = text.to_series().cast(dtype_of(kind), strict=False)
     cleaned = text.select(parse_text(pl.col("text"), kind)).to_series()
     return cleaned.null_count() < cast.null_count()
