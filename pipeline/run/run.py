@@ -206,9 +206,9 @@ def _plan_on_whole_objects(begun: _Begun, wanted: Wanted, selection: Selection) 
     drop_damaged(
         store,
         [
-            (s.name, s.fingerprint)
+            s.object
             for s in (current.snapshots if current else ())
-            if read_object(store, s.name, s.fingerprint) is None
+            if read_object(store, *s.object) is None
         ],
     )
     while True:
@@ -246,7 +246,7 @@ def _refuse_unsound(
             "hint: nothing was published; run again"
         )
     refuse_implausible(settings, wanted.plan, execution)
-    stored = {s.name: store.object(s.name, s.fingerprint) for s in task.snapshots}
+    stored = {s.name: store.object(*s.object) for s in task.snapshots}
     files = stored | execution.files
     hold(settings, wanted.plan, execution.outcomes, files, store)
 
@@ -280,7 +280,7 @@ def stamp(report: RunReport, stamp_key: str) -> None:
     if not is_settled or any(s.is_left_behind for s in record.snapshots):
         return
     store = open_store(settings.root)
-    objects = [store.object(s.name, s.fingerprint) for s in record.snapshots]
+    objects = [store.object(*s.object) for s in record.snapshots]
     records = [
         store.runs / f"{record.run_id}.json",
         *(path.with_suffix(".json") for path in objects),
@@ -340,7 +340,7 @@ def _report(
     objects = {
         s.name: found
         for s in record.snapshots
-        if (found := read_object(store, s.name, s.fingerprint))
+        if (found := read_object(store, *s.object))
     }
     return RunReport(record, wanted, objects, is_new, 0.0, store.catalog)
 

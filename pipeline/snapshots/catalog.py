@@ -42,9 +42,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
     """
     kept = kept_runs(runs)
     objects = {
-        (s.name, s.fingerprint): read_object(store, s.name, s.fingerprint)
-        for run in runs
-        for s in run.snapshots
+        s.object: read_object(store, *s.object) for run in runs for s in run.snapshots
     }
     # A few thousand short rows: threads cost more than they do.
     with duckdb.connect(config={"threads": 1}) as con:
@@ -69,7 +67,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         for schema, run in _schemas(runs, kept).items():
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
             for snapshot in run.snapshots:
-                if objects[snapshot.name, snapshot.fingerprint]:
+                if objects[snapshot.object]:
                     _create_view(con, schema, snapshot, store)
         con.execute("COMMIT")
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
@@ -115,7 +113,7 @@ def _rows_of(
         for i, column in enumerate(stage.columns if is_kept else ()):
             yield "columns", (run.run_id, stage.name, stage.snapshot, i, *column)
     for s in run.snapshots:
-        found = objects[s.name, s.fingerprint]
+        found = objects[s.object]
         yield (
             "snapshots",
             (
@@ -129,7 +127,7 @@ def _rows_of(
                 s.fingerprint,
                 found and found.content_hash,
                 found and found.run_id,
-                str(store.object(s.name, s.fingerprint)) if found else None,
+                str(store.object(*s.object)) if found else None,
             ),
         )
         for check in s.checks:
@@ -170,7 +168,7 @@ def _create_view(
 ) -> None:
     """Create the view of a snapshot."""
     name = f"{identifier(schema)}.{identifier(snapshot.name)}"
-    path = store.object(snapshot.name, snapshot.fingerprint)
+    path = store.object(*snapshot.object)
     con.execute(f"CREATE VIEW {name} AS SELECT * FROM {rows_of(path)}")
     of = f"output of stage {snapshot.stage}"
     if not snapshot.stage:

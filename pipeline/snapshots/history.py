@@ -66,18 +66,9 @@ def restore(store: Store, wanted: str) -> RunRecord:
         runs = read_runs(store)
         old = find_run(runs, wanted)
         drop_damaged(
-            store,
-            [
-                (s.name, s.fingerprint)
-                for s in old.snapshots
-                if read_object(store, s.name, s.fingerprint)
-            ],
+            store, [s.object for s in old.snapshots if read_object(store, *s.object)]
         )
-        gone = [
-            s.name
-            for s in old.snapshots
-            if read_object(store, s.name, s.fingerprint) is None
-        ]
+        gone = [s.name for s in old.snapshots if not read_object(store, *s.object)]
         if gone:
             raise SnapshotError(
                 f"run {old.run_id}: no longer in the store: {', '.join(gone)}\n"
@@ -120,7 +111,7 @@ def require_whole(store: Store) -> None:
     """
     current = read_current(store)
     for snapshot in current.snapshots if current else ():
-        verified_object(store, snapshot.name, snapshot.fingerprint)
+        verified_object(store, *snapshot.object)
 
 
 def compare(
@@ -190,13 +181,12 @@ def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage
     made_by: dict[str, str] = {}
     for run in kept_runs(runs):
         for s in run.snapshots:
-            shown_by.setdefault((s.name, s.fingerprint), []).append(run.run_id)
+            shown_by.setdefault(s.object, []).append(run.run_id)
             made_by[s.name] = s.made_by
     for (name, fingerprint), ids in shown_by.items():
-        fault = object_fault(store, name, fingerprint)
-        if fault:
+        path = store.object(name, fingerprint)
+        if fault := object_fault(store, name, fingerprint):
             drop_object(store, name, fingerprint)
-            path = store.object(name, fingerprint)
             cure = f"{made_by[name]} makes it again"
             if ids[-1] != runs[-1].run_id:
                 cure += (

@@ -66,7 +66,7 @@ def require_same(
     SnapshotError
         If rows differ; names every such snapshot, and its files.
     """
-    there = {s.name: read_object(store, s.name, s.fingerprint) for s in made}
+    there = {s.name: read_object(store, *s.object) for s in made}
     others: list[str] = []
     found: list[str] = []
     files: list[str] = []
@@ -79,7 +79,7 @@ def require_same(
             f"  {s.name}: {now.n_rows:,} rows, content {now.content_hash[:8]}; before,"
             f" {before.n_rows:,} rows, content {before.content_hash[:8]}"
         )
-        paths = files_of(store.object(s.name, s.fingerprint))
+        paths = files_of(store.object(*s.object))
         files += [f"  {path.relative_to(store.root)}" for path in paths]
     if others:
         raise SnapshotError(
@@ -118,7 +118,7 @@ def publish_objects(
     SnapshotError
         If the store cannot be written.
     """
-    paths = {s.name: store.object(s.name, s.fingerprint) for s in made}
+    paths = {s.name: store.object(*s.object) for s in made}
     try:
         records = {
             s.name: ObjectRecord(
@@ -227,10 +227,10 @@ def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
         except duckdb.Error:
             # Of an object whose footer is damaged, no view can be made.
             there = {
-                (s.name, s.fingerprint)
+                s.object
                 for run in kept_runs(runs)
                 for s in run.snapshots
-                if read_object(store, s.name, s.fingerprint)
+                if read_object(store, *s.object)
             }
             if not drop_damaged(store, there):
                 raise

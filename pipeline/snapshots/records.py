@@ -82,6 +82,11 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     """The command that makes it."""
 
     @property
+    def object(self) -> tuple[str, str]:
+        """What its object is known by."""
+        return self.name, self.fingerprint
+
+    @property
     def is_guest(self) -> bool:
         """Whether no stage makes it: it is of the rows and profile of its run."""
         return not self.stage and self.name != QUARANTINE

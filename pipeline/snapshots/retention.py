@@ -105,7 +105,7 @@ def _objects_of(store: Store, runs: Iterable[RunRecord]) -> set[Path]:
         path
         for run in runs
         for snapshot in run.snapshots
-        for path in files_of(store.object(snapshot.name, snapshot.fingerprint))
+        for path in files_of(store.object(*snapshot.object))
     }
 
 

@@ -72,9 +72,9 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     """
     current = read_current(store)
     for snapshot in current.snapshots if current else ():
-        if read_object(store, snapshot.name, snapshot.fingerprint) is None:
+        if read_object(store, *snapshot.object) is None:
             raise SnapshotError(
-                f"{store.object(snapshot.name, snapshot.fingerprint)}: the object of"
+                f"{store.object(*snapshot.object)}: the object of"
                 f" snapshot '{snapshot.name}' is missing or cut short\n"
                 "hint: `just run` makes it anew"
             )
