@@ -52,11 +52,6 @@ class Comparison:
 def restore(store: Store, wanted: str) -> RunRecord:
     """Publish the snapshots of an earlier run again, as a new run.
 
-    Parameters
-    ----------
-    store : Store
-        Where the run is.
-
     Raises
     ------
     SnapshotError
@@ -119,11 +114,6 @@ def compare(
 ) -> Comparison:
     """Compare a snapshot of two runs by the key it has in the second.
 
-    Parameters
-    ----------
-    store : Store
-        Where the runs are.
-
     Raises
     ------
     SnapshotError
@@ -161,11 +151,6 @@ def verify(store: Store) -> list[Damage]:
 
     What is damaged is removed, and can be made again; so are records of runs. A catalog
     that is not as published is made again at once.
-
-    Returns
-    -------
-    list of Damage
-        Empty if all is whole.
     """
     with writing(store):
         runs = read_runs(store)

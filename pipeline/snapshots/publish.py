@@ -52,38 +52,34 @@ def new_run_id(last: str, started_at: datetime) -> str:
 def require_same(
     store: Store, made: Sequence[SnapshotRecord], profiles: Mapping[str, Profile]
 ) -> list[SnapshotRecord]:
-    """Refuse rows that are not those of an object of the same fingerprint.
+    """Return those whose object is not there yet.
 
     Objects are immutable: earlier runs show them, and what was computed of them.
-
-    Returns
-    -------
-    list of SnapshotRecord
-        Those whose object is not there yet.
 
     Raises
     ------
     SnapshotError
-        If rows differ; names every such snapshot, and its files.
+        If rows are not those of the object of the same fingerprint; names every such
+        snapshot, and its files.
     """
-    there = {s.name: read_object(store, *s.object) for s in made}
-    others: list[str] = []
+    new: list[SnapshotRecord] = []
+    others: list[SnapshotRecord] = []
     found: list[str] = []
-    files: list[str] = []
     for s in made:
-        before, now = there[s.name], profiles[s.name]
-        if before is None or before.content_hash == now.content_hash:
-            continue
-        others.append(f"'{s.name}'")
-        found.append(
-            f"  {s.name}: {now.n_rows:,} rows, content {now.content_hash[:8]}; before,"
-            f" {before.n_rows:,} rows, content {before.content_hash[:8]}"
-        )
-        paths = files_of(store.object(*s.object))
-        files += [f"  {path.relative_to(store.root)}" for path in paths]
+        before, now = read_object(store, *s.object), profiles[s.name]
+        if before is None:
+            new.append(s)
+        elif before.content_hash != now.content_hash:
+            others.append(s)
+            found.append(
+                f"  {s.name}: {now.n_rows:,} rows, content {now.content_hash[:8]};"
+                f" before, {before.n_rows:,} rows, content {before.content_hash[:8]}"
+            )
     if others:
+        files = [path for s in others for path in files_of(store.object(*s.object))]
+        names = ", ".join(f"'{s.name}'" for s in others)
         raise SnapshotError(
-            f"snapshot {', '.join(others)}: computed again from the same inputs,"
+            f"snapshot {names}: computed again from the same inputs,"
             " configuration and code, and not the same as before\n"
             f"found:\n{chr(10).join(found)}\n"
             "nothing was published: what there was is as it was\n"
@@ -91,9 +87,9 @@ def require_same(
             " order of rows (as a sum of floats does: see `pipeline/panel/exact.py`),"
             " or its `split` is not true (`just test tests/panel/test_split.py` looks);"
             " if the new rows are the right ones, remove these files and run again\n"
-            + "\n".join(files)
+            + "\n".join(f"  {path.relative_to(store.root)}" for path in files)
         )
-    return [s for s in made if there[s.name] is None]
+    return new
 
 
 def publish_objects(
@@ -105,13 +101,8 @@ def publish_objects(
 ) -> None:
     """Move Parquet files to their places in the store, then say what is in them.
 
-    Each step is on the disk before the next: after a power cut there is no record of
-    an object that is not whole.
-
-    Parameters
-    ----------
-    store : Store
-        Where to; the caller holds the lock.
+    The caller holds the lock. Each step is on the disk before the next: after a power
+    cut there is no record of an object that is not whole.
 
     Raises
     ------
@@ -150,10 +141,7 @@ def publish_objects(
 def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
     """Record the last of all runs and make its catalog the one users open.
 
-    Parameters
-    ----------
-    store : Store
-        Where to; the caller holds the lock.
+    The caller holds the lock.
 
     Raises
     ------
@@ -202,16 +190,9 @@ def contribute(store: Store, tables: Mapping[str, pl.DataFrame]) -> None:
 
 
 def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Make the catalog of the newest run, link it, and say what is left in the other.
+    """Make the catalog of the last of all runs, and link it; the caller holds the lock.
 
-    What another program wrote stays where it wrote it.
-
-    Parameters
-    ----------
-    store : Store
-        Where to; the caller holds the lock.
-    runs : sequence of RunRecord
-        All runs, the oldest first, at least one.
+    What another program wrote stays where it wrote it, and is named.
 
     Raises
     ------
@@ -283,17 +264,7 @@ def is_current(store: Store, run_id: str) -> bool:
 def renew_catalog(store: Store, runs: Sequence[RunRecord]) -> None:
     """Publish the catalog again unless it is current, and say why.
 
-    Parameters
-    ----------
-    store : Store
-        Where to; the caller holds the lock.
-    runs : sequence of RunRecord
-        All runs, the oldest first, at least one.
-
-    Raises
-    ------
-    SnapshotError
-        If the store cannot be written.
+    The caller holds the lock; there is at least one run.
     """
     if not is_current(store, runs[-1].run_id):
         # Of a run that died before its link, there is nothing to be warned of.
@@ -322,14 +293,10 @@ def _fault(store: Store, run_id: str) -> str:
 
 
 def written_by_others(catalog: Path, published: Path) -> list[str]:
-    """Name the tables of a catalog that no run makes.
+    """Name the tables of a catalog that no run makes; none if it cannot be opened.
 
-    Parameters
-    ----------
-    catalog : Path
-        May be changed, damaged, or in use: then nothing can be named.
-    published : Path
-        If it is of the same run and folder, what has been changed is named, too.
+    If ours, just published, is of the same run and folder, what was changed is named,
+    too.
     """
     columns = "database_name, schema_name, %s, sql"
     made_for = "SELECT format, folder FROM %s.meta.catalog"

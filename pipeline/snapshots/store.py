@@ -18,7 +18,7 @@ import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -41,8 +41,7 @@ _END = "s"  # sorts behind all runs
 _CHECKSUMS: dict[tuple[Path, int, int, int, int], str] = {}
 """Of files as they were when they were read: inode, length, times."""
 
-Record: TypeAlias = ObjectRecord | RunRecord
-_Record = TypeVar("_Record", bound=Record)
+_Record = TypeVar("_Record", ObjectRecord, RunRecord)
 
 
 class Store(State):
@@ -79,12 +78,7 @@ def open_store(root: Path) -> Store:
 
 @contextmanager
 def writing(store: Store, wait_s: float = 0) -> Generator[None]:
-    """Hold the writer's lock.
-
-    Parameters
-    ----------
-    wait_s : float
-        How long to wait for another writer, in seconds.
+    """Hold the writer's lock; wait so many seconds for another writer.
 
     Raises
     ------
@@ -230,24 +224,17 @@ def object_fault(store: Store, snapshot: str, fingerprint: str) -> str:
 
 
 def drop_damaged(store: Store, objects: Iterable[tuple[str, str]]) -> bool:
-    """Drop and name those that are not what was written; the caller holds the lock.
+    """Drop and name those that are not what was written; say if there were any.
 
-    Parameters
-    ----------
-    store : Store
-        Where they are.
+    The caller holds the lock.
     """
-    found = [(*object_, object_fault(store, *object_)) for object_ in objects]
-    damaged = [object_ for object_ in found if object_[2]]
-    for name, fingerprint, fault in damaged:
-        LOG.warning(
-            "%s: the object of snapshot '%s' %s; dropped, to be made again",
-            store.object(name, fingerprint),
-            name,
-            fault,
-        )
-        drop_object(store, name, fingerprint)
-    return bool(damaged)
+    found = [(object_, object_fault(store, *object_)) for object_ in objects]
+    for object_, fault in found:
+        if fault:
+            what = "%s: the object of snapshot '%s' %s; dropped, to be made again"
+            LOG.warning(what, store.object(*object_), object_[0], fault)
+            drop_object(store, *object_)
+    return any(fault for _, fault in found)
 
 
 def drop_object(store: Store, snapshot: str, fingerprint: str) -> None:
@@ -364,13 +351,7 @@ def find_run(runs: Iterable[RunRecord], wanted: str) -> RunRecord:
 
 
 def find_id(ids: Sequence[str], wanted: str) -> str:
-    """Find a run by its id, the unique beginning of one, or how far it lies back.
-
-    Parameters
-    ----------
-    wanted : str
-        An id or the beginning of one; ``latest``, ``previous`` or ``-N``, the N-th
-        before the latest.
+    """Find a run by its id, the beginning of one, ``latest``, ``previous`` or ``-N``.
 
     Raises
     ------
