@@ -417,13 +417,12 @@ def restore(run: str) -> None:
 def verify() -> None:
     """Compare every kept object with its checksum, and drop what is damaged."""
     from pipeline.modeling.records import damaged_models
-    from pipeline.snapshots.history import describe_damage
     from pipeline.snapshots.history import verify as verify_store
 
     store = _open()
     damages = verify_store(store)
     for damage in damages:
-        click.echo(describe_damage(damage))
+        click.echo(damage)
     if damages:
         click.echo(f"{len(damages)} damaged, and dropped")
     models = damaged_models(store.root)
@@ -443,18 +442,11 @@ def verify() -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 def gc(dry_run: bool) -> None:
     """Remove what neither a kept run nor an open reader needs, and unfinished parts."""
-    from pipeline.run.kept import forget_parts, left_parts
-    from pipeline.snapshots.retention import collect_garbage, garbage
-    from pipeline.snapshots.store import read_runs, writing
+    from pipeline.run.kept import clear_up
 
-    store = _open()
-    with writing(store):
-        find = garbage if dry_run else collect_garbage
-        paths = find(store, read_runs(store))
-        parts = left_parts(store) if dry_run else forget_parts(store)
-    found = [*map(shown, paths), *parts]
-    for name in found:
-        click.echo(name)
+    found = clear_up(_open(), dry_run=dry_run)
+    for place in found:
+        click.echo(shown(place) if isinstance(place, Path) else place)
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from pipeline.errors import SnapshotError
 from pipeline.files.folder import Folder, open_folder
 from pipeline.log import LOG
-from pipeline.snapshots.store import Store
+from pipeline.snapshots.retention import collect_garbage, garbage
+from pipeline.snapshots.store import Store, read_runs, writing
 
 
 def open_parts(store: Store, elsewhere: str | None, key: str) -> Folder:
@@ -75,6 +76,15 @@ def forget_parts(store: Store, *, but: str | None = None) -> list[str]:
             )
     _note(store, {*_elsewhere(store)} - {*removed})
     return removed
+
+
+def clear_up(store: Store, *, dry_run: bool) -> list[Path | str]:
+    """Remove what neither a kept run nor an open reader needs, and parts; list it."""
+    with writing(store):
+        runs = read_runs(store)
+        if dry_run:
+            return [*garbage(store, runs), *left_parts(store)]
+        return [*collect_garbage(store, runs), *forget_parts(store)]
 
 
 def is_full(error: Exception) -> bool:

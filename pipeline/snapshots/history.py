@@ -40,6 +40,13 @@ class Damage:
     runs: tuple[str, ...]
     cure: str
 
+    def __str__(self) -> str:
+        what = f"snapshot '{self.snapshot}'" if self.snapshot else "the record"
+        return (
+            f"{self.path}: {self.fault}\n"
+            f"  {what} of {', '.join(self.runs)}; {self.cure}"
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -249,12 +256,3 @@ def _history_of(store: Store, runs: Sequence[RunRecord], name: str) -> list[str]
             f"no snapshot '{name}' in any run\nfound: {', '.join(known)}"
         )
     return lines
-
-
-def describe_damage(damage: Damage) -> str:
-    """Name an object, its fault, and who shows it."""
-    what = f"snapshot '{damage.snapshot}'" if damage.snapshot else "the record"
-    return (
-        f"{damage.path}: {damage.fault}\n"
-        f"  {what} of {', '.join(damage.runs)}; {damage.cure}"
-    )

@@ -32,7 +32,6 @@ from pipeline.snapshots.store import (
 _EXPLAIN = re.compile(
     r"explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*", re.IGNORECASE
 )
-_KEYWORD = duckdb.token_type.keyword
 _PARAMETER = re.compile(
     r"--\s*param:\s*(?P<name>\w+)\s+(?P<type>[A-Z]\w*)\s*=\s*(?P<default>.*?)"
     r"\s*(?:--\s*(?P<meaning>.*))?$"

@@ -134,9 +134,13 @@ def diff(
     ------
     SnapshotError
         If an object is missing or damaged, lacks a column of the key or has it with a
-        dtype that cannot be matched, or an option is out of its range.
+        dtype that cannot be matched, or the tolerance is out of its range.
     """
-    _require_options(tolerance, n_samples)
+    if not (math.isfinite(tolerance) and 0 <= tolerance < 1):
+        raise SnapshotError(
+            f"tolerance: expected at least 0 and below 1, found {tolerance}\n"
+            "hint: it is a part of the larger number; 0.01 is one in a hundred"
+        )
     schemas = _read_schema(before), _read_schema(after)
     dtypes = _common_dtypes(*schemas)
     _require_key(key, (before, after), schemas, dtypes)
@@ -174,17 +178,6 @@ def diff(
 def _named(sample: Sample, names: list[str]) -> tuple[dict[str, Any], ...]:
     """Return rows as values by the user's names."""
     return tuple(dict(zip(names, row, strict=True)) for row in sample.rows())
-
-
-def _require_options(tolerance: float, n_samples: int) -> None:
-    """Refuse a tolerance under which everything is equal, and a negative sample."""
-    if not (math.isfinite(tolerance) and 0 <= tolerance < 1):
-        raise SnapshotError(
-            f"tolerance: expected at least 0 and below 1, found {tolerance}\n"
-            "hint: it is a part of the larger number; 0.01 is one in a hundred"
-        )
-    if n_samples < 0:
-        raise SnapshotError(f"samples: expected at least 0, found {n_samples}")
 
 
 def _read_schema(path: Path) -> _Schema:

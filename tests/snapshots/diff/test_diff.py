@@ -147,8 +147,3 @@ def test_tolerance_out_of_range_is_refused(
 ) -> None:
     with pytest.raises(SnapshotError, match="expected at least 0 and below 1"):
         diff_tables({"k": [1]}, {"k": [1]}, "k", tolerance=tolerance)
-
-
-def test_negative_number_of_samples_is_refused(diff_tables: DiffTables) -> None:
-    with pytest.raises(SnapshotError, match="samples: expected at least 0, found -1"):
-        diff_tables({"k": [1]}, {"k": [1]}, "k", n_samples=-1)
