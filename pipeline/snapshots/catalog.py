@@ -9,12 +9,12 @@ each folder that has rows for some.
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from msgspec.structs import astuple
+from msgspec.structs import asdict
 
 from pipeline.files.checksum import checksum
 from pipeline.log import LOG
@@ -29,9 +29,12 @@ STORAGE_VERSION = "v1.5.0"
 PREVIOUS = "previous"
 """The schema of the run before the newest."""
 
+_QUANTILES = [f"q{q * 100:02.0f}" for q in QUANTILES]
+_EDGE = ("run_id", "stage", "column_name", "input", "input_column", "kind")
+
 _PACKAGE = Path(__file__).parents[1]
 
-Row = Sequence[Any]
+_Row = dict[str, Any]
 _Objects = Mapping[tuple[str, str], ObjectRecord | None]
 
 
@@ -55,12 +58,15 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         for folder in (_PACKAGE, _PACKAGE.parent):
             for file in sorted(folder.glob("*/meta.sql")):
                 con.execute(file.read_text())
-        rows = defaultdict[str, list[Row]](list)
-        rows["catalog"] = [(CATALOG_FORMAT, str(store.folder))]
+        rows = defaultdict[str, list[_Row]](list)
+        rows["catalog"] = [{"format": CATALOG_FORMAT, "folder": str(store.folder)}]
         for run in runs:
             for table, row in _rows_of(run, store, objects, is_kept=run in kept):
                 rows[table].append(row)
-        rows["lineage"] = [(runs[-1].run_id, *edge) for edge in runs[-1].lineage]
+        rows["lineage"] = [
+            dict(zip(_EDGE, (runs[-1].run_id, *edge), strict=True))
+            for edge in runs[-1].lineage
+        ]
         for table in rows:
             _insert(con, table, rows[table])
         _insert_contributed(con, store)
@@ -76,66 +82,70 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
 
 def _rows_of(
     run: RunRecord, store: Store, objects: _Objects, *, is_kept: bool
-) -> Iterator[tuple[str, Row]]:
+) -> Iterator[tuple[str, _Row]]:
     """Make what the tables of ``meta`` say of a run; details only while it is kept."""
     yield (
         "runs",
-        (
-            run.run_id,
-            run.started_at.replace(tzinfo=None),
-            run.restores,
-            run.profile,
-            run.source,
-            [file.stat.path for file in run.files],
-            run.n_bad_rows,
-            run.execute_s,
-            run.total_s,
-            json.dumps(run.versions),
-            json.dumps(run.config),
-            is_kept,
-        ),
+        {
+            "run_id": run.run_id,
+            "started_at": run.started_at.replace(tzinfo=None),
+            "restores": run.restores,
+            "profile": run.profile,
+            "source": run.source,
+            "files": [file.stat.path for file in run.files],
+            "n_bad_rows": run.n_bad_rows,
+            "execute_s": run.execute_s,
+            "total_s": run.total_s,
+            "versions": json.dumps(run.versions),
+            "config": json.dumps(run.config),
+            "kept": is_kept,
+        },
     )
     for position, stage in enumerate(run.stages):
+        of = {"run_id": run.run_id, "stage": stage.name, "snapshot": stage.snapshot}
         yield (
             "stages",
-            (
-                run.run_id,
-                position,
-                stage.name,
-                stage.transform,
-                stage.inputs,
-                stage.snapshot,
-                stage.n_rows,
-                len(stage.columns),
-                stage.fingerprint,
-            ),
+            of
+            | {
+                "position": position,
+                "transform": stage.transform,
+                "inputs": stage.inputs,
+                "n_rows": stage.n_rows,
+                "n_columns": len(stage.columns),
+                "fingerprint": stage.fingerprint,
+            },
         )
-        for i, column in enumerate(stage.columns if is_kept else ()):
-            yield "columns", (run.run_id, stage.name, stage.snapshot, i, *column)
+        for i, (column, dtype) in enumerate(stage.columns if is_kept else ()):
+            named = {"position": i, "column_name": column, "dtype": dtype}
+            yield "columns", of | named
     for s in run.snapshots:
+        of = {"run_id": run.run_id, "snapshot": s.name}
         found = objects[s.object]
         yield (
             "snapshots",
-            (
-                run.run_id,
-                s.name,
-                s.stage,
-                s.key,
-                s.state,
-                found and found.n_rows,
-                found and found.n_bytes,
-                s.fingerprint,
-                found and found.content_hash,
-                found and found.run_id,
-                str(store.object(*s.object)) if found else None,
-            ),
+            of
+            | {
+                "stage": s.stage,
+                "key": s.key,
+                "state": s.state,
+                "n_rows": found and found.n_rows,
+                "n_bytes": found and found.n_bytes,
+                "fingerprint": s.fingerprint,
+                "content_hash": found and found.content_hash,
+                "computed_by": found and found.run_id,
+                "path": str(store.object(*s.object)) if found else None,
+            },
         )
         for check in s.checks:
-            yield "checks", (run.run_id, s.name, *astuple(check))
+            row = asdict(check)
+            row["check_name"] = row.pop("name")
+            yield "checks", of | row
         for i, column in enumerate(found.columns if found and is_kept else ()):
-            *values, quantiles = astuple(column)
-            quantiles = quantiles or [None] * len(QUANTILES)
-            yield "profiles", (run.run_id, s.name, i, *values, *quantiles)
+            row = asdict(column)
+            row["column_name"] = row.pop("name")
+            quantiles = row.pop("quantiles") or [None] * len(QUANTILES)
+            row |= zip(_QUANTILES, quantiles, strict=True)
+            yield "profiles", of | {"position": i} | row
 
 
 def _insert_contributed(con: duckdb.DuckDBPyConnection, store: Store) -> None:
@@ -178,12 +188,14 @@ def _create_view(
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
 
 
-def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
+def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[_Row]) -> None:
     """Insert rows as one statement; a statement per row would take seconds."""
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    if columns:
-        unnested = ", ".join(f"unnest(${i})" for i in range(1, len(columns) + 1))
-        con.execute(f"INSERT INTO meta.{table} SELECT {unnested}", columns)
+    if rows:
+        columns = [[row[name] for row in rows] for name in rows[0]]
+        values = ", ".join(
+            f"unnest(${i}) AS {name}" for i, name in enumerate(rows[0], 1)
+        )
+        con.execute(f"INSERT INTO meta.{table} BY NAME SELECT {values}", columns)
 
 
 def rows_of(path: Path) -> str:

@@ -7,10 +7,11 @@ Below ``.pipeline/``::
     runs/<run>.json                            what a run published, and why
     catalogs/<run>.<checksum>/snapshots.duckdb    views over the objects, ``meta.*``
     snapshots.duckdb                           a link to the newest catalog
+    meta/<table>.<checksum>.parquet            what others contribute to ``meta``
 
 Replacing the link is the one step that publishes a run, so a crash before it leaves the
 previous run in place, and a reader that has an old catalog open goes on reading it.
-Catalogs are made of the JSON files alone, and are made again wherever they do not fit.
+Catalogs are made of these files alone, and are made again wherever they do not fit.
 """
 
 import os
