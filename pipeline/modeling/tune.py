@@ -72,7 +72,7 @@ def tune(
         If the model has nothing to search, the training years are too few, or a trial
         fails; what is done stays done.
     """
-    from pipeline.modeling.study.study import run_study
+    from pipeline.modeling.study.study import read_trials, run_study
 
     features = learnable_features(settings)
     modeling, config = settings.modeling, model_config(settings, model)
@@ -87,29 +87,24 @@ def tune(
         varying_target_of(between(df, modeling, first, last), modeling.target)
         between(df, modeling, judged, judged)
     name = study_name(model, features, config, modeling)
-    told: list[FrozenTrial] = []
+    journal = journal_of(settings, name)
+    n_before = len(read_trials(journal))
 
     def objective(params: dict[str, Any], fold: int) -> float:
         return fold_error(df, with_params(config, params), modeling, years[fold])
 
-    def on_told(trial: "FrozenTrial") -> None:
-        told.append(trial)
-        if on_trial:
-            on_trial(trial)
-
     trials = run_study(
-        journal_of(settings, name),
-        name,
+        journal,
         config.space,
         objective,
         n_folds=len(years),
         n_trials=modeling.study.trials,
         seed=modeling.seed,
-        on_trial=on_told,
+        on_trial=on_trial,
     )
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials)
-    return Tuning(name, trials, len(told))
+    return Tuning(name, trials, max(0, len(trials) - n_before))
 
 
 def best_params(
@@ -119,21 +114,19 @@ def best_params(
 
     Without a study of these features the parameters are the YAML's, and the name None.
     """
-    from pipeline.modeling.study.journal import read_trials
-    from pipeline.modeling.study.study import best_trial
+    from pipeline.modeling.study.study import best_trial, read_trials
 
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)
-    trials = read_trials(journal_of(settings, name), name)
-    best = best_trial(trials)
+    best = best_trial(read_trials(journal_of(settings, name)))
     return (with_params(config, best.params), name) if best else (config, None)
 
 
 def trials_of(settings: ModelingSettings, study: str | None) -> pl.DataFrame:
     """List ``number``, ``value`` and ``state`` of a study's trials, in order."""
-    from pipeline.modeling.study.journal import read_trials
+    from pipeline.modeling.study.study import read_trials
 
-    trials = read_trials(journal_of(settings, study), study) if study else []
+    trials = read_trials(journal_of(settings, study)) if study else []
     return pl.DataFrame(
         [(trial.number, trial.value, trial.state.name) for trial in trials],
         schema={"number": pl.Int64, "value": pl.Float64, "state": pl.String},

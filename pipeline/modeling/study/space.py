@@ -3,15 +3,12 @@
 import math
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from pipeline.config import BaseConfig, check
 from pipeline.errors import nearest
-
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
 
 
 class IntRange(BaseConfig, frozen=True, kw_only=True, tag="int", tag_field="kind"):
@@ -30,13 +27,6 @@ class IntRange(BaseConfig, frozen=True, kw_only=True, tag="int", tag_field="kind
         """Refuse an empty range, and a scale that does not fit it."""
         _refuse(self, None if self.step == 1 else self.step)
 
-    @property
-    def distribution(self) -> "BaseDistribution":
-        """The range, as Optuna has it."""
-        from optuna.distributions import IntDistribution
-
-        return IntDistribution(self.low, self.high, step=self.step, log=self.log)
-
 
 class FloatRange(BaseConfig, frozen=True, kw_only=True, tag="float", tag_field="kind"):
     """Numbers from ``low`` to ``high``, both included, as of `IntRange`."""
@@ -49,13 +39,6 @@ class FloatRange(BaseConfig, frozen=True, kw_only=True, tag="float", tag_field="
     def __post_init__(self) -> None:
         """Refuse an empty range, and a scale that does not fit it."""
         _refuse(self, self.step)
-
-    @property
-    def distribution(self) -> "BaseDistribution":
-        """The range, as Optuna has it."""
-        from optuna.distributions import FloatDistribution
-
-        return FloatDistribution(self.low, self.high, step=self.step, log=self.log)
 
 
 class Categorical(
@@ -72,19 +55,9 @@ class Categorical(
         if len(set(self.choices)) < len(self.choices):
             raise ValueError(f"expected distinct choices, found {[*self.choices]}")
 
-    @property
-    def distribution(self) -> "BaseDistribution":
-        """The choices, as Optuna has them."""
-        from optuna.distributions import CategoricalDistribution
-
-        return CategoricalDistribution(self.choices)
-
 
 Range: TypeAlias = IntRange | FloatRange | Categorical
 """The values of one parameter; its ``kind`` says which."""
-
-Space: TypeAlias = dict[str, Range]
-"""The parameters of a model that a study chooses, by their names."""
 
 
 def _refuse(range_: IntRange | FloatRange, step: float | None) -> None:

@@ -1,14 +1,16 @@
 """A study: parameters that are tried, the same ones whatever interrupts it.
 
-What the journal has of a trial decides what is done next: its parameters are chosen,
-its folds evaluated, its end told. So a study that was killed goes on as if it had not.
-Trials run one after the other, each fit on all cores: two at once on half of the cores
-took as much CPU time (66.9 and 69.7 s on two), and are chosen without knowing
-of each other.
+What the journal (a file of Optuna's, one JSON object per line) has of a trial decides
+what is done next: its parameters are chosen, its folds evaluated, its end told. So a
+study that was killed goes on as if it had not. Trials run one after the other, each fit
+on all cores: two at once on half of the cores took as much CPU time (66.9 and 69.7 s on
+two), and are chosen without knowing of each other.
 """
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any, TypeAlias
@@ -16,12 +18,15 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 import optuna
+from filelock import FileLock, Timeout
+from optuna import distributions
 from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import ModelError
-from pipeline.modeling.study.journal import opened
-from pipeline.modeling.study.space import Range
+from pipeline.modeling.study.space import Categorical, FloatRange, IntRange, Range
 
 Objective: TypeAlias = Callable[[dict[str, Any], int], float]
 """Takes parameters and the number of a fold, and returns what is to be small."""
@@ -32,7 +37,6 @@ N_RIVALS = 5
 
 def run_study(
     journal: Path,
-    name: str,
     space: Mapping[str, Range],
     objective: Objective,
     *,
@@ -48,24 +52,8 @@ def run_study(
     the same folds, as in [2]_, which compares the trial's best value instead.
 
     Called again after a crash, it does what is missing, and gives what it would have
-    given; called with more trials, it goes on.
-
-    Parameters
-    ----------
-    journal : Path
-        Optuna's journal; made if absent. It may hold other studies.
-    name : str
-        Of the study: one for each space, objective and data.
-    space : mapping of str to Range
-        The parameters to choose.
-    objective : callable
-        Takes a fold in ``range(n_folds)``; the same value for the same arguments.
-    n_folds, n_trials : int
-        At least 1; trials are counted with those of earlier calls.
-    seed : int
-        Of the choice, at least 0.
-    on_trial : callable, optional
-        Called in order for each trial that ends now, not for those of earlier calls.
+    given; called with more trials, it goes on. The journal is named for all else that
+    the trials depend on. `on_trial` is called for each trial that ends now.
 
     Returns
     -------
@@ -76,9 +64,9 @@ def run_study(
     Raises
     ------
     ModelError
-        If another process uses the journal, the journal is damaged or cannot be
-        written, the study was begun with another plan, or the objective fails or
-        returns something else than a finite number. What is done stays done.
+        If another process uses the journal, it is damaged or cannot be written, or the
+        objective fails or returns something else than a finite number. What is done
+        stays done.
 
     References
     ----------
@@ -86,9 +74,11 @@ def run_study(
     .. [2] Golovin et al., "Google Vizier: A Service for Black-Box Optimization",
        KDD 2017, section 3.2.2.
     """
-    depends = {"space": space, "n_folds": n_folds, "seed": seed}
-    plan = msgspec.json.decode(msgspec.json.encode(depends))
-    with opened(journal, name, plan) as (storage, study):
+    with _opened(journal) as storage:
+        name = journal.stem
+        study = optuna.create_study(
+            storage=storage, study_name=name, load_if_exists=True
+        )
         while True:
             trials = study.get_trials(deepcopy=False)
             finished = [trial for trial in trials if trial.state.is_finished()]
@@ -116,10 +106,67 @@ def run_study(
                 on_trial(told)
 
 
+def read_trials(journal: Path) -> list[FrozenTrial]:
+    """Return the finished trials of a study, in order; none if there is no study."""
+    storage = _storage(journal) if journal.exists() else None
+    # A kill may have come before the study was begun.
+    if storage is None or not storage.get_all_studies():
+        return []
+    study = optuna.load_study(study_name=journal.stem, storage=storage)
+    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+
+
 def best_trial(trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """Return the complete trial with the smallest value, the earlier of equal ones."""
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     return min(complete, key=lambda trial: (trial.value, trial.number), default=None)
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[JournalStorage]:
+    """Open a journal, or begin it, and keep other processes off it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.writer", timeout=0):
+            for left in path.parent.glob(f"{path.name}.lock*"):
+                left.unlink()  # by a killed process; Optuna would wait 30 seconds
+            _mend(path)
+            yield _storage(path)
+    except Timeout as error:
+        raise ModelError(
+            f"{path}: another process runs a study\nhint: wait until it has ended"
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{path}: the study cannot go on\nfound: {error}") from error
+
+
+def _storage(path: Path) -> JournalStorage:
+    """Open Optuna's journal, which says nothing on the terminal."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last record that a crash cut short; refuse other damage."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    for i, line in enumerate(lines, start=1):
+        if _is_record(line):
+            continue
+        if i < len(lines):
+            raise ModelError(
+                f"{path}: line {i} of {len(lines)} is damaged\n"
+                "hint: delete the file, and the study begins anew"
+            )
+        with path.open("rb+") as file:
+            file.truncate(sum(map(len, lines[:-1])))
+
+
+def _is_record(line: bytes) -> bool:
+    """Tell whether a line holds a JSON object and its end."""
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:  # of JSON, or of UTF-8
+        return False
 
 
 def _next_trial(
@@ -133,12 +180,22 @@ def _next_trial(
     state = np.random.SeedSequence([seed, len(trials)]).generate_state(1)
     scratch = optuna.create_study(sampler=TPESampler(seed=int(state[0])))
     scratch.add_trials(trials)
-    asked = scratch.ask({name: space[name].distribution for name in sorted(space)})
+    asked = scratch.ask({name: distribution_of(space[name]) for name in sorted(space)})
     return create_trial(
         state=TrialState.RUNNING,
         params=asked.params,
         distributions=asked.distributions,
     )
+
+
+def distribution_of(values: Range) -> distributions.BaseDistribution:
+    """Return the values of a parameter as Optuna has them."""
+    kinds = {
+        IntRange: distributions.IntDistribution,
+        FloatRange: distributions.FloatDistribution,
+        Categorical: distributions.CategoricalDistribution,
+    }
+    return kinds[type(values)](**msgspec.structs.asdict(values))
 
 
 def _is_worse(means: Sequence[float], finished: Sequence[FrozenTrial]) -> bool:

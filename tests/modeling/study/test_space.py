@@ -13,13 +13,14 @@ from pipeline.modeling.study.space import (
     Categorical,
     FloatRange,
     IntRange,
-    Space,
+    Range,
     mistakes_in,
 )
+from pipeline.modeling.study.study import distribution_of
 
 
 class Tune(BaseConfig, frozen=True, kw_only=True):
-    space: Space
+    space: dict[str, Range]
 
 
 class Params(msgspec.Struct):
@@ -114,14 +115,14 @@ def test_steps_are_counted_in_decimals() -> None:
 
 
 def test_optuna_gets_the_same_distributions() -> None:
-    space: Space = {
+    space: dict[str, Range] = {
         "n": IntRange(low=2, high=64, log=True),
         "c": Categorical(choices=("x", None)),
         "s": IntRange(low=1, high=9, step=4),
         "f": FloatRange(low=0.0, high=1.0, step=0.25),
         "a": FloatRange(low=0.01, high=1.0, log=True),
     }
-    assert [(name, space[name].distribution) for name in sorted(space)] == [
+    assert [(name, distribution_of(space[name])) for name in sorted(space)] == [
         ("a", FloatDistribution(0.01, 1.0, log=True)),
         ("c", CategoricalDistribution(("x", None))),
         ("f", FloatDistribution(0.0, 1.0, step=0.25)),
@@ -131,7 +132,7 @@ def test_optuna_gets_the_same_distributions() -> None:
 
 
 def test_space_within_the_bounds_of_the_parameters_has_no_mistakes() -> None:
-    space: Space = {
+    space: dict[str, Range] = {
         "num_leaves": IntRange(low=2, high=255, log=True),
         "learning_rate": FloatRange(low=0.01, high=0.3),
         "boosting": Categorical(choices=("dart", "gbdt")),
@@ -141,7 +142,7 @@ def test_space_within_the_bounds_of_the_parameters_has_no_mistakes() -> None:
 
 
 def test_every_name_and_value_the_parameters_refuse_is_listed() -> None:
-    space: Space = {
+    space: dict[str, Range] = {
         "num_leafs": IntRange(low=2, high=255),
         "zeal": IntRange(low=2, high=255),
         "num_leaves": IntRange(low=1, high=256),

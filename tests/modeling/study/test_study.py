@@ -19,12 +19,12 @@ from pipeline.modeling.study.space import (
     Categorical,
     FloatRange,
     IntRange,
-    Space,
+    Range,
 )
-from pipeline.modeling.study.study import best_trial, run_study
+from pipeline.modeling.study.study import best_trial, distribution_of, run_study
 from tests.conftest import ROOT
 
-SPACE: Space = {
+SPACE: dict[str, Range] = {
     "x": FloatRange(low=0.01, high=10.0, log=True),
     "n": IntRange(low=1, high=9),
     "kind": Categorical(choices=("a", "b", None)),
@@ -58,14 +58,12 @@ def run(
     journal: Path,
     objective: Callable[[dict[str, Any], int], float] = bowl,
     *,
-    name: str = "study",
     n_trials: int = N_TRIALS,
     seed: int = 1,
     on_trial: Callable[[FrozenTrial], None] | None = None,
 ) -> list[FrozenTrial]:
     return run_study(
         journal,
-        name,
         SPACE,
         objective,
         n_folds=N_FOLDS,
@@ -127,7 +125,6 @@ def test_what_is_above_the_median_of_the_trials_before_is_pruned(
     values = iter([value for trial in folds for value in trial])
     trials = run_study(
         tmp_path / "journal",
-        "study",
         SPACE,
         lambda params, fold: next(values),
         n_folds=2,
@@ -146,7 +143,9 @@ def test_parameters_are_those_of_a_study_asked_and_told_as_usual(
     for number, params, state, values, means in expected:
         seeds = np.random.SeedSequence([1, number]).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(seeds[0]))
-        trial = study.ask({name: SPACE[name].distribution for name in sorted(SPACE)})
+        trial = study.ask(
+            {name: distribution_of(SPACE[name]) for name in sorted(SPACE)}
+        )
         assert trial.params == params
         for fold, mean in means.items():
             trial.report(mean, fold)
@@ -181,7 +180,6 @@ def test_more_trials_later_are_those_of_asking_for_all_at_once(
     told: list[int] = []
     journal = tmp_path / "journal"
     run(journal, n_trials=8, on_trial=lambda trial: told.append(trial.number))
-    run(journal, name="another", n_trials=8, seed=2)
     trials = run(journal, on_trial=lambda trial: told.append(trial.number))
     assert outcome(trials) == expected
     assert told == list(range(16))
@@ -271,11 +269,6 @@ def test_damaged_journal_is_refused_by_its_line(whole: Path, tmp_path: Path) -> 
         ModelError, match=rf"journal: line 4 of {len(lines)} is damaged"
     ):
         run(journal)
-
-
-def test_study_begun_with_another_plan_is_refused(whole: Path) -> None:
-    with pytest.raises(ModelError, match="study was begun with another plan\nfound: "):
-        run(whole, seed=2)
 
 
 def test_journal_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
