@@ -62,7 +62,7 @@ def _tune(settings: "ModelingSettings", model: str) -> None:
 
 def _print_trial(trial: "FrozenTrial") -> None:
     """Say what a trial gave."""
-    from pipeline.modeling.amount import amount
+    from pipeline.modeling.fit.loss import amount
 
     is_pruned = trial.value is None or trial.state.name == "PRUNED"
     value = "pruned" if is_pruned else amount(trial.value)
@@ -75,7 +75,7 @@ def _print_trial(trial: "FrozenTrial") -> None:
 
 def _print_tuning(tuning: "Tuning") -> None:
     """Say what a study found."""
-    from pipeline.modeling.amount import amount
+    from pipeline.modeling.fit.loss import amount
     from pipeline.modeling.study.study import best_trial
 
     best = best_trial(tuning.trials)
@@ -104,7 +104,7 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_training(training: "Training") -> None:
     """Say what was trained."""
-    from pipeline.modeling.amount import amount
+    from pipeline.modeling.fit.loss import amount
 
     record = training.record
     n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
@@ -143,7 +143,7 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
     """Show the figures over all test rows, a line per model, by a metric."""
-    from pipeline.modeling.amount import amount
+    from pipeline.modeling.fit.loss import amount
 
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
@@ -177,26 +177,22 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
 
     The exit code is 1 if it does not.
     """
-    from pipeline.modeling.forecast import withdraw_another
+    from pipeline.modeling.promote import demote
     from pipeline.modeling.promote import promote as promote_model
-    from pipeline.modeling.registry.publish import publish_models
-    from pipeline.modeling.registry.registry import roll_back
 
     settings, model = _load(profile, words)
     if rollback:
-        was, now = roll_back(settings)
-        publish_models(settings)
+        was, now, is_withdrawn = demote(settings)
         click.echo(
             f"{now.name}: version {now.number} is champion, as before {was.number}"
         )
-        if withdraw_another(settings):
+        if is_withdrawn:
             click.echo(f"  the forecast of version {was.number} is shown no more")
         click.echo("next:\n  just forecast")
         return
     promotion = promote_model(settings, model)
-    publish_models(settings)
     _print_promotion(promotion)
-    if withdraw_another(settings):
+    if promotion.is_withdrawn:
         click.echo("  the forecast of another version is shown no more")
     if not promotion.is_champion:
         raise SystemExit(1)
@@ -309,7 +305,6 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     from pipeline.modeling.evaluate import evaluate as evaluate_model
     from pipeline.modeling.forecast import forecast as forecast_next
     from pipeline.modeling.promote import promote as promote_model
-    from pipeline.modeling.registry.publish import publish_models
     from pipeline.modeling.registry.registry import champion
     from pipeline.modeling.train import train as train_model
     from pipeline.modeling.tune import model_config
@@ -319,9 +314,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
         _tune(settings, model)
     _print_training(train_model(settings, model))
     _print_evaluation(evaluate_model(settings, model), settings.modeling.metric)
-    promotion = promote_model(settings, model)
-    publish_models(settings)
-    _print_promotion(promotion)
+    _print_promotion(promote_model(settings, model, withdraw=False))
     if champion(settings) is None:
         click.echo(
             "no champion, so no forecast\n"

@@ -45,7 +45,7 @@ class Features:
             "target": [modeling.target],
             "past": modeling.past,
             "slices.size": [modeling.slices.size] if modeling.slices.size else [],
-            "slices.severe": modeling.slices.severe or [],
+            **{f"slices.thirds.{k}": v for k, v in modeling.slices.cut.items()},
         }
         missing = [
             f"  {setting}: '{name}'{nearest(name, df.columns)}"

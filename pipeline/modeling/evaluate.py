@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import cpu_count
 from pathlib import Path
 
 import polars as pl
@@ -48,13 +47,7 @@ class Evaluation:
 
 
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
-    """Judge a model on the test years, unless it has been; trains it if need be.
-
-    Raises
-    ------
-    PipelineError
-        If it cannot be trained, or there are no rows in the test years.
-    """
+    """Judge a model on the test years, unless it has been; trains it if need be."""
     training = train(settings, model)
     modeling = settings.modeling
     folder = training.folder / "evaluation"
@@ -63,7 +56,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
 
-    from pipeline.modeling.card.card import card_of, write_card
+    from pipeline.modeling.card.card import Card, write_card
     from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
@@ -89,12 +82,13 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     metrics = dict(overall.select("metric", "value").drop_nulls().iter_rows())
     with tracking(settings) as store:
         version = version_in(store, settings, training.record.fingerprint)
-    card = card_of(
-        settings,
-        training.record,
-        tables,
-        trials=trials_of(settings, training.record.study),
+    card = Card(
+        modeling=modeling,
+        record=training.record,
+        source=str(settings.pipeline.tree["source"]["kind"]),
         registered=version and version.number,
+        trials=trials_of(settings, training.record.study),
+        **{**tables, "predictions": predictions.filter(model=model)},
     )
     with new_folder(folder) as partial:
         for name, table in tables.items():
@@ -143,13 +137,8 @@ def _all_predictions(
     for baseline in modeling.baselines:
         if baseline == name:
             continue
-        predictor = fit_predictor(
-            train_rows,
-            valid_rows,
-            model_config(settings, baseline),
-            modeling,
-            n_threads=cpu_count() or 1,
-        )
+        config = model_config(settings, baseline)
+        predictor = fit_predictor(train_rows, valid_rows, config, modeling)
         made.append(predictions_of(baseline, test, predictor.predict(test), modeling))
     return pl.concat(made)
 

@@ -1,6 +1,7 @@
 """A model as it is used: from a frame of features to predictions with intervals."""
 
 from dataclasses import dataclass
+from os import cpu_count
 from pathlib import Path
 
 import msgspec
@@ -52,7 +53,7 @@ class Predictor:
             If the frame does not fit the model.
         """
         past = past_of(df, self.record.past)
-        prediction, ends = self._uncalibrated(design(df, self.record.schema), past)
+        prediction, ends = self.uncalibrated(design(df, self.record.schema), past)
         lower, upper = (
             self.record.target.backward(end, past)
             for end in self.record.calibration.widen(prediction, *ends)
@@ -72,20 +73,7 @@ class Predictor:
         z = self.model.predict(design(df, self.record.schema))
         return self.record.target.backward(z, past)
 
-    def calibrated(self, valid: pl.DataFrame, modeling: Modeling) -> "Predictor":
-        """Fit the intervals to rows that the model has not seen."""
-        record = self.record
-        past = past_of(valid, record.past)
-        z = record.target.forward(target_of(valid, modeling.target), past)
-        prediction, ends = self._uncalibrated(design(valid, record.schema), past)
-        calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
-        return Predictor(
-            msgspec.structs.replace(record, calibration=calibration), self.model
-        )
-
-    def _uncalibrated(
-        self, X: Design, past: Array
-    ) -> tuple[Array, tuple[Array, Array]]:
+    def uncalibrated(self, X: Design, past: Array) -> tuple[Array, tuple[Array, Array]]:
         """Predict the target, and both ends in units of what the model is fitted to."""
         z = self.model.predict(X)
         return self.record.target.backward(z, past), self.model.quantiles(X) or (z, z)
@@ -106,29 +94,21 @@ def load_predictor(folder: Path) -> Predictor:
 
 
 def fit_predictor(
-    train: pl.DataFrame,
-    valid: pl.DataFrame,
-    config: ModelConfig,
-    modeling: Modeling,
-    *,
-    n_threads: int,
+    train: pl.DataFrame, valid: pl.DataFrame, config: ModelConfig, modeling: Modeling
 ) -> Predictor:
     """Fit a model to the training rows, and its intervals to the validation rows.
 
-    Both hold features, key and target, sorted by the key. `n_threads` does not change
-    the result.
-
-    Raises
-    ------
-    ModelError
-        If the rows do not suit the model.
+    Both hold features, key and target, sorted by the key.
     """
     tail = (1 - modeling.coverage) / 2
-    quantiles = (tail, 1 - tail)
-    fitted = fit_model(
-        train, config, modeling, quantiles=quantiles, n_threads=n_threads
-    )
-    return fitted.calibrated(valid, modeling)
+    fitted = fit_model(train, config, modeling, quantiles=(tail, 1 - tail))
+    past = past_of(valid, modeling.past)
+    z = config.target.forward(target_of(valid, modeling.target), past)
+    X = design(valid, fitted.record.schema)
+    prediction, ends = fitted.uncalibrated(X, past)
+    calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
+    record = msgspec.structs.replace(fitted.record, calibration=calibration)
+    return Predictor(record, fitted.model)
 
 
 def fit_model(
@@ -137,7 +117,6 @@ def fit_model(
     modeling: Modeling,
     *,
     quantiles: tuple[float, ...] = (),
-    n_threads: int,
 ) -> Predictor:
     """Fit the model alone, for point predictions; see `fit_predictor`."""
     kind = load_kind(config.kind)
@@ -151,14 +130,12 @@ def fit_model(
         weight=config.weight and config.weight.of(past),
         quantiles=quantiles,
         seed=modeling.seed,
-        n_threads=n_threads,
+        n_threads=cpu_count() or 1,
     )
-    return Predictor(
-        PredictorRecord(
-            config.kind, config.target, modeling.past, schema, UNCALIBRATED
-        ),
-        model,
+    record = PredictorRecord(
+        config.kind, config.target, modeling.past, schema, UNCALIBRATED
     )
+    return Predictor(record, model)
 
 
 def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:

@@ -1,7 +1,7 @@
 """Decide who forecasts: a challenger becomes champion only if the test years say so."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import polars as pl
@@ -10,18 +10,21 @@ from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.amount import amount
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.evaluate import Evaluation, evaluate
+from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.forecast import withdraw_another
 from pipeline.modeling.judge.comparison import compare
-from pipeline.modeling.judge.slices import SEVERITY, SIZE_DECILE, resampling_of
+from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
 from pipeline.modeling.registry.apart import forecast_apart
+from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
     Version,
     challenge,
     champion,
     crown,
     register,
+    roll_back,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.run.run import check
@@ -50,6 +53,8 @@ class Promotion:
     """Why it did not become champion, of slices the worst; empty if it did, or was."""
     comparison: pl.DataFrame
     """The model's error and that of every other."""
+    is_withdrawn: bool = False
+    """The forecast of another version was shown until now."""
 
     @property
     def is_champion(self) -> bool:
@@ -57,20 +62,38 @@ class Promotion:
         return not self.reasons
 
 
-def promote(settings: ModelingSettings, model: str) -> Promotion:
+def promote(
+    settings: ModelingSettings, model: str, *, withdraw: bool = True
+) -> Promotion:
     """Register a model as challenger, and make it champion if it has earned it.
 
     It must have a smaller error than every baseline and than the champion, beyond what
     drawing other clusters would change; its intervals must hold what they say; and in
-    no year, size decile or severity third may its error exceed the champion's (the best
-    baseline's where there is none) by more than a set share.
+    no year, size decile or third may its error exceed the champion's (the best
+    baseline's where there is none) by more than a set share. If the champion cannot be
+    compared with, nothing is registered.
 
-    Raises
-    ------
-    PipelineError
-        If it cannot be evaluated, packed or registered, or the champion not be compared
-        with: nothing is registered then.
+    The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
+    once, it shows the forecast of another version no more.
     """
+    promotion = _promote(settings, model)
+    publish_models(settings)
+    is_withdrawn = withdraw and withdraw_another(settings)
+    return replace(promotion, is_withdrawn=is_withdrawn)
+
+
+def demote(settings: ModelingSettings) -> tuple[Version, Version, bool]:
+    """Make the champion's predecessor champion again.
+
+    Returns who was, who is now, and whether a forecast is shown no more.
+    """
+    was, now = roll_back(settings)
+    publish_models(settings)
+    return was, now, withdraw_another(settings)
+
+
+def _promote(settings: ModelingSettings, model: str) -> Promotion:
+    """Decide, and register."""
     evaluation = evaluate(settings, model)
     before = champion(settings)
     comparison = evaluation.table("comparison")
@@ -178,7 +201,9 @@ def _reasons(
     worse = (
         comparison.filter(
             pl.col("reference") == incumbent,
-            pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, SEVERITY]),
+            pl.col("slice_by").is_in(
+                [modeling.time, SIZE_DECILE, *modeling.slices.cut]
+            ),
             pl.col("value") > pl.col("reference_value") * (1 + most),
         )
         .with_columns(share=pl.col("value") / pl.col("reference_value") - 1)

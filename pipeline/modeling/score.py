@@ -87,7 +87,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     if rows.is_empty():
         raise ModelError(
             f"{file}: no good rows to forecast from\n"
-            "hint: give at least one raw row of each facility that is asked about"
+            "hint: give at least one raw row of each entity that is asked about"
         )
     [predictions] = forecast_apart(settings, version, [rows], alone=alone)
     return Scores(version, predictions, bad)

@@ -31,7 +31,7 @@ NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""
 
 BESIDE_THE_KEY = (
-    *("model", "y", "prediction", "lower", "upper", "size_decile", "severity"),
+    *("model", "y", "prediction", "lower", "upper", "size_decile"),
     *("model_version", "run"),
 )
 """Columns that stand beside the key where predictions are judged and published."""
@@ -78,8 +78,15 @@ class Slices(BaseConfig, frozen=True, kw_only=True):
     """Feature whose sum over a cluster is its size, cut into deciles."""
     category: str | None = None
     """Column of the entity."""
-    severe: list[str] | None = None
-    """Features whose sum cuts the rows into thirds."""
+    thirds: dict[str, list[str] | None] = field(
+        default_factory=dict[str, list[str] | None]
+    )
+    """By name, features whose sum cuts the rows into thirds."""
+
+    @property
+    def cut(self) -> dict[str, list[str]]:
+        """The thirds that are not switched off."""
+        return {name: features for name, features in self.thirds.items() if features}
 
 
 class Promotion(BaseConfig, frozen=True, kw_only=True):
@@ -264,7 +271,7 @@ def _wrong_names(
         ("time", modeling.time),
         *(("entity", name) for name in modeling.entity),
     ):
-        if name in BESIDE_THE_KEY:
+        if name in (*BESIDE_THE_KEY, *modeling.slices.cut):
             text = f"'{name}' is a column of every forecast, expected another name"
             faults.append((path, text))
     for path, name, known in named:

@@ -3,9 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from os import cpu_count
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import get_args
 
 import msgspec
 
@@ -60,14 +59,8 @@ def train(settings: ModelingSettings, model: str) -> Training:
 
     Its parameters are the best of its study on these features, or else the YAML's; a
     warning says so if it has a study that is out of date. One whose run MLflow has lost
-    is logged again.
-
-    Raises
-    ------
-    PipelineError
-        If the features cannot be made, or do not suit the model; nothing is kept then.
+    is logged again. If the features do not suit the model, nothing is kept.
     """
-    started_at = datetime.now(UTC)
     features = learnable_features(settings)
     config, study = best_params(settings, model, features)
     if study is None and has_other_study(settings, model, features):
@@ -75,26 +68,35 @@ def train(settings: ModelingSettings, model: str) -> Training:
             f"{model}: parameters of the YAML, as its study is of other data, settings"
             f" or code; `just tune {model}` repeats it"
         )
-    modeling = settings.modeling
     wanted = training_fingerprint(features, config, settings)
     folder = model_folder(settings.root, model, wanted)
     there = read_training(folder)
-    if there is not None:
-        if is_logged(settings.root, there.mlflow_run):
-            return Training(folder, there, features, is_new=False, is_logged=False)
-        again = _log_again(settings, folder, there, features)
-        return Training(folder, again, features, is_new=False, is_logged=True)
+    if there is None:
+        LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
+        record = _fit(settings, features, model, config, study)
+    elif not is_logged(settings.root, there.mlflow_run):
+        record = _log_again(settings, features, there)
+    else:
+        return Training(folder, there, features, is_new=False, is_logged=False)
+    return Training(folder, record, features, is_new=there is None, is_logged=True)
 
-    LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
+
+def _fit(
+    settings: ModelingSettings,
+    features: Features,
+    model: str,
+    config: ModelConfig,
+    study: str | None,
+) -> TrainingRecord:
+    """Fit a model, and put it into its folder."""
+    started_at, modeling = datetime.now(UTC), settings.modeling
+    wanted = training_fingerprint(features, config, settings)
     df = features.read(modeling)
     train_rows, valid_rows = train_and_valid(df, modeling)
-    predictor = fit_predictor(
-        train_rows, valid_rows, config, modeling, n_threads=cpu_count() or 1
-    )
+    predictor = fit_predictor(train_rows, valid_rows, config, modeling)
     y = target_of(valid_rows, modeling.target)
     error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
-    metrics = {metric: mean_error(error, metric) for metric in get_args(Metric)}
-    with new_folder(folder) as partial:
+    with new_folder(model_folder(settings.root, model, wanted)) as partial:
         (partial / "predictor").mkdir()
         predictor.save(partial / "predictor")
         record = TrainingRecord(
@@ -108,15 +110,16 @@ def train(settings: ModelingSettings, model: str) -> Training:
             study=study,
             modeling=plain(modeling),
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
-            metrics=metrics,
+            metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions(),
             code=_fingerprint_of_code(),
             files=hashes(partial / "predictor"),
             mlflow_run="",
         )
-        record = _logged(settings, record, features)
+        run = log_training(settings, record, features.path)
+        record = msgspec.structs.replace(record, mlflow_run=run)
         write_sealed(partial / "training.json", record)
-    return Training(folder, record, features, is_new=True, is_logged=True)
+    return record
 
 
 def training_fingerprint(
@@ -132,47 +135,17 @@ def training_fingerprint(
     return fingerprint(MODULE, *parts, kinds=[config.kind])
 
 
-def _logged(
-    settings: ModelingSettings, record: TrainingRecord, features: Features
-) -> TrainingRecord:
-    """Tell MLflow of a training, and note the run in its record."""
-    tags = {
-        "snapshot_fingerprint": record.features,
-        "pipeline_run": record.run_id,
-        "code": record.code,
-        **{f"version.{name}": value for name, value in record.versions.items()},
-        **({"study": record.study} if record.study else {}),
-    }
-    mlflow_run = log_training(
-        settings,
-        model=record.model,
-        fingerprint=record.fingerprint,
-        dataset={
-            "name": settings.modeling.features,
-            "digest": record.features,
-            "source": str(features.path),
-        },
-        params=_flat({"model": record.config, "split": record.modeling["split"]}),
-        tags=tags,
-        metrics={f"valid_{key}": value for key, value in record.metrics.items()},
-        started_at=record.created_at,
-    )
-    return msgspec.structs.replace(record, mlflow_run=mlflow_run)
-
-
 def _log_again(
-    settings: ModelingSettings,
-    folder: Path,
-    record: TrainingRecord,
-    features: Features,
+    settings: ModelingSettings, features: Features, record: TrainingRecord
 ) -> TrainingRecord:
     """Tell MLflow of a training that it has lost, and how it was judged."""
-    again = _logged(settings, record, features)
-    evaluation = folder / "evaluation"
-    judged = read_evaluation(evaluation)
+    folder = model_folder(settings.root, record.model, record.fingerprint)
+    run = log_training(settings, record, features.path)
+    judged = read_evaluation(folder / "evaluation")
     if judged is not None:
-        log_evaluation(settings, again.mlflow_run, judged.metrics, evaluation)
+        log_evaluation(settings, run, judged.metrics, folder / "evaluation")
     # Last, so that after a kill all of it is done again.
+    again = msgspec.structs.replace(record, mlflow_run=run)
     write_sealed(folder / "training.json", again)
     return again
 
@@ -180,14 +153,3 @@ def _log_again(
 def _fingerprint_of_code() -> str:
     """Hash all modules of the project."""
     return hashlib.sha256(str(sorted(code_hashes().items())).encode()).hexdigest()[:16]
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Name the leaves of nested mappings by their dotted paths."""
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            flat |= _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

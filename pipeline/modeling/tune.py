@@ -1,7 +1,6 @@
 """Search a model's parameters on training years that the years before predict."""
 
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +51,7 @@ def fold_error(
     first, last, judged = fold
     train = between(df, modeling, first, last)
     valid = between(df, modeling, judged, judged)
-    predictor = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
+    predictor = fit_model(train, config, modeling)
     error = target_of(valid, modeling.target) - predictor.point(valid)
     return mean_error(error, modeling.metric)
 

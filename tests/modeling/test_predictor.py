@@ -47,7 +47,7 @@ def fit(world: tuple[Modeling, pl.DataFrame], kind: str, target: Any) -> Predict
         tree["target"] = {"kind": "none"}
     config = msgspec.convert(tree, ModelConfig)
     train, valid = between(df, modeling, 2010, 2014), between(df, modeling, 2015, 2015)
-    return fit_predictor(train, valid, config, modeling, n_threads=1)
+    return fit_predictor(train, valid, config, modeling)
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=IDS)
@@ -152,6 +152,6 @@ def test_training_takes_no_categories_of_the_key_as_numbers(ml: Load) -> None:
     df = current_features(settings).read(settings.modeling)
     config = settings.models["ridge"]
     train, valid = df.filter(year=2014), df.filter(year=2015)
-    predictor = fit_predictor(train, valid, config, settings.modeling, n_threads=1)
+    predictor = fit_predictor(train, valid, config, settings.modeling)
     assert not set(predictor.record.schema.dtypes) & set(settings.modeling.key)
     assert settings.modeling.target not in predictor.record.schema.dtypes

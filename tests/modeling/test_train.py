@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from pipeline.errors import ModelError
+from pipeline.modeling import predictor
 from pipeline.modeling.data import between, current_features
 from pipeline.modeling.predictor import fit_predictor
 from pipeline.modeling.records import all_trainings, new_folder
@@ -48,7 +49,7 @@ def assert_nothing_is_kept(settings: ModelingSettings) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_model_has_the_same_bytes_for_any_threads_and_order_of_rows(
-    ml: Load, model: str, tmp_path: Path
+    ml: Load, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rounds = (
         f"models.{name}.params.rounds=5" for name in ("lightgbm", "random_forest")
@@ -64,17 +65,14 @@ def test_model_has_the_same_bytes_for_any_threads_and_order_of_rows(
         df = source.read(settings.modeling)
         learned = between(df, settings.modeling, 2010, 2014)
         valid = between(df, settings.modeling, 2015, 2015)
-        predictor = fit_predictor(
-            learned,
-            valid,
-            settings.models[model],
-            settings.modeling,
-            n_threads=n_threads,
+        monkeypatch.setattr(predictor, "cpu_count", lambda n=n_threads: n)
+        fitted = fit_predictor(
+            learned, valid, settings.models[model], settings.modeling
         )
         folder = tmp_path / f"{len(made)}"
         folder.mkdir()
-        predictor.save(folder)
-        predictions = predictor.predict(valid).to_numpy().tobytes()
+        fitted.save(folder)
+        predictions = fitted.predict(valid).to_numpy().tobytes()
         made.append((files_in(folder), predictions))
     assert made[0] == made[1] == made[2]
 

@@ -18,7 +18,6 @@ References
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from os import cpu_count
 
 import polars as pl
 
@@ -69,7 +68,7 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
     train, valid = train_and_valid(df, modeling)
-    predictor = fit_model(train, config, modeling, n_threads=cpu_count() or 1)
+    predictor = fit_model(train, config, modeling)
     prediction, y = predictor.point(valid), target_of(valid, modeling.target)
     both = pl.DataFrame({"y": y, "prediction": prediction})
     correlation = both.select(

@@ -4,7 +4,7 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. The page is
 HTML file with its style and its figures; it needs no script and no network.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from pipeline.modeling.card import charts
 from pipeline.modeling.card.charts import dollars
+from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.records import TrainingRecord
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import Modeling
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -42,142 +43,29 @@ _TRAINED_ON = {
 
 @dataclass(frozen=True)
 class Card:
-    """What a model card says."""
+    """What a model card is made of."""
 
-    name: str
-    version: str
-    created: str
+    modeling: Modeling
+    record: TrainingRecord
+    source: str
+    """The kind of the source."""
     registered: int | None
     """Its number in the registry, if it has one."""
-    purpose: str
-    users: str
-    model: str
-    snapshot: str
-    fingerprint: str
-    """Of the snapshot."""
-    source: str
-    parts: Sequence[tuple[str, str, int]]
-    """Of the rows, in the order of time: the part's name, its years, how many rows."""
-    target: str
-    target_transformation: str
-    in_dollars: bool
-    """Whether it was trained in US dollars, so that SHAP values are."""
-    parameters: Mapping[str, Any]
-    objective: str
-    """What the trials' values are."""
     trials: pl.DataFrame
     """``number``, ``value`` and ``state``; without rows where there was no study."""
-    coverage: float
-    """The share of outcomes that the intervals are meant to hold."""
     evaluation: pl.DataFrame
     comparison: pl.DataFrame
     predictions: pl.DataFrame
+    """Of the model alone."""
     importance: pl.DataFrame
     shap: pl.DataFrame
     dependence: pl.DataFrame
-    limits: Sequence[str]
-    """What it should not be used for, one sentence each."""
-    commands: Sequence[str]
-    """That make it again."""
 
-
-def card_of(
-    settings: ModelingSettings,
-    record: TrainingRecord,
-    tables: Mapping[str, pl.DataFrame],
-    *,
-    trials: pl.DataFrame,
-    registered: int | None,
-) -> Card:
-    """Gather what the card of a trained model says.
-
-    `tables` are ``predictions`` of all models, ``evaluation``, ``comparison`` and those
-    of `pipeline.modeling.card.explain.explain`.
-    """
-    modeling, target = settings.modeling, record.config["target"]
-    years = modeling.split
-    predictions = tables["predictions"].filter(model=record.model)
-    return Card(
-        name=modeling.name,
-        version=f"{record.model} {record.fingerprint[:8]}",
-        created=f"{record.created_at:%Y-%m-%d %H:%M} UTC",
-        registered=registered,
-        purpose=(
-            f"Predicts {modeling.target} of a {' and '.join(modeling.entity)} one"
-            f" {modeling.time} ahead, with an interval, from what is known before the"
-            f" {modeling.time} begins."
-        ),
-        users="For analysts who plan and compare; not for decisions on single cases.",
-        model=record.model,
-        snapshot=modeling.features,
-        fingerprint=record.features,
-        source=str(settings.pipeline.tree["source"]["kind"]),
-        parts=[
-            ("train", _span(*years.train), record.n_rows["train"]),
-            ("validation", str(years.valid), record.n_rows["valid"]),
-            ("test", _span(*years.test), predictions.height),
-        ],
-        target=modeling.target,
-        target_transformation=_TRAINED_ON[target["kind"]].format(**target),
-        in_dollars=target["kind"] in ("none", "difference"),
-        parameters=record.config["params"],
-        objective=f"mean {modeling.metric.upper()} over the folds",
-        trials=trials,
-        coverage=modeling.coverage,
-        limits=_limits(
-            record.model, modeling.coverage, tables["evaluation"], tables["comparison"]
-        ),
-        commands=[
-            f"just tune {record.model}",
-            f"just evaluate {record.model}",
-            "just promote",
-        ],
-        **{**tables, "predictions": predictions},
-    )
-
-
-def _span(first: int, last: int) -> str:
-    """Write a span of years."""
-    return str(first) if first == last else f"{first}-{last}"
-
-
-def _limits(
-    model: str, coverage: float, evaluation: pl.DataFrame, comparison: pl.DataFrame
-) -> list[str]:
-    """Say where the figures warn, and what they cannot tell."""
-    metric = str(comparison["metric"][0])
-    limits = [
-        "An average over a year and a category: nothing about a single patient.",
-        "One year ahead only; entities without a row in the two years before, and rare"
-        " categories, get no prediction.",
-        "Errors are those of the test years; a change of policy or prices since then"
-        " does not show in them.",
-    ]
-    own = evaluation.filter(model=model)
-    by_size = own.filter(slice_by="size_decile", metric=metric).sort(
-        pl.col("slice").cast(pl.Int64, strict=False)
-    )
-    if by_size.height > 1:
-        small, large = by_size["value"][0], by_size["value"][-1]
-        limits.append(
-            f"Errors grow with size: the {metric.upper()} is {dollars(small)} in the"
-            f" smallest tenth of clusters and {dollars(large)} in the largest, so that"
-            f" few large rows decide the {metric.upper()} over all."
-        )
-    gap = (pl.col("value") - coverage).abs()
-    missed = own.filter(gap > 0.05, pl.col("n_rows") >= 100, metric="coverage")
-    if missed.height:
-        worst = missed.sort(gap, descending=True).row(0, named=True)
-        limits.append(
-            f"Intervals miss their coverage by more than 5 points in {missed.height}"
-            f" slices of 100 rows or more, most in {worst['slice_by']}"
-            f" {worst['slice']}: {worst['value']:.0%}."
-        )
-    losing = comparison.filter(pl.col("upper") >= 0, slice_by="all")
-    if losing.height:
-        names = ", ".join(losing["reference"])
-        limits.append(f"Not shown to have a smaller {metric.upper()} than: {names}.")
-    return limits
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics, first the one that the model is compared by."""
+        first = self.modeling.metric
+        return [first, *(metric for metric in _METRICS if metric != first)]
 
 
 def write_card(card: Card, folder: Path) -> None:
@@ -191,7 +79,8 @@ def write_card(card: Card, folder: Path) -> None:
 
 def draw_figures(card: Card) -> dict[str, str]:
     """Draw the figures of a card that there is something to show in, as SVG by name."""
-    metric, model, evaluation = _metrics(card)[0], card.model, card.evaluation
+    metric, time, model = card.modeling.metric, card.modeling.time, card.record.model
+    evaluation = card.evaluation
     drawn: dict[str, ChartType] = {
         "error": charts.error_chart(evaluation, model, metric),
         "predicted": charts.predicted_actual_chart(card.predictions),
@@ -199,16 +88,18 @@ def draw_figures(card: Card) -> dict[str, str]:
         "importance": charts.importance_chart(card.importance, metric),
         "dependence": charts.partial_dependence_chart(card.dependence),
     }
-    if card.comparison.filter(slice_by="size_decile").height:
+    if card.comparison.filter(slice_by=SIZE_DECILE).height:
         drawn["difference"] = charts.difference_chart(card.comparison)
-    if evaluation.filter(slice_by="year")["slice"].n_unique() > 1:
-        drawn["year"] = charts.error_by_year_chart(evaluation, model, metric)
-    if charts.has_coverage(evaluation, model):
-        drawn["coverage"] = charts.coverage_chart(evaluation, model, card.coverage)
+    if evaluation.filter(slice_by=time)["slice"].n_unique() > 1:
+        drawn["year"] = charts.error_by_period_chart(evaluation, model, metric, time)
+    if charts.coverages(evaluation, model)["value"].count():
+        coverage = card.modeling.coverage
+        drawn["coverage"] = charts.coverage_chart(evaluation, model, coverage)
     if card.shap.height:
-        drawn["shap"] = charts.shap_chart(card.shap, in_dollars=card.in_dollars)
+        in_dollars = card.record.config["target"]["kind"] in ("none", "difference")
+        drawn["shap"] = charts.shap_chart(card.shap, in_dollars=in_dollars)
     if card.trials.height:
-        drawn["trials"] = charts.trials_chart(card.trials, card.objective)
+        drawn["trials"] = charts.trials_chart(card.trials, _objective(card.modeling))
     return {name: charts.to_svg(chart) for name, chart in drawn.items()}
 
 
@@ -217,7 +108,6 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
 
     Equal cards give equal documents.
     """
-    metrics = _metrics(card)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -225,23 +115,84 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    record, years = card.record, card.modeling.split
+    target = record.config["target"]
     return environment.get_template("card.html.j2").render(
-        card=card,
+        registered=card.registered,
+        source=card.source,
+        modeling=card.modeling,
+        record=record,
         # The SVG writer has escaped their texts.
         figures={name: Markup(svg) for name, svg in figures.items()},
         headlines=_headlines(card),
-        metric=_METRICS[metrics[0]],
-        metrics=[_METRICS[metric] for metric in metrics],
-        rows=_metric_rows(card.evaluation, metrics),
+        limits=list(_limits(card)),
+        metric=_METRICS[card.modeling.metric],
+        metrics=[_METRICS[metric] for metric in card.metrics],
+        objective=_objective(card.modeling),
+        parts=[
+            ("train", _span(*years.train), record.n_rows["train"]),
+            ("validation", str(years.valid), record.n_rows["valid"]),
+            ("test", _span(*years.test), card.predictions.height),
+        ],
+        rows=_metric_rows(card.evaluation, card.metrics),
         study=_study(card.trials),
+        trained_on=_TRAINED_ON[target["kind"]].format(**target),
     )
+
+
+def _objective(modeling: Modeling) -> str:
+    """Say what the trials' values are."""
+    return f"mean {modeling.metric.upper()} over the folds"
+
+
+def _span(first: int, last: int) -> str:
+    """Write a span of years."""
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _limits(card: Card) -> Iterator[str]:
+    """Say where the figures warn, and what they cannot tell."""
+    metric, coverage = card.modeling.metric, card.modeling.coverage
+    yield "An average over a year and a category: nothing about a single case."
+    yield (
+        "One year ahead only; entities without a row in the two years before, and rare"
+        " categories, get no prediction."
+    )
+    yield (
+        "Errors are those of the test years; a change of policy or prices since then"
+        " does not show in them."
+    )
+    own = card.evaluation.filter(model=card.record.model)
+    by_size = own.filter(slice_by=SIZE_DECILE, metric=metric).sort(
+        pl.col("slice").cast(pl.Int64, strict=False)
+    )
+    if by_size.height > 1:
+        small, large = by_size["value"][0], by_size["value"][-1]
+        yield (
+            f"Errors grow with size: the {metric.upper()} is {dollars(small)} in the"
+            f" smallest tenth of clusters and {dollars(large)} in the largest, so that"
+            f" few large rows decide the {metric.upper()} over all."
+        )
+    gap = (pl.col("value") - coverage).abs()
+    missed = own.filter(gap > 0.05, pl.col("n_rows") >= 100, metric="coverage")
+    if missed.height:
+        worst = missed.sort(gap, descending=True).row(0, named=True)
+        yield (
+            f"Intervals miss their coverage by more than 5 points in {missed.height}"
+            f" slices of 100 rows or more, most in {worst['slice_by']}"
+            f" {worst['slice']}: {worst['value']:.0%}."
+        )
+    losing = card.comparison.filter(pl.col("upper") >= 0, slice_by="all")
+    if losing.height:
+        names = ", ".join(losing["reference"])
+        yield f"Not shown to have a smaller {metric.upper()} than: {names}."
 
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    key = _metrics(card)[0]
+    key = card.modeling.metric
     metric, best = _METRICS[key], charts.best_reference(card.comparison)
-    overall = card.evaluation.filter(model=card.model, slice_by="all")
+    overall = card.evaluation.filter(model=card.record.model, slice_by="all")
     error, coverage = (
         overall.filter(metric=name).row(0, named=True) for name in (key, "coverage")
     )
@@ -261,16 +212,11 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     ]
     if coverage["value"] is not None:
         reached, meant = (
-            _figure("coverage", value) for value in (coverage["value"], card.coverage)
+            _figure("coverage", value)
+            for value in (coverage["value"], card.modeling.coverage)
         )
         headlines.append(("outcomes inside the intervals", reached, f"meant: {meant}"))
     return headlines
-
-
-def _metrics(card: Card) -> list[str]:
-    """Name the metrics, first the one that the model is compared by."""
-    first = str(card.comparison["metric"][0])
-    return [first, *(metric for metric in _METRICS if metric != first)]
 
 
 def _metric_rows(

@@ -44,7 +44,7 @@ _LONGEST = 2.0
 """Of the second longest bar; a longer one is cut off."""
 
 _QUANTILES = {"p5": 0.05, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p95": 0.95}
-_SLICE_TITLES = {"size_decile": "facility size decile (1 = smallest)"}
+_SLICE_TITLES = {"size_decile": "size decile of the clusters (1 = smallest)"}
 _SHORT = "datum.label == 'unknown' ? '?' : datum.label"
 _POINT: dict[str, Any] = {"filled": True, "size": 80, "opacity": 1}
 
@@ -125,12 +125,14 @@ def error_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
     )
 
 
-def error_by_year_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
-    """Compare the error of all models in each year."""
-    rows = evaluation.filter(slice_by="year", metric=metric)
+def error_by_period_chart(
+    evaluation: pl.DataFrame, model: str, metric: str, time: str
+) -> ChartType:
+    """Compare the error of all models in each period, as named by column `time`."""
+    rows = evaluation.filter(slice_by=time, metric=metric)
     order = alt.Scale(domain=_model_order(rows["model"], model), padding=0.5)
     base = alt.Chart(rows, width=WIDTH, height=300).encode(
-        alt.X("slice:O", title="year", scale=alt.Scale(paddingInner=0.35)),
+        alt.X("slice:O", title=time, scale=alt.Scale(paddingInner=0.35)),
         alt.XOffset("model:N", scale=order),
         alt.Color("model:N", scale=model_colours(rows["model"], model), title=None),
     )
@@ -164,10 +166,10 @@ def best_reference(comparison: pl.DataFrame) -> str:
 
 
 def difference_chart(comparison: pl.DataFrame) -> ChartType:
-    """Show how the error differs from the best baseline's, by size of the facility.
+    """Show how the error differs from the best baseline's, by size of the cluster.
 
     The difference is a share of the baseline's error: in dollars, the largest
-    facilities would leave nothing to see of the others.
+    clusters would leave nothing to see of the others.
     """
     best = best_reference(comparison)
     metric = str(comparison["metric"][0]).upper()
@@ -191,7 +193,7 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
 
     They are meant to hold `coverage`; what makes more than 12 slices is left out.
     """
-    rows = _coverages(evaluation, model)
+    rows = coverages(evaluation, model)
     ends = pl.concat([rows[c] for c in ("lower", "value", "upper")]).drop_nulls()
     scale = alt.Scale(
         domain=[min(coverage, *ends), max(coverage, *ends)], nice=True, zero=False
@@ -223,12 +225,7 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
     return alt.hconcat(*panels, spacing=16)
 
 
-def has_coverage(evaluation: pl.DataFrame, model: str) -> bool:
-    """Tell whether a model has intervals, and slices to show them by."""
-    return _coverages(evaluation, model)["value"].count() > 0
-
-
-def _coverages(evaluation: pl.DataFrame, model: str) -> pl.DataFrame:
+def coverages(evaluation: pl.DataFrame, model: str) -> pl.DataFrame:
     """Keep the coverages of a model in slices that are few of their kind."""
     return evaluation.filter(
         pl.col("slice_by") != "all", model=model, metric="coverage"

@@ -35,7 +35,7 @@ class Resampling:
     """Which rows are drawn together, and what they are put into slices by."""
 
     cluster: str
-    """Column of the unit that is resampled, such as the facility."""
+    """Column of the unit that is resampled, such as the shop."""
     slices: Sequence[str]
     """Columns to slice by, each on its own; a null is a slice named null."""
     n_samples: int

@@ -1,4 +1,4 @@
-"""What the figures are given by: the year, size and severity, the category."""
+"""What the figures are given by: the year, size, thirds of the rows, the category."""
 
 import polars as pl
 
@@ -8,9 +8,6 @@ from pipeline.panel.exact import from_fixed_point, to_fixed_point
 
 SIZE_DECILE = "size_decile"
 
-SEVERITY = "severity"
-"""The slices by the share of severe cases: low, mid and high."""
-
 
 def resampling_of(modeling: Modeling) -> Resampling:
     """Slice by what the configuration says, and draw its clusters."""
@@ -18,7 +15,7 @@ def resampling_of(modeling: Modeling) -> Resampling:
     columns = [
         modeling.time,
         *([SIZE_DECILE] if slices.size else []),
-        *([SEVERITY] if slices.severe else []),
+        *slices.cut,
         *([slices.category] if slices.category else []),
     ]
     return Resampling(
@@ -30,9 +27,9 @@ def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     """Add the columns that the figures are given by; features of their names go."""
     slices = modeling.slices
     sliced = test
-    if slices.severe:
-        mix = severity_mix(pl.sum_horizontal(slices.severe, ignore_nulls=False))
-        sliced = sliced.with_columns(mix.fill_null("unknown").alias(SEVERITY))
+    for name, features in slices.cut.items():
+        third = third_of(pl.sum_horizontal(features, ignore_nulls=False))
+        sliced = sliced.with_columns(third.fill_null("unknown").alias(name))
     if slices.size:
         given = test.select({modeling.cluster, slices.size})
         sized = add_size_decile(given, cluster=modeling.cluster, weight=slices.size)
@@ -52,7 +49,7 @@ def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFr
     df : pl.DataFrame
         Rows to evaluate, of one model.
     cluster : str
-        Column of the cluster, such as the facility; a row with a null gets no decile.
+        Column of the cluster, such as the shop; a row with a null gets no decile.
     weight : str
         Numeric column whose total over a cluster is its size; null counts as zero.
 
@@ -72,11 +69,11 @@ def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFr
     return df.join(deciles, on=cluster, how="left", maintain_order="left")
 
 
-def severity_mix(share: pl.Expr) -> pl.Expr:
-    """Cut a share, such as that of severe cases, into the texts low, mid and high.
+def third_of(share: pl.Expr) -> pl.Expr:
+    """Cut numbers, such as shares, into the texts low, mid and high.
 
     Terciles of the rows are the upper ends of low and mid, each the nearest value that
-    occurs, so that equal values are always in the same class; null where the share is.
+    occurs, so that equal values are always in the same class; null where the number is.
     """
     low, mid = (share.quantile(q, interpolation="nearest") for q in (1 / 3, 2 / 3))
     return (

@@ -6,12 +6,12 @@ import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline.errors import ModelError
 from pipeline.files.state import State
+from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.settings import ModelingSettings
 
 if TYPE_CHECKING:
@@ -112,74 +112,57 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
 def settle(root: Path) -> None:
     """Make the store, if there is one, name its artifacts where they are.
 
-    Waits a little for other programs, where MLflow would for minutes.
+    Otherwise MLflow would go on reading and writing where a moved or copied store was
+    made, which may be another project. What lies elsewhere is left. Waits a little for
+    other programs, where MLflow would for minutes.
 
     Raises
     ------
     ModelError
         If another program holds it, or it is damaged.
     """
+    here = str(_folder(root) / "artifacts")
     with _opened(root) as connection:
-        if connection is not None:
-            connection.execute("BEGIN IMMEDIATE")
-            _move_artifacts(connection, _folder(root) / "artifacts")
-            connection.commit()
+        if connection is None:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        select = "SELECT DISTINCT artifact_location FROM experiments"
+        where = "WHERE artifact_location LIKE ? AND artifact_location <> ?"
+        found = connection.execute(f"{select} {where}", (_OURS, here)).fetchall()
+        for (there,) in found:
+            for table, column in _PLACES.items():
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ?"
+                    f" || substr({column}, length(?) + 1)"
+                    f" WHERE substr({column}, 1, length(?)) = ?",
+                    (here, there, there, there),
+                )
+        connection.commit()
 
 
 def is_logged(root: Path, run_id: str) -> bool:
     """Say whether the store has a run, without MLflow, whose import takes a second."""
+    select = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
     with _opened(root) as connection:
-        return connection is not None and _has_run(connection, run_id)
+        return connection is not None and bool(
+            connection.execute(select, (run_id,)).fetchall()
+        )
 
 
 @contextmanager
 def _opened(root: Path) -> Generator[sqlite3.Connection | None]:
-    """Open the store's file, if it is there."""
-    folder = _folder(root)
+    """Open the store's file, if MLflow has made its tables: a kill may come before."""
+    path = _folder(root) / _DATABASE
+    tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
     try:
-        if not (folder / _DATABASE).exists():
+        if not path.exists():
             yield None
             return
-        with closing(
-            sqlite3.connect(folder / _DATABASE, timeout=_PATIENCE_S)
-        ) as connection:
-            yield connection
+        with closing(sqlite3.connect(path, timeout=_PATIENCE_S)) as connection:
+            is_made = {name for (name,) in connection.execute(tables)} >= {*_PLACES}
+            yield connection if is_made else None
     except (sqlite3.Error, OSError) as error:
-        raise _unusable(folder, error) from error
-
-
-def _move_artifacts(connection: sqlite3.Connection, folder: Path) -> None:
-    """Name all artifacts of a store where they are, after it was moved or copied.
-
-    Otherwise MLflow would go on reading and writing where the store was made, which may
-    be another project. What lies elsewhere is left.
-    """
-    if not _is_made(connection):
-        return
-    here = str(folder)
-    select = "SELECT DISTINCT artifact_location FROM experiments"
-    where = "WHERE artifact_location LIKE ? AND artifact_location <> ?"
-    for (there,) in connection.execute(f"{select} {where}", (_OURS, here)).fetchall():
-        for table, column in _PLACES.items():
-            connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, length(?) + 1)"
-                f" WHERE substr({column}, 1, length(?)) = ?",
-                (here, there, there, there),
-            )
-
-
-def _has_run(connection: sqlite3.Connection, run_id: str) -> bool:
-    """Say whether a store has a run that is not deleted."""
-    select = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
-    return _is_made(connection) and bool(
-        connection.execute(select, (run_id,)).fetchall()
-    )
-
-
-def _is_made(connection: sqlite3.Connection) -> bool:
-    """Say whether MLflow has made the tables; a kill may have come before."""
-    select = "SELECT name FROM sqlite_master WHERE type = 'table'"
-    return {name for (name,) in connection.execute(select)} >= {*_PLACES}
+        raise _unusable(path.parent, error) from error
 
 
 def _unusable(folder: Path, error: Exception) -> ModelError:
@@ -253,50 +236,47 @@ def _complete(trials: Sequence["FrozenTrial"]) -> list[float]:
     ]
 
 
-def log_training(
-    settings: ModelingSettings,
-    *,
-    model: str,
-    fingerprint: str,
-    dataset: Mapping[str, str],
-    params: Mapping[str, Any],
-    tags: Mapping[str, str],
-    metrics: Mapping[str, float],
-    started_at: datetime,
-) -> str:
-    """Record a training, unless it is, and return the id of its run.
-
-    `dataset` has ``name``, ``digest`` (the snapshot's fingerprint) and ``source`` (its
-    file).
-    """
+def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path) -> str:
+    """Record a training on a file of features, unless it is; return its run's id."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     with tracking(settings) as store:
         client = store.client
         # A kill may have come before the model was in its place.
-        is_whole = f"tags.{_MODEL} = '{fingerprint}' and attributes.status = 'FINISHED'"
+        is_whole = (
+            f"tags.{_MODEL} = '{record.fingerprint}'"
+            f" and attributes.status = '{_FINISHED}'"
+        )
         for run in client.search_runs([store.experiment], is_whole, max_results=1):
             return run.info.run_id
-        run = client.create_run(
+        run_id = client.create_run(
             store.experiment,
-            start_time=int(started_at.timestamp() * 1000),
-            run_name=f"{model} {fingerprint[:8]}",
-            tags={_MODEL: fingerprint, "model": model, **tags},
-        )
-        described = Dataset(
-            name=dataset["name"],
-            digest=dataset["digest"][:36],
+            start_time=int(record.created_at.timestamp() * 1000),
+            run_name=f"{record.model} {record.fingerprint[:8]}",
+            tags={
+                _MODEL: record.fingerprint,
+                "model": record.model,
+                "snapshot_fingerprint": record.features,
+                "pipeline_run": record.run_id,
+                "code": record.code,
+                **{f"version.{name}": v for name, v in record.versions.items()},
+                **({_STUDY: record.study} if record.study else {}),
+            },
+        ).info.run_id
+        features = Dataset(
+            name=settings.modeling.features,
+            digest=record.features[:36],
             source_type="local",
-            source=dataset["source"],
+            source=str(data),
         )
         context = InputTag("mlflow.data.context", "training")
-        run_id = run.info.run_id
+        params = _flat({"model": record.config, "split": record.modeling["split"]})
         try:
-            client.log_inputs(run_id, [DatasetInput(described, [context])])
+            client.log_inputs(run_id, [DatasetInput(features, [context])])
             client.log_batch(
                 run_id,
                 params=_params(params),
-                metrics=[_metric(key, value) for key, value in metrics.items()],
+                metrics=[_metric(f"valid_{k}", v) for k, v in record.metrics.items()],
             )
             client.set_terminated(run_id)
         except Exception:
@@ -317,6 +297,17 @@ def log_evaluation(
         logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=logged)
         client.log_artifacts(run_id, str(folder), "evaluation")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name the leaves of nested mappings by their dotted paths."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat |= _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _params(params: Mapping[str, Any]) -> list[Any]:

@@ -1,15 +1,20 @@
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
 from pipeline.modeling.card.card import Card, draw_figures, page
+from pipeline.modeling.records import FORMAT, TrainingRecord
+from pipeline.modeling.settings import Years, load_modeling
+from tests.conftest import PROJECT
 from tests.modeling import model_frames
 
 VOID = {"meta"}
-MAE = pl.lit("mae")
 
 
 class Page(HTMLParser):
@@ -43,34 +48,54 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def card() -> Card:
-    return Card(
+    modeling = msgspec.structs.replace(
+        load_modeling(PROJECT).modeling,
         name="profit",
-        version="3f9c2a",
-        created="2026-11-23",
-        registered=3,
-        purpose="Predicts next year's profit of a facility.",
-        users="For planners.",
-        model="boosted",
-        snapshot="features",
-        fingerprint="9b1d7c",
-        source="synthetic",
-        parts=[("train", "2010-2015", 234567), ("test", "2016-2017", 73846)],
-        target="w_total_median_profit",
-        target_transformation="US dollars as they are",
-        in_dollars=True,
-        parameters={"num_leaves": 63, "learning_rate": 0.05},
-        objective="validation RMSE",
-        trials=model_frames.trials(),
+        metric="rmse",
         coverage=0.8,
+        split=Years(train=(2010, 2014), valid=2015, test=(2016, 2017)),
+    )
+    record = TrainingRecord(
+        format=FORMAT,
+        model="boosted",
+        fingerprint="3f9c2a1b00",
+        created_at=datetime(2026, 11, 23, 7, 8, tzinfo=UTC),
+        features="9b1d7c",
+        run_id="r1",
+        config={
+            "target": {"kind": "none"},
+            "params": {"num_leaves": 63, "learning_rate": 0.05},
+        },
+        study=None,
+        modeling={},
+        n_rows={"train": 234567, "valid": 36923},
+        metrics={},
+        versions={},
+        code="",
+        files={},
+        mlflow_run="",
+    )
+    return Card(
+        modeling=modeling,
+        record=record,
+        source="synthetic",
+        registered=3,
+        trials=model_frames.trials(),
         evaluation=model_frames.evaluation(),
         comparison=model_frames.comparison(),
         predictions=model_frames.predictions(),
         importance=model_frames.importance(),
         shap=model_frames.shap(),
         dependence=model_frames.dependence(),
-        limits=["Not for single patients.", "Not without data of the year before."],
-        commands=["just run", "just train"],
     )
+
+
+def with_modeling(card: Card, **changes: Any) -> Card:
+    return replace(card, modeling=msgspec.structs.replace(card.modeling, **changes))
+
+
+def with_record(card: Card, **changes: Any) -> Card:
+    return replace(card, record=msgspec.structs.replace(card.record, **changes))
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +112,15 @@ def rows_of_tables(html: str) -> list[list[str]]:
 def test_the_page_says_everything_the_card_does(html: str) -> None:
     text = " ".join(Page(html).texts)
     for said in (
-        "profit 3f9c2a made 2026-11-23, version 3 in the registry",
-        "Predicts next year's profit of a facility. For planners.",
+        "profit boosted 3f9c2a1b made 2026-11-23 07:08 UTC, version 3 in the registry",
+        "Predicts w_total_median_profit of a facility_id and apr_drg_code one year",
+        "For analysts who plan and compare; not for decisions on single cases.",
         "features 9b1d7c synthetic w_total_median_profit",
-        "US dollars as they are num_leaves 63 learning_rate 0.05",
-        "Not for single patients. Not without data of the year before.",
-        "just run just train",
+        "the target itself num_leaves 63 learning_rate 0.05",
+        "nothing about a single case. One year ahead only;",
+        "Errors grow with size: the RMSE is $1.2M in the smallest tenth of clusters",
+        "Intervals miss their coverage by more than 5 points in",
+        "just tune boosted just evaluate boosted just promote",
     ):
         for word in said.split():
             assert word in text
@@ -101,8 +129,9 @@ def test_the_page_says_everything_the_card_does(html: str) -> None:
 def test_only_a_card_of_synthetic_data_says_that_it_is(card: Card, html: str) -> None:
     notice = "Made from synthetic data."
     texts = Page(html).texts
+    users = "For analysts who plan and compare; not for decisions on single cases."
     # In the head, before any table and figure.
-    assert texts.index("For planners.") + 1 == texts.index(notice)
+    assert texts.index(users) + 1 == texts.index(notice)
     assert notice not in page(replace(card, source="csv"), {})
 
 
@@ -138,24 +167,25 @@ def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
 
 
 def test_models_are_in_the_order_of_the_metric_that_decides(card: Card) -> None:
-    is_own = (pl.col("model") == card.model) & (pl.col("metric") == "mae")
+    is_own = (pl.col("model") == card.record.model) & (pl.col("metric") == "mae")
     worst = pl.when(is_own).then(1e9).otherwise("value").alias("value")
     changed = replace(card, evaluation=card.evaluation.with_columns(worst))
-    by_mae = replace(changed, comparison=card.comparison.with_columns(metric=MAE))
+    by_mae = with_modeling(changed, metric="mae")
     for judged, place in ((changed, 0), (by_mae, 2)):
         tables = rows_of_tables(page(judged, {}))
         at = next(i for i, row in enumerate(tables) if row[0] == "Model")
-        assert tables[at + 1 + place][0] == card.model
+        assert tables[at + 1 + place][0] == card.record.model
 
 
 def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
     by_mae = card.comparison.with_columns(pl.lit("mae").alias("metric"))
-    shown = Page(page(card := replace(card, comparison=by_mae), draw_figures(card)))
+    card = with_modeling(replace(card, comparison=by_mae), metric="mae")
+    shown = Page(page(card, draw_figures(card)))
     assert shown.texts.index("MAE") < shown.texts.index("RMSE")
     titles = [text for text in shown.texts if text.startswith("MAE ")]
     assert [title for title in titles if "dollars" not in title] == [
         *("MAE on the test years", "MAE against last year"),
-        "MAE against the best baseline, by size of the facility",
+        "MAE against the best baseline, by size of the cluster",
         *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
     ]
     assert "version" not in " ".join(
@@ -165,10 +195,11 @@ def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
 
 def test_the_parts_of_the_data_are_a_table(html: str) -> None:
     tables = rows_of_tables(html)
-    assert tables[:3] == [
+    assert tables[:4] == [
         ["Part", "Years", "Rows"],
-        ["train", "2010-2015", "234,567"],
-        ["test", "2016-2017", "73,846"],
+        ["train", "2010-2014", "234,567"],
+        ["validation", "2015", "36,923"],
+        ["test", "2016-2017", "500"],
     ]
 
 
@@ -181,24 +212,22 @@ def test_headlines_hold_the_model_against_the_best_baseline(html: str) -> None:
 
 
 def test_the_study_names_its_best_complete_trial(html: str) -> None:
-    said = (
-        "validation RMSE: 4 trials, 1 of them pruned; the best is number 3 with $600k"
-    )
-    assert said in Page(html).texts
+    said = "4 trials, 1 of them pruned; the best is number 3 with $600k"
+    assert f"mean RMSE over the folds: {said}" in Page(html).texts
 
 
 def test_all_texts_are_escaped(card: Card) -> None:
     evil = "<b onclick=x>&</b>"
-    marked_card = replace(
+    marked = with_modeling(
         card,
-        name=evil,
-        purpose=evil,
+        **dict.fromkeys(("name", "target", "cluster", "features"), evil),
+        entity=[evil],
+    )
+    config = card.record.config | {"params": {evil: evil}}
+    marked = with_record(marked, features=evil, config=config)
+    marked_card = replace(
+        marked,
         source=evil,
-        parts=[(evil, evil, 1)],
-        parameters={evil: evil},
-        objective=evil,
-        limits=[evil],
-        commands=[evil],
         evaluation=card.evaluation.with_columns(
             model=pl.col("model").replace("ridge", evil)
         ),

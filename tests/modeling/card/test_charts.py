@@ -15,7 +15,7 @@ from pipeline.modeling.card.charts import (
     coverage_chart,
     difference_chart,
     dollars,
-    error_by_year_chart,
+    error_by_period_chart,
     error_chart,
     importance_chart,
     inverse_symlog,
@@ -38,7 +38,9 @@ CHARTS: dict[str, tuple[Callable[[], ChartType], str]] = {
         "MAE, US dollars, with 95 % interval",
     ),
     "year": (
-        lambda: error_by_year_chart(model_frames.evaluation(), "boosted", "rmse"),
+        lambda: error_by_period_chart(
+            model_frames.evaluation(), "boosted", "rmse", "year"
+        ),
         "RMSE, US dollars, with 95 % interval",
     ),
     "difference": (

@@ -6,7 +6,7 @@ from pipeline.modeling.judge.slices import (
     add_size_decile,
     add_slices,
     resampling_of,
-    severity_mix,
+    third_of,
 )
 from pipeline.modeling.settings import load_modeling
 from tests.conftest import PROJECT
@@ -49,9 +49,9 @@ def test_a_row_without_facility_has_no_decile() -> None:
     assert result["size_decile"].to_list() == [None, 1]
 
 
-def test_severity_mix_cuts_terciles_and_keeps_ties_together() -> None:
+def test_thirds_are_cut_at_terciles_that_keep_ties_together() -> None:
     df = pl.DataFrame({"share": [0.9, 0.1, None, 0.5, 0.1, 0.1, 0.5, 0.6]})
-    result = df.select(severity_mix(pl.col("share")))
+    result = df.select(third_of(pl.col("share")))
     # Sorted: .1 .1 .1 .5 .5 .6 .9; terciles are at ranks 2 and 4 of 0 to 6.
     expected = ["high", "low", None, "mid", "low", "low", "mid", "high"]
     assert result.to_series().to_list() == expected
@@ -77,7 +77,7 @@ def test_rows_are_sliced_by_size_and_severity(ml: Load) -> None:
 
 @pytest.mark.parametrize("off", ["null", "[]"])
 def test_slices_can_be_switched_off_down_to_the_years(off: str) -> None:
-    without = {"size": "null", "category": "null", "severe": off}
+    without = {"size": "null", "category": "null", "thirds.severity": off}
     words = tuple(f"modeling.slices.{name}={value}" for name, value in without.items())
     modeling = load_modeling(PROJECT, overrides=words).modeling
     assert resampling_of(modeling).slices == ["year"]
