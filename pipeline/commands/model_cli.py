@@ -338,8 +338,11 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     """
     from pipeline.log import progress
     from pipeline.modeling.audit.audit import audit as audit_features
-    from pipeline.modeling.audit.audit import describe_audit
-    from pipeline.modeling.audit.permuted import audit_permuted, describe_permuted
+    from pipeline.modeling.audit.audit import (
+        audit_permuted,
+        describe_audit,
+        describe_permuted,
+    )
 
     settings, _ = _load(profile, overrides)
     with progress("auditing"):

@@ -31,13 +31,7 @@ class Features:
     """The run that published it."""
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
-        """Read all rows, sorted by entity and time: the order of rows changes a model.
-
-        Raises
-        ------
-        ModelError
-            If a column that the configuration names is missing: names all.
-        """
+        """Read all rows, sorted by entity and time, as their order changes a model."""
         df = read_parquet(self.path)
         named = {
             "time": [modeling.time],
@@ -67,10 +61,7 @@ class Features:
 def current_features(settings: ModelingSettings) -> Features:
     """Bring the snapshots up to date, and name the features.
 
-    Raises
-    ------
-    PipelineError
-        If the run fails; the previous one stays then.
+    If the run fails, the previous one stays.
     """
     from pipeline.snapshots.store import (
         drop_damaged,
@@ -106,13 +97,7 @@ def train_and_valid(
 def between(
     df: pl.DataFrame, modeling: Modeling, first: int, last: int
 ) -> pl.DataFrame:
-    """Return the rows from the first year to the last one, both included.
-
-    Raises
-    ------
-    ModelError
-        If there are none of the first or of the last.
-    """
+    """Return the rows from the first year to the last one, both included."""
     years = df[modeling.time].unique()
     missing = [year for year in sorted({first, last}) if year not in years]
     if missing:
@@ -128,11 +113,6 @@ def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
     """List the expanding folds: first and last year learned from, and the year judged.
 
     `step` leads from one year of the panel to the next.
-
-    Raises
-    ------
-    ConfigError
-        If the training years are too few.
     """
     first, last = modeling.split.train
     n_folds = modeling.study.folds
@@ -149,13 +129,7 @@ def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
 
 
 def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
-    """Find the source's columns that columns of a snapshot are, as the lineage says.
-
-    Raises
-    ------
-    ConfigError
-        If one is computed, or put together.
-    """
+    """Find the source's columns that columns of a snapshot are, as the lineage says."""
     stage = plan.snapshots[panel].stage.name
     made_of = origins(plan.lineage())
     found: list[str] = []
@@ -175,12 +149,6 @@ def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
 
 
 def read_rows(settings: Settings) -> pl.DataFrame:
-    """Make or fetch the source if it is not there, and read its good rows.
-
-    Raises
-    ------
-    SourceError
-        If it cannot be read.
-    """
+    """Make or fetch the source if it is not there, and read its good rows."""
     rows, _ = sources.read(settings.source, settings.root)
     return rows

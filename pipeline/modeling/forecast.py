@@ -44,10 +44,7 @@ class Forecast:
 def forecast(settings: ModelingSettings) -> Forecast:
     """Forecast with the champion, unless its forecast of these rows is published.
 
-    Raises
-    ------
-    PipelineError
-        If there is no champion, or it cannot use the rows; nothing is published then.
+    Without a champion that can use the rows, nothing is published.
     """
     features = current_features(settings)
     version = champion_of(settings)
@@ -87,11 +84,6 @@ def publish_predictions(
 
     Column ``run`` holds the id, too; rows of equal keys become one. Without
     `predictions`, those of the fingerprint are in the store. The project has a run.
-
-    Raises
-    ------
-    SnapshotError
-        If another process writes, or the store cannot be written.
     """
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
@@ -120,13 +112,7 @@ def publish_predictions(
 
 
 def withdraw_another(settings: ModelingSettings) -> bool:
-    """Publish a run without the forecast, if that is not the champion's; say if so.
-
-    Raises
-    ------
-    PipelineError
-        If another process writes, or a store cannot be used.
-    """
+    """Publish a run without the forecast, if that is not the champion's; say if so."""
     version, started_at = champion(settings), datetime.now(UTC)
     store = open_store(settings.root)
     runs = read_runs(store)
@@ -183,13 +169,7 @@ def _unchanged(snapshot: SnapshotRecord) -> SnapshotRecord:
 
 
 def champion_of(settings: ModelingSettings) -> Version:
-    """Return the champion.
-
-    Raises
-    ------
-    ModelError
-        If there is none.
-    """
+    """Return the champion."""
     version = champion(settings)
     if version is None:
         if read_runs(open_store(settings.root)):

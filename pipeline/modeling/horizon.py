@@ -81,14 +81,6 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
             The columns of `features` but the target, the time being last period + step.
             At most a row per entity: those that the stages leave out, such as entities
             without a recent past, are not there. In any order.
-
-        Raises
-        ------
-        ConfigError
-            If no stage publishes `panel` or `features`, or if the features are made of
-            something beside the panel.
-        SchemaError
-            If `rows` lacks a column.
         """
         remaining = stages_between(stages, self.panel, self.features)
         made = compose(self.extend(rows), remaining).snapshots[self.features].lf
@@ -116,13 +108,7 @@ def horizon_of(
 
 
 def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:
-    """Keep the stages that make the features of the panel, which is their source.
-
-    Raises
-    ------
-    ConfigError
-        As of `Horizon.next_features`.
-    """
+    """Keep the stages that make the features of the panel, which is their source."""
     first, last = (published(stages, name).name for name in (panel, features))
     needed, kept = {last}, list[Stage]()
     for stage in reversed(stages):
@@ -143,13 +129,7 @@ def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[S
 
 
 def published(stages: Sequence[Stage], snapshot: str) -> Stage:
-    """Find the stage that publishes a snapshot.
-
-    Raises
-    ------
-    ConfigError
-        If there is none; names the one that was probably meant.
-    """
+    """Find the stage that publishes a snapshot."""
     found = {stage.snapshot: stage for stage in stages if stage.snapshot}
     if snapshot not in found:
         raise ConfigError(

@@ -46,11 +46,6 @@ class Predictor:
         pl.DataFrame
             ``prediction``, ``lower`` and ``upper``, Float64 in units of the target, in
             the order of the rows.
-
-        Raises
-        ------
-        ModelError
-            If the frame does not fit the model.
         """
         past = past_of(df, self.record.past)
         prediction, ends = self.uncalibrated(design(df, self.record.schema), past)
@@ -145,13 +140,7 @@ def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:
 
 
 def past_of(df: pl.DataFrame, past: list[str]) -> Array:
-    """Return the target's past as it is known in each row.
-
-    Raises
-    ------
-    ModelError
-        If no column holds it, or a row has none.
-    """
+    """Return the target's past as it is known in each row."""
     missing = [name for name in past if name not in df.columns]
     if missing:
         raise ModelError(
@@ -170,13 +159,7 @@ def past_of(df: pl.DataFrame, past: list[str]) -> Array:
 
 
 def varying_target_of(train: pl.DataFrame, target: str) -> Array:
-    """Return what is learned; see `target_of`.
-
-    Raises
-    ------
-    ModelError
-        If it is one value in all rows.
-    """
+    """Return what is learned; see `target_of`."""
     y = target_of(train, target)
     if y.min() == y.max():
         raise ModelError(
@@ -187,13 +170,7 @@ def varying_target_of(train: pl.DataFrame, target: str) -> Array:
 
 
 def target_of(df: pl.DataFrame, target: str) -> Array:
-    """Return the target.
-
-    Raises
-    ------
-    ModelError
-        If there are no rows, or one has no finite target.
-    """
+    """Return the target."""
     if df.is_empty():
         raise ModelError(
             "features: no rows to learn from or to judge by\n"

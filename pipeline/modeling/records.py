@@ -166,13 +166,7 @@ def all_trainings(root: Path) -> list[tuple[Path, TrainingRecord]]:
 
 @contextmanager
 def new_folder(target: Path) -> Generator[Path]:
-    """Yield an empty folder that becomes `target` if the block ends well.
-
-    Raises
-    ------
-    ModelError
-        If the folder cannot be written; `target` is as it was then.
-    """
+    """Yield an empty folder that becomes `target` if the block ends well."""
     partial = target.with_name(f".{target.name}.next")
     try:
         shutil.rmtree(partial, ignore_errors=True)

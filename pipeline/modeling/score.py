@@ -39,13 +39,7 @@ class Scores:
 
 
 def refuse_to_overwrite(file: Path, output: Path | None) -> None:
-    """Refuse an output that is the input, by whatever name or link.
-
-    Raises
-    ------
-    ModelError
-        If it is.
-    """
+    """Refuse an output that is the input, by whatever name or link."""
     if output and output.exists() and file.exists() and output.samefile(file):
         raise ModelError(
             f"{output}: is the file to score, expected another one to write\n"
@@ -58,11 +52,6 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
 
     Names, renames and how many bad rows are allowed are those of the settings' sources;
     `alone` says that the file is a whole panel.
-
-    Raises
-    ------
-    PipelineError
-        If there is no champion, the file cannot be read, or holds too many bad rows.
     """
     version = champion_of(settings)
     given = settings.pipeline.source

@@ -169,12 +169,7 @@ def load_modeling(
     """Compose, resolve and check the configuration, that of every model included.
 
     `profile` names a file in ``configs/profiles/``; `overrides` are words of the form
-    ``dotted.path=value``, as ``modeling.seed=1``.
-
-    Raises
-    ------
-    ConfigError
-        With all mistakes; nothing has been read or trained then.
+    ``dotted.path=value``, as ``modeling.seed=1``. All mistakes are one `ConfigError`.
     """
     configs = root / "configs"
     below = [load_layer(configs / "modeling.yaml", root, under="modeling")]
@@ -186,13 +181,7 @@ def load_modeling(
 
 
 def check_modeling(settings: Settings) -> ModelingSettings:
-    """Decode the sections of modelling in settings whose tree holds them.
-
-    Raises
-    ------
-    ConfigError
-        With all mistakes.
-    """
+    """Decode the sections of modelling in settings whose tree holds them."""
     tree, layers = settings.tree, settings.layers
     modeling: Modeling | None
     modeling, mistakes = check(tree.get("modeling"), Modeling, "modeling", layers)

@@ -64,12 +64,7 @@ def tune(
     """Run a model's study to its number of trials, or go on where it was stopped.
 
     `on_trial` is called with each trial that ends.
-
-    Raises
-    ------
-    PipelineError
-        If the model has nothing to search, the training years are too few, or a trial
-        fails; what is done stays done.
+    If a trial fails, what is done stays done.
     """
     from pipeline.modeling.study.study import read_trials, run_study
 
@@ -142,13 +137,7 @@ def has_other_study(settings: ModelingSettings, model: str, features: Features) 
 
 
 def model_config(settings: ModelingSettings, model: str) -> ModelConfig:
-    """Find a model's configuration.
-
-    Raises
-    ------
-    ConfigError
-        If there is none.
-    """
+    """Find a model's configuration."""
     if model not in settings.models:
         known = ", ".join(settings.models)
         raise ConfigError(

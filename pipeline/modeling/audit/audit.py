@@ -3,33 +3,46 @@
 A feature leaks if it could not have been computed when the forecast is made [1]_. So
 the future is changed, and cut off, and no feature may move.
 
+Then, in each period, all raw rows of an entity are given to another one, at random. No
+entity's past says anything about its next outcome now, and a model that predicts it all
+the same has been told by a feature of the same period: a permutation test [2]_ of the
+whole way from raw rows to predictions. What tells is the rank correlation of prediction
+and outcome. A model of the change since the past starts from another entity's past,
+which is noise, and noise in a few large rows hides a leak from R2: one that is the
+target itself left an R2 of 0.32, and a rank correlation of 0.995.
+
 References
 ----------
 .. [1] Kaufman et al., "Leakage in Data Mining: Formulation, Detection, and Avoidance",
    ACM TKDD 6(4), 2012.
+.. [2] Ojala and Garriga, "Permutation Tests for Studying Classifier Performance", JMLR
+   11, 2010.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.modeling.audit.leaks import (
+from pipeline.modeling.audit.worlds import (
+    CUT_OFF,
     Leak,
     describe_leaks,
     describe_span,
     differences,
-)
-from pipeline.modeling.audit.worlds import (
-    CUT_OFF,
     ground_of_source,
     other_worlds,
     real_world,
 )
-from pipeline.modeling.predictor import features_of
+from pipeline.modeling.data import train_and_valid
+from pipeline.modeling.predictor import features_of, fit_model, target_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.plan.known import Why, trace_known
 from pipeline.run.run import check
+
+N_DEVIATIONS = 4
+"""Chance leaves a rank correlation of 0, with a deviation of 1 / sqrt(n_rows - 1)."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +71,6 @@ def audit(settings: ModelingSettings) -> Audit:
 
     The source is made or fetched if it is not there; snapshots are neither read nor
     written, and every run finds the same.
-
-    Raises
-    ------
-    ConfigError
-        If the panel does not take time and entity from the source as they are.
-    SourceError
-        If the source cannot be read, or has too few periods for features.
     """
     ground = ground_of_source(settings)
     modeling = settings.modeling
@@ -113,3 +119,73 @@ def describe_audit(audit: Audit) -> list[str]:
     lines = describe_leaks(audit.leaks)
     verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"
     return [*lines, f"{verdict}: {looked_at}"]
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """What a model has learned of nothing."""
+
+    model: str
+    correlation: float
+    """Of the ranks of predictions and outcomes in the validation year (Spearman's); 0
+    if all predictions are the same."""
+    n_rows: int
+    """Of that year."""
+
+    @property
+    def bound(self) -> float:
+        """What chance stays below."""
+        return N_DEVIATIONS / (self.n_rows - 1) ** 0.5
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether it knows what it cannot know."""
+        return self.correlation > self.bound
+
+
+def audit_permuted(settings: ModelingSettings) -> Permuted:
+    """Train the default model, with its YAML's parameters, on permuted rows.
+
+    Nothing is published.
+    """
+    modeling = settings.modeling
+    config = settings.models[modeling.model]
+    ground = ground_of_source(settings)
+    rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
+    df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
+    train, valid = train_and_valid(df, modeling)
+    predictor = fit_model(train, config, modeling)
+    prediction, y = predictor.point(valid), target_of(valid, modeling.target)
+    both = pl.DataFrame({"y": y, "prediction": prediction})
+    correlation = both.select(
+        pl.corr("y", "prediction", method="spearman").fill_nan(0)
+    ).item()
+    return Permuted(modeling.model, correlation, valid.height)
+
+
+def permute(
+    rows: pl.DataFrame, time: str, entity: Sequence[str], *, seed: int
+) -> pl.DataFrame:
+    """Give all rows of each entity to a random one of the same period.
+
+    There may be any number of rows per entity and period. They stay in their order, and
+    each entity is there in the same periods as before.
+    """
+    blocks = rows.select(time, *entity).unique().sort(time, *entity)
+    rank = pl.int_range(pl.len()).shuffle(seed=seed)
+    other = blocks.sort(time, rank).select(pl.col(entity).name.prefix("_other_"))
+    return (
+        rows.join(blocks.hstack(other), on=[time, *entity], maintain_order="left")
+        .with_columns(pl.col(f"_other_{name}").alias(name) for name in entity)
+        .select(rows.columns)
+    )
+
+
+def describe_permuted(found: Permuted) -> str:
+    """Say in a line what was found."""
+    fault = "the target says something to a model that should know nothing: "
+    return (
+        f"{fault if found.is_leak else ''}{found.model} on permuted rows: a rank"
+        f" correlation of {found.correlation:+.3f} in {found.n_rows:,} rows, expected"
+        f" at most {found.bound:.3f}"
+    )

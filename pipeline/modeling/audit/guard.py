@@ -14,10 +14,12 @@ from pipeline.errors import ConfigError, ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
-from pipeline.modeling.audit.leaks import Leak, describe_leaks, differences
 from pipeline.modeling.audit.worlds import (
     Ground,
+    Leak,
     changed_from,
+    describe_leaks,
+    differences,
     ground_of_panel,
     ground_of_source,
     other_values,
@@ -45,12 +47,7 @@ _CHECK = "own period and later ones changed"
 def learnable_features(settings: ModelingSettings) -> Features:
     """Bring the snapshots up to date, and refuse features that leak.
 
-    Raises
-    ------
-    ModelError
-        Names each, unless `modeling.leaks` does.
-    PipelineError
-        If the run fails; the previous one stays then.
+    If the run fails, the previous one stays.
     """
     features = current_features(settings)
     modeling = settings.modeling

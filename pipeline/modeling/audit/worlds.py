@@ -1,17 +1,21 @@
-"""Other worlds: what comes of the source's rows if the future is another one."""
+"""Other worlds: what comes of the source's rows if the future is another one.
 
-from collections.abc import Iterator, Mapping, Sequence
+Of two worlds, it is said which features differ.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import PipelineError
 from pipeline.lineage.graph import origins
-from pipeline.modeling.audit.leaks import World
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import Horizon, horizon_of, stages_between
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.panel.keys import WORKING
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Stage
 from pipeline.run.run import check
@@ -24,6 +28,40 @@ _SEED = 2009
 
 CUT_OFF = "future cut off"
 """What is done where even what is known before its period is not there."""
+
+
+ROWS = "rows"
+"""What leaks where it depends on the future if an entity has features at all."""
+
+_ROW = f"{WORKING}row"
+_AFTER = f"{WORKING}after"
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A feature that differs where it must not."""
+
+    column: str
+    """The feature, or `ROWS`."""
+    check: str
+    """What was done that should have changed nothing."""
+    times: tuple[int, ...]
+    """The periods of the values that differ, sorted."""
+    n_values: int
+    """How many of them do; of `ROWS`, how many rows come or go."""
+    example: str
+    """The first of them: key, value before and value after."""
+
+
+class World(NamedTuple):
+    """The features that some raw rows lead to, and the keys of the panel's rows."""
+
+    features: pl.DataFrame
+    keys: pl.DataFrame
+
+    def at(self, is_then: pl.Expr) -> "World":
+        """Keep some periods."""
+        return World(self.features.filter(is_then), self.keys.filter(is_then))
 
 
 @dataclass(frozen=True)
@@ -43,15 +81,7 @@ class Ground:
 
 
 def ground_of_source(settings: ModelingSettings) -> Ground:
-    """Stand on all good rows of the source, as a run would take them.
-
-    Raises
-    ------
-    ConfigError
-        If the panel does not take time and entity from the source as they are.
-    SourceError
-        If the source cannot be read.
-    """
+    """Stand on all good rows of the source, as a run would take them."""
     pipeline, modeling = settings.pipeline, settings.modeling
     plan = check(pipeline)
     names = [modeling.time, *modeling.entity]
@@ -156,13 +186,7 @@ def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFr
 def _world(
     ground: Ground, features: pl.LazyFrame, panel: pl.LazyFrame, t: int | None = None
 ) -> World:
-    """Collect features and the panel's keys, at t or at all times.
-
-    Raises
-    ------
-    PipelineError
-        If the stages fail on these rows.
-    """
+    """Collect features and the panel's keys, at t or at all times."""
     time = ground.horizon.time
     if t is not None:
         is_t = pl.col(time) == t
@@ -177,3 +201,91 @@ def _world(
             f"audit: the stages failed on {at}\nfound: {error}\n"
             "hint: `just run` says whether they do on the rows as they are"
         ) from error
+
+
+def differences(
+    before: World, after: World, columns: Sequence[str], *, time: str, check: str
+) -> tuple[list[Leak], int]:
+    """Compare the features of the keys that are in the panel of both worlds.
+
+    Parameters
+    ----------
+    before, after : World
+        The columns of ``keys``, without nulls, are the same in both, and name a row of
+        the features.
+    columns : sequence of str
+        The features, of any dtypes. Two nulls are equal, and two NaN.
+    time : str
+        The integer column of the key that says when.
+    check : str
+        What makes the difference between the worlds.
+
+    Returns
+    -------
+    tuple of (list of Leak, int)
+        A leak per column that differs, in the order of `columns`; then one of `ROWS` if
+        a key has features in one of the worlds only. How many pairs were compared.
+    """
+    key = before.keys.columns
+    left, right = (
+        of.features.join(other.keys, on=key, how="semi").select(
+            *key, *columns, pl.lit("there").alias(_ROW)
+        )
+        for of, other in ((before, after), (after, before))
+    )
+    joined = left.join(right, on=key, how="full", coalesce=True, suffix=_AFTER)
+    in_both = pl.col(_ROW).is_not_null() & pl.col(_ROW + _AFTER).is_not_null()
+    differs = {
+        column: in_both & pl.col(column).ne_missing(pl.col(column + _AFTER))
+        for column in columns
+    } | {_ROW: ~in_both}
+    counts = joined.select(is_other.sum().alias(c) for c, is_other in differs.items())
+    leaks = [
+        _leak(joined.filter(is_other), key, time, column, check)
+        for column, is_other in differs.items()
+        if counts[column].item()
+    ]
+    return leaks, (joined.height - counts[_ROW].item()) * len(columns)
+
+
+def _leak(
+    rows: pl.DataFrame, key: list[str], time: str, column: str, check: str
+) -> Leak:
+    """Make a leak of the rows in which a column differs."""
+    times = rows[time].unique().sort().to_list()
+    *values, before, after = (
+        rows.sort(time, *key).select(*key, column, column + _AFTER).row(0)
+    )
+    at = ", ".join(f"{name}={value}" for name, value in zip(key, values, strict=True))
+    if column == _ROW:
+        before, after = (value or "absent" for value in (before, after))
+    name = ROWS if column == _ROW else column
+    return Leak(name, check, tuple(times), rows.height, f"{at}: {before} -> {after}")
+
+
+def describe_leaks(leaks: Iterable[Leak]) -> list[str]:
+    """Write a line per leaking column, in the order in which they first come."""
+    by_column: dict[str, list[Leak]] = {}
+    for leak in leaks:
+        by_column.setdefault(leak.column, []).append(leak)
+    lines: list[str] = []
+    for column, found in by_column.items():
+        times = describe_span({time for leak in found for time in leak.times})
+        checks = ", ".join(dict.fromkeys(leak.check for leak in found))
+        n_values = sum(leak.n_values for leak in found)
+        noun = "rows come or go" if column == ROWS else "values differ"
+        lines.append(
+            f"{column}: {times}: {n_values:,} {noun} ({checks}); {found[0].example}"
+        )
+    return lines
+
+
+def describe_span(times: Iterable[int]) -> str:
+    """Write periods, in any order, as ranges: ``2010-2012, 2014``."""
+    ranges: list[list[int]] = []
+    for time in sorted(set(times)):
+        if ranges and time == ranges[-1][-1] + 1:
+            ranges[-1] = [ranges[-1][0], time]
+        else:
+            ranges.append([time])
+    return ", ".join("-".join(map(str, ends)) for ends in ranges)

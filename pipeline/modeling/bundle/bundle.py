@@ -171,13 +171,7 @@ class Bundle:
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle.
-
-    Raises
-    ------
-    ModelError
-        If it was written by another version of this project.
-    """
+    """Read a bundle."""
     raw = (folder / "bundle.json").read_bytes()
     found = msgspec.json.decode(raw)["format"]
     if found != FORMAT:

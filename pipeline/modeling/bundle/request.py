@@ -33,13 +33,7 @@ _N_SHOWN = 3
 
 
 def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
-    """Give raw rows, of numbers or of text as in a file, the dtypes of their kinds.
-
-    Raises
-    ------
-    ModelError
-        If a column is missing, or a cell is not what its kind holds: names the row.
-    """
+    """Give raw rows, of numbers or of text as in a file, the dtypes of their kinds."""
     missing = [name for name in columns if name not in rows.columns]
     if missing:
         near = nearest(missing[0], rows.columns)
@@ -85,11 +79,6 @@ def hold(
     What it says of columns and the number of rows is not looked at. A repeated key is
     refused though the contract may only warn of it: of a part of a panel it is a row
     given, and counted, twice.
-
-    Raises
-    ------
-    ModelError
-        With the first of the rows that break each check.
     """
     snapshot = str(stage.snapshot)
     compiled = compile_contract(_of_single_rows(contract), panel.schema, stage.key)
@@ -139,11 +128,6 @@ def refuse_a_part_of_the_panel(
     """Refuse years after the panel's last that are missing, or are of few clusters.
 
     `new` are the given rows of the years after `last`, which had `n_clusters`.
-
-    Raises
-    ------
-    ModelError
-        Names the years.
     """
     sizes = dict(
         new.group_by(time).agg(pl.col(cluster).n_unique()).sort(time).iter_rows()

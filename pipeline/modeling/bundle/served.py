@@ -31,14 +31,7 @@ class ServedBundle(PythonModel):
     bundle: "Bundle"
 
     def load_context(self, context: PythonModelContext) -> None:
-        """Read the bundle.
-
-        Raises
-        ------
-        ModelError
-            If the code that is imported is not the packed one, or a file is not as it
-            was registered.
-        """
+        """Read the bundle."""
         _check_code(Path(__file__).parent / _CODE)
         _check_files(Path(__file__).parent)
         from pipeline.modeling.bundle.bundle import load_bundle

@@ -225,11 +225,6 @@ def partial_dependence(
         ``column``, ``value`` in rising order without repeats, and the mean
         ``prediction``.
 
-    Raises
-    ------
-    SchemaError
-        If `column` is null in every row.
-
     References
     ----------
     .. [1] Friedman, "Greedy Function Approximation: A Gradient Boosting Machine",

@@ -49,11 +49,6 @@ def feature_schema(
 
     Features are numbers or Booleans; `categorical` are more columns, whole numbers or
     strings.
-
-    Raises
-    ------
-    ModelError
-        If a column is of another dtype: names all.
     """
     numbers = df.select(cs.numeric() | cs.boolean()).columns
     codes = df.select(cs.integer() | cs.string()).columns
@@ -76,13 +71,7 @@ def feature_schema(
 
 
 def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
-    """Turn a frame into the matrix of a schema; other columns are left out.
-
-    Raises
-    ------
-    ModelError
-        If a feature is missing, or of another dtype, or infinite: names each.
-    """
+    """Turn a frame into the matrix of a schema; other columns are left out."""
     mistakes = [
         f"  {name}: expected {dtype}, found {df.schema.get(name, 'no such column')}"
         + ("" if name in df.schema else nearest(name, df.columns))

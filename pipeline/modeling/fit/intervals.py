@@ -51,11 +51,6 @@ def calibrate(
     The outcomes `z` and the model's own quantiles are in units of what it is fitted to,
     predictions in units of the target. Half of what `coverage` leaves lies on either
     side.
-
-    Raises
-    ------
-    ModelError
-        If there are too few rows for so high a coverage.
     """
     tail = (1 - coverage) / 2
     n_needed = _ceil(1 / tail) - 1

@@ -57,11 +57,6 @@ def measure(
         Limits are null where there are fewer than two clusters, or where a resample
         has no value.
 
-    Raises
-    ------
-    ContractError
-        If rows cannot be measured, see `measurable`.
-
     References
     ----------
     .. [1] Koenker & Bassett, "Regression Quantiles", Econometrica 46(1), 1978.

@@ -9,7 +9,9 @@ import pkgutil
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
+
+import msgspec
 
 from pipeline.config import BaseConfig
 from pipeline.modeling.fit.design import Design
@@ -62,6 +64,22 @@ class Kind(Protocol):
     def load(self, folder: Path) -> Regressor:
         """Read what ``save`` wrote."""
         ...
+
+
+class JsonModel(msgspec.Struct, frozen=True):
+    """A model of numbers and names alone: one JSON file, and no quantiles."""
+
+    def quantiles(self, X: Design) -> None:
+        """Give none: the residuals of the validation year make the intervals."""
+
+    def save(self, folder: Path) -> None:
+        """Write it into an empty folder."""
+        (folder / "model.json").write_bytes(msgspec.json.encode(self))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        return msgspec.json.decode((folder / "model.json").read_bytes(), type=cls)
 
 
 def kind_names() -> list[str]:

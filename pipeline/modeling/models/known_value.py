@@ -1,10 +1,7 @@
 """A value of the past as it is: the forecast that a model must beat."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -12,6 +9,7 @@ from pipeline.config import BaseConfig
 from pipeline.errors import ModelError, nearest, some
 from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
+from pipeline.modeling.models import JsonModel
 
 
 class Params(BaseConfig, frozen=True, kw_only=True):
@@ -20,19 +18,13 @@ class Params(BaseConfig, frozen=True, kw_only=True):
     columns: Annotated[list[str], Meta(min_length=1)]
 
 
-class KnownValue(msgspec.Struct, frozen=True):
+class KnownValue(JsonModel, frozen=True):
     """Predicts the first known of some columns."""
 
     columns: list[str]
 
     def predict(self, X: Design) -> Array:
-        """Return the first value of each row that is not NaN.
-
-        Raises
-        ------
-        ModelError
-            If a column is no feature, or a row has no value in any.
-        """
+        """Return the first value of each row that is not NaN."""
         missing = [name for name in self.columns if name not in X.columns]
         if missing:
             raise ModelError(
@@ -53,32 +45,12 @@ class KnownValue(msgspec.Struct, frozen=True):
             )
         return value
 
-    def quantiles(self, X: Design) -> None:
-        """Say that there are none."""
 
-    def save(self, folder: Path) -> None:
-        """Write the names."""
-        (folder / "known_value.json").write_bytes(msgspec.json.encode(self))
-
-
-def fit(
-    X: Design,
-    y: Array,  # noqa: ARG001
-    params: Params,
-    *,
-    weight: Array | None,  # noqa: ARG001
-    quantiles: Sequence[float],  # noqa: ARG001
-    seed: int,  # noqa: ARG001
-    n_threads: int,  # noqa: ARG001
-) -> KnownValue:
+def fit(X: Design, y: Array, params: Params, **_: object) -> KnownValue:  # noqa: ARG001
     """Learn nothing, but refuse columns that are not there."""
     model = KnownValue(params.columns)
     model.predict(X)
     return model
 
 
-def load(folder: Path) -> KnownValue:
-    """Read the names."""
-    return msgspec.json.decode(
-        (folder / "known_value.json").read_bytes(), type=KnownValue
-    )
+load = KnownValue.load

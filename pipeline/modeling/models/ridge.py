@@ -1,10 +1,7 @@
 """Linear regression with a squared penalty, on standardized features."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import numpy as np
 from msgspec import Meta
 
@@ -12,6 +9,7 @@ from pipeline.config import BaseConfig
 from pipeline.errors import ModelError
 from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
+from pipeline.modeling.models import JsonModel
 
 
 class Params(BaseConfig, frozen=True, kw_only=True):
@@ -20,7 +18,7 @@ class Params(BaseConfig, frozen=True, kw_only=True):
     alpha: Annotated[float, Meta(ge=0)]
 
 
-class Ridge(msgspec.Struct, frozen=True):
+class Ridge(JsonModel, frozen=True):
     """A plane: per column, its median for a null, mean, deviation and weight.
 
     Weights and intercept are in units of the target.
@@ -41,13 +39,6 @@ class Ridge(msgspec.Struct, frozen=True):
             value += (filled - self.mean[j]) / self.scale[j] * self.weight[j]
         return value
 
-    def quantiles(self, X: Design) -> None:
-        """Say that there are none."""
-
-    def save(self, folder: Path) -> None:
-        """Write the numbers."""
-        (folder / "ridge.json").write_bytes(msgspec.json.encode(self))
-
 
 def fit(
     X: Design,
@@ -55,17 +46,9 @@ def fit(
     params: Params,
     *,
     weight: Array | None,
-    quantiles: Sequence[float],  # noqa: ARG001
-    seed: int,  # noqa: ARG001
-    n_threads: int,  # noqa: ARG001
+    **_: object,
 ) -> Ridge:
-    """Fit the plane, by one thread: sums of several differ in the last bit.
-
-    Raises
-    ------
-    ModelError
-        If there are categories, which a plane cannot take as numbers.
-    """
+    """Fit the plane, by one thread: sums of several differ in the last bit."""
     # None has stubs, so that what comes of them is Any.
     import sklearn.linear_model  # pyright: ignore[reportMissingTypeStubs]
     import sklearn.preprocessing  # pyright: ignore[reportMissingTypeStubs]
@@ -93,6 +76,4 @@ def fit(
     )
 
 
-def load(folder: Path) -> Ridge:
-    """Read the numbers."""
-    return msgspec.json.decode((folder / "ridge.json").read_bytes(), type=Ridge)
+load = Ridge.load

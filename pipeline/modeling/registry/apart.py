@@ -36,12 +36,6 @@ def forecast_apart(
     """Forecast of each panel; see `pipeline.modeling.bundle.bundle.Bundle.forecast`.
 
     The version's files are held to what was registered first.
-
-    Raises
-    ------
-    ModelError
-        If the bundle refuses the rows, cannot be loaded, or is not what was
-        registered.
     """
     version.hold()
     with tempfile.TemporaryDirectory() as folder:

@@ -25,11 +25,6 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
     """Write a bundle of a trained model into a new folder, and load it from there.
 
     The settings are those that the model was trained with.
-
-    Raises
-    ------
-    PipelineError
-        If the source cannot be read, or time and entity are not columns of it.
     """
     modeling = settings.modeling
     plan = check(settings.pipeline)

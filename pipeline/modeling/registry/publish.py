@@ -15,13 +15,7 @@ from pipeline.snapshots.store import open_store
 
 
 def publish_models(settings: ModelingSettings) -> None:
-    """Make the catalog of the newest run again, with all models there are.
-
-    Raises
-    ------
-    PipelineError
-        If another process writes for long, or the store or MLflow's cannot be used.
-    """
+    """Make the catalog of the newest run again, with all models there are."""
     name = settings.modeling.name
     with tracking(settings) as tracked:
         registered = {v.fingerprint: v.number for v in versions(tracked, name)}

@@ -66,13 +66,7 @@ class Version:
         return f"models:/{self.name}/{self.number}"
 
     def hold(self) -> None:
-        """Refuse files that are not those that were registered, before any is used.
-
-        Raises
-        ------
-        ModelError
-            Names the first of them.
-        """
+        """Refuse files that are not those that were registered, before any is used."""
         forget_compiled(self.folder)
         found = manifest_changes(self.folder, self.manifest)
         if found:
@@ -86,13 +80,7 @@ class Version:
 
 
 def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
-    """Register a trained model as challenger, unless it has a version.
-
-    Raises
-    ------
-    PipelineError
-        If it cannot be packed, or MLflow's store cannot be used.
-    """
+    """Register a trained model as challenger, unless it has a version."""
     with tracking(settings) as store:
         there = version_in(store, settings, record.fingerprint)
     if there is not None:
@@ -130,13 +118,7 @@ def challenge(settings: ModelingSettings, version: Version) -> None:
 
 
 def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
-    """Make the champion's predecessor champion again; return who was, and who is now.
-
-    Raises
-    ------
-    ModelError
-        If there is no champion, or none before it.
-    """
+    """Make the champion's predecessor champion; return who was, and who is now."""
     now = champion(settings)
     if now is None:
         raise ModelError(
@@ -157,13 +139,7 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
 
 
 def inputs_of(settings: ModelingSettings, version: Version) -> list[str]:
-    """Name the raw columns that a version takes.
-
-    Raises
-    ------
-    ModelError
-        If its files are not those that were registered.
-    """
+    """Name the raw columns that a version takes."""
     from mlflow.models import get_model_info
 
     version.hold()

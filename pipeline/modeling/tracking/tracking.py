@@ -73,13 +73,7 @@ class Tracking:
 
 @contextmanager
 def tracking(settings: ModelingSettings) -> Generator[Tracking]:
-    """Open the store; it is made at the first time, and mended after a move.
-
-    Raises
-    ------
-    ModelError
-        If another program holds it, or MLflow cannot read or write it.
-    """
+    """Open the store; it is made at the first time, and mended after a move."""
     os.environ |= environment()
     import mlflow
     from mlflow import MlflowClient
@@ -115,11 +109,6 @@ def settle(root: Path) -> None:
     Otherwise MLflow would go on reading and writing where a moved or copied store was
     made, which may be another project. What lies elsewhere is left. Waits a little for
     other programs, where MLflow would for minutes.
-
-    Raises
-    ------
-    ModelError
-        If another program holds it, or it is damaged.
     """
     here = str(_folder(root) / "artifacts")
     with _opened(root) as connection:

@@ -14,7 +14,7 @@ from pipeline.commands.cli import main
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, SourceError
 from pipeline.modeling.audit.audit import Audit, audit, describe_audit
-from pipeline.modeling.audit.leaks import ROWS
+from pipeline.modeling.audit.worlds import ROWS
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.transforms import Transform, load_transform
 from tests.conftest import GOLDEN, PROJECT

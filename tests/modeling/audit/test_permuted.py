@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.config import BaseConfig
-from pipeline.modeling.audit.permuted import (
+from pipeline.modeling.audit.audit import (
     Permuted,
     audit_permuted,
     describe_permuted,

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from pipeline.modeling.audit.leaks import (
+from pipeline.modeling.audit.worlds import (
     ROWS,
     Leak,
     World,
