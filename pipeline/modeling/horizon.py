@@ -41,18 +41,9 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
     def extend(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Add a row in the period after the last one for every entity ever seen.
 
-        Parameters
-        ----------
-        rows : pl.LazyFrame
-            The panel, any number of rows per entity and period.
-
-        Returns
-        -------
-        pl.LazyFrame
-            The rows and, per entity, a copy of one of them dated last period + step. Of
-            what is known before its period it holds the entity's last values; what else
-            is arbitrary: no feature of a period may use the period. In any order; empty
-            if `rows` is.
+        It is a copy of one of the entity's, dated last period + step. Of what is known
+        before its period it holds the entity's last values; what else is arbitrary: no
+        feature of a period may use the period. In any order; empty if `rows` is.
         """
         in_order = rows.sort(self.time, *self.known) if self.known else rows
         one = in_order.with_columns(self._next()).unique(
@@ -66,21 +57,9 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         """Make the features of the period after the last one, for every entity.
 
         The stages after the panel make of the extended one what they make of every
-        other period.
-
-        Parameters
-        ----------
-        rows : pl.LazyFrame
-            The columns of snapshot `panel`.
-        stages : sequence of Stage
-            The pipeline, inputs before users; those up to the panel are not used.
-
-        Returns
-        -------
-        pl.LazyFrame
-            The columns of `features` but the target, the time being last period + step.
-            At most a row per entity: those that the stages leave out, such as entities
-            without a recent past, are not there. In any order.
+        other period. `rows` are columns of the panel; given are those of `features` but
+        the target. Entities that the stages leave out, such as those without a recent
+        past, are not there. In any order.
         """
         remaining = stages_between(stages, self.panel, self.features)
         made = compose(self.extend(rows), remaining).snapshots[self.features].lf

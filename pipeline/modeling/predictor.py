@@ -38,14 +38,8 @@ class Predictor:
     def predict(self, df: pl.DataFrame) -> pl.DataFrame:
         """Predict the target of each row, with an interval that holds the prediction.
 
-        The frame holds the features, of the dtypes of the training; other columns are
-        left out.
-
-        Returns
-        -------
-        pl.DataFrame
-            ``prediction``, ``lower`` and ``upper``, Float64 in units of the target, in
-            the order of the rows.
+        Gives ``prediction``, ``lower`` and ``upper``, Float64 in units of the target,
+        in the order of the rows. Columns that are no features are left out.
         """
         past = past_of(df, self.record.past)
         prediction, ends = self.uncalibrated(design(df, self.record.schema), past)

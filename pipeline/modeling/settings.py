@@ -168,8 +168,8 @@ def load_modeling(
 ) -> ModelingSettings:
     """Compose, resolve and check the configuration, that of every model included.
 
-    `profile` names a file in ``configs/profiles/``; `overrides` are words of the form
-    ``dotted.path=value``, as ``modeling.seed=1``. All mistakes are one `ConfigError`.
+    `overrides` are words of the form ``dotted.path=value``, as ``modeling.seed=1``. All
+    mistakes are one `ConfigError`.
     """
     configs = root / "configs"
     below = [load_layer(configs / "modeling.yaml", root, under="modeling")]

@@ -208,23 +208,9 @@ def differences(
 ) -> tuple[list[Leak], int]:
     """Compare the features of the keys that are in the panel of both worlds.
 
-    Parameters
-    ----------
-    before, after : World
-        The columns of ``keys``, without nulls, are the same in both, and name a row of
-        the features.
-    columns : sequence of str
-        The features, of any dtypes. Two nulls are equal, and two NaN.
-    time : str
-        The integer column of the key that says when.
-    check : str
-        What makes the difference between the worlds.
-
-    Returns
-    -------
-    tuple of (list of Leak, int)
-        A leak per column that differs, in the order of `columns`; then one of `ROWS` if
-        a key has features in one of the worlds only. How many pairs were compared.
+    Two nulls are equal, and two NaN. Gives a leak per column that differs; then one of
+    `ROWS` if a key has features in one of the worlds only; and how many pairs were
+    compared. `check` is what makes the difference between the worlds.
     """
     key = before.keys.columns
     left, right = (

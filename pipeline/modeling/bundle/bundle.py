@@ -76,14 +76,12 @@ class Bundle:
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
         """Predict the target in the year after the last one of the rows.
 
-        Parameters
-        ----------
-        rows : pl.DataFrame
-            Raw, of any number of years, with at least the columns of the record.
-        alone : bool, default False
-            The rows are a whole panel. Otherwise what they lack (a cluster's year that
-            they do not hold) is taken from the panel of the training, and rows that
-            break the panel's contract are refused; of a whole panel they only warn.
+        The rows are raw, of any number of years. `alone` says that they are a whole
+        panel. Otherwise what they lack (a cluster's year that they do not hold) is
+        taken from the panel of the training, and rows that break the panel's contract
+        are refused; of a whole panel they only warn. What looks incomplete is warned
+        of: the last year, and a cluster's year of which the panel of the training has
+        more rows.
 
         Returns
         -------
@@ -91,8 +89,7 @@ class Bundle:
             A row per raw row, in their order: the entity, the year that is predicted,
             ``prediction``, ``lower`` and ``upper``. These are null where the stages
             leave the entity out: a rare category, or no row in the years that the
-            features look back. What looks incomplete is warned of: the last year, and
-            a cluster's year of which the panel of the training has more rows.
+            features look back.
 
         Raises
         ------

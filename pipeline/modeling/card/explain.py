@@ -47,12 +47,9 @@ def explain(
 ) -> dict[str, pl.DataFrame]:
     """Explain a model on rows it was not trained on, whose outcomes are `y`.
 
-    Returns
-    -------
-    dict of str to pl.DataFrame
-        ``importance`` of groups of features, see `permutation_importance`; ``shap``,
-        see `shap_values`, without rows where there are no trees; and ``dependence`` on
-        the numeric features that move predictions most, see `partial_dependence`.
+    Gives tables ``importance`` of groups of features, ``shap``, without rows where
+    there are no trees, and ``dependence`` on the numeric features that move predictions
+    most.
     """
     rows = np.sort(np.random.default_rng(seed).permutation(df.height)[:N_ROWS])
     sample, schema = df[rows], predictor.record.schema
@@ -125,10 +122,9 @@ def permutation_importance(
     Returns
     -------
     pl.DataFrame of shape (n_groups, 5)
-        The strongest first, equals by name: ``group``; ``increase``, the mean
-        over the repeats in the unit of `y`; ``lower`` and ``upper``, the least and
-        the greatest of the repeats; ``share`` of the sum of the increases, where
-        one below 0 counts as 0.
+        The strongest first, equals by name: ``group``; ``increase``, the mean over the
+        repeats in the unit of `y`; ``lower`` and ``upper``, the least and the greatest;
+        ``share`` of the sum of the increases, where one below 0 counts as 0.
 
     References
     ----------
@@ -170,13 +166,10 @@ def shap_values(
 ) -> pl.DataFrame:
     """Share out each prediction among the features, by LightGBM's TreeSHAP.
 
-    Returns
-    -------
-    pl.DataFrame of shape (min(n_rows, len(X)) * n_features, 5)
-        By row and feature, for a sample of rows without replacement: ``row`` of `X`,
-        ``feature``, its ``value``, its ``shap`` and ``base``, the expected prediction.
-        Per row, ``base`` and the sum of ``shap`` make the raw prediction [1]_, in the
-        unit the model was trained in.
+    Per row of a sample without replacement, and per feature: ``row`` of `X`,
+    ``feature``, its ``value``, its ``shap`` and ``base``, the expected prediction. Per
+    row, ``base`` and the sum of ``shap`` make the raw prediction [1]_, in the unit the
+    model was trained in.
 
     References
     ----------
@@ -217,13 +210,8 @@ def partial_dependence(
     """Predict all rows with a column held at one value after another [1]_.
 
     Every row counts, also one whose `column` is null. The values are quantiles of the
-    column, observed ones, from its 5th to its 95th percentile.
-
-    Returns
-    -------
-    pl.DataFrame of shape (at most n_points, 3)
-        ``column``, ``value`` in rising order without repeats, and the mean
-        ``prediction``.
+    column, observed ones, from its 5th to its 95th percentile. Gives ``column``,
+    ``value`` in rising order without repeats, and the mean ``prediction``.
 
     References
     ----------

@@ -59,10 +59,8 @@ def bootstrap(
     so its intervals are conditional on that number. Slices of equally many clusters
     get the same draws, in the order of the clusters: what has the same clusters is
     resampled alike. With few clusters (below about 20) percentile intervals are too
-    narrow [1]_; `n_clusters` tells.
-
-    The result depends neither on the order of the rows, nor on the number of threads,
-    nor on what else is estimated.
+    narrow [1]_; `n_clusters` tells. The result depends neither on the order of the
+    rows, nor on the number of threads, nor on what else is estimated.
 
     Parameters
     ----------
@@ -74,21 +72,17 @@ def bootstrap(
         Column whose values are estimated apart, such as the model.
     sums : sequence of pl.Expr
         What the statistic needs the sums of: a number per row, finite or null; a null
-        adds nothing. They may use the columns of `df`, `slice` and `by`, and are added
-        as multiples of 2**-33.
+        adds nothing. They may use `df`'s columns and `slice`; added in 2**-33 steps.
     names : sequence of str
-        Of the values of `statistic`, in order.
-    statistic : Statistic
-        The statistic, given the sums in the order of `sums`.
+        Of the values of `statistic`, which is given the sums in their order.
 
     Returns
     -------
     pl.DataFrame
         `by`, `slice_by` ('all', then the slices), `slice` (String), `metric` (of
-        `names`), `value`, `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32).
-        Sorted by `by`, then slices in the order given and of their values, then as
-        `names`. `value` is null where the statistic is NaN; `lower` and `upper` also
-        where there is one cluster only, or a resample without a value.
+        `names`), `value`, `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32),
+        in this order. `value` is null where the statistic is NaN; `lower` and `upper`
+        also where there is one cluster only, or a resample without a value.
 
     References
     ----------
@@ -150,11 +144,8 @@ def _exact_sum(summands: pl.Series) -> pl.Expr:
 def cluster_weights(n_clusters: int, *, n_samples: int, seed: int) -> FloatArray:
     """Draw clusters with replacement, and count how often each was drawn.
 
-    Returns
-    -------
-    array of shape (n_samples, n_clusters)
-        Float64 whole numbers; each row is multinomial and adds up to `n_clusters`.
-        Seed and number of clusters decide the draws.
+    A row of `n_clusters` counts, which add up to that, per sample; seed and number of
+    clusters decide the draws.
     """
     generator = np.random.default_rng((seed, n_clusters))
     drawn = generator.integers(n_clusters, size=(n_samples, n_clusters))

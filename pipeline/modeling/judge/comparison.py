@@ -28,20 +28,8 @@ def compare(
 
     Both models of a pair are resampled together, cluster by cluster, so what makes a
     cluster hard for both drops out: see `pipeline.modeling.judge.bootstrap.bootstrap`.
-
-    Parameters
-    ----------
-    predictions : pl.DataFrame
-        As for `pipeline.modeling.judge.metrics.measure`, and `key`; `lower` and `upper`
-        are not needed.
-    model : str
-        The model to judge.
-    metric : {'rmse', 'mae'}
-        What to compare them by.
-    how : Resampling
-        Clusters, slices and draws.
-    key : sequence of str
-        Columns that name a test row: unique per model, and the same for all models.
+    `predictions` are as of `pipeline.modeling.judge.metrics.measure`, but need no
+    intervals; `key` names a test row, the same ones of all models.
 
     Returns
     -------

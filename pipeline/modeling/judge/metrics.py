@@ -43,9 +43,7 @@ def measure(
     Returns
     -------
     pl.DataFrame
-        `model`, `slice_by` ('all', then the slices), `slice` (String), `metric`,
-        `value`, `lower`, `upper` (Float64), `n_rows`, `n_clusters` (UInt32); sorted by
-        model, slices in the order given and of their values, and `METRICS`:
+        As of `bootstrap`, by `model`, of the metrics:
 
         - rmse, mae: US dollars.
         - r2: against the mean of the slice itself; null where `y` is constant.
@@ -53,9 +51,6 @@ def measure(
         - pinball: US dollars, mean of the pinball losses [1]_ of `lower` and `upper` as
           quantiles ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``.
         - coverage: share of rows with ``lower <= y <= upper``.
-
-        Limits are null where there are fewer than two clusters, or where a resample
-        has no value.
 
     References
     ----------

@@ -38,25 +38,12 @@ def add_slices(test: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
 
 
 def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFrame:
-    """Add `size_decile`, that of each row's cluster among the clusters, by size.
+    """Add `size_decile`, from 1 (smallest) to 10, of each row's cluster by its size.
 
-    Clusters are counted, not rows: each decile has a tenth of the clusters, give or
-    take one; with fewer than ten clusters some are empty. Of clusters of the same size,
-    the lesser name is the smaller.
-
-    Parameters
-    ----------
-    df : pl.DataFrame
-        Rows to evaluate, of one model.
-    cluster : str
-        Column of the cluster, such as the shop; a row with a null gets no decile.
-    weight : str
-        Numeric column whose total over a cluster is its size; null counts as zero.
-
-    Returns
-    -------
-    pl.DataFrame
-        The rows in their order, and `size_decile`: UInt32, from 1, the smallest, to 10.
+    The size is the sum of `weight` over the cluster, null counting as zero. Clusters
+    are counted, not rows: each decile has a tenth of them, give or take one; with fewer
+    than ten some are empty. Of equal sizes, the lesser name is the smaller. The rows
+    stay in their order; one with a null as cluster has no decile.
     """
     size = from_fixed_point(to_fixed_point(pl.col(weight)).sum())
     deciles = (
@@ -70,10 +57,10 @@ def add_size_decile(df: pl.DataFrame, *, cluster: str, weight: str) -> pl.DataFr
 
 
 def third_of(share: pl.Expr) -> pl.Expr:
-    """Cut numbers, such as shares, into the texts low, mid and high.
+    """Cut numbers, such as shares, into the texts low, mid and high; null stays null.
 
     Terciles of the rows are the upper ends of low and mid, each the nearest value that
-    occurs, so that equal values are always in the same class; null where the number is.
+    occurs, so that equal values are always in the same class.
     """
     low, mid = (share.quantile(q, interpolation="nearest") for q in (1 / 3, 2 / 3))
     return (
