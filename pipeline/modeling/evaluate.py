@@ -22,7 +22,7 @@ from pipeline.modeling.records import (
     read_evaluation,
 )
 from pipeline.modeling.registry.registry import version_in
-from pipeline.modeling.settings import Modeling, ModelingSettings, plain
+from pipeline.modeling.settings import ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_evaluation, tracking
 from pipeline.modeling.train import Training, train
 from pipeline.modeling.tune import model_config, trials_of
@@ -61,7 +61,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
 
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)
-    predictions = _all_predictions(settings, training, df, test)
+    predictions = _predictions(settings, training, df, test)
     how = resampling_of(modeling)
     tables = {
         "predictions": predictions,
@@ -107,40 +107,29 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     return Evaluation(training, folder, record, is_new=True)
 
 
-def predictions_of(
-    name: str, test: pl.DataFrame, predicted: pl.DataFrame, modeling: Modeling
-) -> pl.DataFrame:
-    """Lay the predictions of a model beside keys, slices and outcomes."""
-    columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
-    return (
-        add_slices(test, modeling)
-        .select(
-            pl.lit(name).alias("model"),
-            *columns,
-            pl.Series("y", target_of(test, modeling.target)),
-        )
-        .hstack(predicted)
-    )
-
-
-def _all_predictions(
+def _predictions(
     settings: ModelingSettings,
     training: Training,
     df: pl.DataFrame,
     test: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Predict the test rows with the model and with every baseline."""
+    """Lay what all models predict beside keys, slices and outcomes."""
     modeling = settings.modeling
-    name = training.record.model
-    made = [predictions_of(name, test, training.load().predict(test), modeling)]
-    train_rows, valid_rows = train_and_valid(df, modeling)
-    for baseline in modeling.baselines:
-        if baseline == name:
-            continue
-        config = model_config(settings, baseline)
-        predictor = fit_predictor(train_rows, valid_rows, config, modeling)
-        made.append(predictions_of(baseline, test, predictor.predict(test), modeling))
-    return pl.concat(made)
+    years = train_and_valid(df, modeling)
+    predictors = {training.record.model: training.load()}
+    for name in modeling.baselines:
+        if name not in predictors:
+            config = model_config(settings, name)
+            predictors[name] = fit_predictor(*years, config, modeling)
+    columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
+    y = pl.Series("y", target_of(test, modeling.target))
+    rows = add_slices(test, modeling).select(*columns, y)
+    return pl.concat(
+        rows.select(pl.lit(name).alias("model"), pl.all()).hstack(
+            predictor.predict(test)
+        )
+        for name, predictor in predictors.items()
+    )
 
 
 def _fingerprint(training: Training, settings: ModelingSettings) -> str:

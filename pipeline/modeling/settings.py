@@ -206,28 +206,32 @@ def _check_model(
     config, mistakes = check(tree, ModelConfig, at, layers)
     if config is None:
         return None, mistakes
-
-    def wrong(path: str, text: str) -> None:
-        where = f"{at}.{path}"
-        mistakes.append(Mistake(origin_of(where, layers), where, text))
-
     if not re.fullmatch(NAME, name):
         text = "expected a name of lower case letters, digits and underscores"
-        mistakes.append(Mistake(origin_of(at, layers), at, text))
+        mistakes.append(_mistake(at, text, layers))
     if config.kind not in kind_names():
-        known = ", ".join(kind_names())
-        near = nearest(config.kind, kind_names())
-        wrong("kind", f"expected one of {known}, found '{config.kind}'{near}")
-        return None, mistakes
+        text = _not_one_of(config.kind, kind_names())
+        return None, [*mistakes, _mistake(f"{at}.kind", text, layers)]
     params = load_kind(config.kind).Params
     mistakes += check(config.params, params, f"{at}.params", layers)[1]
     for path, text in mistakes_in(config.space, params):
-        wrong(f"space.{path}", text)
+        mistakes.append(_mistake(f"{at}.space.{path}", text, layers))
     for column in config.categorical:
         if modeling is not None and column not in modeling.entity:
-            expected = f"expected one of {', '.join(modeling.entity)}"
-            wrong("categorical", f"{expected}, found '{column}'")
+            text = f"expected one of {', '.join(modeling.entity)}, found '{column}'"
+            mistakes.append(_mistake(f"{at}.categorical", text, layers))
     return config, mistakes
+
+
+def _mistake(path: str, text: str, layers: tuple[Layer, ...]) -> Mistake:
+    """Say what is wrong, and which file says so."""
+    return Mistake(origin_of(path, layers), path, text)
+
+
+def _not_one_of(name: str, known: Sequence[str]) -> str:
+    """Say that a name is not known, and which was probably meant."""
+    expected = f"expected one of {', '.join(known)}"
+    return f"{expected}, found '{name}'{nearest(name, known)}"
 
 
 def _wrong_names(
@@ -235,15 +239,6 @@ def _wrong_names(
 ) -> list[Mistake]:
     """Find models and snapshots that are named, but are not there."""
     published = [stage.snapshot for stage in settings.stages if stage.snapshot]
-    named = [
-        ("model", modeling.model, models),
-        *(("baselines", name, models) for name in modeling.baselines),
-        ("panel", modeling.panel, published),
-        ("features", modeling.features, published),
-        ("cluster", modeling.cluster, modeling.entity),
-    ]
-    if modeling.slices.category:
-        named.append(("slices.category", modeling.slices.category, modeling.entity))
     faults: list[tuple[str, str]] = []
     if {modeling.panel, modeling.features} <= set(published) and not _is_made_of(
         settings.stages, modeling.features, modeling.panel
@@ -263,13 +258,19 @@ def _wrong_names(
         if name in (*BESIDE_THE_KEY, *modeling.slices.cut):
             text = f"'{name}' is a column of every forecast, expected another name"
             faults.append((path, text))
-    for path, name, known in named:
+    category = modeling.slices.category
+    for path, name, known in (
+        ("model", modeling.model, models),
+        *(("baselines", name, models) for name in modeling.baselines),
+        ("panel", modeling.panel, published),
+        ("features", modeling.features, published),
+        ("cluster", modeling.cluster, modeling.entity),
+        *([("slices.category", category, modeling.entity)] if category else []),
+    ):
         if name not in known:
-            expected = f"expected one of {', '.join(known)}"
-            faults.append((path, f"{expected}, found '{name}'{nearest(name, known)}"))
+            faults.append((path, _not_one_of(name, known)))
     return [
-        Mistake(origin_of(at, settings.layers), at, text)
-        for at, text in ((f"modeling.{path}", text) for path, text in faults)
+        _mistake(f"modeling.{path}", text, settings.layers) for path, text in faults
     ]
 
 

@@ -245,19 +245,12 @@ def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    def schema(df: pl.DataFrame) -> Schema:
-        return Schema(
-            [
-                ColSpec(
-                    DataType.string
-                    if dtype == pl.String
-                    else DataType.long
-                    if dtype.is_integer()
-                    else DataType.double,
-                    name,
-                )
-                for name, dtype in df.schema.items()
-            ]
-        )
+    def column(name: str, dtype: pl.DataType) -> ColSpec:
+        if dtype == pl.String:
+            return ColSpec(DataType.string, name)
+        return ColSpec(DataType.long if dtype.is_integer() else DataType.double, name)
 
-    return ModelSignature(schema(given), schema(made))
+    given_to, made_of = (
+        Schema([column(*item) for item in df.schema.items()]) for df in (given, made)
+    )
+    return ModelSignature(given_to, made_of)
