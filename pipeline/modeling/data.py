@@ -14,6 +14,13 @@ from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings
 from pipeline.run.run import run
+from pipeline.snapshots.store import (
+    drop_damaged,
+    object_fault,
+    open_store,
+    verified_object,
+    writing,
+)
 
 _WAIT_S = 30
 """For another process that is writing."""
@@ -63,14 +70,6 @@ def current_features(settings: ModelingSettings) -> Features:
 
     If the run fails, the previous one stays.
     """
-    from pipeline.snapshots.store import (
-        drop_damaged,
-        object_fault,
-        open_store,
-        verified_object,
-        writing,
-    )
-
     store, modeling = open_store(settings.root), settings.modeling
     report = run(settings.pipeline)
     made = {s.name: s.fingerprint for s in report.run.snapshots}

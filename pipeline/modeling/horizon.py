@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import polars as pl
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError
 from pipeline.modeling.settings import Modeling
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage
@@ -88,7 +88,8 @@ def horizon_of(
 
 def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:
     """Keep the stages that make the features of the panel, which is their source."""
-    first, last = (published(stages, name).name for name in (panel, features))
+    by_snapshot = {stage.snapshot: stage.name for stage in stages}
+    first, last = by_snapshot[panel], by_snapshot[features]
     needed, kept = {last}, list[Stage]()
     for stage in reversed(stages):
         if stage.name not in needed or stage.name == first:
@@ -105,15 +106,3 @@ def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[S
         inputs = tuple(SOURCE if name == first else name for name in stage.inputs)
         kept.append(dataclasses.replace(stage, inputs=inputs))
     return kept[::-1]
-
-
-def published(stages: Sequence[Stage], snapshot: str) -> Stage:
-    """Find the stage that publishes a snapshot."""
-    found = {stage.snapshot: stage for stage in stages if stage.snapshot}
-    if snapshot not in found:
-        raise ConfigError(
-            f"stages: no stage publishes '{snapshot}'{nearest(snapshot, found)}\n"
-            f"found: {', '.join(found)}\n"
-            "hint: name the snapshot of a stage so in configs/pipeline.yaml"
-        )
-    return found[snapshot]

@@ -55,7 +55,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     """
     version = champion_of(settings)
     given = settings.pipeline.source
-    wanted = inputs_of(settings, version)
+    wanted = inputs_of(version)
     missing = [name for name in wanted if name not in given.columns]
     if missing:
         raise ModelError(

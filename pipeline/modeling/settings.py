@@ -177,11 +177,6 @@ def load_modeling(
         layer = load_layer(path, root)
         below.append(Layer(layer.name, {"models": {path.stem: layer.tree}}))
     settings = load_settings(root, profile=profile, overrides=overrides, below=below)
-    return check_modeling(settings)
-
-
-def check_modeling(settings: Settings) -> ModelingSettings:
-    """Decode the sections of modelling in settings whose tree holds them."""
     tree, layers = settings.tree, settings.layers
     modeling: Modeling | None
     modeling, mistakes = check(tree.get("modeling"), Modeling, "modeling", layers)

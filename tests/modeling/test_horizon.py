@@ -117,15 +117,6 @@ def test_which_row_is_copied_makes_no_difference(
     assert_frame_equal(made, reversed_, check_exact=True)
 
 
-def test_an_unknown_snapshot_is_named(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    settings = golden_settings()
-    panel = plan_of(settings).snapshots["discharges"].lf
-    with pytest.raises(ConfigError, match="no stage publishes 'feature'; did you mean"):
-        ahead(panel, settings.stages, features="feature")
-
-
 def test_features_of_something_beside_the_panel_are_refused(
     golden_settings: Callable[..., Settings],
 ) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.config import refuse
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
@@ -28,20 +29,16 @@ from pipeline.modeling.bundle.request import (
     warn_of_a_part_of_the_panel,
     warn_of_parts_of_clusters,
 )
-from pipeline.modeling.horizon import Horizon, published
+from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Stage, check_contracts, check_stages
 from pipeline.sources.columns import Kind
 
-FORMAT = 3
-"""Counts the changes to the bundle; those of another format are refused."""
-
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What a bundle is."""
 
-    format: int
     model: str
     fingerprint: str
     """Of the trained model."""
@@ -135,7 +132,7 @@ class Bundle:
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        stage = published(self.stages, horizon.panel)
+        [stage] = (s for s in self.stages if s.snapshot == horizon.panel)
         hold(panel, stage, self.contract, only_warn=alone)
         return panel.select(*horizon.entity, horizon.time)
 
@@ -168,14 +165,8 @@ class Bundle:
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle."""
+    """Read a bundle, with the code that is packed in it."""
     raw = (folder / "bundle.json").read_bytes()
-    found = msgspec.json.decode(raw)["format"]
-    if found != FORMAT:
-        raise ModelError(
-            f"{folder}: a bundle of format {found}, expected {FORMAT}\n"
-            "hint: use it with the code that is packed in it, as MLflow does"
-        )
     record = msgspec.json.decode(raw, type=BundleRecord)
     stages, contract = stages_of(record.tree, record.stages, record.horizon.panel)
     predictor = load_predictor(folder / "predictor")
@@ -192,9 +183,7 @@ def stages_of(
     """
     stages, mistakes = check_stages(tree, ())
     contracts, found = check_contracts(tree, ())
-    if mistakes := mistakes + found:
-        lines = "\n".join(f"  {mistake}" for mistake in mistakes)
-        raise ModelError(f"bundle: its stages do not fit its code\n{lines}")
+    refuse(mistakes + found)
     kept = tuple(
         stage if stage.snapshot == panel else replace(stage, key=())
         for stage in stages

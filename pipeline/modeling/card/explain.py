@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from pipeline.errors import SchemaError
 from pipeline.modeling.fit.design import design
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.models.lightgbm import LightGBM
@@ -72,8 +71,8 @@ def explain(
     else:
         shap = pl.DataFrame(schema=SHAP_SCHEMA)
         strongest = [name for group in importance["group"] for name in groups[group]]
-    numeric = [name for name in strongest if name not in schema.vocabulary]
     few = sample[:: -(-sample.height // N_DEPENDENCE_ROWS)]
+    numeric = [c for c in strongest if c not in schema.vocabulary and few[c].count()]
     dependence = pl.concat(
         partial_dependence(predictor.point, few, column)
         for column in numeric[:N_EXPLAINED]
@@ -219,12 +218,6 @@ def partial_dependence(
        Annals of Statistics 29(5), 2001.
     """
     values = df[column].drop_nulls()
-    if values.is_empty():
-        raise SchemaError(
-            f"partial dependence: '{column}' is null in every row\n"
-            f"found: {df.height} nulls in {df.height} rows, expected: a number\n"
-            "hint: explain a column that the data has values of"
-        )
     levels = np.linspace(0.05, 0.95, n_points)
     grid = pl.Series([values.quantile(level, "nearest") for level in levels])
     grid = grid.cast(values.dtype).unique().sort()

@@ -43,8 +43,7 @@ def compare(
     Raises
     ------
     ContractError
-        If there is no such model or no other; if rows cannot be measured, keys repeat,
-        or the rows of two models do not match.
+        If there is no such model or no other, rows cannot be measured, or keys repeat.
     """
     rows = measurable(predictions, how.cluster, ("y", "prediction"))
     models = rows["model"].unique().sort().to_list()
@@ -65,12 +64,12 @@ def compare(
             f"expected: one row per model and {', '.join(key)}\n"
             "hint: is a column missing from the key?"
         )
-    own = rows.filter(model=model)
+    reference = rows.filter(pl.col("model") != model).select(
+        *key, reference="model", reference_prediction="prediction"
+    )
+    pairs = rows.filter(model=model).join(reference, on=key, nulls_equal=True)
     estimates = bootstrap(
-        pl.concat(
-            _pairs(own, rows.filter(model=name), [*key, how.cluster, *how.slices])
-            for name in others
-        ),
+        pairs,
         how,
         by="reference",
         sums=[
@@ -98,27 +97,6 @@ def compare(
         "n_rows",
         "n_clusters",
     )
-
-
-def _pairs(
-    own: pl.DataFrame, other: pl.DataFrame, shared: Sequence[str]
-) -> pl.DataFrame:
-    """Lay the predictions of two models side by side, in no particular order."""
-    on = list(dict.fromkeys([*shared, "y"]))
-    pairs = own.select("model", *on, "prediction").join(
-        other.select(*on, reference="model", reference_prediction="prediction"),
-        on=on,
-        nulls_equal=True,
-    )
-    if not own.height == other.height == pairs.height:
-        name, reference = own["model"][0], other["model"][0]
-        raise ContractError(
-            f"predictions: models '{name}' and '{reference}' have different rows\n"
-            f"found: {pairs.height:,} rows that both have, of {own.height:,} and"
-            f" {other.height:,}; expected: the same {', '.join(on)}\n"
-            "hint: let all models predict the same test rows"
-        )
-    return pairs.drop("model")
 
 
 def _loss(metric: Metric, prediction: str) -> pl.Expr:

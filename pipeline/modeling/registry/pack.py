@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
-from pipeline.modeling.bundle.bundle import FORMAT, Bundle, BundleRecord, load_bundle
+from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.records import TrainingRecord, model_folder
@@ -54,7 +54,6 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
     trained = model_folder(settings.root, record.model, record.fingerprint)
     shutil.copytree(trained / "predictor", folder / "predictor")
     bundled = BundleRecord(
-        format=FORMAT,
         model=record.model,
         fingerprint=record.fingerprint,
         features_fingerprint=record.features,

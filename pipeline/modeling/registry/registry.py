@@ -6,6 +6,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 import polars as pl
 
 from pipeline.errors import ModelError, some
@@ -23,7 +24,6 @@ from pipeline.plan.code import PACKAGE
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema
 
     from pipeline.modeling.bundle.bundle import Bundle, BundleRecord
 
@@ -138,15 +138,11 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
     return now, before
 
 
-def inputs_of(settings: ModelingSettings, version: Version) -> list[str]:
+def inputs_of(version: Version) -> list[str]:
     """Name the raw columns that a version takes."""
-    from mlflow.models import get_model_info
-
     version.hold()
-    with tracking(settings):
-        info = get_model_info(version.uri)
-    signature = cast("ModelSignature", info.signature)
-    return [str(name) for name in cast("Schema", signature.inputs).input_names()]
+    bundle = version.folder / "artifacts" / "bundle" / "bundle.json"
+    return list(msgspec.json.decode(bundle.read_bytes())["columns"])
 
 
 def versions(store: Tracking, name: str) -> list[Version]:

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from pipeline.config import BaseConfig
 from pipeline.contracts.contract import Contract, Range, Rows
 from pipeline.errors import ModelError
-from pipeline.modeling.bundle.bundle import Bundle, load_bundle, stages_of
+from pipeline.modeling.bundle.bundle import Bundle, stages_of
 from pipeline.modeling.bundle.request import hold, typed
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.horizon import Horizon
@@ -415,13 +415,3 @@ def test_the_context_holds_the_years_that_are_needed_only(packed: Packed) -> Non
     context = pl.read_parquet(packed.bundle.folder / "context.parquet")
     # 2009 tells which categories are rare, the last two the rest.
     assert context["Year"].unique().sort().to_list() == [2009, 2016, 2017]
-
-
-def test_a_bundle_of_another_format_is_refused(packed: Packed, tmp_path: Path) -> None:
-    shutil.copytree(packed.bundle.folder, tmp_path / "old")
-    record = tmp_path / "old" / "bundle.json"
-    text = record.read_text()
-    assert '"format":3' in text
-    record.write_text(text.replace('"format":3', '"format":2'))
-    with pytest.raises(ModelError, match="a bundle of format 2, expected 3"):
-        load_bundle(tmp_path / "old")

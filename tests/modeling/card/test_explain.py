@@ -6,7 +6,6 @@ from polars.testing import assert_frame_equal
 from sklearn.inspection import partial_dependence as sklearn_partial_dependence
 from sklearn.tree import DecisionTreeRegressor
 
-from pipeline.errors import SchemaError
 from pipeline.modeling.card.explain import (
     Predict,
     Vector,
@@ -170,9 +169,3 @@ def test_partial_dependence_leaves_out_nulls_and_repeated_values() -> None:
     df = pl.DataFrame({"n": [None, 5, None, 1, 5], "z": [1.0, 2.0, 3.0, 4.0, 5.0]})
     table = partial_dependence(weighted_sum(n=10, z=1), df, "n", n_points=4)
     assert table.rows() == [("n", 1.0, 13.0), ("n", 5.0, 53.0)]  # the mean of z is 3
-
-
-def test_partial_dependence_refuses_a_column_without_values() -> None:
-    df = pl.DataFrame({"n": [None, None]}, schema={"n": pl.Float64})
-    with pytest.raises(SchemaError, match="'n' is null in every row"):
-        partial_dependence(weighted_sum(n=1), df, "n")

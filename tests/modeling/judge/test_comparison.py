@@ -159,27 +159,6 @@ def test_models_swapped_give_the_mirrored_interval() -> None:
     assert one["lower"] == pytest.approx(-other["upper"], rel=1e-12)
 
 
-def test_models_of_other_rows_are_refused() -> None:
-    df = simulated("lightgbm", "ridge").with_row_index()
-    with pytest.raises(
-        ContractError, match=r"'lightgbm' and 'ridge' .*\nfound: 77 .*, of 80 and 77;"
-    ):
-        compared(df.filter(~pl.col("index").is_in([80, 81, 95])))
-    with pytest.raises(ContractError, match=r"found: 79 .*, of 79 and 80; .* drg, y"):
-        compared(df.filter(pl.col("index") != 5))
-
-
-def test_models_of_another_y_or_slice_are_refused() -> None:
-    df = simulated("lightgbm", "ridge").with_row_index()
-    last = pl.col("index") >= 158
-    y = pl.when(last).then(0.0).otherwise("y").alias("y")
-    with pytest.raises(ContractError, match=r"78 rows .*, of 80 and 80;"):
-        compared(df.with_columns(y))
-    flag = (pl.col("is_surgical") ^ last).alias("is_surgical")
-    with pytest.raises(ContractError, match=r"78 rows .*is_surgical, y"):
-        compared(df.with_columns(flag), slices=["is_surgical"])
-
-
 def test_keys_that_repeat_are_refused() -> None:
     df = simulated("lightgbm", "ridge")
     with pytest.raises(ContractError, match="keys repeat: lightgbm 2 rows\n"):

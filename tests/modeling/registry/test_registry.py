@@ -57,7 +57,7 @@ def test_the_raw_columns_are_those_of_the_features_and_of_the_key(
     promoted: Path,
 ) -> None:
     settings = load_in(promoted)
-    wanted = inputs_of(settings, champion_of(settings))
+    wanted = inputs_of(champion_of(settings))
     assert {"Year", "Facility Id", "APR DRG Code", "Mean Cost"} <= set(wanted)
     # No feature is made of it; it tells rows from each other.
     assert "APR Medical Surgical Code" in wanted
