@@ -136,6 +136,7 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         ],
         rows=_metric_rows(card.evaluation, card.metrics),
         study=_study(card.trials),
+        thirds=_thirds(card.modeling),
         trained_on=_TRAINED_ON[target["kind"]].format(**target),
     )
 
@@ -143,6 +144,15 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
 def _objective(modeling: Modeling) -> str:
     """Say what the trials' values are."""
     return f"mean {modeling.metric.upper()} over the folds"
+
+
+def _thirds(modeling: Modeling) -> str:
+    """Say which slices are thirds of the rows, and by what."""
+    cut = [f"{name}: by {' + '.join(by)}" for name, by in modeling.slices.cut.items()]
+    if not cut:
+        return ""
+    unknown = "'?' (unknown): not known, as without a row in the year before"
+    return f"Thirds of the rows: {'; '.join(cut)}; {unknown}."
 
 
 def _span(first: int, last: int) -> str:
