@@ -1,14 +1,17 @@
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+import polars as pl
 import pytest
 
 from pipeline.files.manifest import write_manifest
 from pipeline.modeling.audit.guard import learnable_features
+from pipeline.modeling.bundle.bundle import load_bundle
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
+from pipeline.modeling.registry.registry import Version
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import environment, store_uri, tracking
 from tests.conftest import make_project
@@ -20,6 +23,41 @@ def load_in(root: Path, *overrides: str) -> ModelingSettings:
     """Settings of the profile `ci` that read the golden rows of a project."""
     words = ("source=csv", "source.path=data/raw.csv", *overrides)
     return load_modeling(root, profile="ci", overrides=words)
+
+
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Let cards have empty charts: to draw them takes longer than to train."""
+    patch.setattr("pipeline.modeling.card.charts.to_svg", lambda chart: "<svg/>")
+
+
+def forecast_here(patch: pytest.MonkeyPatch) -> None:
+    """Let bundles be used in this process, not in one that imports all anew."""
+
+    def here(
+        settings: ModelingSettings,
+        version: Version,
+        panels: Sequence[pl.DataFrame],
+        *,
+        alone: bool,
+    ) -> list[pl.DataFrame]:
+        version.hold()
+        bundle = load_bundle(version.folder / "artifacts" / "bundle")
+        return [bundle.forecast(rows, alone=alone) for rows in panels]
+
+    for module in ("forecast", "promote", "score"):
+        patch.setattr(f"pipeline.modeling.{module}.forecast_apart", here)
+
+
+@pytest.fixture(autouse=True)
+def charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw no charts; the tests of cards do."""
+    draw_nothing(monkeypatch)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use bundles in this process."""
+    forecast_here(monkeypatch)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +89,9 @@ def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("promoted")
     shutil.copytree(prepared, root, dirs_exist_ok=True)
     settings = load_in(root, *LENIENT)
-    assert promote(settings, "ridge").is_champion
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        assert promote(settings, "ridge").is_champion
     forecast(settings)
     return root
 

@@ -21,6 +21,8 @@ from pipeline.snapshots.sql import connect, current_catalog
 from pipeline.snapshots.store import open_store, read_runs, writing
 from tests.modeling.conftest import Load
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def latest(settings: ModelingSettings) -> RunRecord:
     """Read the newest run."""

@@ -29,6 +29,8 @@ from tests.modeling.conftest import (
     LENIENT,
     Load,
     champion_folder,
+    draw_nothing,
+    forecast_here,
     load_in,
     register_as_it_is,
 )
@@ -60,16 +62,19 @@ def story(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     shutil.copytree(prepared, root, dirs_exist_ok=True)
     (root / "configs" / "models" / "weak.yaml").write_text(WEAK)
     told = Story(root, [], [])
-    for model, baseline in (
-        ("weak", "last_value"),
-        ("last_value", "weak"),
-        ("weak", "last_value"),
-        ("ridge", "weak"),
-        ("ridge", "weak"),
-    ):
-        settings = load_in(root, *LENIENT, f"modeling.baselines=[{baseline}]")
-        told.promotions.append(promote(settings, model))
-        told.named.append(names(settings))
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        forecast_here(patch)
+        for model, baseline in (
+            ("weak", "last_value"),
+            ("last_value", "weak"),
+            ("weak", "last_value"),
+            ("ridge", "weak"),
+            ("ridge", "weak"),
+        ):
+            settings = load_in(root, *LENIENT, f"modeling.baselines=[{baseline}]")
+            told.promotions.append(promote(settings, model))
+            told.named.append(names(settings))
     return told
 
 

@@ -28,6 +28,7 @@ def snapshot(root: Path) -> pl.DataFrame:
     return pl.read_parquet(path)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_facilitys_file_gets_its_rows_of_the_forecast(
     promoted: Path, raw: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_facilitys_file_gets_its_rows_of_the_forecast(
     assert_frame_equal(made, expected, check_exact=True)
 
 
+@pytest.mark.usefixtures("here")
 def test_no_prediction_is_what_a_rare_drg_or_one_without_two_years_gets(
     promoted: Path, raw: pl.DataFrame, tmp_path: Path
 ) -> None:
