@@ -363,12 +363,12 @@ def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) 
     of it, `latest`, `previous`, or -1, -2 ... back.
     """
     from pipeline.snapshots.diff.report import show
-    from pipeline.snapshots.history import compare
+    from pipeline.snapshots.history import diff_runs
 
     store = _open()
-    found = compare(store, snapshot, run_a, run_b, tolerance=tolerance)
-    click.echo(show(found.diff, found.title, format_), nl=False)
-    if not found.diff.is_equal:
+    title, found = diff_runs(store, snapshot, run_a, run_b, tolerance=tolerance)
+    click.echo(show(found, title, format_), nl=False)
+    if not found.is_equal:
         raise SystemExit(1)
 
 

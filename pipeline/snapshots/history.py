@@ -48,14 +48,6 @@ class Damage:
         )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How a snapshot of one run differs from that of another."""
-
-    title: str
-    diff: Diff
-
-
 def restore(store: Store, wanted: str) -> RunRecord:
     """Publish the snapshots of an earlier run again, as a new run.
 
@@ -116,10 +108,10 @@ def require_whole(store: Store) -> None:
         verified_object(store, *snapshot.object)
 
 
-def compare(
+def diff_runs(
     store: Store, snapshot: str, run_a: str, run_b: str, *, tolerance: float = 0.0
-) -> Comparison:
-    """Compare a snapshot of two runs by the key it has in the second.
+) -> tuple[str, Diff]:
+    """Diff a snapshot of two runs by the key it has in the second, below a title.
 
     Raises
     ------
@@ -133,7 +125,7 @@ def compare(
     old, new = (_object_of(store, run, snapshot) for run in (before, after))
     [key] = [s.key for s in after.snapshots if s.name == snapshot]
     title = f"{snapshot}: {before.run_id} -> {after.run_id}"
-    return Comparison(title, diff(old, new, key, tolerance=tolerance))
+    return title, diff(old, new, key, tolerance=tolerance)
 
 
 def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
