@@ -10,7 +10,6 @@ from pipeline.engine.one_pass import snapshot_frames
 from pipeline.plan.compose import compose
 from pipeline.plan.plan import Plan, has_as_many_rows, never_read
 from pipeline.plan.settings import Settings
-from pipeline.run.explain import describe
 
 
 def golden_plan(settings: Settings) -> Plan:
@@ -75,20 +74,6 @@ def test_what_may_change_the_number_of_rows_is_not_taken_to_keep_it(
 ) -> None:
     given = never_read(pl.Schema({"x": pl.Int64, "y": pl.Int64}))
     assert not has_as_many_rows(change(given), given)
-
-
-def test_description_shows_stages_inputs_snapshots_and_schemas(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    lines = describe(golden_settings()).splitlines()
-    assert (
-        "facilities (latest_values) <- sanitize_column_names  => snapshot facilities"
-        in (lines)
-    )
-    at = lines.index("median_profit (difference) <- drop_description_columns")
-    assert any("+median_profit" in line for line in lines[at : at + 5])
-    at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
-    assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])
 
 
 def test_upstream_stops_at_what_is_there(
