@@ -14,7 +14,7 @@ from pipeline.modeling.tracking.tracking import tracking
 from pipeline.run.run import run, stamp
 from pipeline.run.stamp import key, read_stamp
 from pipeline.snapshots.export import export
-from pipeline.snapshots.history import compare, describe_history, restore, verify
+from pipeline.snapshots.history import describe_history, diff_runs, restore, verify
 from pipeline.snapshots.records import PREDICTIONS, RunRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.sql import connect, current_catalog
@@ -178,8 +178,8 @@ def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     made = changed_source(settings)
     assert made.is_new
     assert states(settings)[PREDICTIONS] == "computed"
-    found = compare(store, PREDICTIONS, "-2", "latest")
-    assert not found.diff.is_equal  # column run
+    _, found = diff_runs(store, PREDICTIONS, "-2", "latest")
+    assert not found.is_equal  # column run
     lines = describe_history(store, read_runs(store), PREDICTIONS)
     assert len([line for line in lines if "just forecast, version 1" in line]) == 2
     assert verify(store) == []
