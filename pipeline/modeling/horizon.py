@@ -8,7 +8,8 @@ import polars as pl
 
 from pipeline.errors import ConfigError
 from pipeline.modeling.settings import Modeling
-from pipeline.plan.compose import compose
+from pipeline.plan.compose import compose, compose_again
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Stage
 
 
@@ -51,18 +52,19 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         )
         return pl.concat([rows, one])
 
-    def next_features(
-        self, rows: pl.LazyFrame, stages: Sequence[Stage]
-    ) -> pl.LazyFrame:
+    def rest(self, panel: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
+        """Compose the stages after the panel, which is their source."""
+        return compose(panel, stages_between(stages, self.panel, self.features))
+
+    def next_features(self, rows: pl.LazyFrame, rest: Plan) -> pl.LazyFrame:
         """Make the features of the period after the last one, for every entity.
 
-        The stages after the panel make of the extended one what they make of every
+        The `rest` of the stages make of the extended panel what they make of every
         other period. `rows` are columns of the panel; given are those of `features` but
         the target. Entities that the stages leave out, such as those without a recent
         past, are not there. In any order.
         """
-        remaining = stages_between(stages, self.panel, self.features)
-        made = compose(self.extend(rows), remaining).snapshots[self.features].lf
+        made = compose_again(rest, self.extend(rows), {}).snapshots[self.features].lf
         after = rows.select(self._next())
         return made.join(after, on=self.time, how="semi").drop(self.target)
 

@@ -41,7 +41,7 @@ def ahead(
         known=[],
         step=1,
     )
-    return horizon.next_features(rows, stages)
+    return horizon.next_features(rows, horizon.rest(rows, stages))
 
 
 def of_units(known: list[str], step: int) -> Horizon:

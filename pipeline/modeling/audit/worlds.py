@@ -16,7 +16,8 @@ from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import Horizon, horizon_of, stages_between
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.keys import WORKING
-from pipeline.plan.compose import compose
+from pipeline.plan.compose import compose, compose_again
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage
 from pipeline.run.run import check
 from pipeline.sources.columns import Kind
@@ -70,8 +71,10 @@ class Ground:
 
     rows: pl.DataFrame
     kinds: Mapping[str, Kind]
+    plan: Plan
+    """Makes the panel and the features of such rows."""
     stages: Sequence[Stage]
-    """Those that make the panel and the features of the rows."""
+    """Those of the plan, as they are configured."""
     horizon: Horizon
     time: str
     entity: list[str]
@@ -91,7 +94,8 @@ def ground_of_source(settings: ModelingSettings) -> Ground:
     horizon = horizon_of(modeling, panel.schema.names(), rows[time])
     fixed = {name for c in horizon.known for name, _ in made_of[panel.stage.name, c]}
     kinds = pipeline.source.columns
-    return Ground(rows, kinds, pipeline.stages, horizon, time, entity, fixed)
+    stages = pipeline.stages
+    return Ground(rows, kinds, plan, stages, horizon, time, entity, fixed)
 
 
 def ground_of_panel(settings: ModelingSettings, rows: pl.DataFrame) -> Ground:
@@ -103,8 +107,10 @@ def ground_of_panel(settings: ModelingSettings, rows: pl.DataFrame) -> Ground:
     }
     horizon = horizon_of(modeling, rows.columns, rows[modeling.time])
     stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
-    fixed = set(horizon.known)
-    return Ground(rows, kinds, stages, horizon, modeling.time, modeling.entity, fixed)
+    plan, fixed = compose(rows.lazy(), stages), set(horizon.known)
+    return Ground(
+        rows, kinds, plan, stages, horizon, modeling.time, modeling.entity, fixed
+    )
 
 
 def real_world(ground: Ground) -> World:
@@ -119,14 +125,16 @@ def other_worlds(
 
     Yields what is done to the rows, the periods at which to compare, what comes of it.
     """
-    other = other_values(ground)
+    other, horizon = other_values(ground), ground.horizon
+    panel = ground.plan.snapshots[horizon.panel].lf
+    rest = horizon.rest(panel, ground.stages)
     for t in times:
         yield "future changed", [t], changed_from(ground, other, t, only=True)
         # A forecast is of the period after the last one, so that after a gap there are
         # none.
         _, panel = _frames(ground, _before(ground, t))
-        features = ground.horizon.next_features(panel, ground.stages)
-        extended = ground.horizon.extend(panel)
+        features = horizon.next_features(panel, rest)
+        extended = horizon.extend(panel)
         yield CUT_OFF, [t], _world(ground, features, extended, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
     after = _world(ground, *_frames(ground, shuffled.lazy()))
@@ -178,7 +186,7 @@ def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
 
 def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Make the features of the rows, and the panel on the way, if they are not it."""
-    snapshots = compose(rows, ground.stages).snapshots
+    snapshots = compose_again(ground.plan, rows, {}).snapshots
     panel = snapshots.get(ground.horizon.panel)
     return snapshots[ground.horizon.features].lf, panel.lf if panel else rows
 

@@ -31,9 +31,10 @@ from pipeline.modeling.bundle.request import (
 )
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
-from pipeline.plan.compose import compose
+from pipeline.plan.compose import compose, compose_again
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage, check_contracts, check_stages
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Kind, dtype_of
 
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +67,12 @@ class Bundle:
 
     folder: Path
     record: BundleRecord
-    stages: tuple[Stage, ...]
+    to_panel: Plan
+    """The stages from raw rows to the panel."""
+    rest: Plan
+    """Those from there to the features."""
     contract: Contract
+    """Of the panel."""
     predictor: Predictor
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
@@ -114,12 +119,12 @@ class Bundle:
     def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Make the features of a whole panel's next year, sorted by entity."""
         horizon = self.record.horizon
-        features = horizon.next_features(self._panel(rows), self.stages)
+        features = horizon.next_features(self._panel(rows), self.rest)
         return features.sort(horizon.entity).collect()
 
     def _panel(self, rows: pl.DataFrame) -> pl.LazyFrame:
         """Apply the stages up to the panel."""
-        snapshots = compose(rows.lazy(), self.stages).snapshots
+        snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
         return snapshots[self.record.horizon.panel].lf
 
     def _asked(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
@@ -132,7 +137,7 @@ class Bundle:
                 f" {rows.height} rows, expected all, in their order\n"
                 "hint: move stages that leave rows out behind that snapshot"
             )
-        [stage] = (s for s in self.stages if s.snapshot == horizon.panel)
+        stage = self.to_panel.snapshots[horizon.panel].stage
         hold(panel, stage, self.contract, only_warn=alone)
         return panel.select(*horizon.entity, horizon.time)
 
@@ -166,11 +171,16 @@ class Bundle:
 
 def load_bundle(folder: Path) -> Bundle:
     """Read a bundle, with the code that is packed in it."""
-    raw = (folder / "bundle.json").read_bytes()
-    record = msgspec.json.decode(raw, type=BundleRecord)
-    stages, contract = stages_of(record.tree, record.stages, record.horizon.panel)
+    text = (folder / "bundle.json").read_bytes()
+    record = msgspec.json.decode(text, type=BundleRecord)
+    horizon, columns = record.horizon, record.columns
+    stages, contract = stages_of(record.tree, record.stages, horizon.panel)
+    raw = pl.LazyFrame(schema={name: dtype_of(columns[name]) for name in columns})
+    last = [stage.snapshot for stage in stages].index(horizon.panel)
+    to_panel = compose(raw, stages[: last + 1])
+    rest = horizon.rest(to_panel.snapshots[horizon.panel].lf, stages)
     predictor = load_predictor(folder / "predictor")
-    return Bundle(folder, record, stages, contract, predictor)
+    return Bundle(folder, record, to_panel, rest, contract, predictor)
 
 
 def stages_of(

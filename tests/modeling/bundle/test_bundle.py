@@ -104,7 +104,8 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
         step=1,
     )
     panel = published(promoted, "discharges").lazy()
-    features = horizon.next_features(panel, settings.pipeline.stages)
+    rest = horizon.rest(panel, settings.pipeline.stages)
+    features = horizon.next_features(panel, rest)
     df = features.sort(modeling.entity).collect()
     own = df.select(modeling.key).hstack(packed.bundle.predictor.predict(df))
     assert own.height > 200
