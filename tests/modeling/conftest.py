@@ -1,19 +1,22 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 import pytest
 
 from pipeline.files.manifest import write_manifest
 from pipeline.modeling.audit.guard import learnable_features
-from pipeline.modeling.bundle.bundle import load_bundle
+from pipeline.modeling.bundle.bundle import Bundle, load_bundle
+from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
+from pipeline.modeling.registry.pack import pack
 from pipeline.modeling.registry.registry import Version
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import environment, store_uri, tracking
+from pipeline.modeling.train import train
 from tests.conftest import make_project
 
 Load: TypeAlias = Callable[..., ModelingSettings]
@@ -94,6 +97,23 @@ def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert promote(settings, "ridge").is_champion
     forecast(settings)
     return root
+
+
+class Packed(NamedTuple):
+    """A bundle, and the raw rows it was packed with."""
+
+    bundle: Bundle
+    rows: pl.DataFrame
+
+
+@pytest.fixture(scope="session")
+def packed(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """The champion's model, packed; not to change."""
+    settings = load_in(promoted, *LENIENT)
+    folder = tmp_path_factory.mktemp("packed") / "bundle"
+    bundle = pack(settings, train(settings, "ridge").record, folder)
+    rows = read_rows(settings.pipeline).select(list(bundle.record.columns))
+    return Packed(bundle, rows)
 
 
 def champion_folder(root: Path) -> Path:

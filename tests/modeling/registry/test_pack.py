@@ -1,0 +1,42 @@
+"""What is packed is text, names no place, and holds what is needed only."""
+
+from pathlib import Path
+
+import polars as pl
+
+from pipeline.modeling.bundle.bundle import stages_of
+from pipeline.modeling.registry.pack import without_places
+from pipeline.modeling.registry.registry import REQUIREMENTS
+from pipeline.modeling.settings import load_modeling
+from tests.conftest import PROJECT
+from tests.modeling.conftest import Packed, champion_folder
+
+
+def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> None:
+    folder = champion_folder(promoted)
+    files = [p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc"]
+    assert len(files) > 50
+    kinds = {path.suffix for path in files}
+    texts = {".py", ".json", ".yaml", ".txt", ".md", ".j2", ".sql", ".typed", ""}
+    assert kinds <= {*texts, ".parquet"}
+    # Protocol 2 and later of pickle begin so; text and Parquet do not.
+    assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]
+    assert str(promoted) not in (folder / "artifacts/bundle/bundle.json").read_text()
+    lines = (folder / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in lines} == set(REQUIREMENTS)
+    assert all("==" in line for line in lines)
+
+
+def test_stages_that_a_profile_takes_out_are_in_no_bundle() -> None:
+    words = ("stages.drgs=null", "stages.facilities=null", "checks.features=null")
+    settings = load_modeling(PROJECT, overrides=words)
+    names = [stage.name for stage in settings.pipeline.stages]
+    stages, contract = stages_of(without_places(settings), names, "discharges")
+    assert [stage.name for stage in stages] == names
+    assert contract == settings.pipeline.contracts["discharges"]
+
+
+def test_the_context_holds_the_years_that_are_needed_only(packed: Packed) -> None:
+    context = pl.read_parquet(packed.bundle.folder / "context.parquet")
+    # 2009 tells which categories are rare, the last two the rest.
+    assert context["Year"].unique().sort().to_list() == [2009, 2016, 2017]
