@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.snapshots.result import write_result
+from pipeline.snapshots.result import write_frame, write_result
 
 # Of all types that Polars does not know, or cannot write.
 ODD = """
@@ -143,3 +143,29 @@ def test_terminal_without_boxes_gets_lines_of_ascii(
         "+---------+",
         "",
     ]
+
+
+def test_a_frame_is_written_as_the_suffix_says_or_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    df = pl.DataFrame({"unit": [1, 2], "prediction": [0.5, None]})
+    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
+    for suffix, reader in read.items():
+        path = tmp_path / f"out.{suffix}"
+        write_frame(df, None, path)
+        assert reader(path).equals(df)
+    write_frame(df, None, None)
+    assert "prediction" in capsys.readouterr().out
+    nowhere, text = tmp_path / "no" / "out.csv", tmp_path / "out.txt"
+    with pytest.raises(QueryError) as error:
+        write_frame(df, None, nowhere)
+    assert str(error.value).startswith(f"{nowhere}: cannot be written\nfound: ")
+    with pytest.raises(QueryError) as error:
+        write_frame(df, None, text)
+    assert str(error.value) == (
+        f"{text}: the suffix '.txt' is not known\n"
+        "expected: a suffix of .csv, .json, .parquet\n"
+        "hint: `--format` chooses for any other"
+    )
+    with pytest.raises(QueryError, match="cannot hold a whole result as a table"):
+        write_frame(df, "table", tmp_path / "out.csv")

@@ -20,12 +20,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.commands.cli import main
-from pipeline.errors import QueryError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.modeling.records import EvaluationRecord, read_record
 from pipeline.modeling.tracking.tracking import environment, store_uri
-from pipeline.snapshots.result import write_frame
 from tests.conftest import GOLDEN
 from tests.modeling.conftest import LENIENT, champion_folder
 from tests.modeling.test_promote import WEAK
@@ -196,45 +194,6 @@ def test_a_score_does_not_overwrite_the_file_it_reads(
     assert result.exit_code == 1
     assert result.stderr.startswith(f"error: {output}: is the file to score, expected")
     assert given.read_bytes() == before
-
-
-def test_a_frame_is_written_as_the_suffix_says_or_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    df = pl.DataFrame({"unit": [1, 2], "prediction": [0.5, None]})
-    read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}
-    for suffix, reader in read.items():
-        path = tmp_path / f"out.{suffix}"
-        write_frame(df, None, path)
-        assert reader(path).equals(df)
-    write_frame(df, None, None)
-    assert "prediction" in capsys.readouterr().out
-    nowhere, text = tmp_path / "no" / "out.csv", tmp_path / "out.txt"
-    with pytest.raises(QueryError) as error:
-        write_frame(df, None, nowhere)
-    assert str(error.value).startswith(f"{nowhere}: cannot be written\nfound: ")
-    with pytest.raises(QueryError) as error:
-        write_frame(df, None, text)
-    assert str(error.value) == (
-        f"{text}: the suffix '.txt' is not known\n"
-        "expected: a suffix of .csv, .json, .parquet\n"
-        "hint: `--format` chooses for any other"
-    )
-    with pytest.raises(QueryError, match="cannot hold a whole result as a table"):
-        write_frame(df, "table", tmp_path / "out.csv")
-
-
-@pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
-def test_an_unknown_model_is_told_the_nearest(empty: Command, name: str) -> None:
-    result = empty(name, "rigde")
-    assert result.exit_code == 1
-    assert "did you mean 'ridge'?" in result.stderr
-
-
-def test_two_models_are_one_too_many(empty: Command) -> None:
-    result = empty("train", "ridge", "lightgbm")
-    assert result.exit_code == 2
-    assert "expected one model, found ridge, lightgbm" in result.stderr
 
 
 def free_port() -> int:

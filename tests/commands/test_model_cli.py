@@ -1,0 +1,63 @@
+"""What the commands of modelling take for a model or a value, and what they say."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from pipeline.commands import model_cli
+from tests.commands.test_cli import SOURCE, invoke
+
+if TYPE_CHECKING:
+    from pipeline.modeling.promote import Promotion
+
+
+@pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
+def test_an_unknown_model_is_told_the_nearest(project: Path, name: str) -> None:
+    result = invoke(project, name, "rigde", *SOURCE)
+    assert result.exit_code == 1
+    assert "did you mean 'ridge'?" in result.stderr
+
+
+def test_two_models_are_one_too_many(project: Path) -> None:
+    result = invoke(project, "train", "ridge", "lightgbm", *SOURCE)
+    assert result.exit_code == 2
+    assert "expected one model, found ridge, lightgbm" in result.stderr
+
+
+def test_trials_are_those_of_the_study_and_the_model_is_the_default_one(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    settings, model = model_cli._load(None, (*SOURCE, "trials=7"))
+    assert settings.modeling.study.trials == 7
+    assert model == settings.modeling.model
+    _, model = model_cli._load(None, ("ridge", *SOURCE))
+    assert model == "ridge"
+
+
+@pytest.mark.parametrize(
+    ("is_champion", "before", "said"),
+    [
+        (True, None, "m: version 2 is champion\n"),
+        (True, 1, "m: version 2 is champion, in place of version 1\n"),
+        (True, 2, "m: version 2 is champion already\n"),
+        (False, 1, "m: version 2 is challenger, not champion (version 1 stays):\n"),
+        (False, None, "m: version 2 is challenger, not champion (there is none):\n"),
+    ],
+)
+def test_who_is_champion_is_said_and_why(
+    capsys: pytest.CaptureFixture[str],
+    is_champion: bool,
+    before: int | None,
+    said: str,
+) -> None:
+    promotion = SimpleNamespace(
+        version=SimpleNamespace(name="m", number=2),
+        before=None if before is None else SimpleNamespace(number=before),
+        is_champion=is_champion,
+        reasons=[] if is_champion else ["it is worse"],
+    )
+    model_cli._print_promotion(cast("Promotion", promotion))
+    assert capsys.readouterr().out == said + "  - it is worse\n" * (not is_champion)
