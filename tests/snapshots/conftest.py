@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.snapshots.store import Store, open_store
 from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import LEAN, TWO_ROWS, make_project
 
@@ -21,3 +22,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path: Path) -> Path:
     """A lean project to run and to spoil."""
     return make_project(tmp_path, n_rows=3000, of=LEAN)
+
+
+@pytest.fixture
+def store(project: Path) -> Store:
+    return open_store(project)

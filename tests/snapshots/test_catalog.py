@@ -142,21 +142,6 @@ def test_catalog_that_is_not_as_published_is_made_again_and_said(
     assert ask(root) == ""
 
 
-def test_no_flipped_bit_passes_for_what_was_published(store: Store) -> None:
-    catalog = store.catalog.resolve()
-    catalog.chmod(0o644)
-    content = bytearray(catalog.read_bytes())
-    choose = random.Random(7)
-    for _ in range(45):
-        at, bit = choose.randrange(len(content)), 1 << choose.randrange(8)
-        content[at] ^= bit
-        catalog.write_bytes(content)
-        assert not is_as_published(store.catalog)
-        content[at] ^= bit
-    catalog.write_bytes(content)
-    assert is_as_published(store.catalog)
-
-
 @pytest.mark.parametrize("words", [("verify",), ("restore", "latest")])
 def test_what_a_client_wrote_is_named_before_another_catalog_takes_its_place(
     root: Path, store: Store, words: tuple[str, ...]
