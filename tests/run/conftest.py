@@ -2,12 +2,22 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import RunReport, run
 from tests.conftest import LEAN, make_project
+
+
+def query(project: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the catalog as any DuckDB client does."""
+    with duckdb.connect(
+        project / ".pipeline" / "snapshots.duckdb", read_only=True
+    ) as con:
+        return con.execute(sql).fetchall()
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import polars as pl
 import pytest
 
@@ -12,15 +10,9 @@ from pipeline.errors import ConfigError, ContractError, SchemaError
 from pipeline.plan.settings import Settings
 from pipeline.run.run import check, run
 from pipeline.snapshots.store import open_store
+from tests.run.conftest import query
 
 Load = Callable[..., Settings]
-
-
-def query(project: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(
-        project / ".pipeline" / "snapshots.duckdb", read_only=True
-    ) as con:
-        return con.execute(sql).fetchall()
 
 
 def test_failed_contract_publishes_nothing_and_keeps_the_rows(
@@ -122,25 +114,6 @@ def test_contract_of_no_snapshot_is_refused(load: Load) -> None:
     with pytest.raises(ConfigError, match="no stage publishes 'feature'"):
         load("checks.feature={key: false}")
     load("checks.feature=null")
-
-
-def test_profiles_of_the_columns_come_with_the_run(project: Path, load: Load) -> None:
-    run(load())
-    df = pl.read_parquet(project / ".pipeline/objects/features/*.parquet")
-    rows = query(
-        project,
-        "SELECT column_name, n_nulls, n_distinct, min, max, mean, q50"
-        " FROM meta.profiles WHERE snapshot = 'features' ORDER BY position",
-    )
-    assert [row[0] for row in rows] == df.columns
-    for name, n_nulls, n_distinct, least, most, mean, q50 in rows:
-        column = df[name]
-        assert n_nulls == column.null_count()
-        assert n_distinct == column.drop_nulls().n_unique()
-        assert (least, most) == (str(column.min()), str(column.max()))
-        if column.dtype.is_numeric():
-            assert mean == pytest.approx(column.mean())
-            assert q50 == column.quantile(0.5)
 
 
 def test_rows_of_every_snapshot_that_fails_are_kept(project: Path, load: Load) -> None:
