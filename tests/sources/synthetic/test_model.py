@@ -92,13 +92,6 @@ def test_a_drg_changes_its_letter_case_but_not_its_name(raw: pl.DataFrame) -> No
     assert (names["n"] == 2).mean() == pytest.approx(1, abs=0.1)
 
 
-def test_some_names_need_quoting(raw: pl.DataFrame) -> None:
-    names = raw["Facility Name"].unique()
-    assert names.str.contains(",").any()
-    assert names.str.contains('"').any()
-    assert raw["APR DRG Description"].unique().str.contains(",").any()
-
-
 def test_facilities_open_close_and_skip_a_year(raw: pl.DataFrame) -> None:
     years = raw.group_by("Facility Id").agg(
         first=pl.col("Year").min(),
