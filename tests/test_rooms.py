@@ -1,4 +1,4 @@
-"""Who imports whom in `pipeline/`: downwards only, as its README says."""
+"""Who imports whom in `pipeline/`, as its README says; and `tests/` mirrors it."""
 
 import ast
 import re
@@ -16,6 +16,17 @@ LATE = {
     "mlflow": {"modeling"},
     "optuna": {"modeling"},
 }
+OF_SEVERAL = {
+    "modeling/test_commands.py": "its commands, one after the other",
+    "modeling/test_readme.py": "what its README says to write",
+    "modeling/test_rooms.py": "who imports whom in it",
+}
+"""Files of tests in a room that are about no single module, and what they are about.
+
+Those of the whole house stand in `tests/` itself, those of what is shipped in
+`tests/shipped/`.
+"""
+
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
         ".__init__"
@@ -47,6 +58,11 @@ def imported(path: Path, *, at_run_time: bool = False) -> set[str]:
 def room(module: str) -> str:
     """The folder of a module, or its name where it stands loose."""
     return module.split(".")[1] if "." in module else ""
+
+
+def mirror(package: Path) -> Path:
+    """The folder of a package's tests."""
+    return ROOT / "tests" / package.relative_to(ROOT / "pipeline")
 
 
 IMPORTS = {module: imported(path) for module, path in MODULES.items()}
@@ -90,3 +106,26 @@ def test_a_heavy_library_is_known_in_one_room(library: str) -> None:
         if name.partition(".")[0] == library
     }
     assert rooms == LATE[library]
+
+
+def test_every_module_has_a_file_of_tests_of_its_name() -> None:
+    missing = [
+        f"{path.relative_to(ROOT)}: {wanted.relative_to(ROOT)}"
+        for path in MODULES.values()
+        if path.stem not in ("__init__", "__main__")
+        if not (wanted := mirror(path.parent) / f"test_{path.name}").exists()
+    ]
+    assert not missing
+
+
+def test_every_file_of_tests_in_a_room_is_named_for_a_module() -> None:
+    # test_csv_errors.py is about csv.py; test_models.py about the package models.
+    odd: set[str] = set()
+    for package in {path.parent for path in MODULES.values()} - {ROOT / "pipeline"}:
+        names = "|".join([package.name, *(path.stem for path in package.glob("*.py"))])
+        odd |= {
+            path.relative_to(ROOT / "tests").as_posix()
+            for path in mirror(package).glob("test_*.py")
+            if not re.fullmatch(rf"test_({names})(_\w+)?", path.stem)
+        }
+    assert odd == set(OF_SEVERAL)
