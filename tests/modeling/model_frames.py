@@ -16,6 +16,7 @@ METRICS = {
     "mae": 0.25,
     "r2": 5e-7,
     "wape": 3e-7,
+    "bias": -5e-8,
     "pinball": 0.02,
     "coverage": 7.5e-7,
 }

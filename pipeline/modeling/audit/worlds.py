@@ -34,6 +34,10 @@ CUT_OFF = "future cut off"
 ROWS = "rows"
 """What leaks where it depends on the future if an entity has features at all."""
 
+_ROUNDING = 1e-12
+"""What rounding may make of a column, as a part of its largest value: `cum_sum - y` has
+other last digits where `y` is another, and knows nothing of it."""
+
 _ROW = f"{WORKING}row"
 _AFTER = f"{WORKING}after"
 
@@ -230,8 +234,7 @@ def differences(
     joined = left.join(right, on=key, how="full", coalesce=True, suffix=_AFTER)
     in_both = pl.col(_ROW).is_not_null() & pl.col(_ROW + _AFTER).is_not_null()
     differs = {
-        column: in_both & pl.col(column).ne_missing(pl.col(column + _AFTER))
-        for column in columns
+        column: in_both & _differs(column, joined.schema[column]) for column in columns
     } | {_ROW: ~in_both}
     counts = joined.select(is_other.sum().alias(c) for c, is_other in differs.items())
     leaks = [
@@ -240,6 +243,19 @@ def differences(
         if counts[column].item()
     ]
     return leaks, (joined.height - counts[_ROW].item()) * len(columns)
+
+
+def _differs(column: str, dtype: pl.DataType) -> pl.Expr:
+    """Tell where a column has another value than by rounding."""
+    before, after = pl.col(column), pl.col(column + _AFTER)
+    is_other = before.ne_missing(after)
+    if not dtype.is_float():
+        return is_other
+    largest = pl.max_horizontal(
+        pl.when(side.is_finite()).then(side.abs()).max() for side in (before, after)
+    )
+    is_near = (before - after).abs() <= _ROUNDING * largest
+    return is_other & ~is_near.fill_null(value=False)
 
 
 def _leak(

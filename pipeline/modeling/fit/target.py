@@ -77,7 +77,29 @@ class GrowthTarget(
         return np.sinh(z + np.arcsinh(past / self.scale)) * self.scale
 
 
-TargetConfig: TypeAlias = NoneTarget | AsinhTarget | DifferenceTarget | GrowthTarget
+class RelativeTarget(
+    BaseConfig, frozen=True, kw_only=True, tag_field="kind", tag="relative"
+):
+    """The change since the past as a part of it: ``(y - past) / (|past| + scale)``.
+
+    A mean of it is a mean of the target, so that totals are as large as the rows';
+    the mean of a growth is nearer to a median.
+    """
+
+    scale: Positive
+
+    def forward(self, y: Array, past: Array) -> Array:
+        """Transform the target."""
+        return (y - past) / (np.abs(past) + self.scale)
+
+    def backward(self, z: Array, past: Array) -> Array:
+        """Return to the target."""
+        return past + z * (np.abs(past) + self.scale)
+
+
+TargetConfig: TypeAlias = (
+    NoneTarget | AsinhTarget | DifferenceTarget | GrowthTarget | RelativeTarget
+)
 """A transformation; its ``kind`` says which."""
 
 

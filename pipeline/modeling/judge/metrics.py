@@ -8,7 +8,7 @@ import polars as pl
 from pipeline.errors import ContractError
 from pipeline.modeling.judge.bootstrap import FloatArray, Resampling, bootstrap
 
-METRICS = ("rmse", "mae", "r2", "wape", "pinball", "coverage")
+METRICS = ("rmse", "mae", "r2", "wape", "bias", "pinball", "coverage")
 """What `measure` estimates, in its order."""
 
 # What is left of a variance by rounding, relative to the squares it is made of.
@@ -48,7 +48,9 @@ def measure(
         - rmse, mae: US dollars.
         - r2: against the mean of the slice itself; null where `y` is constant.
         - wape: sum of absolute errors by sum of absolute `y`; null where that is 0.
-        - pinball: US dollars, mean of the pinball losses [1]_ of `lower` and `upper` as
+        - bias: sum of predictions less sum of `y`, by sum of absolute `y`: below 0,
+          predictions are too low in sum; null where that is 0.
+        - pinball: mean of the pinball losses [1]_ of `lower` and `upper` as
           quantiles ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``.
         - coverage: share of rows with ``lower <= y <= upper``.
 
@@ -113,6 +115,7 @@ def _summands(coverage: float) -> list[pl.Expr]:
         centred**2,
         error**2,
         error.abs(),
+        -error,
         y.abs(),
         lower.is_not_null().cast(pl.Float64),
         losses / 2,
@@ -127,22 +130,23 @@ def _pinball(error: pl.Expr, quantile: float) -> pl.Expr:
 
 def _metrics(sums: FloatArray) -> FloatArray:
     """Turn sums of `_summands` into metrics in the order of `METRICS`."""
-    n, y, y2, error2, error, abs_y, n_interval, pinball, covered = sums
+    n, y, y2, error2, error, excess, abs_y, n_interval, pinball, covered = sums
     variation = y2 - y**2 / n
     variation = np.where(variation > _ROUNDING * y2, variation, 0.0)
     return np.stack(
         [
             np.sqrt(error2 / n),
             error / n,
-            1 - _ratio(error2, variation),
-            _ratio(error, abs_y),
-            _ratio(pinball, n_interval),
-            _ratio(covered, n_interval),
+            1 - ratio(error2, variation),
+            ratio(error, abs_y),
+            ratio(excess, abs_y),
+            ratio(pinball, n_interval),
+            ratio(covered, n_interval),
         ]
     )
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Divide; NaN where the denominator is 0."""
     unknown = np.full_like(numerator, np.nan)
     return np.divide(numerator, denominator, out=unknown, where=denominator != 0)

@@ -39,6 +39,23 @@ def test_nulls_and_nans_equal_themselves_only() -> None:
     assert [leak.example for leak in leaks] == ["year=2010, unit=3: None -> nan"]
 
 
+def test_rounding_is_no_leak_and_little_is_one() -> None:
+    y = [0.1, 1e9 / 3, 1e9 / 7]
+    others = [7 * value + 1 for value in y]
+    past = [0.7, 1e9 / 9, 3e9]
+    before = world([1, 2, 3], [p + v - v for p, v in zip(past, y, strict=True)], [1])
+    after = [p + v - v for p, v in zip(past, others, strict=True)]
+    keys = [1, 2, 3]
+    left, right = (
+        World(before.features, world(keys, past, keys).keys),
+        world(keys, after, keys),
+    )
+    assert not left.features.equals(right.features)
+    assert differences(left, right, ["x"], time="year", check="test")[0] == []
+    told = world(keys, [value * (1 + 1e-9) for value in after], keys)
+    assert differences(left, told, ["x"], time="year", check="test")[0]
+
+
 def test_leaks_of_a_column_share_a_line() -> None:
     leaks = [
         Leak("x", "a", (2010,), 1_000, "unit=1: 1 -> 2"),

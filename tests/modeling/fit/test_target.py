@@ -8,6 +8,7 @@ from pipeline.modeling.fit.target import (
     DifferenceTarget,
     GrowthTarget,
     NoneTarget,
+    RelativeTarget,
     TargetConfig,
     Weight,
 )
@@ -17,6 +18,7 @@ TARGETS = [
     AsinhTarget(scale=1e5),
     DifferenceTarget(),
     GrowthTarget(scale=1e5),
+    RelativeTarget(scale=1e5),
 ]
 dollars = st.floats(-1e9, 1e9)
 
@@ -40,6 +42,14 @@ def test_targets_by_hand() -> None:
     assert DifferenceTarget().forward(y, past) == y - past
     assert AsinhTarget(scale=10).forward(y, past) == pytest.approx(1.0)
     assert GrowthTarget(scale=10).forward(y, past) == pytest.approx(0.75)
+
+
+def test_a_mean_of_the_relative_target_is_one_of_the_target() -> None:
+    past, y = np.full(3, -40.0), np.array([-50.0, 0.0, 20.0])
+    target = RelativeTarget(scale=10)
+    z = target.forward(y, past)
+    assert z == pytest.approx([-0.2, 0.8, 1.2])
+    assert target.backward(np.full(1, z.mean()), past[:1]) == pytest.approx(y.mean())
 
 
 def test_weights_by_hand() -> None:
