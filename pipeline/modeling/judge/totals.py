@@ -1,6 +1,7 @@
 """How good predictions are in sum: per period, and by columns of the entity."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,14 +97,19 @@ def _wape(
     Each total is added up cluster by cluster, in their order, so that it has the same
     bits in any order of the rows.
     """
-    from scipy.sparse import csr_array  # imported late: few commands need it
+    # Imported late: few commands need it.
+    from scipy.sparse import csr_array  # pyright: ignore[reportMissingTypeStubs]
 
-    cells = rows.group_by(cluster, *group).agg(
-        exact_sum(rows["error"]), exact_sum(rows["y"])
-    )
-    cells = cells.sort(*group, cluster).with_columns(
-        group=pl.struct(group).rle_id(),
-        place=pl.col(cluster).replace_strict(clusters, range(len(clusters))),
+    cells = (
+        rows.group_by({*group, cluster})
+        .agg(exact_sum(rows["error"]), exact_sum(rows["y"]))
+        .sort(*group, cluster)
+        .select(
+            "error",
+            "y",
+            group=pl.struct(group).rle_id(),
+            place=pl.col(cluster).replace_strict(clusters, range(len(clusters))),
+        )
     )
     n_groups = cells["group"][-1] + 1
     errors, values = np.zeros(len(weights)), np.zeros(len(weights))
@@ -112,6 +118,6 @@ def _wape(
         at = (some["group"].to_numpy() - start, some["place"].to_numpy())
         shape = (min(_MOST_GROUPS, n_groups - start), len(clusters))
         for sums, name in ((errors, "error"), (values, "y")):
-            matrix = csr_array((some[name].to_numpy(), at), shape=shape)
+            matrix: Any = csr_array((some[name].to_numpy(), at), shape=shape)
             sums += np.abs(matrix @ weights.T).sum(axis=0)
     return ratio(errors, values)
