@@ -38,6 +38,7 @@ N_RIVALS = 5
 def run_study(
     journal: Path,
     space: Mapping[str, Range],
+    first: Mapping[str, Any],
     objective: Objective,
     *,
     n_folds: int,
@@ -47,7 +48,8 @@ def run_study(
 ) -> list[FrozenTrial]:
     """Look for the parameters with the smallest mean over the folds; or go on with it.
 
-    The parameters come from a tree-structured Parzen estimator [1]_. A trial is pruned
+    The first trial has the parameters there are, so that nothing worse is found; those
+    of the others come from a tree-structured Parzen estimator [1]_. A trial is pruned
     if its mean over the folds so far is above the median of the finished trials' over
     the same folds, as in [2]_, which compares the trial's best value instead.
 
@@ -85,7 +87,7 @@ def run_study(
             if len(finished) >= n_trials:
                 return finished[:n_trials]
             if len(finished) == len(trials):
-                study.add_trial(_next_trial(trials, space, seed))
+                study.add_trial(_next_trial(trials, space, first, seed))
                 continue
             trial = trials[-1]
             id_ = storage.get_trial_id_from_study_id_trial_number(
@@ -170,13 +172,18 @@ def _is_record(line: bytes) -> bool:
 
 
 def _next_trial(
-    trials: Sequence[FrozenTrial], space: Mapping[str, Range], seed: int
+    trials: Sequence[FrozenTrial],
+    space: Mapping[str, Range],
+    first: Mapping[str, Any],
+    seed: int,
 ) -> FrozenTrial:
     """Choose the parameters of a trial by those before it, and nothing else.
 
     In a study of its own: one that asked would write parameter by parameter, and begin
     the random numbers anew in the middle of a trial.
     """
+    if not trials:
+        return _first_trial(space, first)
     state = np.random.SeedSequence([seed, len(trials)]).generate_state(1)
     scratch = optuna.create_study(sampler=TPESampler(seed=int(state[0])))
     scratch.add_trials(trials)
@@ -186,6 +193,20 @@ def _next_trial(
         params=asked.params,
         distributions=asked.distributions,
     )
+
+
+def _first_trial(
+    space: Mapping[str, Range], first: Mapping[str, Any]
+) -> FrozenTrial:
+    """Try the parameters as they are; where the space lacks one, without naming any."""
+    params = {name: first[name] for name in space}
+    ranges = {name: distribution_of(values) for name, values in space.items()}
+    try:
+        return create_trial(
+            state=TrialState.RUNNING, params=params, distributions=ranges
+        )
+    except ValueError:
+        return create_trial(state=TrialState.RUNNING)
 
 
 def distribution_of(values: Range) -> distributions.BaseDistribution:
