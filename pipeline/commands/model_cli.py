@@ -307,11 +307,11 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     from pipeline.modeling.promote import promote as promote_model
     from pipeline.modeling.registry.registry import champion
     from pipeline.modeling.train import train as train_model
-    from pipeline.modeling.tune import model_config
+    from pipeline.modeling.tune import tunable
 
     settings, model = _load(profile, words)
-    if model_config(settings, model).space:
-        _tune(settings, model)
+    for name in tunable(settings, model):
+        _tune(settings, name)
     _print_training(train_model(settings, model))
     _print_evaluation(evaluate_model(settings, model), settings.modeling.metric)
     _print_promotion(promote_model(settings, model, withdraw=False))

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
+from pipeline.log import LOG
 from pipeline.modeling.data import between, train_and_valid
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.slices import add_slices, resampling_of
+from pipeline.modeling.judge.totals import measure_totals
 from pipeline.modeling.predictor import fit_predictor, target_of
 from pipeline.modeling.records import (
     FORMAT,
@@ -22,10 +25,10 @@ from pipeline.modeling.records import (
     read_evaluation,
 )
 from pipeline.modeling.registry.registry import version_in
-from pipeline.modeling.settings import ModelingSettings, plain
+from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_evaluation, tracking
 from pipeline.modeling.train import Training, train
-from pipeline.modeling.tune import model_config, trials_of
+from pipeline.modeling.tune import best_params, trials_of
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -51,7 +54,8 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     training = train(settings, model)
     modeling = settings.modeling
     folder = training.folder / "evaluation"
-    wanted = _fingerprint(training, settings)
+    baselines = _baselines(settings, training)
+    wanted = _fingerprint(training, baselines, settings)
     there = read_evaluation(folder)
     if there is not None and there.fingerprint == wanted:
         return Evaluation(training, folder, there, is_new=False)
@@ -61,11 +65,11 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
 
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)
-    predictions = _predictions(settings, training, df, test)
+    predictions = _predictions(training, baselines, df, test, modeling)
     how = resampling_of(modeling)
     tables = {
         "predictions": predictions,
-        "evaluation": measure(predictions, how, coverage=modeling.coverage),
+        "evaluation": _figures(predictions, modeling),
         "comparison": compare(
             predictions, model, modeling.metric, how, key=modeling.key
         ),
@@ -107,20 +111,47 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     return Evaluation(training, folder, record, is_new=True)
 
 
+def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
+    """Measure rows and totals of each model; those of all rows come first."""
+    how = resampling_of(modeling)
+    of_rows = measure(predictions, how, coverage=modeling.coverage)
+    of_totals = measure_totals(predictions, how, time=modeling.time, by=modeling.totals)
+    is_all = pl.col("slice_by") == "all"
+    return pl.concat([of_rows.filter(is_all), of_totals, of_rows.filter(~is_all)]).sort(
+        "model", maintain_order=True
+    )
+
+
+def _baselines(
+    settings: ModelingSettings, training: Training
+) -> dict[str, ModelConfig]:
+    """Take each baseline with the parameters of its study, as the model was taken."""
+    found: dict[str, ModelConfig] = {}
+    for name in settings.modeling.baselines:
+        if name == training.record.model:
+            continue
+        config, study = best_params(settings, name, training.features)
+        found[name] = config
+        if training.record.study and config.space and not study:
+            LOG.warning(
+                f"{name}: a baseline with parameters of the YAML, beside a tuned"
+                f" {training.record.model}; `just tune {name}` tunes it, too"
+            )
+    return found
+
+
 def _predictions(
-    settings: ModelingSettings,
     training: Training,
+    baselines: dict[str, ModelConfig],
     df: pl.DataFrame,
     test: pl.DataFrame,
+    modeling: Modeling,
 ) -> pl.DataFrame:
     """Lay what all models predict beside keys, slices and outcomes."""
-    modeling = settings.modeling
     years = train_and_valid(df, modeling)
     predictors = {training.record.model: training.load()}
-    for name in modeling.baselines:
-        if name not in predictors:
-            config = model_config(settings, name)
-            predictors[name] = fit_predictor(*years, config, modeling)
+    for name, config in baselines.items():
+        predictors[name] = fit_predictor(*years, config, modeling)
     columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
     y = pl.Series("y", target_of(test, modeling.target))
     rows = add_slices(test, modeling).select(*columns, y)
@@ -132,14 +163,19 @@ def _predictions(
     )
 
 
-def _fingerprint(training: Training, settings: ModelingSettings) -> str:
+def _fingerprint(
+    training: Training, baselines: dict[str, ModelConfig], settings: ModelingSettings
+) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
-    baselines = [model_config(settings, name) for name in modeling.baselines]
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
-    slices = [plain(modeling.slices), plain(modeling.bootstrap)]
+    slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
     of_card = [training.record.study, settings.bases]
-    parts = ([plain(config) for config in baselines], what, how, slices, of_card)
-    kinds = [config.kind for config in baselines]
+    fitted = {
+        name: plain(msgspec.structs.replace(config, space={}))
+        for name, config in baselines.items()
+    }
+    parts = (fitted, what, how, slices, of_card)
+    kinds = [config.kind for config in baselines.values()]
     return fingerprint(MODULE, training.record.fingerprint, *parts, kinds=kinds)

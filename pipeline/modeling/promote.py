@@ -1,7 +1,8 @@
 """Decide who forecasts: a challenger becomes champion only if the test years say so."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -68,7 +69,8 @@ def promote(
     """Register a model as challenger, and make it champion if it has earned it.
 
     It must have a smaller error than every baseline and than the champion, beyond what
-    drawing other clusters would change; its intervals must hold what they say; and in
+    drawing other clusters would change; its predictions must be right in sum, and its
+    intervals hold what they say; and in
     no year, size decile or third may its error exceed the champion's (the best
     baseline's where there is none) by more than a set share. If the champion cannot be
     compared with, nothing is registered.
@@ -187,15 +189,7 @@ def _reasons(
                 f" the difference is {amount(row['difference'], '+')}, with an upper"
                 f" bound of {amount(row['upper'], '+')}"
             )
-    allowed = modeling.promotion.max_coverage_gap
-    reached = evaluation.record.metrics.get("coverage", 0.0)
-    gap = reached - modeling.coverage
-    if abs(gap) > allowed:
-        edge = modeling.coverage + (allowed if gap > 0 else -allowed)
-        yield (
-            f"intervals hold {_apart(reached, edge)} of the outcomes, expected"
-            f" {modeling.coverage:.1%} within {allowed:.2%}"
-        )
+    yield from _off_in_all(modeling, evaluation)
     incumbent = _incumbent(modeling, overall)
     most = modeling.promotion.max_slice_loss
     worse = (
@@ -216,6 +210,51 @@ def _reasons(
         )
     if (n_more := worse.height - _N_SLICES) > 0:
         yield f"... and {n_more} {'slice' if n_more == 1 else 'slices'} more"
+
+
+def _off_in_all(modeling: Modeling, evaluation: Evaluation) -> Iterator[str]:
+    """Say if a model is off in sum, or in what its intervals hold, beyond chance.
+
+    What is off, but may be by the clusters that happened to be there, is let pass.
+    """
+    figures = {
+        row["metric"]: row
+        for row in evaluation.table("evaluation")
+        .filter(model=evaluation.training.record.model, slice_by="all")
+        .iter_rows(named=True)
+    }
+    most = modeling.promotion.max_bias
+    bias = figures["bias"]
+    if _is_off(bias, 0, most):
+        yield (
+            f"predictions are {_apart(abs(bias['value']), most)} too"
+            f" {'high' if bias['value'] > 0 else 'low'} in sum, by {_between(bias)},"
+            f" expected within {most:.2%}"
+        )
+    allowed = modeling.promotion.max_coverage_gap
+    held = figures["coverage"]
+    if _is_off(held, modeling.coverage, allowed):
+        side = allowed if held["value"] > modeling.coverage else -allowed
+        yield (
+            f"intervals hold {_apart(held['value'], modeling.coverage + side)} of the"
+            f" outcomes, by {_between(held)}, expected {modeling.coverage:.1%} within"
+            f" {allowed:.2%}"
+        )
+
+
+def _is_off(figure: Mapping[str, Any], expected: float, allowed: float) -> bool:
+    """Tell whether a figure is too far from what is expected, beyond chance."""
+    value, lower, upper = (figure[name] for name in ("value", "lower", "upper"))
+    if value is None or abs(value - expected) <= allowed:
+        return value is None
+    return lower is None or not lower <= expected <= upper
+
+
+def _between(figure: Mapping[str, Any]) -> str:
+    """Write the interval of a share."""
+    if figure["lower"] is None:
+        return "one cluster"
+    return f"an interval of {figure['lower']:.1%} to {figure['upper']:.1%}"
 
 
 def _apart(share: float, bound: float) -> str:

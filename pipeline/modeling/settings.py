@@ -92,6 +92,8 @@ class Slices(BaseConfig, frozen=True, kw_only=True):
 class Promotion(BaseConfig, frozen=True, kw_only=True):
     """What a model must hold to become champion, besides beating the others."""
 
+    max_bias: Share
+    """Of the sum of the predictions, as a part of the outcomes'."""
     max_coverage_gap: Share
     max_slice_loss: Share
 
@@ -109,6 +111,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     leaks: list[str] = field(default_factory=list[str])
     past: Annotated[list[str], Meta(min_length=1)]
     cluster: str
+    totals: list[str] = field(default_factory=list[str])
     split: Years
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
@@ -260,6 +263,7 @@ def _wrong_names(
         ("panel", modeling.panel, published),
         ("features", modeling.features, published),
         ("cluster", modeling.cluster, modeling.entity),
+        *(("totals", name, modeling.entity) for name in modeling.totals),
         *([("slices.category", category, modeling.entity)] if category else []),
     ):
         if name not in known:

@@ -13,6 +13,7 @@ from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, between, folds
 from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.horizon import step_of
+from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
@@ -80,6 +81,7 @@ def tune(
     for first, last, judged in years:
         varying_target_of(between(df, modeling, first, last), modeling.target)
         between(df, modeling, judged, judged)
+    params = msgspec.convert(config.params, load_kind(config.kind).Params)
     name = study_name(model, features, config, modeling)
     journal = journal_of(settings, name)
     n_before = len(read_trials(journal))
@@ -90,6 +92,7 @@ def tune(
     trials = run_study(
         journal,
         config.space,
+        msgspec.to_builtins(params),
         objective,
         n_folds=len(years),
         n_trials=modeling.study.trials,
@@ -99,6 +102,12 @@ def tune(
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials)
     return Tuning(name, trials, max(0, len(trials) - n_before))
+
+
+def tunable(settings: ModelingSettings, model: str) -> list[str]:
+    """Name what has a space: a baseline that is left as it is would be none."""
+    names = dict.fromkeys([*settings.modeling.baselines, model])
+    return [name for name in names if model_config(settings, name).space]
 
 
 def best_params(

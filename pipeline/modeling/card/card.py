@@ -38,6 +38,7 @@ _TRAINED_ON = {
     "asinh": "asinh(target / {scale:,})",
     "difference": "the target less its known past",
     "growth": "the change of asinh(target / scale) since its known past",
+    "relative": "the change since its known past, as a part of it",
 }
 
 

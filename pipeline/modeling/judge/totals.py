@@ -16,7 +16,7 @@ from pipeline.modeling.judge.bootstrap import (
 from pipeline.modeling.judge.metrics import measurable, ratio
 
 TOTAL = "wape_total"
-"""The metric of all rows' totals; that of a column's is ``wape_<column>``."""
+"""The metric of all rows' totals; that of a column's is ``wape_by_<column>``."""
 
 _MOST_GROUPS = 4_000
 """That are drawn at once: a thousand draws of them take 64 MB."""
@@ -52,7 +52,7 @@ def measure_totals(
     rows = measurable(predictions, how.cluster, ("y", "prediction")).with_columns(
         error=pl.col("prediction") - pl.col("y")
     )
-    levels = {TOTAL: [time]} | {f"wape_{name}": [name, time] for name in by}
+    levels = {TOTAL: [time]} | {f"wape_by_{name}": [name, time] for name in by}
     return pl.concat(
         _measured(of_model, how, levels)
         for of_model in rows.partition_by("model", maintain_order=False)

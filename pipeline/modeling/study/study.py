@@ -195,9 +195,7 @@ def _next_trial(
     )
 
 
-def _first_trial(
-    space: Mapping[str, Range], first: Mapping[str, Any]
-) -> FrozenTrial:
+def _first_trial(space: Mapping[str, Range], first: Mapping[str, Any]) -> FrozenTrial:
     """Try the parameters as they are; where the space lacks one, without naming any."""
     params = {name: first[name] for name in space}
     ranges = {name: distribution_of(values) for name, values in space.items()}

@@ -1,5 +1,7 @@
 """Two worlds are compared where both have the entity, and what differs is said."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from pipeline.modeling.audit.worlds import (
@@ -14,7 +16,7 @@ from pipeline.modeling.audit.worlds import (
 NAN = float("nan")
 
 
-def world(unit: list[int], x: list[float | None], keys: list[int]) -> World:
+def world(unit: list[int], x: Sequence[float | None], keys: list[int]) -> World:
     """Make features of the year 2010, and the units of its panel."""
     features = pl.DataFrame({"year": 2010, "unit": unit, "x": x})
     return World(features, pl.DataFrame({"year": 2010, "unit": keys}))
@@ -40,20 +42,18 @@ def test_nulls_and_nans_equal_themselves_only() -> None:
 
 
 def test_rounding_is_no_leak_and_little_is_one() -> None:
-    y = [0.1, 1e9 / 3, 1e9 / 7]
-    others = [7 * value + 1 for value in y]
-    past = [0.7, 1e9 / 9, 3e9]
-    before = world([1, 2, 3], [p + v - v for p, v in zip(past, y, strict=True)], [1])
-    after = [p + v - v for p, v in zip(past, others, strict=True)]
+    past, y = [0.7, 1e9 / 9, 3e9], [0.1, 1e9 / 3, 1e9 / 7]
     keys = [1, 2, 3]
-    left, right = (
-        World(before.features, world(keys, past, keys).keys),
-        world(keys, after, keys),
-    )
-    assert not left.features.equals(right.features)
-    assert differences(left, right, ["x"], time="year", check="test")[0] == []
-    told = world(keys, [value * (1 + 1e-9) for value in after], keys)
-    assert differences(left, told, ["x"], time="year", check="test")[0]
+
+    def sums_without(y: list[float]) -> list[float]:
+        return [p + v - v for p, v in zip(past, y, strict=True)]
+
+    before = world(keys, sums_without(y), keys)
+    after = world(keys, sums_without([7 * v + 1 for v in y]), keys)
+    assert not before.features.equals(after.features)
+    assert differences(before, after, ["x"], time="year", check="test")[0] == []
+    told = world(keys, [value * (1 + 1e-9) for value in past], keys)
+    assert differences(before, told, ["x"], time="year", check="test")[0]
 
 
 def test_leaks_of_a_column_share_a_line() -> None:

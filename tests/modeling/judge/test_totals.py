@@ -45,8 +45,8 @@ def by_hand(df: pl.DataFrame, group: list[str]) -> float:
 
 GROUPS = {
     "wape_total": ["year"],
-    "wape_shop": ["shop", "year"],
-    "wape_item": ["item", "year"],
+    "wape_by_shop": ["shop", "year"],
+    "wape_by_item": ["item", "year"],
 }
 
 

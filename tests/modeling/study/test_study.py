@@ -31,6 +31,7 @@ SPACE: dict[str, Range] = {
 }
 
 COMPLETE, PRUNED = TrialState.COMPLETE, TrialState.PRUNED
+FIRST = {"x": 9.0, "n": 9, "kind": "b", "other": 1}
 N_FOLDS = 3
 N_TRIALS = 16
 
@@ -65,6 +66,7 @@ def run(
     return run_study(
         journal,
         SPACE,
+        FIRST,
         objective,
         n_folds=N_FOLDS,
         n_trials=n_trials,
@@ -126,6 +128,7 @@ def test_what_is_above_the_median_of_the_trials_before_is_pruned(
     trials = run_study(
         tmp_path / "journal",
         SPACE,
+        FIRST,
         lambda params, fold: next(values),
         n_folds=2,
         n_trials=9,
@@ -136,11 +139,35 @@ def test_what_is_above_the_median_of_the_trials_before_is_pruned(
     assert [t.number for t in trials if t.state == PRUNED] == [6]
 
 
+def test_first_are_the_parameters_that_are_there_also_where_the_space_lacks_them(
+    tmp_path: Path,
+) -> None:
+    def first(of: dict[str, Any]) -> FrozenTrial:
+        journal = tmp_path / f"{of['n']}"
+        values = iter([1.0, 2.0])
+        trials = run_study(
+            journal,
+            SPACE,
+            of,
+            lambda params, fold: next(values),
+            n_folds=1,
+            n_trials=2,
+            seed=0,
+        )
+        assert trials[1].params.keys() == SPACE.keys()
+        return trials[0]
+
+    assert first(FIRST).params == {name: FIRST[name] for name in SPACE}
+    assert first(FIRST | {"n": 10}).params == {}
+
+
 def test_parameters_are_those_of_a_study_asked_and_told_as_usual(
     expected: list[Any],
 ) -> None:
     study = optuna.create_study()
     for number, params, state, values, means in expected:
+        if not number:
+            study.enqueue_trial({name: FIRST[name] for name in SPACE})
         seeds = np.random.SeedSequence([1, number]).generate_state(1)
         study.sampler = optuna.samplers.TPESampler(seed=int(seeds[0]))
         trial = study.ask(
