@@ -189,7 +189,8 @@ def _reasons(
                 f" the difference is {amount(row['difference'], '+')}, with an upper"
                 f" bound of {amount(row['upper'], '+')}"
             )
-    yield from _off_in_all(modeling, evaluation)
+    own = evaluation.table("evaluation").filter(model=evaluation.training.record.model)
+    yield from faults_in_all(modeling, own)
     incumbent = _incumbent(modeling, overall)
     most = modeling.promotion.max_slice_loss
     worse = (
@@ -212,24 +213,21 @@ def _reasons(
         yield f"... and {n_more} {'slice' if n_more == 1 else 'slices'} more"
 
 
-def _off_in_all(modeling: Modeling, evaluation: Evaluation) -> Iterator[str]:
+def faults_in_all(modeling: Modeling, evaluation: pl.DataFrame) -> Iterator[str]:
     """Say if a model is off in sum, or in what its intervals hold, beyond chance.
 
-    What is off, but may be by the clusters that happened to be there, is let pass.
+    `evaluation` holds its figures, as `measure` gives them. What is off, but may be so
+    by the clusters that happened to be there, is let pass.
     """
-    figures = {
-        row["metric"]: row
-        for row in evaluation.table("evaluation")
-        .filter(model=evaluation.training.record.model, slice_by="all")
-        .iter_rows(named=True)
-    }
+    rows = evaluation.filter(slice_by="all").iter_rows(named=True)
+    figures = {row["metric"]: row for row in rows}
     most = modeling.promotion.max_bias
     bias = figures["bias"]
     if _is_off(bias, 0, most):
+        side = "high" if bias["value"] > 0 else "low"
         yield (
-            f"predictions are {_apart(abs(bias['value']), most)} too"
-            f" {'high' if bias['value'] > 0 else 'low'} in sum, by {_between(bias)},"
-            f" expected within {most:.2%}"
+            f"predictions are {_apart(abs(bias['value']), most)} too {side} in sum"
+            f" {_between(bias)}, expected at most {most:.2%}"
         )
     allowed = modeling.promotion.max_coverage_gap
     held = figures["coverage"]
@@ -237,7 +235,7 @@ def _off_in_all(modeling: Modeling, evaluation: Evaluation) -> Iterator[str]:
         side = allowed if held["value"] > modeling.coverage else -allowed
         yield (
             f"intervals hold {_apart(held['value'], modeling.coverage + side)} of the"
-            f" outcomes, by {_between(held)}, expected {modeling.coverage:.1%} within"
+            f" outcomes {_between(held)}, expected {modeling.coverage:.1%} within"
             f" {allowed:.2%}"
         )
 
@@ -246,15 +244,15 @@ def _is_off(figure: Mapping[str, Any], expected: float, allowed: float) -> bool:
     """Tell whether a figure is too far from what is expected, beyond chance."""
     value, lower, upper = (figure[name] for name in ("value", "lower", "upper"))
     if value is None or abs(value - expected) <= allowed:
-        return value is None
+        return False
     return lower is None or not lower <= expected <= upper
 
 
 def _between(figure: Mapping[str, Any]) -> str:
-    """Write the interval of a share."""
+    """Write the interval of a share, if it has one."""
     if figure["lower"] is None:
-        return "one cluster"
-    return f"an interval of {figure['lower']:.1%} to {figure['upper']:.1%}"
+        return "(of a single cluster)"
+    return f"(interval {figure['lower']:.1%} to {figure['upper']:.1%})"
 
 
 def _apart(share: float, bound: float) -> str:

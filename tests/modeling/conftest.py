@@ -80,6 +80,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LENIENT = (
     "modeling.baselines=[last_value]",
+    "modeling.promotion.max_bias=0.99",
     "modeling.promotion.max_coverage_gap=0.5",
     "modeling.promotion.max_slice_loss=0.99",
 )

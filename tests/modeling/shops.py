@@ -47,7 +47,7 @@ seed: 1
 study: {trials: 2, folds: 2}
 bootstrap: {samples: 100}
 slices: {}
-promotion: {max_coverage_gap: 0.5, max_slice_loss: 0.9}
+promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.9}
 """
 
 

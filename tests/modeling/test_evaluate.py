@@ -8,6 +8,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 from pipeline.errors import ModelError
 from pipeline.modeling.evaluate import Evaluation, evaluate
+from pipeline.modeling.judge.metrics import METRICS
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train
@@ -35,7 +36,16 @@ def test_figures_are_sklearns_and_everything_is_kept(
     held = (predicted["lower"] <= test[TARGET]) & (test[TARGET] <= predicted["upper"])
 
     metrics = evaluation.record.metrics
-    assert list(metrics) == ["rmse", "mae", "r2", "wape", "pinball", "coverage"]
+    totals = ["wape_total", "wape_by_facility_id", "wape_by_apr_drg_code"]
+    assert list(metrics) == [*METRICS, *totals]
+    assert metrics["bias"] == pytest.approx((own - y).sum() / np.abs(y).sum())
+    sums = test.select("year", "apr_drg_code", TARGET, own=own).group_by(
+        "year", "apr_drg_code"
+    )
+    off = sums.agg(pl.col("own", TARGET).sum()).select(
+        (pl.col("own") - pl.col(TARGET)).abs().sum() / pl.col(TARGET).abs().sum()
+    )
+    assert metrics["wape_by_apr_drg_code"] == pytest.approx(off.item())
     assert metrics["rmse"] == pytest.approx(root_mean_squared_error(y, own))
     assert metrics["mae"] == pytest.approx(mean_absolute_error(y, own))
     assert metrics["r2"] == pytest.approx(r2_score(y, own))

@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.evaluate import evaluate
-from pipeline.modeling.promote import Promotion, promote
+from pipeline.modeling.promote import Promotion, faults_in_all, promote
 from pipeline.modeling.registry.registry import (
     CHALLENGER,
     CHAMPION,
@@ -184,12 +184,49 @@ def judged(story: Story, *overrides: str) -> tuple[Promotion, pl.DataFrame]:
     return promotion, evaluation.table("evaluation").filter(model="ridge")
 
 
-def test_intervals_that_hold_too_few_are_a_reason(story: Story) -> None:
-    promotion, figures = judged(story, "modeling.promotion.max_coverage_gap=0.0001")
-    [reached] = figures.filter(slice_by="all", metric="coverage")["value"]
-    assert promotion.reasons == [
-        f"intervals hold {reached:.1%} of the outcomes, expected 90.0% within 0.01%"
-    ]
+@pytest.mark.parametrize(
+    ("metric", "value", "interval", "reason"),
+    [
+        ("coverage", 0.85, (0.84, 0.87), r"intervals hold 85\.0% of the outcomes .*"),
+        ("coverage", 0.93, (0.91, 0.95), r"intervals hold 93\.0% of the outcomes .*"),
+        ("coverage", 0.85, (0.79, 0.91), None),  # by the clusters that were there
+        ("coverage", 0.89, (0.88, 0.895), None),  # within 2 %
+        ("coverage", 0.85, (None, None), r".*\(of a single cluster\), expected 90.*"),
+        (
+            "bias",
+            -0.1,
+            (-0.12, -0.08),
+            r"predictions are 10\.0% too low in sum \(int.*",
+        ),
+        (
+            "bias",
+            0.04,
+            (0.01, 0.07),
+            r"predictions are 4\.0% too high in sum \(inter.*",
+        ),
+        ("bias", -0.1, (-0.3, 0.02), None),
+        ("bias", -0.02, (-0.025, -0.015), None),
+    ],
+)
+def test_what_is_off_beyond_chance_is_a_reason(
+    prepared: Path,
+    metric: str,
+    value: float,
+    interval: tuple[float | None, float | None],
+    reason: str | None,
+) -> None:
+    figures: dict[str, tuple[float | None, ...]]
+    figures = {"coverage": (0.9, 0.88, 0.92), "bias": (0.0, -0.1, 0.1)}
+    figures[metric] = (value, *interval)
+    table = pl.DataFrame(
+        [("all", name, *row) for name, row in figures.items()],
+        schema=["slice_by", "metric", "value", "lower", "upper"],
+        orient="row",
+    )
+    modeling = load_in(prepared).modeling
+    found = list(faults_in_all(modeling, table))
+    assert len(found) == (reason is not None)
+    assert reason is None or re.fullmatch(reason, found[0])
 
 
 def test_a_slice_that_loses_too_much_is_a_reason(story: Story) -> None:

@@ -220,9 +220,10 @@ def differences(
 ) -> tuple[list[Leak], int]:
     """Compare the features of the keys that are in the panel of both worlds.
 
-    Two nulls are equal, and two NaN, and floats that differ by rounding. Gives a leak per column that differs; then one of
-    `ROWS` if a key has features in one of the worlds only; and how many pairs were
-    compared. `check` is what makes the difference between the worlds.
+    Two nulls are equal, and two NaN, and floats that differ by rounding. Gives a leak
+    per column that differs; then one of `ROWS` if a key has features in one of the
+    worlds only; and how many pairs were compared. `check` is what makes the difference
+    between the worlds.
     """
     key = before.keys.columns
     left, right = (
