@@ -28,5 +28,9 @@ LEFT JOIN last_year
     ON predictions.facility_id = last_year.facility_id
     AND predictions.apr_drg_code = last_year.apr_drg_code
     AND predictions.year = last_year.year + 1
+WHERE CASE
+    WHEN target = 'w_total_median_profit' THEN true
+    ELSE error('the forecast is of ' || target || ', not of w_total_median_profit')
+END
 ORDER BY prediction DESC, predictions.facility_id, predictions.apr_drg_code
 LIMIT $n_rows

@@ -115,7 +115,9 @@ def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     """Measure rows and totals of each model; those of all rows come first."""
     how = resampling_of(modeling)
     of_rows = measure(predictions, how, coverage=modeling.coverage)
-    of_totals = measure_totals(predictions, how, time=modeling.time, by=modeling.totals)
+    of_totals = measure_totals(
+        predictions, modeling.cluster, time=modeling.time, by=modeling.totals
+    )
     is_all = pl.col("slice_by") == "all"
     return pl.concat([of_rows.filter(is_all), of_totals, of_rows.filter(~is_all)]).sort(
         "model", maintain_order=True

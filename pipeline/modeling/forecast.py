@@ -60,8 +60,11 @@ def forecast(settings: ModelingSettings) -> Forecast:
     if not is_there:
         rows = read_rows(settings.pipeline)
         [made] = forecast_apart(settings, version, [rows], alone=True)
-        number = pl.lit(version.number, pl.Int32).alias("model_version")
-        made = made.drop_nulls("prediction").with_columns(number)
+        made = made.drop_nulls("prediction").with_columns(
+            target=pl.lit(settings.modeling.target),
+            unit=pl.lit(settings.modeling.unit),
+            model_version=pl.lit(version.number, pl.Int32),
+        )
     run_id = publish_predictions(
         settings.pipeline,
         made,

@@ -3,7 +3,8 @@
 CREATE TABLE meta.models (
     model VARCHAR, fingerprint VARCHAR, features VARCHAR, run_id VARCHAR,
     created_at TIMESTAMP, study VARCHAR, params JSON, metrics JSON,
-    mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[]
+    mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[],
+    target VARCHAR, unit VARCHAR, entity VARCHAR[], horizon INTEGER, metric VARCHAR
 );
 COMMENT ON TABLE meta.models IS
     'the trained models; features: fingerprint of the snapshot they learned from';

@@ -32,7 +32,7 @@ NAME = "[a-z][a-z0-9_]*"
 
 BESIDE_THE_KEY = (
     *("model", "y", "prediction", "lower", "upper", "size_decile"),
-    *("model_version", "run"),
+    *("target", "unit", "model_version", "run"),
 )
 """Columns that stand beside the key where predictions are judged and published."""
 
@@ -98,15 +98,44 @@ class Promotion(BaseConfig, frozen=True, kw_only=True):
     max_slice_loss: Share
 
 
+class Question(msgspec.Struct, frozen=True):
+    """What a model answers; a champion of another one is not asked."""
+
+    target: str
+    unit: str
+    """What the target is counted in: it is said, and nothing else."""
+    entity: list[str]
+    time: str
+    metric: str
+    """How good an answer is; to be judged otherwise makes no other question."""
+    horizon: int = 1
+    """Periods from the last one that is known to the one that is asked about."""
+
+    def differences(self, other: "Question") -> list[str]:
+        """Say what of a question is asked otherwise by another one."""
+        return [
+            f"{name}: found {ours}, expected {theirs}"
+            for name in ("target", "entity", "time", "horizon")
+            if (ours := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
+
+
 class Modeling(BaseConfig, frozen=True, kw_only=True):
     """``configs/modeling.yaml``; see the comments there."""
 
-    name: Annotated[str, Meta(pattern=f"^{NAME}$")]
+    name: Annotated[
+        str,
+        Meta(
+            pattern=f"^{NAME}$",
+            description="a name of lower case letters, digits and underscores",
+        ),
+    ]
     panel: str
     features: str
     time: str
     entity: Annotated[list[str], Meta(min_length=1)]
     target: str
+    unit: str = ""
     known: list[str] = field(default_factory=list[str])
     leaks: list[str] = field(default_factory=list[str])
     past: Annotated[list[str], Meta(min_length=1)]
@@ -127,6 +156,11 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     def key(self) -> list[str]:
         """The columns that name a row of the features."""
         return [*self.entity, self.time]
+
+    @property
+    def question(self) -> "Question":
+        """What a model answers that is made by these settings."""
+        return Question(self.target, self.unit, self.entity, self.time, self.metric)
 
 
 class ModelConfig(BaseConfig, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import Promotion, faults_in_all, promote
 from pipeline.modeling.registry.registry import (
     CHALLENGER,
@@ -23,8 +24,11 @@ from pipeline.modeling.registry.registry import (
     roll_back,
     versions,
 )
+from pipeline.modeling.score import score
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import open_store
 from tests.modeling.conftest import (
     LENIENT,
     Load,
@@ -147,6 +151,40 @@ def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None
     with pytest.raises(ModelError, match="version 2 is the first champion"):
         roll_back(settings)
     assert names(settings) == {CHAMPION: 2}
+
+
+def test_a_champion_that_answers_another_question_is_asked_nothing(
+    copied: Load, tmp_path: Path
+) -> None:
+    other = copied("panel.target=w_mean_cost")
+    asked = (
+        lambda: promote(other, "ridge"),
+        lambda: roll_back(other),
+        lambda: forecast(other),
+        lambda: score(other, tmp_path / "data" / "raw.csv"),
+    )
+    said = (
+        "models:/inpatient_profit_ci/1: answers another question\n"
+        "target: found w_total_median_profit, expected w_mean_cost\n"
+        "hint: each question has models of its own name: `modeling.name` in"
+    )
+    for ask in asked:
+        with pytest.raises(ModelError, match=re.escape(said)):
+            ask()
+    assert names(other) == {CHAMPION: 1}
+    # Of its own name it is judged against no other's, and both are shown.
+    own = copied("panel.target=w_mean_cost", "modeling.name=cost")
+    assert promote(own, "ridge").before is None
+    with connect(open_store(tmp_path)) as con:
+        shown = con.execute(
+            "select name, target, unit, metric from meta.models"
+            " where version is not null order by name"
+        ).fetchall()
+    assert shown == [
+        ("cost", "w_mean_cost", "$", "mae"),
+        ("inpatient_profit_ci", "w_total_median_profit", "$", "mae"),
+    ]
+    assert champion(copied()) is not None
 
 
 @pytest.mark.slow

@@ -37,3 +37,15 @@ def test_every_transformation_has_its_three_files() -> None:
 
 def test_default_source_is_the_synthetic_one() -> None:
     assert isinstance(load_settings(ROOT).source, SyntheticSource)
+
+
+def test_a_target_has_models_and_baselines_of_its_own() -> None:
+    settings = load_modeling(ROOT, overrides=("panel.target=w_mean_cost",))
+    assert settings.modeling.name == "w_mean_cost"
+    profile = load_modeling(
+        ROOT, profile="ci", overrides=("modeling.target=w_mean_cost",)
+    )
+    assert profile.modeling.name == "w_mean_cost_ci"
+    past = ["w_mean_cost_rolling2", "w_mean_cost_lag1"]
+    assert profile.modeling.past == past
+    assert profile.models["rolling_mean"].params["columns"] == past[:1]

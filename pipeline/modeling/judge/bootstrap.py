@@ -144,26 +144,14 @@ def exact_sum(summands: pl.Series) -> pl.Expr:
 def cluster_weights(n_clusters: int, *, n_samples: int, seed: int) -> FloatArray:
     """Draw clusters with replacement, and count how often each was drawn.
 
-    A row of `n_clusters` counts per draw, after one that takes each cluster once, for
-    the estimate itself; seed and number of clusters decide the draws.
+    A row of `n_clusters` counts, which add up to that, per sample; seed and number of
+    clusters decide the draws.
     """
     generator = np.random.default_rng((seed, n_clusters))
     drawn = generator.integers(n_clusters, size=(n_samples, n_clusters))
     drawn += n_clusters * np.arange(n_samples)[:, np.newaxis]
     counts = np.bincount(drawn.ravel(), minlength=n_samples * n_clusters)
-    drawn_counts = counts.reshape(n_samples, n_clusters).astype(np.float64)
-    return np.vstack([np.ones(n_clusters), drawn_counts])
-
-
-def interval_of(values: FloatArray, n_clusters: int) -> FloatArray:
-    """Return value, lower and upper limit of statistics, given for each row of weights.
-
-    The last axis of `values` are the draws of `cluster_weights`; a single cluster can
-    be drawn in one way only, which has no limits.
-    """
-    drawn = values[..., 1:] if n_clusters > 1 else np.full_like(values, np.nan)
-    lower, upper = np.quantile(drawn, ((1 - LEVEL) / 2, (1 + LEVEL) / 2), axis=-1)
-    return np.stack([values[..., 0], lower, upper], axis=-1)
+    return counts.reshape(n_samples, n_clusters).astype(np.float64)
 
 
 def _estimates(
@@ -177,13 +165,18 @@ def _estimates(
     `sums`, of shape (n_sums, n_clusters), has the clusters of a group, as many as
     `sizes` says, side by side.
     """
+    limits = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
     groups = np.split(sums, np.cumsum(sizes, dtype=np.int64)[:-1], axis=1)
     estimates: dict[int, FloatArray] = {}
     for size in np.unique(sizes).tolist():
-        weights = cluster_weights(size, n_samples=how.n_samples, seed=how.seed)
+        draws = cluster_weights(size, n_samples=how.n_samples, seed=how.seed)
+        # The first "draw" takes each cluster once: the estimate itself.
+        weights = np.vstack([np.ones(size), draws]).T
         for i in np.flatnonzero(sizes == size).tolist():
-            values = statistic(_exactly_summable(groups[i]) @ weights.T)
-            estimates[i] = interval_of(values, size)
+            values = statistic(_exactly_summable(groups[i]) @ weights)
+            drawn = values[:, 1:] if size > 1 else np.full_like(values, np.nan)
+            ends = np.quantile(drawn, limits, axis=1)
+            estimates[i] = np.vstack([values[:, :1].T, ends]).T
     return np.stack([estimates[i] for i in range(len(groups))])
 
 

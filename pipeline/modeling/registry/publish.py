@@ -16,14 +16,15 @@ from pipeline.snapshots.store import open_store
 
 def publish_models(settings: ModelingSettings) -> None:
     """Make the catalog of the newest run again, with all models there are."""
-    name = settings.modeling.name
+    trainings = all_trainings(settings.root)
+    names = {settings.modeling.name, *(t.modeling["name"] for _, t in trainings)}
     with tracking(settings) as tracked:
-        registered = {v.fingerprint: v.number for v in versions(tracked, name)}
-        named = aliases(tracked, name)
+        registered = {v.fingerprint: v for n in names for v in versions(tracked, n)}
+        named = {name: aliases(tracked, name) for name in names}
     models: list[dict[str, Any]] = []
     figures = [pl.DataFrame()]
-    for folder, training in all_trainings(settings.root):
-        number = registered.get(training.fingerprint)
+    for folder, training in trainings:
+        version, asked = registered.get(training.fingerprint), training.modeling
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
         evaluation = folder / "evaluation"
         judged = read_evaluation(evaluation)
@@ -42,9 +43,20 @@ def publish_models(settings: ModelingSettings) -> None:
                 "params": json.dumps(training.config["params"]),
                 "metrics": json.dumps(metrics),
                 "mlflow_run": training.mlflow_run,
-                "name": name if number else None,
-                "version": number,
-                "aliases": sorted(a for a, v in named.items() if v == number),
+                "name": version and version.name,
+                "version": version and version.number,
+                "aliases": sorted(
+                    alias
+                    for alias, number in (
+                        named[version.name].items() if version else ()
+                    )
+                    if version and number == version.number
+                ),
+                "target": asked["target"],
+                "unit": asked.get("unit", ""),
+                "entity": asked["entity"],
+                "horizon": 1,
+                "metric": asked["metric"],
             }
         )
     contribute(

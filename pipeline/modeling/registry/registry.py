@@ -18,7 +18,7 @@ from pipeline.files.manifest import (
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import Modeling, ModelingSettings, Question
 from pipeline.modeling.tracking.tracking import Tracking, tracking
 from pipeline.plan.code import PACKAGE
 
@@ -31,6 +31,9 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 _REPLACED = "replaced"
 """Tag of a champion's version: the version that was champion before it."""
+
+_QUESTION = "question"
+"""Tag of a version: what it answers, as JSON."""
 
 _FINGERPRINT = "fingerprint"
 _MANIFEST = "manifest"
@@ -59,6 +62,8 @@ class Version:
     folder: Path
     manifest: str
     """Hash of the list of the hashes of the folder's files."""
+    question: Question | None
+    """None of a version that an older release has registered."""
 
     @property
     def uri(self) -> str:
@@ -80,22 +85,53 @@ class Version:
 
 
 def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
-    """Register a trained model as challenger, unless it has a version."""
+    """Register a trained model as challenger, unless it has a version.
+
+    Raises
+    ------
+    ModelError
+        If the versions of the name answer another question.
+    """
     with tracking(settings) as store:
-        there = version_in(store, settings, record.fingerprint)
-    if there is not None:
-        return there
+        found = versions(store, settings.modeling.name)
+    for version in found:
+        _require_same_question(version, settings.modeling)
+        if version.fingerprint == record.fingerprint:
+            return version
     with tempfile.TemporaryDirectory() as folder:
         bundle = pack(settings, record, Path(folder, "bundle"))
         return _log(settings, record, bundle)
 
 
 def champion(settings: ModelingSettings) -> Version | None:
-    """Return the champion, if there is one."""
+    """Return the champion, if there is one.
+
+    Raises
+    ------
+    ModelError
+        If it answers another question than the settings ask.
+    """
     with tracking(settings) as store:
         number = aliases(store, settings.modeling.name).get(CHAMPION)
         found = versions(store, settings.modeling.name)
-    return next((version for version in found if version.number == number), None)
+    for version in found:
+        if version.number == number:
+            _require_same_question(version, settings.modeling)
+            return version
+    return None
+
+
+def _require_same_question(version: Version, modeling: Modeling) -> None:
+    """Refuse a version that was made for something else."""
+    found = ["an older release's, which does not say what it answers"]
+    if version.question is not None:
+        found = version.question.differences(modeling.question)
+    if found:
+        raise ModelError(
+            f"{version.uri}: answers another question\n{'; '.join(found)}\n"
+            "hint: each question has models of its own name: `modeling.name` in"
+            " configs/modeling.yaml, by default that of the target"
+        )
 
 
 def crown(settings: ModelingSettings, version: Version) -> None:
@@ -155,6 +191,9 @@ def versions(store: Tracking, name: str) -> list[Version]:
             int(found.tags.get(_REPLACED) or 0),
             _folder_of(store, str(found.source).rpartition("/")[2]),
             found.tags.get(_MANIFEST, ""),
+            msgspec.json.decode(asked, type=Question)
+            if (asked := found.tags.get(_QUESTION))
+            else None,
         )
         for found in store.client.search_model_versions(f"name = '{name}'")
     ]
@@ -192,7 +231,12 @@ def _log(
     )
 
     name, run_id = settings.modeling.name, record.mlflow_run
-    tags = {_FINGERPRINT: record.fingerprint}
+    question = settings.modeling.question
+    tags = {
+        _FINGERPRINT: record.fingerprint,
+        _QUESTION: msgspec.json.encode(question).decode(),
+        "target": question.target,
+    }
     context = read_parquet(bundle.folder / "context.parquet")
     example = _example(context, bundle.record)
     with tracking(settings) as store:
@@ -220,7 +264,7 @@ def _log(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
     fingerprint, number = record.fingerprint, int(made.version)
-    return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST])
+    return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST], question)
 
 
 def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
