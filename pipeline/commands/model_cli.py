@@ -152,7 +152,9 @@ def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
     click.echo(
         f"{evaluation.record.n_rows:,} test rows{state}; 95 % bounds in brackets"
     )
-    click.echo(f"  {'':14} {'RMSE':>32} {'MAE':>26} {'R2':>6} {'coverage':>9}")
+    click.echo(
+        f"  {'':14} {'RMSE':>32} {'MAE':>26} {'R2':>6} {'coverage':>9} {'bias':>6}"
+    )
     for model in models:
         of = {r["metric"]: r for r in overall.filter(model=model).iter_rows(named=True)}
         rmse, mae = (
@@ -160,11 +162,11 @@ def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
             f" {amount(of[m]['upper'])}]"
             for m in ("rmse", "mae")
         )
-        r2, coverage = (
+        r2, coverage, bias = (
             "-" if of[m]["value"] is None else format(of[m]["value"], spec)
-            for m, spec in (("r2", ".3f"), ("coverage", ".1%"))
+            for m, spec in (("r2", ".3f"), ("coverage", ".1%"), ("bias", "+.1%"))
         )
-        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9}")
+        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9} {bias:>6}")
     click.echo(f"  card: {shown(evaluation.folder / 'card.html')}")
 
 

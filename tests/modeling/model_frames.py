@@ -17,6 +17,9 @@ METRICS = {
     "r2": 5e-7,
     "wape": 3e-7,
     "bias": -5e-8,
+    "wape_total": 5e-8,
+    "wape_by_facility_id": 1e-7,
+    "wape_by_apr_drg_code": 2e-7,
     "pinball": 0.02,
     "coverage": 7.5e-7,
 }

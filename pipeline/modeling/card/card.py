@@ -16,6 +16,7 @@ from markupsafe import Markup
 from pipeline.modeling.card import charts
 from pipeline.modeling.card.charts import dollars
 from pipeline.modeling.judge.slices import SIZE_DECILE
+from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.settings import Modeling
 
@@ -29,9 +30,11 @@ _METRICS = {
     "r2": "R²",
     "pinball": "pinball loss",
     "coverage": "coverage",
+    "bias": "bias",
+    TOTAL: "WAPE of totals",
 }
 _IN_DOLLARS = ("rmse", "mae", "pinball")
-_FORMATS = {"r2": ".3f", "share": "+.1%"}
+_FORMATS = {"r2": ".3f", "bias": "+.1%", "share": "+.1%"}
 
 _TRAINED_ON = {
     "none": "the target itself",
@@ -66,7 +69,13 @@ class Card:
     def metrics(self) -> list[str]:
         """The metrics, first the one that the model is compared by."""
         first = self.modeling.metric
-        return [first, *(metric for metric in _METRICS if metric != first)]
+        by = [f"wape_by_{name}" for name in self.modeling.totals]
+        return [first, *(metric for metric in _METRICS if metric != first), *by]
+
+    def name_of(self, metric: str) -> str:
+        """Write a metric."""
+        by = metric.removeprefix("wape_by_")
+        return _METRICS.get(metric) or f"WAPE of totals by {by}"
 
 
 def write_card(card: Card, folder: Path) -> None:
@@ -128,7 +137,7 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         headlines=_headlines(card),
         limits=list(_limits(card)),
         metric=_METRICS[card.modeling.metric],
-        metrics=[_METRICS[metric] for metric in card.metrics],
+        metrics=[card.name_of(metric) for metric in card.metrics],
         objective=_objective(card.modeling),
         parts=[
             ("train", _span(*years.train), record.n_rows["train"]),
@@ -204,8 +213,9 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     key = card.modeling.metric
     metric, best = _METRICS[key], charts.best_reference(card.comparison)
     overall = card.evaluation.filter(model=card.record.model, slice_by="all")
-    error, coverage = (
-        overall.filter(metric=name).row(0, named=True) for name in (key, "coverage")
+    error, coverage, bias = (
+        overall.filter(metric=name).row(0, named=True)
+        for name in (key, "coverage", "bias")
     )
     share = (
         card.comparison.filter(slice_by="all", reference=best)
@@ -215,6 +225,7 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
     shown = [
         (f"{metric} on the test years", key, error["value"], error),
         (f"{metric} against {best}", "share", share["difference"], share),
+        ("sum of predictions against outcomes", "bias", bias["value"], bias),
     ]
     headlines = [
         (label, _figure(kind, value), f"95 % interval {ends}" if ends else "")

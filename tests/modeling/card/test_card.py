@@ -153,16 +153,20 @@ def test_every_figure_is_there_once(html: str) -> None:
 
 def test_metrics_are_a_table_the_best_model_first(html: str) -> None:
     tables = rows_of_tables(html)
-    header = ["Model", "RMSE", "MAE", "WAPE", "R²", "pinball loss", "coverage"]
+    header = ["Model", "RMSE", "MAE", "WAPE", "R²", "pinball loss", "coverage", "bias"]
+    header += ["WAPE of totals"]
+    header += [f"WAPE of totals by {by}" for by in ("facility_id", "apr_drg_code")]
     at = tables.index(header)
     # Of an RMSE of 1.2M: a quarter, 3e-7, 5e-7, 0.02 and 7.5e-7.
     assert tables[at + 1] == [
         *("boosted", "$1.2M", "$1.08M to $1.26M", "$300k", "$270k to $315k"),
         *("36.0%", "32.4% to 37.8%", "0.600", "0.540 to 0.630"),
         *("$24k", "$21.6k to $25.2k", "90.0%", "81.0% to 94.5%"),
+        *("-6.0%", "-5.4% to -6.3%", "6.0%", "5.4% to 6.3%"),
+        *("12.0%", "10.8% to 12.6%", "24.0%", "21.6% to 25.2%"),
     ]
     assert tables[at + 2][:2] == ["last year", "$1.5M"]
-    assert tables[at + 2][-2:] == ["\N{EN DASH}", "\N{EN DASH}"]
+    assert tables[at + 2][9:11] == ["\N{EN DASH}", "\N{EN DASH}"]  # of two metrics
     assert [row[0] for row in tables[at + 3 :]] == ["ridge"]
 
 
