@@ -42,9 +42,7 @@ def test_default_source_is_the_synthetic_one() -> None:
 def test_a_target_has_models_and_baselines_of_its_own() -> None:
     settings = load_modeling(ROOT, overrides=("panel.target=w_mean_cost",))
     assert settings.modeling.name == "w_mean_cost"
-    profile = load_modeling(
-        ROOT, profile="ci", overrides=("modeling.target=w_mean_cost",)
-    )
+    profile = load_modeling(ROOT, profile="ci", overrides=("panel.target=w_mean_cost",))
     assert profile.modeling.name == "w_mean_cost_ci"
     past = ["w_mean_cost_rolling2", "w_mean_cost_lag1"]
     assert profile.modeling.past == past

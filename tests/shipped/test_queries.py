@@ -33,6 +33,8 @@ FORECAST = pl.DataFrame(
         "prediction": [-1000.4, 2000.6],
         "lower": [-1500.0, 1000.0],
         "upper": [500.0, 4000.0],
+        "target": "w_total_median_profit",
+        "unit": "$",
         "model_version": pl.Series([3, 3], dtype=pl.Int32),
     }
 )
