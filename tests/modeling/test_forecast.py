@@ -55,6 +55,8 @@ def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> 
         "prediction": pl.Float64,
         "lower": pl.Float64,
         "upper": pl.Float64,
+        "target": pl.String,
+        "unit": pl.String,
         "model_version": pl.Int32,
         "run": pl.String,
     }
@@ -62,6 +64,10 @@ def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> 
     assert made.select(key_columns).is_unique().all()
     assert made.equals(made.sort(key_columns))
     assert made["year"].unique().to_list() == [2018]
+    assert made.select("target", "unit").unique().row(0) == (
+        settings.modeling.target,
+        "$",
+    )
     assert made["model_version"].unique().to_list() == [1]
     assert made["run"].unique().to_list() == [latest(settings).run_id]
     assert made.filter(

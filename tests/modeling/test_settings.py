@@ -88,7 +88,10 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
         ("modeling.seed=-1", "modeling.seed: expected int >= 0"),
         ("modeling.bootstrap.samples=99", "expected int >= 100, found 99"),
         ("modeling.study.trial=3", "unknown field; did you mean 'trials'?"),
-        ("modeling.name=A b", "modeling.name: expected str matching regex"),
+        (
+            "modeling.name=A b",
+            "modeling.name: expected a name of lower case letters, digits",
+        ),
     ],
 )
 def test_mistake_is_named_with_what_was_expected(override: str, expected: str) -> None:

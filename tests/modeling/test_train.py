@@ -178,6 +178,7 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
             # What was the target is a feature then, and of its own period.
             (
                 "modeling.target=w_mean_charge_lag1",
+                "modeling.past=[w_total_median_profit_rolling2]",
                 "modeling.leaks=[w_total_median_profit]",
             ),
             "w_mean_charge_lag1: 35 of 1418 rows are null or not finite\n",
