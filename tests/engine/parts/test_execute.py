@@ -69,8 +69,26 @@ def rounds_of(caplog: pytest.LogCaptureFixture) -> list[tuple[int, int]]:
 def test_any_number_of_parts_gives_what_one_pass_gives(
     another: Another, whole: Made
 ) -> None:
-    for n_parts in (2, 5, 50):  # the last is more than there are facilities
+    for n_parts in (2, 5):
         require_equal(make(another(), f"engine.partitions={n_parts}"), whole)
+
+
+def keep_facilities(root: Path, n: int) -> None:
+    """Leave rows of the first facilities only."""
+    codes: list[int] = []
+    for path in sorted((root / "data").iterdir()):
+        df = pl.read_csv(path)
+        codes = codes or df["Facility Id"].unique(maintain_order=True).to_list()[:n]
+        df.filter(pl.col("Facility Id").is_in(codes)).write_csv(path)
+
+
+def test_more_parts_than_facilities_give_what_one_pass_gives(
+    small: Path, another: Another
+) -> None:
+    keep_facilities(small, 6)
+    expected = make(another(), "engine.partitions=1")
+    assert expected.frames["facilities"].height == 6
+    require_equal(make(another(), "engine.partitions=9"), expected)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +292,17 @@ def test_killed_while_it_repaired_a_run_goes_on_with_the_repaired_rows(
     assert rounds_of(caplog) == [(3, 4), (4, 4)]
 
 
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small project after a run in four parts that failed; not to change."""
+    root = tmp_path_factory.mktemp("failed") / "project"
+    root.mkdir()
+    copy_small(root)
+    with pytest.raises(ContractError):
+        make(root, "engine.partitions=4", "checks.features.rows.exact=1")
+    return root
+
+
 @pytest.mark.parametrize(
     ("words", "n_parts", "is_other"),
     [
@@ -285,16 +314,15 @@ def test_killed_while_it_repaired_a_run_goes_on_with_the_repaired_rows(
     ids=["same", "parameter", "parts", "rows"],
 )
 def test_parts_of_a_run_that_failed_are_used_for_the_same_work_only(
-    small: Path,
+    failed: Path,
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     words: list[str],
     n_parts: int,
     is_other: bool,
 ) -> None:
     caplog.set_level("DEBUG")
-    with pytest.raises(ContractError):
-        make(small, "engine.partitions=4", "checks.features.rows.exact=1")
-    assert rounds_of(caplog) == [(1, 2), (2, 4), (3, 4), (4, 4)]
+    small = shutil.copytree(failed, tmp_path / "project")
     if words == ["rows"]:
         spoil(small, "2017,663,A,4,2,B,Moderate,M,Medical,9,4.0,3.0,2.0,1.0")
         words = []
