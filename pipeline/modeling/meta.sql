@@ -9,6 +9,13 @@ CREATE TABLE meta.models (
 COMMENT ON TABLE meta.models IS
     'the trained models; features: fingerprint of the snapshot they learned from';
 
+CREATE TABLE meta.promotions (
+    name VARCHAR, version INTEGER, fingerprint VARCHAR, decided_at TIMESTAMP,
+    against INTEGER, is_champion BOOLEAN, reasons VARCHAR[]
+);
+COMMENT ON TABLE meta.promotions IS
+    'what was decided of each version, against which champion; reasons: why not';
+
 CREATE TABLE meta.evaluations (
     fingerprint VARCHAR, model VARCHAR, slice_by VARCHAR, slice VARCHAR,
     metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,

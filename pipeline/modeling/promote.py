@@ -21,9 +21,8 @@ from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
     Version,
-    challenge,
     champion,
-    crown,
+    decide,
     register,
     roll_back,
 )
@@ -108,10 +107,7 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     comparison = pl.concat(rivals)
     reasons = list(_reasons(modeling, evaluation, comparison))
     version = register(settings, evaluation.training.record)
-    if reasons:
-        challenge(settings, version)
-    else:
-        crown(settings, version)
+    decide(settings, version, before, reasons)
     return Promotion(version, before, reasons, comparison)
 
 

@@ -116,6 +116,16 @@ def test_a_better_one_does(story: Story) -> None:
     assert story.named[3] == {CHALLENGER: 1, CHAMPION: 3}
 
 
+def test_what_was_decided_is_kept_with_the_reasons(story: Story) -> None:
+    with connect(open_store(story.root)) as con:
+        told = con.execute(
+            "select version, against, is_champion, reasons from meta.promotions"
+            " order by version"
+        ).fetchall()
+    again = story.promotions[2]
+    assert told == [(1, 2, False, again.reasons), (2, None, True, []), (3, 2, True, [])]
+
+
 def test_the_champion_forecasts_as_it_was_judged(story: Story) -> None:
     # From the raw rows before each year come the features that the baseline was given.
     settings = load_in(story.root, *LENIENT, "modeling.baselines=[last_value]")

@@ -59,9 +59,23 @@ def publish_models(settings: ModelingSettings) -> None:
                 "metric": asked["metric"],
             }
         )
+    decisions = [
+        {
+            "name": version.name,
+            "version": version.number,
+            "fingerprint": version.fingerprint,
+            "decided_at": decision.decided_at.replace(tzinfo=None),
+            "against": decision.against,
+            "is_champion": not decision.reasons,
+            "reasons": decision.reasons,
+        }
+        for version in registered.values()
+        if (decision := version.decision)
+    ]
     contribute(
         open_store(settings.root),
         {
+            "promotions": pl.DataFrame(decisions, infer_schema_length=None),
             "models": pl.DataFrame(models, infer_schema_length=None),
             "evaluations": pl.concat(figures, how="diagonal"),
         },

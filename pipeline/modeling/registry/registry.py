@@ -2,9 +2,10 @@
 
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 import polars as pl
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from pipeline.modeling.bundle.bundle import Bundle, BundleRecord
 
+_Told = TypeVar("_Told")
+
 CHAMPION, CHALLENGER = "champion", "challenger"
 
 _REPLACED = "replaced"
@@ -34,6 +37,9 @@ _REPLACED = "replaced"
 
 _QUESTION = "question"
 """Tag of a version: what it answers, as JSON."""
+
+_DECISION = "decision"
+"""Tag of a version: what was decided of it, as JSON."""
 
 _FINGERPRINT = "fingerprint"
 _MANIFEST = "manifest"
@@ -46,6 +52,16 @@ REQUIREMENTS = (
     *("omegaconf", "optuna", "tqdm", "scikit-learn", "cloudpickle"),
 )
 """What a bundle needs to be loaded and used."""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Whether a version became champion when it was last looked at, and why not."""
+
+    decided_at: datetime
+    against: int | None
+    """The champion of then."""
+    reasons: list[str]
+    """What spoke against it; empty if it became champion."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +80,8 @@ class Version:
     """Hash of the list of the hashes of the folder's files."""
     question: Question | None
     """None of a version that an older release has registered."""
+    decision: Decision | None
+    """None of a version that was registered and not yet decided on."""
 
     @property
     def uri(self) -> str:
@@ -134,6 +152,24 @@ def _require_same_question(version: Version, modeling: Modeling) -> None:
         )
 
 
+def decide(
+    settings: ModelingSettings,
+    version: Version,
+    before: Version | None,
+    reasons: list[str],
+) -> None:
+    """Make a version champion, or challenger for reasons, which are kept."""
+    decision = Decision(datetime.now(UTC), before and before.number, reasons)
+    text = msgspec.json.encode(decision).decode()
+    with tracking(settings) as store:
+        number = str(version.number)
+        store.client.set_model_version_tag(version.name, number, _DECISION, text)
+        if reasons:
+            store.client.set_registered_model_alias(version.name, CHALLENGER, number)
+    if not reasons:
+        crown(settings, version)
+
+
 def crown(settings: ModelingSettings, version: Version) -> None:
     """Make a version champion, and note whom it replaces."""
     before = champion(settings)
@@ -144,13 +180,6 @@ def crown(settings: ModelingSettings, version: Version) -> None:
         client.set_registered_model_alias(version.name, CHAMPION, number)
         if aliases(store, version.name).get(CHALLENGER) == version.number:
             client.delete_registered_model_alias(version.name, CHALLENGER)
-
-
-def challenge(settings: ModelingSettings, version: Version) -> None:
-    """Make a version challenger."""
-    with tracking(settings) as store:
-        number = str(version.number)
-        store.client.set_registered_model_alias(version.name, CHALLENGER, number)
 
 
 def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
@@ -191,12 +220,16 @@ def versions(store: Tracking, name: str) -> list[Version]:
             int(found.tags.get(_REPLACED) or 0),
             _folder_of(store, str(found.source).rpartition("/")[2]),
             found.tags.get(_MANIFEST, ""),
-            msgspec.json.decode(asked, type=Question)
-            if (asked := found.tags.get(_QUESTION))
-            else None,
+            _told(found.tags.get(_QUESTION), Question),
+            _told(found.tags.get(_DECISION), Decision),
         )
         for found in store.client.search_model_versions(f"name = '{name}'")
     ]
+
+
+def _told(tag: str | None, type_: type[_Told]) -> _Told | None:
+    """Read a tag, if it is there."""
+    return msgspec.json.decode(tag, type=type_) if tag else None
 
 
 def _folder_of(store: Tracking, model_id: str) -> Path:
@@ -264,7 +297,9 @@ def _log(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
     fingerprint, number = record.fingerprint, int(made.version)
-    return Version(name, number, fingerprint, 0, folder, tags[_MANIFEST], question)
+    return Version(
+        name, number, fingerprint, 0, folder, tags[_MANIFEST], question, None
+    )
 
 
 def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:

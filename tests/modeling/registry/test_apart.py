@@ -40,7 +40,7 @@ def forecast_by(
     patch.setattr(apart, "_PROGRAM", path)
     bundle.mkdir()
     (bundle / "x.json").write_text("{}")
-    version = Version("told", 1, "", 0, bundle, write_manifest(bundle), None)
+    version = Version("told", 1, "", 0, bundle, write_manifest(bundle), None, None)
     if spoil:
         (bundle / "x.json").write_text("[]")
     return apart.forecast_apart(load_in(PROJECT), version, panels, alone=True)
