@@ -173,7 +173,7 @@ def _fingerprint(
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
-    of_card = [training.record.study, settings.bases]
+    of_card = [training.record.study, settings.bases, modeling.unit]
     fitted = {
         name: plain(msgspec.structs.replace(config, space={}))
         for name, config in baselines.items()

@@ -4,7 +4,7 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. The page is
 HTML file with its style and its figures; it needs no script and no network.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.modeling.card import charts
-from pipeline.modeling.card.charts import dollars
+from pipeline.modeling.card.charts import amount_text
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord
@@ -33,7 +33,7 @@ _METRICS = {
     "bias": "bias",
     TOTAL: "WAPE of totals",
 }
-_IN_DOLLARS = ("rmse", "mae", "pinball")
+_AMOUNTS = ("rmse", "mae", "pinball")
 _FORMATS = {"r2": ".3f", "bias": "+.1%", "share": "+.1%"}
 
 _TRAINED_ON = {
@@ -90,26 +90,30 @@ def write_card(card: Card, folder: Path) -> None:
 def draw_figures(card: Card) -> dict[str, str]:
     """Draw the figures of a card that there is something to show in, as SVG by name."""
     metric, time, model = card.modeling.metric, card.modeling.time, card.record.model
-    evaluation = card.evaluation
+    evaluation, unit = card.evaluation, card.modeling.unit
     drawn: dict[str, ChartType] = {
-        "error": charts.error_chart(evaluation, model, metric),
-        "predicted": charts.predicted_actual_chart(card.predictions),
-        "residual": charts.residual_chart(card.predictions),
-        "importance": charts.importance_chart(card.importance, metric),
-        "dependence": charts.partial_dependence_chart(card.dependence),
+        "error": charts.error_chart(evaluation, model, metric, unit),
+        "predicted": charts.predicted_actual_chart(card.predictions, unit),
+        "residual": charts.residual_chart(card.predictions, unit),
+        "importance": charts.importance_chart(card.importance, metric, unit),
+        "dependence": charts.partial_dependence_chart(card.dependence, unit),
     }
     if card.comparison.filter(slice_by=SIZE_DECILE).height:
         drawn["difference"] = charts.difference_chart(card.comparison)
     if evaluation.filter(slice_by=time)["slice"].n_unique() > 1:
-        drawn["year"] = charts.error_by_period_chart(evaluation, model, metric, time)
+        drawn["year"] = charts.error_by_period_chart(
+            evaluation, model, metric, time, unit
+        )
     if charts.coverages(evaluation, model)["value"].count():
         coverage = card.modeling.coverage
         drawn["coverage"] = charts.coverage_chart(evaluation, model, coverage)
     if card.shap.height:
-        in_dollars = card.record.config["target"]["kind"] in ("none", "difference")
-        drawn["shap"] = charts.shap_chart(card.shap, in_dollars=in_dollars)
+        is_target = card.record.config["target"]["kind"] in ("none", "difference")
+        drawn["shap"] = charts.shap_chart(card.shap, unit if is_target else None)
     if card.trials.height:
-        drawn["trials"] = charts.trials_chart(card.trials, _objective(card.modeling))
+        drawn["trials"] = charts.trials_chart(
+            card.trials, _objective(card.modeling), unit
+        )
     return {name: charts.to_svg(chart) for name, chart in drawn.items()}
 
 
@@ -144,8 +148,8 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
             ("validation", str(years.valid), record.n_rows["valid"]),
             ("test", _span(*years.test), card.predictions.height),
         ],
-        rows=_metric_rows(card.evaluation, card.metrics),
-        study=_study(card.trials),
+        rows=_metric_rows(card),
+        study=_study(card.trials, card.modeling.unit),
         thirds=_thirds(card.modeling),
         trained_on=_TRAINED_ON[target["kind"]].format(**target),
     )
@@ -173,10 +177,15 @@ def _span(first: int, last: int) -> str:
 def _limits(card: Card) -> Iterator[str]:
     """Say where the figures warn, and what they cannot tell."""
     metric, coverage = card.modeling.metric, card.modeling.coverage
+    unit = card.modeling.unit
     yield "An average over a year and a category: nothing about a single case."
     yield (
         "One year ahead only; entities without a row in the two years before, and rare"
         " categories, get no prediction."
+    )
+    yield (
+        "All of it given that the entity has rows in the period: whether it will is not"
+        " predicted, and one without counts in no figure."
     )
     yield (
         "Errors are those of the test years; a change of policy or prices since then"
@@ -189,9 +198,9 @@ def _limits(card: Card) -> Iterator[str]:
     if by_size.height > 1:
         small, large = by_size["value"][0], by_size["value"][-1]
         yield (
-            f"Errors grow with size: the {metric.upper()} is {dollars(small)} in the"
-            f" smallest tenth of clusters and {dollars(large)} in the largest, so that"
-            f" few large rows decide the {metric.upper()} over all."
+            f"Errors grow with size: the {metric.upper()} is {amount_text(small, unit)}"
+            f" in the smallest tenth of clusters and {amount_text(large, unit)} in the"
+            f" largest, so that few large rows decide the {metric.upper()} over all."
         )
     gap = (pl.col("value") - coverage).abs()
     missed = own.filter(gap > 0.05, pl.col("n_rows") >= 100, metric="coverage")
@@ -210,7 +219,7 @@ def _limits(card: Card) -> Iterator[str]:
 
 def _headlines(card: Card) -> list[tuple[str, str, str]]:
     """Say how good the model is: label, figure, and what to hold it against."""
-    key = card.modeling.metric
+    unit, key = card.modeling.unit, card.modeling.metric
     metric, best = _METRICS[key], charts.best_reference(card.comparison)
     overall = card.evaluation.filter(model=card.record.model, slice_by="all")
     error, coverage, bias = (
@@ -228,24 +237,23 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
         ("sum of predictions against outcomes", "bias", bias["value"], bias),
     ]
     headlines = [
-        (label, _figure(kind, value), f"95 % interval {ends}" if ends else "")
+        (label, _figure(kind, value, unit), f"95 % interval {ends}" if ends else "")
         for label, kind, value, cell in shown
-        for ends in [_ends(kind, cell)]
+        for ends in [_ends(kind, cell, unit)]
     ]
     if coverage["value"] is not None:
         reached, meant = (
-            _figure("coverage", value)
+            _figure("coverage", value, unit)
             for value in (coverage["value"], card.modeling.coverage)
         )
         headlines.append(("outcomes inside the intervals", reached, f"meant: {meant}"))
     return headlines
 
 
-def _metric_rows(
-    evaluation: pl.DataFrame, metrics: Sequence[str]
-) -> list[tuple[str, list[tuple[str, str]]]]:
+def _metric_rows(card: Card) -> list[tuple[str, list[tuple[str, str]]]]:
     """List each model, by the first metric, with each and its interval as text."""
-    overall = evaluation.filter(slice_by="all")
+    metrics, unit = card.metrics, card.modeling.unit
+    overall = card.evaluation.filter(slice_by="all")
     models = overall.filter(metric=metrics[0]).sort("value", "model")["model"]
     cells = {
         (row["model"], row["metric"]): row for row in overall.iter_rows(named=True)
@@ -254,7 +262,7 @@ def _metric_rows(
         (
             model,
             [
-                (_figure(metric, cell["value"]), _ends(metric, cell))
+                (_figure(metric, cell["value"], unit), _ends(metric, cell, unit))
                 for metric in metrics
                 for cell in [cells[model, metric]]
             ],
@@ -263,23 +271,24 @@ def _metric_rows(
     ]
 
 
-def _figure(metric: str, value: float | None) -> str:
+def _figure(metric: str, value: float | None, unit: str) -> str:
     """Write a metric in its unit; nothing where there is none."""
     if value is None:
         return ""
-    if metric in _IN_DOLLARS:
-        return dollars(value)
+    if metric in _AMOUNTS:
+        return amount_text(value, unit)
     return format(value, _FORMATS.get(metric, ".1%"))
 
 
-def _ends(metric: str, cell: Mapping[str, Any]) -> str:
+def _ends(metric: str, cell: Mapping[str, Any], unit: str) -> str:
     """Write the ends of a metric's interval; nothing where there is none."""
     if cell["lower"] is None or cell["upper"] is None:
         return ""
-    return f"{_figure(metric, cell['lower'])} to {_figure(metric, cell['upper'])}"
+    lower, upper = (_figure(metric, cell[end], unit) for end in ("lower", "upper"))
+    return f"{lower} to {upper}"
 
 
-def _study(trials: pl.DataFrame) -> str:
+def _study(trials: pl.DataFrame, unit: str) -> str:
     """Say how many trials there were, and which was the best."""
     complete = trials.filter(state="COMPLETE").sort("value", "number")
     if complete.is_empty():
@@ -288,5 +297,5 @@ def _study(trials: pl.DataFrame) -> str:
     number, value = complete.select("number", "value").row(0)
     return (
         f"{trials.height} trials, {n_pruned} of them pruned; "
-        f"the best is number {number} with {dollars(value)}"
+        f"the best is number {number} with {amount_text(value, unit)}"
     )

@@ -5,7 +5,8 @@ read on a light and on a dark page. The colours of the marks are those of Okabe 
 "Color Universal Design", 2008, which colour-blind readers can tell apart.
 
 ``evaluation`` and ``comparison`` are as of `pipeline.modeling.judge`, ``predictions``
-those of the model on the test rows, without nulls; money is in US dollars.
+those of the model on the test rows, without nulls. Amounts are in the unit of the
+target, which may be empty; a sign, as $, stands before each.
 """
 
 import hashlib
@@ -31,9 +32,9 @@ PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#D55E00", "#56B4E9", GREY)
 TEXT = "currentColor"
 
 # d3 counts G for 10^9, money does not; nor does it m for a thousandth.
-DOLLARS = (
-    "abs(datum.value) < 1 ? format(datum.value, '$.3~g')"
-    " : replace(format(datum.value, '$.3~s'), 'G', 'B')"
+_AMOUNT = (
+    "(abs(datum.value) < 1 ? format(abs(datum.value), '.3~g')"
+    " : replace(format(abs(datum.value), '.3~s'), 'G', 'B'))"
 )
 PLAIN = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
@@ -95,21 +96,42 @@ def to_svg(chart: ChartType) -> str:
     return svg
 
 
-def dollars(value: float) -> str:
-    """Write money with three digits.
+def amount_text(value: float, unit: str) -> str:
+    """Write an amount with three digits.
 
     Examples
     --------
-    >>> [dollars(1_234_567), dollars(-350_000), dollars(999_999), dollars(0)]
-    ['$1.23M', '-$350k', '$1M', '$0']
+    >>> [amount_text(v, "$") for v in (1_234_567, -350_000, 0)]
+    ['$1.23M', '-$350k', '$0']
+    >>> [amount_text(1_234_567, "persons"), amount_text(0.5, "")]
+    ['1.23M persons', '0.5']
     """
     rounded = abs(float(f"{value:.3g}"))
-    units = {1e9: "B", 1e6: "M", 1e3: "k", 1.0: ""}
-    unit = next((unit for unit in units if rounded >= unit), 1.0)
-    return f"{'-' if value < 0 else ''}${rounded / unit:.3g}{units[unit]}"
+    sizes = {1e9: "B", 1e6: "M", 1e3: "k", 1.0: ""}
+    size = next((size for size in sizes if rounded >= size), 1.0)
+    sign, sized = "-" if value < 0 else "", f"{rounded / size:.3g}{sizes[size]}"
+    return f"{sign}{unit}{sized}" if _is_sign(unit) else f"{sign}{sized} {unit}".strip()
 
 
-def error_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
+def amount_labels(unit: str) -> str:
+    """Write the ticks of an axis of amounts, as an expression of Vega's."""
+    before = unit.replace("'", "") if _is_sign(unit) else ""
+    return f"(datum.value < 0 ? '\N{MINUS SIGN}' : '') + '{before}' + {_AMOUNT}"
+
+
+def _is_sign(unit: str) -> bool:
+    """Tell whether a unit stands before its amounts, as $ does."""
+    return len(unit) == 1 and not unit.isalnum()
+
+
+def _titled(title: str, unit: str) -> str:
+    """Add the unit to a title, if there is one."""
+    return f"{title}, {unit}" if unit else title
+
+
+def error_chart(
+    evaluation: pl.DataFrame, model: str, metric: str, unit: str
+) -> ChartType:
     """Compare the error of all models on all rows, the best on top."""
     rows = evaluation.filter(slice_by="all", metric=metric).sort("value", "model")
     colours = model_colours(rows["model"], model)
@@ -117,16 +139,18 @@ def error_chart(evaluation: pl.DataFrame, model: str, metric: str) -> ChartType:
         alt.Y("model:N", sort=None, title=None),
         color=alt.Color("model:N", scale=colours, legend=None),
     )
-    label = base.transform_calculate(label=DOLLARS).mark_text(dy=-13)
+    label = base.transform_calculate(label=amount_labels(unit)).mark_text(dy=-13)
     return alt.layer(
         _interval(base, "x"),
-        base.mark_point(**_POINT).encode(alt.X("value:Q", **_error_axis(metric, 8))),
+        base.mark_point(**_POINT).encode(
+            alt.X("value:Q", **_error_axis(metric, unit, 8))
+        ),
         label.encode(alt.X("value:Q"), alt.Text("label:N"), color=alt.value(TEXT)),
     )
 
 
 def error_by_period_chart(
-    evaluation: pl.DataFrame, model: str, metric: str, time: str
+    evaluation: pl.DataFrame, model: str, metric: str, time: str, unit: str
 ) -> ChartType:
     """Compare the error of all models in each period, as named by column `time`."""
     rows = evaluation.filter(slice_by=time, metric=metric)
@@ -136,16 +160,16 @@ def error_by_period_chart(
         alt.XOffset("model:N", scale=order),
         alt.Color("model:N", scale=model_colours(rows["model"], model), title=None),
     )
-    y = alt.Y("value:Q", **_error_axis(metric, 6))
+    y = alt.Y("value:Q", **_error_axis(metric, unit, 6))
     return alt.layer(_interval(base, "y"), base.mark_point(**_POINT).encode(y))
 
 
-def _error_axis(metric: str, n_ticks: int) -> dict[str, Any]:
+def _error_axis(metric: str, unit: str, n_ticks: int) -> dict[str, Any]:
     """Say what an axis of errors shows, from the least to the greatest."""
     return {
-        "title": f"{metric.upper()}, US dollars, with 95 % interval",
+        "title": f"{_titled(metric.upper(), unit)}, with 95 % interval",
         "scale": alt.Scale(zero=False),
-        "axis": alt.Axis(labelExpr=DOLLARS, tickCount=n_ticks),
+        "axis": alt.Axis(labelExpr=amount_labels(unit), tickCount=n_ticks),
     }
 
 
@@ -168,7 +192,7 @@ def best_reference(comparison: pl.DataFrame) -> str:
 def difference_chart(comparison: pl.DataFrame) -> ChartType:
     """Show how the error differs from the best baseline's, by size of the cluster.
 
-    The difference is a share of the baseline's error: in dollars, the largest
+    The difference is a share of the baseline's error: in its unit, the largest
     clusters would leave nothing to see of the others.
     """
     best = best_reference(comparison)
@@ -239,7 +263,7 @@ def _by_size(name: str) -> tuple[float, str]:
     return (float(name) if name.isdecimal() else number, name)
 
 
-def predicted_actual_chart(predictions: pl.DataFrame) -> ChartType:
+def predicted_actual_chart(predictions: pl.DataFrame, unit: str) -> ChartType:
     """Count rows by prediction and outcome, on symmetric logarithmic axes."""
     n_bins = 48
     y, prediction = (predictions[c].to_numpy() for c in ("y", "prediction"))
@@ -263,15 +287,15 @@ def predicted_actual_chart(predictions: pl.DataFrame) -> ChartType:
             "y2": edges[row + 1],
         }
     )
-    scale, axis = symlog_axis(both, DOLLARS)
+    scale, axis = symlog_axis(both, amount_labels(unit))
     small = alt.Axis(**axis.to_dict(), labelFontSize=10)
     opacity = alt.Scale(type="log", range=[0.15, 1])
     rows = (
         alt.Chart(cells, width=HALF_WIDTH, height=360)
         .mark_rect(color=BLUE)
         .encode(
-            alt.X("x:Q", scale=scale, axis=small, title="predicted, US dollars"),
-            alt.Y("y:Q", scale=scale, axis=axis, title="actual, US dollars"),
+            alt.X("x:Q", scale=scale, axis=small, title=_titled("predicted", unit)),
+            alt.Y("y:Q", scale=scale, axis=axis, title=_titled("actual", unit)),
             alt.X2("x2"),
             alt.Y2("y2"),
             opacity=alt.Opacity("n:Q", scale=opacity, legend=None),
@@ -282,7 +306,7 @@ def predicted_actual_chart(predictions: pl.DataFrame) -> ChartType:
     return alt.layer(rows, line.encode(alt.X("x:Q"), alt.Y("y:Q")))
 
 
-def residual_chart(predictions: pl.DataFrame) -> ChartType:
+def residual_chart(predictions: pl.DataFrame, unit: str) -> ChartType:
     """Show the 5, 25, 50, 75 and 95 % quantiles of residuals, by size of prediction."""
     rank = pl.col("prediction").rank("ordinal").cast(pl.Int64) - 1
     residual = pl.col("y") - pl.col("prediction")
@@ -295,8 +319,9 @@ def residual_chart(predictions: pl.DataFrame) -> ChartType:
         )
         .sort("decile")
     )
-    scale, axis = symlog_axis(rows.drop("decile").to_numpy().ravel(), DOLLARS)
-    y = alt.Y("p5:Q", scale=scale, axis=axis, title="actual - predicted, US dollars")
+    residuals = rows.drop("decile").to_numpy().ravel()
+    scale, axis = symlog_axis(residuals, amount_labels(unit))
+    y = alt.Y("p5:Q", scale=scale, axis=axis, title=_titled("actual - predicted", unit))
     x = alt.X("decile:O", title="decile of the prediction (1 = smallest)")
     base = alt.Chart(rows, width=HALF_WIDTH, height=360).encode(
         x, color=alt.value(BLUE)
@@ -312,7 +337,7 @@ def residual_chart(predictions: pl.DataFrame) -> ChartType:
     )
 
 
-def importance_chart(importance: pl.DataFrame, metric: str) -> ChartType:
+def importance_chart(importance: pl.DataFrame, metric: str, unit: str) -> ChartType:
     """Rank the ten groups of features the model would miss most.
 
     The axis ends where the others can be seen beside the strongest, whose label says
@@ -324,16 +349,18 @@ def importance_chart(importance: pl.DataFrame, metric: str) -> ChartType:
     figures = strongest.select("increase", "share").iter_rows()
     rows = strongest.with_columns(
         pl.col("increase", "lower", "upper").clip(0, end),
-        label=pl.Series([f"{dollars(cost)} ({share:.0%})" for cost, share in figures]),
+        label=pl.Series(
+            [f"{amount_text(cost, unit)} ({share:.0%})" for cost, share in figures]
+        ),
     )
     base = alt.Chart(rows, width=WIDTH, height=30 * rows.height + 60).encode(
         alt.Y("group:N", sort=None, title=None)
     )
     x = alt.X(
         "increase:Q",
-        title=f"increase of the {metric.upper()} by shuffling the group, US dollars",
+        title=_titled(f"increase of the {metric.upper()} by shuffling the group", unit),
         scale=alt.Scale(domain=[0, end], nice=False),
-        axis=alt.Axis(labelExpr=DOLLARS, tickCount=8),
+        axis=alt.Axis(labelExpr=amount_labels(unit), tickCount=8),
     )
     label = base.mark_text(align="left", dx=8).encode(
         alt.X("upper:Q"), alt.Text("label:N")
@@ -342,13 +369,13 @@ def importance_chart(importance: pl.DataFrame, metric: str) -> ChartType:
     return alt.layer(base.mark_bar(color=BLUE, height=14).encode(x), line, label)
 
 
-def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:
+def shap_chart(shap: pl.DataFrame, unit: str | None) -> ChartType:
     """Show how the ten strongest features move single predictions, up and down.
 
     As a beeswarm of all rows, but with a stroke for each bin of SHAP values: its length
     goes with the root of the number of rows, its colour with their mean rank by the
-    value of the feature. Unless the model was trained in dollars, SHAP values have the
-    unit of the transformed target.
+    value of the feature. Without a unit, SHAP values have that of the
+    transformed target.
     """
     n_bins = 110
     order = mean_abs_shap(shap)["feature"].head(_N_STRONGEST).to_list()
@@ -366,8 +393,8 @@ def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:
         .agg(n=pl.len(), rank=pl.col("rank").sort().mean().fill_nan(None))
         .sort("feature", "x")
     )
-    scale, axis = symlog_axis(values, DOLLARS if in_dollars else PLAIN)
-    unit = "US dollars" if in_dollars else "in the unit of the transformed target"
+    scale, axis = symlog_axis(values, PLAIN if unit is None else amount_labels(unit))
+    named = "in the unit of the transformed target" if unit is None else unit
     legend = alt.Legend(
         values=[0, 1], labelExpr="datum.value ? 'high' : 'low'", gradientLength=160
     )
@@ -376,7 +403,10 @@ def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:
         .mark_tick(orient="vertical", thickness=5, opacity=1)
         .encode(
             alt.X(
-                "x:Q", scale=scale, axis=axis, title=f"change of the prediction, {unit}"
+                "x:Q",
+                scale=scale,
+                axis=axis,
+                title=_titled("change of the prediction", named),
             ),
             alt.Y("feature:N", sort=order, title=None, axis=alt.Axis(grid=True)),
             alt.Size("n:Q", scale=alt.Scale(type="sqrt", range=[2, 30]), legend=None),
@@ -390,21 +420,21 @@ def shap_chart(shap: pl.DataFrame, *, in_dollars: bool) -> ChartType:
     )
 
 
-def partial_dependence_chart(dependence: pl.DataFrame) -> ChartType:
+def partial_dependence_chart(dependence: pl.DataFrame, unit: str) -> ChartType:
     """Show the mean prediction over the values of the first four columns."""
     columns = dependence["column"].unique(maintain_order=True).head(4).to_list()
     rows = dependence.filter(pl.col("column").is_in(columns))
     ends = rows.select(low=pl.col("prediction").min(), high=pl.col("prediction").max())
     scale = alt.Scale(domain=[*ends.row(0)], nice=True)
     panels = [
-        _dependence_panel(rows.filter(column=column), scale, titled=i % 2 == 0)
+        _dependence_panel(rows.filter(column=column), scale, unit, titled=i % 2 == 0)
         for i, column in enumerate(columns)
     ]
     return alt.concat(*panels, columns=2, spacing=24)
 
 
 def _dependence_panel(
-    rows: pl.DataFrame, scale: alt.Scale, *, titled: bool
+    rows: pl.DataFrame, scale: alt.Scale, unit: str, *, titled: bool
 ) -> ChartType:
     """Draw one column's partial dependence; money and counts have long tails."""
     values = rows["value"].to_numpy()
@@ -421,17 +451,17 @@ def _dependence_panel(
             "prediction:Q",
             title="mean prediction" if titled else None,
             scale=scale,
-            axis=alt.Axis(labelExpr=DOLLARS, tickCount=4, labels=titled),
+            axis=alt.Axis(labelExpr=amount_labels(unit), tickCount=4, labels=titled),
         ),
     )
     point = base.mark_point(color=BLUE, filled=True, size=22, opacity=1)
     return alt.layer(base.mark_line(color=BLUE, strokeWidth=2), point)
 
 
-def trials_chart(trials: pl.DataFrame, objective: str) -> ChartType:
+def trials_chart(trials: pl.DataFrame, objective: str, unit: str) -> ChartType:
     """Show the value of each trial of a study, and the best so far.
 
-    Values are US dollars, the less the better, null where there is none; only COMPLETE
+    The less a value the better, null where there is none; only COMPLETE
     trials can be the best.
     """
     complete = pl.col("state") == "COMPLETE"
@@ -443,9 +473,9 @@ def trials_chart(trials: pl.DataFrame, objective: str) -> ChartType:
     )
     y = alt.Y(
         "value:Q",
-        title=f"{objective}, US dollars",
+        title=_titled(objective, unit),
         scale=alt.Scale(zero=False),
-        axis=alt.Axis(labelExpr=DOLLARS, tickCount=6),
+        axis=alt.Axis(labelExpr=amount_labels(unit), tickCount=6),
     )
     states = ["COMPLETE", "PRUNED"]
     colour = alt.Color(

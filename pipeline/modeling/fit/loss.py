@@ -20,7 +20,7 @@ def mean_error(error: Array, metric: Metric) -> float:
 def amount(value: float | None, sign: str = "") -> str:
     """Write an amount as a whole number, or with three significant digits if small.
 
-    It may be dollars or parts of a millionth, or None where it is not known, as the
+    It may be millions or parts of a millionth, or None where it is not known, as the
     bounds of a single cluster. With the sign "+", one above 0 has its sign, too.
 
     Examples

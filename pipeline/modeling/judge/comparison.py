@@ -37,7 +37,7 @@ def compare(
         `metric`, `reference` (the other model), `slice_by` ('all', then the slices),
         `slice` (String), `value`, `reference_value`, `difference` (of the two: below 0,
         `model` is better), `lower`, `upper` (its 95 % interval, null where there are
-        fewer than two clusters; all Float64, US dollars), `n_rows`, `n_clusters`
+        fewer than two clusters; all Float64), `n_rows`, `n_clusters`
         (UInt32); sorted as in `measure`.
 
     Raises

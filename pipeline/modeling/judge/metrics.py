@@ -32,7 +32,7 @@ def measure(
     Parameters
     ----------
     predictions : pl.DataFrame
-        A row per model and test row: `model`, cluster, slices, and in US dollars `y`,
+        A row per model and test row: `model`, cluster, slices, and in one unit `y`,
         `prediction`, `lower` and `upper`, the last two null for a model without
         intervals.
     how : Resampling
@@ -45,7 +45,7 @@ def measure(
     pl.DataFrame
         As of `bootstrap`, by `model`, of the metrics:
 
-        - rmse, mae: US dollars.
+        - rmse, mae: in units of `y`.
         - r2: against the mean of the slice itself; null where `y` is constant.
         - wape: sum of absolute errors by sum of absolute `y`; null where that is 0.
         - bias: sum of predictions less sum of `y`, by sum of absolute `y`: below 0,

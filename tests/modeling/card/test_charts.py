@@ -11,10 +11,10 @@ from altair.typing import ChartType
 
 from pipeline.modeling.card.charts import (
     BLUE,
+    amount_text,
     best_reference,
     coverage_chart,
     difference_chart,
-    dollars,
     error_by_period_chart,
     error_chart,
     importance_chart,
@@ -34,14 +34,14 @@ from tests.modeling import model_frames
 
 CHARTS: dict[str, tuple[Callable[[], ChartType], str]] = {
     "error": (
-        lambda: error_chart(model_frames.evaluation(), "boosted", "mae"),
-        "MAE, US dollars, with 95 % interval",
+        lambda: error_chart(model_frames.evaluation(), "boosted", "mae", "$"),
+        "MAE, $, with 95 % interval",
     ),
     "year": (
         lambda: error_by_period_chart(
-            model_frames.evaluation(), "boosted", "rmse", "year"
+            model_frames.evaluation(), "boosted", "rmse", "year", "$"
         ),
-        "RMSE, US dollars, with 95 % interval",
+        "RMSE, $, with 95 % interval",
     ),
     "difference": (
         lambda: difference_chart(model_frames.comparison()),
@@ -52,32 +52,32 @@ CHARTS: dict[str, tuple[Callable[[], ChartType], str]] = {
         "outcomes inside the interval",
     ),
     "predicted": (
-        lambda: predicted_actual_chart(model_frames.predictions()),
-        "predicted, US dollars",
+        lambda: predicted_actual_chart(model_frames.predictions(), "$"),
+        "predicted, $",
     ),
     "residual": (
-        lambda: residual_chart(model_frames.predictions()),
-        "actual - predicted, US dollars",
+        lambda: residual_chart(model_frames.predictions(), "$"),
+        "actual - predicted, $",
     ),
     "importance": (
-        lambda: importance_chart(model_frames.importance(), "mae"),
-        "increase of the MAE by shuffling the group, US dollars",
+        lambda: importance_chart(model_frames.importance(), "mae", "$"),
+        "increase of the MAE by shuffling the group, $",
     ),
     "shap dollars": (
-        lambda: shap_chart(model_frames.shap(), in_dollars=True),
-        "change of the prediction, US dollars",
+        lambda: shap_chart(model_frames.shap(), "$"),
+        "change of the prediction, $",
     ),
     "shap": (
-        lambda: shap_chart(model_frames.shap(), in_dollars=False),
+        lambda: shap_chart(model_frames.shap(), None),
         "change of the prediction, in the unit of the transformed target",
     ),
     "dependence": (
-        lambda: partial_dependence_chart(model_frames.dependence()),
+        lambda: partial_dependence_chart(model_frames.dependence(), "$"),
         "mean prediction",
     ),
     "trials": (
-        lambda: trials_chart(model_frames.trials(), "validation RMSE"),
-        "validation RMSE, US dollars",
+        lambda: trials_chart(model_frames.trials(), "validation RMSE", "$"),
+        "validation RMSE, $",
     ),
 }
 
@@ -142,8 +142,24 @@ def test_a_chart_does_not_go_to_the_network() -> None:
         (0, "$0"),
     ],
 )
-def test_dollars_have_three_digits_and_a_unit(value: float, text: str) -> None:
-    assert dollars(value) == text
+def test_amounts_have_three_digits_and_a_unit(value: float, text: str) -> None:
+    assert amount_text(value, "$") == text
+    assert amount_text(value, "") == text.replace("$", "")
+    assert amount_text(value, "persons") == f"{text.replace('$', '')} persons"
+
+
+@pytest.mark.parametrize(
+    ("unit", "title", "tick"),
+    [
+        ("€", "MAE, €, with 95 % interval", "€300k"),
+        ("persons", "MAE, persons, with 95 % interval", "300k"),
+        ("", "MAE, with 95 % interval", "300k"),
+    ],
+)
+def test_charts_have_the_unit_of_the_target(unit: str, title: str, tick: str) -> None:
+    shown = texts(error_chart(model_frames.evaluation(), "boosted", "mae", unit))
+    assert title in shown
+    assert tick in shown
 
 
 def test_symlog_is_linear_near_0_and_undone_by_its_inverse() -> None:
@@ -180,7 +196,7 @@ def test_a_model_has_the_same_colour_in_every_chart() -> None:
 
 
 def test_the_best_model_is_on_top_with_its_error() -> None:
-    shown = texts(error_chart(model_frames.evaluation(), "ridge", "rmse"))
+    shown = texts(error_chart(model_frames.evaluation(), "ridge", "rmse", "$"))
     models = [text for text in shown if text in model_frames.RMSE]
     assert models == ["boosted", "last year", "ridge"]
     assert {"$1.2M", "$1.5M", "$2M"} < {*shown}
@@ -188,12 +204,12 @@ def test_the_best_model_is_on_top_with_its_error() -> None:
 
 def test_a_bar_that_would_hide_the_others_is_cut_off_and_says_how_long_it_is() -> None:
     frame = model_frames.importance()
-    rows = rows_of(importance_chart(frame, "mae"), "label")
+    rows = rows_of(importance_chart(frame, "mae", "$"), "label")
     assert [row["increase"] for row in rows[:2]] == [1e6, 5e5]
     figures = pl.col("increase", "lower", "upper")
     is_first = pl.int_range(pl.len()) == 0
     higher = frame.with_columns(pl.when(is_first).then(figures * 9).otherwise(figures))
-    chart = importance_chart(higher, "mae")
+    chart = importance_chart(higher, "mae", "$")
     rows = rows_of(chart, "label")
     assert [row["increase"] for row in rows[:2]] == [2 * 1.3 * 5e5, 5e5]
     assert rows[0]["label"] in texts(chart)
@@ -233,7 +249,7 @@ def test_coverage_is_by_slice_in_their_order_without_the_many_diagnoses() -> Non
 
 def test_each_row_is_counted_in_the_cell_it_lies_in() -> None:
     frame = model_frames.predictions()
-    cells = rows_of(predicted_actual_chart(frame), "n")
+    cells = rows_of(predicted_actual_chart(frame, "$"), "n")
     assert sum(cell["n"] for cell in cells) == frame.height
     for cell in cells:
         inside = frame.filter(
@@ -245,7 +261,7 @@ def test_each_row_is_counted_in_the_cell_it_lies_in() -> None:
 
 def test_residuals_are_quantiles_in_tenths_of_the_predictions() -> None:
     frame = model_frames.predictions().sort("prediction")
-    rows = rows_of(residual_chart(frame), "p50")
+    rows = rows_of(residual_chart(frame, "$"), "p50")
     residuals = (frame["y"] - frame["prediction"]).to_numpy().reshape(10, 50)
     assert [row["decile"] for row in rows] == list(range(1, 11))
     for q in (5, 25, 50, 75, 95):
@@ -254,7 +270,7 @@ def test_residuals_are_quantiles_in_tenths_of_the_predictions() -> None:
 
 
 def test_the_ten_strongest_groups_are_shown_with_their_share() -> None:
-    shown = texts(importance_chart(model_frames.importance(), "mae"))
+    shown = texts(importance_chart(model_frames.importance(), "mae", "$"))
     groups = [text for text in shown if text.startswith("group_")]
     assert groups == [f"group_{i}" for i in range(10)]
     assert "$1M (50%)" in shown
@@ -262,7 +278,7 @@ def test_the_ten_strongest_groups_are_shown_with_their_share() -> None:
 
 def test_shap_shows_all_rows_of_the_ten_strongest_features() -> None:
     shap = model_frames.shap()
-    chart = shap_chart(shap, in_dollars=True)
+    chart = shap_chart(shap, "$")
     shown = [text for text in texts(chart) if text.startswith("feature_")]
     assert shown == [f"feature_{i}" for i in range(10)]
     bins = pl.DataFrame(rows_of(chart, "n"))
@@ -276,12 +292,12 @@ def test_shap_shows_all_rows_of_the_ten_strongest_features() -> None:
 
 
 def test_partial_dependence_is_of_the_first_four_columns() -> None:
-    shown = texts(partial_dependence_chart(model_frames.dependence()))
+    shown = texts(partial_dependence_chart(model_frames.dependence(), "$"))
     columns = [text for text in shown if text.startswith("feature_")]
     assert columns == [f"feature_{i}" for i in range(4)]
     assert {"0", "10", "200", "2k"} < {*shown}
 
 
 def test_only_complete_trials_are_the_best_so_far() -> None:
-    rows = rows_of(trials_chart(model_frames.trials(), "RMSE"), "best")
+    rows = rows_of(trials_chart(model_frames.trials(), "RMSE", "$"), "best")
     assert [row["best"] for row in rows] == [7e5, 7e5, 7e5, 6e5]
