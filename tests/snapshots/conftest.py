@@ -1,10 +1,17 @@
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipeline.snapshots.store import Store, open_store
 from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import LEAN, TWO_ROWS, make_project
+
+
+def ask(store: Store, sql: str) -> list[tuple[object, ...]]:
+    """Ask the catalog as any DuckDB client does."""
+    with duckdb.connect(store.catalog, read_only=True) as con:
+        return con.execute(sql).fetchall()
 
 
 @pytest.fixture(scope="session")

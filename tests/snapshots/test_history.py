@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
 
@@ -13,13 +12,9 @@ from pipeline.run.run import RunReport, run
 from pipeline.snapshots.history import describe_history, restore, verify
 from pipeline.snapshots.store import Store, find_id, read_runs
 from tests.commands.test_cli import invoke
+from tests.snapshots.conftest import ask
 
 Load = Callable[..., Settings]
-
-
-def ask(store: Store, sql: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(store.catalog, read_only=True) as con:
-        return con.execute(sql).fetchall()
 
 
 def three_runs(load: Load) -> list[RunReport]:

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
-
 from pipeline.plan.settings import Settings
 from pipeline.run.run import run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.retention import collect_garbage, garbage
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import Store, kept_runs, read_runs
+from tests.snapshots.conftest import ask
 
 Load = Callable[..., Settings]
 
@@ -23,11 +22,6 @@ print(con.execute("SELECT count(*) FROM features").fetchall(), flush=True)
 sys.stdin.readline()
 print(con.execute("SELECT count(*) FROM features").fetchall(), flush=True)
 """
-
-
-def ask(store: Store, sql: str) -> list[tuple[object, ...]]:
-    with duckdb.connect(store.catalog, read_only=True) as con:
-        return con.execute(sql).fetchall()
 
 
 def test_only_the_last_runs_are_kept_and_all_are_recorded(
