@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -5,6 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 import polars as pl
 import pytest
+from filelock import FileLock
 
 from pipeline.files.manifest import write_manifest
 from pipeline.modeling.audit.guard import learnable_features
@@ -63,19 +65,39 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     forecast_here(monkeypatch)
 
 
+def made_once(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
+) -> Path:
+    """Make a folder in one of the processes that test; the others copy it."""
+    own = factory.mktemp(name)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(own)
+        return own
+    shared = factory.getbasetemp().parent / name
+    with FileLock(f"{shared}.lock"):
+        if not shared.exists():
+            make(own)
+            shutil.copytree(own, half := shared.with_suffix(".half"), symlinks=True)
+            half.rename(shared)
+            return own
+    return shutil.copytree(shared, own, symlinks=True, dirs_exist_ok=True)
+
+
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with snapshots and an empty store of MLflow's, made once: seconds."""
-    root = make_project(tmp_path_factory.mktemp("prepared"))
-    learnable_features(load_in(root))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment().items():
-            patch.setenv(name, value)
-        from mlflow import MlflowClient
 
-        (root / ".pipeline" / "mlflow").mkdir()
-        MlflowClient(store_uri(root)).search_experiments()
-    return root
+    def make(root: Path) -> None:
+        learnable_features(load_in(make_project(root)))
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment().items():
+                patch.setenv(name, value)
+            from mlflow import MlflowClient
+
+            (root / ".pipeline" / "mlflow").mkdir()
+            MlflowClient(store_uri(root)).search_experiments()
+
+    return made_once(tmp_path_factory, "prepared", make)
 
 
 LENIENT = (
@@ -90,14 +112,16 @@ LENIENT = (
 @pytest.fixture(scope="session")
 def promoted(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a champion (version 1) and its forecast; not to change."""
-    root = tmp_path_factory.mktemp("promoted")
-    shutil.copytree(prepared, root, dirs_exist_ok=True)
-    settings = load_in(root, *LENIENT)
-    with pytest.MonkeyPatch.context() as patch:
-        draw_nothing(patch)
-        assert promote(settings, "ridge").is_champion
-    forecast(settings)
-    return root
+
+    def make(root: Path) -> None:
+        shutil.copytree(prepared, root, dirs_exist_ok=True)
+        settings = load_in(root, *LENIENT)
+        with pytest.MonkeyPatch.context() as patch:
+            draw_nothing(patch)
+            assert promote(settings, "ridge").is_champion
+        forecast(settings)
+
+    return made_once(tmp_path_factory, "promoted", make)
 
 
 class Packed(NamedTuple):

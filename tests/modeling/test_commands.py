@@ -62,6 +62,7 @@ def empty(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Co
     return command_in(tmp_path, monkeypatch)
 
 
+@pytest.mark.usefixtures("here")
 def test_all_is_done_at_once_and_the_second_time_nothing(
     empty: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -144,6 +145,7 @@ def test_a_forecast_and_a_rollback_say_what_they_did(champion: Command) -> None:
     )
 
 
+@pytest.mark.usefixtures("here")
 def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
     champion: Command,
 ) -> None:

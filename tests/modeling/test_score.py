@@ -115,6 +115,7 @@ def test_too_many_bad_rows_and_none_at_all_are_said(
         score(load_in(promoted), path)
 
 
+@pytest.mark.usefixtures("here")
 def test_what_the_bundle_refuses_is_said_as_it_says_it(
     promoted: Path, raw: pl.DataFrame, tmp_path: Path
 ) -> None:
