@@ -15,9 +15,15 @@ from pipeline.log import describe_log, describe_logs
 from pipeline.plan.settings import Settings
 from pipeline.run.run import run
 from tests.commands.test_cli import invoke
-from tests.conftest import ROOT
+from tests.conftest import LEAN, ROOT, make_project
 
 Load = Callable[..., Settings]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A lean project to run and to spoil."""
+    return make_project(tmp_path, n_rows=3000, of=LEAN)
 
 
 def logs(project: Path) -> list[Path]:

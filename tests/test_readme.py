@@ -17,9 +17,8 @@ from tests.documents import fill_in_transformation
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy with the new transformation, in which nothing has been run."""
     folder = tmp_path_factory.mktemp("clone")
-    left_out = shutil.ignore_patterns("__pycache__")
     for name in ("pipeline", "configs", "tests/transforms"):
-        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "pyproject.toml", folder)
     if "add_trend" not in transform_names():  # whoever follows the README has it
         python(folder, "-m", "pipeline", "new-transform", "add_trend")

@@ -1,5 +1,6 @@
 """Earlier runs can be queried, restored and checked."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,24 +8,38 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SnapshotError
-from pipeline.plan.settings import Settings
+from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.history import describe_history, restore, verify
 from pipeline.snapshots.store import Store, find_id, read_runs
-from tests.commands.test_cli import invoke
+from tests.commands.test_cli import SOURCE, invoke
+from tests.conftest import LEAN, make_project
 from tests.snapshots.conftest import ask
 
 Load = Callable[..., Settings]
 
 
-def three_runs(load: Load) -> list[RunReport]:
-    return [run(load(f"lag_columns.periods={n}")) for n in (1, 2, 3)]
+@pytest.fixture(scope="module")
+def three_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, list[RunReport]]:
+    """A lean project and its three runs; only to be copied."""
+    root = make_project(tmp_path_factory.mktemp("three"), n_rows=3000, of=LEAN)
+    words = [(*SOURCE, f"lag_columns.periods={n}") for n in (1, 2, 3)]
+    return root, [run(load_settings(root, overrides=these)) for these in words]
+
+
+@pytest.fixture
+def runs(three_once: tuple[Path, list[RunReport]], project: Path) -> list[RunReport]:
+    """Three runs of `project`, copied."""
+    root, reports = three_once
+    shutil.copytree(root / ".pipeline", project / ".pipeline", symlinks=True)
+    return reports
 
 
 def test_every_kept_run_is_a_schema_and_the_one_before_is_called_previous(
-    load: Load, store: Store
+    runs: list[RunReport], store: Store
 ) -> None:
-    runs = three_runs(load)
     for report in runs:
         path = store.object("features", report.objects["features"].fingerprint)
         expected = pl.scan_parquet(path).select(pl.len()).collect().item()
@@ -57,9 +72,9 @@ def test_what_looks_back_loads_no_configuration(load: Load, project: Path) -> No
 
 
 def test_restored_run_shows_its_snapshots_as_a_new_run(
-    load: Load, store: Store
+    load: Load, runs: list[RunReport], store: Store
 ) -> None:
-    first, *_, last = three_runs(load)
+    first, *_, last = runs
     record = restore(store, first.run.run_id)
     assert record.run_id > last.run.run_id
     assert {s.name: s.state for s in record.snapshots}["features"] == "restored"
@@ -77,9 +92,8 @@ def test_restored_run_shows_its_snapshots_as_a_new_run(
 
 
 def test_restore_takes_how_far_back_and_refuses_what_is_not_there(
-    load: Load, store: Store
+    runs: list[RunReport], store: Store
 ) -> None:
-    runs = three_runs(load)
     assert restore(store, "-2").restores == runs[0].run.run_id
     assert restore(store, "previous").restores == runs[2].run.run_id
     with pytest.raises(SnapshotError, match="no run 'yesterday'"):
@@ -94,9 +108,9 @@ def test_the_only_run_has_none_before_it() -> None:
 
 
 def test_restore_of_a_run_whose_objects_are_gone_is_refused(
-    load: Load, store: Store
+    runs: list[RunReport], store: Store
 ) -> None:
-    first, *_ = three_runs(load)
+    first, *_ = runs
     fingerprint = first.objects["features"].fingerprint
     store.object("features", fingerprint).unlink()
     with pytest.raises(SnapshotError, match="no longer in the store: features"):
@@ -104,8 +118,8 @@ def test_restore_of_a_run_whose_objects_are_gone_is_refused(
     assert len(read_runs(store)) == 3
 
 
-def test_history_says_what_made_each_version(load: Load, store: Store) -> None:
-    three_runs(load)
+@pytest.mark.usefixtures("runs")
+def test_history_says_what_made_each_version(store: Store) -> None:
     runs = read_runs(store)
     lines = describe_history(store, runs, "features")
     assert [line.strip() for line in lines if "->" in line] == [

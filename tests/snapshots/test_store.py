@@ -22,7 +22,7 @@ from pipeline.snapshots.store import (
     verified_object,
 )
 from tests.commands.test_cli import SOURCE, invoke
-from tests.conftest import make_project
+from tests.conftest import LEAN, make_project
 
 if TYPE_CHECKING:
     from pipeline.snapshots.records import RunRecord
@@ -35,7 +35,7 @@ PERIODS = (1, 2)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of few rows with two runs, not to be changed."""
-    root = make_project(tmp_path_factory.mktemp("made"), n_rows=3000)
+    root = make_project(tmp_path_factory.mktemp("made"), n_rows=3000, of=LEAN)
     for periods in PERIODS:
         run_with(root, periods)
     return root
@@ -99,7 +99,7 @@ def test_what_is_read_to_compute_is_made_again_if_it_is_damaged(
 ) -> None:
     store, rng = open_store(copy), random.Random(7)
     newest = read_runs(store)[-1]
-    path = object_of(store, newest, "facility_drg_year")
+    path = object_of(store, newest, "discharges")
     content = path.read_bytes()
     older = read_runs(store)[0]
     expected = pl.read_parquet(object_of(store, older, "features"))
@@ -107,9 +107,9 @@ def test_what_is_read_to_compute_is_made_again_if_it_is_damaged(
         file.unlink()
     flip(path, rng)
     again = run_with(copy, PERIODS[0])
-    assert "'facility_drg_year' holds other bytes than were written" in caplog.text
+    assert "'discharges' holds other bytes than were written" in caplog.text
     states = {s.name: s.state for s in again.snapshots}
-    assert (states["facility_drg_year"], states["features"]) == ("computed", "computed")
+    assert (states["discharges"], states["features"]) == ("computed", "computed")
     assert path.read_bytes() == content
     assert pl.read_parquet(object_of(store, again, "features")).equals(expected)
 
