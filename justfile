@@ -101,6 +101,12 @@ train *args: env
 evaluate *args: env
     @.venv/bin/python -m pipeline evaluate "$@"
 
+# Judge models side by side: just compare, just compare lightgbm ridge
+[group('model')]
+[no-exit-message]
+compare *args: env
+    @.venv/bin/python -m pipeline compare "$@"
+
 # Register a model, champion if it has earned it; --rollback goes back
 [group('model')]
 [no-exit-message]

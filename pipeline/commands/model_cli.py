@@ -330,6 +330,34 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
 
 @click.command()
 @options.profile
+@options.format_
+@options.output
+@click.argument("words", nargs=-1, metavar="[MODEL]... [PATH=VALUE]...")
+def compare(
+    profile: str | None,
+    format_: str | None,
+    output: Path | None,
+    words: tuple[str, ...],
+) -> None:
+    """Judge models side by side, all of configs/models/ or those that are named.
+
+    Trains and evaluates what has not been, each with the parameters of its study or the
+    YAML's; `behind` is what a model's error is more than the best's.
+    """
+    from pipeline.modeling.compare import compare_models
+    from pipeline.modeling.registry.publish import publish_models
+    from pipeline.snapshots.result import write_frame
+
+    overrides = tuple(word for word in words if "=" in word)
+    settings, _ = _load(profile, overrides)
+    named = [word for word in words if "=" not in word]
+    table = compare_models(settings, named or list(settings.models))
+    publish_models(settings)
+    write_frame(table, format_, output)
+
+
+@click.command()
+@options.profile
 @options.overrides
 def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Prove that no feature knows its own period or a later one.
@@ -377,7 +405,7 @@ def ui(port: int) -> None:
 
 
 COMMANDS = (
-    *(pipeline, tune, train, evaluate, promote, forecast, score),
+    *(pipeline, tune, train, evaluate, compare, promote, forecast, score),
     *(audit, ui),
 )
 """In the order of the help."""

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pipeline.modeling.promote import Promotion
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "promote", "tune", "pipeline"])
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "compare", "promote", "tune", "pipeline"]
+)
 def test_an_unknown_model_is_told_the_nearest(project: Path, name: str) -> None:
     result = invoke(project, name, "rigde", *SOURCE)
     assert result.exit_code == 1

@@ -22,7 +22,7 @@ def publish_models(settings: ModelingSettings) -> None:
         registered = {v.fingerprint: v for n in names for v in versions(tracked, n)}
         named = {name: aliases(tracked, name) for name in names}
     models: list[dict[str, Any]] = []
-    figures = [pl.DataFrame()]
+    figures, differences = [pl.DataFrame()], [pl.DataFrame()]
     for folder, training in trainings:
         version, asked = registered.get(training.fingerprint), training.modeling
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
@@ -30,8 +30,10 @@ def publish_models(settings: ModelingSettings) -> None:
         judged = read_evaluation(evaluation)
         if judged is not None:
             metrics |= {f"test_{key}": value for key, value in judged.metrics.items()}
-            table = read_parquet(evaluation / "evaluation.parquet")
-            figures.append(table.with_columns(fingerprint=pl.lit(training.fingerprint)))
+            of = pl.lit(training.fingerprint).alias("fingerprint")
+            for rows, name in ((figures, "evaluation"), (differences, "comparison")):
+                table = read_parquet(evaluation / f"{name}.parquet")
+                rows.append(table.with_columns(of))
         models.append(
             {
                 "model": training.model,
@@ -77,6 +79,7 @@ def publish_models(settings: ModelingSettings) -> None:
         {
             "promotions": pl.DataFrame(decisions, infer_schema_length=None),
             "models": pl.DataFrame(models, infer_schema_length=None),
+            "comparisons": pl.concat(differences, how="diagonal"),
             "evaluations": pl.concat(figures, how="diagonal"),
         },
     )
