@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.commands.cli import main
-from tests.conftest import PROJECT, ROOT
+from tests.conftest import LEAN, PROJECT, ROOT, make_project
 
 SOURCE = ("source=csv", "source.path=data/raw.csv")
 
@@ -284,7 +284,9 @@ def test_help_imports_no_dataframes() -> None:
     )
 
 
-def test_history_commands_from_change_to_restore(project: Path, tmp_path: Path) -> None:
+def test_history_commands_from_change_to_restore(tmp_path: Path) -> None:
+    project = make_project(tmp_path, n_rows=3000, of=LEAN)
+
     def ran(*args: str, code: int = 0) -> str:
         result = invoke(project, *args)
         assert result.exit_code == code, result.output
@@ -293,19 +295,17 @@ def test_history_commands_from_change_to_restore(project: Path, tmp_path: Path) 
     ran("run", *SOURCE)
     assert "nothing to do" in ran("run", *SOURCE)
     assert "nothing to do" in ran("run", "--dry-run", *SOURCE)
-    assert "min_total: 555 -> 600" in ran(
-        "plan", *SOURCE, "drop_rare_drgs.min_total=600"
-    )
-    ran("run", *SOURCE, "drop_rare_drgs.min_total=600")
+    assert "min_total: 20 -> 60" in ran("plan", *SOURCE, "drop_rare_drgs.min_total=60")
+    ran("run", *SOURCE, "drop_rare_drgs.min_total=60")
 
     assert "different" in ran("diff", "features", code=1)
     assert ran("diff", "features", "--format", "markdown", code=1).startswith("###")
     assert json.loads(ran("diff", "features", "--format", "json", code=1))
-    assert "equal" in ran("diff", "discharges", "-1", "latest")
+    assert "equal" in ran("diff", "drgs", "-1", "latest")
     assert "did you mean 'features'" in ran("diff", "feature", code=2)
 
     assert ran("history").count("computed") == 2
-    assert "min_total: 555 -> 600" in ran("history", "features")
+    assert "min_total: 20 -> 60" in ran("history", "features")
     ran("restore", "-1")
     assert "equal" in ran("diff", "features", "-2", "latest")
     assert ran("runs").count("published") == 2
