@@ -24,13 +24,14 @@ from pipeline.files.checksum import read_sealed
 from pipeline.files.manifest import changes, manifest_changes
 from pipeline.files.state import State
 from pipeline.log import LOG
+from pipeline.modeling.models import libraries_of
 from pipeline.plan.code import imports_of, meaning_of, source_of
 
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
 
-LIBRARIES = ("lightgbm", "numpy", "polars", "scikit-learn")
-"""Whose versions change what comes out."""
+LIBRARIES = ("numpy", "polars")
+"""Whose versions change what comes out, besides those of a kind of model."""
 
 
 class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,7 +190,7 @@ def fingerprint(module: str, *parts: Any, kinds: Collection[str]) -> str:
     other kinds do not count.
     """
     code = _code_of(module, frozenset(kinds))
-    encoded = msgspec.json.encode([parts, code, versions()], order="sorted")
+    encoded = msgspec.json.encode([parts, code, versions(kinds)], order="sorted")
     return hashlib.sha256(encoded).hexdigest()
 
 
@@ -205,6 +206,7 @@ def _code_of(module: str, kinds: frozenset[str]) -> dict[str, str]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the libraries that change what comes out."""
-    return {name: version(name) for name in LIBRARIES}
+def versions(kinds: Collection[str]) -> dict[str, str]:
+    """Return the versions of the libraries that change what comes out of some kinds."""
+    libraries = {*LIBRARIES, *(name for kind in kinds for name in libraries_of(kind))}
+    return {name: version(name) for name in sorted(libraries)}

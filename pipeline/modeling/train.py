@@ -111,7 +111,7 @@ def _fit(
             modeling=plain(modeling),
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
-            versions=versions(),
+            versions=versions([config.kind]),
             code=_fingerprint_of_code(),
             files=hashes(partial / "predictor"),
             mlflow_run="",

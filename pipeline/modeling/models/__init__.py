@@ -8,12 +8,14 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol, Self, cast
 
 import msgspec
 
 from pipeline.config import BaseConfig
+from pipeline.errors import ModelError
 from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
 
@@ -92,3 +94,23 @@ def kind_names() -> list[str]:
 def load_kind(name: str) -> Kind:
     """Import a kind by its name, one of `kind_names`."""
     return cast("Kind", importlib.import_module(f"{__name__}.{name}"))
+
+
+def libraries_of(name: str) -> tuple[str, ...]:
+    """Name the libraries of a kind, as its ``LIBRARIES`` does, if it has any.
+
+    Raises
+    ------
+    ModelError
+        If one is not installed.
+    """
+    libraries: tuple[str, ...] = getattr(load_kind(name), "LIBRARIES", ())
+    for library in libraries:
+        try:
+            version(library)
+        except PackageNotFoundError:
+            raise ModelError(
+                f"pipeline/modeling/models/{name}.py: needs {library}, which is not"
+                f" installed\nhint: add it to pyproject.toml, then `just lock`"
+            ) from None
+    return libraries

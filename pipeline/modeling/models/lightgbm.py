@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Part = Annotated[float, Meta(gt=0, le=1)]
 
 
+LIBRARIES = ("lightgbm",)
+
+
 class Params(BaseConfig, frozen=True, kw_only=True):
     """Parameters of LightGBM's, under its names; `rounds` is the number of trees."""
 

@@ -11,6 +11,8 @@ from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
 from pipeline.modeling.models import JsonModel
 
+LIBRARIES = ("scikit-learn",)
+
 
 class Params(BaseConfig, frozen=True, kw_only=True):
     """Settings of the ridge; `alpha` is scikit-learn's: the penalty on the weights."""

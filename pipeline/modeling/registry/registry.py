@@ -17,6 +17,7 @@ from pipeline.files.manifest import (
     write_manifest,
 )
 from pipeline.files.parquet import read_parquet
+from pipeline.modeling.models import libraries_of
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
 from pipeline.modeling.settings import Modeling, ModelingSettings, Question
@@ -48,10 +49,10 @@ _N_EXAMPLE = 5
 """Rows of an example, at least, if there is one."""
 
 REQUIREMENTS = (
-    *("mlflow", "polars", "pandas", "pyarrow", "numpy", "lightgbm", "msgspec"),
-    *("omegaconf", "optuna", "tqdm", "scikit-learn", "cloudpickle"),
+    *("mlflow", "polars", "pandas", "pyarrow", "numpy", "msgspec"),
+    *("omegaconf", "optuna", "tqdm", "cloudpickle"),
 )
-"""What a bundle needs to be loaded and used."""
+"""What a bundle needs to be loaded and used, besides what its kind of model does."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -272,6 +273,7 @@ def _log(
     }
     context = read_parquet(bundle.folder / "context.parquet")
     example = _example(context, bundle.record)
+    libraries = (*REQUIREMENTS, *libraries_of(bundle.predictor.record.kind))
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -280,7 +282,7 @@ def _log(
                 python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
                 artifacts={"bundle": str(bundle.folder)},
                 code_paths=[str(PACKAGE)],
-                pip_requirements=[f"{lib}=={version_of(lib)}" for lib in REQUIREMENTS],
+                pip_requirements=[f"{lib}=={version_of(lib)}" for lib in libraries],
                 signature=_signature(context, bundle.forecast(context)),
                 input_example=example.to_pandas(),
                 metadata=tags,

@@ -245,6 +245,10 @@ def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path)
             tags={
                 _MODEL: record.fingerprint,
                 "model": record.model,
+                "target": settings.modeling.target,
+                "unit": settings.modeling.unit,
+                "metric": settings.modeling.metric,
+                "seed": str(settings.modeling.seed),
                 "snapshot_fingerprint": record.features,
                 "pipeline_run": record.run_id,
                 "code": record.code,

@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import ModelError
 from pipeline.modeling.fit.design import Design
-from pipeline.modeling.models import Regressor, kind_names, load_kind
+from pipeline.modeling.models import Regressor, kind_names, libraries_of, load_kind
+from pipeline.modeling.records import fingerprint, versions
 from tests.modeling.kinds import PARAMS, N, fitted, rows
 
 
@@ -37,6 +39,24 @@ def test_model_predicts_the_same_bits_once_it_is_loaded(
     np.testing.assert_array_equal(
         np.array(loaded.quantiles(X)), np.array(model.quantiles(X))
     )
+
+
+def test_libraries_of_a_kind_count_with_it_and_must_be_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert libraries_of("lightgbm") == ("lightgbm",)
+    assert libraries_of("known_value") == ()
+    with_click, without = ("click",), ()
+    prints: set[str] = set()
+    for libraries in (with_click, without):
+        monkeypatch.setattr(load_kind("ridge"), "LIBRARIES", libraries)
+        found = versions(["ridge"])
+        assert found.keys() == {"numpy", "polars", *libraries}
+        prints.add(fingerprint("pipeline/modeling/train.py", kinds=["ridge"]))
+    assert len(prints) == 2
+    monkeypatch.setattr(load_kind("ridge"), "LIBRARIES", ("not-there",))
+    with pytest.raises(ModelError, match=r"ridge\.py: needs not-there, which is not"):
+        libraries_of("ridge")
 
 
 @pytest.mark.parametrize("kind", PARAMS)
