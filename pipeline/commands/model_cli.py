@@ -233,8 +233,8 @@ def _print_forecast(forecast: "Forecast") -> None:
     made = forecast.predictions
     done = "" if forecast.is_new else ": nothing to do"
     click.echo(
-        f"predictions: {made.height:,} rows of version {forecast.version.number},"
-        f" in run {forecast.run_id}{done}\n"
+        f"predictions: {made.height:,} rows of {forecast.version.name} version"
+        f" {forecast.version.number}, in run {forecast.run_id}{done}\n"
         "next:\n"
         "  just sql 'from predictions order by prediction desc limit 5'"
     )

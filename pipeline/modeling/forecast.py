@@ -46,11 +46,11 @@ def forecast(settings: ModelingSettings) -> Forecast:
 
     Without a champion that can use the rows, nothing is published.
     """
-    features = current_features(settings)
     version = champion_of(settings)
+    features = current_features(settings)
     store = open_store(settings.root)
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
-    wanted = _fingerprint(version, published)
+    wanted = _fingerprint(version, settings, published)
     path = store.object(PREDICTIONS, wanted)
     is_there = not object_fault(store, PREDICTIONS, wanted)
     before = published.get(PREDICTIONS)
@@ -70,7 +70,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
         made,
         wanted,
         key=settings.modeling.key,
-        reason=f"just forecast, version {version.number}",
+        reason=f"just forecast, {version.name} version {version.number}",
     )
     return Forecast(version, run_id, read_parquet(path), is_new=True)
 
@@ -122,7 +122,7 @@ def withdraw_another(settings: ModelingSettings) -> bool:
     published = {s.name: s for s in runs[-1].snapshots} if runs else {}
     shown = published.get(PREDICTIONS)
     if shown is None or (
-        version and shown.fingerprint == _fingerprint(version, published)
+        version and shown.fingerprint == _fingerprint(version, settings, published)
     ):
         return False
     with writing(store), staged_run(store):
@@ -131,12 +131,15 @@ def withdraw_another(settings: ModelingSettings) -> bool:
     return True
 
 
-def _fingerprint(version: Version, published: dict[str, SnapshotRecord]) -> str:
+def _fingerprint(
+    version: Version, settings: ModelingSettings, published: dict[str, SnapshotRecord]
+) -> str:
     """Hash all that decides what a version forecasts of the rows of a run."""
     # The rows set aside are named by the source's content and how it is read.
     source = published[QUARANTINE].fingerprint
+    of = (version.fingerprint, version.number, settings.modeling.unit)
     # No kind: the bundle holds its own.
-    return fingerprint(MODULE, version.fingerprint, version.number, source, kinds=[])
+    return fingerprint(MODULE, *of, source, kinds=[])
 
 
 def _publish_with(

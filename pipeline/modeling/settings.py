@@ -135,7 +135,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     time: str
     entity: Annotated[list[str], Meta(min_length=1)]
     target: str
-    unit: str = ""
+    units: dict[str, str] = field(default_factory=dict[str, str])
     known: list[str] = field(default_factory=list[str])
     leaks: list[str] = field(default_factory=list[str])
     past: Annotated[list[str], Meta(min_length=1)]
@@ -156,6 +156,11 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     def key(self) -> list[str]:
         """The columns that name a row of the features."""
         return [*self.entity, self.time]
+
+    @property
+    def unit(self) -> str:
+        """What the target is counted in; empty if `units` does not say it."""
+        return self.units.get(self.target, "")
 
     @property
     def question(self) -> "Question":

@@ -233,6 +233,7 @@ class _Reasons:
         kind = self._wanted.settings.tree[SOURCE]["kind"]
         if self._current.source != kind:
             yield _change("source.kind", self._current.source, kind)
+            return
         if not source.files:
             yield "the source is not there yet"
             return

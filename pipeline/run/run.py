@@ -391,7 +391,7 @@ def _warn_of_snapshots(before: list[SnapshotRecord], now: list[SnapshotRecord]) 
     shown = {s.name for s in now}
     for guest in (s for s in before if s.is_guest and s.name not in shown):
         LOG.warning(
-            "'%s' was of other rows or another profile, and is left out;"
+            "'%s' was of other rows, another target or profile, and is left out;"
             " %s makes one of these",
             guest.name,
             guest.made_by,

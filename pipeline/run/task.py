@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from pipeline.config import Tree
 from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import contract_hash
 from pipeline.run.freshness import Selection, Status, Wanted, select
@@ -163,23 +165,33 @@ def guests(
     store: Store,
     runs: Sequence[RunRecord],
 ) -> list[SnapshotRecord]:
-    """Keep what no stage makes, if the newest run of these rows and profile showed it.
+    """Keep what no stage makes, if the newest run of what is asked now showed it.
 
     A run neither makes nor checks a forecast. Other stages make it no other: the
-    champion has its own; but one of other rows, or of another profile's model, is no
-    forecast of what is published beside it.
+    champion has its own; but one of other rows, of another target, or of another
+    profile's model, is no forecast of what is published beside it.
     """
     # Its fingerprint is that of the source's content, and of how it is read.
     rows = {s.name: s.fingerprint for s in snapshots}.get(QUARANTINE)
     for run in reversed(runs):
         shown = {s.name: s.fingerprint for s in run.snapshots}
-        if shown.get(QUARANTINE, "") == rows and run.profile == wanted.settings.profile:
+        if (
+            shown.get(QUARANTINE, "") == rows
+            and run.profile == wanted.settings.profile
+            and _target(run.config) == _target(wanted.settings.shown)
+        ):
             return [
                 _kept(s)
                 for s in run.snapshots
                 if s.is_guest and read_object(store, s.name, s.fingerprint)
             ]
     return []
+
+
+def _target(config: Tree) -> Any:
+    """Name what a forecast is of."""
+    panel: Tree = config.get("panel") or {}
+    return panel.get("target")
 
 
 def _records(

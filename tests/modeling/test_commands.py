@@ -78,7 +78,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
         "trained\n",
         "test rows; 95 % bounds in brackets",
         "version 1 is champion\n",
-        "rows of version 1, in run r",
+        "rows of inpatient_profit_ci version 1, in run r",
     ):
         assert part in lines
     monkeypatch.setattr("pipeline.modeling.forecast.forecast_apart", None)

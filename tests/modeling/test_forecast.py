@@ -119,6 +119,16 @@ def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> 
     assert "STALE" not in comment
 
 
+def test_a_forecast_is_not_shown_beside_another_target(
+    copied: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(copied("panel.target=w_mean_cost").pipeline)
+    assert PREDICTIONS not in states(copied())
+    assert "'predictions' was of other rows, another target or" in caplog.text
+    run(copied().pipeline)
+    assert states(copied())[PREDICTIONS] == "kept"
+
+
 def test_a_forecast_is_never_shown_beside_other_rows_or_another_profile(
     copied: Load, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -129,7 +139,7 @@ def test_a_forecast_is_never_shown_beside_other_rows_or_another_profile(
     )
     run(real.pipeline)
     assert PREDICTIONS not in states(settings)
-    assert "'predictions' was of other rows or another profile" in caplog.text
+    assert "'predictions' was of other rows, another target or profile" in caplog.text
     run(settings.pipeline)
     assert states(settings)[PREDICTIONS] == "kept"
     assert ask(settings, "from predictions").equals(before)
@@ -187,7 +197,16 @@ def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     _, found = diff_runs(store, PREDICTIONS, "-2", "latest")
     assert not found.is_equal  # column run
     lines = describe_history(store, read_runs(store), PREDICTIONS)
-    assert len([line for line in lines if "just forecast, version 1" in line]) == 2
+    assert (
+        len(
+            [
+                line
+                for line in lines
+                if "just forecast, inpatient_profit_ci version 1" in line
+            ]
+        )
+        == 2
+    )
     assert verify(store) == []
     with writing(store):
         collect_garbage(store, read_runs(store))
