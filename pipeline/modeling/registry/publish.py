@@ -55,7 +55,7 @@ def publish_models(settings: ModelingSettings) -> None:
                     if version and number == version.number
                 ),
                 "target": asked["target"],
-                "unit": asked.get("unit", ""),
+                "unit": asked.get("units", {}).get(asked["target"], ""),
                 "entity": asked["entity"],
                 "horizon": 1,
                 "metric": asked["metric"],
