@@ -69,10 +69,9 @@ def promote(
 
     It must have a smaller error than every baseline and than the champion, beyond what
     drawing other clusters would change; its predictions must be right in sum, and its
-    intervals hold what they say; and in
-    no year, size decile or third may its error exceed the champion's (the best
-    baseline's where there is none) by more than a set share. If the champion cannot be
-    compared with, nothing is registered.
+    intervals hold what they say; and in no year, size decile or third may its error
+    exceed the champion's (the best baseline's where there is none) by more than a set
+    share. If the champion cannot be compared with, nothing is registered.
 
     The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
     once, it shows the forecast of another version no more.
