@@ -17,17 +17,20 @@ from typing import Any
 
 import msgspec
 import polars as pl
+from polars.exceptions import PolarsError
 
 from pipeline.config import refuse
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
+from pipeline.log import LOG
 from pipeline.modeling.bundle.request import (
+    beyond,
     hold,
+    part_of_the_panel,
+    parts_of_clusters,
     refuse_a_part_of_the_panel,
     typed,
-    warn_of_a_part_of_the_panel,
-    warn_of_parts_of_clusters,
 )
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
@@ -76,6 +79,15 @@ class Bundle:
     predictor: Predictor
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
+        """Predict as `answer` does, and log what it warns of."""
+        made, warnings = self.answer(rows, alone=alone)
+        for warning in warnings:
+            LOG.warning(warning)
+        return made
+
+    def answer(
+        self, rows: pl.DataFrame, *, alone: bool = False
+    ) -> tuple[pl.DataFrame, list[str]]:
         """Predict the target in the year after the last one of the rows.
 
         The rows are raw, of any number of years. `alone` says that they are a whole
@@ -92,29 +104,45 @@ class Bundle:
             ``prediction``, ``lower`` and ``upper``. These are null where the stages
             leave the entity out: a rare category, or no row in the years that the
             features look back.
+        list of str
+            The warnings.
 
         Raises
         ------
         ModelError
-            If there are no rows, columns are missing, a value is no such value or not
-            allowed, rows are given twice, or the panel of a year is not whole.
+            If there are no rows, columns are missing, a value is no such value, not
+            allowed or too large, rows are given twice, or the panel of a year is not
+            whole.
         """
-        record, horizon = self.record, self.record.horizon
         if rows.is_empty():
             raise ModelError(
                 "bundle: no rows to forecast from\nhint: give at least one raw row"
             )
-        given = typed(rows, record.columns)
-        asked = self._asked(given, alone=alone)
-        panel = given if alone else self._completed(given)
-        warn_of_a_part_of_the_panel(panel, record.source_time, record.source_cluster)
+        given = typed(rows, self.record.columns)
+        try:
+            return self._predicted(given, alone=alone)
+        except PolarsError as error:
+            raise beyond(given, self._context(), self.record.columns) from error
+
+    def _predicted(
+        self, rows: pl.DataFrame, *, alone: bool
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """Predict of typed rows."""
+        record, horizon = self.record, self.record.horizon
+        asked, warnings = self._asked(rows, alone=alone)
+        panel = rows
+        if not alone:
+            panel, more = self._completed(rows)
+            warnings += more
+        warnings += part_of_the_panel(panel, record.source_time, record.source_cluster)
         features = self.next_features(panel)
         predicted = features.select(horizon.entity).hstack(
             self.predictor.predict(features)
         )
-        return asked.with_columns(pl.col(horizon.time).max() + horizon.step).join(
+        made = asked.with_columns(pl.col(horizon.time).max() + horizon.step).join(
             predicted, on=horizon.entity, how="left", maintain_order="left"
         )
+        return made, warnings
 
     def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Make the features of a whole panel's next year, sorted by entity."""
@@ -127,7 +155,9 @@ class Bundle:
         snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
         return snapshots[self.record.horizon.panel].lf
 
-    def _asked(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
+    def _asked(
+        self, rows: pl.DataFrame, *, alone: bool
+    ) -> tuple[pl.DataFrame, list[str]]:
         """Name entity and year of each row, as the panel calls them; check the rows."""
         horizon = self.record.horizon
         panel = self._panel(rows).collect()
@@ -138,10 +168,14 @@ class Bundle:
                 "hint: move stages that leave rows out behind that snapshot"
             )
         stage = self.to_panel.snapshots[horizon.panel].stage
-        hold(panel, stage, self.contract, only_warn=alone)
-        return panel.select(*horizon.entity, horizon.time)
+        warnings = hold(panel, stage, self.contract, only_warn=alone)
+        return panel.select(*horizon.entity, horizon.time), warnings
 
-    def _completed(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _context(self) -> pl.DataFrame:
+        """Read the panel of the training."""
+        return read_parquet(self.folder / "context.parquet")
+
+    def _completed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
         """Add what the panel of the training knows of other clusters and years."""
         record = self.record
         time, cluster = record.source_time, record.source_cluster
@@ -161,12 +195,12 @@ class Bundle:
             step=record.horizon.step,
             n_clusters=record.n_clusters,
         )
-        context = read_parquet(self.folder / "context.parquet")
-        warn_of_parts_of_clusters(rows, context, time, cluster)
+        context = self._context()
+        warnings = parts_of_clusters(rows, context, time, cluster)
         rest = context.join(rows, on=[cluster, time], how="anti")
         # A few rows from before the panel would pass for its whole first year.
         known = rows.filter(pl.col(time) >= context[time].min())
-        return pl.concat([known, rest])
+        return pl.concat([known, rest]), warnings
 
 
 def load_bundle(folder: Path) -> Bundle:

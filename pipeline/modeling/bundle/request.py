@@ -19,9 +19,8 @@ from pipeline.contracts.checks import (
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.contracts.report import describe_failed
 from pipeline.errors import ModelError, nearest, some
-from pipeline.log import LOG
 from pipeline.plan.settings import Stage
-from pipeline.sources.columns import Kind, dtype_of, parse_text, why_bad
+from pipeline.sources.columns import Kind, parse_number, parse_text, why_bad
 
 _PART_OF_PANEL = 0.5
 """Of the clusters of the training's last year; fewer are no whole year."""
@@ -44,9 +43,10 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
         )
 
     def value(name: str, kind: Kind) -> pl.Expr:
-        if rows.schema[name] == pl.String:
-            return parse_text(pl.col(name), kind)
-        return pl.col(name).cast(dtype_of(kind), strict=False)
+        dtype = rows.schema[name]
+        if dtype.is_numeric():
+            return parse_number(pl.col(name), dtype, kind)
+        return parse_text(pl.col(name).cast(pl.String), kind)
 
     values = rows.select(
         value(name, kind).alias(name) for name, kind in columns.items()
@@ -71,10 +71,34 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
     return values
 
 
+def beyond(
+    rows: pl.DataFrame, known: pl.DataFrame, columns: dict[str, Kind]
+) -> ModelError:
+    """Blame the value that is most times as large as what a panel has of its column.
+
+    Of good rows that the stages cannot compute with: their sums and products are exact,
+    and end where 128 bits do.
+    """
+    most = {
+        name: (known[name].abs().max() or 1)
+        for name, kind in columns.items()
+        if kind in ("count", "money", "number")
+    }
+    times = rows.select(pl.col(name).abs() / size for name, size in most.items())
+    column = max(most, key=lambda name: times[name].max() or 0)
+    row = times[column].arg_max() or 0
+    return ModelError(
+        "rows: too large to compute with; the farthest from the model's panel:\n"
+        f"  row {row}: {column}: found {rows[row, column]:,}, expected at most about"
+        f" {most[column]:,}\n"
+        "hint: mend the value; rows count from 0, without a header and those left out"
+    )
+
+
 def hold(
     panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
-) -> None:
-    """Refuse rows that break what a contract says of single rows, or only warn of them.
+) -> list[str]:
+    """Refuse rows that break what a contract says of single rows, or warn of them.
 
     What it says of columns and the number of rows is not looked at. A repeated key is
     refused though the contract may only warn of it: of a part of a panel it is a row
@@ -93,10 +117,6 @@ def hold(
         for o in outcomes
     }
     failed = [o for o in outcomes if o.severity == "error" and not only_warn]
-    for outcome in outcomes:
-        if outcome not in failed:
-            lines = describe_failed([outcome], samples, panel.height)
-            LOG.warning("\n".join([f"rows that break '{snapshot}':", *lines]))
     if failed:
         lines = "\n".join(describe_failed(failed, samples, panel.height))
         raise ModelError(
@@ -105,6 +125,15 @@ def hold(
             f"hint: mend the rows; `checks.{snapshot}` of the model's configuration"
             " says what they may be"
         )
+    return [
+        "\n".join(
+            [
+                f"rows that break '{snapshot}':",
+                *describe_failed([outcome], samples, panel.height),
+            ]
+        )
+        for outcome in outcomes
+    ]
 
 
 def _of_single_rows(contract: Contract) -> Contract:
@@ -160,27 +189,28 @@ def refuse_a_part_of_the_panel(
             )
 
 
-def warn_of_parts_of_clusters(
+def parts_of_clusters(
     rows: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
-) -> None:
-    """Log a warning if a cluster's year has much less rows than the panel has of it."""
+) -> list[str]:
+    """Warn if a cluster's year has much less rows than the panel has of it."""
     key = [cluster, time]
     sizes = rows.group_by(key).len("n").join(context.group_by(key).len("whole"), on=key)
     parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
-    if parts.height:
-        shown = "; ".join(
-            f"'{cluster}' {name}: {n:,} rows of {year}, {whole:,} in the bundle's panel"
-            for name, year, n, whole in parts.head(_N_SHOWN).iter_rows()
-        )
-        more = parts.height - _N_SHOWN
-        LOG.warning(
-            f"{shown}{f'; and {more:,} more' if more > 0 else ''}: a year that is given"
-            " counts as given whole"
-        )
+    if parts.is_empty():
+        return []
+    shown = "; ".join(
+        f"'{cluster}' {name}: {n:,} rows of {year}, {whole:,} in the bundle's panel"
+        for name, year, n, whole in parts.head(_N_SHOWN).iter_rows()
+    )
+    more = parts.height - _N_SHOWN
+    return [
+        f"{shown}{f'; and {more:,} more' if more > 0 else ''}: a year that is given"
+        " counts as given whole"
+    ]
 
 
-def warn_of_a_part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> None:
-    """Log a warning if the last year has much less than the year before it."""
+def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]:
+    """Warn if the last year has much less than the year before it."""
     sizes = (
         panel.group_by(time)
         .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
@@ -189,12 +219,12 @@ def warn_of_a_part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) ->
         .rows()
     )
     if len(sizes) < 2:
-        return
+        return []
     (before, *whole), (last, *part) = sizes
-    if any(n < full * _WHOLE for n, full in zip(part, whole, strict=True)):
-        LOG.warning(
-            f"{time} {last} has rows of {part[0]:,} values of '{cluster}',"
-            f" {part[1]:,} in all; {before} had {whole[0]:,} and {whole[1]:,}."
-            " If it is incomplete, so is what features compare with: totals, ranks and"
-            " ratios of the year"
-        )
+    if all(n >= full * _WHOLE for n, full in zip(part, whole, strict=True)):
+        return []
+    return [
+        f"{time} {last} has rows of {part[0]:,} values of '{cluster}', {part[1]:,} in"
+        f" all; {before} had {whole[0]:,} and {whole[1]:,}. If it is incomplete, so is"
+        " what features compare with: totals, ranks and ratios of the year"
+    ]

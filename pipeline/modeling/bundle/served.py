@@ -49,14 +49,23 @@ class ServedBundle(PythonModel):
         """Forecast the year after the last one; see `Bundle.forecast`.
 
         Columns are of Arrow's types, whose nulls MLflow's server writes as such; of a
-        NaN it would make invalid JSON. What is wrong with the rows is its status 400.
+        NaN it would make invalid JSON. Column ``warning`` says what looks incomplete,
+        the same in every row, else it is null. What is wrong with the rows is the
+        server's status 400.
         """
         from pipeline.errors import PipelineError
 
+        # Numbers beside texts, as JSON may have them in a column, are read as texts.
+        frame = cast("Any", model_input)
+        mixed = [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
+        texts = frame.astype(dict.fromkeys(mixed, "string"))
+        rows = cast("pl.DataFrame", pl.from_pandas(texts))
         try:
-            made = self.bundle.forecast(pl.from_pandas(model_input))
+            made, warnings = self.bundle.answer(rows)
         except PipelineError as error:
             raise MlflowException(str(error), INVALID_PARAMETER_VALUE) from None
+        warning = pl.lit("\n".join(warnings) or None, pl.String)
+        made = made.with_columns(warning=warning)
         return made.to_pandas(use_pyarrow_extension_array=True)
 
 

@@ -4,6 +4,7 @@ What is imported here is this project as it is now; a bundle holds it as it was.
 process of its own, the bundle's comes first on the path.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,11 +56,13 @@ def forecast_apart(
         if done.returncode == REFUSED:
             raise ModelError(done.stderr.strip())
         if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            named = [line for line in lines if re.match(r"[\w.]+: ", line)]
             raise ModelError(
-                f"{version.uri}: cannot be loaded and used\nfound: {last[0]}\n"
-                "hint: if it lost files, delete .pipeline/mlflow, and promote again:"
-                " the models are kept beside it"
+                f"{version.uri}: cannot be loaded and used\n"
+                f"found: {(named or lines or ['no message'])[-1]}\n"
+                "hint: its files are as they were registered; `just env` installs the"
+                " libraries it needs"
             )
         for line in done.stdout.splitlines():
             LOG.warning(line)

@@ -316,18 +316,18 @@ def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":
     """Describe the columns that go in and come out.
 
-    Whole numbers go in as 64 bits, as which everyone has them: MLflow takes no wider
-    ones than it expects.
+    What goes in is of any type: MLflow would make 2017 of a year 2017.5, and refuse
+    whole amounts; the bundle says of each cell what is wrong.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
 
     def column(name: str, dtype: pl.DataType) -> ColSpec:
         if dtype == pl.String:
-            return ColSpec(DataType.string, name)
+            return ColSpec(DataType.string, name, required=False)
         return ColSpec(DataType.long if dtype.is_integer() else DataType.double, name)
 
-    given_to, made_of = (
-        Schema([column(*item) for item in df.schema.items()]) for df in (given, made)
-    )
-    return ModelSignature(given_to, made_of)
+    taken = Schema([ColSpec(AnyType(), name) for name in given.columns])
+    warned = made.with_columns(warning=pl.lit(None, pl.String))
+    return ModelSignature(taken, Schema([column(*c) for c in warned.schema.items()]))

@@ -112,7 +112,7 @@ def read_trials(journal: Path) -> list[FrozenTrial]:
     """Return the finished trials of a study, in order; none if there is no study."""
     storage = _storage(journal) if journal.exists() else None
     # A kill may have come before the study was begun.
-    if storage is None or not storage.get_all_studies():
+    if storage is None or journal.stem not in optuna.get_all_study_names(storage):
         return []
     study = optuna.load_study(study_name=journal.stem, storage=storage)
     return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
@@ -143,22 +143,29 @@ def _opened(path: Path) -> Generator[JournalStorage]:
 
 
 def _storage(path: Path) -> JournalStorage:
-    """Open Optuna's journal, which says nothing on the terminal."""
+    """Open Optuna's journal, which says nothing on the terminal; refuse a damaged one.
+
+    A last record that a crash cut short is left out.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return JournalStorage(JournalFileBackend(str(path)))
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except OSError:
+        raise
+    except Exception as error:  # of many kinds: Optuna takes each line for its own
+        lines = path.read_bytes().splitlines(keepends=True)
+        wrong = [i for i, line in enumerate(lines, start=1) if not _is_record(line)]
+        where = f"line {wrong[0]} of {len(lines)}" if wrong else "its records"
+        raise ModelError(
+            f"{path}: {where}: damaged, expected what Optuna has written\n"
+            "hint: delete the file, and `just tune` begins the study anew"
+        ) from error
 
 
 def _mend(path: Path) -> None:
-    """Cut off a last record that a crash cut short; refuse other damage."""
+    """Cut off a last record that a crash cut short."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for i, line in enumerate(lines, start=1):
-        if _is_record(line):
-            continue
-        if i < len(lines):
-            raise ModelError(
-                f"{path}: line {i} of {len(lines)} is damaged\n"
-                "hint: delete the file, and the study begins anew"
-            )
+    if lines and not _is_record(lines[-1]):
         with path.open("rb+") as file:
             file.truncate(sum(map(len, lines[:-1])))
 

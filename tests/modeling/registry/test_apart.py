@@ -73,14 +73,20 @@ def test_what_the_bundle_refuses_is_said_as_it_says_it(
 
 @pytest.mark.parametrize(
     ("ends", "found"),
-    [("raise OSError('lost')", "OSError: lost"), ("os._exit(9)", "no message")],
+    [
+        ("raise OSError('lost')", "OSError: lost"),
+        ("raise OSError('lost\\n\\tin [col(x)]\\n')", "OSError: lost"),
+        ("os._exit(9)", "no message"),
+    ],
 )
 def test_a_bundle_that_cannot_be_used_is_named_with_what_helps(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str, found: str
 ) -> None:
     expected = rf"^models:/told/1: cannot be loaded and used\nfound: {found}\nhint: "
-    with pytest.raises(ModelError, match=expected):
+    with pytest.raises(ModelError, match=expected) as error:
         forecast_by(ends, tmp_path, monkeypatch)
+    # Its files were seen to be whole.
+    assert "delete" not in str(error.value)
 
 
 def test_files_that_are_not_the_registered_ones_are_not_run(

@@ -21,7 +21,12 @@ from pipeline.modeling.study.space import (
     IntRange,
     Range,
 )
-from pipeline.modeling.study.study import best_trial, distribution_of, run_study
+from pipeline.modeling.study.study import (
+    best_trial,
+    distribution_of,
+    read_trials,
+    run_study,
+)
 from tests.conftest import ROOT
 
 SPACE: dict[str, Range] = {
@@ -287,15 +292,26 @@ def test_value_that_is_no_finite_number_is_refused(
     assert outcome(run(journal)) == expected
 
 
-def test_damaged_journal_is_refused_by_its_line(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        (b"\0\n", r"line 4 of \d+"),
+        (b"[]\n", r"line 4 of \d+"),
+        (b"\xff\xfe\n", r"line 4 of \d+"),
+        (b"{}\n", "its records"),
+        (b'{"op_code": 99, "worker_id": "a"}\n', "its records"),
+        (b'{"op_code": 4, "worker_id": "a", "study_id": 0}\n', "its records"),
+    ],
+)
+@pytest.mark.parametrize("use", [run, read_trials], ids=["run", "read"])
+def test_damaged_journal_is_refused_by_its_line(
+    whole: Path, tmp_path: Path, line: bytes, where: str, use: Callable[[Path], object]
+) -> None:
     lines = whole.read_bytes().splitlines(keepends=True)
-    lines[3] = b"\0" * 10 + lines[3][10:]
     journal = tmp_path / "journal"
-    journal.write_bytes(b"".join(lines))
-    with pytest.raises(
-        ModelError, match=rf"journal: line 4 of {len(lines)} is damaged"
-    ):
-        run(journal)
+    journal.write_bytes(b"".join([*lines[:3], line, *lines[4:]]))
+    with pytest.raises(ModelError, match=rf"^{journal}: {where}: damaged, .*\nhint: "):
+        use(journal)
 
 
 def test_journal_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
