@@ -178,6 +178,21 @@ def parse_overrides(overrides: Iterable[str]) -> Layer:
     return Layer(COMMAND_LINE, tree)
 
 
+def empty_overrides(layers: Sequence[Layer]) -> list[Mistake]:
+    """Name the empty mappings of the last layer that meet one with keys.
+
+    As mappings are merged, they would change nothing, and nobody would see it.
+    """
+    *below, overrides = layers
+    known = [path for layer in below for path, _ in _nodes(layer.tree)]
+    expected = "expected keys and values, found {}, which takes out none of those in"
+    return [
+        Mistake(overrides.name, path, f"{expected} {origin_of(path, below)}")
+        for path, value in _nodes(overrides.tree)
+        if value == {} and any(other.startswith(f"{path}.") for other in known)
+    ]
+
+
 def merge(layers: Sequence[Layer]) -> DictConfig:
     """Merge layers; mappings are merged key by key, everything else is replaced.
 
@@ -313,18 +328,18 @@ def _why_unresolved(
     found = str(error).splitlines()[0]
     raw = _unresolved(node, key)
     wanted = str(raw).removeprefix("${").removesuffix("}")
-    known = list(_paths(cast("Tree", OmegaConf.to_container(merged))))
+    known = [path for path, _ in _nodes(cast("Tree", OmegaConf.to_container(merged)))]
     return (
         f"expected the path of a value, found {raw} ({found}){nearest(wanted, known)}"
     )
 
 
-def _paths(tree: Tree, prefix: str = "") -> Iterator[str]:
-    """Yield the dotted path of every node."""
+def _nodes(tree: Tree, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted path of every node, and what it holds."""
     for key, value in tree.items():
-        yield f"{prefix}{key}"
+        yield f"{prefix}{key}", value
         if isinstance(value, dict):
-            yield from _paths(cast("Tree", value), f"{prefix}{key}.")
+            yield from _nodes(cast("Tree", value), f"{prefix}{key}.")
 
 
 def origin_of(path: str, layers: Sequence[Layer]) -> str:

@@ -5,10 +5,17 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Layer, merge, resolve
-from pipeline.errors import mask_tree, masked
+from pipeline.errors import mask_tree, masked, nearest
 from tests.commands.test_cli import SOURCE, invoke
 
 SECRET = "Tr0ub4dor-and-3"
+
+
+def test_what_differs_in_case_only_is_the_nearest() -> None:
+    known = ["Median Cost", "Mean Cost"]
+    assert nearest("Mean cost", known) == "; did you mean 'Mean Cost'?"
+    assert nearest("MEAN COST", known) == "; did you mean 'Mean Cost'?"
+    assert nearest("Severity", known) == ""
 
 
 def test_a_value_of_the_environment_is_shown_by_its_name(

@@ -31,6 +31,10 @@ _RUNS = {"ignore_unknown_options": True}
 """Of commands that take a run: -1 is one, not an option."""
 
 
+_OF_MODELS = ("modeling", "models")
+"""Sections that a run has no use for."""
+
+
 def _show_log(*, quiet: bool, verbose: bool) -> None:
     """Choose what of the log reaches the terminal."""
     import logging
@@ -254,11 +258,16 @@ def lineage(
 @options.profile
 @options.overrides
 def config(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Print the resolved configuration as YAML."""
+    """Print the resolved configuration as YAML, that of the models last."""
     from omegaconf import OmegaConf
 
-    settings = _settings(profile, overrides)
-    click.echo(OmegaConf.to_yaml(OmegaConf.create(settings.shown)), nl=False)
+    from pipeline.files.local import find_root
+    from pipeline.modeling.settings import load_modeling
+
+    settings = load_modeling(find_root(), profile=profile, overrides=overrides)
+    shown = settings.pipeline.shown
+    last = dict(sorted(shown.items(), key=lambda item: item[0] in _OF_MODELS))
+    click.echo(OmegaConf.to_yaml(OmegaConf.create(last)), nl=False)
 
 
 class _Statement(click.Command):

@@ -215,7 +215,8 @@ def load_modeling(
     """
     configs = root / "configs"
     below = [load_layer(configs / "modeling.yaml", root, under="modeling")]
-    for path in yaml_files(configs / "models"):
+    files = yaml_files(configs / "models")
+    for path in files:
         layer = load_layer(path, root)
         below.append(Layer(layer.name, {"models": {path.stem: layer.tree}}))
     settings = load_settings(root, profile=profile, overrides=overrides, below=below)
@@ -223,7 +224,13 @@ def load_modeling(
     modeling: Modeling | None
     modeling, mistakes = check(tree.get("modeling"), Modeling, "modeling", layers)
     models: dict[str, ModelConfig] = {}
+    known = [path.stem for path in files]
     for name, model_tree in cast("Tree", tree.get("models") or {}).items():
+        if name not in known:
+            mistakes.append(
+                _mistake(f"models.{name}", _not_one_of(name, known), layers)
+            )
+            continue
         config, found = _check_model(name, model_tree, layers, modeling)
         mistakes += found
         if config is not None:

@@ -17,6 +17,7 @@ from pipeline.config import (
     Mistake,
     Tree,
     check,
+    empty_overrides,
     load_layer,
     load_named_layer,
     merge,
@@ -252,6 +253,7 @@ def load_settings(
         mistakes.extend(wrong)
         return found
 
+    mistakes += empty_overrides(layers)
     mistakes += _unknown_sections(tree, layers)
     for name in ("panel", "checks"):
         checked(tree.get(name), dict[str, Any] | None, name)

@@ -62,6 +62,11 @@ def test_plan_and_config_need_no_data(project: Path) -> None:
     config = invoke(project, "config", "lag_columns.periods=2", "--profile", "origin")
     assert "periods: 2" in config.output
     assert "min_total: 5000" in config.output
+    # That of the models is resolved and checked, too.
+    assert "\nmodeling:\n  name: " in config.output
+    assert "\nmodels:\n  last_value:\n    kind: known_value\n" in config.output
+    wrong = invoke(project, "config", "modeling.seeed=3")
+    assert "modeling.seeed: unknown field; did you mean 'seed'?" in wrong.stderr
     assert not (project / ".pipeline").exists()
 
 

@@ -26,6 +26,16 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
     ("override", "expected"),
     [
         (
+            "models.ridge.space={}",
+            "models.ridge.space: expected keys and values, found {}, which takes out"
+            " none of those in configs/models/ridge.yaml",
+        ),
+        (
+            "models.rigde.kind=ridge",
+            "models.rigde: expected one of last_value, lightgbm, random_forest, ridge,"
+            " rolling_mean, found 'rigde'; did you mean 'ridge'?",
+        ),
+        (
             "models.ridge.params.alfa=1",
             "models.ridge.params.alfa: unknown field; did you mean 'alpha'?",
         ),

@@ -96,6 +96,11 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("lag_columns=[1]", "command line: does not fit the layers before it"),
         ("lag_columns=[1]", "found: lag_columns: "),
         ("lag_columns=3", "lag_columns: expected a mapping, found 3"),
+        (
+            "lag_columns={}",
+            "command line: lag_columns: expected keys and values, found {}, which takes"
+            " out none of those in configs/transforms/lag_columns.yaml",
+        ),
         ("panel=time", "command line: panel: expected object | null, found 'time'"),
         ("checks=3", "command line: checks: expected object | null, found 3"),
         ("agg_severities.keys=[]", "expected array of length >= 1, found []"),
