@@ -1,22 +1,24 @@
 """Judge a trained model on the test years, once, against the baselines."""
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import polars as pl
 
+from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
-from pipeline.modeling.data import between, train_and_valid
+from pipeline.modeling.data import between
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.judge.totals import measure_totals
-from pipeline.modeling.predictor import fit_predictor, target_of
+from pipeline.modeling.predictor import target_of
 from pipeline.modeling.records import (
     FORMAT,
     EvaluationRecord,
@@ -25,10 +27,10 @@ from pipeline.modeling.records import (
     read_evaluation,
 )
 from pipeline.modeling.registry.registry import version_in
-from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
-from pipeline.modeling.tracking.tracking import log_evaluation, tracking
-from pipeline.modeling.train import Training, train
-from pipeline.modeling.tune import best_params, trials_of
+from pipeline.modeling.settings import Modeling, ModelingSettings, plain
+from pipeline.modeling.tracking.tracking import log_evaluation, log_figures, tracking
+from pipeline.modeling.train import Training, train, train_on
+from pipeline.modeling.tune import trials_of
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -50,22 +52,29 @@ class Evaluation:
 
 
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
-    """Judge a model on the test years, unless it has been; trains it if need be."""
+    """Judge a model on the test years, unless it has been; trains it if need be.
+
+    So are its baselines trained, and each one's figures are in its run of MLflow's.
+    """
+    names = _rivals(settings.modeling, model)
     training = train(settings, model)
+    rivals = [train_on(settings, name, training.features) for name in names]
+    _warn_of_untuned(settings, training, rivals)
     modeling = settings.modeling
     folder = training.folder / "evaluation"
-    baselines = _baselines(settings, training)
-    wanted = _fingerprint(training, baselines, settings)
+    wanted = _fingerprint(training, rivals, settings)
     there = read_evaluation(folder)
     if there is not None and there.fingerprint == wanted:
-        return Evaluation(training, folder, there, is_new=False)
+        evaluation = Evaluation(training, folder, there, is_new=False)
+        _log_rivals(settings, [t for t in rivals if t.is_logged], evaluation)
+        return evaluation
 
     from pipeline.modeling.card.card import Card, write_card
     from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)
-    predictions = _predictions(training, baselines, df, test, modeling)
+    predictions, predict_s = _predictions([training, *rivals], test, modeling)
     how = resampling_of(modeling)
     tables = {
         "predictions": predictions,
@@ -82,8 +91,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             seed=modeling.seed,
         ),
     }
-    overall = tables["evaluation"].filter(model=model, slice_by="all")
-    metrics = dict(overall.select("metric", "value").drop_nulls().iter_rows())
+    metrics = _metrics(tables["evaluation"], model)
     with tracking(settings) as store:
         version = version_in(store, settings, training.record.fingerprint)
     card = Card(
@@ -103,12 +111,15 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             fingerprint=wanted,
             created_at=datetime.now(UTC),
             n_rows=test.height,
+            predict_s=predict_s,
             metrics=metrics,
             files=hashes(partial),
         )
         write_sealed(partial / "evaluation.json", record)
         log_evaluation(settings, training.record.mlflow_run, metrics, partial)
-    return Evaluation(training, folder, record, is_new=True)
+    evaluation = Evaluation(training, folder, record, is_new=True)
+    _log_rivals(settings, rivals, evaluation)
+    return evaluation
 
 
 def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
@@ -124,60 +135,81 @@ def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     )
 
 
-def _baselines(
-    settings: ModelingSettings, training: Training
-) -> dict[str, ModelConfig]:
-    """Take each baseline with the parameters of its study, as the model was taken."""
-    found: dict[str, ModelConfig] = {}
-    for name in settings.modeling.baselines:
-        if name == training.record.model:
-            continue
-        config, study = best_params(settings, name, training.features)
-        found[name] = config
-        if training.record.study and config.space and not study:
+def _metrics(figures: pl.DataFrame, model: str) -> dict[str, float]:
+    """Take a model's figures over all rows."""
+    overall = figures.filter(model=model, slice_by="all")
+    return dict(overall.select("metric", "value").drop_nulls().iter_rows())
+
+
+def _rivals(modeling: Modeling, model: str) -> list[str]:
+    """Name the baselines; of the only one, the default model."""
+    for names in (modeling.baselines, [modeling.model]):
+        if others := [name for name in names if name != model]:
+            return others
+    raise ModelError(
+        f"{model}: no model to compare with\n"
+        "found: it is `modeling.model`, and the only one of `modeling.baselines`\n"
+        "hint: name another baseline, as with modeling.baselines=[last_value]"
+    )
+
+
+def _warn_of_untuned(
+    settings: ModelingSettings, training: Training, rivals: Sequence[Training]
+) -> None:
+    """Say which baselines have parameters of their YAML, beside a tuned model."""
+    for name, study in ((t.record.model, t.record.study) for t in rivals):
+        if training.record.study and settings.models[name].space and not study:
             LOG.warning(
                 f"{name}: a baseline with parameters of the YAML, beside a tuned"
                 f" {training.record.model}; `just tune {name}` tunes it, too"
             )
-    return found
+
+
+def _log_rivals(
+    settings: ModelingSettings, rivals: Sequence[Training], evaluation: Evaluation
+) -> None:
+    """Tell MLflow how good those are that a model was compared with."""
+    if rivals:
+        figures = evaluation.table("evaluation")
+        runs = {
+            rival.record.mlflow_run: _metrics(figures, rival.record.model)
+            for rival in rivals
+        }
+        log_figures(settings, runs)
 
 
 def _predictions(
-    training: Training,
-    baselines: dict[str, ModelConfig],
-    df: pl.DataFrame,
-    test: pl.DataFrame,
-    modeling: Modeling,
-) -> pl.DataFrame:
-    """Lay what all models predict beside keys, slices and outcomes."""
-    years = train_and_valid(df, modeling)
-    predictors = {training.record.model: training.load()}
-    for name, config in baselines.items():
-        predictors[name] = fit_predictor(*years, config, modeling)
+    trainings: Sequence[Training], test: pl.DataFrame, modeling: Modeling
+) -> tuple[pl.DataFrame, float]:
+    """Lay what all models predict beside keys, slices and outcomes.
+
+    Also gives the seconds that the first one took.
+    """
+    made: dict[str, pl.DataFrame] = {}
+    seconds: list[float] = []
+    for training in trainings:
+        predictor = training.load()
+        started = time.perf_counter()
+        made[training.record.model] = predictor.predict(test)
+        seconds.append(time.perf_counter() - started)
     columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
     y = pl.Series("y", target_of(test, modeling.target))
     rows = add_slices(test, modeling).select(*columns, y)
-    return pl.concat(
-        rows.select(pl.lit(name).alias("model"), pl.all()).hstack(
-            predictor.predict(test)
-        )
-        for name, predictor in predictors.items()
+    predictions = pl.concat(
+        rows.select(pl.lit(name).alias("model"), pl.all()).hstack(predicted)
+        for name, predicted in made.items()
     )
+    return predictions, seconds[0]
 
 
 def _fingerprint(
-    training: Training, baselines: dict[str, ModelConfig], settings: ModelingSettings
+    training: Training, rivals: Sequence[Training], settings: ModelingSettings
 ) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
+    trained = [each.record.fingerprint for each in (training, *rivals)]
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
     of_card = [training.record.study, settings.bases, modeling.unit]
-    fitted = {
-        name: plain(msgspec.structs.replace(config, space={}))
-        for name, config in baselines.items()
-    }
-    parts = (fitted, what, how, slices, of_card)
-    kinds = [config.kind for config in baselines.values()]
-    return fingerprint(MODULE, training.record.fingerprint, *parts, kinds=kinds)
+    return fingerprint(MODULE, trained, what, how, slices, of_card, kinds=[])

@@ -100,7 +100,7 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     if before and before.fingerprint == evaluation.training.record.fingerprint:
         return Promotion(before, before, [], comparison)
     modeling = settings.modeling
-    rivals = [comparison.filter(pl.col("reference").is_in(modeling.baselines))]
+    rivals = [comparison]
     if before is not None:
         rivals.append(_against_champion(settings, evaluation, before))
     comparison = pl.concat(rivals)

@@ -27,7 +27,7 @@ from pipeline.log import LOG
 from pipeline.modeling.models import libraries_of
 from pipeline.plan.code import imports_of, meaning_of, source_of
 
-FORMAT = 2
+FORMAT = 3
 """Counts the changes to these records; those of another format are not read."""
 
 LIBRARIES = ("numpy", "polars")
@@ -42,6 +42,9 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     """Of features, configuration, code and versions."""
     created_at: datetime
+    """When fitting began."""
+    fit_s: float
+    """Seconds of fitting it, its intervals included."""
     features: str
     """Fingerprint of the snapshot it learned from, which `run_id` published."""
     run_id: str
@@ -58,6 +61,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     code: str
     """Hash of all modules of the project."""
+    commit: str | None
+    """Of the project's git repository, with ``-dirty`` if files differ from it."""
     files: dict[str, str]
     """Hashes of the files of ``predictor``."""
     mlflow_run: str
@@ -71,6 +76,8 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str
     created_at: datetime
     n_rows: int
+    predict_s: float
+    """Seconds of predicting these rows, with intervals."""
     metrics: dict[str, float]
     files: dict[str, str]
     """Hashes of all that is beside it."""

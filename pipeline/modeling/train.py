@@ -1,6 +1,8 @@
 """Fit a model to the training years, and its intervals to the validation year."""
 
 import hashlib
+import subprocess
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,7 +63,11 @@ def train(settings: ModelingSettings, model: str) -> Training:
     warning says so if it has a study that is out of date. One whose run MLflow has lost
     is logged again. If the features do not suit the model, nothing is kept.
     """
-    features = learnable_features(settings)
+    return train_on(settings, model, learnable_features(settings))
+
+
+def train_on(settings: ModelingSettings, model: str, features: Features) -> Training:
+    """Train a model on features that are up to date; see `train`."""
     config, study = best_params(settings, model, features)
     if study is None and has_other_study(settings, model, features):
         LOG.warning(
@@ -89,11 +95,13 @@ def _fit(
     study: str | None,
 ) -> TrainingRecord:
     """Fit a model, and put it into its folder."""
-    started_at, modeling = datetime.now(UTC), settings.modeling
+    modeling = settings.modeling
     wanted = training_fingerprint(features, config, settings)
     df = features.read(modeling)
     train_rows, valid_rows = train_and_valid(df, modeling)
+    started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
+    fit_s = time.perf_counter() - started
     y = target_of(valid_rows, modeling.target)
     error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
     with new_folder(model_folder(settings.root, model, wanted)) as partial:
@@ -104,6 +112,7 @@ def _fit(
             model=model,
             fingerprint=wanted,
             created_at=started_at,
+            fit_s=fit_s,
             features=features.fingerprint,
             run_id=features.run_id,
             config=plain(config),
@@ -113,6 +122,7 @@ def _fit(
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions([config.kind]),
             code=_fingerprint_of_code(),
+            commit=_commit(settings.root),
             files=hashes(partial / "predictor"),
             mlflow_run="",
         )
@@ -153,3 +163,18 @@ def _log_again(
 def _fingerprint_of_code() -> str:
     """Hash all modules of the project."""
     return hashlib.sha256(str(sorted(code_hashes().items())).encode()).hexdigest()[:16]
+
+
+def _commit(root: Path) -> str | None:
+    """Name the commit of a folder's repository; None without one, or without git."""
+    words = ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(root), "describe", *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

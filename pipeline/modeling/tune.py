@@ -84,10 +84,17 @@ def tune(
     params = msgspec.convert(config.params, load_kind(config.kind).Params)
     name = study_name(model, features, config, modeling)
     journal = journal_of(settings, name)
-    n_before = len(read_trials(journal))
+    ended = read_trials(journal)
+    n_before = len(ended)
 
     def objective(params: dict[str, Any], fold: int) -> float:
         return fold_error(df, with_params(config, params), modeling, years[fold])
+
+    def tell(trial: "FrozenTrial") -> None:
+        ended.append(trial)
+        log_study(settings, name, model, ended, is_over=False)
+        if on_trial:
+            on_trial(trial)
 
     trials = run_study(
         journal,
@@ -97,10 +104,10 @@ def tune(
         n_folds=len(years),
         n_trials=modeling.study.trials,
         seed=modeling.seed,
-        on_trial=on_trial,
+        on_trial=tell,
     )
     # Always: an earlier call may have ended before it could.
-    log_study(settings, name, model, trials)
+    log_study(settings, name, model, trials, is_over=True)
     return Tuning(name, trials, max(0, len(trials) - n_before))
 
 

@@ -80,6 +80,13 @@ def test_figures_are_sklearns_and_everything_is_kept(
     assert logged == metrics
     artifacts = client.list_artifacts(training.record.mlflow_run, "evaluation")
     assert {Path(artifact.path).name for artifact in artifacts} == files
+    assert evaluation.record.predict_s > 0
+
+    baseline = train(settings, "rolling_mean")
+    assert not baseline.is_new
+    told = client.get_run(baseline.record.mlflow_run).data.metrics
+    assert told["test_rmse"] == pytest.approx(root_mean_squared_error(y, known))
+    assert told.keys() == run.data.metrics.keys()
 
 
 @pytest.mark.slow
@@ -116,3 +123,29 @@ def test_test_years_without_rows_are_one_error_and_leave_nothing(ml: Load) -> No
         "predictor",
         "training.json",
     ]
+
+
+def test_figures_of_a_baseline_that_mlflow_has_lost_are_logged_again(ml: Load) -> None:
+    settings = ml(*FEW)
+    assert evaluate(settings, "last_value").is_new
+    client = MlflowClient(store_uri(settings.root))
+    lost = train(settings, "rolling_mean").record.mlflow_run
+    client.delete_run(lost)
+    assert not evaluate(settings, "last_value").is_new
+    again = train(settings, "rolling_mean").record.mlflow_run
+    assert again != lost
+    metrics = client.get_run(again).data.metrics
+    assert metrics == client.get_run(lost).data.metrics
+
+
+def test_the_only_baseline_is_judged_against_the_default_model(ml: Load) -> None:
+    settings = ml(*FEW, "modeling.model=last_value")
+    comparison = evaluate(settings, "rolling_mean").table("comparison")
+    assert set(comparison["reference"]) == {"last_value"}
+    with pytest.raises(ModelError) as caught:
+        evaluate(ml(*FEW, "modeling.model=rolling_mean"), "rolling_mean")
+    assert str(caught.value) == (
+        "rolling_mean: no model to compare with\n"
+        "found: it is `modeling.model`, and the only one of `modeling.baselines`\n"
+        "hint: name another baseline, as with modeling.baselines=[last_value]"
+    )

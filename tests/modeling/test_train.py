@@ -1,5 +1,6 @@
 import shutil
 import sqlite3
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mlflow.entities import Run
 from pipeline.errors import ModelError
 from pipeline.modeling import predictor
 from pipeline.modeling.data import between, current_features
+from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_predictor
 from pipeline.modeling.records import all_trainings, new_folder
 from pipeline.modeling.settings import ModelingSettings
@@ -140,27 +142,91 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
     [run] = tracked(settings)
     assert run.info.run_id == record.mlflow_run
     assert run.info.status == "FINISHED"
-    assert run.info.start_time == int(record.created_at.timestamp() * 1000)
+    began = int(record.created_at.timestamp() * 1000)
+    assert run.info.start_time == began
+    assert run.info.end_time is not None
+    assert run.info.end_time - began == pytest.approx(record.fit_s * 1000, abs=1)
     assert run.data.metrics == {
         "valid_rmse": record.metrics["rmse"],
         "valid_mae": record.metrics["mae"],
     }
-    params = run.data.params
-    assert params["model.kind"] == "known_value"
-    assert params["model.target.kind"] == "none"
-    assert params["split.train"] == "[2010, 2014]"
-    assert params["split.valid"] == "2015"
+    assert run.data.params == {
+        "kind": "known_value",
+        "target.kind": "none",
+        "train": "[2010, 2014]",
+        "valid": "2015",
+        "columns": "['w_total_median_profit_lag1', 'w_total_median_profit_rolling2']",
+    }
     tags = run.data.tags
     assert tags["model_fingerprint"] == record.fingerprint
     assert tags["snapshot_fingerprint"] == record.features
     assert tags["pipeline_run"] == record.run_id
     assert tags["version.polars"] == pl.__version__
+    asked = [tags[name] for name in ("target", "unit", "metric", "seed")]
+    assert asked == ["w_total_median_profit", "$", "mae", "2009"]
+    n_train, n_valid = record.n_rows["train"], record.n_rows["valid"]
+    assert tags["mlflow.note.content"] == (
+        "last_value, to predict w_total_median_profit ($) of a facility_id and"
+        " apr_drg_code one year ahead. Fitted with the parameters of its YAML to"
+        f" {n_train:,} rows of `features`, 2010 to 2014, its intervals to"
+        f" {n_valid} rows of 2015."
+    )
     assert run.inputs is not None
     [source] = run.inputs.dataset_inputs
     assert source.dataset.name == "features"
     assert source.dataset.digest == record.features[:36]
     assert source.dataset.source == str(training.features.path)
     assert [tag.value for tag in source.tags] == ["training"]
+
+
+def test_parameters_are_all_that_the_model_was_fitted_with_and_no_bounds(
+    ml: Load,
+) -> None:
+    settings = ml("models.lightgbm.params={rounds: 3}")
+    config = settings.models["lightgbm"]
+    assert config.space
+    train(settings, "lightgbm")
+    [run] = tracked(settings)
+    params = msgspec.convert(config.params, load_kind("lightgbm").Params)
+    fitted = msgspec.to_builtins(params)
+    assert run.data.params.items() >= {k: str(v) for k, v in fitted.items()}.items()
+    beside = run.data.params.keys() - fitted.keys()
+    known = {"kind", "target", "weight", "categorical", "train", "valid"}
+    assert {name.partition(".")[0] for name in beside} <= known
+
+
+def test_commit_is_that_of_the_project_and_says_what_differs(
+    ml: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = ml().root
+
+    def git(*words: str) -> str:
+        named = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        done = subprocess.run(
+            ["git", "-C", str(root), *named, *words],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def commit(seed: int) -> str | None:
+        record = train(ml(f"modeling.seed={seed}"), "last_value").record
+        by_run = {run.info.run_id: run.data.tags for run in tracked(ml())}
+        assert by_run[record.mlflow_run].get("commit") == record.commit
+        return record.commit
+
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
+    assert commit(1) is None
+    git("init", "--quiet")
+    git("add", "configs")
+    git("commit", "--quiet", "--message=first")
+    assert commit(2) == git("rev-parse", "HEAD")
+    with (root / "configs" / "models" / "ridge.yaml").open("a") as file:
+        file.write("# more\n")
+    assert commit(3) == git("rev-parse", "HEAD") + "-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert commit(4) is None
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,22 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from mlflow import MlflowClient
+from optuna.trial import FrozenTrial
 
 from pipeline.errors import ConfigError, ModelError
 from pipeline.modeling import records
 from pipeline.modeling.data import current_features, folds
 from pipeline.modeling.settings import load_modeling
+from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train, training_fingerprint
-from pipeline.modeling.tune import best_params, fold_error, tune, with_params
+from pipeline.modeling.tune import (
+    best_params,
+    fold_error,
+    study_name,
+    tune,
+    with_params,
+)
 from pipeline.plan import code
 from tests.modeling.conftest import Load
 from tests.modeling.shops import shops
@@ -133,11 +142,29 @@ def append(module: Path) -> None:
         file.write("CHANGED = 1\n")
 
 
-def test_study_is_mirrored_once_and_its_later_trials_later(ml: Load) -> None:
+def times_of(first: FrozenTrial, last: FrozenTrial) -> tuple[int, int]:
+    """When trials began and ended, as MLflow has it."""
+    assert first.datetime_start is not None
+    assert last.datetime_complete is not None
+    assert first.datetime_start < last.datetime_complete
+    both = (first.datetime_start, last.datetime_complete)
+    began, ended = (int(time.timestamp() * 1000) for time in both)
+    return began, ended
+
+
+def test_study_is_mirrored_as_it_runs_and_its_later_trials_later(ml: Load) -> None:
     settings = ml()
-    told: list[int] = []
-    tuning = tune(settings, "ridge", lambda trial: told.append(trial.number))
-    assert told == [0, 1]
+    told: list[tuple[int, list[str], str]] = []
+
+    def look(trial: FrozenTrial) -> None:
+        runs = study_runs(settings, name)
+        told.append((trial.number, sorted(runs), runs["all"].info.status))
+
+    features = current_features(settings)
+    config = settings.models["ridge"]
+    name = study_name("ridge", features, config, settings.modeling)
+    tuning = tune(settings, "ridge", look)
+    assert told == [(0, ["0", "all"], "RUNNING"), (1, ["0", "1", "all"], "RUNNING")]
     train(settings, "ridge")  # is tagged with the study, too
     runs = study_runs(settings, tuning.name)
     assert sorted(runs) == ["0", "1", "all"]
@@ -148,12 +175,24 @@ def test_study_is_mirrored_once_and_its_later_trials_later(ml: Load) -> None:
         assert run.data.tags["mlflow.parentRunId"] == parent.info.run_id
         assert run.data.tags["state"] == "complete"
         assert run.data.params == {"alpha": str(trial.params["alpha"])}
+        assert (run.info.start_time, run.info.end_time) == times_of(trial, trial)
         assert run.data.metrics["mae"] == trial.value
     values = [trial.value for trial in tuning.trials if trial.value is not None]
     assert parent.data.metrics == {"trials": 2, "best_mae": min(values)}
 
-    again = tune(settings, "ridge", lambda trial: told.append(trial.number))
-    assert (again.name, again.n_new, told) == (tuning.name, 0, [0, 1])
+    lasted = (parent.info.start_time, parent.info.end_time)
+    assert lasted == times_of(tuning.trials[0], tuning.trials[-1])
+    assert parent.data.tags["mlflow.note.content"] == (
+        "Parameters of ridge, to predict w_total_median_profit ($) of a facility_id and"
+        " apr_drg_code one year ahead. The least MAE is searched over 2 of the years"
+        " 2010 to 2014, each predicted from those before it."
+    )
+    client = MlflowClient(store_uri(settings.root))
+    [space] = client.list_artifacts(parent.info.run_id)
+    assert space.path == "space.json"
+
+    again = tune(settings, "ridge", look)
+    assert (again.name, again.n_new, len(told)) == (tuning.name, 0, 2)
     same = study_runs(settings, tuning.name)
     assert {n: r.info.run_id for n, r in same.items()} == {
         n: r.info.run_id for n, r in runs.items()

@@ -21,7 +21,7 @@ from pipeline.modeling.models import libraries_of
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
 from pipeline.modeling.settings import Modeling, ModelingSettings, Question
-from pipeline.modeling.tracking.tracking import Tracking, tracking
+from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
 from pipeline.plan.code import PACKAGE
 
 if TYPE_CHECKING:
@@ -288,7 +288,8 @@ def _log(
                 metadata=tags,
             )
         finally:
-            end_run()
+            end_run()  # which says that the run has ended now
+            store.client.set_terminated(run_id, end_time=lasted(record)[1])
         if not store.client.search_registered_models(f"name = '{name}'"):
             store.client.create_registered_model(name)
         model_id = str(info.model_id)

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from pipeline.errors import ModelError
 from pipeline.files.state import State
+from pipeline.modeling.models import load_kind
 from pipeline.modeling.records import TrainingRecord
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -24,6 +27,8 @@ _ALL = "all"
 _FINISHED = "FINISHED"
 _MOST_RUNS = 50_000  # that MLflow returns at once
 _MODEL = "model_fingerprint"
+_NOTE = "mlflow.note.content"
+_PARENT = "mlflow.parentRunId"
 
 _PATIENCE_S = 5
 _DATABASE = "mlflow.db"
@@ -165,7 +170,12 @@ def _unusable(folder: Path, error: Exception) -> ModelError:
 
 
 def log_study(
-    settings: ModelingSettings, name: str, model: str, trials: Sequence["FrozenTrial"]
+    settings: ModelingSettings,
+    name: str,
+    model: str,
+    trials: Sequence["FrozenTrial"],
+    *,
+    is_over: bool,
 ) -> None:
     """Mirror a study: a run for it, and one below it for each trial that has ended.
 
@@ -179,21 +189,31 @@ def log_study(
         )
         runs = {run.data.tags.get(_TRIAL): run for run in found}
         done = {key for key, run in runs.items() if run.info.status == _FINISHED}
-        if done >= {_ALL, *(str(trial.number) for trial in trials)}:
+        new = [trial for trial in trials if str(trial.number) not in done]
+        if _ALL in done and not new:
             return
-        tags = {_STUDY: name, "model": model}
-        parent = runs.get(_ALL) or client.create_run(
-            experiment, run_name=f"study {name}", tags={**tags, _TRIAL: _ALL}
-        )
-        tags["mlflow.parentRunId"] = parent.info.run_id
-        for trial in trials:
-            number = str(trial.number)
-            if number in done:
-                continue
-            run = runs.get(number) or client.create_run(
+        tags = {_STUDY: name, "model": model, **_asked(settings.modeling)}
+        parent = runs.get(_ALL)
+        if parent is None:
+            parent = client.create_run(
                 experiment,
-                run_name=f"trial {number}",
-                tags={**tags, _TRIAL: number, "state": trial.state.name.lower()},
+                start_time=_began(trials[0]),
+                run_name=f"study {name}",
+                tags={**tags, _TRIAL: _ALL, _NOTE: _about_study(settings, model)},
+            )
+            space = plain(settings.models[model])["space"]
+            client.log_dict(parent.info.run_id, space, "space.json")
+        tags[_PARENT] = parent.info.run_id
+        for trial in new:
+            run = runs.get(str(trial.number)) or client.create_run(
+                experiment,
+                start_time=_began(trial),
+                run_name=f"trial {trial.number}",
+                tags={
+                    **tags,
+                    _TRIAL: str(trial.number),
+                    "state": trial.state.name.lower(),
+                },
             )
             folds = trial.intermediate_values.items()
             client.log_batch(
@@ -204,16 +224,18 @@ def log_study(
                 ]
                 + [_metric(metric, value) for value in _complete([trial])],
             )
-            client.set_terminated(run.info.run_id)
-        best = sorted(_complete(trials))[:1]
+            client.set_terminated(run.info.run_id, end_time=_ended(trial))
+        n = len(trials)
+        best = [min(values)] if (values := _complete(trials)) else []
         client.log_batch(
             parent.info.run_id,
             metrics=[
-                _metric("trials", len(trials)),
-                *(_metric(f"best_{metric}", value) for value in best),
+                _metric("trials", n, n),
+                *(_metric(f"best_{metric}", value, n) for value in best),
             ],
         )
-        client.set_terminated(parent.info.run_id)
+        if is_over:
+            client.set_terminated(parent.info.run_id, end_time=_ended(trials[-1]))
 
 
 def _complete(trials: Sequence["FrozenTrial"]) -> list[float]:
@@ -223,6 +245,18 @@ def _complete(trials: Sequence["FrozenTrial"]) -> list[float]:
         for trial in trials
         if trial.state.name == "COMPLETE" and trial.value is not None
     ]
+
+
+def _began(trial: "FrozenTrial") -> int:
+    """Say when a trial began, as MLflow does: in milliseconds since 1970."""
+    assert trial.datetime_start is not None, "it has begun"
+    return int(trial.datetime_start.timestamp() * 1000)
+
+
+def _ended(trial: "FrozenTrial") -> int:
+    """Say when a trial ended; see `_began`."""
+    assert trial.datetime_complete is not None, "it has ended"
+    return int(trial.datetime_complete.timestamp() * 1000)
 
 
 def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path) -> str:
@@ -238,21 +272,21 @@ def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path)
         )
         for run in client.search_runs([store.experiment], is_whole, max_results=1):
             return run.info.run_id
+        began, ended = lasted(record)
         run_id = client.create_run(
             store.experiment,
-            start_time=int(record.created_at.timestamp() * 1000),
+            start_time=began,
             run_name=f"{record.model} {record.fingerprint[:8]}",
             tags={
                 _MODEL: record.fingerprint,
+                _NOTE: _about_training(settings, record),
                 "model": record.model,
-                "target": settings.modeling.target,
-                "unit": settings.modeling.unit,
-                "metric": settings.modeling.metric,
-                "seed": str(settings.modeling.seed),
+                **_asked(settings.modeling),
                 "snapshot_fingerprint": record.features,
                 "pipeline_run": record.run_id,
                 "code": record.code,
                 **{f"version.{name}": v for name, v in record.versions.items()},
+                **({"commit": record.commit} if record.commit else {}),
                 **({_STUDY: record.study} if record.study else {}),
             },
         ).info.run_id
@@ -263,19 +297,74 @@ def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path)
             source=str(data),
         )
         context = InputTag("mlflow.data.context", "training")
-        params = _flat({"model": record.config, "split": record.modeling["split"]})
         try:
             client.log_inputs(run_id, [DatasetInput(features, [context])])
             client.log_batch(
                 run_id,
-                params=_params(params),
+                params=_params(_fitted_with(record)),
                 metrics=[_metric(f"valid_{k}", v) for k, v in record.metrics.items()],
             )
-            client.set_terminated(run_id)
+            client.set_terminated(run_id, end_time=ended)
         except Exception:
             client.delete_run(run_id)
             raise
         return run_id
+
+
+def lasted(record: TrainingRecord) -> tuple[int, int]:
+    """Say when a model began and ended to be fitted, in milliseconds since 1970."""
+    began = record.created_at.timestamp()
+    return int(began * 1000), int((began + record.fit_s) * 1000)
+
+
+def _asked(modeling: Modeling) -> dict[str, str]:
+    """Say what is asked of a model, and how chance is drawn."""
+    return {
+        "target": modeling.target,
+        "unit": modeling.unit,
+        "metric": modeling.metric,
+        "seed": str(modeling.seed),
+    }
+
+
+def _fitted_with(record: TrainingRecord) -> dict[str, Any]:
+    """Name what a model was fitted with: its parameters, all of them, and the rows."""
+    config, split = record.config, record.modeling["split"]
+    params = msgspec.convert(config["params"], load_kind(config["kind"]).Params)
+    names = ("kind", "target", "weight", "categorical")
+    beside = {name: config[name] for name in names if config[name]}
+    years = {name: split[name] for name in ("train", "valid")}
+    return _flat({**beside, **years, **plain(params)})
+
+
+def _about_training(settings: ModelingSettings, record: TrainingRecord) -> str:
+    """Say in two sentences what was trained on which rows for which question."""
+    (first, last), valid = (record.modeling["split"][k] for k in ("train", "valid"))
+    source = f"of study {record.study}" if record.study else "of its YAML"
+    return (
+        f"{record.model}, to predict {_question(settings.modeling)}. Fitted with the"
+        f" parameters {source} to {record.n_rows['train']:,} rows of"
+        f" `{settings.modeling.features}`, {first} to {last}, its intervals to"
+        f" {record.n_rows['valid']:,} rows of {valid}."
+    )
+
+
+def _about_study(settings: ModelingSettings, model: str) -> str:
+    """Say in two sentences what is searched, and by what."""
+    modeling = settings.modeling
+    first, last = modeling.split.train
+    return (
+        f"Parameters of {model}, to predict {_question(modeling)}. The least"
+        f" {modeling.metric.upper()} is searched over {modeling.study.folds} of the"
+        f" years {first} to {last}, each predicted from those before it."
+    )
+
+
+def _question(modeling: Modeling) -> str:
+    """Say what is predicted, of what, and how far ahead."""
+    unit = f" ({modeling.unit})" if modeling.unit else ""
+    entity = " and ".join(modeling.entity)
+    return f"{modeling.target}{unit} of a {entity} one {modeling.time} ahead"
 
 
 def log_evaluation(
@@ -285,11 +374,19 @@ def log_evaluation(
     folder: Path,
 ) -> None:
     """Add figures of the test years, charts and card to a training's run."""
+    log_figures(settings, {run_id: metrics})
     with tracking(settings) as store:
-        client = store.client
-        logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]
-        client.log_batch(run_id, metrics=logged)
-        client.log_artifacts(run_id, str(folder), "evaluation")
+        store.client.log_artifacts(run_id, str(folder), "evaluation")
+
+
+def log_figures(
+    settings: ModelingSettings, runs: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Add figures of the test years to runs of trainings."""
+    with tracking(settings) as store:
+        for run_id, metrics in runs.items():
+            logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]
+            store.client.log_batch(run_id, metrics=logged)
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

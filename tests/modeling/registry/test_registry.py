@@ -92,14 +92,14 @@ def test_a_locked_registry_is_said_and_left_as_it_was(
 
 
 def runs(settings: ModelingSettings) -> list[tuple[object, ...]]:
-    """What MLflow says of the project's runs, but for when and under which id."""
+    """What MLflow says of the runs of ridge, but for when and under which id."""
     with tracking(settings) as store:
-        found = store.client.search_runs([store.experiment])
+        found = store.client.search_runs([store.experiment], "tags.model = 'ridge'")
         return [
             (
                 run.info.run_name,
                 run.info.status,
-                run.info.start_time,
+                (run.info.start_time, run.info.end_time),
                 run.data.params,
                 run.data.metrics,
                 run.data.tags,
@@ -113,11 +113,11 @@ def runs(settings: ModelingSettings) -> list[tuple[object, ...]]:
 
 
 def shown(settings: ModelingSettings) -> tuple[str, int | None, list[str]]:
-    """Run, version and aliases of the only model, as the catalog shows them."""
+    """Run, version and aliases of ridge, as the catalog shows them."""
     publish_models(settings)
     with connect(open_store(settings.root)) as con:
         [row] = con.sql(
-            "select mlflow_run, version, aliases from meta.models"
+            "select mlflow_run, version, aliases from meta.models where model = 'ridge'"
         ).fetchall()
     return row
 
@@ -127,7 +127,7 @@ def test_a_registry_that_is_gone_is_filled_again(
     promoted: Path, prepared: Path, tmp_path: Path
 ) -> None:
     [before] = runs(load_in(promoted))
-    [(_, lost)] = all_trainings(promoted)
+    [lost] = [t for _, t in all_trainings(promoted) if t.model == "ridge"]
     without = shutil.ignore_patterns("mlflow")
     shutil.copytree(promoted, tmp_path, dirs_exist_ok=True, ignore=without)
     # An empty one, which takes seconds to make.

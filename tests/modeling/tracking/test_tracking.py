@@ -43,7 +43,8 @@ def test_what_a_crash_left_unmirrored_is_mirrored_the_next_time(ml: Load) -> Non
     with tracking(settings) as store:
         tags = {"study": "s", "trial": "0"}
         unfinished = store.client.create_run(store.experiment, tags=tags)
-    log_study(settings, "s", "ridge", [ended(0, TrialState.COMPLETE, [4.0, 3.0])])
+    trials = [ended(0, TrialState.COMPLETE, [4.0, 3.0])]
+    log_study(settings, "s", "ridge", trials, is_over=True)
     runs = study_runs(settings, "s")
     assert sorted(runs) == ["0", "all"]
     assert runs["0"].info.run_id == unfinished.info.run_id
@@ -57,7 +58,7 @@ def test_pruned_trial_is_not_the_best(ml: Load) -> None:
         ended(0, TrialState.COMPLETE, [4.0, 3.0]),
         ended(1, TrialState.PRUNED, [1.0]),
     ]
-    log_study(settings, "s", "ridge", trials)
+    log_study(settings, "s", "ridge", trials, is_over=True)
     runs = study_runs(settings, "s")
     assert runs["all"].data.metrics["best_mae"] == 3.0
     assert runs["1"].data.metrics == {"mae_so_far": 1.0}
