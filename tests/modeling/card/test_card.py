@@ -60,6 +60,7 @@ def card() -> Card:
         model="boosted",
         fingerprint="3f9c2a1b00",
         created_at=datetime(2026, 11, 23, 7, 8, tzinfo=UTC),
+        fit_s=1.5,
         features="9b1d7c",
         run_id="r1",
         config={
@@ -72,6 +73,7 @@ def card() -> Card:
         metrics={},
         versions={},
         code="",
+        commit=None,
         files={},
         mlflow_run="",
     )
