@@ -213,9 +213,9 @@ fix: env
     .venv/bin/python -m ruff format .
     .venv/bin/python -m ruff check --fix .
 
-# What CI runs: check, quick tests, that nothing became slower, what is quick on clusters
+# What CI runs: check, quick tests, an audit, that nothing became slower, what is quick on clusters
 [group('develop')]
-ci: check test bench-check (test-spark "-m" "not slow")
+ci: check test (audit "--profile" "ci") bench-check (test-spark "-m" "not slow")
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]

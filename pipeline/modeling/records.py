@@ -83,15 +83,23 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of all that is beside it."""
 
 
-class GuardRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What `pipeline.modeling.audit.guard` has found: a line per column that leaks."""
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What `pipeline.modeling.audit.audit` has found in features."""
 
     format: int
     fingerprint: str
-    leaks: list[str]
+    part: float
+    """Of the rows it was shown, in whole clusters."""
+    n_features: int
+    times: list[int]
+    """The periods the features were compared at, sorted."""
+    n_values: int
+    """The pairs of values that were compared."""
+    leaks: dict[str, str]
+    """A line per column that leaks, in the order in which they were found."""
 
 
-_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, GuardRecord)
+_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, AuditRecord)
 _Whole = TypeVar("_Whole", TrainingRecord, EvaluationRecord)
 
 

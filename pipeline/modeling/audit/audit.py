@@ -1,7 +1,8 @@
 """Prove on the data at hand that no feature knows its own period or a later one.
 
 A feature leaks if it could not have been computed when the forecast is made [1]_. So
-the future is changed, and cut off, and no feature may move.
+the future is changed, and cut off, and no feature may move; nor where entities have
+other names, as those of a table in the code have not.
 
 Then, in each period, all raw rows of an entity are given to another one, at random. No
 entity's past says anything about its next outcome now, and a model that predicts it all
@@ -24,20 +25,23 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
+from pipeline.log import LOG
 from pipeline.modeling.audit.worlds import (
     CUT_OFF,
+    Ground,
     Leak,
-    describe_leaks,
+    World,
     describe_span,
     differences,
+    ground_of_panel,
     ground_of_source,
     other_worlds,
     real_world,
 )
 from pipeline.modeling.data import train_and_valid
 from pipeline.modeling.predictor import features_of, fit_model, target_of
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.known import Why, trace_known
 from pipeline.run.run import check
 
@@ -56,24 +60,29 @@ class Audit:
     """The periods the features were compared at, sorted."""
     n_values: int
     """The pairs of values that were compared."""
+    part: float
+    """Of the rows, those that were looked at."""
 
 
-def audit(settings: ModelingSettings) -> Audit:
-    """Change the future, cut it off and shuffle the rows: no feature may differ.
+def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
+    """Change the future, cut it off, shuffle and rename: no feature may differ.
 
     For every period t that has features, two other worlds are made. In one, the raw
     rows from t on have other values in all columns but time, entity and what is known
     before its period, and some are left out, all those of some entities' parts among
     them. In the other there are only the rows before t, and the features at t are made
     as for a forecast. In both, the features at t of every entity that is still there
-    must be the same bit for bit. A last world has the rows in another order, and must
-    have all features. The target is not compared: it is of its own period.
+    must be the same bit for bit. Two last worlds have the rows in another order, and
+    the entities under other names, and must have all features. The target is not
+    compared: it is of its own period.
 
-    The source is made or fetched if it is not there; snapshots are neither read nor
-    written, and every run finds the same.
+    Of more than `most_rows` rows, some clusters are looked at. The rows are the
+    source's, or the panel's where those do not say their period. The source is made or
+    fetched if it is not there; snapshots are neither read nor written, and every run
+    finds the same.
     """
-    ground = ground_of_source(settings)
     modeling = settings.modeling
+    ground, part = _some_clusters(_ground(settings), modeling, most_rows)
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
     if not times or len(present) < 2:
@@ -91,13 +100,39 @@ def audit(settings: ModelingSettings) -> Audit:
     for change, at, after in other_worlds(ground, times):
         # There, the last value stands in for what is known before its period.
         compared = [c for c in columns if change != CUT_OFF or c not in named]
-        before = world.at(pl.col(modeling.time).is_in(at))
+        is_then = pl.col(modeling.time).is_in(at)
+        before = World(*(df.filter(is_then) for df in world))
         found, n = differences(
             before, after, compared, time=modeling.time, check=change
         )
         leaks += found
         n_values += n
-    return Audit(leaks, columns, times, n_values)
+    return Audit(leaks, columns, times, n_values, part)
+
+
+def _ground(settings: ModelingSettings) -> Ground:
+    """Stand on the source's rows; on the panel's, if they do not say their period."""
+    try:
+        return ground_of_source(settings)
+    except ConfigError as error:
+        LOG.warning(
+            f"what is made before snapshot '{settings.modeling.panel}' is not looked"
+            f" at: {str(error).splitlines()[0]}"
+        )
+        return ground_of_panel(settings)
+
+
+def _some_clusters(
+    ground: Ground, modeling: Modeling, most: int | None
+) -> tuple[Ground, float]:
+    """Keep every so many clusters if there are more rows than most; say how many."""
+    every = -(-ground.rows.height // most) if most else 1
+    if every <= 1:
+        return ground, 1.0
+    cluster = ground.entity[modeling.entity.index(modeling.cluster)]
+    kept = ground.rows[cluster].unique().sort().gather_every(every)
+    rows = ground.rows.filter(pl.col(cluster).is_in(kept.implode()))
+    return replace(ground, rows=rows), rows.height / ground.rows.height
 
 
 def _made_of_named(settings: ModelingSettings) -> set[str]:
@@ -108,17 +143,6 @@ def _made_of_named(settings: ModelingSettings) -> set[str]:
     stage = plan.snapshots[modeling.features].stage.name
     known = trace_known(plan, stage, named)
     return {column for column, why in known.items() if why == "named"}
-
-
-def describe_audit(audit: Audit) -> list[str]:
-    """Write a line per leaking column, then one of the whole."""
-    looked_at = (
-        f"{len(audit.features)} features x {len(audit.times)} periods"
-        f" ({describe_span(audit.times)}), {audit.n_values:,} values compared"
-    )
-    lines = describe_leaks(audit.leaks)
-    verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"
-    return [*lines, f"{verdict}: {looked_at}"]
 
 
 @dataclass(frozen=True)

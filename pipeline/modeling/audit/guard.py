@@ -1,47 +1,31 @@
-"""Refuse to learn from features that know their own period, at a bounded cost.
+"""Refuse to learn from features that know their own period, and keep what was found.
 
-A short form of the audit, before anything is trained: from the middle period on, and in
-the last one, the source's rows get other values, and no feature up to there may move.
-What was found is kept by what the features are made of.
+An audit of some clusters says it, at every period and before anything is trained, or
+one of all rows, if `just audit` has made it. What was found is kept by what the
+features are made of.
 """
 
-from dataclasses import replace
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import polars as pl
-
-from pipeline.errors import ConfigError, ModelError
+from pipeline import sources
+from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
-from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
-from pipeline.modeling.audit.worlds import (
-    Ground,
-    Leak,
-    changed_from,
-    describe_leaks,
-    differences,
-    ground_of_panel,
-    ground_of_source,
-    other_values,
-    real_world,
-)
+from pipeline.modeling.audit.audit import audit
+from pipeline.modeling.audit.worlds import RENAMED, describe_leaks, describe_span
 from pipeline.modeling.data import Features, current_features
-from pipeline.modeling.predictor import features_of
-from pipeline.modeling.records import (
-    FORMAT,
-    GuardRecord,
-    fingerprint,
-    read_record,
-)
+from pipeline.modeling.records import FORMAT, AuditRecord, fingerprint, read_record
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.snapshots.store import open_store, read_runs, verified_object
+from pipeline.run.freshness import look
+from pipeline.run.run import check
+from pipeline.snapshots.store import open_store, read_runs
 
 MODULE = "pipeline/modeling/audit/guard.py"
 
-MOST_ROWS = 2_000_000
-"""Of the source: of a larger one, some clusters are looked at."""
-
-_CHECK = "own period and later ones changed"
+MOST_ROWS = 300_000
+"""Of the source: of a larger one, some clusters are looked at before training."""
 
 
 def learnable_features(settings: ModelingSettings) -> Features:
@@ -50,83 +34,83 @@ def learnable_features(settings: ModelingSettings) -> Features:
     If the run fails, the previous one stays.
     """
     features = current_features(settings)
-    modeling = settings.modeling
-    store = open_store(settings.root)
-    published = {s.name: s.fingerprint for s in read_runs(store)[-1].snapshots}
-    names = (modeling.panel, modeling.features, modeling.key, modeling.target)
-    wanted = fingerprint(
-        MODULE,
-        features.fingerprint,
-        published[modeling.panel],
-        names,
-        modeling.cluster,
-        modeling.known,
-        modeling.leaks,
-        kinds=[],
-    )
-    path = store.guards / f"{wanted[:16]}.json"
-    found = read_record(path, GuardRecord)
-    if found is None or found.fingerprint != wanted:
-        panel = verified_object(store, modeling.panel, published[modeling.panel])
+    runs = read_runs(open_store(settings.root))
+    of = _fingerprint(settings, {s.name: s.fingerprint for s in runs[-1].snapshots})
+    found = _read(settings, of)
+    if found is None:
         LOG.info("looking whether features know their own period")
-        leaks = _leaks(settings, panel)
-        found = GuardRecord(format=FORMAT, fingerprint=wanted, leaks=leaks)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_sealed(path, found)
-    if found.leaks:
-        lines = "\n".join(f"  {line}" for line in found.leaks)
+        found = _audit(settings, of, MOST_ROWS)
+    allowed = settings.modeling.leaks
+    leaks = [line for column, line in found.leaks.items() if column not in allowed]
+    if leaks:
+        lines = "\n".join(f"  {line}" for line in leaks)
         raise ModelError(
-            f"{modeling.features}: {len(found.leaks)} of the columns know what"
+            f"{settings.modeling.features}: {len(leaks)} of the columns know what"
             f" their period has yet to bring\n{lines}\n"
             "hint: `panel.values` makes features of their past; `panel.known` says what"
             " is known before its period; `modeling.leaks: [COLUMN]` lets one pass all"
-            " the same; `just audit` looks at every period"
+            " the same, which is said wherever its models are;"
+            f" what differs with '{RENAMED}' knows them by name, as a table in the"
+            " code does, which may be of any period"
         )
-    return features
+    return dataclasses.replace(features, leaks=tuple(found.leaks))
 
 
-def _leaks(settings: ModelingSettings, panel: Path) -> list[str]:
-    """Compare the features of the rows with those of other futures."""
+def audit_all(settings: ModelingSettings) -> AuditRecord:
+    """Audit the features on all rows, unless that has been done; publishes nothing."""
+    sources.fetch(settings.pipeline.source, settings.root)
+    plan = check(settings.pipeline)
+    wanted = look(settings.pipeline, plan, None, fetched=True).fingerprints
+    of = _fingerprint(settings, wanted.snapshots)
+    found = _read(settings, of)
+    return found if found and found.part == 1 else _audit(settings, of, None)
+
+
+def _fingerprint(settings: ModelingSettings, snapshots: Mapping[str, str]) -> str:
+    """Hash all that decides what is found in features."""
     modeling = settings.modeling
-    ground = _ground(settings, panel)
-    before = real_world(ground)
-    times = before.features[modeling.time].unique().sort()
-    if times.is_empty():
-        return []
-    other = other_values(ground)
-    leaks: list[Leak] = []
-    # In the last one, for what is there only from some period on.
-    for t in sorted({times[times.len() // 2], times[-1]}):
-        until = pl.col(modeling.time) <= t
-        leaks += differences(
-            before.at(until),
-            changed_from(ground, other, t).at(until),
-            features_of(before.features, modeling),
-            time=modeling.time,
-            check=_CHECK,
-        )[0]
-    return describe_leaks(leak for leak in leaks if leak.column not in modeling.leaks)
+    names = (modeling.panel, modeling.features, modeling.key, modeling.target)
+    made_of = (snapshots[modeling.panel], snapshots[modeling.features])
+    how = (modeling.cluster, modeling.known)
+    return fingerprint(MODULE, made_of, names, how, kinds=[])
 
 
-def _ground(settings: ModelingSettings, panel: Path) -> Ground:
-    """Stand on the source's rows; on the panel, if they do not say their period."""
-    modeling = settings.modeling
-    try:
-        ground = ground_of_source(settings)
-    except ConfigError as error:
-        LOG.warning(
-            f"what is made before snapshot '{modeling.panel}' is not looked at:"
-            f" {str(error).splitlines()[0]}"
-        )
-        ground = ground_of_panel(settings, read_parquet(panel))
-    cluster = ground.entity[modeling.entity.index(modeling.cluster)]
-    return replace(ground, rows=some_clusters(ground.rows, cluster, MOST_ROWS))
+def _path(settings: ModelingSettings, of: str) -> Path:
+    """Name the file of what was found."""
+    return open_store(settings.root).audits / f"{of[:16]}.json"
 
 
-def some_clusters(rows: pl.DataFrame, cluster: str, most: int) -> pl.DataFrame:
-    """Keep all rows, or those of every so many clusters if there are more than most."""
-    every = -(-rows.height // most)
-    if every <= 1:
-        return rows
-    kept = rows[cluster].unique().sort().gather_every(every)
-    return rows.filter(pl.col(cluster).is_in(kept.implode()))
+def _read(settings: ModelingSettings, of: str) -> AuditRecord | None:
+    """Read what was found, if somebody has looked."""
+    found = read_record(_path(settings, of), AuditRecord)
+    return found if found and found.fingerprint == of else None
+
+
+def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> AuditRecord:
+    """Look, and keep what was found."""
+    found = audit(settings, most_rows=most_rows)
+    record = AuditRecord(
+        format=FORMAT,
+        fingerprint=of,
+        part=found.part,
+        n_features=len(found.features),
+        times=found.times,
+        n_values=found.n_values,
+        leaks=describe_leaks(found.leaks),
+    )
+    path = _path(settings, of)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_sealed(path, record)
+    return record
+
+
+def describe_audit(record: AuditRecord, *, allowed: Sequence[str]) -> Iterator[str]:
+    """Write a line per leaking column, then one of the whole."""
+    for column, line in record.leaks.items():
+        yield f"{line}{' (let pass by `modeling.leaks`)' * (column in allowed)}"
+    n_leaks = len(record.leaks)
+    verdict = f"{n_leaks} leak{'s' * (n_leaks > 1)}" if n_leaks else "no leak"
+    yield (
+        f"{verdict}: {record.n_features} features x {len(record.times)} periods"
+        f" ({describe_span(record.times)}), {record.n_values:,} values compared"
+    )

@@ -18,7 +18,6 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.keys import WORKING
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
-from pipeline.plan.settings import Stage
 from pipeline.run.run import check
 from pipeline.sources.columns import Kind
 
@@ -30,6 +29,8 @@ _SEED = 2009
 CUT_OFF = "future cut off"
 """What is done where even what is known before its period is not there."""
 
+RENAMED = "entities renamed"
+"""What is done where a table in the code, by entity, no longer fits."""
 
 ROWS = "rows"
 """What leaks where it depends on the future if an entity has features at all."""
@@ -64,10 +65,6 @@ class World(NamedTuple):
     features: pl.DataFrame
     keys: pl.DataFrame
 
-    def at(self, is_then: pl.Expr) -> "World":
-        """Keep some periods."""
-        return World(self.features.filter(is_then), self.keys.filter(is_then))
-
 
 @dataclass(frozen=True)
 class Ground:
@@ -77,8 +74,8 @@ class Ground:
     kinds: Mapping[str, Kind]
     plan: Plan
     """Makes the panel and the features of such rows."""
-    stages: Sequence[Stage]
-    """Those of the plan, as they are configured."""
+    rest: Plan
+    """Makes the features of the panel's."""
     horizon: Horizon
     time: str
     entity: list[str]
@@ -97,14 +94,17 @@ def ground_of_source(settings: ModelingSettings) -> Ground:
     rows = read_rows(pipeline)
     horizon = horizon_of(modeling, panel.schema.names(), rows[time])
     fixed = {name for c in horizon.known for name, _ in made_of[panel.stage.name, c]}
-    kinds = pipeline.source.columns
-    stages = pipeline.stages
-    return Ground(rows, kinds, plan, stages, horizon, time, entity, fixed)
+    kinds, rest = pipeline.source.columns, horizon.rest(panel.lf, pipeline.stages)
+    return Ground(rows, kinds, plan, rest, horizon, time, entity, fixed)
 
 
-def ground_of_panel(settings: ModelingSettings, rows: pl.DataFrame) -> Ground:
-    """Stand on the published panel: what is made before it is out of sight."""
+def ground_of_panel(settings: ModelingSettings) -> Ground:
+    """Stand on the rows of the panel: what is made before it is out of sight."""
     modeling = settings.modeling
+    made = compose_again(
+        check(settings.pipeline), read_rows(settings.pipeline).lazy(), {}
+    )
+    rows = made.snapshots[modeling.panel].lf.collect()
     kinds: dict[str, Kind] = {
         name: "number" if dtype.is_float() else "code"
         for name, dtype in rows.schema.items()
@@ -113,7 +113,7 @@ def ground_of_panel(settings: ModelingSettings, rows: pl.DataFrame) -> Ground:
     stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
     plan, fixed = compose(rows.lazy(), stages), set(horizon.known)
     return Ground(
-        rows, kinds, plan, stages, horizon, modeling.time, modeling.entity, fixed
+        rows, kinds, plan, plan, horizon, modeling.time, modeling.entity, fixed
     )
 
 
@@ -129,23 +129,44 @@ def other_worlds(
 
     Yields what is done to the rows, the periods at which to compare, what comes of it.
     """
-    other, horizon = other_values(ground), ground.horizon
-    panel = ground.plan.snapshots[horizon.panel].lf
-    rest = horizon.rest(panel, ground.stages)
+    other, horizon = _other_values(ground), ground.horizon
     for t in times:
-        yield "future changed", [t], changed_from(ground, other, t, only=True)
+        yield "future changed", [t], _changed_from(ground, other, t)
         # A forecast is of the period after the last one, so that after a gap there are
         # none.
         _, panel = _frames(ground, _before(ground, t))
-        features = horizon.next_features(panel, rest)
+        features = horizon.next_features(panel, ground.rest)
         extended = horizon.extend(panel)
         yield CUT_OFF, [t], _world(ground, features, extended, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
     after = _world(ground, *_frames(ground, shuffled.lazy()))
     yield "rows shuffled", times, after
+    renamed = ground.rows.lazy().with_columns(_renamed(ground.rows, ground.entity))
+    made = _world(ground, *_frames(ground, renamed))
+    yield RENAMED, times, World(*(_named_back(df, horizon.entity) for df in made))
 
 
-def other_values(ground: Ground) -> pl.DataFrame:
+def _renamed(rows: pl.DataFrame, entity: Sequence[str]) -> list[pl.Expr]:
+    """Give entities other names, in the same order."""
+    return [
+        pl.col(name) + 1
+        if rows.schema[name].is_numeric()
+        else pl.format("~{}", name).alias(name)
+        for name in entity
+    ]
+
+
+def _named_back(df: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
+    """Undo `_renamed`."""
+    return df.with_columns(
+        pl.col(name) - 1
+        if df.schema[name].is_numeric()
+        else pl.col(name).str.strip_prefix("~")
+        for name in entity
+    )
+
+
+def _other_values(ground: Ground) -> pl.DataFrame:
     """Give columns that are not known before other rows' values, and larger amounts."""
 
     def other(name: str, kind: Kind, seed: int) -> pl.Expr:
@@ -160,13 +181,11 @@ def other_values(ground: Ground) -> pl.DataFrame:
     )
 
 
-def changed_from(
-    ground: Ground, other: pl.DataFrame, t: int, *, only: bool = False
-) -> World:
-    """Take other rows from t on, without some of them; `only` makes t alone."""
+def _changed_from(ground: Ground, other: pl.DataFrame, t: int) -> World:
+    """Make t where other rows are taken from t on, without some of them."""
     future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
     rows = pl.concat([_before(ground, t), future.lazy()])
-    return _world(ground, *_frames(ground, rows), t if only else None)
+    return _world(ground, *_frames(ground, rows), t)
 
 
 def _before(ground: Ground, t: int) -> pl.LazyFrame:
@@ -274,18 +293,18 @@ def _leak(
     return Leak(name, check, tuple(times), rows.height, f"{at}: {before} -> {after}")
 
 
-def describe_leaks(leaks: Iterable[Leak]) -> list[str]:
+def describe_leaks(leaks: Iterable[Leak]) -> dict[str, str]:
     """Write a line per leaking column, in the order in which they first come."""
     by_column: dict[str, list[Leak]] = {}
     for leak in leaks:
         by_column.setdefault(leak.column, []).append(leak)
-    lines: list[str] = []
+    lines: dict[str, str] = {}
     for column, found in by_column.items():
         times = describe_span({time for leak in found for time in leak.times})
         checks = ", ".join(dict.fromkeys(leak.check for leak in found))
         n_values = sum(leak.n_values for leak in found)
         noun = "rows come or go" if column == ROWS else "values differ"
-        lines.append(
+        lines[column] = (
             f"{column}: {times}: {n_values:,} {noun} ({checks}); {found[0].example}"
         )
     return lines

@@ -9,7 +9,12 @@ import pytest
 from pipeline.errors import ModelError
 from pipeline.modeling.audit import guard
 from pipeline.modeling.audit.audit import audit
-from pipeline.modeling.audit.guard import learnable_features, some_clusters
+from pipeline.modeling.audit.guard import (
+    audit_all,
+    describe_audit,
+    learnable_features,
+)
+from pipeline.modeling.records import AuditRecord, read_record
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run.run import check
 from pipeline.transforms import load_transform
@@ -53,11 +58,32 @@ def test_features_that_know_their_period_are_named_and_refused(
     assert "`panel.known` says what is known" in hint
     # One that is allowed, and the other that is known.
     words = (LET_THROUGH, "modeling.leaks=[visits]", "panel.known=[price]")
+    assert learnable_features(settings_of(root, *words)).leaks == ("visits",)
+    monkeypatch.setattr(guard, "audit", lambda *_, **__: pytest.fail("looked again"))
     learnable_features(settings_of(root, *words))
-    monkeypatch.setattr(guard, "_leaks", lambda *_: pytest.fail("looked again"))
-    learnable_features(settings_of(root, *words))
+    with pytest.raises(ModelError):
+        learnable_features(settings_of(root, *words, "modeling.leaks=[]"))
     with pytest.raises(pytest.fail.Exception):
         learnable_features(settings_of(root))
+
+
+def test_what_an_audit_has_found_is_kept_for_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "MOST_ROWS", 60)
+    settings = settings_of(shops(tmp_path, YEARS))
+    learnable_features(settings)
+    [file] = tmp_path.glob(".pipeline/audits/*.json")
+    assert read_record(file, AuditRecord).part == 0.5  # pyright: ignore[reportOptionalMemberAccess]
+    found = audit_all(settings)
+    assert found.part == 1
+    assert list(describe_audit(found, allowed=[])) == [
+        f"no leak: 2 features x 5 periods (2011-2015), {found.n_values:,} values"
+        " compared"
+    ]
+    monkeypatch.setattr(guard, "audit", lambda *_, **__: pytest.fail("looked again"))
+    assert audit_all(settings) == found
+    learnable_features(settings)
 
 
 SALES = "{snapshot: sales, key: [shop, year]}"
@@ -126,7 +152,24 @@ def test_where_time_is_computed_the_panel_is_looked_at(
     assert "before snapshot 'sales' is not looked at: 'year'" in caplog.text
 
 
-def test_of_a_large_panel_some_clusters_are_looked_at() -> None:
-    rows = pl.DataFrame({"shop": [3, 1, 2, 3, 1, 2], "x": range(6)})
-    assert some_clusters(rows, "shop", 6).equals(rows)
-    assert some_clusters(rows, "shop", 3)["shop"].to_list() == [3, 1, 3, 1]
+def in_a_table(column: str) -> pl.Expr:
+    """Look up what a shop sells in the year, in a table that stands in the code."""
+    table = {
+        f"s{i:02} {year}": (i * 3 + year) % 7.0 for i in range(20) for year in YEARS
+    }
+    key = pl.format("{} {}", "shop", "year")
+    return key.replace_strict(table, default=None, return_dtype=pl.Float64).alias(
+        column
+    )
+
+
+@pytest.mark.parametrize("is_hidden", [True, False], ids=["hidden", "plain"])
+def test_a_table_in_the_code_is_found(
+    tmp_path: Path, patch: pytest.MonkeyPatch, is_hidden: bool
+) -> None:
+    column = in_a_table("total")
+    if is_hidden:
+        column = pl.coalesce(column, "sold_lag1").alias("sold_lag1")
+    last = ("  rolling_columns: {}", "  rolling_columns: {}\n  difference: {}")
+    name = "sold_lag1" if is_hidden else "total"
+    assert name in leaks_with(tmp_path, patch, column, last)

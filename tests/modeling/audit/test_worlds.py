@@ -62,10 +62,10 @@ def test_leaks_of_a_column_share_a_line() -> None:
         Leak("y", "a", (2010,), 1, "unit=1: 1 -> 3"),
         Leak("x", "b", (2011, 2013), 2, "unit=2: 1 -> 2"),
     ]
-    assert describe_leaks(leaks) == [
-        "x: 2010-2011, 2013: 1,002 values differ (a, b); unit=1: 1 -> 2",
-        "y: 2010: 1 values differ (a); unit=1: 1 -> 3",
-    ]
+    assert describe_leaks(leaks) == {
+        "x": "x: 2010-2011, 2013: 1,002 values differ (a, b); unit=1: 1 -> 2",
+        "y": "y: 2010: 1 values differ (a); unit=1: 1 -> 3",
+    }
 
 
 def test_a_span_joins_neighbours() -> None:
