@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from pipeline.commands import options
 from pipeline.commands.options import shown
 
 if TYPE_CHECKING:
+    import polars as pl
     from optuna.trial import FrozenTrial
 
     from pipeline.modeling.evaluate import Evaluation
@@ -342,7 +343,8 @@ def compare(
     """Judge models side by side, all of configs/models/ or those that are named.
 
     Trains and evaluates what has not been, each with the parameters of its study or the
-    YAML's; `behind` is what a model's error is more than the best's.
+    YAML's; `behind` is what a model's error is more than the best's. The same is on a
+    page beside the models' cards.
     """
     from pipeline.modeling.compare import compare_models
     from pipeline.modeling.registry.publish import publish_models
@@ -351,9 +353,38 @@ def compare(
     overrides = tuple(word for word in words if "=" in word)
     settings, _ = _load(profile, overrides)
     named = [word for word in words if "=" not in word]
-    table = compare_models(settings, named or list(settings.models))
+    comparison = compare_models(settings, named or list(settings.models))
     publish_models(settings)
-    write_frame(table, format_, output)
+    if format_ or output:
+        write_frame(comparison.table, format_, output)
+    else:
+        _print_comparison(comparison.table)
+    click.echo(f"  page: {shown(comparison.page)}", err=True)
+
+
+def _print_comparison(table: "pl.DataFrame") -> None:
+    """Show models side by side, a line per figure; 95 % bounds in brackets."""
+    rows = list(table.iter_rows(named=True))
+    names = [name for name in table.columns if not name.endswith(("_lower", "_upper"))]
+    lines = [[name, *(_compared(row, name) for row in rows)] for name in names]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for name, *cells in lines:
+        padded = (f"{c:>{n}}" for c, n in zip(cells, widths[1:], strict=True))
+        click.echo(f"  {name:{widths[0]}}  {'  '.join(padded)}")
+
+
+def _compared(row: "dict[str, Any]", name: str) -> str:
+    """Write a figure of a model, with its bounds if it has any."""
+    from pipeline.modeling.fit.loss import amount
+
+    if not isinstance(row[name], float):
+        return row[name] or "-"
+    formats = {"r2": "{:.3f}", "fit_s": "{:.3g}"}
+    is_amount = name in ("mae", "rmse", "behind", "rows_per_s")
+    write = amount if is_amount else formats.get(name, "{:.1%}").format
+    ends = [row.get(f"{name}_{end}") for end in ("lower", "upper")]
+    bounds = "" if None in ends else f" [{write(ends[0])}, {write(ends[1])}]"
+    return write(row[name]) + bounds
 
 
 @click.command()

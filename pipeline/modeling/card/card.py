@@ -65,17 +65,18 @@ class Card:
     shap: pl.DataFrame
     dependence: pl.DataFrame
 
-    @property
-    def metrics(self) -> list[str]:
-        """The metrics, first the one that the model is compared by."""
-        first = self.modeling.metric
-        by = [f"wape_by_{name}" for name in self.modeling.totals]
-        return [first, *(metric for metric in _METRICS if metric != first), *by]
 
-    def name_of(self, metric: str) -> str:
-        """Write a metric."""
-        by = metric.removeprefix("wape_by_")
-        return _METRICS.get(metric) or f"WAPE of totals by {by}"
+def name_of(metric: str) -> str:
+    """Write the name of a metric."""
+    by = metric.removeprefix("wape_by_")
+    return _METRICS.get(metric) or f"WAPE of totals by {by}"
+
+
+def _metrics(modeling: Modeling) -> list[str]:
+    """Name the metrics, first the one that models are compared by."""
+    first = modeling.metric
+    by = [f"wape_by_{name}" for name in modeling.totals]
+    return [first, *(metric for metric in _METRICS if metric != first), *by]
 
 
 def write_card(card: Card, folder: Path) -> None:
@@ -122,6 +123,34 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
 
     Equal cards give equal documents.
     """
+    record, years = card.record, card.modeling.split
+    target = record.config["target"]
+    return render(
+        "card.html.j2",
+        figures,
+        registered=card.registered,
+        source=card.source,
+        modeling=card.modeling,
+        record=record,
+        headlines=_headlines(card),
+        limits=list(_limits(card)),
+        metric=_METRICS[card.modeling.metric],
+        metrics=[name_of(metric) for metric in _metrics(card.modeling)],
+        objective=_objective(card.modeling),
+        parts=[
+            ("train", span(*years.train), record.n_rows["train"]),
+            ("validation", str(years.valid), record.n_rows["valid"]),
+            ("test", span(*years.test), card.predictions.height),
+        ],
+        rows=_metric_rows(card),
+        study=_study(card.trials, card.modeling.unit),
+        thirds=_thirds(card.modeling),
+        trained_on=_TRAINED_ON[target["kind"]].format(**target),
+    )
+
+
+def render(template: str, figures: Mapping[str, str], **values: object) -> str:
+    """Fill in a template of this folder with SVG by name, and texts to be escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -129,30 +158,9 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    record, years = card.record, card.modeling.split
-    target = record.config["target"]
-    return environment.get_template("card.html.j2").render(
-        registered=card.registered,
-        source=card.source,
-        modeling=card.modeling,
-        record=record,
-        # The SVG writer has escaped their texts.
-        figures={name: Markup(svg) for name, svg in figures.items()},
-        headlines=_headlines(card),
-        limits=list(_limits(card)),
-        metric=_METRICS[card.modeling.metric],
-        metrics=[card.name_of(metric) for metric in card.metrics],
-        objective=_objective(card.modeling),
-        parts=[
-            ("train", _span(*years.train), record.n_rows["train"]),
-            ("validation", str(years.valid), record.n_rows["valid"]),
-            ("test", _span(*years.test), card.predictions.height),
-        ],
-        rows=_metric_rows(card),
-        study=_study(card.trials, card.modeling.unit),
-        thirds=_thirds(card.modeling),
-        trained_on=_TRAINED_ON[target["kind"]].format(**target),
-    )
+    # The SVG writer has escaped their texts.
+    drawn = {name: Markup(svg) for name, svg in figures.items()}
+    return environment.get_template(template).render(figures=drawn, **values)
 
 
 def _objective(modeling: Modeling) -> str:
@@ -169,7 +177,7 @@ def _thirds(modeling: Modeling) -> str:
     return f"Thirds of the rows: {'; '.join(cut)}; {unknown}."
 
 
-def _span(first: int, last: int) -> str:
+def span(first: int, last: int) -> str:
     """Write a span of years."""
     return str(first) if first == last else f"{first}-{last}"
 
@@ -237,13 +245,13 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
         ("sum of predictions against outcomes", "bias", bias["value"], bias),
     ]
     headlines = [
-        (label, _figure(kind, value, unit), f"95 % interval {ends}" if ends else "")
+        (label, figure_text(kind, value, unit), f"95 % interval {ends}" if ends else "")
         for label, kind, value, cell in shown
-        for ends in [_ends(kind, cell, unit)]
+        for ends in [ends_text(kind, cell, unit)]
     ]
     if coverage["value"] is not None:
         reached, meant = (
-            _figure("coverage", value, unit)
+            figure_text("coverage", value, unit)
             for value in (coverage["value"], card.modeling.coverage)
         )
         headlines.append(("outcomes inside the intervals", reached, f"meant: {meant}"))
@@ -252,17 +260,19 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
 
 def _metric_rows(card: Card) -> list[tuple[str, list[tuple[str, str]]]]:
     """List each model, by the first metric, with each and its interval as text."""
-    metrics, unit = card.metrics, card.modeling.unit
+    metrics, unit = _metrics(card.modeling), card.modeling.unit
     overall = card.evaluation.filter(slice_by="all")
     models = overall.filter(metric=metrics[0]).sort("value", "model")["model"]
-    cells = {
-        (row["model"], row["metric"]): row for row in overall.iter_rows(named=True)
-    }
+    rows = overall.iter_rows(named=True)
+    cells = {(row["model"], row["metric"]): row for row in rows}
     return [
         (
             model,
             [
-                (_figure(metric, cell["value"], unit), _ends(metric, cell, unit))
+                (
+                    figure_text(metric, cell["value"], unit),
+                    ends_text(metric, cell, unit),
+                )
                 for metric in metrics
                 for cell in [cells[model, metric]]
             ],
@@ -271,7 +281,7 @@ def _metric_rows(card: Card) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
-def _figure(metric: str, value: float | None, unit: str) -> str:
+def figure_text(metric: str, value: float | None, unit: str) -> str:
     """Write a metric in its unit; nothing where there is none."""
     if value is None:
         return ""
@@ -280,11 +290,11 @@ def _figure(metric: str, value: float | None, unit: str) -> str:
     return format(value, _FORMATS.get(metric, ".1%"))
 
 
-def _ends(metric: str, cell: Mapping[str, Any], unit: str) -> str:
+def ends_text(metric: str, cell: Mapping[str, Any], unit: str) -> str:
     """Write the ends of a metric's interval; nothing where there is none."""
     if cell["lower"] is None or cell["upper"] is None:
         return ""
-    lower, upper = (_figure(metric, cell[end], unit) for end in ("lower", "upper"))
+    lower, upper = (figure_text(metric, cell[end], unit) for end in ("lower", "upper"))
     return f"{lower} to {upper}"
 
 
