@@ -58,15 +58,17 @@ def _tune(settings: "ModelingSettings", model: str) -> None:
     """Run a study, and say what comes of it."""
     from pipeline.modeling.tune import tune
 
-    _print_tuning(tune(settings, model, _print_trial))
+    unit = settings.modeling.unit
+    tuning = tune(settings, model, lambda trial: _print_trial(trial, unit))
+    _print_tuning(tuning, unit)
 
 
-def _print_trial(trial: "FrozenTrial") -> None:
+def _print_trial(trial: "FrozenTrial", unit: str) -> None:
     """Say what a trial gave."""
     from pipeline.modeling.fit.loss import amount
 
     is_pruned = trial.value is None or trial.state.name == "PRUNED"
-    value = "pruned" if is_pruned else amount(trial.value)
+    value = "pruned" if is_pruned else amount(trial.value, unit)
     params = " ".join(
         f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}"
         for name, value in sorted(trial.params.items())
@@ -74,7 +76,7 @@ def _print_trial(trial: "FrozenTrial") -> None:
     click.echo(f"  trial {trial.number:>3}  {value:>12}  {params}")
 
 
-def _print_tuning(tuning: "Tuning") -> None:
+def _print_tuning(tuning: "Tuning", unit: str) -> None:
     """Say what a study found."""
     from pipeline.modeling.fit.loss import amount
     from pipeline.modeling.study.study import best_trial
@@ -84,7 +86,7 @@ def _print_tuning(tuning: "Tuning") -> None:
     assert best.value is not None, "so that it has a value"
     done = f"{tuning.n_new} new" if tuning.n_new else "nothing to do"
     click.echo(f"study {tuning.name}: {len(tuning.trials)} trials, {done}")
-    click.echo(f"  the best is number {best.number}: {amount(best.value)}")
+    click.echo(f"  the best is number {best.number}: {amount(best.value, unit)}")
 
 
 @click.command()
@@ -99,11 +101,11 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
     training = train_model(settings, model)
     if training.is_logged:
         publish_models(settings)
-    _print_training(training)
+    _print_training(training, settings.modeling.unit)
     click.echo(f"next:\n  just evaluate {model}")
 
 
-def _print_training(training: "Training") -> None:
+def _print_training(training: "Training", unit: str) -> None:
     """Say what was trained."""
     from pipeline.modeling.fit.loss import amount
 
@@ -117,8 +119,8 @@ def _print_training(training: "Training") -> None:
         f"{record.model} {record.fingerprint[:8]}: {done}\n"
         f"  {n_trained:,} rows, parameters of {source}\n"
         f"  on the {n_valid:,} rows of the validation year:"
-        f" RMSE {amount(record.metrics['rmse'])},"
-        f" MAE {amount(record.metrics['mae'])}"
+        f" RMSE {amount(record.metrics['rmse'], unit)},"
+        f" MAE {amount(record.metrics['mae'], unit)}"
     )
 
 
@@ -134,7 +136,7 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     evaluation = evaluate_model(settings, model)
     if evaluation.is_new or evaluation.training.is_logged:
         publish_models(settings)
-    _print_evaluation(evaluation, settings.modeling.metric)
+    _print_evaluation(evaluation, settings.modeling)
     click.echo(
         "next:\n"
         f"  just promote {model}\n"
@@ -142,19 +144,22 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     )
 
 
-def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
-    """Show the figures over all test rows, a line per model, by a metric."""
+def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:
+    """Show the figures over all test rows, a line per model, the best first."""
     from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.settings import UNKNOWN_UNIT
 
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
-    models = overall.filter(metric=metric).sort("value")["model"]
+    models = overall.filter(metric=modeling.metric).sort("value")["model"]
     state = "" if evaluation.is_new else ", as evaluated before"
+    unit = modeling.unit or f"an unknown unit ({UNKNOWN_UNIT})"
     click.echo(
-        f"{evaluation.record.n_rows:,} test rows{state}; 95 % bounds in brackets"
+        f"{evaluation.record.n_rows:,} test rows{state}; amounts in {unit};"
+        " 95 % bounds in brackets"
     )
     click.echo(
-        f"  {'':14} {'RMSE':>32} {'MAE':>26} {'R2':>6} {'coverage':>9} {'bias':>6}"
+        f"  {'':14} {'RMSE':>21} {'MAE':>21} {'R2':>6} {'coverage':>9} {'bias':>6}"
     )
     for model in models:
         of = {r["metric"]: r for r in overall.filter(model=model).iter_rows(named=True)}
@@ -167,7 +172,7 @@ def _print_evaluation(evaluation: "Evaluation", metric: str) -> None:
             "-" if of[m]["value"] is None else format(of[m]["value"], spec)
             for m, spec in (("r2", ".3f"), ("coverage", ".1%"), ("bias", "+.1%"))
         )
-        click.echo(f"  {model:14} {rmse:>32} {mae:>26} {r2:>6} {coverage:>9} {bias:>6}")
+        click.echo(f"  {model:14} {rmse:>21} {mae:>21} {r2:>6} {coverage:>9} {bias:>6}")
     click.echo(f"  card: {shown(evaluation.folder / 'card.html')}")
 
 
@@ -315,8 +320,8 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     settings, model = _load(profile, words)
     for name in tunable(settings, model):
         _tune(settings, name)
-    _print_training(train_model(settings, model))
-    _print_evaluation(evaluate_model(settings, model), settings.modeling.metric)
+    _print_training(train_model(settings, model), settings.modeling.unit)
+    _print_evaluation(evaluate_model(settings, model), settings.modeling)
     _print_promotion(promote_model(settings, model, withdraw=False))
     if champion(settings) is None:
         click.echo(

@@ -174,15 +174,15 @@ def _reasons(
     modeling: Modeling, evaluation: Evaluation, comparison: pl.DataFrame
 ) -> Iterator[str]:
     """Say what speaks against a model."""
-    metric = modeling.metric.upper()
+    metric, unit = modeling.metric.upper(), modeling.unit
     overall = comparison.filter(slice_by="all")
     for row in overall.iter_rows(named=True):
         if row["upper"] is None or row["upper"] >= 0:
             yield (
-                f"{metric} {amount(row['value'])} is not below that of"
-                f" {row['reference']}, {amount(row['reference_value'])}, beyond chance:"
-                f" the difference is {amount(row['difference'], '+')}, with an upper"
-                f" bound of {amount(row['upper'], '+')}"
+                f"{metric} {amount(row['value'], unit)} is not below that of"
+                f" {row['reference']}, {amount(row['reference_value'], unit)}, beyond"
+                f" chance: the difference is {amount(row['difference'], unit, '+')},"
+                f" with an upper bound of {amount(row['upper'], unit, '+')}"
             )
     own = evaluation.table("evaluation").filter(model=evaluation.training.record.model)
     yield from faults_in_all(modeling, own)

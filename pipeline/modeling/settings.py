@@ -36,6 +36,9 @@ BESIDE_THE_KEY = (
 )
 """Columns that stand beside the key where predictions are judged and published."""
 
+UNKNOWN_UNIT = "name that of the target under `modeling.units`"
+"""What helps where an amount has no unit."""
+
 Span = Annotated[tuple[int, int], "first and last, both included"]
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]

@@ -76,7 +76,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
         "2 trials, 2 new",
         "training ridge, parameters of ridge-",
         "trained\n",
-        "test rows; 95 % bounds in brackets",
+        "test rows; amounts in $; 95 % bounds in brackets",
         "version 1 is champion\n",
         "rows of inpatient_profit_ci version 1, in run r",
     ):

@@ -87,8 +87,8 @@ def test_a_model_that_beats_nothing_is_challenger(story: Story) -> None:
     assert not first.is_champion
     assert first.before is None
     assert re.match(
-        r"MAE [\d,]+ is not below that of last_value, [\d,]+, beyond chance: the"
-        r" difference is \+[\d,]+, with an upper bound of \+[\d,]+$",
+        r"MAE \$[\d.]+k is not below that of last_value, \$[\d.]+k, beyond chance: the"
+        r" difference is \+\$[\d.]+k, with an upper bound of \+\$[\d.]+k$",
         first.reasons[0],
     )
     assert story.named[0] == {CHALLENGER: 1}

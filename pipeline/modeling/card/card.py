@@ -14,11 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.modeling.card import charts
-from pipeline.modeling.card.charts import amount_text
+from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord
-from pipeline.modeling.settings import Modeling
+from pipeline.modeling.settings import UNKNOWN_UNIT, Modeling
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -186,6 +186,8 @@ def _limits(card: Card) -> Iterator[str]:
     """Say where the figures warn, and what they cannot tell."""
     metric, coverage = card.modeling.metric, card.modeling.coverage
     unit = card.modeling.unit
+    if not unit:
+        yield f"Its amounts are of an unknown unit: {UNKNOWN_UNIT}."
     yield "An average over a year and a category: nothing about a single case."
     yield (
         "One year ahead only; entities without a row in the two years before, and rare"
@@ -206,8 +208,8 @@ def _limits(card: Card) -> Iterator[str]:
     if by_size.height > 1:
         small, large = by_size["value"][0], by_size["value"][-1]
         yield (
-            f"Errors grow with size: the {metric.upper()} is {amount_text(small, unit)}"
-            f" in the smallest tenth of clusters and {amount_text(large, unit)} in the"
+            f"Errors grow with size: the {metric.upper()} is {amount(small, unit)}"
+            f" in the smallest tenth of clusters and {amount(large, unit)} in the"
             f" largest, so that few large rows decide the {metric.upper()} over all."
         )
     gap = (pl.col("value") - coverage).abs()
@@ -286,7 +288,7 @@ def figure_text(metric: str, value: float | None, unit: str) -> str:
     if value is None:
         return ""
     if metric in _AMOUNTS:
-        return amount_text(value, unit)
+        return amount(value, unit)
     return format(value, _FORMATS.get(metric, ".1%"))
 
 
@@ -307,5 +309,5 @@ def _study(trials: pl.DataFrame, unit: str) -> str:
     number, value = complete.select("number", "value").row(0)
     return (
         f"{trials.height} trials, {n_pruned} of them pruned; "
-        f"the best is number {number} with {amount_text(value, unit)}"
+        f"the best is number {number} with {amount(value, unit)}"
     )

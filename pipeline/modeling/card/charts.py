@@ -23,6 +23,7 @@ import vl_convert
 from altair.typing import ChartType
 
 from pipeline.modeling.card.explain import mean_abs_shap
+from pipeline.modeling.fit.loss import amount, is_sign
 
 WIDTH = 820
 """Pixels of a chart over the whole width of a page, its labels included."""
@@ -31,13 +32,10 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#8A8A8A"
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#D55E00", "#56B4E9", GREY)
 TEXT = "currentColor"
 
-# d3 counts G for 10^9, money does not; nor does it m for a thousandth.
-_AMOUNT = (
-    "(abs(datum.value) < 1 ? format(abs(datum.value), '.3~g')"
-    " : replace(format(abs(datum.value), '.3~s'), 'G', 'B'))"
-)
 PLAIN = "abs(datum.value) < 1 ? format(datum.value, '~g') : format(datum.value, '~s')"
 
+_N_TICKS = 8
+"""Of an axis of amounts, about."""
 _MAX_SLICES = 12
 """What makes more slices has no chart of its coverages."""
 _N_STRONGEST = 10
@@ -96,32 +94,28 @@ def to_svg(chart: ChartType) -> str:
     return svg
 
 
-def amount_text(value: float, unit: str) -> str:
-    """Write an amount with three digits.
+def amount_labels(unit: str, ends: Iterable[float | None] = ()) -> str:
+    """Write amounts, as an expression of Vega's; ticks between `ends` are told apart.
 
-    Examples
-    --------
-    >>> [amount_text(v, "$") for v in (1_234_567, -350_000, 0)]
-    ['$1.23M', '-$350k', '$0']
-    >>> [amount_text(1_234_567, "persons"), amount_text(0.5, "")]
-    ['1.23M persons', '0.5']
+    They have three digits, or as many as `_N_TICKS` steps from one end to the other
+    need.
     """
-    rounded = abs(float(f"{value:.3g}"))
-    sizes = {1e9: "B", 1e6: "M", 1e3: "k", 1.0: ""}
-    size = next((size for size in sizes if rounded >= size), 1.0)
-    sign, sized = "-" if value < 0 else "", f"{rounded / size:.3g}{sizes[size]}"
-    return f"{sign}{unit}{sized}" if _is_sign(unit) else f"{sign}{sized} {unit}".strip()
-
-
-def amount_labels(unit: str) -> str:
-    """Write the ticks of an axis of amounts, as an expression of Vega's."""
-    before = unit.replace("'", "") if _is_sign(unit) else ""
-    return f"(datum.value < 0 ? '\N{MINUS SIGN}' : '') + '{before}' + {_AMOUNT}"
-
-
-def _is_sign(unit: str) -> bool:
-    """Tell whether a unit stands before its amounts, as $ does."""
-    return len(unit) == 1 and not unit.isalnum()
+    known = [end for end in ends if end is not None]
+    digits = 3
+    if known and (span := max(known) - min(known)):
+        largest = max(abs(end) for end in known)
+        # A step is rounded to 1, 2 or 5: by half, at most.
+        step = span / _N_TICKS / 2
+        first, last = (math.floor(math.log10(size)) for size in (largest, step))
+        digits = max(3, first - last + 1)
+    before = unit.replace("'", "") if is_sign(unit) else ""
+    size = "abs(datum.value)"
+    # d3 writes G for 10^9, people write B; and m for a thousandth.
+    number = (
+        f"({size} < 1 ? format({size}, '.{digits}~g')"
+        f" : replace(format({size}, '.{digits}~s'), 'G', 'B'))"
+    )
+    return f"(datum.value < 0 ? '\N{MINUS SIGN}' : '') + '{before}' + {number}"
 
 
 def _titled(title: str, unit: str) -> str:
@@ -143,7 +137,7 @@ def error_chart(
     return alt.layer(
         _interval(base, "x"),
         base.mark_point(**_POINT).encode(
-            alt.X("value:Q", **_error_axis(metric, unit, 8))
+            alt.X("value:Q", **_error_axis(rows, metric, unit))
         ),
         label.encode(alt.X("value:Q"), alt.Text("label:N"), color=alt.value(TEXT)),
     )
@@ -160,16 +154,17 @@ def error_by_period_chart(
         alt.XOffset("model:N", scale=order),
         alt.Color("model:N", scale=model_colours(rows["model"], model), title=None),
     )
-    y = alt.Y("value:Q", **_error_axis(metric, unit, 6))
+    y = alt.Y("value:Q", **_error_axis(rows, metric, unit))
     return alt.layer(_interval(base, "y"), base.mark_point(**_POINT).encode(y))
 
 
-def _error_axis(metric: str, unit: str, n_ticks: int) -> dict[str, Any]:
+def _error_axis(rows: pl.DataFrame, metric: str, unit: str) -> dict[str, Any]:
     """Say what an axis of errors shows, from the least to the greatest."""
+    ends = [*rows["lower"], *rows["value"], *rows["upper"]]
     return {
         "title": f"{_titled(metric.upper(), unit)}, with 95 % interval",
         "scale": alt.Scale(zero=False),
-        "axis": alt.Axis(labelExpr=amount_labels(unit), tickCount=n_ticks),
+        "axis": alt.Axis(labelExpr=amount_labels(unit, ends), tickCount=_N_TICKS),
     }
 
 
@@ -206,7 +201,7 @@ def difference_chart(comparison: pl.DataFrame) -> ChartType:
     y = alt.Y(
         "difference:Q",
         title=f"{metric} against {best}, % of its {metric}",
-        axis=alt.Axis(format="+.0%", tickCount=6),
+        axis=alt.Axis(format="+%", tickCount=6),
     )
     point = base.mark_point(**_POINT).encode(y)
     return alt.layer(_level(0), _interval(base, "y"), point)
@@ -241,7 +236,7 @@ def coverage_chart(evaluation: pl.DataFrame, model: str, coverage: float) -> Cha
             "value:Q",
             title="outcomes inside the interval" if first else None,
             scale=scale,
-            axis=alt.Axis(format=".0%", tickCount=6, labels=first),
+            axis=alt.Axis(format="%", tickCount=6, labels=first),
         )
         point = base.mark_point(**_POINT).encode(y)
         line = _level(coverage, dashed=True)
@@ -340,18 +335,21 @@ def residual_chart(predictions: pl.DataFrame, unit: str) -> ChartType:
 def importance_chart(importance: pl.DataFrame, metric: str, unit: str) -> ChartType:
     """Rank the ten groups of features the model would miss most.
 
-    The axis ends where the others can be seen beside the strongest, whose label says
-    how long its bar would be.
+    The axis ends where the others can be seen beside the strongest: a bar that is cut
+    off there has a mark across it, and its label says how long it would be.
     """
     first, second = [*importance["upper"].head(2), 0.0, 0.0][:2]
     end = _LONGEST * second if first > _LONGEST * second > 0 else max(first, 1.0)
     strongest = importance.head(_N_STRONGEST)
     figures = strongest.select("increase", "share").iter_rows()
+    labels = [
+        f"{amount(cost, unit)} ({share:.0%}){', cut off' * (cost > end)}"
+        for cost, share in figures
+    ]
     rows = strongest.with_columns(
         pl.col("increase", "lower", "upper").clip(0, end),
-        label=pl.Series(
-            [f"{amount_text(cost, unit)} ({share:.0%})" for cost, share in figures]
-        ),
+        label=pl.Series(labels),
+        is_cut=pl.col("increase") > end,
     )
     base = alt.Chart(rows, width=WIDTH, height=30 * rows.height + 60).encode(
         alt.Y("group:N", sort=None, title=None)
@@ -366,7 +364,11 @@ def importance_chart(importance: pl.DataFrame, metric: str, unit: str) -> ChartT
         alt.X("upper:Q"), alt.Text("label:N")
     )
     line = _interval(base, "x").encode(color=alt.value(TEXT))
-    return alt.layer(base.mark_bar(color=BLUE, height=14).encode(x), line, label)
+    cut = base.transform_filter("datum.is_cut").mark_text(
+        text="//", color="white", fontSize=16, fontWeight="bold", dx=-14
+    )
+    bar = base.mark_bar(color=BLUE, height=14).encode(x)
+    return alt.layer(bar, line, cut.encode(alt.X("increase:Q")), label)
 
 
 def shap_chart(shap: pl.DataFrame, unit: str | None) -> ChartType:
@@ -424,19 +426,20 @@ def partial_dependence_chart(dependence: pl.DataFrame, unit: str) -> ChartType:
     """Show the mean prediction over the values of the first four columns."""
     columns = dependence["column"].unique(maintain_order=True).head(4).to_list()
     rows = dependence.filter(pl.col("column").is_in(columns))
-    ends = rows.select(low=pl.col("prediction").min(), high=pl.col("prediction").max())
-    scale = alt.Scale(domain=[*ends.row(0)], nice=True)
+    predictions = rows["prediction"].to_list()
+    ends = [min(predictions), max(predictions)]
+    scale, label = alt.Scale(domain=ends, nice=True), amount_labels(unit, ends)
     panels = [
-        _dependence_panel(rows.filter(column=column), scale, unit, titled=i % 2 == 0)
+        _dependence_panel(rows.filter(column=column), scale, label, titled=i % 2 == 0)
         for i, column in enumerate(columns)
     ]
     return alt.concat(*panels, columns=2, spacing=24)
 
 
 def _dependence_panel(
-    rows: pl.DataFrame, scale: alt.Scale, unit: str, *, titled: bool
+    rows: pl.DataFrame, scale: alt.Scale, label: str, *, titled: bool
 ) -> ChartType:
-    """Draw one column's partial dependence; money and counts have long tails."""
+    """Draw one column's partial dependence; amounts and counts have long tails."""
     values = rows["value"].to_numpy()
     constant = float(np.median(np.abs(values))) or 1.0
     ticks = {float(f"{v:.1g}") for v in np.quantile(values, np.linspace(0, 1, 4))}
@@ -451,7 +454,7 @@ def _dependence_panel(
             "prediction:Q",
             title="mean prediction" if titled else None,
             scale=scale,
-            axis=alt.Axis(labelExpr=amount_labels(unit), tickCount=4, labels=titled),
+            axis=alt.Axis(labelExpr=label, tickCount=4, labels=titled),
         ),
     )
     point = base.mark_point(color=BLUE, filled=True, size=22, opacity=1)
@@ -459,14 +462,15 @@ def _dependence_panel(
 
 
 def trials_chart(trials: pl.DataFrame, objective: str, unit: str) -> ChartType:
-    """Show the value of each trial of a study, and the best so far.
+    """Show the value of each complete trial of a study, and the best so far.
 
-    The less a value the better, null where there is none; only COMPLETE
-    trials can be the best.
+    The less a value the better. A pruned trial's is of other folds than theirs: it is a
+    cross at the upper edge, at no value.
     """
     complete = pl.col("state") == "COMPLETE"
     rows = trials.sort("number").with_columns(
-        best=pl.when(complete).then("value").cum_min().forward_fill()
+        pl.when(complete).then("value"),
+        best=pl.when(complete).then("value").cum_min().forward_fill(),
     )
     base = alt.Chart(rows, width=WIDTH, height=240).encode(
         alt.X("number:Q", title="trial", axis=alt.Axis(tickMinStep=1, grid=False))
@@ -475,7 +479,7 @@ def trials_chart(trials: pl.DataFrame, objective: str, unit: str) -> ChartType:
         "value:Q",
         title=_titled(objective, unit),
         scale=alt.Scale(zero=False),
-        axis=alt.Axis(labelExpr=amount_labels(unit), tickCount=6),
+        axis=alt.Axis(labelExpr=amount_labels(unit, rows["value"]), tickCount=6),
     )
     states = ["COMPLETE", "PRUNED"]
     colour = alt.Color(
@@ -489,11 +493,11 @@ def trials_chart(trials: pl.DataFrame, objective: str, unit: str) -> ChartType:
         title=None,
         scale=alt.Scale(domain=states, range=["circle", "cross"]),
     )
-    trial = base.transform_filter("datum.value !== null").mark_point(
-        filled=True, size=45, opacity=1
-    )
+    point = base.mark_point(filled=True, size=45, opacity=1).encode(colour, shape)
+    judged = point.transform_filter("datum.value !== null").encode(y)
+    pruned = point.transform_filter("datum.state == 'PRUNED'").encode(y=alt.value(0))
     best = base.mark_line(color=ORANGE, strokeWidth=2, interpolate="step-after")
-    return alt.layer(best.encode(alt.Y("best:Q")), trial.encode(y, colour, shape))
+    return alt.layer(best.encode(alt.Y("best:Q")), judged, pruned)
 
 
 def _interval(base: alt.Chart, channel: str) -> alt.Chart:

@@ -1,4 +1,4 @@
-"""What is made small and compared: a mean error; and how it is written."""
+"""What is made small and compared: a mean error; and how amounts are written."""
 
 from typing import Literal, TypeAlias
 
@@ -17,17 +17,31 @@ def mean_error(error: Array, metric: Metric) -> float:
     return float(np.sqrt(np.mean(error**2)))
 
 
-def amount(value: float | None, sign: str = "") -> str:
-    """Write an amount as a whole number, or with three significant digits if small.
+def amount(value: float | None, unit: str = "", sign: str = "") -> str:
+    """Write an amount with three digits, in its unit; a sign, as $, stands before it.
 
-    It may be millions or parts of a millionth, or None where it is not known, as the
-    bounds of a single cluster. With the sign "+", one above 0 has its sign, too.
+    "-" stands for what is not known, as the bounds of a single cluster. With the sign
+    "+", one above 0 has its sign, too.
 
     Examples
     --------
-    >>> [amount(79_184.6), amount(99.4), amount(0.012345), amount(0.0), amount(None)]
-    ['79,185', '99.4', '0.0123', '0', '-']
+    >>> [amount(v, "$") for v in (1_234_567, -350_000, 0, None)]
+    ['$1.23M', '-$350k', '$0', '-']
+    >>> [amount(1_234_567, "persons"), amount(0.5), amount(1_234, "$", "+")]
+    ['1.23M persons', '0.5', '+$1.23k']
     """
     if value is None:
         return "-"
-    return f"{value:{sign},.0f}" if abs(value) >= 100 else f"{value:{sign}.3g}"
+    rounded = abs(float(f"{value:.3g}"))
+    sizes = {1e9: "B", 1e6: "M", 1e3: "k", 1.0: ""}
+    size = next((size for size in sizes if rounded >= size), 1.0)
+    before = "-" if value < 0 else sign * (value > 0)
+    sized = f"{rounded / size:.3g}{sizes[size]}"
+    if is_sign(unit):
+        return f"{before}{unit}{sized}"
+    return f"{before}{sized} {unit}".strip()
+
+
+def is_sign(unit: str) -> bool:
+    """Tell whether a unit stands before its amounts, as $ does."""
+    return len(unit) == 1 and not unit.isalnum()

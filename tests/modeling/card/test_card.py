@@ -217,6 +217,22 @@ def test_headlines_hold_the_model_against_the_best_baseline(html: str) -> None:
     assert texts[at + 1 : at + 3] == ["90.0%", "meant: 80.0%"]
 
 
+def test_the_share_inside_the_intervals_is_said_with_what_was_meant(html: str) -> None:
+    said = "They are meant to hold 80.0% of the outcomes; 90.0% were inside."
+    assert said in Page(html).texts
+
+
+def test_an_unknown_unit_is_said(card: Card, html: str) -> None:
+    said = (
+        "Its amounts are of an unknown unit: name that of the target under"
+        " `modeling.units`."
+    )
+    unknown = with_modeling(card, units={})
+    assert said in Page(page(unknown, draw_figures(unknown))).texts
+    assert said not in Page(html).texts
+    assert "$" not in page(unknown, draw_figures(unknown))
+
+
 def test_the_study_names_its_best_complete_trial(html: str) -> None:
     said = "4 trials, 1 of them pruned; the best is number 3 with $600k"
     assert f"mean RMSE over the folds: {said}" in Page(html).texts

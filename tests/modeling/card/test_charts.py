@@ -11,7 +11,6 @@ from altair.typing import ChartType
 
 from pipeline.modeling.card.charts import (
     BLUE,
-    amount_text,
     best_reference,
     coverage_chart,
     difference_chart,
@@ -113,6 +112,63 @@ def test_a_chart_is_one_svg_with_its_unit_and_the_colour_of_the_page(
     assert "NaN" not in svg
 
 
+def ticks(chart: ChartType) -> list[list[str]]:
+    """The labels of each axis, as drawn."""
+    groups = ET.fromstring(to_svg(chart)).iter("{http://www.w3.org/2000/svg}g")
+    labels = [g for g in groups if "role-axis-label" in g.get("class", "")]
+    return [[text.text or "" for text in group.iter(TEXT)] for group in labels]
+
+
+FIGURES = ("value", "lower", "upper", "prediction")
+
+
+def narrow(frame: pl.DataFrame, width: float, scale: float = 1) -> pl.DataFrame:
+    """Bring figures to 0.9 of a scale, so near together as a width says."""
+    shown = pl.col([name for name in FIGURES if name in frame.columns])
+    rank = shown.cast(pl.Float64).rank("ordinal")
+    return frame.with_columns((rank / pl.len() * width + 0.9) * scale)
+
+
+@pytest.mark.parametrize("width", [0.3, 0.004, 0.0003])
+@pytest.mark.parametrize("unit", ["$", ""])
+@pytest.mark.parametrize("scale", [1, 1.1e6])
+def test_no_two_ticks_of_an_axis_of_amounts_have_the_same_label(
+    width: float, unit: str, scale: float
+) -> None:
+    evaluation = narrow(model_frames.evaluation(), width, scale)
+    trials = narrow(model_frames.trials(), width, scale)
+    dependence = model_frames.dependence()
+    x = dependence["value"]
+    dependence = narrow(dependence, width, scale).with_columns(x)
+    for chart in (
+        error_chart(evaluation, "boosted", "mae", unit),
+        error_by_period_chart(evaluation, "boosted", "mae", "year", unit),
+        trials_chart(trials, "MAE", unit),
+        partial_dependence_chart(dependence, unit),
+    ):
+        for labels in ticks(chart):
+            assert len({*labels}) == len(labels) > 1
+            assert unit != "$" or all("$" in t for t in labels if "." in t)
+
+
+@pytest.mark.parametrize("width", [0.3, 0.02, 0.004])
+def test_no_two_ticks_of_an_axis_of_shares_have_the_same_label(width: float) -> None:
+    evaluation = narrow(model_frames.evaluation(), width)
+    comparison = model_frames.comparison().with_columns(
+        pl.col("difference", "lower", "upper") * width
+    )
+    coverage, difference = (
+        ticks(chart)
+        for chart in (
+            coverage_chart(evaluation, "boosted", 0.9),
+            difference_chart(comparison),
+        )
+    )
+    for labels in [*coverage, *difference]:
+        assert len({*labels}) == len(labels)
+    assert any(label.endswith("%") for label in difference[1])
+
+
 def test_equal_charts_are_equal_texts_and_others_share_no_ids() -> None:
     draw, _ = CHARTS["shap"]  # its legend is a gradient, which has an id
     svg = to_svg(draw())
@@ -128,24 +184,6 @@ def test_a_chart_does_not_go_to_the_network() -> None:
     chart = alt.Chart("https://example.org/rows.csv").mark_point().encode(x="a:Q")
     with pytest.raises(ValueError, match="not allowed"):
         to_svg(chart)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (1_234_567, "$1.23M"),
-        (999_600, "$1M"),
-        (-350_400, "-$350k"),
-        (2.5e9, "$2.5B"),
-        (12.34, "$12.3"),
-        (0.5, "$0.5"),
-        (0, "$0"),
-    ],
-)
-def test_amounts_have_three_digits_and_a_unit(value: float, text: str) -> None:
-    assert amount_text(value, "$") == text
-    assert amount_text(value, "") == text.replace("$", "")
-    assert amount_text(value, "persons") == f"{text.replace('$', '')} persons"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +251,10 @@ def test_a_bar_that_would_hide_the_others_is_cut_off_and_says_how_long_it_is() -
     rows = rows_of(chart, "label")
     assert [row["increase"] for row in rows[:2]] == [2 * 1.3 * 5e5, 5e5]
     assert rows[0]["label"] in texts(chart)
-    assert rows[0]["label"].startswith("$9M (")
+    assert re.fullmatch(r"\$9M \(\d+%\), cut off", rows[0]["label"])
+    assert "cut off" not in rows[1]["label"]
+    assert texts(chart).count("//") == 1
+    assert "//" not in texts(importance_chart(frame, "mae", "$"))
 
 
 def test_the_best_reference_is_of_all_rows() -> None:
@@ -298,6 +339,11 @@ def test_partial_dependence_is_of_the_first_four_columns() -> None:
     assert {"0", "10", "200", "2k"} < {*shown}
 
 
-def test_only_complete_trials_are_the_best_so_far() -> None:
-    rows = rows_of(trials_chart(model_frames.trials(), "RMSE", "$"), "best")
+def test_only_complete_trials_have_a_value_and_are_the_best_so_far() -> None:
+    chart = trials_chart(model_frames.trials(), "RMSE", "$")
+    rows = rows_of(chart, "best")
     assert [row["best"] for row in rows] == [7e5, 7e5, 7e5, 6e5]
+    # That of the pruned one is of fewer folds, and less than the best.
+    assert [row["value"] for row in rows] == [7e5, None, None, 6e5]
+    grey = re.findall(r'"translate\(([^)]*)\)" [^>]*fill="#8A8A8A"', to_svg(chart))
+    assert grey[0].endswith(",0")  # at the upper edge

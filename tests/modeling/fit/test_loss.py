@@ -14,16 +14,20 @@ def test_errors_of_either_sign_count_alike_and_squares_make_large_ones_decide() 
 @pytest.mark.parametrize(
     ("value", "sign", "text"),
     [
-        (79_184.6, "", "79,185"),
-        (-79_184.6, "+", "-79,185"),
-        (100.0, "+", "+100"),
-        (99.4, "", "99.4"),
-        (0.012345, "+", "+0.0123"),
-        (0.0, "", "0"),
-        (None, "+", "-"),
+        (1_234_567, "", "$1.23M"),
+        (999_600, "", "$1M"),
+        (-350_400, "+", "-$350k"),
+        (2.5e9, "+", "+$2.5B"),
+        (12.34, "", "$12.3"),
+        (0.012345, "+", "+$0.0123"),
+        (0, "+", "$0"),
     ],
 )
-def test_an_amount_is_whole_or_has_three_digits(
-    value: float | None, sign: str, text: str
+def test_an_amount_has_three_digits_and_its_unit(
+    value: float, sign: str, text: str
 ) -> None:
-    assert amount(value, sign) == text
+    bare = text.replace("$", "")
+    assert amount(value, "$", sign) == text
+    assert amount(value, "", sign) == bare
+    assert amount(value, "persons", sign) == f"{bare} persons"
+    assert amount(None, "persons", sign) == "-"
