@@ -541,12 +541,13 @@ def symlog_axis(
 ) -> tuple[alt.Scale, alt.Axis]:
     """Make a symmetric log axis of values, with a tick at each power of ten.
 
+    The first power would be too near to 0, unless it is the only one.
     `label` is the Vega expression of a tick's label.
     """
     constant = symlog_constant(values)
     low, high = float(values.min()), float(values.max())
-    # The first power of ten would be too near to 0.
-    powers = [constant * 10.0**k for k in range(1, 16)]
+    first = 1 if max(high, -low) >= 10 * constant else 0
+    powers = [constant * 10.0**k for k in range(first, 16)]
     ticks = [*(-power for power in reversed(powers)), 0.0, *powers]
     shown = [tick for tick in ticks if low <= tick <= high]
     scale = alt.Scale(type="symlog", constant=constant, domain=[low, high], nice=False)

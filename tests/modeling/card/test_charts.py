@@ -224,6 +224,8 @@ def test_symlog_axis_has_a_tick_at_0_and_each_power_of_ten() -> None:
     scale, axis = symlog_axis(values, "datum.label")
     assert axis.to_dict()["values"] == [-1e5, 0, 1e5, 1e6]
     assert scale.to_dict()["domain"] == [-2e5, 3e6]
+    _, axis = symlog_axis(np.array([-0.04, 0.0, 0.03, 0.05]), "datum.label")
+    assert axis.to_dict()["values"] == [-0.01, 0, 0.01]
 
 
 def test_a_model_has_the_same_colour_in_every_chart() -> None:
