@@ -1,14 +1,15 @@
--- question: Where is the largest profit forecast for next year, and how sure is it?
+-- question: Where is the most forecast for next year, and how sure is it?
+-- param: target VARCHAR = (SELECT config ->> '$.panel.target' FROM meta.runs ORDER BY run_id DESC LIMIT 1) -- whose last year is shown; the default is the last run's
 -- param: n_rows INTEGER = 20 -- rows returned at most
 
--- The champion's predictions of the target, in US dollars, with the ends of their
--- intervals, beside last year's value where there is one.
+-- The champion's predictions of the target with the ends of their intervals, beside last
+-- year's value where there is one, all in the unit that is named.
 WITH last_year AS (
     SELECT
         facility_id,
         apr_drg_code,
         year,
-        w_total_median_profit
+        COLUMNS(lambda c: c = $target) AS value
     FROM facility_drg_year
 )
 
@@ -16,10 +17,11 @@ SELECT
     predictions.year,
     facility_name,
     apr_drg_description,
-    CAST(prediction AS BIGINT) AS forecast_usd,
-    CAST(lower AS BIGINT) AS lower_usd,
-    CAST(upper AS BIGINT) AS upper_usd,
-    CAST(w_total_median_profit AS BIGINT) AS last_year_usd,
+    round(prediction, 2) AS forecast,
+    round(lower, 2) AS lower,
+    round(upper, 2) AS upper,
+    round(last_year.value, 2) AS last_year,
+    unit,
     model_version
 FROM predictions
 LEFT JOIN facilities USING (facility_id)
@@ -28,9 +30,6 @@ LEFT JOIN last_year
     ON predictions.facility_id = last_year.facility_id
     AND predictions.apr_drg_code = last_year.apr_drg_code
     AND predictions.year = last_year.year + 1
-WHERE CASE
-    WHEN target = 'w_total_median_profit' THEN true
-    ELSE error('the forecast is of ' || target || ', not of w_total_median_profit')
-END
+    AND predictions.target = $target
 ORDER BY prediction DESC, predictions.facility_id, predictions.apr_drg_code
 LIMIT $n_rows
