@@ -9,6 +9,7 @@ import polars as pl
 
 from pipeline.modeling.card import charts
 from pipeline.modeling.card.card import ends_text, figure_text, name_of, render, span
+from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.settings import Modeling
 
 if TYPE_CHECKING:
@@ -69,8 +70,8 @@ def page(ranking: Ranking, figures: Mapping[str, str]) -> str:
                 "model": row["model"],
                 "card": ranking.cards[row["model"]],
                 "cells": [_cell(row, name, modeling) for name in metrics],
-                "fit": charts.amount_text(row["fit_s"], "s"),
-                "predicts": charts.amount_text(row["rows_per_s"], "rows/s"),
+                "fit": amount(row["fit_s"], "s"),
+                "predicts": amount(row["rows_per_s"], "rows/s"),
             }
             for row in table.iter_rows(named=True)
         ],
