@@ -13,12 +13,15 @@ from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
+from pipeline.modeling.candidates import candidates
 from pipeline.modeling.data import between
+from pipeline.modeling.fit.occurrence import OCCURS
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
+from pipeline.modeling.judge.occurrence import measure_occurrence
 from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.judge.totals import measure_totals
-from pipeline.modeling.predictor import target_of
+from pipeline.modeling.predictor import Predictor, target_of
 from pipeline.modeling.records import (
     FORMAT,
     EvaluationRecord,
@@ -33,6 +36,9 @@ from pipeline.modeling.train import Training, train, train_on
 from pipeline.modeling.tune import trials_of
 
 MODULE = "pipeline/modeling/evaluate.py"
+
+_CANDIDATES = "candidates"
+_OF_CARD = ("evaluation", "comparison", "importance", "shap", "dependence")
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,19 @@ class Evaluation:
     def table(self, name: str) -> pl.DataFrame:
         """Read ``predictions``, ``evaluation`` or ``comparison``."""
         return read_parquet(self.folder / f"{name}.parquet")
+
+    def expected(self) -> pl.DataFrame:
+        """Read what the model expected of the test years, and what came as `y`.
+
+        These are the test rows; of a model that says how probable a row is, all that
+        might have been there, each by its probability.
+        """
+        if f"{_CANDIDATES}.parquet" not in self.record.files:
+            own = pl.col("model") == self.training.record.model
+            return self.table("predictions").filter(own)
+        return self.table(_CANDIDATES).with_columns(
+            pl.col("prediction") * pl.col("probability")
+        )
 
 
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
@@ -75,7 +94,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     df = training.features.read(modeling)
     test = between(df, modeling, *modeling.split.test)
     predictions, predict_s = _predictions([training, *rivals], test, modeling)
-    how = resampling_of(modeling)
+    predictor, how = training.load(), resampling_of(modeling)
     tables = {
         "predictions": predictions,
         "evaluation": _figures(predictions, modeling),
@@ -83,7 +102,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             predictions, model, modeling.metric, how, key=modeling.key
         ),
         **explain(
-            training.load(),
+            predictor,
             test,
             target_of(test, modeling.target),
             settings.bases,
@@ -91,6 +110,10 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             seed=modeling.seed,
         ),
     }
+    if predictor.occurrence is not None:
+        tables[_CANDIDATES] = _candidates(settings, training, predictor, test)
+        figures = measure_occurrence(tables[_CANDIDATES], how)
+        tables["evaluation"] = pl.concat([figures, tables["evaluation"]])
     metrics = _metrics(tables["evaluation"], model)
     with tracking(settings) as store:
         version = version_in(store, settings, training.record.fingerprint)
@@ -100,7 +123,8 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
         source=str(settings.pipeline.tree["source"]["kind"]),
         registered=version and version.number,
         trials=trials_of(settings, training.record.study),
-        **{**tables, "predictions": predictions.filter(model=model)},
+        predictions=predictions.filter(model=model),
+        **{name: tables[name] for name in _OF_CARD},
     )
     with new_folder(folder) as partial:
         for name, table in tables.items():
@@ -200,6 +224,27 @@ def _predictions(
         for name, predicted in made.items()
     )
     return predictions, seconds[0]
+
+
+def _candidates(
+    settings: ModelingSettings,
+    training: Training,
+    predictor: Predictor,
+    test: pl.DataFrame,
+) -> pl.DataFrame:
+    """Lay what is expected of the test years beside what came: 0 of an absent row."""
+    modeling = settings.modeling
+    periods = test[modeling.time].unique().sort()
+    df = candidates(settings, training.features, periods)
+    assert predictor.occurrence is not None
+    return df.select(
+        pl.lit(training.record.model).alias("model"),
+        *modeling.key,
+        OCCURS,
+        pl.col(modeling.target).cast(pl.Float64).fill_null(0).alias("y"),
+        predictor.predict(df)["prediction"],
+        pl.Series("probability", predictor.occurrence.probability(df)),
+    )
 
 
 def _fingerprint(

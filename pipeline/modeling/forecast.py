@@ -1,4 +1,4 @@
-"""Publish the champion's predictions for the year after the last one, as a snapshot."""
+"""Publish what the champion predicts of the year after the last one, and totals."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,15 +9,22 @@ import polars as pl
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import current_features, read_rows
+from pipeline.modeling.judge.totals import forecast_totals
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
-from pipeline.modeling.registry.registry import Version, champion
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.registry.registry import Version, champion, packed
+from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.plan.settings import Settings
 from pipeline.snapshots.profile import collect_profile
 from pipeline.snapshots.publish import new_run_id, publish_objects, publish_run
-from pipeline.snapshots.records import PREDICTIONS, QUARANTINE, SnapshotRecord
+from pipeline.snapshots.records import (
+    FORECASTS,
+    PREDICTED_TOTALS,
+    PREDICTIONS,
+    QUARANTINE,
+    SnapshotRecord,
+)
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
@@ -52,65 +59,97 @@ def forecast(settings: ModelingSettings) -> Forecast:
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
     wanted = _fingerprint(version, settings, published)
     path = store.object(PREDICTIONS, wanted)
-    is_there = not object_fault(store, PREDICTIONS, wanted)
-    before = published.get(PREDICTIONS)
-    if is_there and before and before.fingerprint == wanted:
+    is_there = not any(object_fault(store, name, wanted) for name in FORECASTS)
+    shown = [published[name] for name in FORECASTS if name in published]
+    if is_there and [s.object for s in shown] == [(name, wanted) for name in FORECASTS]:
         return Forecast(version, features.run_id, read_parquet(path), is_new=False)
-    made = None
+    modeling, made = settings.modeling, None
     if not is_there:
         rows = read_rows(settings.pipeline)
         [made] = forecast_apart(settings, version, [rows], alone=True)
-        made = made.drop_nulls("prediction").with_columns(
-            target=pl.lit(settings.modeling.target),
-            unit=pl.lit(settings.modeling.unit),
-            model_version=pl.lit(version.number, pl.Int32),
-        )
-    run_id = publish_predictions(
+        made = _tables(made, version, modeling)
+    run_id = publish_forecast(
         settings.pipeline,
         made,
         wanted,
-        key=settings.modeling.key,
+        key=modeling.key,
         reason=f"just forecast, {version.name} version {version.number}",
     )
     return Forecast(version, run_id, read_parquet(path), is_new=True)
 
 
-def publish_predictions(
+def _tables(
+    made: pl.DataFrame, version: Version, modeling: Modeling
+) -> dict[str, pl.DataFrame]:
+    """Keep what could be predicted, with its totals; say of what it is, by what."""
+    known = packed(version)
+    of = {
+        "fitted_through": pl.lit(known.fitted_through, made.schema[modeling.time]),
+        "target": pl.lit(modeling.target),
+        "unit": pl.lit(modeling.unit),
+        "model_version": pl.lit(version.number, pl.Int32),
+    }
+    probability = (
+        pl.col("probability") if "probability" in made.columns else pl.lit(None)
+    )
+    predictions = (
+        made.drop_nulls("prediction")
+        .unique(modeling.key)
+        .with_columns(probability=probability.cast(pl.Float64))
+    )
+    totals = forecast_totals(
+        predictions,
+        time=modeling.time,
+        by=modeling.totals,
+        calibrations=known.totals,
+    )
+    return {
+        PREDICTIONS: predictions.with_columns(**of),
+        PREDICTED_TOTALS: totals.with_columns(**of),
+    }
+
+
+def publish_forecast(
     settings: Settings,
-    predictions: pl.DataFrame | None,
+    tables: dict[str, pl.DataFrame] | None,
     fingerprint: str,
     *,
     key: list[str],
     reason: str,
 ) -> str:
-    """Publish a run in which only the snapshot `predictions` is new; return its id.
+    """Publish a run in which only the forecast is new; return its id.
 
-    Column ``run`` holds the id, too; rows of equal keys become one. Without
-    `predictions`, those of the fingerprint are in the store. The project has a run.
+    Column ``run`` holds the id, too. Without `tables`, those of the fingerprint are in
+    the store; `key` is that of the predictions. The project has a run.
     """
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
+    keys = {PREDICTIONS: key, PREDICTED_TOTALS: ["total_by", "total_of"]}
     with writing(store), staged_run(store) as staging:
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
-        made = SnapshotRecord(
-            name=PREDICTIONS,
-            stage="",
-            key=key,
-            fingerprint=fingerprint,
-            state="restored" if predictions is None else "computed",
-            contract="",
-            reasons=[reason],
-            checks=[],
-            made_by="`just forecast`",
-        )
-        if predictions is not None:
+        made = [
+            SnapshotRecord(
+                name=name,
+                stage="",
+                key=keys[name],
+                fingerprint=fingerprint,
+                state="restored" if tables is None else "computed",
+                contract="",
+                reasons=[reason],
+                checks=[],
+                made_by="`just forecast`",
+            )
+            for name in FORECASTS
+        ]
+        if tables is not None:
             run = pl.lit(run_id).alias("run")
-            snapshot = predictions.unique(key).sort(key).with_columns(run)
-            files = {PREDICTIONS: staging / f"{PREDICTIONS}.parquet"}
-            snapshot.write_parquet(files[PREDICTIONS])
-            profiles = {PREDICTIONS: collect_profile(snapshot)}
-            publish_objects(store, [made], files, profiles, run_id)
-        _publish_with([made], settings, store, run_id, started_at)
+            rows = {n: t.sort(keys[n]).with_columns(run) for n, t in tables.items()}
+            files = {name: staging / f"{name}.parquet" for name in rows}
+            for name, path in files.items():
+                rows[name].write_parquet(path)
+            profiles = {name: collect_profile(table) for name, table in rows.items()}
+            publish_objects(store, made, files, profiles, run_id)
+        _publish_with(made, settings, store, run_id, started_at)
     return run_id
 
 
@@ -153,7 +192,7 @@ def _publish_with(
     runs = read_runs(store)
     last = runs[-1]
     seconds = (datetime.now(UTC) - started_at).total_seconds()
-    others = [_unchanged(s) for s in last.snapshots if s.name != PREDICTIONS]
+    others = [_unchanged(s) for s in last.snapshots if s.name not in FORECASTS]
     record = msgspec.structs.replace(
         last,
         run_id=run_id,

@@ -11,6 +11,12 @@ import polars as pl
 from pipeline.errors import ModelError, some
 from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_schema
 from pipeline.modeling.fit.intervals import UNCALIBRATED, Calibration, calibrate
+from pipeline.modeling.fit.occurrence import (
+    OCCURS,
+    Occurrence,
+    fit_occurrence,
+    load_occurrence,
+)
 from pipeline.modeling.fit.target import Array, TargetConfig
 from pipeline.modeling.models import Regressor, load_kind
 from pipeline.modeling.settings import ModelConfig, Modeling
@@ -34,6 +40,8 @@ class Predictor:
 
     record: PredictorRecord
     model: Regressor
+    occurrence: Occurrence | None = None
+    """Whether a row will be there at all, if the model has this part, too."""
 
     def predict(self, df: pl.DataFrame) -> pl.DataFrame:
         """Predict the target of each row, with an interval that holds the prediction.
@@ -73,13 +81,17 @@ class Predictor:
         model = folder / "model"
         model.mkdir()
         self.model.save(model)
+        if self.occurrence is not None:
+            self.occurrence.save(folder / "occurrence")
 
 
 def load_predictor(folder: Path) -> Predictor:
     """Read what `Predictor.save` wrote."""
     raw = (folder / "predictor.json").read_bytes()
     record = msgspec.json.decode(raw, type=PredictorRecord)
-    return Predictor(record, load_kind(record.kind).load(folder / "model"))
+    model = load_kind(record.kind).load(folder / "model")
+    part = folder / "occurrence"
+    return Predictor(record, model, load_occurrence(part) if part.is_dir() else None)
 
 
 def fit_predictor(
@@ -89,8 +101,7 @@ def fit_predictor(
 
     Both hold features, key and target, sorted by the key.
     """
-    tail = (1 - modeling.coverage) / 2
-    fitted = fit_model(train, config, modeling, quantiles=(tail, 1 - tail))
+    fitted = fit_model(train, config, modeling, quantiles=tails(modeling))
     past = past_of(valid, modeling.past)
     z = config.target.forward(target_of(valid, modeling.target), past)
     X = design(valid, fitted.record.schema)
@@ -98,6 +109,42 @@ def fit_predictor(
     calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
     record = msgspec.structs.replace(fitted.record, calibration=calibration)
     return Predictor(record, fitted.model)
+
+
+def refitted(
+    judged: Predictor, df: pl.DataFrame, config: ModelConfig, modeling: Modeling
+) -> Predictor:
+    """Fit the same model to all rows there are, and keep the calibration.
+
+    How far the quantiles of a period are off that the model has not seen can be told of
+    the judged one only; the other sees one period more, and forecasts the next as well.
+    """
+    fitted = fit_model(df, config, modeling, quantiles=tails(modeling))
+    calibration = judged.record.calibration
+    record = msgspec.structs.replace(fitted.record, calibration=calibration)
+    return Predictor(record, fitted.model)
+
+
+def fit_occurrence_of(
+    candidates: pl.DataFrame, config: ModelConfig, modeling: Modeling
+) -> Occurrence:
+    """Fit whether the candidates occur; see `pipeline.modeling.candidates`."""
+    assert config.occurrence is not None
+    names = [name for name in features_of(candidates, modeling) if name != OCCURS]
+    return fit_occurrence(
+        candidates,
+        names,
+        config.categorical,
+        config.occurrence,
+        seed=modeling.seed,
+        n_threads=cpu_count() or 1,
+    )
+
+
+def tails(modeling: Modeling) -> tuple[float, float]:
+    """Return the levels of both ends of an interval."""
+    tail = (1 - modeling.coverage) / 2
+    return tail, 1 - tail
 
 
 def fit_model(

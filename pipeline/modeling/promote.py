@@ -17,6 +17,7 @@ from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.forecast import withdraw_another
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
+from pipeline.modeling.judge.totals import calibrate_totals
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
@@ -105,7 +106,13 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
         rivals.append(_against_champion(settings, evaluation, before))
     comparison = pl.concat(rivals)
     reasons = list(_reasons(modeling, evaluation, comparison))
-    version = register(settings, evaluation.training.record)
+    totals = calibrate_totals(
+        evaluation.expected(),
+        time=modeling.time,
+        by=modeling.totals,
+        coverage=modeling.coverage,
+    )
+    version = register(settings, evaluation.training, totals)
     decide(settings, version, before, reasons)
     return Promotion(version, before, reasons, comparison)
 
@@ -132,7 +139,7 @@ def _against_champion(
     pasts = [rows.filter(pl.col(time) < year) for year in judged]
     before.hold()
     try:
-        forecasts = forecast_apart(settings, before, pasts, alone=True)
+        forecasts = forecast_apart(settings, before, pasts, alone=True, judged=True)
     except ModelError as error:
         raise ModelError(
             f"{before.uri}: the champion has no forecast to compare with\n{error}\n"

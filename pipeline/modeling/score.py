@@ -10,7 +10,7 @@ from pipeline import sources
 from pipeline.errors import ModelError, some
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.registry.apart import forecast_apart
-from pipeline.modeling.registry.registry import Version, inputs_of
+from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
@@ -55,7 +55,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     """
     version = champion_of(settings)
     given = settings.pipeline.source
-    wanted = inputs_of(version)
+    wanted = packed(version).columns
     missing = [name for name in wanted if name not in given.columns]
     if missing:
         raise ModelError(

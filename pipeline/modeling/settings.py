@@ -23,7 +23,7 @@ from pipeline.config import (
 from pipeline.errors import nearest
 from pipeline.modeling.fit.loss import Metric
 from pipeline.modeling.fit.target import TargetConfig, Weight
-from pipeline.modeling.models import kind_names, load_kind
+from pipeline.modeling.models import kind_names, lightgbm, load_kind
 from pipeline.modeling.study.space import Range, mistakes_in
 from pipeline.plan.settings import Settings, Stage, load_settings
 
@@ -32,7 +32,7 @@ NAME = "[a-z][a-z0-9_]*"
 
 BESIDE_THE_KEY = (
     *("model", "y", "prediction", "lower", "upper", "size_decile"),
-    *("target", "unit", "model_version", "run"),
+    *("probability", "fitted_through", "target", "unit", "model_version", "run"),
 )
 """Columns that stand beside the key where predictions are judged and published."""
 
@@ -182,10 +182,18 @@ class ModelConfig(BaseConfig, frozen=True, kw_only=True):
     """What a row counts; None: all the same."""
     categorical: list[str] = field(default_factory=list[str])
     """Columns of the entity that are given to the model as categories."""
+    occurrence: lightgbm.Params | None = None
+    """Trees that say how probable a row is; None: all is given that there is one."""
     params: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the kind's Params."""
     space: dict[str, Range] = field(default_factory=dict[str, Range])
     """What a study searches; empty for a model without a choice."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """Name the modules that fit it."""
+        trees = ["lightgbm"] if self.occurrence else []
+        return list(dict.fromkeys([self.kind, *trees]))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -14,12 +14,16 @@ from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
+from pipeline.modeling.candidates import candidates
 from pipeline.modeling.data import Features, train_and_valid
 from pipeline.modeling.fit.loss import Metric, mean_error
+from pipeline.modeling.fit.occurrence import calibrated
 from pipeline.modeling.predictor import (
     Predictor,
+    fit_occurrence_of,
     fit_predictor,
     load_predictor,
+    refitted,
     target_of,
 )
 from pipeline.modeling.records import (
@@ -54,6 +58,11 @@ class Training:
     def load(self) -> Predictor:
         """Read the model."""
         return load_predictor(self.folder / "predictor")
+
+    @property
+    def config(self) -> ModelConfig:
+        """The model's configuration, with the parameters it was fitted with."""
+        return msgspec.convert(self.record.config, ModelConfig)
 
 
 def train(settings: ModelingSettings, model: str) -> Training:
@@ -101,6 +110,11 @@ def _fit(
     train_rows, valid_rows = train_and_valid(df, modeling)
     started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
+    if config.occurrence is not None:
+        seen = candidates(settings, features, train_rows[modeling.time].unique().sort())
+        unseen = candidates(settings, features, [modeling.split.valid])
+        fitted = fit_occurrence_of(seen, config, modeling)
+        predictor = replace(predictor, occurrence=calibrated(fitted, unseen))
     fit_s = time.perf_counter() - started
     y = target_of(valid_rows, modeling.target)
     error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
@@ -120,7 +134,7 @@ def _fit(
             modeling=plain(modeling),
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
-            versions=versions([config.kind]),
+            versions=versions(config.kinds),
             code=_fingerprint_of_code(),
             commit=_commit(settings.root),
             files=hashes(partial / "predictor"),
@@ -142,7 +156,7 @@ def training_fingerprint(
     years = (modeling.split.train, modeling.split.valid)
     fitted = msgspec.structs.replace(config, space={})
     parts = (features.fingerprint, plain(fitted), what, how, years)
-    return fingerprint(MODULE, *parts, kinds=[config.kind])
+    return fingerprint(MODULE, *parts, kinds=config.kinds)
 
 
 def _log_again(
@@ -178,3 +192,19 @@ def _commit(root: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def refit(settings: ModelingSettings, training: Training) -> Predictor:
+    """Fit a trained model again, to all periods that are known.
+
+    What was judged stays what it is: this one has seen the test years, and nothing is
+    left to judge it on.
+    """
+    judged, modeling = training.load(), settings.modeling
+    df = training.features.read(modeling)
+    predictor = refitted(judged, df, training.config, modeling)
+    if judged.occurrence is None:
+        return predictor
+    seen = candidates(settings, training.features, df[modeling.time].unique().sort())
+    again = fit_occurrence_of(seen, training.config, modeling)
+    return replace(predictor, occurrence=judged.occurrence.refitted(again))

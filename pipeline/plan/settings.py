@@ -30,7 +30,7 @@ from pipeline.config import (
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
-from pipeline.snapshots.records import PREDICTIONS, QUARANTINE
+from pipeline.snapshots.records import FORECASTS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Kind
 from pipeline.transforms import Transform, load_transform, transform_names
@@ -442,7 +442,8 @@ def _snapshots_of(tree: Tree) -> list[str]:
 def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mistake]:
     """Find snapshots of the same name, or of a name that is taken."""
     mistakes: list[Mistake] = []
-    taken = {QUARANTINE: "the rows set aside", PREDICTIONS: "what a model forecasts"}
+    taken = {QUARANTINE: "the rows set aside"}
+    taken |= dict.fromkeys(FORECASTS, "what a model forecasts")
     taken |= dict.fromkeys(_SCHEMAS, "a schema of the catalog")
     for stage in stages:
         if stage.snapshot in taken:

@@ -12,7 +12,9 @@ QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
 
 PREDICTIONS = "predictions"
-"""The snapshot that no stage makes: it is the champion's, see `pipeline.modeling`."""
+PREDICTED_TOTALS = "predicted_totals"
+FORECASTS = (PREDICTIONS, PREDICTED_TOTALS)
+"""The snapshots that no stage makes: a champion's, see `pipeline.modeling`."""
 
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""

@@ -19,7 +19,7 @@ from pipeline.snapshots.catalog import (
     write_catalog,
 )
 from pipeline.snapshots.publish import is_current, renew_catalog
-from pipeline.snapshots.records import PREDICTIONS
+from pipeline.snapshots.records import FORECASTS
 from pipeline.snapshots.store import (
     WAIT_S,
     Store,
@@ -165,11 +165,12 @@ def select(
 
 def _refused(error: duckdb.Error) -> QueryError:
     """Say what DuckDB found wrong, and where to look."""
-    if f"Table with name {PREDICTIONS} does not exist" in str(error):
-        return QueryError(
-            f"sql: there is no snapshot '{PREDICTIONS}' yet\n"
-            "hint: `just forecast` makes it of the champion, `just pipeline` all of it"
-        )
+    for name in FORECASTS:
+        if f"Table with name {name} does not exist" in str(error):
+            return QueryError(
+                f"sql: there is no snapshot '{name}' yet\nhint: `just forecast` makes"
+                " it of the champion, `just pipeline` all of it"
+            )
     hint = "\nhint: `just sql 'show tables'` lists what there is"
     is_of_names = isinstance(error, duckdb.CatalogException | duckdb.BinderException)
     return QueryError(f"sql: {error}{hint if is_of_names else ''}")

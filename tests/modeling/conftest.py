@@ -44,9 +44,12 @@ def forecast_here(patch: pytest.MonkeyPatch) -> None:
         panels: Sequence[pl.DataFrame],
         *,
         alone: bool,
+        judged: bool = False,
     ) -> list[pl.DataFrame]:
         version.hold()
         bundle = load_bundle(version.folder / "artifacts" / "bundle")
+        if judged:
+            bundle = bundle.as_judged()
         return [bundle.forecast(rows, alone=alone) for rows in panels]
 
     for module in ("forecast", "promote", "score"):
@@ -136,7 +139,7 @@ def packed(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
     """The champion's model, packed; not to change."""
     settings = load_in(promoted, *LENIENT)
     folder = tmp_path_factory.mktemp("packed") / "bundle"
-    bundle = pack(settings, train(settings, "ridge").record, folder)
+    bundle = pack(settings, train(settings, "ridge"), {}, folder)
     rows = read_rows(settings.pipeline).select(list(bundle.record.columns))
     return Packed(bundle, rows)
 

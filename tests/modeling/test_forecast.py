@@ -7,19 +7,30 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.modeling.forecast import Forecast, forecast, withdraw_another
+from pipeline.modeling.bundle.bundle import load_bundle
+from pipeline.modeling.data import read_rows
+from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.forecast import (
+    Forecast,
+    champion_of,
+    forecast,
+    withdraw_another,
+)
+from pipeline.modeling.predictor import fit_model
+from pipeline.modeling.promote import promote
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import tracking
+from pipeline.modeling.train import train
 from pipeline.run.run import run, stamp
 from pipeline.run.stamp import key, read_stamp
 from pipeline.snapshots.export import export
 from pipeline.snapshots.history import describe_history, diff_runs, restore, verify
-from pipeline.snapshots.records import PREDICTIONS, RunRecord
+from pipeline.snapshots.records import PREDICTED_TOTALS, PREDICTIONS, RunRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.sql import connect, current_catalog
 from pipeline.snapshots.store import open_store, read_runs, writing
-from tests.modeling.conftest import Load
+from tests.modeling.conftest import LENIENT, Load
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -55,6 +66,8 @@ def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> 
         "prediction": pl.Float64,
         "lower": pl.Float64,
         "upper": pl.Float64,
+        "probability": pl.Float64,
+        "fitted_through": pl.Int32,
         "target": pl.String,
         "unit": pl.String,
         "model_version": pl.Int32,
@@ -69,6 +82,7 @@ def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> 
         "$",
     )
     assert made["model_version"].unique().to_list() == [1]
+    assert made["fitted_through"].unique().to_list() == [2017]
     assert made["run"].unique().to_list() == [latest(settings).run_id]
     assert made.filter(
         (pl.col("lower") > pl.col("prediction"))
@@ -78,6 +92,7 @@ def test_a_forecast_has_a_row_per_entity_and_says_what_made_it(copied: Load) -> 
         **dict.fromkeys(("drgs", "facilities", "discharges"), "fresh"),
         **dict.fromkeys(("facility_drg_year", "features", "quarantine"), "fresh"),
         PREDICTIONS: "computed",
+        PREDICTED_TOTALS: "computed",
     }
 
 
@@ -275,3 +290,41 @@ def test_without_a_champion_nothing_is_published(ml: Load) -> None:
     ):
         forecast(settings)
     assert latest(settings) == before
+
+
+def test_a_model_that_says_who_comes_forecasts_by_it(ml: Load) -> None:
+    occurrence = "models.ridge.occurrence={rounds: 20, min_data_in_leaf: 20}"
+    settings = ml(*LENIENT, occurrence)
+    assert promote(settings, "ridge", withdraw=False).is_champion
+    judged = evaluate(settings, "ridge").record.metrics
+    assert 0 < judged["brier"] < 0.25
+    card = (evaluate(settings, "ridge").folder / "card.html").read_text()
+    assert f"its Brier score is {judged['brier']:.3f}" in card
+    made = forecast(settings).predictions
+    assert made["probability"].is_between(0, 1).all()
+    assert made["probability"].n_unique() > 2
+    [(total, n)] = ask(
+        settings, "select total, n_rows from predicted_totals where total_by = 'all'"
+    ).rows()
+    expected = made.select(pl.col("prediction").dot("probability")).item()
+    assert (total, n) == (pytest.approx(expected), made.height)
+
+
+def test_the_judged_model_is_kept_and_its_recipe_is_fitted_to_all_years(
+    copied: Load,
+) -> None:
+    settings = copied()
+    training = train(settings, "ridge")
+    version = champion_of(settings)
+    bundle = load_bundle(version.folder / "artifacts" / "bundle")
+    rows = read_rows(settings.pipeline)
+    used, judged = (
+        model.forecast(rows, alone=True)["prediction"]
+        for model in (bundle, bundle.as_judged())
+    )
+    assert not used.equals(judged)
+    df = training.features.read(settings.modeling)
+    assert bundle.judged.predict(df).equals(training.load().predict(df))
+    again = fit_model(df, training.config, settings.modeling)
+    assert bundle.predictor.point(df).tolist() == again.point(df).tolist()
+    assert bundle.predictor.record.calibration == bundle.judged.record.calibration

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.modeling.forecast import publish_predictions
+from pipeline.modeling.forecast import publish_forecast
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.sql import connect, load_query, query_names, run_query
@@ -39,6 +39,20 @@ FORECAST = pl.DataFrame(
     }
 )
 
+TOTALS = pl.DataFrame(
+    {
+        "total_by": ["all", "facility_id", "facility_id"],
+        "total_of": ["all", "1", "2"],
+        "year": pl.Series([2018, 2018, 2018], dtype=pl.Int32),
+        "total": [1000.2, -1000.4, 2000.6],
+        "lower": [None, -1500.0, 1000.0],
+        "upper": [None, 500.0, 4000.0],
+        "n_rows": pl.Series([2, 1, 1], dtype=pl.UInt32),
+        "unit": "$",
+        "target": "w_total_median_profit",
+    }
+)
+
 every_query = pytest.mark.parametrize("name", NAMES)
 
 
@@ -63,7 +77,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
     before = run(settings("drop_rare_drgs.min_total=0"))
     key = ["facility_id", "apr_drg_code", "year"]
-    publish_predictions(settings(), FORECAST, "0" * 64, key=key, reason="a test")
+    made = {"predictions": FORECAST, "predicted_totals": TOTALS}
+    publish_forecast(settings(), made, "0" * 64, key=key, reason="a test")
     last = run(settings())
     with connect(open_store(root)) as con:
         yield Project(con, before, last)
@@ -394,6 +409,15 @@ def test_largest_forecasts_stand_beside_the_year_before(project: Project) -> Non
     ]
     assert found["year"].to_list() == [2018, 2018]
     assert found["model_version"].to_list() == [3, 3]
+
+
+def test_forecast_totals_name_each_facility(project: Project) -> None:
+    found = answer(project, "forecast_totals")
+    assert found.select("name", "total", "lower", "upper").rows() == [
+        (None, 2001, 1000, 4000),
+        ("all", 1000, None, None),
+        ("Loss Hospital", -1000, -1500, 500),
+    ]
 
 
 def test_bad_rows_show_the_first_of_each_kind(project: Project) -> None:

@@ -3,7 +3,8 @@
 A bundle is a folder of plain files::
 
     bundle.json      columns, stages with their configuration, names
-    predictor/       the model
+    predictor/       the model, fitted to all periods that are known
+    judged/          the model that was judged: the same, fitted to the training years
     context.parquet  the panel it was trained beside
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
@@ -32,6 +33,7 @@ from pipeline.modeling.bundle.request import (
     refuse_a_part_of_the_panel,
     typed,
 )
+from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan.compose import compose, compose_again
@@ -62,6 +64,10 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The last year of the context."""
     n_clusters: int
     """Of that year."""
+    fitted_through: int
+    """The last year that `predictor` has learned from."""
+    totals: dict[str, Calibration]
+    """By column of the entity, how far its totals were off in the test years."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,11 @@ class Bundle:
     contract: Contract
     """Of the panel."""
     predictor: Predictor
+    judged: Predictor
+
+    def as_judged(self) -> "Bundle":
+        """Use the model that was judged, which knows nothing of the test years."""
+        return replace(self, predictor=self.judged)
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
         """Predict as `answer` does, and log what it warns of."""
@@ -101,9 +112,10 @@ class Bundle:
         -------
         pl.DataFrame
             A row per raw row, in their order: the entity, the year that is predicted,
-            ``prediction``, ``lower`` and ``upper``. These are null where the stages
-            leave the entity out: a rare category, or no row in the years that the
-            features look back.
+            ``prediction``, ``lower`` and ``upper``, given that the entity has a row
+            then; of a model that has this part, ``probability``, that it has. These
+            are null where the stages leave the entity out: a rare category, or no row
+            in the years that the features look back.
         list of str
             The warnings.
 
@@ -136,9 +148,11 @@ class Bundle:
             warnings += more
         warnings += part_of_the_panel(panel, record.source_time, record.source_cluster)
         features = self.next_features(panel)
-        predicted = features.select(horizon.entity).hstack(
-            self.predictor.predict(features)
-        )
+        predictor = self.predictor
+        predicted = features.select(horizon.entity).hstack(predictor.predict(features))
+        if predictor.occurrence is not None:
+            probability = predictor.occurrence.probability(features)
+            predicted = predicted.with_columns(pl.Series("probability", probability))
         made = asked.with_columns(pl.col(horizon.time).max() + horizon.step).join(
             predicted, on=horizon.entity, how="left", maintain_order="left"
         )
@@ -213,8 +227,8 @@ def load_bundle(folder: Path) -> Bundle:
     last = [stage.snapshot for stage in stages].index(horizon.panel)
     to_panel = compose(raw, stages[: last + 1])
     rest = horizon.rest(to_panel.snapshots[horizon.panel].lf, stages)
-    predictor = load_predictor(folder / "predictor")
-    return Bundle(folder, record, to_panel, rest, contract, predictor)
+    predictor, judged = (load_predictor(folder / n) for n in ("predictor", "judged"))
+    return Bundle(folder, record, to_panel, rest, contract, predictor, judged)
 
 
 def stages_of(

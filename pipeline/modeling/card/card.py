@@ -182,6 +182,25 @@ def span(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
 
 
+def _occurrence(card: Card) -> str:
+    """Say of which entities all of it is."""
+    given = (
+        "All of it given that the entity has rows in the period; one without counts in"
+        " no figure."
+    )
+    own = card.evaluation.filter(model=card.record.model, slice_by="all")
+    found = dict(own.select("metric", "value").iter_rows())
+    if "brier" not in found:
+        return f"{given} Whether it will is not predicted."
+    skill, bias = found["brier_skill"], found["bias_expected"]
+    return (
+        f"{given} Whether it will, says `probability`: its Brier score is"
+        f" {found['brier']:.3f}"
+        + (f", {skill:.0%} below that of the mean rate" if skill is not None else "")
+        + (f"; by it, the sum of all is {bias:+.1%} off." if bias is not None else ".")
+    )
+
+
 def _limits(card: Card) -> Iterator[str]:
     """Say where the figures warn, and what they cannot tell."""
     metric, coverage = card.modeling.metric, card.modeling.coverage
@@ -193,9 +212,10 @@ def _limits(card: Card) -> Iterator[str]:
         "One year ahead only; entities without a row in the two years before, and rare"
         " categories, get no prediction."
     )
+    yield _occurrence(card)
     yield (
-        "All of it given that the entity has rows in the period: whether it will is not"
-        " predicted, and one without counts in no figure."
+        "Forecasts are made by the same recipe, fitted to all years that were known as"
+        " it was registered: that fit has seen the test years, so it is not judged."
     )
     yield (
         "Errors are those of the test years; a change of policy or prices since then"

@@ -52,27 +52,31 @@ def calibrate(
     predictions in units of the target. Half of what `coverage` leaves lies on either
     side.
     """
-    tail = (1 - coverage) / 2
-    n_needed = _ceil(1 / tail) - 1
-    if len(z) < n_needed:
+    tail, needed = (1 - coverage) / 2, n_needed(coverage)
+    if len(z) < needed:
         raise ModelError(
-            f"intervals: found {len(z)} rows to calibrate on, expected {n_needed}"
+            f"intervals: found {len(z)} rows to calibrate on, expected {needed}"
             f" for a coverage of {coverage}\n"
             "hint: choose another `split.valid`, or a lower `coverage`, in"
             " configs/modeling.yaml"
         )
     size = np.abs(prediction)
-    n_bins = max(1, min(MAX_BINS, len(z) // max(MIN_ROWS, n_needed)))
+    n_bins = max(1, min(MAX_BINS, len(z) // max(MIN_ROWS, needed)))
     edges = np.unique(np.quantile(size, np.arange(1, n_bins) / n_bins))
     bins = np.searchsorted(edges, size, side="right")
     members = [bins == b for b in range(len(edges) + 1)]
     # Where many sizes are equal, a bin may be nearly empty: the whole stands in for it.
-    members = [m if m.sum() >= n_needed else np.full(len(z), True) for m in members]
+    members = [m if m.sum() >= needed else np.full(len(z), True) for m in members]
     return Calibration(
         edges.tolist(),
         [_quantile((lower - z)[m], 1 - tail) for m in members],
         [_quantile((z - upper)[m], 1 - tail) for m in members],
     )
+
+
+def n_needed(coverage: float) -> int:
+    """Count the rows of which the extremes are the ends of such an interval."""
+    return _ceil(1 / ((1 - coverage) / 2)) - 1
 
 
 def _quantile(scores: Array, level: float) -> float:

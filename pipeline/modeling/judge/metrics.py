@@ -137,16 +137,16 @@ def _metrics(sums: FloatArray) -> FloatArray:
         [
             np.sqrt(error2 / n),
             error / n,
-            1 - _ratio(error2, variation),
-            _ratio(error, abs_y),
-            _ratio(excess, abs_y),
-            _ratio(pinball, n_interval),
-            _ratio(covered, n_interval),
+            1 - ratio(error2, variation),
+            ratio(error, abs_y),
+            ratio(excess, abs_y),
+            ratio(pinball, n_interval),
+            ratio(covered, n_interval),
         ]
     )
 
 
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     """Divide; NaN where the denominator is 0."""
     unknown = np.full_like(numerator, np.nan)
     return np.divide(numerator, denominator, out=unknown, where=denominator != 0)

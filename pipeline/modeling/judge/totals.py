@@ -1,9 +1,11 @@
 """How good predictions are in sum: per period, and by columns of the entity."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
+from pipeline.modeling.fit.intervals import Calibration, calibrate, n_needed
 from pipeline.modeling.judge.bootstrap import exact_sum
 from pipeline.modeling.judge.metrics import measurable
 
@@ -117,4 +119,87 @@ def _measured(
             n_rows="n_rows",
             n_clusters="n_clusters",
         )
+    )
+
+
+def calibrate_totals(
+    judged: pl.DataFrame, *, time: str, by: Sequence[str], coverage: float
+) -> dict[str, Calibration]:
+    """Learn from the test years how far a column's totals are off, as a part of them.
+
+    `judged` has `y` and `prediction` of each row. A column is left out that has too few
+    totals to tell from.
+    """
+    found: dict[str, Calibration] = {}
+    for name in by:
+        totals = _totals(judged, [name, time], pl.col("y"))
+        size = totals["size"].to_numpy()
+        if len(size) >= n_needed(coverage):
+            off = (totals["y"] - totals["prediction"]).to_numpy() / size
+            zero = np.zeros_like(off)
+            found[name] = calibrate(off, size, zero, zero, coverage=coverage)
+    return found
+
+
+def forecast_totals(
+    predictions: pl.DataFrame,
+    *,
+    time: str,
+    by: Sequence[str],
+    calibrations: Mapping[str, Calibration],
+) -> pl.DataFrame:
+    """Add predictions up: over all rows, and by each column's values.
+
+    Where rows have a `probability`, a row counts as much as it is probable.
+
+    Returns
+    -------
+    pl.DataFrame
+        `total_by` ('all', or the column), `total_of` (its value as text, or 'all'), the
+        period, `total`, `lower` and `upper` (null where the test years have too few
+        totals to tell from, as of all rows), `n_rows`; the largest total first.
+    """
+    sure = pl.col("probability").fill_null(1.0)
+    expected = predictions.with_columns(pl.col("prediction") * sure)
+    tables: list[pl.DataFrame] = []
+    for name in ("all", *by):
+        group = [time] if name == "all" else [name, time]
+        totals = _totals(expected, group).sort("prediction", descending=True)
+        ends = (pl.Series([None] * totals.height, dtype=pl.Float64),) * 2
+        if calibration := calibrations.get(name):
+            size = totals["size"].to_numpy()
+            zero = np.zeros_like(size)
+            ends = (
+                totals["prediction"] + pl.Series(off * size)
+                for off in calibration.widen(size, zero, zero)
+            )
+        of = pl.lit("all") if name == "all" else pl.col(name).cast(pl.String)
+        lower, upper = ends
+        tables.append(
+            totals.select(
+                pl.lit(name).alias("total_by"),
+                of.alias("total_of"),
+                time,
+                pl.col("prediction").alias("total"),
+                lower.alias("lower"),
+                upper.alias("upper"),
+                "n_rows",
+            )
+        )
+    return pl.concat(tables)
+
+
+def _totals(rows: pl.DataFrame, group: Sequence[str], *more: pl.Expr) -> pl.DataFrame:
+    """Add up by group; of predictions also the size, their absolute sum, above 0."""
+    prediction = pl.col("prediction")
+    return (
+        rows.sort(*group, prediction, *more)
+        .group_by(group, maintain_order=True)
+        .agg(
+            prediction.sum(),
+            *(expr.sum() for expr in more),
+            prediction.abs().sum().alias("size"),
+            pl.len().alias("n_rows"),
+        )
+        .filter(pl.col("size") > 0)
     )

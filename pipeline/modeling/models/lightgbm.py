@@ -90,26 +90,31 @@ def fit(
     targets = {"point": ({"objective": "regression"}, weight)}
     for name, level in zip(("lower", "upper"), quantiles, strict=False):
         targets[name] = ({"objective": "quantile", "alpha": level}, None)
-    fixed = {
-        "bagging_freq": 1,
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": n_threads,
-        "verbose": -1,
-    }
-    given = msgspec.to_builtins(params)
-    rounds = given.pop("rounds")
+    how = (params, seed, n_threads)
     return LightGBM(
         {
-            name: _train(X, y, row_weight, fixed | given | objective, rounds)
+            name: _train(X, y, row_weight, objective, *how)
             for name, (objective, row_weight) in targets.items()
         }
     )
 
 
+def fit_binary(
+    X: Design, y: Array, params: Params, *, seed: int, n_threads: int
+) -> LightGBM:
+    """Fit the probability that `y` is 1 and not 0, which `predict` gives then."""
+    objective = {"objective": "binary"}
+    return LightGBM({"point": _train(X, y, None, objective, params, seed, n_threads)})
+
+
 def _train(
-    X: Design, y: Array, weight: Array | None, params: dict[str, Any], rounds: int
+    X: Design,
+    y: Array,
+    weight: Array | None,
+    objective: dict[str, Any],
+    params: Params,
+    seed: int,
+    n_threads: int,
 ) -> "Booster":
     """Train one booster.
 
@@ -118,6 +123,16 @@ def _train(
     """
     import lightgbm
 
+    given = msgspec.to_builtins(params)
+    rounds = given.pop("rounds")
+    fixed = {
+        "bagging_freq": 1,
+        "seed": seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": n_threads,
+        "verbose": -1,
+    }
     data = lightgbm.Dataset(
         X.values,
         y,
@@ -125,7 +140,7 @@ def _train(
         categorical_feature=[X.columns.index(name) for name in X.categorical],
     )
     return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
-        params, data, num_boost_round=rounds
+        fixed | given | objective, data, num_boost_round=rounds
     )
 
 

@@ -33,6 +33,7 @@ def forecast_apart(
     panels: Sequence[pl.DataFrame],
     *,
     alone: bool,
+    judged: bool = False,
 ) -> list[pl.DataFrame]:
     """Forecast of each panel; see `pipeline.modeling.bundle.bundle.Bundle.forecast`.
 
@@ -43,7 +44,8 @@ def forecast_apart(
         given = [Path(folder, f"rows_{i}.parquet") for i in range(len(panels))]
         for path, rows in zip(given, panels, strict=True):
             rows.write_parquet(path)
-        words = [store_uri(settings.root), version.uri, str(alone), *map(str, given)]
+        flags = str(int(alone)), str(int(judged))
+        words = [store_uri(settings.root), version.uri, *flags, *map(str, given)]
         done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 
-def main(store: str, uri: str, alone: str, *given: str) -> None:
+def main(store: str, uri: str, alone: str, judged: str, *given: str) -> None:
     """Load a bundle, and forecast from Parquet files into others beside them."""
     import logging
 
@@ -20,13 +20,14 @@ def main(store: str, uri: str, alone: str, *given: str) -> None:
     mlflow.set_tracking_uri(store)
     mlflow.set_registry_uri(store)
     served = mlflow.pyfunc.load_model(uri).unwrap_python_model()
+    bundle = served.bundle.as_judged() if judged == "1" else served.bundle
     from pipeline.errors import PipelineError  # the bundle's, by now
 
     try:
         for path in map(Path, given):
             # The bundle's code may know no `pipeline.files.parquet`.
             rows = pl.read_parquet(path, glob=False)  # noqa: TID251
-            made = served.bundle.forecast(rows, alone=alone == "True")
+            made = bundle.forecast(rows, alone=alone == "1")
             made.write_parquet(path.with_suffix(".made"))
     except PipelineError as error:
         sys.stderr.write(str(error))

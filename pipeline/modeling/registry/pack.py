@@ -11,9 +11,10 @@ from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import horizon_of
-from pipeline.modeling.records import TrainingRecord, model_folder
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.train import Training, refit
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
     from pipeline.sources.columns import Kind
 
 
-def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bundle:
+def pack(
+    settings: ModelingSettings,
+    training: Training,
+    totals: dict[str, Calibration],
+    folder: Path,
+) -> Bundle:
     """Write a bundle of a trained model into a new folder, and load it from there.
 
-    The settings are those that the model was trained with.
+    The settings are those that the model was trained with; `totals` say how far off
+    its totals were.
     """
-    modeling = settings.modeling
+    modeling, record = settings.modeling, training.record
     plan = check(settings.pipeline)
     features = plan.snapshots[modeling.features].stage.name
     panel = plan.snapshots[modeling.panel].stage
@@ -51,8 +58,10 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
         raise ModelError("bundle: the source has no rows to forecast from")
     last: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
     folder.mkdir(parents=True)
-    trained = model_folder(settings.root, record.model, record.fingerprint)
-    shutil.copytree(trained / "predictor", folder / "predictor")
+    shutil.copytree(training.folder / "predictor", folder / "judged")
+    (folder / "predictor").mkdir()
+    refit(settings, training).save(folder / "predictor")
+    learned = training.features.read(modeling)[modeling.time]
     bundled = BundleRecord(
         model=record.model,
         fingerprint=record.fingerprint,
@@ -65,6 +74,8 @@ def pack(settings: ModelingSettings, record: TrainingRecord, folder: Path) -> Bu
         horizon=horizon_of(modeling, plan.schema(panel.name).names(), rows[time]),
         last=last,
         n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
+        fitted_through=int(learned.max()),  # pyright: ignore[reportArgumentType]
+        totals=totals,
     )
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
     bundle = load_bundle(folder)

@@ -17,11 +17,18 @@ from pipeline.files.manifest import (
     write_manifest,
 )
 from pipeline.files.parquet import read_parquet
+from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.models import libraries_of
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
-from pipeline.modeling.settings import Modeling, ModelingSettings, Question
+from pipeline.modeling.settings import (
+    ModelConfig,
+    Modeling,
+    ModelingSettings,
+    Question,
+)
 from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
+from pipeline.modeling.train import Training
 from pipeline.plan.code import PACKAGE
 
 if TYPE_CHECKING:
@@ -103,8 +110,10 @@ class Version:
             )
 
 
-def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
-    """Register a trained model as challenger, unless it has a version.
+def register(
+    settings: ModelingSettings, training: Training, totals: dict[str, Calibration]
+) -> Version:
+    """Register a trained model as challenger, unless it has a version; see `pack`.
 
     Raises
     ------
@@ -115,11 +124,11 @@ def register(settings: ModelingSettings, record: TrainingRecord) -> Version:
         found = versions(store, settings.modeling.name)
     for version in found:
         _require_same_question(version, settings.modeling)
-        if version.fingerprint == record.fingerprint:
+        if version.fingerprint == training.record.fingerprint:
             return version
     with tempfile.TemporaryDirectory() as folder:
-        bundle = pack(settings, record, Path(folder, "bundle"))
-        return _log(settings, record, bundle)
+        bundle = pack(settings, training, totals, Path(folder, "bundle"))
+        return _log(settings, training.record, bundle)
 
 
 def champion(settings: ModelingSettings) -> Version | None:
@@ -204,11 +213,20 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
     return now, before
 
 
-def inputs_of(version: Version) -> list[str]:
-    """Name the raw columns that a version takes."""
+class Packed(msgspec.Struct, frozen=True):
+    """What of a version's `BundleRecord` is asked from outside; of no kinds."""
+
+    columns: dict[str, object]
+    """The raw columns that it takes."""
+    fitted_through: int
+    totals: dict[str, Calibration]
+
+
+def packed(version: Version) -> Packed:
+    """Read what a version takes, and knows of itself."""
     version.hold()
     bundle = version.folder / "artifacts" / "bundle" / "bundle.json"
-    return list(msgspec.json.decode(bundle.read_bytes())["columns"])
+    return msgspec.json.decode(bundle.read_bytes(), type=Packed)
 
 
 def versions(store: Tracking, name: str) -> list[Version]:
@@ -273,7 +291,8 @@ def _log(
     }
     context = read_parquet(bundle.folder / "context.parquet")
     example = _example(context, bundle.record)
-    libraries = (*REQUIREMENTS, *libraries_of(bundle.predictor.record.kind))
+    kinds = msgspec.convert(record.config, ModelConfig).kinds
+    libraries = dict.fromkeys(lib for kind in kinds for lib in libraries_of(kind))
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -282,7 +301,9 @@ def _log(
                 python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
                 artifacts={"bundle": str(bundle.folder)},
                 code_paths=[str(PACKAGE)],
-                pip_requirements=[f"{lib}=={version_of(lib)}" for lib in libraries],
+                pip_requirements=[
+                    f"{lib}=={version_of(lib)}" for lib in (*REQUIREMENTS, *libraries)
+                ],
                 signature=_signature(context, bundle.forecast(context)),
                 input_example=example.to_pandas(),
                 metadata=tags,

@@ -5,7 +5,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.modeling.judge.totals import measure_totals
+from pipeline.modeling.judge.totals import (
+    calibrate_totals,
+    forecast_totals,
+    measure_totals,
+)
 
 
 def totals(df: pl.DataFrame) -> pl.DataFrame:
@@ -86,3 +90,53 @@ def test_nothing_to_divide_by_and_a_single_cluster_have_no_figures() -> None:
     single = totals(df.filter(shop=1))
     assert single["lower"].null_count() == len(GROUPS) == single["upper"].null_count()
     assert single["value"].null_count() == 0
+
+
+def shops(n: int, seed: int, *, off: float = 0.1) -> pl.DataFrame:
+    """Rows of many shops, whose totals are off by a part of them."""
+    rng = np.random.default_rng(seed)
+    size = rng.lognormal(3, 1, n)
+    factor = 1 + rng.normal(0, off, n)
+    rows = pl.DataFrame({"shop": range(n), "year": 2017, "s": size, "y": size * factor})
+    return pl.concat(
+        rows.select("shop", "year", pl.col("y") * part, prediction=pl.col("s") * part)
+        for part in (0.25, 0.75)
+    )
+
+
+def test_intervals_of_totals_hold_what_they_say() -> None:
+    of = {"time": "year", "by": ["shop"]}
+    calibrations = calibrate_totals(shops(2_000, 1), **of, coverage=0.9)
+    came = shops(4_000, 2)
+    found = forecast_totals(
+        came.with_columns(probability=None), **of, calibrations=calibrations
+    )
+    sums = came.group_by(total_of=pl.col("shop").cast(pl.String)).agg(
+        pl.col("y", "prediction").sum()
+    )
+    both = found.filter(total_by="shop").join(sums, on="total_of")
+    assert both.height == 4_000
+    assert both["total"].to_list() == pytest.approx(both["prediction"].to_list())
+    held = both.select(pl.col("y").is_between("lower", "upper").mean()).item()
+    # Three standard errors of 2,000 and 4,000 totals.
+    assert held == pytest.approx(0.9, abs=3 * (0.09 * (1 / 2_000 + 1 / 4_000)) ** 0.5)
+
+
+def test_totals_weigh_by_probability_and_say_where_they_are_not_sure() -> None:
+    rows = pl.DataFrame(
+        {
+            "shop": [1, 1, 2],
+            "year": 2018,
+            "prediction": [10.0, 20.0, -4.0],
+            "probability": [0.5, 1.0, 0.25],
+        }
+    )
+    few = calibrate_totals(shops(5, 1), time="year", by=["shop"], coverage=0.9)
+    assert few == {}
+    found = forecast_totals(rows, time="year", by=["shop"], calibrations=few)
+    assert found.drop("lower", "upper").rows() == [
+        ("all", "all", 2018, 24.0, 3),
+        ("shop", "1", 2018, 25.0, 2),
+        ("shop", "2", 2018, -1.0, 1),
+    ]
+    assert found.select(pl.col("lower", "upper").null_count()).row(0) == (3, 3)

@@ -15,7 +15,7 @@ from tests.modeling.conftest import load_in
 START = """
 import os, sys
 from pathlib import Path
-_, uri, alone, *given = sys.argv[1:]
+_, uri, alone, judged, *given = sys.argv[1:]
 """
 
 DOUBLED = """
@@ -58,8 +58,11 @@ def test_each_panel_gets_its_forecast_and_what_is_printed_is_a_warning(
 def test_the_program_is_told_the_version_and_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "sys.exit(f'{uri} {alone} {os.environ[\"PYTHONDONTWRITEBYTECODE\"]}')"
-    with pytest.raises(ModelError, match=r"found: models:/told/1 True 1\n"):
+    told = (
+        "c = os.environ['PYTHONDONTWRITEBYTECODE']\n"
+        "sys.exit(f'{uri} {alone} {judged} {c}')"
+    )
+    with pytest.raises(ModelError, match=r"found: models:/told/1 1 0 1\n"):
         forecast_by(told, tmp_path, monkeypatch)
 
 

@@ -18,11 +18,18 @@ from pipeline.modeling.registry.apart_main import main
 class Bundle:
     """A bundle that says which way it was asked."""
 
+    judged = False
+
+    def as_judged(self) -> "Bundle":
+        judged = Bundle()
+        judged.judged = True
+        return judged
+
     def forecast(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
         if rows.is_empty():
             raise ModelError("rows: none\nhint: give some")
         LOG.warning("the panel is old")
-        return rows.with_columns(alone=alone)
+        return rows.with_columns(alone=alone, judged=self.judged)
 
 
 @pytest.fixture(autouse=True)
@@ -44,11 +51,12 @@ def test_forecasts_lie_beside_the_rows_and_warnings_are_printed(
     paths = [tmp_path / "[a].parquet", tmp_path / "b.parquet"]
     for n, path in enumerate(paths):
         pl.DataFrame({"x": [n]}).write_parquet(path)
-    for alone in (True, False):
-        main("sqlite:///x", "models:/a/1", str(alone), *map(str, paths))
+    for alone, judged in ((True, False), (False, True)):
+        flags = str(int(alone)), str(int(judged))
+        main("sqlite:///x", "models:/a/1", *flags, *map(str, paths))
         for n, path in enumerate(paths):
             made = pl.read_parquet(path.with_suffix(".made"), glob=False)
-            assert made.rows() == [(n, alone)]
+            assert made.rows() == [(n, alone, judged)]
     assert "the panel is old" in capsys.readouterr().out.splitlines()
 
 
@@ -58,7 +66,7 @@ def test_what_the_bundle_refuses_is_its_message_and_an_exit_code(
     path = tmp_path / "a.parquet"
     pl.DataFrame({"x": []}).write_parquet(path)
     with pytest.raises(SystemExit) as ended:
-        main("sqlite:///x", "models:/a/1", "True", str(path))
+        main("sqlite:///x", "models:/a/1", "1", "0", str(path))
     assert ended.value.code == REFUSED
     assert capsys.readouterr().err == "rows: none\nhint: give some"
     assert not path.with_suffix(".made").exists()

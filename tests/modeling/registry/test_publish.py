@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.modeling.evaluate import evaluate
-from pipeline.modeling.forecast import publish_predictions
+from pipeline.modeling.forecast import publish_forecast
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.train import train
 from pipeline.run.run import run
@@ -64,20 +64,23 @@ def test_models_that_are_gone_are_shown_no_more(copied: Load) -> None:
 
 
 @pytest.mark.parametrize("stored", [False, True], ids=["new", "stored"])
-def test_predictions_are_sorted_and_equal_rows_become_one(
-    ml: Load, stored: bool
-) -> None:
+def test_a_forecast_is_sorted_and_names_its_run(ml: Load, stored: bool) -> None:
     settings = ml().pipeline
-    rows = pl.DataFrame({"unit": [2, 1, 2], "prediction": [2.0, 1.0, 2.0]})
+    tables = {
+        "predictions": pl.DataFrame({"unit": [2, 1], "prediction": [2.0, 1.0]}),
+        "predicted_totals": pl.DataFrame({"total_by": "all", "total_of": ["b", "a"]}),
+    }
 
-    def publish(predictions: pl.DataFrame | None) -> str:
-        return publish_predictions(
-            settings, predictions, "ab" * 32, key=["unit"], reason="a test"
+    def publish(tables: dict[str, pl.DataFrame] | None) -> str:
+        return publish_forecast(
+            settings, tables, "ab" * 32, key=["unit"], reason="a test"
         )
 
-    first = publish(rows)
+    first = publish(tables)
     if stored:
         assert publish(None) > first
+    totals = ask(settings.root, "from predicted_totals")
+    assert totals["total_of"].to_list() == ["a", "b"]
     assert ask(settings.root, "from predictions").to_dict(as_series=False) == {
         "unit": [1, 2],
         "prediction": [1.0, 2.0],

@@ -18,7 +18,7 @@ from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
     champion,
-    inputs_of,
+    packed,
     register,
     roll_back,
 )
@@ -41,7 +41,8 @@ def test_the_signature_takes_numbers_as_everyone_has_them(promoted: Path) -> Non
     assert example.dtypes["Year"] == "int64"
     made = model.predict(example)
     assert list(made.columns) == [
-        *("facility_id", "apr_drg_code", "year", "prediction", "lower", "upper")
+        *("facility_id", "apr_drg_code", "year"),
+        *("prediction", "lower", "upper", "warning"),
     ]
     assert len(made) == len(example)
     assert set(made["year"]) == {2018}
@@ -50,14 +51,14 @@ def test_the_signature_takes_numbers_as_everyone_has_them(promoted: Path) -> Non
     with pytest.raises(MlflowException, match="Mean Cost"):
         model.predict(example.drop(columns="Mean Cost"))
     with pytest.raises(MlflowException, match="Mean Cost"):
-        model.predict(example.assign(**{"Mean Cost": "$1,234.50"}))
+        model.predict(example.assign(**{"Mean Cost": "much"}))
 
 
 def test_the_raw_columns_are_those_of_the_features_and_of_the_key(
     promoted: Path,
 ) -> None:
     settings = load_in(promoted)
-    wanted = inputs_of(champion_of(settings))
+    wanted = packed(champion_of(settings)).columns
     assert {"Year", "Facility Id", "APR DRG Code", "Mean Cost"} <= set(wanted)
     # No feature is made of it; it tells rows from each other.
     assert "APR Medical Surgical Code" in wanted
@@ -180,7 +181,7 @@ def test_a_copied_and_a_moved_project_read_and_write_where_they_are(
     for place in (first, promoted):
         assert columns_with(database, str(place)) <= {"datasets.dataset_source"}
     settings = load_in(second, *LENIENT)
-    assert register(settings, train(settings, "last_value").record).number == 2
+    assert register(settings, train(settings, "last_value"), {}).number == 2
     rows = read_rows(settings.pipeline)
     version = champion_of(settings)
     [made] = forecast_apart(settings, version, [rows], alone=True)

@@ -1,0 +1,46 @@
+"""All entities that might have a row in a period, as a forecast sees them before it."""
+
+from collections.abc import Iterable
+
+import polars as pl
+
+from pipeline.files.parquet import scan_parquet
+from pipeline.modeling.data import Features
+from pipeline.modeling.fit.occurrence import OCCURS
+from pipeline.modeling.horizon import horizon_of
+from pipeline.modeling.settings import ModelingSettings
+from pipeline.snapshots.store import open_store, read_runs, verified_object
+
+
+def candidates(
+    settings: ModelingSettings, features: Features, periods: Iterable[int]
+) -> pl.DataFrame:
+    """List for each period the entities that a forecast of it would have listed.
+
+    A row per entity of the panel before the period, made by the stages as
+    `pipeline.modeling.horizon.Horizon.next_features` does: its features, key, the
+    target (null of one that has no row) and `OCCURS`; sorted by the key. Those that
+    have a row are the features' own rows.
+    """
+    modeling, store = settings.modeling, open_store(settings.root)
+    published = {s.name: s.fingerprint for s in read_runs(store)[-1].snapshots}
+    panel = scan_parquet(
+        [verified_object(store, modeling.panel, published[modeling.panel])]
+    )
+    time = pl.col(modeling.time)
+    known = panel.select(time.unique()).collect().to_series()
+    horizon = horizon_of(modeling, panel.collect_schema().names(), known)
+    rest = horizon.rest(panel, settings.pipeline.stages)
+    came = features.read(modeling).select(*modeling.key, modeling.target)
+    made = [
+        horizon.next_features(panel.filter(time < period), rest)
+        .filter(time == period)
+        .collect()
+        for period in periods
+    ]
+    return (
+        pl.concat(made)
+        .join(came, on=modeling.key, how="left", maintain_order="left")
+        .with_columns(pl.col(modeling.target).is_not_null().alias(OCCURS))
+        .sort(modeling.key)
+    )
