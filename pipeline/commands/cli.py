@@ -17,7 +17,7 @@ from pipeline.commands import options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.model_cli import COMMANDS
 from pipeline.commands.options import shown
-from pipeline.errors import PipelineError
+from pipeline.errors import LineageError, PipelineError
 from pipeline.log import is_quiet, is_verbose, show_on_terminal
 from pipeline.process import is_asked, require_room, stop_status
 
@@ -248,8 +248,16 @@ def lineage(
     """
     from pipeline.lineage.show import show
     from pipeline.run.run import check
+    from pipeline.snapshots.records import PREDICTIONS
 
     column, overrides = options.split(words, "column")
+    if column and column.partition(".")[0] == PREDICTIONS:
+        raise LineageError(
+            f"lineage: '{PREDICTIONS}' is what a model makes of all columns of the"
+            " features, no stage's\n"
+            "hint: the lineage ends at the features: `just lineage features` says what"
+            " each of these is made of, and the model's card which of them count"
+        )
     composed = check(_settings(profile, overrides))
     click.echo(show(composed.lineage(), column, format_, forward=downstream))
 
@@ -483,8 +491,10 @@ def new_transform(name: str) -> None:
     from pipeline.commands.scaffold import write_transform
     from pipeline.files.local import find_root
 
-    for path in write_transform(find_root(), name):
+    *files, stages = write_transform(find_root(), name)
+    for path in files:
         click.echo(shown(path))
+    click.echo(f"and a line in {shown(stages)}")
 
 
 for command in COMMANDS:

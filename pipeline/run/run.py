@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import polars as pl
@@ -15,7 +15,7 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.config import Tree
 from pipeline.engine.one_pass import Execution
-from pipeline.errors import SnapshotError
+from pipeline.errors import SchemaError, SnapshotError
 from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
@@ -94,10 +94,30 @@ def check(settings: Settings) -> Plan:
         If a stage does not fit what it is given, or a contract its snapshot.
     """
     declared = sources.declared(settings.source).collect_schema()
-    plan = compose(never_read(declared), settings.stages)
+    try:
+        plan = compose(never_read(declared), settings.stages)
+    except SchemaError as error:
+        raise SchemaError(f"{error}{_said_in_panel(settings, error)}") from error
     for name in plan.snapshots:
         compile_checks(settings, plan, name)
     return plan
+
+
+def _said_in_panel(settings: Settings, error: SchemaError) -> str:
+    """Say which entries of `panel` hold the name that an error says is missing."""
+    first = str(error).partition("\n")[0]
+    panel = cast("Tree", settings.tree.get("panel") or {})
+    entries = [
+        f"`panel.{key}`"
+        for key, value in panel.items()
+        if any(
+            f'"{name}"' in first
+            for name in (
+                cast("list[Any]", value) if isinstance(value, list) else [value]
+            )
+        )
+    ]
+    return f"; the name is that of {' and '.join(entries)}" if entries else ""
 
 
 @dataclass(frozen=True)

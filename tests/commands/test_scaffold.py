@@ -41,6 +41,13 @@ def test_new_transform_works_at_once_and_reaches_the_features(
 ) -> None:
     for folder in ("pipeline/transforms", "tests/transforms"):
         (project / folder).mkdir(parents=True)
+    done = invoke(project, "new-transform", "halve_target")
+    assert done.stdout.splitlines() == [
+        "pipeline/transforms/halve_target.py",
+        "configs/transforms/halve_target.yaml",
+        "tests/transforms/test_halve_target.py",
+        "and a line in configs/pipeline.yaml",
+    ]
     files = write_transform(project, "double_target")
     assert [path.relative_to(project).as_posix() for path in files] == [
         "pipeline/transforms/double_target.py",

@@ -24,6 +24,13 @@ def invoke(*args: str) -> Result:
         os.chdir(before)
 
 
+@pytest.mark.parametrize("asked", ["predictions", "predictions.lower"])
+def test_the_forecast_has_no_lineage_but_the_features_have(asked: str) -> None:
+    said = invoke(asked).stderr
+    assert said.startswith("error: lineage: 'predictions' is what a model makes of all")
+    assert "\nhint: the lineage ends at the features: `just lineage features`" in said
+
+
 def test_words_lead_from_a_feature_to_the_source(lineage: Lineage) -> None:
     lines = show(lineage, "features.w_mean_cost_lag1", "text").splitlines()
     assert lines[:6] == [

@@ -16,11 +16,12 @@ from pipeline.errors import SchemaError, SnapshotError, SourceError
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.freshness import Selection
-from pipeline.run.run import run
+from pipeline.run.run import check, run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.sources import source
+from tests.conftest import PROJECT
 from tests.run.conftest import query
 
 Load = Callable[..., Settings]
@@ -57,6 +58,21 @@ def test_config_mistake_stops_the_run_before_the_source_is_made(project: Path) -
     with pytest.raises(SchemaError, match="no_such"):
         run(settings)
     assert not (project / ".pipeline").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "entry"),
+    [("panel.target=nosuch", "panel.target"), ("panel.means=[nosuch]", "panel.means")],
+)
+def test_a_name_that_is_no_column_leads_to_the_entry_of_the_panel(
+    override: str, entry: str
+) -> None:
+    with pytest.raises(SchemaError) as error:
+        check(load_settings(PROJECT, overrides=("source=csv", override)))
+    first, *_, hint = str(error.value).splitlines()
+    assert '"nosuch"' in first
+    assert hint.startswith("hint: see configs/transforms/")
+    assert hint.endswith(f"; the name is that of `{entry}`")
 
 
 def test_run_removes_what_a_killed_download_left(project: Path, load: Load) -> None:

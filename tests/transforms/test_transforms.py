@@ -7,6 +7,9 @@ import pytest
 
 from pipeline import transforms
 from pipeline.errors import ConfigError
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import check
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -40,3 +43,8 @@ def test_a_transformation_is_pickled_as_its_name() -> None:
     pickled = pickle.dumps(loaded)
     assert len(pickled) < 100
     assert pickle.loads(pickled) is loaded
+
+
+def test_no_stage_of_the_configuration_collects() -> None:
+    # Its own test may pass all the same; the error of one that collects names it.
+    assert check(load_settings(ROOT)).snapshots
