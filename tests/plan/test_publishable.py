@@ -27,7 +27,7 @@ def test_what_comes_out_as_something_else_is_refused(dtype: DataType) -> None:
 
 
 def test_all_other_dtypes_come_out_as_they_are(tmp_path: Path) -> None:
-    at = datetime(2020, 1, 2, 3, 4, 5)  # noqa: DTZ001
+    at = datetime(2020, 1, 2, 3, 4, 5)
     values = {
         "i8": pl.lit(-1, pl.Int8),
         "u64": pl.lit(2**64 - 1, pl.UInt64),
