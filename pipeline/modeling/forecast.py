@@ -85,9 +85,7 @@ def _tables(
     known = packed(version)
     of = {
         "fitted_through": pl.lit(known.fitted_through, made.schema[modeling.time]),
-        "target": pl.lit(modeling.target),
-        "unit": pl.lit(modeling.unit),
-        "model_version": pl.lit(version.number, pl.Int32),
+        **of_version(version, modeling),
     }
     probability = (
         pl.col("probability") if "probability" in made.columns else pl.lit(None)
@@ -109,6 +107,15 @@ def _tables(
     }
 
 
+def of_version(version: Version, modeling: Modeling) -> dict[str, pl.Expr]:
+    """Say what is predicted, in which unit, and by whom, as columns."""
+    return {
+        "target": pl.lit(modeling.target),
+        "unit": pl.lit(modeling.unit),
+        "model_version": pl.lit(version.number, pl.Int32),
+    }
+
+
 def publish_forecast(
     settings: Settings,
     tables: dict[str, pl.DataFrame] | None,
@@ -120,11 +127,15 @@ def publish_forecast(
     """Publish a run in which only the forecast is new; return its id.
 
     Column ``run`` holds the id, too. Without `tables`, those of the fingerprint are in
-    the store; `key` is that of the predictions. The project has a run.
+    the store; `key` is that of the predictions, but for their target: a forecast of
+    another one has other rows, not changed ones. The project has a run.
     """
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
-    keys = {PREDICTIONS: key, PREDICTED_TOTALS: ["total_by", "total_of"]}
+    keys = {
+        PREDICTIONS: [*key, "target"],
+        PREDICTED_TOTALS: ["total_by", "total_of", "target"],
+    }
     with writing(store), staged_run(store) as staging:
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
         made = [

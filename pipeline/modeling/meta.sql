@@ -17,7 +17,8 @@ COMMENT ON TABLE meta.promotions IS
     'what was decided of each version, against which champion; reasons: why not';
 
 CREATE TABLE meta.comparisons (
-    fingerprint VARCHAR, metric VARCHAR, reference VARCHAR, slice_by VARCHAR,
+    fingerprint VARCHAR, target VARCHAR, unit VARCHAR, metric VARCHAR,
+    reference VARCHAR, slice_by VARCHAR,
     slice VARCHAR, value DOUBLE, reference_value DOUBLE, difference DOUBLE,
     lower DOUBLE, upper DOUBLE, n_rows BIGINT, n_clusters BIGINT
 );
@@ -25,8 +26,8 @@ COMMENT ON TABLE meta.comparisons IS
     'the error of the model of a fingerprint less that of a baseline, paired row by row';
 
 CREATE TABLE meta.evaluations (
-    fingerprint VARCHAR, model VARCHAR, slice_by VARCHAR, slice VARCHAR,
-    metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,
+    fingerprint VARCHAR, target VARCHAR, unit VARCHAR, model VARCHAR,
+    slice_by VARCHAR, slice VARCHAR, metric VARCHAR, value DOUBLE, lower DOUBLE, upper DOUBLE, n_rows BIGINT,
     n_clusters BIGINT
 );
 COMMENT ON TABLE meta.evaluations IS

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ModelError, some
-from pipeline.modeling.forecast import champion_of
+from pipeline.modeling.forecast import champion_of, of_version
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
@@ -26,7 +26,7 @@ class Scores:
     version: Version
     """The champion that was asked."""
     predictions: pl.DataFrame
-    """A row per good row of the file, in its order; see
+    """A row per good row of the file, in its order, with what is predicted by whom; see
     `pipeline.modeling.bundle.bundle.Bundle.forecast`."""
     bad: pl.DataFrame
     """The cells of rows that were left out: ``file``, ``line`` (of Parquet the row,
@@ -79,4 +79,5 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             "hint: give at least one raw row of each entity that is asked about"
         )
     [predictions] = forecast_apart(settings, version, [rows], alone=alone)
-    return Scores(version, predictions, bad)
+    of = of_version(version, settings.modeling)
+    return Scores(version, predictions.with_columns(**of), bad)

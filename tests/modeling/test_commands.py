@@ -159,7 +159,11 @@ def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
     assert result.exit_code == 0, result.output
     made = pl.read_csv("out.csv")
     assert made.columns == [
-        *("facility_id", "apr_drg_code", "year", "prediction", "lower", "upper")
+        *("facility_id", "apr_drg_code", "year", "prediction", "lower", "upper"),
+        *("target", "unit", "model_version"),
+    ]
+    assert made.select("target", "unit", "model_version").unique().rows() == [
+        ("w_total_median_profit", "$", 1)
     ]
     assert made.height == part.height - 1
     n_null = made["prediction"].null_count()

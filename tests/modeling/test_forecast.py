@@ -14,6 +14,7 @@ from pipeline.modeling.forecast import (
     Forecast,
     champion_of,
     forecast,
+    publish_forecast,
     withdraw_another,
 )
 from pipeline.modeling.predictor import fit_model
@@ -26,7 +27,12 @@ from pipeline.run.run import run, stamp
 from pipeline.run.stamp import key, read_stamp
 from pipeline.snapshots.export import export
 from pipeline.snapshots.history import describe_history, diff_runs, restore, verify
-from pipeline.snapshots.records import PREDICTED_TOTALS, PREDICTIONS, RunRecord
+from pipeline.snapshots.records import (
+    FORECASTS,
+    PREDICTED_TOTALS,
+    PREDICTIONS,
+    RunRecord,
+)
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.sql import connect, current_catalog
 from pipeline.snapshots.store import open_store, read_runs, writing
@@ -228,6 +234,26 @@ def test_new_data_make_a_new_forecast_with_a_history(copied: Load) -> None:
     assert ask(settings, "from predictions").equals(made.predictions)
     restore(store, "-2")
     assert ask(settings, "select distinct run from predictions")["run"][0] < made.run_id
+
+
+def test_a_forecast_of_another_target_has_other_rows(copied: Load) -> None:
+    settings = copied()
+    tables = {
+        name: ask(settings, f"from {name}").drop("run").with_columns(target=pl.lit("a"))
+        for name in FORECASTS
+    }
+    publish_forecast(
+        settings.pipeline,
+        tables,
+        "ab" * 32,
+        key=settings.modeling.key,
+        reason="a test",
+    )
+    for name, made in tables.items():
+        _, found = diff_runs(open_store(settings.root), name, "-1", "latest")
+        rows = found.rows
+        assert (rows.added, rows.removed) == (made.height, made.height)
+        assert (rows.changed, rows.unchanged) == (0, 0)
 
 
 def test_a_bundle_that_fails_leaves_the_previous_run(

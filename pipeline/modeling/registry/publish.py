@@ -25,15 +25,18 @@ def publish_models(settings: ModelingSettings) -> None:
     figures, differences = [pl.DataFrame()], [pl.DataFrame()]
     for folder, training in trainings:
         version, asked = registered.get(training.fingerprint), training.modeling
+        target = asked["target"]
+        unit = asked.get("units", {}).get(target, "")
         metrics = {f"valid_{key}": value for key, value in training.metrics.items()}
         evaluation = folder / "evaluation"
         judged = read_evaluation(evaluation)
         if judged is not None:
             metrics |= {f"test_{key}": value for key, value in judged.metrics.items()}
-            of = pl.lit(training.fingerprint).alias("fingerprint")
+            of = {"fingerprint": training.fingerprint, "target": target, "unit": unit}
+            beside = [pl.lit(value).alias(name) for name, value in of.items()]
             for rows, name in ((figures, "evaluation"), (differences, "comparison")):
                 table = read_parquet(evaluation / f"{name}.parquet")
-                rows.append(table.with_columns(of))
+                rows.append(table.with_columns(beside))
         models.append(
             {
                 "model": training.model,
@@ -54,8 +57,8 @@ def publish_models(settings: ModelingSettings) -> None:
                     )
                     if version and number == version.number
                 ),
-                "target": asked["target"],
-                "unit": asked.get("units", {}).get(asked["target"], ""),
+                "target": target,
+                "unit": unit,
                 "entity": asked["entity"],
                 "horizon": 1,
                 "metric": asked["metric"],

@@ -38,7 +38,12 @@ def test_models_are_listed_with_versions_and_figures(copied: Load) -> None:
     assert metrics["valid_rmse"] == training.metrics["rmse"]
     evaluation = evaluate(settings, "ridge")
     assert metrics["test_rmse"] == evaluation.record.metrics["rmse"]
-    figures = ask(settings.root, "from meta.evaluations").drop("fingerprint")
+    figures = ask(settings.root, "from meta.evaluations")
+    for name in ("evaluations", "comparisons"):
+        of = ask(
+            settings.root, f"select distinct fingerprint, target, unit from meta.{name}"
+        )
+        assert of.rows() == [(row["fingerprint"], "w_total_median_profit", "$")], name
     expected = evaluation.table("evaluation")
     assert figures.select("value", "lower", "upper").equals(
         expected.select("value", "lower", "upper")
@@ -67,8 +72,10 @@ def test_models_that_are_gone_are_shown_no_more(copied: Load) -> None:
 def test_a_forecast_is_sorted_and_names_its_run(ml: Load, stored: bool) -> None:
     settings = ml().pipeline
     tables = {
-        "predictions": pl.DataFrame({"unit": [2, 1], "prediction": [2.0, 1.0]}),
-        "predicted_totals": pl.DataFrame({"total_by": "all", "total_of": ["b", "a"]}),
+        "predictions": pl.DataFrame({"unit": [2, 1], "target": "a"}),
+        "predicted_totals": pl.DataFrame(
+            {"total_by": "all", "total_of": ["b", "a"], "target": "a"}
+        ),
     }
 
     def publish(tables: dict[str, pl.DataFrame] | None) -> str:
@@ -83,6 +90,6 @@ def test_a_forecast_is_sorted_and_names_its_run(ml: Load, stored: bool) -> None:
     assert totals["total_of"].to_list() == ["a", "b"]
     assert ask(settings.root, "from predictions").to_dict(as_series=False) == {
         "unit": [1, 2],
-        "prediction": [1.0, 2.0],
+        "target": ["a", "a"],
         "run": [first, first],
     }
