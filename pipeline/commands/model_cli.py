@@ -216,11 +216,13 @@ def _print_promotion(promotion: "Promotion") -> None:
         if before is not None and before.number == version.number:
             was = " already"
         click.echo(f"{title} is champion{was}")
-        return
-    remains = f"version {before.number} stays" if before else "there is none"
-    click.echo(f"{title} is challenger, not champion ({remains}):")
+    else:
+        remains = f"version {before.number} stays" if before else "there is none"
+        click.echo(f"{title} is challenger, not champion ({remains}):")
     for reason in promotion.reasons:
         click.echo(f"  - {reason}")
+    for note in promotion.notes:
+        click.echo(f"  note: {note}")
 
 
 @click.command()

@@ -256,5 +256,6 @@ def _fingerprint(
     what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
-    of_card = [training.record.study, settings.bases, modeling.unit]
+    record = training.record
+    of_card = [record.study, settings.bases, modeling.unit, record.on_trust]
     return fingerprint(MODULE, trained, what, how, slices, of_card, kinds=[])

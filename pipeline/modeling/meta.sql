@@ -4,17 +4,21 @@ CREATE TABLE meta.models (
     model VARCHAR, fingerprint VARCHAR, features VARCHAR, run_id VARCHAR,
     created_at TIMESTAMP, study VARCHAR, params JSON, metrics JSON,
     mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[],
-    target VARCHAR, unit VARCHAR, entity VARCHAR[], horizon INTEGER, metric VARCHAR
+    target VARCHAR, unit VARCHAR, entity VARCHAR[], horizon INTEGER, metric VARCHAR,
+    on_trust VARCHAR[]
 );
 COMMENT ON TABLE meta.models IS
-    'the trained models; features: fingerprint of the snapshot they learned from';
+    'the trained models; features: fingerprint of the snapshot they learned from;
+    on_trust: what the audit was told not to look at';
 
 CREATE TABLE meta.promotions (
     name VARCHAR, version INTEGER, fingerprint VARCHAR, decided_at TIMESTAMP,
-    against INTEGER, is_champion BOOLEAN, reasons VARCHAR[]
+    against INTEGER, is_champion BOOLEAN, reasons VARCHAR[],
+    terms JSON, notes VARCHAR[]
 );
 COMMENT ON TABLE meta.promotions IS
-    'what was decided of each version, against which champion; reasons: why not';
+    'what was decided of each version, against which champion; reasons: why not;
+    terms: what it was held to; notes: what of it was eased or taken on trust';
 
 CREATE TABLE meta.comparisons (
     fingerprint VARCHAR, target VARCHAR, unit VARCHAR, metric VARCHAR,

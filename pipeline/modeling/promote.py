@@ -1,12 +1,14 @@
 """Decide who forecasts: a challenger becomes champion only if the test years say so."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import polars as pl
 
+from pipeline.config import COMMAND_LINE, origin_of
 from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
@@ -18,16 +20,18 @@ from pipeline.modeling.forecast import withdraw_another
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
 from pipeline.modeling.judge.totals import calibrate_totals
+from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
+    Decision,
     Version,
     champion,
     decide,
     register,
     roll_back,
 )
-from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 from pipeline.run.run import check
 
 _LEAST_SHARED = 0.5
@@ -54,6 +58,8 @@ class Promotion:
     """Why it did not become champion, of slices the worst; empty if it did, or was."""
     comparison: pl.DataFrame
     """The model's error and that of every other."""
+    notes: list[str] = field(default_factory=list[str])
+    """What to know before it is trusted."""
     is_withdrawn: bool = False
     """The forecast of another version was shown until now."""
 
@@ -113,8 +119,40 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
         coverage=modeling.coverage,
     )
     version = register(settings, evaluation.training, totals)
-    decide(settings, version, before, reasons)
-    return Promotion(version, before, reasons, comparison)
+    notes = list(_notes(settings, evaluation.training.record, before, version))
+    against, terms = before and before.number, _terms(modeling)
+    decision = Decision(datetime.now(UTC), against, reasons, terms, notes)
+    decide(settings, version, decision)
+    return Promotion(version, before, reasons, comparison, notes)
+
+
+def _terms(modeling: Modeling) -> dict[str, Any]:
+    """List what a model is held to, by the names of the settings."""
+    bounds = plain(modeling.promotion)
+    return {
+        "metric": modeling.metric,
+        "split.test": list(modeling.split.test),
+        "baselines": modeling.baselines,
+        "cluster": modeling.cluster,
+        "coverage": modeling.coverage,
+        "slices": plain(modeling.slices),
+        **{f"promotion.{name}": bound for name, bound in bounds.items()},
+    }
+
+
+def _notes(
+    settings: ModelingSettings, record: TrainingRecord, *versions: Version | None
+) -> Iterator[str]:
+    """Say what is taken on trust, and what versions were held to otherwise."""
+    yield from record.on_trust
+    for term, value in _terms(settings.modeling).items():
+        if origin_of(f"modeling.{term}", settings.pipeline.layers) == COMMAND_LINE:
+            yield f"{term} is {value}, by the command line"
+        for version in versions:
+            held = version.decision.terms if version and version.decision else {}
+            if version and held.get(term, value) != value:
+                was = f"of version {version.number} it was {held[term]}"
+                yield f"{term} is {value}, {was}"
 
 
 def _against_champion(

@@ -47,6 +47,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of fitting it, its intervals included."""
     features: str
     """Fingerprint of the snapshot it learned from, which `run_id` published."""
+    leaks: tuple[str, ...] = ()
+    """Features that know their own period, and were let pass."""
     run_id: str
     config: dict[str, Any]
     """The model's configuration; its ``params`` are those it was fitted with."""
@@ -67,6 +69,17 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of the files of ``predictor``."""
     mlflow_run: str
     """Where it is tracked; written anew if MLflow's store was lost."""
+
+    @property
+    def on_trust(self) -> list[str]:
+        """Say what the audit was told not to look at."""
+        told = {
+            "know their own period, and are let pass by `leaks`": self.leaks,
+            "taken to be known before their period, by `known`": self.modeling.get(
+                "known"
+            ),
+        }
+        return [f"{', '.join(names)}: {why}" for why, names in told.items() if names]
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,8 +106,8 @@ def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     assert title == (
         "inpatient_profit_ci: version 2 is challenger, not champion (version 1 stays):"
     )
-    assert reasons
-    assert all(reason.startswith("  - ") for reason in reasons)
+    assert reasons[0].startswith("  - MAE")
+    assert "  note: baselines is ['ridge'], by the command line" in reasons
 
 
 def test_models_are_listed_by_the_metric_that_decides(

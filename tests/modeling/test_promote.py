@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 from functools import reduce
 from operator import getitem
 from pathlib import Path
@@ -18,9 +19,10 @@ from pipeline.modeling.promote import Promotion, faults_in_all, promote
 from pipeline.modeling.registry.registry import (
     CHALLENGER,
     CHAMPION,
+    Decision,
     aliases,
     champion,
-    crown,
+    decide,
     roll_back,
     versions,
 )
@@ -126,6 +128,51 @@ def test_what_was_decided_is_kept_with_the_reasons(story: Story) -> None:
     assert told == [(1, 2, False, again.reasons), (2, None, True, []), (3, 2, True, [])]
 
 
+def test_what_was_eased_is_kept_with_the_decision(story: Story) -> None:
+    assert story.promotions[0].notes == [
+        "baselines is ['last_value'], by the command line",
+        "promotion.max_bias is 0.99, by the command line",
+        "promotion.max_coverage_gap is 0.5, by the command line",
+        "promotion.max_slice_loss is 0.99, by the command line",
+    ]
+    of_version_2 = "baselines is ['last_value'], of version 2 it was ['weak']"
+    assert of_version_2 in story.promotions[2].notes
+    with connect(open_store(story.root)) as con:
+        told = con.execute(
+            "select terms->>'$.\"promotion.max_bias\"', notes from meta.promotions"
+            " order by version"
+        ).fetchall()
+    assert told[2] == ("0.99", story.promotions[3].notes)
+
+
+def test_a_champion_by_hand_is_asked_nothing(story: Story, tmp_path: Path) -> None:
+    shutil.copytree(story.root, tmp_path, dirs_exist_ok=True, symlinks=True)
+    settings = load_in(tmp_path, *LENIENT)
+    with tracking(settings) as store:
+        name = settings.modeling.name
+        store.client.set_registered_model_alias(name, CHAMPION, "1")
+    for ask in (
+        lambda: promote(settings, "ridge"),
+        lambda: roll_back(settings),
+        lambda: forecast(settings),
+        lambda: score(settings, tmp_path / "data" / "raw.csv"),
+    ):
+        with pytest.raises(ModelError, match="champion, but no promotion made it so"):
+            ask()
+
+
+def test_a_champion_that_was_refused_since_then_can_be_gone_back_to(
+    story: Story, tmp_path: Path
+) -> None:
+    shutil.copytree(story.root, tmp_path, dirs_exist_ok=True, symlinks=True)
+    settings = load_in(tmp_path, *LENIENT, "modeling.baselines=[weak]")
+    assert not promote(settings, "last_value").is_champion
+    assert roll_back(settings)[1].number == 2
+    found = champion(settings)
+    assert found is not None
+    assert found.number == 2
+
+
 def test_the_champion_forecasts_as_it_was_judged(story: Story) -> None:
     # From the raw rows before each year come the features that the baseline was given.
     settings = load_in(story.root, *LENIENT, "modeling.baselines=[last_value]")
@@ -150,7 +197,8 @@ def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None
     settings = load_in(tmp_path)
     with tracking(settings) as store:
         by_number = {v.number: v for v in versions(store, settings.modeling.name)}
-    crown(settings, by_number[1])
+    now = Decision(datetime.now(UTC), against=3, reasons=[])
+    decide(settings, by_number[1], now)
     assert names(settings) == {CHAMPION: 1}
     for was, now in ((1, 3), (3, 2)):
         before, after = roll_back(settings)

@@ -217,6 +217,7 @@ def _limits(card: Card) -> Iterator[str]:
         "Forecasts are made by the same recipe, fitted to all years that were known as"
         " it was registered: that fit has seen the test years, so it is not judged."
     )
+    yield from card.record.on_trust
     yield (
         "Errors are those of the test years; a change of policy or prices since then"
         " does not show in them."

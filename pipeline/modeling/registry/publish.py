@@ -62,6 +62,7 @@ def publish_models(settings: ModelingSettings) -> None:
                 "entity": asked["entity"],
                 "horizon": 1,
                 "metric": asked["metric"],
+                "on_trust": training.on_trust,
             }
         )
     decisions = [
@@ -73,6 +74,8 @@ def publish_models(settings: ModelingSettings) -> None:
             "against": decision.against,
             "is_champion": not decision.reasons,
             "reasons": decision.reasons,
+            "terms": json.dumps(decision.terms),
+            "notes": decision.notes,
         }
         for version in registered.values()
         if (decision := version.decision)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 import polars as pl
@@ -70,6 +70,10 @@ class Decision(msgspec.Struct, frozen=True):
     """The champion of then."""
     reasons: list[str]
     """What spoke against it; empty if it became champion."""
+    terms: dict[str, Any] = {}
+    """What it was held to."""
+    notes: list[str] = []
+    """What to know before it is trusted: what was let pass, or eased."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,8 @@ def champion(settings: ModelingSettings) -> Version | None:
     Raises
     ------
     ModelError
-        If it answers another question than the settings ask.
+        If it answers another question than the settings ask, or no promotion made it
+        champion.
     """
     with tracking(settings) as store:
         number = aliases(store, settings.modeling.name).get(CHAMPION)
@@ -145,8 +150,22 @@ def champion(settings: ModelingSettings) -> Version | None:
     for version in found:
         if version.number == number:
             _require_same_question(version, settings.modeling)
+            _require_promoted(version)
             return version
     return None
+
+
+def _require_promoted(version: Version) -> None:
+    """Refuse a version whose alias was given to it by hand."""
+    decision = version.decision
+    if decision is None or decision.reasons:
+        found = "; ".join(decision.reasons) if decision else "was never decided on"
+        raise ModelError(
+            f"{version.uri}: is champion, but no promotion made it so\n"
+            f"found: {found}\n"
+            f"hint: in `just ui`, take the alias '{CHAMPION}' away from it, or give it"
+            " to a version that `from meta.promotions` says is champion"
+        )
 
 
 def _require_same_question(version: Version, modeling: Modeling) -> None:
@@ -162,34 +181,26 @@ def _require_same_question(version: Version, modeling: Modeling) -> None:
         )
 
 
-def decide(
-    settings: ModelingSettings,
-    version: Version,
-    before: Version | None,
-    reasons: list[str],
-) -> None:
-    """Make a version champion, or challenger for reasons, which are kept."""
-    decision = Decision(datetime.now(UTC), before and before.number, reasons)
+def decide(settings: ModelingSettings, version: Version, decision: Decision) -> None:
+    """Make a version champion, or challenger for reasons; the decision is kept."""
+    with tracking(settings) as store:
+        client, name, number = store.client, version.name, str(version.number)
+        _keep(store, version, decision)
+        if decision.reasons:
+            client.set_registered_model_alias(name, CHALLENGER, number)
+            return
+        replaced = str(decision.against or "")
+        client.set_model_version_tag(name, number, _REPLACED, replaced)
+        client.set_registered_model_alias(name, CHAMPION, number)
+        if aliases(store, name).get(CHALLENGER) == version.number:
+            client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def _keep(store: Tracking, version: Version, decision: Decision) -> None:
+    """Write a decision to its version."""
     text = msgspec.json.encode(decision).decode()
-    with tracking(settings) as store:
-        number = str(version.number)
-        store.client.set_model_version_tag(version.name, number, _DECISION, text)
-        if reasons:
-            store.client.set_registered_model_alias(version.name, CHALLENGER, number)
-    if not reasons:
-        crown(settings, version)
-
-
-def crown(settings: ModelingSettings, version: Version) -> None:
-    """Make a version champion, and note whom it replaces."""
-    before = champion(settings)
-    with tracking(settings) as store:
-        client, number = store.client, str(version.number)
-        replaced = str(before.number) if before else ""
-        client.set_model_version_tag(version.name, number, _REPLACED, replaced)
-        client.set_registered_model_alias(version.name, CHAMPION, number)
-        if aliases(store, version.name).get(CHALLENGER) == version.number:
-            client.delete_registered_model_alias(version.name, CHALLENGER)
+    number = str(version.number)
+    store.client.set_model_version_tag(version.name, number, _DECISION, text)
 
 
 def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
@@ -209,6 +220,11 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
                 " before it to go back to\n"
                 "hint: `just promote` puts a better model in its place"
             )
+        # It may have been promoted again since then, and refused.
+        decision = before.decision or Decision(datetime.now(UTC), None, [])
+        at = {"decided_at": datetime.now(UTC), "against": now.number}
+        again = msgspec.structs.replace(decision, **at, reasons=[])
+        _keep(store, before, again)
         store.client.set_registered_model_alias(now.name, CHAMPION, str(before.number))
     return now, before
 
