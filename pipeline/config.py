@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
 
 import msgspec
@@ -387,6 +388,8 @@ def _mistakes(
             yield Mistake(origin_of(path, layers), f"{path}.kind", text)
             return
         type_ = cast("Any", tagged[kind])
+    else:
+        type_ = _member(value, type_)
     if isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         yield from _struct_mistakes(value, type_, path, layers)
         return
@@ -428,6 +431,25 @@ def _by_tag(type_: Any) -> dict[str, type[msgspec.Struct]]:
     ):
         return {}
     return {str(member.__struct_config__.tag): member for member in members}
+
+
+def _member(value: Any, type_: Any) -> Any:
+    """Choose, where a word or null may stand for it, what a value looks like."""
+    members = get_args(type_)
+    if len(members) == 2 and members[1] is NoneType and value is not None:
+        is_told = get_origin(members[0]) is Literal or hasattr(
+            members[0], "__metadata__"
+        )
+        return members[0] if is_told else type_
+    words = [member for member in members if get_origin(member) is Literal]
+    structs = [
+        member
+        for member in members
+        if isinstance(member, type) and issubclass(member, msgspec.Struct)
+    ]
+    if len(words) == len(structs) == 1:
+        return structs[0] if isinstance(value, Mapping) else words[0]
+    return type_
 
 
 def _struct_mistakes(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 
 from pipeline import sources
@@ -16,7 +17,7 @@ from pipeline.sources.csv import CsvSource
 from pipeline.sources.parquet import ParquetSource
 
 if TYPE_CHECKING:
-    from pipeline.sources.columns import Kind
+    from pipeline.sources.columns import Declared
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def refuse_to_overwrite(file: Path, output: Path | None) -> None:
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
     """Forecast the year after the last one in a CSV (also gzip, zstd) or Parquet file.
 
-    Names, renames and how many bad rows are allowed are those of the settings' sources;
+    Names, renames and how many bad rows are allowed are those of the settings' source,
+    and so is how its files are written, if it is of the same kind;
     `alone` says that the file is a whole panel.
     """
     version = champion_of(settings)
@@ -63,14 +65,18 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             f"found: {some(given.columns)}\n"
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
-    columns: dict[str, Kind] = {name: given.columns[name] for name in wanted}
+    columns: dict[str, Declared] = {name: given.columns[name] for name in wanted}
     kind = ParquetSource if file.suffix == ".parquet" else CsvSource
-    source = kind(
-        path=str(file.resolve()),
-        columns=columns,
-        rename=given.rename,
-        max_bad_rows=given.max_bad_rows,
-    )
+    path = str(file.resolve())
+    if isinstance(given, kind):
+        source = msgspec.structs.replace(given, path=path, columns=columns)
+    else:
+        source = kind(
+            path=path,
+            columns=columns,
+            rename=given.rename,
+            max_bad_rows=given.max_bad_rows,
+        )
     rows, bad = sources.read(source, settings.root)
     sources.refuse_too_many(bad, source, settings.root)
     if rows.is_empty():

@@ -25,6 +25,8 @@ class SourceIdentity:
     """Hash of how the files are read, whatever they are called."""
     files: list[FileContent]
     """In the order they are read."""
+    said: tuple[str, ...] = ()
+    """What was found out of how they are written."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Fingerprints:
     snapshots: dict[str, str]
 
 
-def source_plan(config: SourceConfig, root: Path) -> str:
-    """Hash how a source's files are read: columns, dialect, repair, code."""
+def source_plan(config: SourceConfig, root: Path) -> tuple[str, tuple[str, ...]]:
+    """Hash how a source's files are read: columns, dialect, repair, code.
+
+    Says, too, what was found out of how they are written.
+    """
     scans = [sources.scan(config, root, streams="stand-ins")]
     if not scans[0].exact:
         scans.append(sources.scan(config, root, streams="stand-ins", repair=True))
@@ -46,7 +51,8 @@ def source_plan(config: SourceConfig, root: Path) -> str:
         for stream in scan.streams
         for lf in (stream.good(stream.rows), *stream.all_bad())
     )
-    return _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
+    hashed = _hash(*(hashlib.sha256(plan).hexdigest() for plan in plans))
+    return hashed, scans[0].said
 
 
 def fingerprint(plan: Plan, source: SourceIdentity) -> Fingerprints:

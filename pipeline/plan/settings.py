@@ -32,7 +32,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
 from pipeline.sources import SourceConfig
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.transforms import Transform, load_transform, transform_names
 
 RESERVED = (
@@ -258,7 +258,7 @@ def load_settings(
     for name in ("panel", "checks"):
         checked(tree.get(name), dict[str, Any] | None, name)
     source_config = checked(tree.get(SOURCE), SourceConfig, SOURCE)
-    checked(tree.get("columns"), dict[str, Kind], "columns")
+    checked(tree.get("columns"), dict[str, Declared], "columns")
     periods = checked(_periods_of(tree), Periods, "panel")
     history = checked(tree.get("history", {}), History, "history")
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")

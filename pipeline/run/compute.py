@@ -121,7 +121,8 @@ def _in_one_pass(
 ) -> Execution | None:
     """Compute all rows at once."""
     with progress("computing"):
-        rows, bad = sources.declared(wanted.settings.source), None
+        settings = wanted.settings
+        rows, bad = sources.declared(settings.source, settings.root), None
         if scan is not None:
             rows, bad = scan.frames()
         plan = compose_again(wanted.plan, rows, given)
@@ -153,7 +154,7 @@ def _in_parts(
     slices = [Slice(stage, lf) for stage, lf in given.items()]
     if scan is not None:
         slices += [Slice(SOURCE, s.rows, s) for s in scan.streams]
-    plan = compose_again(wanted.plan, sources.declared(source), given)
+    plan = compose_again(wanted.plan, sources.declared(source, root), given)
     say = partial(_parts_failed, folder=splitting.folder, staging=staging)
     with _explained(wanted, scan, say):
         execution = execute_parts(plan, work, slices, staging, splitting, accept)

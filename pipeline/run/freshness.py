@@ -109,9 +109,8 @@ def look(
         source, fingerprints = SourceIdentity("", []), Fingerprints({}, {})
     else:
         known = current.files if current else []
-        source = SourceIdentity(
-            source_plan(settings.source, root), contents(files, root, known)
-        )
+        plan_hash, said = source_plan(settings.source, root)
+        source = SourceIdentity(plan_hash, contents(files, root, known), said)
         fingerprints = fingerprint(plan, source)
     elsewhere = code_elsewhere(sorted({s.transform.file for s in settings.stages}))
     code = code_hashes() | elsewhere

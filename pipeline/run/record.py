@@ -45,6 +45,7 @@ def record_of(
         source=settings.tree["source"]["kind"],
         source_plan=wanted.source.plan,
         files=wanted.source.files,
+        dialects=list(wanted.source.said),
         n_bad_rows=n_bad_rows,
         execute_s=execution.execute_s,
         total_s=0.0,

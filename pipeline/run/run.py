@@ -56,6 +56,7 @@ from pipeline.snapshots.store import (
     staged_run,
     writing,
 )
+from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import (
     DownloadSource,
     remove_parts,
@@ -93,7 +94,7 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    declared = sources.declared(settings.source).collect_schema()
+    declared = sources.declared(settings.source, settings.root).collect_schema()
     try:
         plan = compose(never_read(declared), settings.stages)
     except SchemaError as error:
@@ -200,6 +201,8 @@ def _run(
     if selection.force:
         forget_parts(store)
     if task.reads_source:
+        for line in wanted.source.said:
+            LOG.info(line)
         sources.guard(_unread(wanted, runs), settings.source, settings.root)
     execution = compute(wanted, task, store, begun.staging, _comparable(settings, runs))
     bad = _stored_bad(store, task) if execution.bad is None else execution.bad
@@ -331,6 +334,7 @@ def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
         file.sha256
         for run in runs
         if run.code.get(code) == wanted.code[code]
+        and _how(run.config) == _how(wanted.settings.shown)
         for file in run.files
     }
     files = [file for file in wanted.source.files if file.sha256 not in read]
@@ -347,10 +351,16 @@ def _comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecor
 
 
 def _origin(config: Tree) -> Tree:
-    """Say where the rows come from: not what they are called, nor how many are bad."""
-    how = ("columns", "rename", "max_bad_rows")
+    """Say where the rows come from: not how they are read, nor how many are bad."""
     source = cast("Tree", config["source"])
+    how = Dialect.__struct_fields__
     return {name: value for name, value in source.items() if name not in how}
+
+
+def _how(config: Tree) -> Tree:
+    """Say how the rows are read: what a file's bytes must be depends on that."""
+    source = cast("Tree", config["source"])
+    return {name: source.get(name) for name in Dialect.__struct_fields__}
 
 
 def _report(

@@ -116,6 +116,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     source_plan: str
     files: list[FileContent]
+    dialects: list[str] = []
+    """What was found out of how they are written."""
     n_bad_rows: int
     execute_s: float
     total_s: float

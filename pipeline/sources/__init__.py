@@ -2,6 +2,7 @@
 
 from pipeline.sources.source import (
     SourceConfig,
+    columns_of,
     declared,
     describe_bad,
     fetch,
@@ -14,6 +15,7 @@ from pipeline.sources.source import (
 
 __all__ = [
     "SourceConfig",
+    "columns_of",
     "declared",
     "describe_bad",
     "fetch",

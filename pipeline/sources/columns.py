@@ -1,23 +1,95 @@
 """The kinds of column a source may declare, and what makes one of their cells good."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeAlias
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Annotated, Literal, TypeAlias, cast
 
 import polars as pl
-from msgspec import Meta, field
+from msgspec import Meta, field, structs
+from polars.exceptions import PolarsError
 
 from pipeline.config import BaseConfig
 
-Kind = Literal["code", "count", "money", "number", "label", "text"]
+Kind = Literal[
+    "code",
+    "count",
+    "integer",
+    "money",
+    "number",
+    "percent",
+    "decimal",
+    "flag",
+    "date",
+    "datetime",
+    "label",
+    "text",
+]
 
 Limit: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(gt=0, lt=1)]
 """A number of rows, or a share of them."""
+
+_Bound: TypeAlias = int | float | Decimal | date
+
+OFFSET = "%+"
+"""The format of ISO 8601 with an offset from UTC."""
+
+_LONGEST_DECIMAL = 38
+
+
+class Column(BaseConfig, frozen=True, kw_only=True):
+    """A column by its kind, and where its cells are not what is usual for it."""
+
+    kind: Kind
+    min: float | int | str | None = None
+    """The least a cell may be; of dates, and of exact decimals, as text."""
+    max: float | int | str | None = None
+    null: bool | None = None
+    """Whether a good row may have nothing there."""
+    format: str | None = None
+    """How dates are written, as of `strftime`; without it, as ISO 8601 says."""
+    scale: Annotated[int, Meta(ge=0, le=18)] = 6
+    """Places after the point of a ``decimal``, at most."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        faults = list(self._faults())
+        if faults:
+            raise ValueError("; ".join(faults))
+
+    def _faults(self) -> Iterator[str]:
+        """Say what does not go together."""
+        is_dated = self.kind in ("date", "datetime")
+        if self.format is not None and not is_dated:
+            yield "expected a format of a date or datetime only"
+        elif self.format is not None and not _reads_its_own(self.kind, self.format):
+            yield (
+                f"expected a format that tells a {self.kind}, such as %d/%m/%Y,"
+                f" found {self.format!r}"
+            )
+        try:
+            low, high = bounds_of(self)
+        except (ValueError, InvalidOperation):
+            what = "dates as 2015-01-31" if is_dated else "numbers"
+            yield f"expected min and max of a {self.kind} to be {what}"
+            return
+        is_ordered = _RULES[self.kind].is_ordered
+        if not is_ordered and (self.min is not None or self.max is not None):
+            yield f"expected no min or max of a {self.kind}"
+        if low is not None and high is not None and low > high:  # pyright: ignore[reportOperatorIssue] # both are of the kind
+            yield f"expected min to be at most max, found {self.min} and {self.max}"
+
+
+Declared: TypeAlias = Kind | Column
+"""What is declared of a column."""
 
 
 class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
     """What every source declares of its raw columns."""
 
-    columns: dict[str, Kind]
+    columns: dict[str, Declared]
     """The columns to read, in the order they are wanted; others are ignored."""
     rename: dict[str, str] = field(default_factory=dict[str, str])
     """Found name to declared name, for files that spell them differently."""
@@ -46,162 +118,198 @@ class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
 class _Rule:
     """What a kind of column holds; ``smallest`` is the least allowed number.
 
-    Where there is one, `TOO_LARGE` and more is not allowed either.
+    ``below`` is not allowed any more.
     """
 
-    dtype: type[pl.DataType]
+    dtype: pl.DataType
     nullable: bool = False
     smallest: int | None = None
-    dollar: bool = False
-    thousands: bool = False
+    below: int | None = None
+    is_ordered: bool = True
 
 
 TOO_LARGE = 10**15
 """A slip of the hand, and near to where products could no longer be added exactly."""
 
-_RULES: dict[Kind, _Rule] = {
-    "code": _Rule(pl.Int32, smallest=0),
-    "count": _Rule(pl.Int64, smallest=1, thousands=True),
-    "money": _Rule(pl.Float64, smallest=0, dollar=True, thousands=True),
-    "number": _Rule(pl.Float64, nullable=True),
-    "label": _Rule(pl.String),
-    "text": _Rule(pl.String, nullable=True),
+_RULES: Mapping[Kind, _Rule] = {
+    "code": _Rule(pl.Int32(), smallest=0),
+    "count": _Rule(pl.Int64(), smallest=1, below=TOO_LARGE),
+    "integer": _Rule(pl.Int64()),
+    "money": _Rule(pl.Float64(), smallest=0, below=TOO_LARGE),
+    "number": _Rule(pl.Float64(), nullable=True),
+    "percent": _Rule(pl.Float64()),
+    "decimal": _Rule(pl.Decimal(_LONGEST_DECIMAL, 6)),
+    "flag": _Rule(pl.Boolean(), is_ordered=False),
+    "date": _Rule(pl.Date()),
+    "datetime": _Rule(pl.Datetime("us")),
+    "label": _Rule(pl.String(), is_ordered=False),
+    "text": _Rule(pl.String(), nullable=True, is_ordered=False),
 }
 
-_EXACT_BELOW = 2**53
-"""From here on, not every whole number is a float."""
 
-_BEYOND_INT128 = r"^[+-]?\d{39}"
-
-# Groups of exactly three digits: "8,37" is a slip of the hand, not 837.
-_GROUPED = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
+def column_of(declared: Declared) -> Column:
+    """Give a column that is declared by its kind alone what is usual for it."""
+    return declared if isinstance(declared, Column) else Column(kind=declared)
 
 
-def dtype_of(kind: Kind) -> type[pl.DataType]:
-    """Return the Polars dtype of a kind; that of money, in US dollars, is Float64."""
-    return _RULES[kind].dtype
+def dtype_of(declared: Declared) -> pl.DataType:
+    """Return the dtype of a column's values.
 
-
-def is_nullable(kind: Kind) -> bool:
-    """Tell whether a good row may have nothing in a column of this kind."""
-    return _RULES[kind].nullable
-
-
-def is_checked(kind: Kind) -> bool:
-    """Tell whether cells of this kind can be bad; only ``text`` takes anything."""
-    return kind != "text"
-
-
-def parse_text(text: pl.Expr, kind: Kind) -> pl.Expr:
-    """Read numbers as people and spreadsheets write them.
-
-    Spaces around the number are dropped, one leading ``$`` (money), commas between
-    groups of three digits (money and counts) and a fraction of zeros (whole numbers:
-    ``5.0`` is 5). The rest is Polars' cast: leading zeros, a sign and, in a Float64,
-    an exponent are read; hexadecimal and underscores are not. Of a ``label`` the spaces
-    around it are dropped; ``text`` stays as it is.
-
-    Null where the text cannot be read, or is a whole number that would become another.
-    Infinities and NaN are read as such, for ``is_good`` to refuse.
+    Money, in US dollars, and percents, of which 12.5 % are 12.5, are Float64. A
+    datetime with an offset is one in UTC, else without a zone.
     """
-    rule = _RULES[kind]
-    if rule.dtype is pl.String:
-        return text.str.strip_chars() if kind == "label" else text
-    number = text.str.strip_chars()
-    if rule.dollar:
-        number = number.str.strip_prefix("$")
-    if rule.thousands:
-        plain = number.str.replace_all(",", "", literal=True)
-        number = pl.when(number.str.contains(_GROUPED)).then(plain).otherwise(number)
-    if rule.dtype.is_integer():
-        number = number.str.replace(r"^([+-]?\d+)\.0+$", "$1")
-    value = number.cast(rule.dtype, strict=False)
-    if kind != "number":  # others are too small to be rounded
-        return value
-    whole = number.str.strip_suffix(".0").cast(pl.Int128, strict=False)
-    is_measured = whole.is_null() & ~number.str.contains(_BEYOND_INT128)
-    return pl.when(is_measured).then(value).otherwise(keep_whole(value, whole))
+    column = column_of(declared)
+    if column.kind == "decimal":
+        return pl.Decimal(_LONGEST_DECIMAL, column.scale)
+    if has_offset(column):
+        return pl.Datetime("us", "UTC")
+    return _RULES[column.kind].dtype
 
 
-def parse_number(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
-    """Bring numbers of any dtype to a kind's; null where one does not fit.
+def has_offset(declared: Declared) -> bool:
+    """Tell whether a column's format says how far from UTC its times are."""
+    column = column_of(declared)
+    return column.kind == "datetime" and _tells_offset(column.format or "")
 
-    As text, NaN is null.
+
+def _tells_offset(form: str) -> bool:
+    """Tell whether a format says how far from UTC a time is."""
+    return any(part in form for part in ("%z", "%:z", "%#z", OFFSET))
+
+
+def is_open(declared: Declared) -> bool:
+    """Tell whether only the files say if a column's times are in UTC."""
+    column = column_of(declared)
+    return column.kind == "datetime" and column.format is None
+
+
+def with_offset(declared: Declared) -> Column:
+    """Make it a column of ISO datetimes with an offset from UTC."""
+    return structs.replace(column_of(declared), format=OFFSET)
+
+
+def is_nullable(declared: Declared) -> bool:
+    """Tell whether a good row may have nothing in a column."""
+    column = column_of(declared)
+    return _RULES[column.kind].nullable if column.null is None else column.null
+
+
+def is_checked(declared: Declared) -> bool:
+    """Tell whether a column's cells can be bad; only ``text`` takes anything."""
+    return column_of(declared).kind != "text" or not is_nullable(declared)
+
+
+def bounds_of(declared: Declared) -> tuple[_Bound | None, _Bound | None]:
+    """Say what a column's cells may be at least and at most; a ValueError if odd.
+
+    Before what is too large for its kind there is no bound.
     """
-    wanted = dtype_of(kind)
-    if dtype == pl.Float16:  # Polars 2.1 takes 1.5 for its own floor
-        column, dtype = column.cast(pl.Float32), pl.Float32()
-    if wanted == pl.String and dtype.is_float():
-        return _write_float(column)
-    if wanted.is_integer() and not dtype.is_integer():
-        # A cast alone would cut 5.5 down to 5.
-        column = pl.when(column == column.floor()).then(column)
-    value = column.cast(wanted, strict=False)
-    if kind != "number" or dtype.is_float():
-        return value
-    return keep_whole(value, column.cast(pl.Int128, strict=False))
+    column = column_of(declared)
+    low = _RULES[column.kind].smallest if column.min is None else column.min
+    return _bound(low, column), _bound(column.max, column)
 
 
-def _write_float(column: pl.Expr) -> pl.Expr:
-    """Write floats as whole numbers are written, where they are whole; NaN is null.
+def _bound(given: float | str | None, column: Column) -> _Bound | None:
+    """Read a bound as a value of its column's kind."""
+    kind = column.kind
+    if given is None:
+        return None
+    if kind == "date":
+        return date.fromisoformat(str(given))
+    if kind == "datetime":
+        at = datetime.fromisoformat(str(given))
+        if has_offset(column):
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        if at.tzinfo:
+            raise ValueError(given)
+        return at
+    if kind == "decimal":
+        return Decimal(str(given))
+    if isinstance(given, str):
+        raise ValueError(given)
+    return given
 
-    Ids with gaps are floats in one file and whole numbers in the next.
-    """
-    is_whole = (column == column.floor()) & (column.abs() < _EXACT_BELOW)
-    whole = pl.when(is_whole).then(column).cast(pl.Int64, strict=False)
-    return whole.cast(pl.String).fill_null(column.fill_nan(None).cast(pl.String))
 
-
-def keep_whole(value: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Keep a Float64 unless it is not the whole number, in Int128, it should be."""
-    is_same = value.cast(pl.Int128, strict=False) == whole
-    return pl.when((value.abs() < _EXACT_BELOW) | is_same).then(value)
-
-
-def is_good(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
+def is_good(raw: pl.Expr, value: pl.Expr, declared: Declared) -> pl.Expr:
     """Tell which cells of a column are good; null, where ``value`` is, counts as false.
 
     ``raw`` are the cells before parsing, of any dtype, or ``value`` where they were
-    read typed; ``value`` is of ``dtype_of(kind)``.
+    read typed; ``value`` is of ``dtype_of(declared)``.
     """
-    rule = _RULES[kind]
-    if rule.dtype is pl.String:
-        return pl.lit(True) if rule.nullable else ~is_blank(value)
-    if rule.smallest is None:
-        good = value.is_finite()
-    elif rule.dtype is pl.Int32:
-        good = value >= rule.smallest
-    else:  # neither infinity nor NaN is less than a number
-        good = (value >= rule.smallest) & (value < TOO_LARGE)
-    return good | is_blank(raw) if rule.nullable else good
+    nullable = is_nullable(declared)
+    if isinstance(dtype_of(declared), pl.String):
+        return pl.lit(True) if nullable else ~is_blank(value)
+    good = _is_within(value, declared)
+    return good | is_blank(raw) if nullable else good
 
 
-def why_bad(raw: pl.Expr, value: pl.Expr, kind: Kind) -> pl.Expr:
+def _is_within(value: pl.Expr, declared: Declared) -> pl.Expr:
+    """Tell which values are finite, and within their bounds."""
+    low, high = bounds_of(declared)
+    below = _RULES[column_of(declared).kind].below
+    checks: list[pl.Expr] = []
+    if low is not None:
+        checks.append(value >= pl.lit(low))
+    if high is not None:
+        checks.append(value <= pl.lit(high))
+    if below is not None:
+        checks.append(value < below)
+    # Between two bounds there is neither infinity nor NaN.
+    is_between = low is not None and (high is not None or below is not None)
+    if dtype_of(declared).is_float() and not is_between:
+        checks.append(value.is_finite())
+    if not checks:
+        return value.is_not_null()
+    good = checks[0]
+    for check in checks[1:]:
+        good = good & check
+    return good
+
+
+def why_bad(raw: pl.Expr, value: pl.Expr, declared: Declared) -> pl.Expr:
     """Say why ``is_good`` refused a cell: a String, null where the cell is good."""
-    smallest = _RULES[kind].smallest
-    number = value.cast(pl.Float64, strict=False)
-    is_rounded = pl.lit(False)
-    if kind == "number":  # a whole one that is not taken is a number all the same
-        text = raw.cast(pl.String).str.strip_chars()
-        is_rounded = text.cast(pl.Float64, strict=False).is_not_null()
-    return (
-        pl.when(is_good(raw, value, kind))
+    column = column_of(declared)
+    kind, dtype = column.kind, dtype_of(declared)
+    low, high = bounds_of(declared)
+    reason = (
+        pl.when(is_good(raw, value, declared))
         .then(None)
         .when(is_blank(raw))
         .then(pl.lit(f"missing {kind}"))
-        .when(value.is_null() & is_rounded)
-        .then(pl.lit(f"whole {kind} too long to be exact"))
-        .when(value.is_null())
-        .then(pl.lit(f"unreadable {kind}"))
-        .when(number.is_finite().not_())
-        .then(pl.lit(f"{kind} not finite"))
-        .when(number >= TOO_LARGE)
-        .then(pl.lit(f"{kind} of 10^15 or more"))
-        .otherwise(pl.lit(f"negative {kind}" if smallest == 0 else f"{kind} below 1"))
     )
+    if kind == "number":  # a whole one that is not taken is a number all the same
+        text = raw.cast(pl.String).str.strip_chars()
+        is_rounded = text.str.contains(r"^[+-]?\d+(\.0*)?$")
+        reason = reason.when(value.is_null() & is_rounded).then(
+            pl.lit(f"whole {kind} too long to be exact")
+        )
+    reason = reason.when(value.is_null()).then(pl.lit(f"unreadable {kind}"))
+    if dtype.is_float():
+        reason = reason.when(~value.is_finite()).then(pl.lit(f"{kind} not finite"))
+    if low is not None:
+        below = f"negative {kind}" if low == 0 else f"{kind} below {low}"
+        reason = reason.when(value < pl.lit(low)).then(pl.lit(below))
+    if high is not None:
+        reason = reason.when(value > pl.lit(high)).then(pl.lit(f"{kind} above {high}"))
+    return reason.otherwise(pl.lit(f"{kind} of 10^15 or more"))
 
 
 def is_blank(cell: pl.Expr) -> pl.Expr:
     """Tell whether a cell is null or, written out, nothing but spaces."""
     text = cell.cast(pl.String).str.strip_chars()
     return text.is_null() | (text == "")
+
+
+@cache
+def _reads_its_own(kind: Kind, form: str) -> bool:
+    """Tell whether a day can be written in a format, and is read back from it."""
+    at = datetime(2014, 11, 23, 14, 5, 7, tzinfo=UTC)
+    cells = pl.Series([at.date() if kind == "date" else at])
+    if kind == "datetime" and not _tells_offset(form):
+        cells = cells.dt.replace_time_zone(None)
+    try:
+        text = cells.dt.strftime(form).str
+        read = text.to_datetime(form, strict=False, time_unit="us")
+    except PolarsError:
+        return False
+    return read.item() is not None and cast("datetime", read.item()).year == at.year

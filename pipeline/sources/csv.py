@@ -6,27 +6,35 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import polars as pl
 from msgspec import Meta
 
 from pipeline.errors import SourceError
-from pipeline.files.local import SourceFile, find_local
+from pipeline.files.local import SourceFile, find_local, shown
+from pipeline.sources.cells import Notation, parse_text
 from pipeline.sources.columns import (
-    DeclaredColumns,
+    Declared,
     Kind,
+    column_of,
     dtype_of,
     is_blank,
     is_checked,
     is_nullable,
-    parse_text,
 )
 from pipeline.sources.csv_file import Head, explain, read_heads, read_records
+from pipeline.sources.csv_layout import SEPARATORS
+from pipeline.sources.csv_text import readable_copy
+from pipeline.sources.dialect import Dialect, Written
+from pipeline.sources.notation import Cells, find_notation
 from pipeline.sources.scan import (
     BAD_SCHEMA,
     FILE,
@@ -43,14 +51,15 @@ from pipeline.sources.scan import (
 _Group: TypeAlias = tuple[dict[str, int], list[Head]]
 """Files that follow one another with the same header, and where columns are in it."""
 
+_TYPED: frozenset[Kind] = frozenset(("code", "count", "integer", "money"))
+"""Kinds of which Polars reads what is plain, and makes null of all else."""
+
 _PIECE = 1 << 25
 """Bytes of files that one task reads, about; a larger file is one alone."""
 
 
-class CsvSource(
-    DeclaredColumns, frozen=True, kw_only=True, tag="csv", tag_field="kind"
-):
-    """Raw rows in CSV files, plain, gzip or zstd, with a header, UTF-8.
+class CsvSource(Dialect, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
+    """Raw rows in CSV files, plain, gzip or zstd.
 
     ``path`` is a file or a glob, relative to the project's folder.
     """
@@ -73,48 +82,85 @@ def scan_csv(
 ) -> Scan:
     """Scan CSV files into the declared columns, as `pipeline.sources.scan` does.
 
-    Reads only the head of each file. A column of which a head needs cleaning
-    (``$361.00``, ``"8,375.41"``) is read as text and cleaned, in all files, and so is
-    every ``label``, and every ``number``, whose nulls may be good; the others are read
-    typed. Rows are in file and record order; blank lines are none.
+    Reads only the head of each file, and finds out how it is written; one that Polars
+    cannot read is copied, once. A column of which a head needs cleaning (``$361.00``,
+    ``"8,375.41"``) is read as text and cleaned, in all files, and so is every one that
+    is no number, or whose nulls may be good; the others are read typed. Rows are in
+    file and record order; blank lines are none.
     """
     files = find_local(config.path, root)
     groups: list[_Group] = []
-    for _, heads in groupby(
-        read_heads(files), key=lambda head: (head.lines, head.names)
+    for _, alike in groupby(
+        read_heads(files, config),
+        key=lambda head: (head.lines, head.names, head.written),
     ):
-        group = list(heads)
+        group = list(alike)
         names, file = group[0].names, group[0].file
-        found = match_columns(names, config.columns, config.rename, file)
-        groups.append((found, group))
+        places = match_columns(names, config.columns, config.rename, file)
+        groups.append((places, group))
+    cells = _first_cells(config, groups)
+    by_commas = all(heads[0].written.separator == "," for _, heads in groups)
+    place = partial(_place_of, groups)
+    found = find_notation(config, cells, place, by_commas=by_commas)
     cleaned = {
         name
-        for name, kind in config.columns.items()
-        if is_checked(kind) and (repair or _needs_cleaning(name, kind, groups))
+        for name, declared in found.columns.items()
+        if is_checked(declared)
+        and (repair or _needs_cleaning(declared, cells[name], found.notation))
     }
-    found_streams = [
-        _scan_files(heads, found, cleaned, config, repair, streams)
-        for found, group in groups
-        for heads in (
+    reading = _Reading(found.columns, found.notation, cleaned, config.nulls, repair)
+    pieces = [
+        (places, some)
+        for places, group in groups
+        for some in (
             cut(group, attrgetter("n_bytes"), _PIECE)
             if streams == "pieces"
             else [group]
         )
     ]
-    return Scan(tuple(found_streams), files, number_lines, diagnose)
+    heads = {shown(head.file, root): head for _, group in groups for head in group}
+    if streams == "stand-ins":
+        copies = {head.file: Path(f"0{_copied(head)}") for head in heads.values()}
+        pieces = [(places, some[:1]) for places, some in pieces]
+    else:
+        copies = {head.file: _readable(head, root) for head in heads.values()}
+    return Scan(
+        tuple(_scan_files(some, places, reading, copies) for places, some in pieces),
+        files,
+        partial(number_lines, heads=heads),
+        partial(diagnose, heads=heads, copies=copies),
+        {str(copy): file for file, copy in copies.items()},
+        tuple(_said(heads, found.said)),
+    )
 
 
-def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
+@dataclass(frozen=True)
+class _Reading:
+    """How the files of a source are read."""
+
+    columns: Mapping[str, Declared]
+    notation: Notation
+    cleaned: Collection[str]
+    """Columns that are read as text."""
+    nulls: Sequence[str]
+    repair: bool
+
+
+def number_lines(
+    bad: pl.DataFrame,
+    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
+    heads: Mapping[str, Head],
+) -> pl.DataFrame:
     """Find the line of the file on which each bad record starts, counted from 1.
 
-    `bad` is what `Scan.placed` gave, from CSV files that still are what they were; it
-    becomes ``file``, ``line``, ``column``, ``value``, ``reason``, sorted by the first
-    two.
+    `bad` is what `Scan.placed` gave, from CSV files that still are what they were, of
+    which these are the heads; it becomes ``file``, ``line``, ``column``, ``value``,
+    ``reason``, sorted by the first two.
     """
     parts = [
         group.with_columns(
             line=pl.col("record").replace_strict(
-                _lines_of(root / str(file), set(group["record"])),
+                _lines_of(heads[str(file)], set(group["record"])),
                 default=None,
                 return_dtype=pl.Int64,
             )
@@ -127,70 +173,166 @@ def number_lines(bad: pl.DataFrame, root: Path) -> pl.DataFrame:
     return pl.concat(parts).select(columns).sort("file", "line", maintain_order=True)
 
 
-def diagnose(files: Sequence[SourceFile]) -> SourceError | None:
+def diagnose(
+    files: Sequence[SourceFile],
+    heads: Mapping[str, Head],
+    copies: Mapping[Path, Path],
+) -> SourceError | None:
     """Say which file made Polars fail, and why; None if each can be read on its own."""
-    for file in (file for file in files if isinstance(file, Path)):
+    for head in heads.values():
+        if head.file not in files:
+            continue
         try:
-            pl.scan_csv(
-                file, glob=False, infer_schema=False, truncate_ragged_lines=True
-            ).select(pl.all().is_null().sum()).collect(engine="streaming")
+            _scan_text([copies[head.file]], head.written, infer_schema=False).select(
+                pl.all().is_null().sum()
+            ).collect(engine="streaming")
         except (pl.exceptions.PolarsError, OSError) as error:
-            return explain(file, error)
+            return explain(head.file, error, head.written)
     return None
+
+
+def _scan_text(
+    files: Sequence[Path], written: Written, **settings: Any
+) -> pl.LazyFrame:
+    """Scan the text of alike files, whose records may be too long or too short."""
+    return pl.scan_csv(
+        list(files),
+        glob=False,
+        separator=written.separator,
+        quote_char=written.quote,
+        truncate_ragged_lines=True,
+        **settings,
+    )
 
 
 def _scan_files(
     heads: Sequence[Head],
-    found: Mapping[str, int],
-    cleaned: Collection[str],
-    config: CsvSource,
-    repair: bool,
-    streams: Streams,
+    places: Mapping[str, int],
+    reading: _Reading,
+    copies: Mapping[Path, Path],
 ) -> Stream:
     """Scan files of one layout, and parse their rows."""
-    heads = heads[:1] if streams == "stand-ins" else heads
-    files = [head.file for head in heads]
-    named = [Path("0")] if streams == "stand-ins" else files
+    columns, repair, written = reading.columns, reading.repair, heads[0].written
+    named = [copies[head.file] for head in heads]
     names = [f"__unused {position}" for position in range(len(heads[0].names))]
-    for name, position in found.items():
+    for name, position in places.items():
         names[position] = name
-    dtypes: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
-    for name, kind in config.columns.items():
-        dtypes[name] = pl.String if name in cleaned else dtype_of(kind)
-    lf = pl.scan_csv(
+    dtypes: dict[str, pl.DataType] = dict.fromkeys(names, pl.String())
+    for name, declared in columns.items():
+        dtypes[name] = pl.String() if name in reading.cleaned else dtype_of(declared)
+    lf = _scan_text(
         named,
-        glob=False,
+        written,
         has_header=False,
         skip_lines=heads[0].lines,
         schema={**dtypes, OVERFLOW: pl.String},
         missing_columns="insert",
         extra_columns="ignore",
-        truncate_ragged_lines=True,
         ignore_errors=True,
         row_index_name=RECORD,
         include_file_paths=FILE if repair else None,
     )
+    if reading.nulls:
+        lf = lf.with_columns(_without_nulls(columns, reading.nulls))
     parsing = {
-        name: parse_text(pl.col(name), config.columns[name]) for name in sorted(cleaned)
+        name: parse_text(pl.col(name), columns[name], reading.notation)
+        for name in sorted(reading.cleaned)
     }
     if repair:
         # Looking at every column also makes Polars refuse broken quotes in any.
         lf = lf.filter(~pl.all_horizontal(is_blank(pl.col(name)) for name in names))
-        lf = lf.with_columns(pl.coalesce(OVERFLOW, _swallowed(names)).alias(OVERFLOW))
+        swallowed = _swallowed(names, written.separator)
+        lf = lf.with_columns(pl.coalesce(OVERFLOW, swallowed).alias(OVERFLOW))
     return Stream(
-        parse(lf, parsing, config.columns),
+        parse(lf, parsing, columns),
         parsing,
-        config.columns,
-        tuple(files),
+        columns,
+        tuple(named),
         exact=repair,
-        most_rows=_most_rows(heads, found, config.columns),
+        most_rows=_most_rows(heads, places, columns),
         lines=_count_lines(named),
         header_lines=sum(head.lines for head in heads),
     )
 
 
+def _readable(head: Head, root: Path) -> Path:
+    """Name what Polars reads of a file: itself, or its text as UTF-8."""
+    try:
+        return readable_copy(head.file, head.written, root)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise explain(head.file, error, head.written) from error
+
+
+def _copied(head: Head) -> str:
+    """Say what makes a file's copy another than the file; nothing if there is none."""
+    written = head.written
+    if written.is_plain:
+        return ""
+    return f" {written.encoding} {written.comment} {written.skip_footer}"
+
+
+def _without_nulls(
+    columns: Mapping[str, Declared], nulls: Sequence[str]
+) -> Iterator[pl.Expr]:
+    """Make nothing of the texts that are nothing, where that may be."""
+    for name, declared in columns.items():
+        if is_nullable(declared):
+            is_null = pl.col(name).str.strip_chars().is_in(list(nulls))
+            yield pl.when(~is_null).then(pl.col(name)).alias(name)
+
+
+def _first_cells(config: Dialect, groups: Sequence[_Group]) -> Cells:
+    """Take the first cells of each column, each text once."""
+    return {
+        name: [
+            *dict.fromkeys(
+                cell
+                for places, heads in groups
+                for head in heads
+                for cell in head.cells(places[name])
+                if cell is not None and cell.strip() not in ("", *nulls)
+            )
+        ]
+        for name, declared in config.columns.items()
+        for nulls in [config.nulls if is_nullable(declared) else ()]
+    }
+
+
+def _place_of(groups: Sequence[_Group], name: str, text: str) -> str:
+    """Say on which line of which file a cell stands first."""
+    for places, heads in groups:
+        at = places[name]
+        for head in heads:
+            for line, record in read_records(head.file, head.written, head.lines):
+                if record[at : at + 1] == [text]:
+                    return f"{head.file}:{line}"
+    raise AssertionError(text)
+
+
+def _said(heads: Mapping[str, Head], common: Sequence[str]) -> Iterator[str]:
+    """Say how files are written, where that is not as most are."""
+    for _, alike in groupby(heads.items(), key=lambda item: item[1].written):
+        (file, head), *others = alike
+        written, more = head.written, f" and {len(others)} more" if others else ""
+        n_above = head.lines - 1
+        parts = [
+            *([written.encoding] if written.encoding != "utf-8" else []),
+            *(
+                [SEPARATORS.get(written.separator, repr(written.separator))]
+                if written.separator != ","
+                else []
+            ),
+            *([f"quotes {written.quote}"] if written.quote != '"' else []),
+            *([f"comments {written.comment}"] if written.comment else []),
+            *([f"{n_above} lines above the first row"] if n_above > 1 else []),
+            *common,
+        ]
+        if parts:
+            yield f"{file}{more}: read with {', '.join(parts)}"
+
+
 def _most_rows(
-    heads: Sequence[Head], found: Mapping[str, int], columns: Mapping[str, Kind]
+    heads: Sequence[Head], found: Mapping[str, int], columns: Mapping[str, Declared]
 ) -> float:
     """Say how many good rows files can have by their length; infinite of packed ones.
 
@@ -204,23 +346,21 @@ def _most_rows(
     return sum(head.n_bytes // shortest + 1 for head in heads)
 
 
-def _needs_cleaning(name: str, kind: Kind, groups: Iterable[_Group]) -> bool:
+def _needs_cleaning(
+    declared: Declared, texts: Sequence[str], notation: Notation
+) -> bool:
     """Tell whether a column must be read as text and cleaned, by its first cells."""
-    if kind in ("label", "number"):
+    kind = column_of(declared).kind
+    is_pointed = notation.decimal == "." or kind == "code"
+    if kind not in _TYPED or is_nullable(declared) or not is_pointed:
         return True
-    cells = {
-        cell: None
-        for found, heads in groups
-        for head in heads
-        for cell in head.cells(found[name])
-    }
-    text = pl.DataFrame({"text": [*cells]}, schema={"text": pl.String})
-    cast = text.to_series().cast(dtype_of(kind), strict=False)
-    cleaned = text.select(parse_text(pl.col("text"), kind)).to_series()
+    text = pl.DataFrame({"": texts}, schema={"": pl.String})
+    cast = text.to_series().cast(dtype_of(declared), strict=False)
+    cleaned = text.select(parse_text(pl.col(""), declared, notation)).to_series()
     return cleaned.null_count() < cast.null_count()
 
 
-def _swallowed(names: list[str]) -> pl.Expr:
+def _swallowed(names: list[str], separator: str) -> pl.Expr:
     """Find records of which each line has as many fields as the header.
 
     A quote that was not meant to open a field takes in the rows up to another that
@@ -230,9 +370,21 @@ def _swallowed(names: list[str]) -> pl.Expr:
     if len(names) < 3:
         return pl.lit(None, pl.String)
     cells = [pl.col(name).fill_null("") for name in names]
-    text = pl.concat_str(cells, separator=",")
-    shape = text.str.replace_all(r"[^,\n]+", "") + "\n"
-    row = "," * (len(names) - 1) + "\n"
+    text = pl.concat_str(cells, separator=separator)
+    # What stands between quotes on one line has swallowed none.
+    lines = [
+        pl.when(cell.str.contains("\n", literal=True))
+        .then(cell)
+        .otherwise(cell.str.replace_all(separator, "", literal=True))
+        for cell in cells
+    ]
+    shape = (
+        pl.concat_str(lines, separator=separator).str.replace_all(
+            rf"[^\{separator}\n]+", ""
+        )
+        + "\n"
+    )
+    row = separator * (len(names) - 1) + "\n"
     is_rows = shape.str.replace_all(row, "", literal=True) == ""
     return pl.when(text.str.contains("\n", literal=True) & is_rows).then(text)
 
@@ -258,9 +410,8 @@ def _count_lines(files: list[Path]) -> pl.LazyFrame:
     return lines.select(lines=pl.len())
 
 
-def _lines_of(file: Path, wanted: set[int]) -> dict[int, int]:
+def _lines_of(head: Head, wanted: set[int]) -> dict[int, int]:
     """Find the first line of the wanted data records of a file."""
-    records = read_records(file)
-    next(record for _, record in records if record)  # the header
+    records = read_records(head.file, head.written, head.lines)
     numbered = enumerate(line for line, _ in islice(records, max(wanted) + 1))
     return {number: line for number, line in numbered if number in wanted}

@@ -4,16 +4,19 @@ Polars reads the data; this is for what it does not say: which columns a file ha
 they are written, on which line a record starts, why a file cannot be read.
 """
 
+import codecs
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 from pipeline.errors import SourceError
+from pipeline.sources.csv_layout import find_encoding, find_layout, reader_of
+from pipeline.sources.csv_text import is_packed, open_text, open_unpacked
+from pipeline.sources.dialect import Dialect, Written
 
 _HEAD_BYTES = 1 << 18
 _ALL_HEADS_BYTES = 1 << 20
@@ -39,6 +42,7 @@ class Head:
     file: Path
     n_bytes: int
     is_packed: bool
+    written: Written
     names: list[str]
     lines: int
     records: list[list[str]]
@@ -49,33 +53,38 @@ class Head:
             yield record[position] if position < len(record) else None
 
 
-def read_heads(files: Sequence[Path]) -> list[Head]:
+def read_heads(files: Sequence[Path], config: Dialect) -> list[Head]:
     """Read the heads of files: of many, less of each."""
     share = _ALL_HEADS_BYTES // max(len(files), 1)
     n_bytes = min(_HEAD_BYTES, max(_LEAST_HEAD_BYTES, share))
-    return [read_head(file, n_bytes) for file in files]
+    return [read_head(file, config, n_bytes) for file in files]
 
 
-def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
+def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:
     """Read the header and the first records of a CSV file, plain, gzip or zstd.
 
-    That is `n_bytes` of it, decompressed; more if that holds no record. A SourceError
-    if the file cannot be read, is no CSV in UTF-8 or has no rows.
+    That is `n_bytes` of it, decompressed; more if that holds no record. How it is
+    written is found out, where `config` does not say. A SourceError if the file cannot
+    be read, is no CSV, in no encoding that can be told, or has no rows.
     """
+    encoding = config.encoding or "utf-8"
     try:
         with open_unpacked(file) as raw:
             is_packed = not isinstance(raw, io.BufferedReader)
             head = raw.read(n_bytes)
-        _refuse_other_formats(file, head)
+        encoding = config.encoding or find_encoding(head)
+        _refuse_other_formats(file, head, encoding)
         is_whole = len(head) < n_bytes
-        names, lines, records = _parse(head, is_whole)
+        text = _decoded(head, encoding, is_whole=is_whole)
+        layout = find_layout(text, config)
         length = file.stat().st_size
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise explain(file, error) from error
+        raise explain(file, error, Written(encoding)) from error
+    names, records = layout.names, layout.records
     if not is_whole and not records:
         if n_bytes >= MOST_BYTES:
             raise too_long(file, 1)
-        return read_head(file, 8 * n_bytes)
+        return read_head(file, config, 8 * n_bytes)
     if len(names) > _MOST_COLUMNS:
         raise no_csv(
             file,
@@ -88,45 +97,48 @@ def read_head(file: Path, n_bytes: int = _HEAD_BYTES) -> Head:
             f"found: {len(head)} bytes\nexpected: a header line and rows\n"
             "hint: fetch the file again, or remove it"
         )
-    return Head(file, length, is_packed, names, lines, records)
+    written = Written(
+        encoding,
+        layout.separator,
+        layout.quote,
+        layout.comment,
+        config.skip_footer,
+    )
+    return Head(file, length, is_packed, written, names, layout.lines, records)
 
 
-def _parse(head: bytes, is_whole: bool) -> tuple[list[str], int, list[list[str]]]:
-    """Read the header of a file's beginning, the lines it takes, and records."""
-    whole = head if is_whole else head[: head.rfind(b"\n") + 1]
-    text = whole.decode().lstrip("\ufeff")  # files put together may have several
-    stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream)
-    names = next((record for record in reader if record), list[str]())
-    # Polars ends lines at \n alone, Python's reader at \r too.
-    end = stream.tell()
-    if text[end - 1 : end] == "\r":
-        raise csv.Error("the header ends in \\r alone")
-    lines = text.count("\n", 0, end)
-    return names, lines, [record for record in reader if record]
+def _decoded(head: bytes, encoding: str, *, is_whole: bool) -> str:
+    """Read the text of a file's beginning, up to its last whole line."""
+    text = codecs.getincrementaldecoder(encoding)().decode(head, final=is_whole)
+    if not is_whole:
+        text = text[: text.rfind("\n") + 1]
+    return text.lstrip("\ufeff")  # files put together may have several
 
 
-def read_records(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Read a CSV file's records, the header included, as Polars counts them.
+def read_records(
+    file: Path, written: Written, skip_lines: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Read a CSV file's records below some lines, as Polars counts them.
 
     Yields the line on which each starts, counted from 1, and its fields; a blank line
     is a record without any.
     """
-    with open_unpacked(file) as raw:
+    with open_text(file, written) as raw:
         lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
         # Polars ends lines at \n alone, Python's reader at \r too.
-        reader = csv.reader(line.replace("\r", "") for line in lines)
-        start = 1
+        below = islice(lines, skip_lines, None)
+        reader = reader_of((line.replace("\r", "") for line in below), written)
+        start = skip_lines + 1
         for record in reader:
             yield start, record
-            start = reader.line_num + 1
+            start = skip_lines + reader.line_num + 1
 
 
-def explain(file: Path, error: Exception) -> SourceError:
+def explain(file: Path, error: Exception, written: Written) -> SourceError:
     """Find out what is wrong with a file that could not be read, to be raised.
 
-    It is read again: damaged compression, the first byte that is not UTF-8, the first
-    quote that does not close, or else the words of `error`.
+    It is read again: damaged compression, the first byte that is not of its encoding,
+    the first quote that does not close, or else the words of `error`.
     """
     if isinstance(error, PermissionError):
         return SourceError(
@@ -134,7 +146,7 @@ def explain(file: Path, error: Exception) -> SourceError:
             "expected: a readable file\nhint: change its permissions"
         )
     try:
-        fault = _bad_encoding(file) or bad_quotes(file)
+        fault = _bad_encoding(file, written.encoding) or bad_quotes(file, written)
     except (OSError, EOFError, zlib.error) as damage:
         return _damaged(file, damage)
     if fault is None and is_packed(file):  # Polars unpacks less than Python does
@@ -155,7 +167,7 @@ def no_csv(file: Path, found: str, hint: str) -> SourceError:
     """Refuse a file for what is in it."""
     return SourceError(
         f"{file}: cannot be read as CSV\nfound: {found}\n"
-        f'expected: UTF-8 text, fields quoted with "\nhint: {hint}'
+        f'expected: text, fields quoted with "\nhint: {hint}'
     )
 
 
@@ -168,43 +180,22 @@ def too_long(file: Path, line: int) -> SourceError:
     )
 
 
-def open_unpacked(file: Path) -> BinaryIO:
-    """Open a file for reading, decompressed as its first bytes say."""
-    raw = file.open("rb")
-    magic = raw.peek(4)[:4]
-    if magic[:2] != b"\x1f\x8b" and magic != b"\x28\xb5\x2f\xfd":
-        return raw
-    raw.close()
-    if magic[:2] == b"\x1f\x8b":
-        return cast("BinaryIO", gzip.open(file))
-    # Imported late: the standard library has no zstd before Python 3.14.
-    import pyarrow as pa  # pyright: ignore[reportMissingTypeStubs]
-
-    open_stream = cast("Any", pa).input_stream
-    return cast("BinaryIO", open_stream(str(file), compression="zstd"))
-
-
-def is_packed(file: Path) -> bool:
-    """Tell whether a file is compressed, by its first bytes."""
-    with open_unpacked(file) as raw:
-        return not isinstance(raw, io.BufferedReader)
-
-
-def _refuse_other_formats(file: Path, head: bytes) -> None:
-    """Refuse what is not UTF-8 text with fields."""
+def _refuse_other_formats(file: Path, head: bytes, encoding: str) -> None:
+    """Refuse what is no text with fields."""
     start = head[:512].lstrip().lower()
     if head.startswith(b"PAR1"):
         found, hint = "a Parquet file", "use `kind: parquet` in the source's config"
     elif head.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
         found, hint = "text in UTF-32", "save it as UTF-8"
-    elif head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        found, hint = "text in UTF-16", "save it as UTF-8"
     elif head.startswith(b"PK\x03\x04"):
         found, hint = "a zip archive or a workbook", "unpack it, or save it as CSV"
     elif start.startswith((b"<!doctype", b"<html", b"<?xml")):
         found, hint = "an HTML or XML page", "download the data, not its web page"
-    elif b"\0" in head:
-        found, hint = "binary data", "name a CSV file, plain, gzip or zstd"
+    elif b"\0" in head and not encoding.lower().startswith(("utf-16", "utf_16")):
+        found, hint = (
+            "binary data",
+            "name a CSV file, plain, gzip or zstd, or its encoding, such as utf-16-le",
+        )
     elif b"\r\r\n" in head:
         found, hint = "lines that end in \\r\\r\\n", "save it with \\n or \\r\\n"
     elif b"\r" in head and b"\n" not in head:
@@ -212,41 +203,46 @@ def _refuse_other_formats(file: Path, head: bytes) -> None:
     else:
         return
     raise SourceError(
-        f"{file}: is not a CSV file\nfound: {found}\nexpected: UTF-8 text with a header"
+        f"{file}: is not a CSV file\nfound: {found}\nexpected: text with a header"
         f"\nhint: {hint}"
     )
 
 
-def _bad_encoding(file: Path) -> tuple[str, str] | None:
-    """Find the first line that is not UTF-8."""
+def _bad_encoding(file: Path, encoding: str) -> tuple[str, str] | None:
+    """Find the first line that is not of an encoding that keeps line ends as bytes."""
+    if codecs.lookup(encoding).name.startswith("utf-16"):
+        return None
     with open_unpacked(file) as raw:
         offset = 0
         for number, line in enumerate(raw, start=1):
             try:
-                line.decode()
+                line.decode(encoding)
             except UnicodeDecodeError as error:
                 at = f"line {number}, byte offset {offset + error.start}"
                 return (
-                    f"byte 0x{line[error.start]:02x} on {at} is not UTF-8",
-                    "save it as UTF-8, e.g. with `iconv -f latin1 -t utf-8`",
+                    f"byte 0x{line[error.start]:02x} on {at} is not {encoding.upper()}",
+                    "name its encoding, as in source.encoding=windows-1252, or save it"
+                    " as UTF-8, e.g. with `iconv -f latin1 -t utf-8`",
                 )
             offset += len(line)
     return None
 
 
-def bad_quotes(file: Path) -> tuple[str, str] | None:
+def bad_quotes(file: Path, written: Written) -> tuple[str, str] | None:
     """Find the first record whose quotes do not pair up, and say how to mend it."""
-    with open_unpacked(file) as raw:
+    with open_text(file, written) as raw:
         lines = io.TextIOWrapper(raw, "utf-8-sig", errors="replace", newline="\n")
-        reader = csv.reader((line.replace("\r", "") for line in lines), strict=True)
+        records = (line.replace("\r", "") for line in lines)
+        reader = reader_of(records, written, strict=True)
         start = 1
         try:
             for _ in reader:
                 start = reader.line_num + 1
         except csv.Error:
+            quote = written.quote
             return (
                 f"a quote opened on line {start} is not closed properly",
                 f"look at line {start}; a quote inside a quoted field is written twice,"
-                ' "", not \\"',
+                f" {quote}{quote}, not \\{quote}",
             )
     return None

@@ -13,20 +13,21 @@ from pipeline.sources.csv_file import (
     bad_quotes,
     explain,
     no_csv,
-    open_unpacked,
     too_long,
 )
+from pipeline.sources.csv_text import PLAIN, open_text
+from pipeline.sources.dialect import Written
 
 _BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
-_COMMA, _LF, _CR, _QUOTE = b',\n\r"'
+_LF, _CR = b"\n\r"
 
 _MOST_EXPANSION = 200
 _FREE_EXPANSION = 1 << 30
 """A table shrinks to a fifth, or a twentieth; what has grown so far is none."""
 
 
-def refuse_unsound(file: Path) -> None:
+def refuse_unsound(file: Path, written: Written = PLAIN) -> None:
     r"""Refuse a CSV file that Polars would misread, or not fit in memory.
 
     It drops the quotes within ``"a \"b\", c"``, and such a field may end elsewhere
@@ -35,20 +36,20 @@ def refuse_unsound(file: Path) -> None:
     a lost disk gives, and of a compressed file that grows beyond reason.
     """
     try:
-        quotes = _Quotes()
+        quotes = _Quotes(written)
         line_at = 0
-        for at, block in _blocks(file):
+        for at, block in _blocks(file, written):
             end = block.find(b"\n")
             if at + (len(block) if end < 0 else end) - line_at > MOST_BYTES:
-                raise too_long(file, _line_of(file, line_at))
+                raise too_long(file, _line_of(file, written, line_at))
             if end >= 0:
                 line_at = at + block.rfind(b"\n") + 1
             if (zero := block.find(b"\0")) >= 0:
-                found = f"a byte of zero on line {_line_of(file, at + zero)}"
+                found = f"a byte of zero on line {_line_of(file, written, at + zero)}"
                 raise no_csv(file, found, "fetch or write it again")
             quotes.look_at(at, block)
             if quotes.opened is not None and at - quotes.opened > MOST_BYTES:
-                line = _line_of(file, quotes.opened)
+                line = _line_of(file, written, quotes.opened)
                 raise no_csv(
                     file,
                     f"a quote opened on line {line} is not closed within"
@@ -56,16 +57,18 @@ def refuse_unsound(file: Path) -> None:
                     f"look at line {line}",
                 )
         is_odd = quotes.are_odd or quotes.opened is not None
-        if is_odd and (fault := bad_quotes(file)):
+        if is_odd and (fault := bad_quotes(file, written)):
             raise no_csv(file, *fault)
-    except (OSError, EOFError, zlib.error) as error:
-        raise explain(file, error) from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise explain(file, error, written) from error
 
 
 class _Quotes:
     """What the quotes of a file say, block by block."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Written) -> None:
+        self._quote = (written.quote or "").encode()
+        self._separator = ord(written.separator)
         self.are_odd = False
         """Whether there is one that a quoted field may hold as if it were a letter.
 
@@ -76,18 +79,19 @@ class _Quotes:
 
     def look_at(self, at: int, block: bytes) -> None:
         """Go on with a block, all but its first and its last byte."""
-        if block.find(b'"', 1, -1) < 0:
+        if not self._quote or block.find(self._quote, 1, -1) < 0:
             return
         # Imported late: it takes longer than a look at most files.
         import numpy as np
 
+        quote = self._quote[0]
         codes = np.frombuffer(block, np.uint8)
-        places = np.flatnonzero(codes[1:-1] == _QUOTE) + 1
+        places = np.flatnonzero(codes[1:-1] == quote) + 1
         before, after = codes[places - 1], codes[places + 1]
-        begins = (before == _COMMA) | (before == _LF)
-        closes = (after == _COMMA) | (after == _LF) | (after == _CR)
-        opens = begins & ~closes & (after != _QUOTE)
-        is_bare = ~(begins | closes | (before == _QUOTE) | (after == _QUOTE))
+        begins = (before == self._separator) | (before == _LF)
+        closes = (after == self._separator) | (after == _LF) | (after == _CR)
+        opens = begins & ~closes & (after != quote)
+        is_bare = ~(begins | closes | (before == quote) | (after == quote))
         if is_bare.any():
             # Whether the last quote before it that is not bare, too, closes a field.
             is_closed = np.append(self._is_closed, (closes & ~begins)[~is_bare])
@@ -107,13 +111,13 @@ class _Quotes:
             self.opened = at + int(places[-1])
 
 
-def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
+def _blocks(file: Path, written: Written) -> Iterator[tuple[int, bytes]]:
     """Read a file block by block, with a line end before and behind it.
 
     Yields where the block begins, and it; each holds the last two bytes before it.
     """
     n_packed = file.stat().st_size
-    with open_unpacked(file) as raw:
+    with open_text(file, written) as raw:
         block = raw.read(_BLOCK)
         at = len(_BOM) if block.startswith(_BOM) else 0
         n_bytes = len(block)
@@ -136,10 +140,10 @@ def _blocks(file: Path) -> Iterator[tuple[int, bytes]]:
                 return
 
 
-def _line_of(file: Path, at: int) -> int:
+def _line_of(file: Path, written: Written, at: int) -> int:
     """Say which line a byte is on, counted from 1."""
     line = 1
-    with open_unpacked(file) as raw:
+    with open_text(file, written) as raw:
         while at > 0 and (block := raw.read(min(_BLOCK, at))):
             line += block.count(b"\n")
             at -= len(block)

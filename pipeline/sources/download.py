@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from pipeline.errors import SourceError, masked
 from pipeline.files.state import State
-from pipeline.sources.columns import DeclaredColumns
-from pipeline.sources.csv_file import is_packed, read_head
+from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
+from pipeline.sources.csv_text import is_packed
+from pipeline.sources.dialect import Dialect
 
 _STALL_S = 60
 _LEAST_BYTES = 1 << 16
@@ -28,7 +29,7 @@ _BLOCK = 1 << 18
 
 
 class DownloadSource(
-    DeclaredColumns, frozen=True, kw_only=True, tag="download", tag_field="kind"
+    Dialect, frozen=True, kw_only=True, tag="download", tag_field="kind"
 ):
     """Raw rows in a CSV file on the web."""
 
@@ -84,7 +85,7 @@ def download(config: DownloadSource, root: Path) -> Path:
                 f"found: sha256 {answer.sha256}\nexpected: {config.sha256}\n"
                 "hint: where the new file is right, set its hash in the source's config"
             )
-        read_head(part)
+        read_head(part, config)
         doubt = None if config.sha256 else _doubt(answer, part)
         if doubt and config.verify:
             raise SourceError(

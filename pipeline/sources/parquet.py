@@ -1,6 +1,6 @@
 """Parquet files: one or a glob, each with its own column order and number widths."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -11,12 +11,14 @@ import polars as pl
 from pipeline.errors import SourceError
 from pipeline.files import parquet
 from pipeline.files.local import SourceFile, find_files
+from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import (
+    Declared,
     DeclaredColumns,
-    Kind,
+    column_of,
     dtype_of,
-    parse_number,
-    parse_text,
+    is_open,
+    with_offset,
 )
 from pipeline.sources.scan import (
     FILE,
@@ -31,8 +33,6 @@ from pipeline.sources.scan import (
 )
 
 _Layout: TypeAlias = tuple[tuple[str, str, pl.DataType], ...]
-
-_TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 _PIECE = 1 << 24
 """Bytes of files that one task reads, about; a larger file is one alone."""
@@ -62,12 +62,14 @@ def scan_parquet(
     those of a CSV file are. The raw cells are kept: the first pass is exact.
     """
     files = find_files(config.path, root)
+    layouts = list(_layouts(files, config))
     groups = [
         (layout, [file for _, file in group])
-        for layout, group in groupby(_layouts(files, config), key=itemgetter(0))
+        for layout, group in groupby(layouts, key=itemgetter(0))
     ]
+    columns = _found(config.columns, layouts)
     found = [
-        _scan_files(some, layout, config, streams)
+        _scan_files(some, layout, columns, streams)
         for layout, group in groups
         for some in (cut(group, _size, _PIECE) if streams == "pieces" else [group])
     ]
@@ -124,6 +126,22 @@ def _layouts(
         yield known[columns], file
 
 
+def _found(
+    columns: Mapping[str, Declared], layouts: Iterable[tuple[_Layout, SourceFile]]
+) -> dict[str, Declared]:
+    """Tell which datetimes have a zone, by the files' dtypes."""
+    zoned = {
+        name
+        for layout, _ in layouts
+        for name, _, dtype in layout
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone
+    }
+    return {
+        name: with_offset(given) if name in zoned and is_open(given) else given
+        for name, given in columns.items()
+    }
+
+
 def _size(file: SourceFile) -> int:
     """Bytes of a file; one in a store is a piece of its own, whatever it holds."""
     return file.stat().st_size if isinstance(file, Path) else _PIECE
@@ -132,7 +150,7 @@ def _size(file: SourceFile) -> int:
 def _scan_files(
     files: Sequence[SourceFile],
     layout: _Layout,
-    config: ParquetSource,
+    columns: Mapping[str, Declared],
     streams: Streams,
 ) -> Stream:
     """Scan files whose declared columns agree, and parse their rows."""
@@ -156,14 +174,14 @@ def _scan_files(
         pl.lit(None, pl.String).alias(OVERFLOW),
     )
     parsing = {
-        name: _parse(name, dtype, config.columns[name])
+        name: parse_typed(pl.col(name), dtype, columns[name])
         for name, _, dtype in layout
-        if config.columns[name] == "label" or dtype != dtype_of(config.columns[name])
+        if column_of(columns[name]).kind == "label" or dtype != dtype_of(columns[name])
     }
     return Stream(
-        parse(declared, parsing, config.columns),
+        parse(declared, parsing, columns),
         parsing,
-        config.columns,
+        columns,
         tuple(files),
         exact=True,
         most_rows=n_rows,
@@ -171,24 +189,17 @@ def _scan_files(
     )
 
 
-def _refuse_odd(name: str, dtype: pl.DataType, kind: Kind, file: SourceFile) -> None:
+def _refuse_odd(
+    name: str, dtype: pl.DataType, declared: Declared, file: SourceFile
+) -> None:
     """Refuse a column whose dtype cannot become the declared one."""
-    if not (dtype.is_numeric() or dtype == pl.Null or isinstance(dtype, _TEXT)):
+    if not can_be(dtype, declared):
+        kind, wanted = column_of(declared).kind, dtype_of(declared)
         raise SourceError(
             f"{file}: column {name!r} has the wrong type\n"
-            f"found: {dtype}\nexpected: a {kind}, as {dtype_of(kind)} or text\n"
+            f"found: {dtype}\nexpected: a {kind}, as {wanted} or text\n"
             "hint: change the column's kind in the config, or write the file again"
         )
-
-
-def _parse(name: str, dtype: pl.DataType, kind: Kind) -> pl.Expr:
-    """Bring a column to its declared dtype; null where a cell does not fit."""
-    column = pl.col(name)
-    if isinstance(dtype, _TEXT):
-        return parse_text(column.cast(pl.String), kind)
-    if dtype == pl.Null:
-        return column.cast(dtype_of(kind))
-    return parse_number(column, dtype, kind)
 
 
 def _unreadable(file: SourceFile, error: Exception) -> SourceError:

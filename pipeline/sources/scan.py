@@ -5,7 +5,7 @@ of a thousand scans takes a minute, or stands still.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.errors import SourceError, nearest
 from pipeline.files.local import SourceFile, shown
-from pipeline.sources.columns import Kind, is_checked, is_good, why_bad
+from pipeline.sources.columns import Declared, is_checked, is_good, why_bad
 
 BAD_SCHEMA = pl.Schema(
     {
@@ -31,8 +31,6 @@ FILE = "__file"
 OVERFLOW = "__overflow"
 GOOD = "__good"
 _RAW = "__raw "
-
-_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 MOST_BAD = 100_000
 """Rows of a stream, or of one batch of it, whose cells are listed."""
@@ -63,7 +61,7 @@ class Stream:
     rows: pl.LazyFrame
     """What `parse` gives of them."""
     parsing: Mapping[str, pl.Expr]
-    columns: Mapping[str, Kind]
+    columns: Mapping[str, Declared]
     files: tuple[SourceFile, ...]
     exact: bool
     """Whether `rows` says in `FILE` which file a row is of."""
@@ -133,6 +131,10 @@ class Scan:
     """Turns the records of `placed` cells into lines, or rows, counted from 1."""
     diagnose: Callable[[Sequence[SourceFile]], SourceError | None]
     """Names the file that made a run fail, and why; None if each can be read."""
+    origins: Mapping[str, SourceFile] = field(default_factory=dict[str, SourceFile])
+    """Of what copy a file was read, by its path."""
+    said: tuple[str, ...] = ()
+    """What was found out of how the files are written, a line for alike ones."""
 
     @property
     def exact(self) -> bool:
@@ -193,7 +195,8 @@ class Scan:
                 *(pl.col(name) for name in BAD_SCHEMA if name != "record"),
                 (pl.col("record") - start).alias("record"),
             )
-        names = {str(file): shown(file, root) for file in self.files}
+        origins = {str(file): file for file in self.files} | {**self.origins}
+        names = {read: shown(file, root) for read, file in origins.items()}
         file = pl.col("file").replace_strict(names, return_dtype=pl.String)
         return bad.with_columns(file).select(BAD_SCHEMA.names())
 
@@ -227,9 +230,14 @@ def cut(
     yield piece
 
 
+def declared_names(found: Sequence[str], rename: Mapping[str, str]) -> list[str]:
+    """Give found names the declared ones; blanks around a name are no part of it."""
+    return [rename.get(name, rename.get(name.strip(), name.strip())) for name in found]
+
+
 def match_columns(
     found: list[str],
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, Declared],
     rename: Mapping[str, str],
     file: SourceFile,
 ) -> dict[str, int]:
@@ -238,7 +246,7 @@ def match_columns(
     Blanks around a found name are no part of it; ``rename`` leads from found names to
     declared ones. A SourceError if a declared column is absent or there twice.
     """
-    names = [rename.get(name, rename.get(name.strip(), name.strip())) for name in found]
+    names = declared_names(found, rename)
     absent = [name for name in columns if name not in names]
     twice = [name for name in columns if names.count(name) > 1]
     if absent:
@@ -247,7 +255,7 @@ def match_columns(
             f"{file}: {len(absent)} of {len(columns)} declared columns are missing\n"
             f"found: {', '.join(map(repr, names))}\n"
             f"expected also:\n{lines}\n"
-            f"hint: {_missing_hint(found, absent, columns, file)}"
+            f"hint: {_missing_hint(absent, columns, file)}"
         )
     if twice:
         raise SourceError(
@@ -260,20 +268,16 @@ def match_columns(
 
 
 def _missing_hint(
-    found: list[str],
     absent: list[str],
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, Declared],
     file: SourceFile,
 ) -> str:
     """Say what probably to do about a file that lacks columns."""
-    for separator, plural in _SEPARATORS.items():
-        if len(found) == 1 and separator in found[0]:
-            return (
-                f"its fields are between {plural}: save it with commas between them,"
-                " and points in its numbers"
-            )
     if len(absent) == len(columns):
-        return "its first line is taken for the header: remove what stands above it"
+        return (
+            "spell them in `columns` or `rename` as the file does; if it has no"
+            " header, say source.header=false"
+        )
     for folder in Path(str(file)).parts[:-1]:
         name, equals, _ = folder.partition("=")
         if equals and name.casefold() in map(str.casefold, absent):
@@ -285,7 +289,7 @@ def _missing_hint(
 
 
 def parse(
-    lf: pl.LazyFrame, parsing: Mapping[str, pl.Expr], columns: Mapping[str, Kind]
+    lf: pl.LazyFrame, parsing: Mapping[str, pl.Expr], columns: Mapping[str, Declared]
 ) -> pl.LazyFrame:
     """Parse the cells of files and mark their good rows.
 
@@ -312,7 +316,7 @@ def parse(
 def bad_cells(
     bad: pl.LazyFrame,
     parsing: Mapping[str, pl.Expr],
-    columns: Mapping[str, Kind],
+    columns: Mapping[str, Declared],
     file: pl.Expr,
 ) -> pl.LazyFrame:
     """List the bad cells of bad rows, one a row, of schema ``BAD_SCHEMA``."""

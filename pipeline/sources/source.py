@@ -1,6 +1,7 @@
 """A source of any kind: fetched, scanned into the declared columns, and judged."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from math import ceil
 from pathlib import Path
 from typing import TypeAlias
@@ -13,9 +14,11 @@ from pipeline.errors import SourceError
 from pipeline.files.local import SourceFile
 from pipeline.files.remote import is_remote
 from pipeline.log import LOG
-from pipeline.sources.columns import dtype_of
+from pipeline.sources.columns import Declared, DeclaredColumns, dtype_of, is_open
 from pipeline.sources.csv import CsvSource, scan_csv
+from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
+from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import DownloadSource, download, download_path
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.scan import MOST_BAD, Scan, Streams
@@ -28,11 +31,18 @@ _N_SHOWN = 10
 """Bad cells that are listed."""
 
 
-def declared(config: SourceConfig) -> pl.LazyFrame:
+def columns_of(config: SourceConfig, root: Path) -> Mapping[str, Declared]:
+    """Say what a source's columns are, of times with what its files say, if there."""
+    if any(map(is_open, config.columns.values())):
+        with suppress(SourceError):
+            return scan(config, root, streams="stand-ins").streams[0].columns
+    return config.columns
+
+
+def declared(config: SourceConfig, root: Path) -> pl.LazyFrame:
     """Return an empty frame of the columns a source declares, to check a plan on."""
-    return pl.LazyFrame(
-        schema={name: dtype_of(kind) for name, kind in config.columns.items()}
-    )
+    columns = columns_of(config, root)
+    return pl.LazyFrame(schema={name: dtype_of(kind) for name, kind in columns.items()})
 
 
 def fetch(config: SourceConfig, root: Path) -> None:
@@ -65,16 +75,12 @@ def reads(config: SourceConfig, root: Path) -> CsvSource | ParquetSource:
         case CsvSource() | ParquetSource():
             return config
         case DownloadSource():
-            kind, path = CsvSource, download_path(config, root)
+            kind, of, path = CsvSource, Dialect, download_path(config, root)
         case SyntheticSource():
             kind = CsvSource if config.format == "csv" else ParquetSource
-            path = synthetic_path(config, root)
-    return kind(
-        path=path.relative_to(root).as_posix(),
-        columns=config.columns,
-        rename=config.rename,
-        max_bad_rows=config.max_bad_rows,
-    )
+            of, path = DeclaredColumns, synthetic_path(config, root)
+    given = {name: getattr(config, name) for name in of.__struct_fields__}
+    return kind(path=path.relative_to(root).as_posix(), **given)
 
 
 def scan(
@@ -98,10 +104,11 @@ def scan(
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:
     """Look at the bytes of files that were never read, as `refuse_unsound` does."""
-    if isinstance(reads(config, root), CsvSource):
+    given = reads(config, root)
+    if isinstance(given, CsvSource):
         for file in files:
             assert isinstance(file, Path)
-            refuse_unsound(file)
+            refuse_unsound(file, read_head(file, given).written)
 
 
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -71,8 +71,9 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         "command line: panel.target: expected the path of a value, found "
         "${panel.tagret}",
         "did you mean 'panel.target'?",
-        "command line: columns.Year: expected one of code, count, money, number, "
-        "label, text, found 'codes'; did you mean 'code'?",
+        "command line: columns.Year: expected one of code, count, integer, money, "
+        "number, percent, decimal, flag, date, datetime, label, text, found 'codes'; "
+        "did you mean 'code'?",
         "command line: stages.drgs: no such transformation, found 'latest_value'; did "
         "you mean 'latest_values'?",
         "command line: source.seed: expected int >= 0, found -1",
@@ -91,7 +92,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("lag_columns.periods=010", "lag_columns.periods: expected int, found '010'"),
         ("lag_columns.periods=1_0", "lag_columns.periods: expected int, found '1_0'"),
         ("panel.x=${oc.env:", "panel.x: expected a YAML value, found: "),
-        ("columns.Year=1", "expected one of code, count, money, number, label, text"),
+        ("columns.Year=1", "expected one of code, count, integer, money"),
         ("lag_columns.periods=two", "lag_columns.periods: expected int, found 'two'"),
         ("lag_columns=[1]", "command line: does not fit the layers before it"),
         ("lag_columns=[1]", "found: lag_columns: "),

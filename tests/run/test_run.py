@@ -21,6 +21,7 @@ from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.sources import source
+from pipeline.sources.dialect import Written
 from tests.conftest import PROJECT
 from tests.run.conftest import query
 
@@ -167,9 +168,9 @@ def test_a_file_is_looked_at_byte_by_byte_until_a_run_has_read_it(
     looked: list[str] = []
     real = source.refuse_unsound
 
-    def look(file: Path) -> None:
+    def look(file: Path, written: Written) -> None:
         looked.append(file.name)
-        real(file)
+        real(file, written)
 
     monkeypatch.setattr(source, "refuse_unsound", look)
     run(load())

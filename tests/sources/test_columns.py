@@ -1,152 +1,140 @@
-"""What a cell says is what it becomes, or it is set aside."""
+"""What may be declared of a column, and what its cells may be then."""
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
+from pipeline.config import Layer, check
 from pipeline.sources.columns import (
-    Kind,
+    Column,
+    Declared,
+    DeclaredColumns,
     dtype_of,
+    is_checked,
     is_good,
-    parse_number,
-    parse_text,
+    is_nullable,
     why_bad,
+    with_offset,
 )
 
-BEYOND = 2**53 + 1
 
-
-def _parsed(cells: pl.Series, kind: Kind) -> tuple[Any, str | None]:
-    """Parse one cell; return its value, or None and why it is bad."""
-    raw = pl.col("raw")
-    parsed = (
-        parse_text(raw, kind)
-        if cells.dtype == pl.String
-        else parse_number(raw, cells.dtype, kind)
+def _why(value: Any, declared: Declared, raw: str | None = "x") -> str | None:
+    """Say why a value, found as some text, is bad."""
+    cells = pl.DataFrame(
+        {"raw": [raw], "value": [value]},
+        schema={"raw": pl.String, "value": dtype_of(declared)},
     )
-    [row] = (
-        cells.alias("raw")
-        .to_frame()
-        .with_columns(value=parsed.cast(dtype_of(kind)))
-        .select(
-            pl.when(is_good(raw, pl.col("value"), kind)).then("value"),
-            why_bad(raw, pl.col("value"), kind).alias("why"),
-        )
-        .rows()
-    )
-    return row
+    given = (pl.col("raw"), pl.col("value"), declared)
+    good, why = cells.select(is_good(*given).fill_null(False), why_bad(*given)).row(0)
+    assert good == (why is None)
+    return why
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("settings", "value", "reason"),
     [
-        ("9007199254740992", 2.0**53),
-        ("-9007199254740994", -(2.0**53 + 2)),
-        ("100000000000000000000", 1e20),
-        ("9007199254740993.5", 9007199254740994.0),  # a fraction is measured
-        ("1.2345678901234567e+20", 1.2345678901234567e20),
-        ("0.12345678901234567890", 0.12345678901234568),
-        (" 1.5E+06 ", 1.5e6),
-        ("1e300", 1e300),
-    ],
-)
-def test_number_is_read_where_it_stays_the_same(text: str, expected: float) -> None:
-    assert _parsed(pl.Series([text]), "number") == (expected, None)
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "9007199254740993",
-        " -9007199254740993 ",
-        "9007199254740993.0",
-        "9" * 39,
-        "9" * 60,
-        pl.Series([BEYOND], dtype=pl.Int64),
-        pl.Series([2**64 - 1], dtype=pl.UInt64),
-        pl.Series([2**127 + 1], dtype=pl.UInt128),
-        pl.Series([Decimal("9007199254740993.00")], dtype=pl.Decimal(38, 2)),
+        ({"kind": "count", "min": 0}, 0, None),
+        ({"kind": "count", "min": 0}, -1, "negative count"),
+        ({"kind": "count"}, 0, "count below 1"),
+        ({"kind": "count", "max": 100}, 101, "count above 100"),
+        ({"kind": "count", "min": 0, "max": 100}, 100, None),
+        ({"kind": "code", "min": 2000}, 1999, "code below 2000"),
+        ({"kind": "money", "min": -5}, -5.0, None),
+        ({"kind": "money", "min": -5}, 1e15, "money of 10^15 or more"),
+        ({"kind": "number", "max": 1.5}, float("-inf"), "number not finite"),
+        ({"kind": "number", "max": 1.5}, float("nan"), "number not finite"),
+        ({"kind": "integer", "min": -(2**63)}, -(2**63), None),
+        ({"kind": "percent", "min": 0, "max": 100}, 100.5, "percent above 100"),
+        ({"kind": "decimal", "min": "0.10"}, Decimal("0.09"), "decimal below 0.10"),
+        ({"kind": "decimal", "min": "0.10"}, Decimal("0.10"), None),
+        ({"kind": "date", "min": "2015-01-01"}, date(2015, 1, 1), None),
+        (
+            {"kind": "date", "min": "2015-01-01"},
+            date(2014, 12, 31),
+            "date below 2015-01-01",
+        ),
     ],
     ids=str,
 )
-def test_whole_number_that_would_become_another_is_set_aside(
-    cell: str | pl.Series,
+def test_cell_out_of_its_bounds_says_which(
+    settings: dict[str, Any], value: object, reason: str | None
 ) -> None:
-    cells = pl.Series([cell]) if isinstance(cell, str) else cell
-    assert _parsed(cells, "number") == (None, "whole number too long to be exact")
+    assert _why(value, msgspec.convert(settings, Column)) == reason
 
 
 @pytest.mark.parametrize(
-    ("cells", "kind", "expected"),
+    "kind", ["code", "count", "integer", "money", "percent", "decimal", "flag", "date"]
+)
+def test_nothing_is_good_where_it_may_be(kind: Any) -> None:
+    assert _why(None, kind, raw=" ") == f"missing {kind}"
+    assert _why(None, Column(kind=kind, null=True), raw=" ") is None
+    assert _why(None, Column(kind=kind, null=True), raw="?") == f"unreadable {kind}"
+
+
+def test_text_that_must_be_there_is_checked() -> None:
+    needed = Column(kind="text", null=False)
+    assert is_checked(needed)
+    assert not is_checked("text")
+    assert _why("", needed, raw="") == "missing text"
+    assert is_nullable(Column(kind="label", null=True))
+
+
+@pytest.mark.parametrize(
+    ("declared", "dtype"),
     [
-        (pl.Series([2**53], dtype=pl.UInt64), "number", 2.0**53),
-        (pl.Series([Decimal("0.99999999999999999999")]), "number", 1.0),
-        (pl.Series([Decimal("5.00")]), "code", 5),
-        (pl.Series([2.0], dtype=pl.Float16), "code", 2),
-        (pl.Series([7.0]), "label", "7"),
-        (pl.Series([7.5]), "label", "7.5"),
-        (pl.Series([BEYOND], dtype=pl.Int64), "label", str(BEYOND)),
-        (pl.Series([float("nan")]), "text", None),
+        ("integer", pl.Int64()),
+        ("percent", pl.Float64()),
+        ("flag", pl.Boolean()),
+        ("date", pl.Date()),
+        ("datetime", pl.Datetime("us")),
+        (Column(kind="datetime", format="%d/%m/%Y %H:%M%z"), pl.Datetime("us", "UTC")),
+        (with_offset("datetime"), pl.Datetime("us", "UTC")),
+        ("decimal", pl.Decimal(38, 6)),
+        (Column(kind="decimal", scale=2), pl.Decimal(38, 2)),
     ],
     ids=str,
 )
-def test_number_of_any_dtype_becomes_that_of_its_kind(
-    cells: pl.Series, kind: Kind, expected: object
-) -> None:
-    assert _parsed(cells, kind) == (expected, None)
+def test_kind_says_the_dtype(declared: Declared, dtype: pl.DataType) -> None:
+    assert dtype_of(declared) == dtype
 
 
 @pytest.mark.parametrize(
-    ("cells", "kind", "reason"),
+    ("given", "mistake"),
     [
-        (pl.Series([1.5], dtype=pl.Float16), "code", "unreadable code"),
-        (pl.Series([Decimal("5.50")]), "count", "unreadable count"),
-        (pl.Series([BEYOND], dtype=pl.Int64), "money", "money of 10^15 or more"),
-        (pl.Series([float("nan")]), "label", "unreadable label"),
+        ("cuont", "columns.A: expected one of code, count, integer"),
+        ({"kind": "cuont"}, "columns.A.kind: expected one of code, count, integer"),
+        ({"kind": "count", "mim": 0}, "columns.A.mim: unknown field; did you mean"),
+        ({"min": 0}, "columns.A.kind: a value is required, found none"),
+        ({"kind": "count", "min": "010"}, "min and max of a count to be numbers"),
+        ({"kind": "count", "min": 9, "max": 1}, "min to be at most max, found 9 and 1"),
+        ({"kind": "flag", "min": 0}, "expected no min or max of a flag"),
+        ({"kind": "date", "min": "01/02/2015"}, "of a date to be dates as 2015-01-31"),
+        ({"kind": "count", "format": "%Y"}, "expected a format of a date or datetime"),
+        ({"kind": "date", "format": "%d/%m"}, "expected a format that tells a date"),
+        ({"kind": "date", "format": "dd/mm/yyyy"}, "found 'dd/mm/yyyy'"),
+        ({"kind": "datetime", "format": "%Y-%m-%d %H"}, "format that tells a datetime"),
+        ({"kind": "decimal", "scale": 40}, "columns.A.scale: expected `int` <= 18"),
     ],
     ids=str,
 )
-def test_number_that_does_not_fit_its_kind_says_why(
-    cells: pl.Series, kind: Kind, reason: str
+def test_column_that_cannot_be_is_refused_with_its_place(
+    given: object, mistake: str
 ) -> None:
-    assert _parsed(cells, kind) == (None, reason)
+    tree = {"columns": {"A": given}}
+    layers = [Layer("configs/sources/csv.yaml", {"source": tree})]
+    _, [found] = check(tree, DeclaredColumns, "source", layers)
+    assert str(found).startswith("configs/sources/csv.yaml: source.columns.A")
+    assert mistake.replace("`", "") in str(found)
 
 
-@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u3000"], ids=repr)
-def test_blanks_at_its_ends_are_no_part_of_a_label(blank: str) -> None:
-    padded = pl.Series([f"{blank}A B{blank}"])
-    assert _parsed(padded, "label") == ("A B", None)
-    assert _parsed(padded, "text") == (padded.item(), None)
-    assert _parsed(pl.Series([blank]), "label") == (None, "missing label")
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1,234",
-        "1.234,5",
-        "1 234",
-        "1'234",
-        "12%",
-        "(12)",
-        "NA",
-        "-",
-        "0x1F",
-        "1_0",
-        "½",
-    ],
-)
-@pytest.mark.parametrize("kind", ["code", "count", "number"])
-def test_other_ways_to_write_a_number_are_not_guessed(text: str, kind: Kind) -> None:
-    value, why = _parsed(pl.Series([text]), kind)
-    is_thousands = (text, kind) == ("1,234", "count")
-    assert (value, why) == (
-        (1234, None) if is_thousands else (None, f"unreadable {kind}")
-    )
-
-
-def test_dates_are_no_codes() -> None:
-    for text in ("2015-01-31", "01/31/2015", "2015-01-01 00:00:00"):
-        assert _parsed(pl.Series([text]), "code") == (None, "unreadable code")
+def test_columns_are_declared_by_kind_or_in_full() -> None:
+    tree = {"columns": {"A": "count", "B": {"kind": "count", "min": 0, "null": True}}}
+    config, mistakes = check(tree, DeclaredColumns, "source", [])
+    assert not mistakes
+    full = Column(kind="count", min=0, null=True)
+    assert config.columns == {"A": "count", "B": full}
+    assert msgspec.json.decode(msgspec.json.encode(full), type=Column) == full

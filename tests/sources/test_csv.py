@@ -258,9 +258,10 @@ def test_lines_are_counted_through_blanks_quotes_and_compression(
         columns={"Year": "code", "Name": "label", "Cost": "money"},
         rename={"Year\r\nof stay": "Year"},
     )
-    rows, bad = collect(scan_csv(config, tmp_path, repair=True))
+    scan = scan_csv(config, tmp_path, repair=True)
+    rows, bad = collect(scan)
     assert rows.rows() == [(2009, "a\r\nb", 1.0)]
-    assert number_lines(bad, tmp_path).select("line", "value").rows() == [
+    assert scan.number_lines(bad, tmp_path).select("line", "value").rows() == [
         (7, "x"),
         (8, "y"),
     ]
@@ -282,6 +283,6 @@ def test_header_may_be_longer_than_what_is_looked_at_first(
 
 
 def test_no_bad_rows_have_no_lines(tmp_path: Path) -> None:
-    lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA), tmp_path)
+    lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA), tmp_path, {})
     assert lines.columns == ["file", "line", "column", "value", "reason"]
     assert lines.is_empty()

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources.columns import Kind
-from pipeline.sources.csv import CsvSource, number_lines, scan_csv
+from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.scan import Scan
 
 Collect = Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]
@@ -65,11 +65,14 @@ def test_bad_row_is_named_with_its_line_value_and_reason(
     file = write(f"{HEADER}{GOOD}\n{row}\n{GOOD}")
     config = CsvSource(path="raw.csv", columns=columns)
     fast, suspect = collect(scan_csv(config, tmp_path))
-    rows, bad = collect(scan_csv(config, tmp_path, repair=True))
+    scan = scan_csv(config, tmp_path, repair=True)
+    rows, bad = collect(scan)
     assert fast.rows() == rows.rows() == [(2009, "x", 5, 1.5, -2.0, None)] * 2
     assert not suspect.is_empty()
     text = None if value is None else str(value)
-    assert number_lines(bad, tmp_path).rows() == [(file.name, 4, column, text, reason)]
+    assert scan.number_lines(bad, tmp_path).rows() == [
+        (file.name, 4, column, text, reason)
+    ]
 
 
 @pytest.mark.parametrize("text", ["5", "005", "+5", "5.0", " 5 ", "5e0", "$5", "$ 5"])
@@ -113,9 +116,10 @@ def test_first_row_does_not_decide_how_many_columns_there_are(
     config = CsvSource(path="raw.csv", columns=PANEL)
     for first, column in (("2009", "Cost"), ("2009,x,4,y,z", None)):
         write(f"Year,Name,Cost\n{first}\n2010,x,5\n")
-        rows, bad = collect(scan_csv(config, tmp_path, repair=True))
+        scan = scan_csv(config, tmp_path, repair=True)
+        rows, bad = collect(scan)
         assert rows.rows() == [(2010, "x", 5.0)]
-        assert number_lines(bad, tmp_path).select("line", "column").rows() == [
+        assert scan.number_lines(bad, tmp_path).select("line", "column").rows() == [
             (2, column)
         ]
 
@@ -140,12 +144,14 @@ def test_rows_that_a_quote_swallows_are_set_aside(
 ) -> None:
     swallowed = '2011,"pipe,1\n2012,x,2\n2013,pipe",3\n'
     address = '2014,"Main Street 1,\nSpringfield",4\n'
-    write("Year,Name,Cost\n2010,x,0\n" + swallowed + address)
+    address += '2015,"x,\n","1,000.00"\n'  # lines of as many commas
+    write("Year,Name,Cost\n2010,x,0.5\n" + swallowed + address)
     config = CsvSource(path="raw.csv", columns=PANEL)
     assert not collect(scan_csv(config, tmp_path))[1].is_empty()
-    rows, bad = collect(scan_csv(config, tmp_path, repair=True))
-    assert rows["Year"].to_list() == [2010, 2014]
-    assert number_lines(bad, tmp_path).rows() == [
+    scan = scan_csv(config, tmp_path, repair=True)
+    rows, bad = collect(scan)
+    assert rows["Year"].to_list() == [2010, 2014, 2015]
+    assert scan.number_lines(bad, tmp_path).rows() == [
         (
             "raw.csv",
             3,

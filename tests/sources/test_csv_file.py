@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources.columns import Kind
-from pipeline.sources.csv import CsvSource, diagnose, scan_csv
+from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.scan import Scan
 
 Collect = Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]
@@ -56,7 +56,7 @@ def test_unclosed_quote_is_an_error_that_names_its_line(
             assert not collect(fast)[1].is_empty()
         with pytest.raises(pl.exceptions.ComputeError):
             collect(scan_csv(config, tmp_path, repair=True))
-    error = diagnose(fast.files)
+    error = fast.diagnose(fast.files)
     assert error is not None
     assert "a quote opened on line 2002 is not closed properly" in str(error)
 
@@ -69,17 +69,12 @@ def test_unclosed_quote_is_an_error_that_names_its_line(
         (b"Year,Name,Cost\n\n", "holds a header but no rows"),
         (b"PAR1\x15\x04", "a Parquet file"),
         (bytes(range(256)), "binary data"),
-        ("Year,Name,Cost\n2009,x,1\n".encode("utf-16"), "text in UTF-16"),
         ("Year,Name,Cost\n2009,x,1\n".encode("utf-32"), "text in UTF-32"),
         (b"Year,Name,Cost\r\r\n2009,x,1\r\r\n", r"lines that end in \r\r\n"),
         (b"Year,Name,Cost\r2009,x,1\n", r"the header ends in \r alone"),
         (b"\n<!DOCTYPE html><p>Not found</p>", "an HTML or XML page"),
         (b"PK\x03\x04Year", "a zip archive or a workbook"),
         (b"Year,Name,Cost\r2009,x,1\r", r"lines that end in \r alone"),
-        (b"Year;Name;Cost\n2009;x;1\n", "hint: its fields are between semicolons"),
-        (b"Year\tName\tCost\n2009\tx\t1\n", "hint: its fields are between tabs: s"),
-        (b"Year|Name|Cost\n2009|x|1\n", "hint: its fields are between pipes: save"),
-        (b"# of 2009\nYear,Name,Cost\n2009,x,1\n", "hint: its first line is taken"),
         (b"Year,Nmae,Cost\n2009,x,1\n", "'Name'; did you mean 'Nmae'?"),
         (b"YEAR,Name,Cost\n2009,x,1\n", "'Year'; did you mean 'YEAR'?"),
         (
@@ -87,7 +82,8 @@ def test_unclosed_quote_is_an_error_that_names_its_line(
             "found: 'Year', 'Name', 'Cost', 'Year'",
         ),
         (b"Year,Name,Cost,Year\n2009,x,1,2\n", "column 'Year' is there 2 times"),
-        (b"Year,Name,Cost\n2009,caf\xe9,1\n", "0xe9 on line 2, byte offset 23"),
+        (b"Year,Name,Cost\n2009,caf\x82s,1\n", "0x82 on line 2, byte offset 23"),
+        (b"2009,x,1\n2010,y,2\n", "it has no header, say source.header=false"),
         (gzip.compress(b"Year,Name,Cost\n2009,x,1\n")[:-9], "ends early or is damaged"),
         (b"x," * 60_000 + b"\n1\n", "a header of 60,001 columns"),
         (b"x" * (17 << 20), "line 1 is longer than 16 MiB"),
@@ -130,14 +126,15 @@ def test_damage_below_the_head_is_diagnosed_after_the_run_failed(
     scan = scan_csv(CsvSource(path="in/*.csv", columns=PANEL), tmp_path)
     with pytest.raises((pl.exceptions.PolarsError, OSError)):
         collect(scan)
-    error = diagnose(scan.files)
+    error = scan.diagnose(scan.files)
     assert str(error).startswith(f"{file}: ")
     assert found in str(error)
 
 
 def test_files_that_are_well_are_not_blamed(tmp_path: Path, write: Write) -> None:
-    file = write("Year,Name,Cost\n2009,x,1,,,5\n")
-    assert diagnose((file,)) is None
+    write("Year,Name,Cost\n2009,x,1,,,5\n")
+    scan = scan_csv(CsvSource(path="raw.csv", columns=PANEL), tmp_path)
+    assert scan.diagnose(scan.files) is None
 
 
 def _scan_as_nobody(file: Path) -> str:

@@ -21,6 +21,7 @@ from pipeline.sources import (
     source,
 )
 from pipeline.sources.csv import CsvSource
+from pipeline.sources.dialect import Written
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Stream
 from pipeline.sources.synthetic import data
@@ -68,7 +69,7 @@ def test_declared_columns_are_those_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Sales,Other,Year\n1.5,x,2009\n")
     config = make(kind="csv", path="a.csv")
     rows, bad = read(config, tmp_path)
-    assert rows.schema == declared(config).collect_schema()
+    assert rows.schema == declared(config, tmp_path).collect_schema()
     assert rows.rows() == [(2009, 1.5)]
     assert bad.is_empty()
 
@@ -101,13 +102,14 @@ def test_synthetic_data_that_cannot_be_written_is_an_error_that_names_it(
 def test_bytes_of_csv_files_only_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked: list[Path] = []
-    monkeypatch.setattr(source, "refuse_unsound", looked.append)
+    looked: list[tuple[Path, Written]] = []
+    monkeypatch.setattr(source, "refuse_unsound", lambda *given: looked.append(given))
     file = tmp_path / "a"
+    file.write_text("Sales;Year\n1,5;2009\n")
     guard([file], make(kind="parquet", path="a"), tmp_path)
     assert looked == []
     guard([file], make(kind="csv", path="a"), tmp_path)
-    assert looked == [file]
+    assert looked == [(file, Written(separator=";"))]
 
 
 def test_file_that_polars_cannot_read_is_named(tmp_path: Path) -> None:

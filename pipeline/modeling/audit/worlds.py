@@ -19,7 +19,8 @@ from pipeline.panel.keys import WORKING
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.run.run import check
-from pipeline.sources.columns import Kind
+from pipeline.sources.cells import NUMERIC
+from pipeline.sources.columns import Declared, column_of
 
 # Every so many rows of a changed future are left out, and values of an entity column.
 _EVERY = 5
@@ -71,7 +72,7 @@ class Ground:
     """What all worlds are made of: rows of the source, or of the panel."""
 
     rows: pl.DataFrame
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, Declared]
     plan: Plan
     """Makes the panel and the features of such rows."""
     rest: Plan
@@ -105,7 +106,7 @@ def ground_of_panel(settings: ModelingSettings) -> Ground:
         check(settings.pipeline), read_rows(settings.pipeline).lazy(), {}
     )
     rows = made.snapshots[modeling.panel].lf.collect()
-    kinds: dict[str, Kind] = {
+    kinds: dict[str, Declared] = {
         name: "number" if dtype.is_float() else "code"
         for name, dtype in rows.schema.items()
     }
@@ -169,10 +170,10 @@ def _named_back(df: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
 def _other_values(ground: Ground) -> pl.DataFrame:
     """Give columns that are not known before other rows' values, and larger amounts."""
 
-    def other(name: str, kind: Kind, seed: int) -> pl.Expr:
+    def other(name: str, declared: Declared, seed: int) -> pl.Expr:
         values = pl.col(name).shuffle(seed=seed)
         # Larger, lest their sums stay as they are.
-        return values * 7 + 1 if kind in ("count", "money", "number") else values
+        return values * 7 + 1 if column_of(declared).kind in NUMERIC else values
 
     return ground.rows.with_columns(
         other(name, kind, _SEED + i)

@@ -39,7 +39,7 @@ from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage, check_contracts, check_stages
-from pipeline.sources.columns import Kind, dtype_of
+from pipeline.sources.columns import Declared, dtype_of
 
 
 class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the trained model."""
     features_fingerprint: str
     """Of the snapshot it learned from."""
-    columns: dict[str, Kind]
+    columns: dict[str, Declared]
     """The raw columns that the features are made of, or that are checked."""
     source_time: str
     source_cluster: str

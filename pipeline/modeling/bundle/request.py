@@ -20,7 +20,8 @@ from pipeline.contracts.contract import Contract, Rows
 from pipeline.contracts.report import describe_failed
 from pipeline.errors import ModelError, nearest, some
 from pipeline.plan.settings import Stage
-from pipeline.sources.columns import Kind, parse_number, parse_text, why_bad
+from pipeline.sources.cells import can_be, parse_typed
+from pipeline.sources.columns import Declared, dtype_of, why_bad
 
 _PART_OF_PANEL = 0.5
 """Of the clusters of the training's last year; fewer are no whole year."""
@@ -31,7 +32,7 @@ _WHOLE = 0.8
 _N_SHOWN = 3
 
 
-def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
+def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
     """Give raw rows, of numbers or of text as in a file, the dtypes of their kinds."""
     missing = [name for name in columns if name not in rows.columns]
     if missing:
@@ -42,11 +43,11 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
             "hint: name the columns as the source does"
         )
 
-    def value(name: str, kind: Kind) -> pl.Expr:
+    def value(name: str, kind: Declared) -> pl.Expr:
         dtype = rows.schema[name]
-        if dtype.is_numeric():
-            return parse_number(pl.col(name), dtype, kind)
-        return parse_text(pl.col(name).cast(pl.String), kind)
+        if not can_be(dtype, kind):
+            return pl.lit(None, dtype_of(kind))
+        return parse_typed(pl.col(name), dtype, kind)
 
     values = rows.select(
         value(name, kind).alias(name) for name, kind in columns.items()
@@ -72,7 +73,7 @@ def typed(rows: pl.DataFrame, columns: dict[str, Kind]) -> pl.DataFrame:
 
 
 def beyond(
-    rows: pl.DataFrame, known: pl.DataFrame, columns: dict[str, Kind]
+    rows: pl.DataFrame, known: pl.DataFrame, columns: dict[str, Declared]
 ) -> ModelError:
     """Blame the value that is most times as large as what a panel has of its column.
 

@@ -17,9 +17,10 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.train import Training, refit
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
+from pipeline.sources import columns_of
 
 if TYPE_CHECKING:
-    from pipeline.sources.columns import Kind
+    from pipeline.sources.columns import Declared
 
 
 def pack(
@@ -46,11 +47,11 @@ def pack(
         if stage == features or (stage == panel.name and column in checked)
         for source, _ in sources
     }
-    kinds = settings.pipeline.source.columns
+    kinds = columns_of(settings.pipeline.source, settings.root)
     time, cluster = source_columns(
         plan, [modeling.time, modeling.cluster], modeling.panel
     )
-    columns: dict[str, Kind] = {
+    columns: dict[str, Declared] = {
         name: kind for name, kind in kinds.items() if name in names
     }
     rows = read_rows(settings.pipeline).select(list(columns))

@@ -82,7 +82,7 @@ def layout_of(
 
 def shipped() -> Plan:
     settings = load_settings(PROJECT)
-    return compose(sources.declared(settings.source), settings.stages)
+    return compose(sources.declared(settings.source, settings.root), settings.stages)
 
 
 def test_shipped_pipeline_takes_four_rounds_over_its_facilities() -> None:

@@ -1,0 +1,208 @@
+"""How the numbers and dates of text files are written, found out from first cells.
+
+What one cell leaves open, others decide: 1.234 is what 0.5 is. What no cell decides is
+refused with both readings, and where later cells do not fit, they are bad.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from itertools import product
+from typing import NamedTuple
+
+import polars as pl
+from msgspec import structs
+
+from pipeline.errors import SourceError
+from pipeline.sources.cells import (
+    NUMERIC,
+    WHOLE,
+    Mark,
+    Notation,
+    decided,
+    grouped,
+    parse_text,
+    two_readings,
+)
+from pipeline.sources.columns import OFFSET, Column, Declared, column_of
+from pipeline.sources.dialect import Dialect
+
+Cells = Mapping[str, Sequence[str]]
+"""Some cells of each declared column, each text once, and none blank."""
+
+Place = Callable[[str, str], str]
+"""Says where a column's cell of a text stands first."""
+
+_DAYS = (
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%Y%m%d",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%d. %B %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+)
+_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y")
+_OTHER: Mapping[str, Mark] = {".": ",", ",": "."}
+"""What groups digits where that is the decimal sign, and the other way round."""
+
+_FEW = 20
+"""Cells of which one at least is to be in a format, or else none is looked at."""
+
+_TIMES = ("%H:%M", "%H:%M:%S%.f", "%I:%M %p", "%I:%M:%S %p")
+
+
+class Found(NamedTuple):
+    """How a source's cells are written, and what is worth saying of it."""
+
+    columns: dict[str, Declared]
+    notation: Notation
+    said: list[str]
+
+
+def find_notation(
+    config: Dialect, cells: Cells, place: Place, *, by_commas: bool
+) -> Found:
+    """Find out how numbers and dates are written, where `config` does not say.
+
+    `by_commas` tells that fields are separated by commas: then a point is one in a
+    number unless others have decimal commas. A SourceError, which names the
+    place, if two readings fit.
+    """
+    columns, said = dict[str, Declared](), list[str]()
+    for name, declared in config.columns.items():
+        columns[name] = _find_format(name, declared, cells[name], place)
+        if columns[name] != declared:
+            said.append(f"{name} as {column_of(columns[name]).format}")
+    notation = _find_decimal(config, cells, place, by_commas=by_commas)
+    if notation.decimal == ",":
+        said.append("decimal commas")
+    if notation.grouping in (" ", "'"):
+        said.append(f"digits grouped by {notation.grouping!r}")
+    return Found(columns, notation, said)
+
+
+def _find_format(
+    name: str, declared: Declared, texts: Sequence[str], place: Place
+) -> Declared:
+    """Find out how the dates of a column are written; unless as ISO 8601 has them."""
+    column = column_of(declared)
+    if column.kind not in ("date", "datetime") or column.format is not None:
+        return declared
+    cells = pl.DataFrame({"": texts}, schema={"": pl.String})
+    usual = cells.select(parse_text(pl.col(""), column)).to_series()
+    if usual.null_count() < cells.height or cells.is_empty():
+        return declared
+    formats = _DAYS + _MONTHS if column.kind == "date" else _datetimes()
+    few = _read(cells.head(_FEW), column, formats)
+    values = _read(
+        cells, column, [form for form in formats if not few[form].is_null().all()]
+    )
+    if not values.width:
+        return declared
+    fits = values.select(pl.all().is_not_null())
+    is_read = fits.select(pl.any_horizontal(pl.all())).to_series()
+    first, *others = [
+        form for form in values.columns if fits[form].equals(is_read)
+    ] or values.columns
+    for other in others:
+        differ = values[first].ne_missing(values[other])
+        if differ.any():
+            at = differ.arg_max()
+            assert at is not None
+            raise SourceError(
+                f"{place(name, cells[at, 0])}: the dates of column {name!r} have two"
+                " readings\n"
+                f"found: {cells[at, 0]!r}, which is {_shown(values[first][at])} as"
+                f" {first} and {_shown(values[other][at])} as {other}\n"
+                "expected: dates that tell which, or as 2015-01-31\n"
+                f"hint: say which in `columns`: {name}: {{kind: {column.kind}, format:"
+                f" '{first}'}}"
+            )
+    return structs.replace(column, format=first)
+
+
+def _datetimes() -> Sequence[str]:
+    """List the formats of datetimes that people and spreadsheets write."""
+    dated = product(_DAYS, (" ", "T", ", "), _TIMES)
+    return [OFFSET, *_DAYS, *("".join(parts) for parts in dated)]
+
+
+def _read(cells: pl.DataFrame, column: Column, formats: Sequence[str]) -> pl.DataFrame:
+    """Read some cells in each of some formats."""
+    return cells.select(
+        parse_text(pl.col(""), structs.replace(column, format=form)).alias(form)
+        for form in formats
+    )
+
+
+def _shown(value: date | None) -> str:
+    """Write a date for an error."""
+    return "none" if value is None else value.isoformat()
+
+
+def _find_decimal(
+    config: Dialect, cells: Cells, place: Place, *, by_commas: bool
+) -> Notation:
+    """Find out what the decimal sign is, and what groups digits."""
+    numbers = pl.DataFrame(
+        [
+            (name, text, kind in WHOLE)
+            for name, declared in config.columns.items()
+            if (kind := column_of(declared).kind) in NUMERIC
+            for text in cells[name]
+        ],
+        schema={"name": pl.String, "text": pl.String, "is_whole": pl.Boolean},
+        orient="row",
+    )
+    bare = pl.col("text").str.strip_chars().str.replace(r"^\$|\s*%$", "")
+    wholes, others = (
+        numbers.filter(is_whole=is_whole).with_columns(bare=bare)
+        for is_whole in (True, False)
+    )
+
+    def first(of_wholes: str, of_others: str) -> tuple[str, str] | None:
+        """Find a column and a text of it."""
+        for part, form in ((wholes, of_wholes), (others, of_others)):
+            found = part.filter(pl.col("bare").str.contains(form))
+            if found.height:
+                return found["name"][0], found["text"][0]
+        return None
+
+    point = first(decided(".", is_whole=True), decided(".", is_whole=False))
+    # Between commas, 1.234 is no count, and says nothing of other numbers.
+    comma = first(decided(",", is_whole=not by_commas), decided(",", is_whole=False))
+    grouping = config.grouping
+    for by in (" ", "'"):
+        form = grouped(by, "[.,]")
+        if grouping is None and first(form, form):
+            grouping = by
+    decimal = config.decimal or _OTHER.get(config.grouping or "")
+    if decimal is None and (point or comma):
+        if point and comma and not by_commas:
+            found = f"{point[1]!r} and {comma[1]!r}"
+            raise _two_readings(place(*comma), comma[0], found)
+        decimal = "." if point else ","
+    if decimal is not None:
+        return Notation(decimal, grouping or _OTHER[decimal])
+    signs = "," if by_commas else ".,"
+    if odd := first(
+        two_readings(signs, is_whole=True), two_readings(signs, is_whole=False)
+    ):
+        raise _two_readings(place(*odd), odd[0], repr(odd[1]))
+    return Notation("." if by_commas else None, grouping)
+
+
+def _two_readings(place: str, name: str, found: str) -> SourceError:
+    """Refuse numbers that have two readings."""
+    return SourceError(
+        f"{place}: column {name!r} can be read with decimal points and with decimal"
+        f" commas\nfound: {found}\nexpected: numbers that tell which\n"
+        "hint: say source.decimal='.' or source.decimal=','"
+    )
