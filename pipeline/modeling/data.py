@@ -36,8 +36,8 @@ class Features:
     """Of the snapshot: what it was made of."""
     run_id: str
     """The run that published it."""
-    leaks: tuple[str, ...] = ()
-    """Columns that know their own period, and are let pass."""
+    on_trust: tuple[str, ...] = ()
+    """What of them no audit proves, in words."""
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
         """Read all rows, sorted by entity and time, as their order changes a model."""

@@ -9,7 +9,7 @@ CREATE TABLE meta.models (
 );
 COMMENT ON TABLE meta.models IS
     'the trained models; features: fingerprint of the snapshot they learned from;
-    on_trust: what the audit was told not to look at';
+    on_trust: what of the features no audit proves';
 
 CREATE TABLE meta.promotions (
     name VARCHAR, version INTEGER, fingerprint VARCHAR, decided_at TIMESTAMP,

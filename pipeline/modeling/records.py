@@ -47,8 +47,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds of fitting it, its intervals included."""
     features: str
     """Fingerprint of the snapshot it learned from, which `run_id` published."""
-    leaks: tuple[str, ...] = ()
-    """Features that know their own period, and were let pass."""
+    on_trust: tuple[str, ...] = ()
+    """What of the features no audit proves, in words."""
     run_id: str
     config: dict[str, Any]
     """The model's configuration; its ``params`` are those it was fitted with."""
@@ -69,17 +69,6 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of the files of ``predictor``."""
     mlflow_run: str
     """Where it is tracked; written anew if MLflow's store was lost."""
-
-    @property
-    def on_trust(self) -> list[str]:
-        """Say what the audit was told not to look at."""
-        told = {
-            "know their own period, and are let pass by `leaks`": self.leaks,
-            "taken to be known before their period, by `known`": self.modeling.get(
-                "known"
-            ),
-        }
-        return [f"{', '.join(names)}: {why}" for why, names in told.items() if names]
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +97,8 @@ class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The periods the features were compared at, sorted."""
     n_values: int
     """The pairs of values that were compared."""
+    of_period: list[str]
+    """Features that have one value per period, as a table by period would have."""
     leaks: dict[str, str]
     """A line per column that leaks, in the order in which they were found."""
 

@@ -128,7 +128,7 @@ def _fit(
             created_at=started_at,
             fit_s=fit_s,
             features=features.fingerprint,
-            leaks=features.leaks,
+            on_trust=features.on_trust,
             run_id=features.run_id,
             config=plain(config),
             study=study,

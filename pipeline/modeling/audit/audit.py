@@ -60,6 +60,8 @@ class Audit:
     """The periods the features were compared at, sorted."""
     n_values: int
     """The pairs of values that were compared."""
+    of_period: list[str]
+    """Features that have one value per period, as a table by period would have."""
     part: float
     """Of the rows, those that were looked at."""
 
@@ -107,7 +109,11 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
         )
         leaks += found
         n_values += n
-    return Audit(leaks, columns, times, n_values, part)
+    per_period = world.features.group_by(modeling.time).agg(
+        pl.col(columns).n_unique() == 1
+    )
+    of_period = [name for name in columns if per_period[name].all()]
+    return Audit(leaks, columns, times, n_values, of_period, part)
 
 
 def _ground(settings: ModelingSettings) -> Ground:

@@ -53,7 +53,18 @@ def learnable_features(settings: ModelingSettings) -> Features:
             f" what differs with '{RENAMED}' knows them by name, as a table in the"
             " code does, which may be of any period"
         )
-    return dataclasses.replace(features, leaks=tuple(found.leaks))
+    return dataclasses.replace(features, on_trust=tuple(_on_trust(settings, found)))
+
+
+def _on_trust(settings: ModelingSettings, found: AuditRecord) -> Iterator[str]:
+    """Say what no audit proves of features that have passed it."""
+    for names, why in (
+        (found.leaks, "know their own period, and are let pass by `modeling.leaks`"),
+        (settings.modeling.known, "taken to be known before their period"),
+        (found.of_period, "one value per period, as a table in the code would have"),
+    ):
+        if names:
+            yield f"{', '.join(names)}: {why}"
 
 
 def audit_all(settings: ModelingSettings) -> AuditRecord:
@@ -96,6 +107,7 @@ def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> AuditR
         n_features=len(found.features),
         times=found.times,
         n_values=found.n_values,
+        of_period=found.of_period,
         leaks=describe_leaks(found.leaks),
     )
     path = _path(settings, of)

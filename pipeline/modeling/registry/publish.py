@@ -62,7 +62,7 @@ def publish_models(settings: ModelingSettings) -> None:
                 "entity": asked["entity"],
                 "horizon": 1,
                 "metric": asked["metric"],
-                "on_trust": training.on_trust,
+                "on_trust": list(training.on_trust),
             }
         )
     decisions = [

@@ -58,7 +58,10 @@ def test_features_that_know_their_period_are_named_and_refused(
     assert "`panel.known` says what is known" in hint
     # One that is allowed, and the other that is known.
     words = (LET_THROUGH, "modeling.leaks=[visits]", "panel.known=[price]")
-    assert learnable_features(settings_of(root, *words)).leaks == ("visits",)
+    assert learnable_features(settings_of(root, *words)).on_trust == (
+        "visits: know their own period, and are let pass by `modeling.leaks`",
+        "price: taken to be known before their period",
+    )
     monkeypatch.setattr(guard, "audit", lambda *_, **__: pytest.fail("looked again"))
     learnable_features(settings_of(root, *words))
     with pytest.raises(ModelError):
@@ -173,3 +176,19 @@ def test_a_table_in_the_code_is_found(
     last = ("  rolling_columns: {}", "  rolling_columns: {}\n  difference: {}")
     name = "sold_lag1" if is_hidden else "total"
     assert name in leaks_with(tmp_path, patch, column, last)
+
+
+def test_a_table_by_period_is_said(tmp_path: Path, patch: pytest.MonkeyPatch) -> None:
+    growth = pl.col("year").replace_strict({2014: 1.2}, default=1.0)
+
+    def difference(lf: pl.LazyFrame, _: object) -> pl.LazyFrame:
+        return lf.with_columns(growth.alias("growth"))
+
+    patch.setattr("pipeline.transforms.difference.difference", difference)
+    file = shops(tmp_path, YEARS) / "configs" / "pipeline.yaml"
+    last = "  rolling_columns: {}\n"
+    file.write_text(file.read_text().replace(last, f"{last}  difference: {{}}\n"))
+    words = [f"difference.{key}=total" for key in ("minuend", "subtrahend", "column")]
+    assert learnable_features(settings_of(tmp_path, *words)).on_trust == (
+        "growth: one value per period, as a table in the code would have",
+    )

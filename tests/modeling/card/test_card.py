@@ -298,3 +298,9 @@ def test_without_slices_there_are_less_charts(card: Card) -> None:
     months = years.join(pl.DataFrame({"slice": map(str, range(20))}), how="cross")
     many = pl.concat([few.filter(slice_by="all"), months.select(few.columns)])
     assert "coverage" not in draw_figures(replace(plain, evaluation=many))
+
+
+def test_what_is_taken_on_trust_is_said(card: Card) -> None:
+    trusted = with_record(card, on_trust=("price: known",))
+    assert "price: known" in Page(page(trusted, {})).texts
+    assert "price: known" not in Page(page(card, {})).texts
