@@ -7,11 +7,13 @@ import polars as pl
 import polars.selectors as cs
 
 from pipeline.panel.keys import WORKING
+from pipeline.panel.periods import Every, number, time_dtype
 
 By: TypeAlias = Literal["calendar", "row"]
 """Whether the past is counted in periods of time or in rows of the entity."""
 
 
+_PERIOD = f"{WORKING}period"
 _MASK = f"{WORKING}mask"
 _UP = f"{WORKING}up"
 
@@ -23,6 +25,7 @@ def with_past(
     *,
     keys: Sequence[str],
     time: str,
+    every: Every,
     by: By,
 ) -> pl.LazyFrame:
     """Add what columns of the same entity were some periods, or rows, before.
@@ -41,9 +44,11 @@ def with_past(
     keys : sequence of str
         Columns that name the entity; a null one never has a past.
     time : str
-        Integer period, such as the year.
+        Whole number, date or datetime; no two of an entity in one period.
+    every : Every
+        Length of a period.
     by : {'calendar', 'row'}
-        'calendar' takes the row whose `time` is exactly the distance less. 'row' takes
+        'calendar' takes the row whose period is exactly so many before. 'row' takes
         the row that many rows before, whatever its time.
 
     Returns
@@ -52,6 +57,9 @@ def with_past(
         Sorted by `keys`, then `time`, with a column ``past_of(column, distance)`` more
         per column and distance, of the column's dtype; null where there is no such row.
     """
+    numbered = number(time, every, time_dtype(lf, time))
+    is_number = numbered.meta.eq(pl.col(time))
+    period = time if is_number else _PERIOD
     # On the calendar, the row n periods before is at most n rows up, fewer where
     # periods are missing.
     shifts = {n: range(1, n + 1) if by == "calendar" else [n] for n in distances}
@@ -64,7 +72,7 @@ def with_past(
     def is_past(n: int, rows: int) -> pl.Expr:
         is_past = pl.col(_mask(rows))
         if by == "calendar":
-            is_past &= pl.col(time) - pl.col(_up(time, rows)) == n
+            is_past &= pl.col(period) - pl.col(_up(period, rows)) == n
         return is_past.alias(_mask(rows, n))
 
     def value(column: str, n: int) -> pl.Expr:
@@ -75,16 +83,17 @@ def with_past(
     # carries on as batches of their own: all is shifted in one step. Masks are columns
     # too: within each expression they would be made anew.
     return (
-        lf.sort(*keys, time)
+        (lf if is_number else lf.with_columns(numbered.alias(_PERIOD)))
+        .sort(*keys, time)
         .with_columns(
             pl.col(column).shift(rows).alias(_up(column, rows))
             for rows in shifted
-            for column in dict.fromkeys([*keys, time, *columns])
+            for column in dict.fromkeys([*keys, period, *columns])
         )
         .with_columns(same_entity(rows) for rows in shifted)
         .with_columns(is_past(n, rows) for n in distances for rows in shifts[n])
         .with_columns(value(column, n) for n in distances for column in columns)
-        .drop(cs.starts_with(_MASK, _UP))
+        .drop(cs.starts_with(_MASK, _UP, _PERIOD))
     )
 
 

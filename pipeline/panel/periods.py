@@ -31,6 +31,11 @@ _FIRST_MONDAY = -3
 """In days since 1970-01-01, a Thursday."""
 
 
+def time_dtype(lf: pl.LazyFrame, time: str) -> pl.DataType:
+    """Look up what time is in a frame; Polars says which column is not there."""
+    return lf.select(time).collect_schema()[time]
+
+
 def number(time: str | pl.Expr, every: Every, dtype: pl.DataType) -> pl.Expr:
     """Count the periods up to a time's own; the next period's number is one more.
 

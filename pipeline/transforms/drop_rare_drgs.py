@@ -6,6 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
+from pipeline.panel.periods import Every, number, time_dtype
 from pipeline.panel.split import Fact, Split
 
 
@@ -15,6 +16,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     category: str
     weight: str
     time: str
+    every: Every
     min_total: Annotated[int, Meta(ge=0)]
     """A category stays if its summed weight is greater; this total itself goes."""
     reference_periods: Annotated[int, Meta(ge=1)] | None
@@ -30,7 +32,7 @@ def drop_rare_drgs(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     Parameters
     ----------
     lf : pl.LazyFrame
-        Holds `category` (any dtype), `weight` and `time` (integers).
+        Holds `category` (any dtype), `weight` (integers) and `time`.
     config : Config
         Columns, threshold and window.
 
@@ -55,8 +57,8 @@ def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 def _common(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Choose the categories by their weight in the reference window."""
     if config.reference_periods is not None:
-        first = pl.col(config.time).min()
-        totals = totals.filter(pl.col(config.time) < first + config.reference_periods)
+        period = number(config.time, config.every, time_dtype(totals, config.time))
+        totals = totals.filter(period < period.min() + config.reference_periods)
     total = totals.group_by(config.category).agg(pl.col(config.weight).sum())
     return total.filter(pl.col(config.weight) > config.min_total)
 

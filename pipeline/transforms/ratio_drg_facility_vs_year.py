@@ -8,6 +8,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
 from pipeline.panel.past import dated
+from pipeline.panel.periods import Every, moved, time_dtype
 from pipeline.panel.split import Fact, Split
 
 
@@ -15,6 +16,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Settings of `ratio_drg_facility_vs_year`."""
 
     time: str
+    every: Every
     entity: str
     category: str
     entity_count: str
@@ -32,7 +34,7 @@ def ratio_drg_facility_vs_year(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame
     Parameters
     ----------
     lf : pl.LazyFrame
-        Holds `time` (integer), `entity` and `category` (any dtype).
+        Holds `time`, `entity` and `category` (any dtype).
     config : Config
         Columns, lag and names.
 
@@ -92,4 +94,5 @@ def _count(
     """Count the distinct categories per group, dated when they are used."""
     seen = lf.select(*keys, config.category).unique()
     counts = seen.group_by(keys).agg(pl.len().cast(pl.Int64).alias(name))
-    return counts.with_columns(pl.col(config.time) + config.lag)
+    dtype = time_dtype(counts, config.time)
+    return counts.with_columns(moved(config.time, config.lag, config.every, dtype))

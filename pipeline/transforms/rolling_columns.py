@@ -1,15 +1,19 @@
-"""Means of an entity's columns over the periods before."""
+"""Means and other figures of an entity's columns over the periods before."""
 
 import functools
 import operator
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, Literal, TypeAlias
 
 import polars as pl
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.panel.past import By, dated, past_of, with_past
+from pipeline.panel.periods import Every
 from pipeline.panel.split import Split
+
+Function: TypeAlias = Literal["mean", "std", "min", "max"]
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -17,52 +21,48 @@ class Config(BaseConfig, frozen=True, kw_only=True):
 
     keys: Annotated[list[str], Meta(min_length=1)]
     time: str
+    every: Every
     columns: list[str]
     window: Annotated[int, Meta(ge=1, le=60)]
     min_samples: Annotated[int, Meta(ge=1)]
     by: By
+    functions: Annotated[list[Function], Meta(min_length=1)]
+    """Figures of the window."""
     drop_nulls: bool
-    """Drop the rows where any of the means is null."""
+    """Drop the rows where any of the figures is null."""
     suffix: str
-    """Appended to each name, with ``{}`` for the window."""
+    """Appended to each name, with ``{}`` for the window; then, but for the mean, the
+    function."""
 
     def __post_init__(self) -> None:
-        """Refuse a mean that could never be taken."""
+        """Refuse a figure that could never be taken."""
         if self.min_samples > self.window:
             found = f"{self.min_samples} > {self.window}"
             raise ValueError(f"expected min_samples <= window, found {found}")
 
 
 def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
-    """Average each column over the `window` periods before, for the same entity.
+    """Take figures of each column over an entity's `window` periods before.
 
     The window is ``[t - window, t - 1]``: a row never sees itself.
 
     Parameters
     ----------
     lf : pl.LazyFrame
-        One row per entity (`keys`) and period (`time`, an integer); numeric columns.
+        One row per entity (`keys`) and period (`time`); numeric columns.
     config : Config
         Columns, window, and whether it is counted on the calendar or in rows.
 
     Returns
     -------
     pl.LazyFrame
-        One Float64 column more per column: the mean of the values that are there, null
-        if they are fewer than `min_samples`. Sorted by `keys`, then `time`.
+        One column more per column and function, of the values that are there: Float64,
+        but ``min`` and ``max`` of the column's dtype; null if they are fewer than
+        `min_samples`. ``std`` is that of a sample, null of a single value.
+        Sorted by `keys`, then `time`.
     """
     distances = range(1, config.window + 1)
-
-    def rolling_mean(column: str, name: str) -> pl.Expr:
-        values = [pl.col(past_of(column, n)) for n in distances]
-        # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
-        total = functools.reduce(operator.add, [v.fill_null(0) for v in values])
-        n_known = functools.reduce(
-            operator.add, [v.is_not_null().cast(pl.Int32) for v in values]
-        )
-        mean = pl.when(n_known >= config.min_samples).then(total / n_known)
-        return mean.alias(name)
-
+    names = _names(config)
     rolled = (
         with_past(
             lf,
@@ -70,21 +70,71 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             distances,
             keys=config.keys,
             time=config.time,
+            every=config.every,
             by=config.by,
         )
-        .with_columns(map(rolling_mean, config.columns, past(config)))
+        .with_columns(
+            pl.when(_n_known(_window(column, config)) >= config.min_samples)
+            .then(_FIGURES[function](_window(column, config)))
+            .alias(names[function, column])
+            for function in config.functions
+            for column in config.columns
+        )
         .drop([past_of(column, n) for column in config.columns for n in distances])
     )
-    if config.drop_nulls:
-        return rolled.drop_nulls(past(config))
-    return rolled
+    return rolled.drop_nulls([*names.values()]) if config.drop_nulls else rolled
 
 
 def past(config: Config) -> list[str]:
     """Name the columns that are added."""
-    return [dated(column, config.suffix, config.window) for column in config.columns]
+    return [*_names(config).values()]
 
 
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))
+
+
+def _names(config: Config) -> dict[tuple[Function, str], str]:
+    """Name the column of each function and column."""
+    return {
+        (function, column): dated(column, config.suffix, config.window)
+        + (f"_{function}" if function != "mean" else "")
+        for function in config.functions
+        for column in config.columns
+    }
+
+
+def _window(column: str, config: Config) -> list[pl.Expr]:
+    """Take the values of a column in the periods before."""
+    return [pl.col(past_of(column, n)) for n in range(1, config.window + 1)]
+
+
+def _sum(values: Iterable[pl.Expr]) -> pl.Expr:
+    """Add columns in their order."""
+    return functools.reduce(operator.add, values)
+
+
+def _n_known(values: list[pl.Expr]) -> pl.Expr:
+    """Count the values that are there."""
+    return _sum(value.is_not_null().cast(pl.Int32) for value in values)
+
+
+def _mean(values: list[pl.Expr]) -> pl.Expr:
+    # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
+    return _sum(value.fill_null(0) for value in values) / _n_known(values)
+
+
+def _std(values: list[pl.Expr]) -> pl.Expr:
+    """Take the standard deviation of a sample."""
+    mean, n_known = _mean(values), _n_known(values)
+    squares = _sum((value - mean).pow(2).fill_null(0) for value in values)
+    return pl.when(n_known > 1).then((squares / (n_known - 1)).sqrt())
+
+
+_FIGURES: dict[Function, Callable[[list[pl.Expr]], pl.Expr]] = {
+    "mean": _mean,
+    "std": _std,
+    "min": pl.min_horizontal,
+    "max": pl.max_horizontal,
+}

@@ -8,6 +8,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
 from pipeline.panel.past import dated
+from pipeline.panel.periods import Every, moved, time_dtype
 from pipeline.panel.split import Fact, Split
 
 
@@ -15,6 +16,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Settings of `yearly_discharge_bin`."""
 
     time: str
+    every: Every
     entity: str
     weight: str
     n_bins: Annotated[int, Meta(ge=2, le=100)]
@@ -34,7 +36,7 @@ def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     Parameters
     ----------
     lf : pl.LazyFrame
-        Holds `time` and `weight` (integers) and `entity` (any dtype).
+        Holds `time`, `weight` (integers) and `entity` (any dtype).
     config : Config
         Columns, number of bins, lag and names.
 
@@ -69,7 +71,7 @@ def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
 def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Cut the entities of each period, dated when their bin is used."""
-    total = pl.col(config.weight)
+    total, dtype = pl.col(config.weight), time_dtype(totals, config.time)
     edges = [
         total.quantile(i / config.n_bins, interpolation="linear").over(config.time)
         for i in range(config.n_bins + 1)
@@ -90,7 +92,7 @@ def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         totals.group_by(config.time, config.entity)
         .agg(total.sum())
         .select(
-            pl.col(config.time) + config.lag,
+            moved(config.time, config.lag, config.every, dtype),
             config.entity,
             bin_.clip(lower_bound=0).alias(
                 dated(config.column, config.suffix, config.lag)

@@ -13,6 +13,7 @@ source: {use: csv, path: data.csv}
 columns: {shop: label, year: code, sold: number, price: number, visits: number}
 panel:
   time: year
+  every: 1
   missing_periods: []
   sparse_periods: []
   entity: [shop]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from pipeline.errors import SchemaError
 from pipeline.panel.past import By, past_of, with_past
 
 PANELS = st.dictionaries(
@@ -43,7 +44,13 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
     schema = {"store": str, "product": int, "month": int, "n_sold": int}
     lf = pl.LazyFrame(rng.sample(rows, len(rows)), schema, orient="row")
     result = with_past(
-        lf, ["n_sold"], distances, keys=["store", "product"], time="month", by=by
+        lf,
+        ["n_sold"],
+        distances,
+        keys=["store", "product"],
+        time="month",
+        every=1,
+        by=by,
     )
     expected = {past_of("n_sold", n): [] for n in distances}
     for key in sorted(panel):
@@ -56,13 +63,17 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
 
 def test_a_null_entity_has_no_past() -> None:
     lf = pl.LazyFrame({"store": [None, None], "month": [1, 2], "n_sold": [3, 4]})
-    result = with_past(lf, ["n_sold"], [1], keys=["store"], time="month", by="row")
+    result = with_past(
+        lf, ["n_sold"], [1], keys=["store"], time="month", every=1, by="row"
+    )
     assert result.collect()[past_of("n_sold", 1)].to_list() == [None, None]
 
 
 def test_columns_with_digits_in_front_keep_apart() -> None:
     lf = pl.LazyFrame({"store": "s", "month": range(20), "a": range(20), "1a": 0})
-    result = with_past(lf, ["a", "1a"], [1, 11], keys=["store"], time="month", by="row")
+    result = with_past(
+        lf, ["a", "1a"], [1, 11], keys=["store"], time="month", every=1, by="row"
+    )
     last = result.collect().row(-1, named=True)
     assert [last[past_of("a", 1)], last[past_of("a", 11)], last[past_of("1a", 1)]] == [
         18,
@@ -72,3 +83,21 @@ def test_columns_with_digits_in_front_keep_apart() -> None:
 
 
 # By the number of bits, and whether there are negative ones.
+
+
+def test_dates_are_counted_in_periods_across_month_ends_and_gaps() -> None:
+    days = ["2023-11-30", "2023-12-01", "2024-01-01", "2024-02-29", "2024-04-01"]
+    lf = pl.LazyFrame({"store": 1, "day": days, "n_sold": range(5)}).with_columns(
+        pl.col("day").str.to_date()
+    )
+    result = with_past(
+        lf, ["n_sold"], [1], keys=["store"], time="day", every="1mo", by="calendar"
+    ).collect()
+    assert result.columns == ["store", "day", "n_sold", past_of("n_sold", 1)]
+    assert result[past_of("n_sold", 1)].to_list() == [None, 0, 1, 2, None]
+
+
+def test_periods_that_do_not_fit_the_time_are_refused_before_data_are_read() -> None:
+    lf = pl.LazyFrame(schema={"store": pl.Int64, "day": pl.Date, "n_sold": pl.Int64})
+    with pytest.raises(SchemaError, match="`every: 1` counts whole numbers"):
+        with_past(lf, ["n_sold"], [1], keys=["store"], time="day", every=1, by="row")

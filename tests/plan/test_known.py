@@ -17,7 +17,13 @@ from pipeline.transforms import Transform, load_transform
 PANEL = pl.LazyFrame(
     schema={"store": pl.String, "week": pl.Int32, "sold": pl.Int64, "holiday": pl.Int8}
 )
-LAGS = {"keys": ["store"], "time": "week", "columns": ["sold"], "suffix": "_lag{}"}
+LAGS = {
+    "every": 1,
+    "keys": ["store"],
+    "time": "week",
+    "columns": ["sold"],
+    "suffix": "_lag{}",
+}
 KEYS = {"keys": ["store"], "time": "week", "keep": ["sold"]}
 
 

@@ -14,6 +14,7 @@ def config(**changes: object) -> Config:
         category="product",
         weight="n_sold",
         time="month",
+        every=1,
         min_total=10,
         reference_periods=None,
     )
@@ -38,6 +39,7 @@ def test_the_threshold_itself_goes_and_one_more_stays() -> None:
         category="drg",
         weight="discharges",
         time="year",
+        every=1,
         min_total=5000,
         reference_periods=None,
     )

@@ -4,7 +4,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.panel.past import By
-from pipeline.transforms.lag_columns import Config, lag_columns
+from pipeline.transforms.lag_columns import Config, lag_columns, past
 
 
 def config(**changes: object) -> Config:
@@ -12,6 +12,7 @@ def config(**changes: object) -> Config:
     settings = Config(
         keys=["store", "product"],
         time="month",
+        every=1,
         columns=["n_sold"],
         periods=1,
         by="calendar",
@@ -101,3 +102,11 @@ def test_values_without_a_meaning_are_refused(field: str, value: object) -> None
     values = msgspec.to_builtins(config()) | {field: value}
     with pytest.raises(msgspec.ValidationError, match=field):
         msgspec.convert(values, Config)
+
+
+def test_several_periods_make_a_column_each() -> None:
+    df = panel([("s", "a", month, 10 * month) for month in range(4)])
+    lagged = lag_columns(df.lazy(), config(periods=[1, 3])).collect()
+    assert lagged["n_sold_lag1"].to_list() == [None, 0, 10, 20]
+    assert lagged["n_sold_lag3"].to_list() == [None, None, None, 0]
+    assert past(config(periods=[1, 3])) == ["n_sold_lag1", "n_sold_lag3"]

@@ -23,6 +23,7 @@ def config(lag: int) -> Config:
     """Divide the products of a store by those of all stores."""
     return Config(
         time="month",
+        every=1,
         entity="store",
         category="product",
         entity_count="n_store",
@@ -78,6 +79,7 @@ def test_the_names_of_the_hospital_panel_work_as_well() -> None:
     df = pl.DataFrame({"year": [2009, 2010], "facility_id": 1, "drg": [560, 560]})
     settings = Config(
         time="year",
+        every=1,
         entity="facility_id",
         category="drg",
         entity_count="facility_drg_count",

@@ -1,6 +1,9 @@
+import random
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -8,7 +11,12 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.panel.past import By
-from pipeline.transforms.rolling_columns import Config, rolling_columns
+from pipeline.transforms.rolling_columns import (
+    Config,
+    Function,
+    past,
+    rolling_columns,
+)
 
 
 def config(**changes: object) -> Config:
@@ -16,10 +24,12 @@ def config(**changes: object) -> Config:
     values = Config(
         keys=["store"],
         time="month",
+        every=1,
         columns=["n_sold"],
         window=2,
         min_samples=1,
         by="calendar",
+        functions=["mean"],
         drop_nulls=False,
         suffix="_rolling{}",
     )
@@ -122,3 +132,30 @@ def test_more_samples_than_the_window_holds_are_refused() -> None:
         msgspec.ValidationError, match="min_samples <= window, found 3 > 2"
     ):
         msgspec.convert(values, Config)
+
+
+def test_every_function_equals_that_of_pandas_over_the_rows_before() -> None:
+    rng = random.Random(0)
+    sold = [rng.choice([None, rng.uniform(-9, 9)]) for _ in range(60)]
+    functions: list[Function] = ["mean", "std", "min", "max"]
+    values = config(window=4, min_samples=2, functions=functions)
+    lf = pl.LazyFrame({"store": "s", "month": range(60), "n_sold": sold})
+    result = rolling_columns(lf, values).collect()
+    before = pd.Series(sold, dtype=float).shift(1).rolling(4, min_periods=2)
+    assert past(values) == [
+        f"n_sold_rolling4{suffix}" for suffix in ("", "_std", "_min", "_max")
+    ]
+    for function, name in zip(functions, past(values), strict=True):
+        expected = before.agg(function).to_numpy()
+        found = result[name].fill_null(float("nan")).to_numpy()
+        np.testing.assert_allclose(found, expected, err_msg=function)
+
+
+def test_a_single_value_has_no_deviation() -> None:
+    lf = pl.LazyFrame({"store": "s", "month": [1, 2, 3], "n_sold": [5, 7, 9]})
+    values = config(functions=["std"])
+    assert rolling_columns(lf, values).collect()["n_sold_rolling2_std"].to_list() == [
+        None,
+        None,
+        pytest.approx(2**0.5),
+    ]

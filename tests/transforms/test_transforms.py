@@ -2,13 +2,19 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
+import msgspec
+import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from pipeline import transforms
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SchemaError
+from pipeline.panel.periods import Every, label
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import check
+from pipeline.transforms import load_transform
 from tests.conftest import ROOT
 
 
@@ -48,3 +54,63 @@ def test_a_transformation_is_pickled_as_its_name() -> None:
 def test_no_stage_of_the_configuration_collects() -> None:
     # Its own test may pass all the same; the error of one that collects names it.
     assert check(load_settings(ROOT)).snapshots
+
+
+PANEL = {"keys": ["unit"], "columns": ["n"], "by": "calendar", "suffix": "_{}"}
+COUNTING: dict[str, dict[str, Any]] = {
+    "lag_columns": {**PANEL, "periods": [1, 3]},
+    "rolling_columns": {
+        **PANEL,
+        "window": 2,
+        "min_samples": 1,
+        "drop_nulls": False,
+        "functions": ["mean"],
+    },
+    "drop_rare_drgs": {
+        "category": "kind",
+        "weight": "n",
+        "min_total": 9,
+        "reference_periods": 2,
+    },
+    "ratio_drg_facility_vs_year": {
+        "entity": "unit",
+        "category": "kind",
+        "entity_count": "n_kinds",
+        "time_count": "n_all",
+        "ratio": "share",
+        "lag": 1,
+        "suffix": "_{}",
+    },
+    "yearly_discharge_bin": {
+        "entity": "unit",
+        "weight": "n",
+        "n_bins": 2,
+        "column": "size",
+        "lag": 2,
+        "suffix": "_{}",
+    },
+}
+"""Transformations that count periods, with settings."""
+
+
+@pytest.mark.parametrize("name", COUNTING)
+@pytest.mark.parametrize("every", ["1q", "2mo", "1w", "1d", "36h"])
+def test_periods_of_dates_are_those_of_their_numbers(name: str, every: str) -> None:
+    loaded = load_transform(name)
+    rows = [(u, t, (u + t) % 3, t * u) for u in range(3) for t in range(50, 60, u + 1)]
+    numbered = pl.LazyFrame(
+        rows,
+        {"unit": pl.Int32, "t": pl.Int64, "kind": pl.Int64, "n": pl.Int64},
+        orient="row",
+    )
+    dtype = pl.Datetime("us", "UTC")
+    dated = numbered.with_columns(label(pl.col("t"), every, dtype))
+
+    def result(lf: pl.LazyFrame, every: Every) -> pl.DataFrame:
+        values = {"time": "t", "every": every, **COUNTING[name]}
+        return loaded.apply(lf, msgspec.convert(values, loaded.config)).collect()
+
+    expected = result(numbered, 1).with_columns(label(pl.col("t"), every, dtype))
+    assert_frame_equal(result(dated, every), expected, check_row_order=False)
+    with pytest.raises(SchemaError, match=f"`every: {every}` counts "):
+        result(numbered, every)

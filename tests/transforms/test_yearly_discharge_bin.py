@@ -22,6 +22,7 @@ def config(n_bins: int = 5, lag: int = 0) -> Config:
     """Cut the stores of each month by what they sold."""
     return Config(
         time="month",
+        every=1,
         entity="store",
         weight="n_sold",
         n_bins=n_bins,
