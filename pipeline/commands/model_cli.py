@@ -406,8 +406,12 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     code is 1 if there is a leak that `modeling.leaks` does not let pass.
     """
     from pipeline.log import progress
-    from pipeline.modeling.audit.audit import audit_permuted, describe_permuted
-    from pipeline.modeling.audit.guard import audit_all, describe_audit
+    from pipeline.modeling.audit.audit import (
+        audit_permuted,
+        describe_audit,
+        describe_permuted,
+    )
+    from pipeline.modeling.audit.guard import audit_all
 
     settings, _ = _load(profile, overrides)
     allowed = settings.modeling.leaks
@@ -418,7 +422,7 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     with progress("training on permuted rows"):
         permuted = audit_permuted(settings)
     click.echo(describe_permuted(permuted))
-    if permuted.is_leak or found.leaks.keys() - allowed:
+    if permuted.is_leak or {leak.column for leak in found.leaks} - {*allowed}:
         raise SystemExit(1)
 
 

@@ -85,26 +85,7 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of all that is beside it."""
 
 
-class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What `pipeline.modeling.audit.audit` has found in features."""
-
-    format: int
-    fingerprint: str
-    part: float
-    """Of the rows it was shown, in whole clusters."""
-    n_features: int
-    times: list[int]
-    """The periods the features were compared at, sorted."""
-    n_values: int
-    """The pairs of values that were compared."""
-    of_period: list[str]
-    """Features that have one value per period, as a table by period would have."""
-    leaks: dict[str, str]
-    """A line per column that leaks, in the order in which they were found."""
-
-
-_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord, AuditRecord)
-_Whole = TypeVar("_Whole", TrainingRecord, EvaluationRecord)
+_Record = TypeVar("_Record", TrainingRecord, EvaluationRecord)
 
 
 def model_folder(root: Path, model: str, fingerprint: str) -> Path:
@@ -151,8 +132,8 @@ def damaged_models(root: Path) -> list[str]:
 
 
 def _read_with_faults(
-    path: Path, type_: type[_Whole], below: str
-) -> tuple[_Whole | None, list[str]]:
+    path: Path, type_: type[_Record], below: str
+) -> tuple[_Record | None, list[str]]:
     """Read a record that lists files, and say what of them is not as it was made."""
     record = read_record(path, type_)
     if record is None:
@@ -161,8 +142,8 @@ def _read_with_faults(
 
 
 def _read_whole(
-    path: Path, type_: type[_Whole], below: str, remedy: str
-) -> _Whole | None:
+    path: Path, type_: type[_Record], below: str, remedy: str
+) -> _Record | None:
     """Read a record if it is there and nothing is wrong with it."""
     if not path.is_file():
         return None

@@ -20,7 +20,7 @@ References
    11, 2010.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -32,6 +32,7 @@ from pipeline.modeling.audit.worlds import (
     Ground,
     Leak,
     World,
+    describe_leaks,
     describe_span,
     differences,
     ground_of_panel,
@@ -139,6 +140,18 @@ def _some_clusters(
     kept = ground.rows[cluster].unique().sort().gather_every(every)
     rows = ground.rows.filter(pl.col(cluster).is_in(kept.implode()))
     return replace(ground, rows=rows), rows.height / ground.rows.height
+
+
+def describe_audit(found: Audit, *, allowed: Sequence[str]) -> Iterator[str]:
+    """Write a line per leaking column, then one of the whole."""
+    lines = describe_leaks(found.leaks)
+    for column, line in lines.items():
+        yield f"{line}{' (let pass by `modeling.leaks`)' * (column in allowed)}"
+    verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"
+    yield (
+        f"{verdict}: {len(found.features)} features x {len(found.times)} periods"
+        f" ({describe_span(found.times)}), {found.n_values:,} values compared"
+    )
 
 
 def _made_of_named(settings: ModelingSettings) -> set[str]:

@@ -7,14 +7,14 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
+from pipeline.files.checksum import read_sealed
 from pipeline.modeling.audit import guard
-from pipeline.modeling.audit.audit import audit
+from pipeline.modeling.audit.audit import audit, describe_audit
 from pipeline.modeling.audit.guard import (
+    AuditRecord,
     audit_all,
-    describe_audit,
     learnable_features,
 )
-from pipeline.modeling.records import AuditRecord, read_record
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run.run import check
 from pipeline.transforms import load_transform
@@ -77,7 +77,9 @@ def test_what_an_audit_has_found_is_kept_for_both(
     settings = settings_of(shops(tmp_path, YEARS))
     learnable_features(settings)
     [file] = tmp_path.glob(".pipeline/audits/*.json")
-    assert read_record(file, AuditRecord).part == 0.5  # pyright: ignore[reportOptionalMemberAccess]
+    there = read_sealed(file, AuditRecord)
+    assert there is not None
+    assert there.audit.part == 0.5
     found = audit_all(settings)
     assert found.part == 1
     assert list(describe_audit(found, allowed=[])) == [
