@@ -29,7 +29,7 @@ from pipeline.modeling.records import (
     new_folder,
     read_evaluation,
 )
-from pipeline.modeling.registry.registry import version_in
+from pipeline.modeling.registry.registry import versions
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_evaluation, log_figures, tracking
 from pipeline.modeling.train import Training, train, train_on
@@ -116,12 +116,12 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
         tables["evaluation"] = pl.concat([figures, tables["evaluation"]])
     metrics = _metrics(tables["evaluation"], model)
     with tracking(settings) as store:
-        version = version_in(store, settings, training.record.fingerprint)
+        known = {v.fingerprint: v.number for v in versions(store, modeling.name)}
     card = Card(
         modeling=modeling,
         record=training.record,
         source=str(settings.pipeline.tree["source"]["kind"]),
-        registered=version and version.number,
+        registered=known.get(training.record.fingerprint),
         trials=trials_of(settings, training.record.study),
         predictions=predictions.filter(model=model),
         **{name: tables[name] for name in _OF_CARD},

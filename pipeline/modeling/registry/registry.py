@@ -279,16 +279,6 @@ def aliases(store: Tracking, name: str) -> dict[str, int]:
     return {alias: int(number) for alias, number in named.items()}
 
 
-def version_in(
-    store: Tracking, settings: ModelingSettings, fingerprint: str
-) -> Version | None:
-    """Find the version of a trained model."""
-    found = versions(store, settings.modeling.name)
-    return next(
-        (version for version in found if version.fingerprint == fingerprint), None
-    )
-
-
 def _log(
     settings: ModelingSettings, record: TrainingRecord, bundle: "Bundle"
 ) -> Version:
@@ -336,10 +326,7 @@ def _log(
         made = store.client.create_model_version(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
-    fingerprint, number = record.fingerprint, int(made.version)
-    return Version(
-        name, number, fingerprint, 0, folder, tags[_MANIFEST], question, None
-    )
+        return next(v for v in versions(store, name) if v.number == int(made.version))
 
 
 def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:

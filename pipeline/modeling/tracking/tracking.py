@@ -331,8 +331,8 @@ def _fitted_with(record: TrainingRecord) -> dict[str, Any]:
     """Name what a model was fitted with: its parameters, all of them, and the rows."""
     config, split = record.config, record.modeling["split"]
     params = msgspec.convert(config["params"], load_kind(config["kind"]).Params)
-    names = ("kind", "target", "weight", "categorical")
-    beside = {name: config[name] for name in names if config[name]}
+    names = ("kind", "target", "weight", "categorical", "occurrence")
+    beside = {name: config[name] for name in names if config.get(name)}
     years = {name: split[name] for name in ("train", "valid")}
     return _flat({**beside, **years, **plain(params)})
 
