@@ -282,20 +282,19 @@ def _without_nulls(
 
 
 def _first_cells(config: Dialect, groups: Sequence[_Group]) -> Cells:
-    """Take the first cells of each column, each text once."""
-    return {
-        name: [
-            *dict.fromkeys(
-                cell
-                for places, heads in groups
-                for head in heads
-                for cell in head.cells(places[name])
-                if cell is not None and cell.strip() not in ("", *nulls)
-            )
-        ]
-        for name, declared in config.columns.items()
-        for nulls in [config.nulls if is_nullable(declared) else ()]
-    }
+    """Take the first cells of each column that is no text, each text once."""
+    found: dict[str, Sequence[str]] = {}
+    for name, declared in config.columns.items():
+        asked: Sequence[_Group] = () if dtype_of(declared) == pl.String else groups
+        texts = dict.fromkeys(
+            cell
+            for places, heads in asked
+            for head in heads
+            for cell in head.cells(places[name])
+        )
+        nulls = ("", *config.nulls) if is_nullable(declared) else ("",)
+        found[name] = [text for text in texts if text and text.strip() not in nulls]
+    return found
 
 
 def _place_of(groups: Sequence[_Group], name: str, text: str) -> str:

@@ -27,7 +27,7 @@ from pipeline.sources.columns import OFFSET, Column, Declared, column_of
 from pipeline.sources.dialect import Dialect
 
 Cells = Mapping[str, Sequence[str]]
-"""Some cells of each declared column, each text once, and none blank."""
+"""Some cells of each column that is no text, each once, and none blank."""
 
 Place = Callable[[str, str], str]
 """Says where a column's cell of a text stands first."""
@@ -151,28 +151,20 @@ def _find_decimal(
     config: Dialect, cells: Cells, place: Place, *, by_commas: bool
 ) -> Notation:
     """Find out what the decimal sign is, and what groups digits."""
-    numbers = pl.DataFrame(
-        [
-            (name, text, kind in WHOLE)
-            for name, declared in config.columns.items()
-            if (kind := column_of(declared).kind) in NUMERIC
-            for text in cells[name]
-        ],
-        schema={"name": pl.String, "text": pl.String, "is_whole": pl.Boolean},
-        orient="row",
-    )
-    bare = pl.col("text").str.strip_chars().str.replace(r"^\$|\s*%$", "")
-    wholes, others = (
-        numbers.filter(is_whole=is_whole).with_columns(bare=bare)
-        for is_whole in (True, False)
-    )
+    numbers = {
+        name: kind in WHOLE
+        for name, declared in config.columns.items()
+        if (kind := column_of(declared).kind) in NUMERIC
+    }
+    wholes, others = (_bare(cells, numbers, is_whole) for is_whole in (True, False))
 
     def first(of_wholes: str, of_others: str) -> tuple[str, str] | None:
         """Find a column and a text of it."""
-        for part, form in ((wholes, of_wholes), (others, of_others)):
-            found = part.filter(pl.col("bare").str.contains(form))
+        for table, form in ((wholes, of_wholes), (others, of_others)):
+            found = table.filter(pl.col("bare").str.contains(form))
             if found.height:
-                return found["name"][0], found["text"][0]
+                text: str = found["text"][0]
+                return next(name for name in numbers if text in cells[name]), text
         return None
 
     point = first(decided(".", is_whole=True), decided(".", is_whole=False))
@@ -197,6 +189,17 @@ def _find_decimal(
     ):
         raise _two_readings(place(*odd), odd[0], repr(odd[1]))
     return Notation("." if by_commas else None, grouping)
+
+
+def _bare(cells: Cells, numbers: Mapping[str, bool], is_whole: bool) -> pl.DataFrame:
+    """List the texts of columns that are whole numbers, or not, and bare of signs."""
+    texts = [
+        text for name in numbers if numbers[name] == is_whole for text in cells[name]
+    ]
+    bare = pl.col("text").str.strip_chars().str.replace(r"^\$|\s*%$", "")
+    return pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(
+        bare=bare
+    )
 
 
 def _two_readings(place: str, name: str, found: str) -> SourceError:
