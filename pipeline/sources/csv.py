@@ -323,7 +323,7 @@ def _said(heads: Mapping[str, Head], common: Sequence[str]) -> Iterator[str]:
             ),
             *([f"quotes {written.quote}"] if written.quote != '"' else []),
             *([f"comments {written.comment}"] if written.comment else []),
-            *([f"{n_above} lines above the first row"] if n_above > 1 else []),
+            *([f"{n_above} lines above the header"] if n_above > 1 else []),
             *common,
         ]
         if parts:

@@ -171,6 +171,16 @@ class Scan:
         rows, bad = zip(*parts, strict=True)
         return pl.concat(rows).lazy(), pl.concat(bad).lazy()
 
+    def good_of(self, name: str, root: Path) -> pl.LazyFrame:
+        """Take the good rows of a file, which users know by a name; of exact ones."""
+        read = next(r for r, file in self._read().items() if shown(file, root) == name)
+        [stream] = [s for s in self.streams if read in map(str, s.files)]
+        return stream.good(stream.rows.filter(pl.col(FILE) == read))
+
+    def _read(self) -> dict[str, SourceFile]:
+        """Say of which file what is read is, which may be a copy."""
+        return {str(file): file for file in self.files} | {**self.origins}
+
     def placed(self, bad: pl.DataFrame, root: Path) -> pl.DataFrame:
         """Say of bad cells in which record of which file they are.
 
@@ -195,8 +205,7 @@ class Scan:
                 *(pl.col(name) for name in BAD_SCHEMA if name != "record"),
                 (pl.col("record") - start).alias("record"),
             )
-        origins = {str(file): file for file in self.files} | {**self.origins}
-        names = {read: shown(file, root) for read, file in origins.items()}
+        names = {read: shown(file, root) for read, file in self._read().items()}
         file = pl.col("file").replace_strict(names, return_dtype=pl.String)
         return bad.with_columns(file).select(BAD_SCHEMA.names())
 

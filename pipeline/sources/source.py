@@ -6,7 +6,6 @@ from math import ceil
 from pathlib import Path
 from typing import TypeAlias
 
-import msgspec
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -14,7 +13,13 @@ from pipeline.errors import SourceError
 from pipeline.files.local import SourceFile
 from pipeline.files.remote import is_remote
 from pipeline.log import LOG
-from pipeline.sources.columns import Declared, DeclaredColumns, dtype_of, is_open
+from pipeline.sources.columns import (
+    Declared,
+    DeclaredColumns,
+    column_of,
+    dtype_of,
+    is_open,
+)
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
@@ -29,6 +34,38 @@ SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | Download
 
 _N_SHOWN = 10
 """Bad cells that are listed."""
+
+_REMEDIES = (
+    (
+        r"(?i)^\s*(#?n/?a|nan|null|none|nil|-+|\.+|\?)\s*$",
+        "^unreadable|not finite$",
+        "nothing is meant by {value!r}? source.nulls=['{value}'] says so, in columns"
+        " that may hold nothing, as {{kind: {kind}, null: true}}",
+        True,
+    ),
+    (
+        r"^\s*[+-]?[1-9]\d{0,2}[.,]\d{3}\s*$",
+        "^unreadable",
+        "source.decimal='.' or ',' says what {value!r} is",
+        True,
+    ),
+    (
+        "",
+        "^missing",
+        "nothing may be there? columns.{column}={{kind: {kind}, null: true}}; lines"
+        " below the table? source.skip_footer=N",
+        True,
+    ),
+    (
+        "",
+        "^negative| below 1$",
+        "{value} is right? columns.{column}={{kind: {kind}, min: N}} allows what is"
+        " less",
+        False,
+    ),
+)
+"""Of which cells, by value and reason, which setting could be wanted, and whether it is
+one of text files."""
 
 
 def columns_of(config: SourceConfig, root: Path) -> Mapping[str, Declared]:
@@ -147,41 +184,59 @@ def refuse_too_many(bad: pl.DataFrame, config: SourceConfig, root: Path) -> int:
     n_most = min(n for n in (MOST_BAD - 1, *config.bad_limits) if isinstance(n, int))
     if n_bad > n_most:
         more = " or more" if n_bad >= MOST_BAD else ""
-        raise _too_many(f"{n_bad} bad rows{more}, expected at most {n_most}", bad)
+        expected = f"expected at most {n_most}"
+        raise _too_many(f"{n_bad} bad rows{more}, {expected}", bad, config)
+    found = scan(config, root, repair=True)
     for file in of_files["file"]:
-        path = file if is_remote(file) else str(root / file)
-        alone = msgspec.structs.replace(reads(config, root), path=path)
-        if not _count_good(alone, root, 1):
+        if not _count(found.good_of(file, root), 1):
+            path = file if is_remote(file) else str(root / file)
+            of_file = bad.filter(file=file)
             raise SourceError(
-                f"{path}: holds no good rows; the first:\n"
-                f"{_listed(bad.filter(file=file))}\n"
-                "hint: mend the file, or leave it out"
+                f"{path}: holds no good rows; the first:\n{_listed(of_file)}\n"
+                f"hint: mend the file, or leave it out{_remedies(of_file, config)}"
             )
     shares = [n for n in config.bad_limits if isinstance(n, float)]
     if shares:
         # Of so many rows, n_bad are no more than the share of them.
         n_enough = ceil(n_bad / min(shares))
-        n_rows = n_bad + _count_good(config, root, n_enough - n_bad)
+        n_rows = n_bad + _count(found.frames()[0], n_enough - n_bad)
         if n_rows < n_enough:
             most = int(min(shares) * n_rows)
             expected = f"at most {most}, {100 * min(shares):g} % of {n_rows:,}"
-            raise _too_many(f"{n_bad} bad rows, expected {expected}", bad)
+            fault = f"{n_bad} bad rows, expected {expected}"
+            raise _too_many(fault, bad, config)
     return n_bad
 
 
-def _count_good(config: SourceConfig, root: Path, n_enough: int) -> int:
-    """Count the good rows of a source, and read no more of it once there are enough."""
-    rows, _ = scan(config, root, repair=True).frames()
+def _count(rows: pl.LazyFrame, n_enough: int) -> int:
+    """Count rows, and read no more of them once there are enough."""
     return rows.head(n_enough).select(pl.len()).collect(engine="streaming").item()
 
 
-def _too_many(fault: str, bad: pl.DataFrame) -> SourceError:
+def _too_many(fault: str, bad: pl.DataFrame, config: SourceConfig) -> SourceError:
     """Refuse bad rows, with the first of their cells."""
     return SourceError(
         f"{fault}; the first:\n{_listed(bad)}\n"
         "hint: mend the file, or allow more with source.max_bad_rows=N, or a share such"
-        " as 0.05"
+        f" as 0.05{_remedies(bad, config)}"
     )
+
+
+def _remedies(bad: pl.DataFrame, config: SourceConfig) -> str:
+    """Say which settings would make good cells of bad ones of a kind that is common."""
+    of_text = isinstance(config, Dialect)
+    said: list[str] = []
+    for value, reason, remedy, is_of_text in _REMEDIES:
+        meant = bad.filter(
+            pl.col("value").fill_null("").str.contains(value),
+            pl.col("reason").str.contains(reason),
+            pl.col("column").is_not_null(),
+        )
+        if meant.height and is_of_text <= of_text:
+            column, found = meant.row(0)[2:4]
+            kind = column_of(config.columns[column]).kind
+            said.append(remedy.format(column=column, kind=kind, value=found))
+    return "".join(f"\n  {line}" for line in said)
 
 
 def _listed(bad: pl.DataFrame) -> str:

@@ -313,3 +313,38 @@ def _schema() -> dict[str, pl.DataType]:
         "At": pl.Datetime("us"),
         "Note": pl.String(),
     }
+
+
+def test_a_file_is_judged_as_all_files_are_written(
+    tmp_path: Path, write: Write
+) -> None:
+    columns: dict[str, Declared] = {"Store": "label", "Sales": "number"}
+    write("Store;Sales\n" + "A;0,5\n" * 9, "in/a.csv")
+    write("Store;Sales\nB;1.234\n;2\n", "in/b.csv")
+    config = CsvSource(path="in/*.csv", columns=columns, max_bad_rows=1)
+    rows, bad = read(config, tmp_path)
+    assert rows["Sales"].to_list() == [0.5] * 9 + [1234.0]
+    assert refuse_too_many(bad, config, tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "column", "remedy"),
+    [
+        ("n/a", "number", "source.nulls=['n/a'] says so"),
+        ("1,234", "number", "source.decimal='.' or ',' says what '1,234' is"),
+        ("0", "count", "columns.Sales={kind: count, min: N} allows what is less"),
+        ("-5", "money", "columns.Sales={kind: money, min: N} allows what is less"),
+        ("", "count", "columns.Sales={kind: count, null: true}; lines below"),
+    ],
+)
+def test_refused_cells_say_which_setting_takes_them(
+    cell: str, column: Any, remedy: str, tmp_path: Path, write: Write
+) -> None:
+    rows = "A,1\n" * 70_000  # so that what is below is not looked at first
+    write(f'Store,Sales\n{rows}B,"{cell}"\n')
+    columns: dict[str, Declared] = {"Store": "label", "Sales": column}
+    config = CsvSource(path="raw.csv", columns=columns, max_bad_rows=0)
+    _, bad = read(config, tmp_path)
+    with pytest.raises(SourceError) as caught:
+        refuse_too_many(bad, config, tmp_path)
+    assert remedy in str(caught.value)
