@@ -64,15 +64,20 @@ def page(ranking: Ranking, figures: Mapping[str, str]) -> str:
         models=table["model"].to_list(),
         n_rows=f"{overall['n_rows'][0]:,}",
         years=span(*modeling.split.test),
-        names=["behind" if name == "behind" else name_of(name) for name in metrics],
+        names=[
+            *("behind" if name == "behind" else name_of(name) for name in metrics),
+            *("fit", "predicts"),
+        ],
+        cards=ranking.cards,
         rows=[
-            {
-                "model": row["model"],
-                "card": ranking.cards[row["model"]],
-                "cells": [_cell(row, name, modeling) for name in metrics],
-                "fit": amount(row["fit_s"], "s"),
-                "predicts": amount(row["rows_per_s"], "rows/s"),
-            }
+            (
+                row["model"],
+                [
+                    *(_cell(row, name, modeling) for name in metrics),
+                    (amount(row["fit_s"], "s"), ""),
+                    (amount(row["rows_per_s"], "rows/s"), ""),
+                ],
+            )
             for row in table.iter_rows(named=True)
         ],
     )
