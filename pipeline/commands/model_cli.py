@@ -147,17 +147,12 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
 def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:
     """Show the figures over all test rows, a line per model, the best first."""
     from pipeline.modeling.fit.loss import amount
-    from pipeline.modeling.settings import UNKNOWN_UNIT
 
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
     models = overall.filter(metric=modeling.metric).sort("value")["model"]
     state = "" if evaluation.is_new else ", as evaluated before"
-    unit = modeling.unit or f"an unknown unit ({UNKNOWN_UNIT})"
-    click.echo(
-        f"{evaluation.record.n_rows:,} test rows{state}; amounts in {unit};"
-        " 95 % bounds in brackets"
-    )
+    click.echo(f"{evaluation.record.n_rows:,} test rows{state}; {_how_shown(modeling)}")
     click.echo(
         f"  {'':14} {'RMSE':>21} {'MAE':>21} {'R2':>6} {'coverage':>9} {'bias':>6}"
     )
@@ -174,6 +169,14 @@ def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:
         )
         click.echo(f"  {model:14} {rmse:>21} {mae:>21} {r2:>6} {coverage:>9} {bias:>6}")
     click.echo(f"  card: {shown(evaluation.folder / 'card.html')}")
+
+
+def _how_shown(modeling: "Modeling") -> str:
+    """Say what the figures are in, and that they have bounds."""
+    from pipeline.modeling.settings import UNKNOWN_UNIT
+
+    unit = modeling.unit or f"an unknown unit ({UNKNOWN_UNIT})"
+    return f"amounts in {unit}; 95 % bounds in brackets"
 
 
 @click.command()
@@ -366,6 +369,7 @@ def compare(
         write_frame(comparison.table, format_, output)
     else:
         _print_comparison(comparison.table)
+        click.echo(f"  {_how_shown(settings.modeling)}", err=True)
     click.echo(f"  page: {shown(comparison.page)}", err=True)
 
 

@@ -11,6 +11,7 @@ from sklearn.metrics import mean_absolute_error
 from pipeline.commands.cli import main
 from pipeline.modeling.compare import compare_models
 from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.fit.loss import amount
 from tests.modeling.conftest import Load
 
 BASELINES = "modeling.baselines=[last_value,rolling_mean]"
@@ -90,11 +91,12 @@ def test_the_command_names_the_models_and_lists_the_differences(
     assert shown.keys() == {n for n in best if not n.endswith(("_lower", "_upper"))}
     assert shown["model"].split()[1:] == [line.split(",")[0] for line in lines]
     mae, lower, upper = (
-        f"{float(best[f'mae{end}']):,.0f}" for end in ("", "_lower", "_upper")
+        amount(float(best[f"mae{end}"])) for end in ("", "_lower", "_upper")
     )
     assert f" {mae} [{lower}, {upper}]  " in shown["mae"]
     assert shown["behind"].split()[1] == "-"
     assert shown["bias"].split()[1] == f"{float(best['bias']):.1%}"
+    assert told[1].startswith("  amounts in $; 95 % bounds in brackets\n")
     [page] = re.findall(r"^  page: (.*)$", told[0], re.MULTILINE)
     assert page == ".pipeline/models/inpatient_profit_ci.html"
     links = re.findall(r'href="(.*?)"', Path(page).read_text())
