@@ -60,6 +60,7 @@ def test_who_is_champion_is_said_and_why(
         before=None if before is None else SimpleNamespace(number=before),
         is_champion=is_champion,
         reasons=[] if is_champion else ["it is worse"],
+        notes=[],
     )
     model_cli._print_promotion(cast("Promotion", promotion))
     assert capsys.readouterr().out == said + "  - it is worse\n" * (not is_champion)
