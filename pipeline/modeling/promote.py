@@ -135,6 +135,8 @@ def _terms(modeling: Modeling) -> dict[str, Any]:
         "baselines": modeling.baselines,
         "cluster": modeling.cluster,
         "coverage": modeling.coverage,
+        "leaks": modeling.leaks,
+        "known": modeling.known,
         "slices": plain(modeling.slices),
         **{f"promotion.{name}": bound for name, bound in bounds.items()},
     }

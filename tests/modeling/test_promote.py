@@ -145,6 +145,23 @@ def test_what_was_eased_is_kept_with_the_decision(story: Story) -> None:
     assert told[2] == ("0.99", story.promotions[3].notes)
 
 
+def test_a_leak_that_is_let_pass_is_said_with_the_model(ml: Load) -> None:
+    let_pass = ("drop_non_lag_columns.columns=[]", "modeling.leaks=${panel.values}")
+    settings = ml(*LENIENT, *let_pass, "modeling.bootstrap.samples=100")
+    promotion = promote(settings, "ridge")
+    assert promotion.notes[0].startswith("sum_discharges, severity_1_portion, ")
+    assert promotion.notes[0].endswith(
+        ": know their own period, and are let pass by `modeling.leaks`"
+    )
+    assert any(note.startswith("leaks is ['sum_dis") for note in promotion.notes)
+    with connect(open_store(settings.root)) as con:
+        told = con.execute(
+            "select on_trust, notes from meta.models join meta.promotions"
+            " using (fingerprint)"
+        ).fetchall()
+    assert told == [(promotion.notes[:1], promotion.notes)]
+
+
 def test_a_champion_by_hand_is_asked_nothing(story: Story, tmp_path: Path) -> None:
     shutil.copytree(story.root, tmp_path, dirs_exist_ok=True, symlinks=True)
     settings = load_in(tmp_path, *LENIENT)

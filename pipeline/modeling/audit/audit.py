@@ -37,6 +37,7 @@ from pipeline.modeling.audit.worlds import (
     differences,
     ground_of_panel,
     ground_of_source,
+    other_data,
     other_worlds,
     real_world,
 )
@@ -61,8 +62,8 @@ class Audit:
     """The periods the features were compared at, sorted."""
     n_values: int
     """The pairs of values that were compared."""
-    of_period: list[str]
-    """Features that have one value per period, as a table by period would have."""
+    of_names: list[str]
+    """Features that no data move: of a calendar, or of a table in the code."""
     part: float
     """Of the rows, those that were looked at."""
 
@@ -110,11 +111,12 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
         )
         leaks += found
         n_values += n
-    per_period = world.features.group_by(modeling.time).agg(
-        pl.col(columns).n_unique() == 1
+    moved, _ = differences(
+        world, other_data(ground), columns, time=modeling.time, check="all changed"
     )
-    of_period = [name for name in columns if per_period[name].all()]
-    return Audit(leaks, columns, times, n_values, of_period, part)
+    unmoved = {*columns} - {leak.column for leak in moved} - named
+    of_names = [name for name in columns if name in unmoved]
+    return Audit(leaks, columns, times, n_values, of_names, part)
 
 
 def _ground(settings: ModelingSettings) -> Ground:

@@ -71,7 +71,7 @@ def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
     for names, why in (
         (leaks, "know their own period, and are let pass by `modeling.leaks`"),
         (settings.modeling.known, "taken to be known before their period"),
-        (found.of_period, "one value per period, as a table in the code would have"),
+        (found.of_names, "of no data: a calendar, or a table in the code"),
     ):
         if names:
             yield f"{', '.join(names)}: {why}"

@@ -182,6 +182,12 @@ def _other_values(ground: Ground) -> pl.DataFrame:
     )
 
 
+def other_data(ground: Ground) -> World:
+    """Make a world of nothing but other values, at the same times."""
+    rows = _thin(_other_values(ground), ground.entity, 0)
+    return _world(ground, *_frames(ground, rows.lazy()))
+
+
 def _changed_from(ground: Ground, other: pl.DataFrame, t: int) -> World:
     """Make t where other rows are taken from t on, without some of them."""
     future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)

@@ -192,5 +192,5 @@ def test_a_table_by_period_is_said(tmp_path: Path, patch: pytest.MonkeyPatch) ->
     file.write_text(file.read_text().replace(last, f"{last}  difference: {{}}\n"))
     words = [f"difference.{key}=total" for key in ("minuend", "subtrahend", "column")]
     assert learnable_features(settings_of(tmp_path, *words)).on_trust == (
-        "growth: one value per period, as a table in the code would have",
+        "growth: of no data: a calendar, or a table in the code",
     )
