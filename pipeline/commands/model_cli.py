@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.modeling.promote import Promotion
     from pipeline.modeling.score import Scores
     from pipeline.modeling.settings import Modeling, ModelingSettings
-    from pipeline.modeling.train import Training
+    from pipeline.modeling.training import Training
     from pipeline.modeling.tune import Tuning
 
 _words = click.argument("words", nargs=-1, metavar="[MODEL] [PATH=VALUE]...")

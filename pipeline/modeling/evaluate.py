@@ -32,7 +32,8 @@ from pipeline.modeling.records import (
 from pipeline.modeling.registry.registry import versions
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_evaluation, log_figures, tracking
-from pipeline.modeling.train import Training, train, train_on
+from pipeline.modeling.train import train, train_on
+from pipeline.modeling.training import Training
 from pipeline.modeling.tune import trials_of
 
 MODULE = "pipeline/modeling/evaluate.py"

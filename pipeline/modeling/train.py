@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -19,11 +19,8 @@ from pipeline.modeling.data import Features, train_and_valid
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.fit.occurrence import calibrated
 from pipeline.modeling.predictor import (
-    Predictor,
     fit_occurrence_of,
     fit_predictor,
-    load_predictor,
-    refitted,
     target_of,
 )
 from pipeline.modeling.records import (
@@ -38,31 +35,11 @@ from pipeline.modeling.records import (
 )
 from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import is_logged, log_evaluation, log_training
+from pipeline.modeling.training import Training
 from pipeline.modeling.tune import best_params, has_other_study
 from pipeline.plan.code import code_hashes
 
 MODULE = "pipeline/modeling/train.py"
-
-
-@dataclass(frozen=True)
-class Training:
-    """A trained model, and what it learned from."""
-
-    folder: Path
-    record: TrainingRecord
-    features: Features
-    is_new: bool
-    is_logged: bool
-    """MLflow was told of it just now: it is new, or its run was lost."""
-
-    def load(self) -> Predictor:
-        """Read the model."""
-        return load_predictor(self.folder / "predictor")
-
-    @property
-    def config(self) -> ModelConfig:
-        """The model's configuration, with the parameters it was fitted with."""
-        return msgspec.convert(self.record.config, ModelConfig)
 
 
 def train(settings: ModelingSettings, model: str) -> Training:
@@ -193,19 +170,3 @@ def _commit(root: Path) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def refit(settings: ModelingSettings, training: Training) -> Predictor:
-    """Fit a trained model again, to all periods that are known.
-
-    What was judged stays what it is: this one has seen the test years, and nothing is
-    left to judge it on.
-    """
-    judged, modeling = training.load(), settings.modeling
-    df = training.features.read(modeling)
-    predictor = refitted(judged, df, training.config, modeling)
-    if judged.occurrence is None:
-        return predictor
-    seen = candidates(settings, training.features, df[modeling.time].unique().sort())
-    again = fit_occurrence_of(seen, training.config, modeling)
-    return replace(predictor, occurrence=judged.occurrence.refitted(again))

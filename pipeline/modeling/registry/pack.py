@@ -14,7 +14,7 @@ from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.train import Training, refit
+from pipeline.modeling.training import Training, refit
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 from pipeline.sources import columns_of

@@ -28,7 +28,7 @@ from pipeline.modeling.settings import (
     Question,
 )
 from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
-from pipeline.modeling.train import Training
+from pipeline.modeling.training import Training
 from pipeline.plan.code import PACKAGE
 
 if TYPE_CHECKING:
