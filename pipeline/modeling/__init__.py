@@ -10,8 +10,8 @@ At the top, a file per command: `tune`, `train`, `evaluate`, `promote`, `forecas
 - `tracking`: what MLflow is told;
 - `judge`: how good a model is, and which of two is better.
 
-These stand on `training`, `predictor`, `horizon`, `data`, `records` and `settings`, at
-the top as well, and these on
+These stand on `training`, `predictor`, `occurrence`, `horizon`, `data`, `records` and
+`settings`, at the top as well, and these on
 
 - `study`: the search for parameters;
 - `models`: a file per kind of model;

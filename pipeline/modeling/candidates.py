@@ -6,8 +6,8 @@ import polars as pl
 
 from pipeline.files.parquet import scan_parquet
 from pipeline.modeling.data import Features
-from pipeline.modeling.fit.occurrence import OCCURS
 from pipeline.modeling.horizon import horizon_of
+from pipeline.modeling.occurrence import OCCURS
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.snapshots.store import open_store, read_runs, verified_object
 

@@ -15,12 +15,12 @@ from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.candidates import candidates
 from pipeline.modeling.data import between
-from pipeline.modeling.fit.occurrence import OCCURS
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.occurrence import measure_occurrence
 from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.judge.totals import measure_totals
+from pipeline.modeling.occurrence import OCCURS
 from pipeline.modeling.predictor import Predictor, target_of
 from pipeline.modeling.records import (
     FORMAT,

@@ -11,14 +11,14 @@ import polars as pl
 from pipeline.errors import ModelError, some
 from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_schema
 from pipeline.modeling.fit.intervals import UNCALIBRATED, Calibration, calibrate
-from pipeline.modeling.fit.occurrence import (
+from pipeline.modeling.fit.target import Array, TargetConfig
+from pipeline.modeling.models import Regressor, load_kind
+from pipeline.modeling.occurrence import (
     OCCURS,
     Occurrence,
     fit_occurrence,
     load_occurrence,
 )
-from pipeline.modeling.fit.target import Array, TargetConfig
-from pipeline.modeling.models import Regressor, load_kind
 from pipeline.modeling.settings import ModelConfig, Modeling
 
 

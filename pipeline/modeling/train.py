@@ -17,7 +17,7 @@ from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.candidates import candidates
 from pipeline.modeling.data import Features, train_and_valid
 from pipeline.modeling.fit.loss import Metric, mean_error
-from pipeline.modeling.fit.occurrence import calibrated
+from pipeline.modeling.occurrence import calibrated
 from pipeline.modeling.predictor import (
     fit_occurrence_of,
     fit_predictor,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from pipeline.modeling.fit.occurrence import OCCURS
 from pipeline.modeling.judge.bootstrap import FloatArray, Resampling, bootstrap
 from pipeline.modeling.judge.metrics import ratio
+from pipeline.modeling.occurrence import OCCURS
 
 METRICS = ("brier", "brier_skill", "bias_expected")
 """What `measure_occurrence` estimates, in its order."""

@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.modeling.fit.occurrence import (
+from pipeline.modeling.models.lightgbm import Params
+from pipeline.modeling.occurrence import (
     calibrated,
     fit_occurrence,
     load_occurrence,
 )
-from pipeline.modeling.models.lightgbm import Params
 
 PARAMS = Params(rounds=20, min_data_in_leaf=20)
 
