@@ -5,15 +5,8 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from pipeline.sources.columns import (
-    OFFSET,
-    Column,
-    Declared,
-    Kind,
-    column_of,
-    dtype_of,
-    has_offset,
-)
+from pipeline.sources.columns import Column, Declared, Kind, column_of, dtype_of
+from pipeline.sources.dates import read_date, read_datetime
 
 Mark: TypeAlias = Literal[".", ","]
 """What stands before a fraction."""
@@ -52,9 +45,6 @@ _EXACT_BELOW = 2**53
 
 _BEYOND_INT128 = r"^[+-]?\d{39}"
 
-_FIRST_YEAR = 1000
-"""Of four digits: Polars takes 15 for a year, too."""
-
 _FLAGS = {
     **dict.fromkeys(("true", "t", "yes", "y", "1"), True),
     **dict.fromkeys(("false", "f", "no", "n", "0"), False),
@@ -67,11 +57,6 @@ _GROUPED_BY = {",": ",", ".": r"\.", " ": _BLANKS, "'": "['\u2019]"}
 """Patterns of what groups digits."""
 
 _NOT_000 = r"(\d\d[1-9]|\d[1-9]\d|[1-9]\d\d)"
-
-_ISO_TIME = (
-    r"^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2})(:[0-5]\d(?:[.,]\d{1,6})?)?0*)?"
-    r"(Z|[+-]\d{2}(?::?\d{2})?)?$"
-)
 
 
 def parse_text(
@@ -103,9 +88,9 @@ def parse_text(
                 _FLAGS, default=None, return_dtype=pl.Boolean
             )
         case "date":
-            return _parse_date(cell, column)
+            return read_date(cell, column.format)
         case "datetime":
-            return _parse_datetime(cell, column)
+            return read_datetime(cell, column.format)
         case _:
             return _parse_number(cell, column, notation or Notation())
 
@@ -199,47 +184,6 @@ def decided(mark: Mark, *, is_whole: bool) -> str:
     if is_whole:
         forms.append(rf"[1-9]\d{{0,2}}\{other}{_NOT_000}")
     return rf"^[+-]?({'|'.join(forms)})$"
-
-
-def _parse_date(cell: pl.Expr, column: Column) -> pl.Expr:
-    """Read a date."""
-    if column.format is None:
-        cell = cell.str.replace(r"[T ]00:00(:00(\.0+)?)?$", "")
-    value = cell.str.to_date(column.format or "%Y-%m-%d", strict=False)
-    return _of_four_digits(value)
-
-
-def _parse_datetime(cell: pl.Expr, column: Column) -> pl.Expr:
-    """Read a date and a time to the microsecond; a date alone is its midnight."""
-    form = column.format
-    if form not in (None, OFFSET):
-        value = cell.str.to_datetime(form, strict=False, time_unit="us")
-        return _of_four_digits(value)
-    parts = cell.str.extract_groups(_ISO_TIME).struct
-    day, minute, second, offset = (parts.field(str(i)) for i in range(1, 5))
-    text = pl.concat_str(
-        day,
-        pl.lit("T"),
-        minute.fill_null("00:00"),
-        second.fill_null(":00").str.replace(",", ".", literal=True),
-    )
-    if not has_offset(column):
-        text = pl.when(offset.is_null()).then(text)
-        value = text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", strict=False)
-        return _of_four_digits(value.cast(pl.Datetime("us")))
-    zone = (
-        offset.str.replace("Z", "+00:00", literal=True)
-        .str.replace(r"^([+-]\d\d)$", "$1:00")
-        .str.replace(r"^([+-]\d\d)(\d\d)$", "$1:$2")
-    )
-    text = pl.concat_str(text, zone)
-    form = "%Y-%m-%dT%H:%M:%S%.f%:z"
-    return _of_four_digits(text.str.to_datetime(form, strict=False, time_unit="us"))
-
-
-def _of_four_digits(value: pl.Expr) -> pl.Expr:
-    """Drop dates of years that are written with less than four digits, or more."""
-    return pl.when(value.dt.year().is_between(_FIRST_YEAR, 9999)).then(value)
 
 
 def can_be(dtype: pl.DataType, declared: Declared) -> bool:

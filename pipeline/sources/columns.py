@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cache
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
 
 import polars as pl
 from msgspec import Meta, field, structs
-from polars.exceptions import PolarsError
 
 from pipeline.config import BaseConfig
+from pipeline.sources.dates import OFFSET, reads_its_own, tells_offset
 
 Kind = Literal[
     "code",
@@ -32,9 +31,6 @@ Limit: TypeAlias = Annotated[int, Meta(ge=0)] | Annotated[float, Meta(gt=0, lt=1
 """A number of rows, or a share of them."""
 
 _Bound: TypeAlias = int | float | Decimal | date
-
-OFFSET = "%+"
-"""The format of ISO 8601 with an offset from UTC."""
 
 _LONGEST_DECIMAL = 38
 
@@ -64,7 +60,9 @@ class Column(BaseConfig, frozen=True, kw_only=True):
         is_dated = self.kind in ("date", "datetime")
         if self.format is not None and not is_dated:
             yield "expected a format of a date or datetime only"
-        elif self.format is not None and not _reads_its_own(self.kind, self.format):
+        elif self.format is not None and not reads_its_own(
+            self.format, is_time=self.kind == "datetime"
+        ):
             yield (
                 f"expected a format that tells a {self.kind}, such as %d/%m/%Y,"
                 f" found {self.format!r}"
@@ -169,12 +167,7 @@ def dtype_of(declared: Declared) -> pl.DataType:
 def has_offset(declared: Declared) -> bool:
     """Tell whether a column's format says how far from UTC its times are."""
     column = column_of(declared)
-    return column.kind == "datetime" and _tells_offset(column.format or "")
-
-
-def _tells_offset(form: str) -> bool:
-    """Tell whether a format says how far from UTC a time is."""
-    return any(part in form for part in ("%z", "%:z", "%#z", OFFSET))
+    return column.kind == "datetime" and tells_offset(column.format or "")
 
 
 def is_open(declared: Declared) -> bool:
@@ -279,7 +272,7 @@ def why_bad(raw: pl.Expr, value: pl.Expr, declared: Declared) -> pl.Expr:
     )
     if kind == "number":  # a whole one that is not taken is a number all the same
         text = raw.cast(pl.String).str.strip_chars()
-        is_rounded = text.str.contains(r"^[+-]?\d+(\.0*)?$")
+        is_rounded = text.str.contains(r"^[+-]?[0-9]+(\.0*)?$")
         reason = reason.when(value.is_null() & is_rounded).then(
             pl.lit(f"whole {kind} too long to be exact")
         )
@@ -298,18 +291,3 @@ def is_blank(cell: pl.Expr) -> pl.Expr:
     """Tell whether a cell is null or, written out, nothing but spaces."""
     text = cell.cast(pl.String).str.strip_chars()
     return text.is_null() | (text == "")
-
-
-@cache
-def _reads_its_own(kind: Kind, form: str) -> bool:
-    """Tell whether a day can be written in a format, and is read back from it."""
-    at = datetime(2014, 11, 23, 14, 5, 7, tzinfo=UTC)
-    cells = pl.Series([at.date() if kind == "date" else at])
-    if kind == "datetime" and not _tells_offset(form):
-        cells = cells.dt.replace_time_zone(None)
-    try:
-        text = cells.dt.strftime(form).str
-        read = text.to_datetime(form, strict=False, time_unit="us")
-    except PolarsError:
-        return False
-    return read.item() is not None and cast("datetime", read.item()).year == at.year

@@ -268,7 +268,8 @@ def _copied(head: Head) -> str:
     written = head.written
     if written.is_plain:
         return ""
-    return f" {written.encoding} {written.comment} {written.skip_footer}"
+    lines = f"{written.comment} {written.skip_footer} {written.above}"
+    return f" {written.encoding} {lines}"
 
 
 def _without_nulls(

@@ -103,6 +103,7 @@ def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:
         layout.quote,
         layout.comment,
         config.skip_footer,
+        layout.above,
     )
     return Head(file, length, is_packed, written, names, layout.lines, records)
 
@@ -219,10 +220,11 @@ def _bad_encoding(file: Path, encoding: str) -> tuple[str, str] | None:
                 line.decode(encoding)
             except UnicodeDecodeError as error:
                 at = f"line {number}, byte offset {offset + error.start}"
+                other = "cp850" if encoding == "windows-1252" else "windows-1252"
                 return (
                     f"byte 0x{line[error.start]:02x} on {at} is not {encoding.upper()}",
-                    "name its encoding, as in source.encoding=windows-1252, or save it"
-                    " as UTF-8, e.g. with `iconv -f latin1 -t utf-8`",
+                    f"name its encoding, as in source.encoding={other}, or save it as"
+                    " UTF-8, e.g. with `iconv -f latin1 -t utf-8`",
                 )
             offset += len(line)
     return None

@@ -40,6 +40,8 @@ class Layout:
     lines: int
     """Down to the header's last."""
     records: list[list[str]]
+    above: int = 0
+    """Lines above the header, if there are quotes in them."""
 
 
 def find_encoding(head: bytes) -> str:
@@ -98,7 +100,10 @@ def find_layout(text: str, config: Dialect) -> Layout:
     is_quoted = re.search(rf'[\n{re.escape(written.separator)}]"', text)
     if is_open and "'" in text and not is_quoted:
         _refuse_other_quotes(records)
-    return Layout(written.separator, written.quote, comment, names, lines, records)
+    n_above = text.count("\n", 0, start) if '"' in text[:start] else 0
+    return Layout(
+        written.separator, written.quote, comment, names, lines, records, n_above
+    )
 
 
 def reader_of(

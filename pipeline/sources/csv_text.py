@@ -53,7 +53,7 @@ def open_text(file: Path, written: Written) -> BinaryIO:
     if written.is_plain:
         return open_unpacked(file)
     blocks = _decoded(file, written.encoding)
-    if written.comment is not None or written.skip_footer:
+    if written.comment is not None or written.skip_footer or written.above:
         blocks = _of_table(lines_of(blocks), written)
     return cast("BinaryIO", io.BufferedReader(_Stream(blocks), _BLOCK))
 
@@ -101,7 +101,7 @@ def lines_of(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def _of_table(lines: Iterable[str], written: Written) -> Iterator[str]:
-    """Leave out the last lines that are not blank, and blank out comments."""
+    """Leave out the last lines that are not blank, and blank out what is no field."""
     kept = deque[str]()
     n_kept = 0
     for line in without_comments(lines, written):
@@ -114,10 +114,14 @@ def _of_table(lines: Iterable[str], written: Written) -> Iterator[str]:
 
 
 def without_comments(lines: Iterable[str], written: Written) -> Iterator[str]:
-    """Blank out the lines that begin as comments do, but within quotes."""
+    """Blank out lines above the header, and those that begin as comments do.
+
+    Not within quotes.
+    """
     is_quoted = False
-    for line in lines:
-        if written.comment and not is_quoted and line.startswith(written.comment):
+    for number, line in enumerate(lines):
+        is_comment = written.comment is not None and line.startswith(written.comment)
+        if number < written.above or (is_comment and not is_quoted):
             yield "\n" if line.endswith("\n") else ""
             continue
         if written.quote and line.count(written.quote) % 2:

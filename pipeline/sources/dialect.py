@@ -75,9 +75,12 @@ class Written:
     quote: str | None = '"'
     comment: str | None = None
     skip_footer: int = 0
+    above: int = 0
+    """Lines above the header that have quotes, and are no fields."""
 
     @property
     def is_plain(self) -> bool:
         """Whether Polars can read the file as it lies there."""
         is_utf8 = codecs.lookup(self.encoding).name == "utf-8"
-        return is_utf8 and self.comment is None and not self.skip_footer
+        is_cut = self.comment is not None or self.skip_footer or self.above
+        return is_utf8 and not is_cut

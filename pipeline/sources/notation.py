@@ -23,7 +23,8 @@ from pipeline.sources.cells import (
     parse_text,
     two_readings,
 )
-from pipeline.sources.columns import OFFSET, Column, Declared, column_of
+from pipeline.sources.columns import Column, Declared, column_of
+from pipeline.sources.dates import OFFSET
 from pipeline.sources.dialect import Dialect
 
 Cells = Mapping[str, Sequence[str]]
@@ -48,7 +49,11 @@ _DAYS = (
     "%b %d, %Y",
     "%B %d, %Y",
 )
-_MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y")
+_PERIODS = (
+    *("%Y-%m", "%Y/%m", "%m/%Y", "%b %Y", "%B %Y"),
+    *("%G-W%V", "%GW%V", "%G-W%V-%u"),
+    *("%YQ%q", "%Y-Q%q", "%Y Q%q", "Q%q %Y"),
+)
 _OTHER: Mapping[str, Mark] = {".": ",", ",": "."}
 """What groups digits where that is the decimal sign, and the other way round."""
 
@@ -79,7 +84,8 @@ def find_notation(
     for name, declared in config.columns.items():
         columns[name] = _find_format(name, declared, cells[name], place)
         if columns[name] != declared:
-            said.append(f"{name} as {column_of(columns[name]).format}")
+            form = column_of(columns[name]).format
+            said.append(f"{name} {'in UTC' if form == OFFSET else f'as {form}'}")
     notation = _find_decimal(config, cells, place, by_commas=by_commas)
     if notation.decimal == ",":
         said.append("decimal commas")
@@ -99,7 +105,7 @@ def _find_format(
     usual = cells.select(parse_text(pl.col(""), column)).to_series()
     if usual.null_count() < cells.height or cells.is_empty():
         return declared
-    formats = _DAYS + _MONTHS if column.kind == "date" else _datetimes()
+    formats = _DAYS + _PERIODS if column.kind == "date" else _datetimes()
     few = _read(cells.head(_FEW), column, formats)
     values = _read(
         cells, column, [form for form in formats if not few[form].is_null().all()]

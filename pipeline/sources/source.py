@@ -51,6 +51,13 @@ _REMEDIES = (
     ),
     (
         "",
+        "^unreadable date",
+        "columns.{column}={{kind: {kind}, format: '%d.%m.%y'}} says how dates are"
+        " written",
+        False,
+    ),
+    (
+        "",
         "^missing",
         "nothing may be there? columns.{column}={{kind: {kind}, null: true}}; lines"
         " below the table? source.skip_footer=N",

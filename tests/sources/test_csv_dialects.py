@@ -53,6 +53,8 @@ def _read(root: Path, **given: Any) -> pl.DataFrame:
         "Sales of 2015\n\nby store\nStore,Year,Sales,Note\nA,2015,665.5,ok\n"
         "B,2016,1234.25,\n",
         "# a\n# b\nStore,Year,Sales,Note\n# c\nA,2015,665.5,ok\nB,2016,1234.25,\n#\n",
+        'Report, 2015 "final""\n"unclosed\n\nStore,Year,Sales,Note\n'
+        "A,2015,665.5,ok\nB,2016,1234.25,\n",
         "Note;Other;Sales;Year;Store\nok;x;665,5;2015;A\n;x;1234,25;2016;B\n",
     ],
     ids=repr,
@@ -335,6 +337,7 @@ def test_a_file_is_judged_as_all_files_are_written(
         ("0", "count", "columns.Sales={kind: count, min: N} allows what is less"),
         ("-5", "money", "columns.Sales={kind: money, min: N} allows what is less"),
         ("", "count", "columns.Sales={kind: count, null: true}; lines below"),
+        ("1.5.15", "date", "columns.Sales={kind: date, format: '%d.%m.%y'} says how"),
     ],
 )
 def test_refused_cells_say_which_setting_takes_them(
