@@ -31,7 +31,6 @@ from pipeline.sources.columns import (
     is_nullable,
 )
 from pipeline.sources.csv_file import Head, explain, read_heads, read_records
-from pipeline.sources.csv_layout import SEPARATORS
 from pipeline.sources.csv_text import readable_copy
 from pipeline.sources.dialect import Dialect, Written
 from pipeline.sources.notation import Cells, find_notation
@@ -89,15 +88,7 @@ def scan_csv(
     file and record order; blank lines are none.
     """
     files = find_local(config.path, root)
-    groups: list[_Group] = []
-    for _, alike in groupby(
-        read_heads(files, config),
-        key=lambda head: (head.lines, head.names, head.written),
-    ):
-        group = list(alike)
-        names, file = group[0].names, group[0].file
-        places = match_columns(names, config.columns, config.rename, file)
-        groups.append((places, group))
+    groups = _groups(read_heads(files, config), config)
     cells = _first_cells(config, groups)
     by_commas = all(heads[0].written.separator == "," for _, heads in groups)
     place = partial(_place_of, groups)
@@ -132,6 +123,17 @@ def scan_csv(
         {str(copy): file for file, copy in copies.items()},
         tuple(_said(heads, found.said)),
     )
+
+
+def _groups(heads: Sequence[Head], config: CsvSource) -> list[_Group]:
+    """Put files together that follow one another and are written alike."""
+    groups: list[_Group] = []
+    for _, alike in groupby(heads, lambda head: (head.lines, head.names, head.written)):
+        group = list(alike)
+        names, file = group[0].names, group[0].file
+        places = match_columns(names, config.columns, config.rename, file)
+        groups.append((places, group))
+    return groups
 
 
 @dataclass(frozen=True)
@@ -306,29 +308,23 @@ def _place_of(groups: Sequence[_Group], name: str, text: str) -> str:
             for line, record in read_records(head.file, head.written, head.lines):
                 if record[at : at + 1] == [text]:
                     return f"{head.file}:{line}"
-    raise AssertionError(text)
+    return str(groups[0][1][0].file)
 
 
-def _said(heads: Mapping[str, Head], common: Sequence[str]) -> Iterator[str]:
-    """Say how files are written, where that is not as most are."""
-    for _, alike in groupby(heads.items(), key=lambda item: item[1].written):
-        (file, head), *others = alike
-        written, more = head.written, f" and {len(others)} more" if others else ""
+def _said(heads: Mapping[str, Head], common: Sequence[str]) -> list[str]:
+    """Say how files are written that are not as most, in a line for alike ones."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for file, head in heads.items():
         n_above = head.lines - 1
-        parts = [
-            *([written.encoding] if written.encoding != "utf-8" else []),
-            *(
-                [SEPARATORS.get(written.separator, repr(written.separator))]
-                if written.separator != ","
-                else []
-            ),
-            *([f"quotes {written.quote}"] if written.quote != '"' else []),
-            *([f"comments {written.comment}"] if written.comment else []),
-            *([f"{n_above} lines above the header"] if n_above > 1 else []),
-            *common,
-        ]
-        if parts:
-            yield f"{file}{more}: read with {', '.join(parts)}"
+        above = [f"{n_above} lines above the header"] if n_above > 0 else []
+        parts = (*head.written.said(), *above, *common)
+        alike.setdefault(parts, []).append(file)
+    return [
+        f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}:"
+        f" read with {', '.join(parts)}"
+        for parts, files in alike.items()
+        if parts
+    ]
 
 
 def _most_rows(

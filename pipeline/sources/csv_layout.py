@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.sources.csv_text import lines_of, without_comments
-from pipeline.sources.dialect import Dialect, Written
+from pipeline.sources.dialect import SEPARATORS, Dialect, Written
 from pipeline.sources.scan import declared_names
-
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 
 _MOST_ABOVE = 100
 """Lines above a header."""
@@ -69,41 +67,50 @@ def find_layout(text: str, config: Dialect) -> Layout:
     """Find the header of a text, and what its fields are separated by.
 
     Of what `config` leaves open, that is taken of which the header has most of the
-    declared names: commas, `"` and the first line that is not blank where several do.
+    declared names: the first line that is not blank, commas and `"` where several do.
     A csv.Error if the header's line has no end, or there is none and two fit.
     """
-    comment = config.comment
-    if comment is not None:
-        text = _uncommented(text, Written(comment=comment, quote=_quote(config.quote)))
-    quotes = ['"', "'"] if config.quote is None else [config.quote]
-    separators = [*SEPARATORS] if config.separator is None else [config.separator]
-    choices = [
-        Written(separator=separator, quote=_quote(quote))
-        for quote in quotes
-        for separator in separators
-    ]
+    choices = _choices(config)
+    if config.comment is not None:
+        text = _uncommented(text, config.comment, choices[0].quote)
     if not config.header:
         return _without_header(text, config, choices)
     start, written = _find_header(text, config, choices)
-    above = [line for line in text[:start].split("\n") if line.strip()]
-    marks = {line[0] for line in above}
-    if comment is None and marks == {"#"} and "\n#" in text[start:]:
-        comment = "#"
-        text = _uncommented(text, Written(comment=comment, quote=written.quote))
+    comment = config.comment or _comment_of(text, start)
+    if comment != config.comment:
+        text = _uncommented(text, comment, written.quote)
         start, written = _find_header(text, config, choices)
     names, end = _header_at(text, start, written)
-    lines = text.count("\n", 0, end)
     if len(names) == 1 and config.separator is None:
         written = _of_one_column(text[end:], choices)
     records = [record for record in reader_of(text[end:], written) if record]
-    is_open = config.quote is None and written.quote == '"'
-    is_quoted = re.search(rf'[\n{re.escape(written.separator)}]"', text)
-    if is_open and "'" in text and not is_quoted:
-        _refuse_other_quotes(records)
-    n_above = text.count("\n", 0, start) if '"' in text[:start] else 0
+    if config.quote is None:
+        _refuse_other_quotes(text, written, records)
     return Layout(
-        written.separator, written.quote, comment, names, lines, records, n_above
+        written.separator,
+        written.quote,
+        comment,
+        names,
+        text.count("\n", 0, end),
+        records,
+        text.count("\n", 0, start) if '"' in text[:start] else 0,
     )
+
+
+def _choices(config: Dialect) -> list[Written]:
+    """List what fields may be separated and quoted by, the most usual first."""
+    return [
+        Written(separator=separator, quote=None if quote == "none" else quote)
+        for quote in ([config.quote] if config.quote else ['"', "'"])
+        for separator in ([config.separator] if config.separator else SEPARATORS)
+    ]
+
+
+def _comment_of(text: str, start: int) -> str | None:
+    """Tell what begins lines amid the rows, as it begins those above the header."""
+    above = [line for line in text[:start].split("\n") if line.strip()]
+    is_comment = above and all(line.startswith("#") for line in above)
+    return "#" if is_comment and "\n#" in text[start:] else None
 
 
 def reader_of(
@@ -120,13 +127,9 @@ def reader_of(
     )
 
 
-def _quote(given: str | None) -> str | None:
-    """Say what quotes fields; None if nothing does."""
-    return None if given == "none" else given or '"'
-
-
-def _uncommented(text: str, written: Written) -> str:
+def _uncommented(text: str, comment: str | None, quote: str | None) -> str:
     """Blank out the comments of a text."""
+    written = Written(comment=comment, quote=quote)
     return "".join(without_comments(lines_of([text]), written))
 
 
@@ -179,8 +182,16 @@ def _header_at(text: str, start: int, written: Written) -> tuple[list[str], int]
     return names, end
 
 
-def _refuse_other_quotes(records: Iterable[Sequence[str]]) -> None:
-    """Refuse fields between apostrophes, which may be part of them or not."""
+def _refuse_other_quotes(
+    text: str, written: Written, records: Iterable[Sequence[str]]
+) -> None:
+    """Refuse fields between apostrophes, which may be part of them or not.
+
+    Not where fields are seen to be quoted otherwise.
+    """
+    quoted = rf'[\n{re.escape(written.separator)}]"'
+    if written.quote == "'" or "'" not in text or re.search(quoted, text):
+        return
     cells = (cell for record in records for cell in record)
     for cell in cells:
         if len(cell) > 1 and cell[0] == cell[-1] == "'":

@@ -15,6 +15,10 @@ Letter: TypeAlias = Annotated[
 ]
 
 
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
+"""What is found out to separate fields."""
+
+
 class Dialect(DeclaredColumns, frozen=True, kw_only=True):
     """What a source may say of how its CSV files are written; null is found out."""
 
@@ -84,3 +88,13 @@ class Written:
         is_utf8 = codecs.lookup(self.encoding).name == "utf-8"
         is_cut = self.comment is not None or self.skip_footer or self.above
         return is_utf8 and not is_cut
+
+    def said(self) -> list[str]:
+        """Say what is not as in most files."""
+        separators = SEPARATORS.get(self.separator, repr(self.separator))
+        return [
+            *([self.encoding] if self.encoding != "utf-8" else []),
+            *([separators] if self.separator != "," else []),
+            *([f"quotes {self.quote or 'as letters'}"] if self.quote != '"' else []),
+            *([f"comments {self.comment}"] if self.comment else []),
+        ]

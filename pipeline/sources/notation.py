@@ -16,6 +16,7 @@ from pipeline.errors import SourceError
 from pipeline.sources.cells import (
     NUMERIC,
     WHOLE,
+    Grouping,
     Mark,
     Notation,
     decided,
@@ -153,59 +154,73 @@ def _shown(value: date | None) -> str:
     return "none" if value is None else value.isoformat()
 
 
+class _Numbers:
+    """The first cells of a source's columns of numbers."""
+
+    def __init__(self, columns: Mapping[str, Declared], cells: Cells) -> None:
+        kinds = {name: column_of(declared).kind for name, declared in columns.items()}
+        self._cells = {n: cells[n] for n, kind in kinds.items() if kind in NUMERIC}
+        wholes = {n: c for n, c in self._cells.items() if kinds[n] in WHOLE}
+        others = {n: c for n, c in self._cells.items() if n not in wholes}
+        self._tables = _bare(wholes), _bare(others)
+
+    def first(self, of_wholes: str, of_others: str) -> tuple[str, str] | None:
+        """Find a cell that matches: its column and text."""
+        for table, form in zip(self._tables, (of_wholes, of_others), strict=True):
+            found = table.filter(pl.col("bare").str.contains(form))["text"]
+            if found.len():
+                text: str = found[0]
+                return next(n for n, c in self._cells.items() if text in c), text
+        return None
+
+
+def _bare(cells: Cells) -> pl.DataFrame:
+    """List texts, as they are and bare of what stands before and behind a number."""
+    texts = [text for of_column in cells.values() for text in of_column]
+    bare = pl.col("text").str.strip_chars().str.replace(r"^\$|\s*%$", "")
+    table = pl.DataFrame({"text": texts}, schema={"text": pl.String})
+    return table.with_columns(bare=bare)
+
+
 def _find_decimal(
     config: Dialect, cells: Cells, place: Place, *, by_commas: bool
 ) -> Notation:
     """Find out what the decimal sign is, and what groups digits."""
-    numbers = {
-        name: kind in WHOLE
-        for name, declared in config.columns.items()
-        if (kind := column_of(declared).kind) in NUMERIC
-    }
-    wholes, others = (_bare(cells, numbers, is_whole) for is_whole in (True, False))
-
-    def first(of_wholes: str, of_others: str) -> tuple[str, str] | None:
-        """Find a column and a text of it."""
-        for table, form in ((wholes, of_wholes), (others, of_others)):
-            found = table.filter(pl.col("bare").str.contains(form))
-            if found.height:
-                text: str = found["text"][0]
-                return next(name for name in numbers if text in cells[name]), text
-        return None
-
-    point = first(decided(".", is_whole=True), decided(".", is_whole=False))
-    # Between commas, 1.234 is no count, and says nothing of other numbers.
-    comma = first(decided(",", is_whole=not by_commas), decided(",", is_whole=False))
-    grouping = config.grouping
-    for by in (" ", "'"):
-        form = grouped(by, "[.,]")
-        if grouping is None and first(form, form):
-            grouping = by
+    numbers = _Numbers(config.columns, cells)
+    grouping = config.grouping or _grouping_of(numbers)
     decimal = config.decimal or _OTHER.get(config.grouping or "")
-    if decimal is None and (point or comma):
-        if point and comma and not by_commas:
-            found = f"{point[1]!r} and {comma[1]!r}"
-            raise _two_readings(place(*comma), comma[0], found)
-        decimal = "." if point else ","
+    decimal = decimal or _sign_of(numbers, place, by_commas=by_commas)
     if decimal is not None:
         return Notation(decimal, grouping or _OTHER[decimal])
     signs = "," if by_commas else ".,"
-    if odd := first(
+    odd = numbers.first(
         two_readings(signs, is_whole=True), two_readings(signs, is_whole=False)
-    ):
+    )
+    if odd:
         raise _two_readings(place(*odd), odd[0], repr(odd[1]))
     return Notation("." if by_commas else None, grouping)
 
 
-def _bare(cells: Cells, numbers: Mapping[str, bool], is_whole: bool) -> pl.DataFrame:
-    """List the texts of columns that are whole numbers, or not, and bare of signs."""
-    texts = [
-        text for name in numbers if numbers[name] == is_whole for text in cells[name]
-    ]
-    bare = pl.col("text").str.strip_chars().str.replace(r"^\$|\s*%$", "")
-    return pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(
-        bare=bare
+def _grouping_of(numbers: _Numbers) -> Grouping | None:
+    """Find out what groups digits, where that is no decimal sign elsewhere."""
+    signs: tuple[Grouping, ...] = (" ", "'")
+    forms = {by: grouped(by, "[.,]") for by in signs}
+    return next((by for by in signs if numbers.first(forms[by], forms[by])), None)
+
+
+def _sign_of(numbers: _Numbers, place: Place, *, by_commas: bool) -> Mark | None:
+    """Find out what the decimal sign is, by the numbers that tell."""
+    point = numbers.first(decided(".", is_whole=True), decided(".", is_whole=False))
+    if point and by_commas:
+        return "."
+    # Between commas, 1.234 is no count, and says nothing of other numbers.
+    comma = numbers.first(
+        decided(",", is_whole=not by_commas), decided(",", is_whole=False)
     )
+    if point and comma:
+        found = f"{point[1]!r} and {comma[1]!r}"
+        raise _two_readings(place(*comma), comma[0], found)
+    return "." if point else "," if comma else None
 
 
 def _two_readings(place: str, name: str, found: str) -> SourceError:

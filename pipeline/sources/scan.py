@@ -173,8 +173,13 @@ class Scan:
 
     def good_of(self, name: str, root: Path) -> pl.LazyFrame:
         """Take the good rows of a file, which users know by a name; of exact ones."""
-        read = next(r for r, file in self._read().items() if shown(file, root) == name)
-        [stream] = [s for s in self.streams if read in map(str, s.files)]
+        of = self._read()
+        [(stream, read)] = [
+            (stream, str(read))
+            for stream in self.streams
+            for read in stream.files
+            if shown(of[str(read)], root) == name
+        ]
         return stream.good(stream.rows.filter(pl.col(FILE) == read))
 
     def _read(self) -> dict[str, SourceFile]:

@@ -85,3 +85,17 @@ def test_profiles_of_the_columns_come_with_the_run(project: Path, load: Load) ->
         if column.dtype.is_numeric():
             assert mean == pytest.approx(column.mean())
             assert q50 == column.quantile(0.5)
+
+
+def test_dialect_that_was_found_is_said_and_recorded(
+    project: Path, load: Load, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw = project / "data" / "raw.csv"
+    table = pl.read_csv(raw, infer_schema=False)
+    table.write_csv(raw, separator=";")
+    with caplog.at_level("INFO"):
+        report = run(load())
+    assert report.run.dialects == ["data/raw.csv: read with semicolons"]
+    assert report.run.dialects[0] in caplog.messages
+    again = run(load("source.separator=;"))
+    assert not again.is_new  # the rows are the same

@@ -322,7 +322,7 @@ def test_a_file_is_judged_as_all_files_are_written(
 ) -> None:
     columns: dict[str, Declared] = {"Store": "label", "Sales": "number"}
     write("Store;Sales\n" + "A;0,5\n" * 9, "in/a.csv")
-    write("Store;Sales\nB;1.234\n;2\n", "in/b.csv")
+    write("Store;Sales\nB;1.234\n;2\n".encode("utf-16"), "in/b.csv")
     config = CsvSource(path="in/*.csv", columns=columns, max_bad_rows=1)
     rows, bad = read(config, tmp_path)
     assert rows["Sales"].to_list() == [0.5] * 9 + [1234.0]

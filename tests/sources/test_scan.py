@@ -4,6 +4,7 @@ import gzip
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pyarrow as pa
@@ -13,7 +14,7 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.errors import SourceError
 from pipeline.plan.fingerprint import source_plan
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Column, Kind
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.scan import cut
@@ -197,6 +198,32 @@ def test_how_files_are_read_says_nothing_of_their_number_or_names(
     assert source_plan(config, tmp_path) == before
     write("Name,Year,Cost\na,2009,1\n", "in/00.csv")
     assert source_plan(config, tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"encoding": "cp850"},
+        {"comment": "#"},
+        {"skip_footer": 1},
+        {"quote": "none"},
+        {"decimal": ","},
+        {"nulls": ["x"]},
+        {"columns": {"Year": "code", "Name": Column(kind="label", null=True)}},
+    ],
+    ids=str,
+)
+def test_how_files_are_read_says_what_is_said_by_name(
+    settings: dict[str, Any], tmp_path: Path, write: Write
+) -> None:
+    write("Year,Name,Cost\n2009,a,1.5\n2010,b,2.5\n")
+    columns: dict[str, Kind] = {"Year": "code", "Name": "label", "Cost": "number"}
+    plain: dict[str, Any] = {"path": "raw.csv", "columns": columns}
+    before, after = (
+        source_plan(CsvSource(**given), tmp_path)[0]
+        for given in (plain, plain | settings)
+    )
+    assert before != after
 
 
 def test_pieces_are_cut_in_order_and_none_is_empty() -> None:
