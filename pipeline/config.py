@@ -1,7 +1,8 @@
 """Typed configuration: composed from YAML, overridden by dotted paths, refused early.
 
 Layers are merged in this order, a later one wins: the defaults of each stage's
-transformation (``configs/transforms/<transform>.yaml``), the chosen source
+transformation (``pipeline/transforms/<transform>.yaml``, then, where the project has
+that, ``configs/transforms/<transform>.yaml``), the chosen source
 (``configs/sources/<source>.yaml``), ``configs/pipeline.yaml``, the profile
 (``configs/profiles/<profile>.yaml``) and the overrides of the command line. What a
 word in them means says `pipeline.files.yaml_core`. Merging and ``${...}`` interpolation

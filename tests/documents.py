@@ -18,7 +18,7 @@ def fill_in_transformation(project: Path) -> None:
     """Write the README's `add_trend` over the files of `new-transform`."""
     places = (
         ("pipeline/transforms/add_trend.py", "python"),
-        ("configs/transforms/add_trend.yaml", "yaml"),
+        ("pipeline/transforms/add_trend.yaml", "yaml"),
     )
     for place, language in places:
         (project / place).write_text(example("README.md", f"`{place}`", language))

@@ -17,12 +17,12 @@ N_ROWS = 3000
 # Per file, texts and what may stand in their place; the last field: whether any value
 # changes. Most keep the file's size, and steps follow each other within a second.
 EDITS = {
-    "configs/transforms/lag_columns.yaml": [("periods: 1", "periods: 2", True)],
-    "configs/transforms/drop_rare_drgs.yaml": [
-        ("min_total: 20", "min_total: 60", True)
+    "pipeline/transforms/lag_columns.yaml": [("periods: 1", "periods: 2", True)],
+    "pipeline/transforms/rolling_columns.yaml": [("window: 2", "window: 3", True)],
+    "configs/pipeline.yaml": [
+        ("min_total: 20", "min_total: 60", True),
+        ("# The pipeline", "# Our pipeline", False),
     ],
-    "configs/transforms/rolling_columns.yaml": [("window: 2", "window: 3", True)],
-    "configs/pipeline.yaml": [("# The pipeline", "# Our pipeline", False)],
     "pipeline/panel/exact.py": [
         ("float(2**33)", "float(2**17)", True),  # a constant
         ("def from_fixed_point(total", "def from_fixed_point(whole", False),
@@ -72,8 +72,8 @@ def make_code_and_project(root: Path) -> None:
     """Copy code, configuration and some rows."""
     make_project(root, N_ROWS)
     shutil.copytree(ROOT / "pipeline", root / "pipeline")  # compiled as it is
-    rare = root / "configs" / "transforms" / "drop_rare_drgs.yaml"
-    rare.write_text(rare.read_text().replace("min_total: 555", "min_total: 20"))
+    pipeline = root / "configs" / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().replace("min_total: 555", "min_total: 20"))
 
 
 def apply(pristine: str, file: str, choice: int) -> str:

@@ -88,7 +88,7 @@ def write_transform(root: Path, name: str) -> list[Path]:
         raise ConfigError(f"'{name}' is taken\nhint: choose another name")
     files = {
         root / "pipeline" / "transforms" / f"{name}.py": _MODULE,
-        root / "configs" / "transforms" / f"{name}.yaml": _CONFIG,
+        root / "pipeline" / "transforms" / f"{name}.yaml": _CONFIG,
         root / "tests" / "transforms" / f"test_{name}.py": _TEST,
     }
     for path in files:

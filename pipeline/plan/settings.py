@@ -30,10 +30,16 @@ from pipeline.config import (
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
+from pipeline.plan.code import PACKAGE
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Declared
-from pipeline.transforms import Transform, load_transform, transform_names
+from pipeline.transforms import (
+    Transform,
+    defaults_of,
+    load_transform,
+    transform_names,
+)
 
 RESERVED = (
     *(SOURCE, "columns", "panel", "stages", "checks", "history"),
@@ -95,8 +101,8 @@ class Stage:
 
     @property
     def file(self) -> str:
-        """Where most of its settings come from, for messages."""
-        return f"configs/transforms/{self.transform.name}.yaml"
+        """Where its settings begin, for messages."""
+        return self.transform.file.replace(".py", ".yaml")
 
     @property
     def place(self) -> str:
@@ -315,16 +321,23 @@ def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
 
 
 def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
-    """Load the defaults of each stage's transformation, under the stage's name."""
+    """Load the defaults of each stage's transformation, under the stage's name.
+
+    Those of the transformation itself, then those of the project, where it has some.
+    """
     known = transform_names()
-    transforms = {name: str(_transform_of(name, tree)) for name, tree in stages.items()}
-    # What has another name is reported with the other mistakes.
-    loaded = {
-        name: load_layer(folder / f"{transform}.yaml", root)
-        for name, transform in transforms.items()
-        if transform in known
-    }
-    return [Layer(la.name, {name: la.tree}) for name, la in loaded.items()]
+    there = {path.stem for path in yaml_files(folder)}
+    layers: list[Layer] = []
+    for name, tree in stages.items():
+        transform = str(_transform_of(name, tree))
+        # What has another name is reported with the other mistakes.
+        if transform in known:
+            layers.append(
+                load_layer(defaults_of(transform), PACKAGE.parent, under=name)
+            )
+        if transform in known and transform in there:
+            layers.append(load_layer(folder / f"{transform}.yaml", root, under=name))
+    return layers
 
 
 def _check_layers(folder: Path, root: Path) -> list[Layer]:

@@ -18,7 +18,7 @@ from pipeline.errors import SourceError
 from pipeline.files.checksum import checksum, read_sealed, write_sealed
 from pipeline.files.local import FileStat, find_files, stat_of
 from pipeline.files.state import State
-from pipeline.plan.code import code_files, files_below, identity
+from pipeline.plan.code import PACKAGE, code_files, files_below, identity
 from pipeline.snapshots.linked import is_as_published, is_run_id, run_of
 
 
@@ -56,7 +56,8 @@ def key(root: Path, words: Iterable[str]) -> str:
     digest = hashlib.sha256()
     parts = [str(root), sys.version, version("polars"), *words]
     digest.update(repr(parts).encode())
-    for path in [*files_below(root / "configs", ".yaml"), *code_files()]:
+    settings = [*files_below(root / "configs", ".yaml"), *files_below(PACKAGE, ".yaml")]
+    for path in [*settings, *code_files()]:
         content = path.read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode())
         digest.update(content)

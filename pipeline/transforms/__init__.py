@@ -1,7 +1,8 @@
 """Transformations: one file each, with a Config and a function of the file's name.
 
 A transformation is a pure function ``name(lf, ..., config) -> LazyFrame``. It never
-collects and never reads a file, a clock or a global.
+collects and never reads a file, a clock or a global. Its settings stand beside it, in a
+YAML of its name.
 """
 
 import importlib
@@ -65,6 +66,11 @@ def _file_of(name: str) -> str:
 def transform_names() -> list[str]:
     """List the transformations there are, sorted."""
     return sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+
+
+def defaults_of(name: str) -> Path:
+    """Return the YAML that stands beside a transformation, with its settings."""
+    return Path(__file__).with_name(f"{name}.yaml")
 
 
 @cache

@@ -15,7 +15,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
 
 
 def product(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
-    """Add ``column = factor x by``, such as total cost = mean cost x discharges.
+    """Add ``column = factor x by``, such as revenue = price x quantity.
 
     Parameters
     ----------

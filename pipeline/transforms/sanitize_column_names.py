@@ -31,7 +31,7 @@ def sanitize_column_names(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     Returns
     -------
     pl.LazyFrame
-        The same rows and dtypes; ``APR DRG Code`` is now ``apr_drg_code``.
+        The same rows and dtypes; ``Unit Price`` is now ``unit_price``.
 
     Raises
     ------

@@ -85,9 +85,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_project(tmp_path_factory.mktemp("words"), n_rows=300)
     pipeline = root / "configs" / "pipeline.yaml"
     use = "source: {use: csv, path: data/raw.csv}"
-    pipeline.write_text(pipeline.read_text().replace("source: synthetic", use))
-    rare = root / "configs" / "transforms" / "drop_rare_drgs.yaml"
-    rare.write_text(rare.read_text().replace("min_total: 555", "min_total: 1"))
+    text = pipeline.read_text().replace("source: synthetic", use)
+    pipeline.write_text(text.replace("min_total: 555", "min_total: 1"))
     result = answer(root, ["run"])
     assert result.exit_code == 0, result.output
     return root

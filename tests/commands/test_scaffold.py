@@ -33,7 +33,7 @@ def test_new_transform_without_the_code_is_refused(project: Path) -> None:
     result = invoke(project, "new-transform", "not_there_yet")
     assert result.exit_code == 1
     assert "pipeline/transforms: no such folder" in result.stderr
-    assert not (project / "configs" / "transforms" / "not_there_yet.yaml").exists()
+    assert not (project / "pipeline").exists()
 
 
 def test_new_transform_works_at_once_and_reaches_the_features(
@@ -44,14 +44,14 @@ def test_new_transform_works_at_once_and_reaches_the_features(
     done = invoke(project, "new-transform", "halve_target")
     assert done.stdout.splitlines() == [
         "pipeline/transforms/halve_target.py",
-        "configs/transforms/halve_target.yaml",
+        "pipeline/transforms/halve_target.yaml",
         "tests/transforms/test_halve_target.py",
         "and a line in configs/pipeline.yaml",
     ]
     files = write_transform(project, "double_target")
     assert [path.relative_to(project).as_posix() for path in files] == [
         "pipeline/transforms/double_target.py",
-        "configs/transforms/double_target.yaml",
+        "pipeline/transforms/double_target.yaml",
         "tests/transforms/test_double_target.py",
         "configs/pipeline.yaml",
     ]

@@ -24,7 +24,7 @@ stages:
   sanitize_column_names: {snapshot: sales, key: [shop, year]}
   lag_columns: {}
   rolling_columns: {}
-  drop_non_lag_columns: {snapshot: features, key: [shop, year]}
+  drop_present: {snapshot: features, key: [shop, year]}
 history: {runs: 10}
 engine: {use: polars}
 """
@@ -54,8 +54,7 @@ promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.9}
 
 def shops(root: Path, years: Sequence[int]) -> Path:
     """Make a project of 20 shops; what they sell is twice their visitors, about."""
-    for name in ("transforms", "sources"):
-        shutil.copytree(PROJECT / "configs" / name, root / "configs" / name)
+    shutil.copytree(PROJECT / "configs" / "sources", root / "configs" / "sources")
     (root / "configs" / "models").mkdir()
     for model in ("ridge", "last_value"):
         path = Path("configs", "models", f"{model}.yaml")

@@ -269,10 +269,10 @@ def test_what_shows_only_in_many_or_real_rows_is_found(
     [
         ("lag_columns", ROW_WISE),
         ("rolling_columns", Split(keys=("year",))),
-        ("agg_severities", ROW_WISE),
-        ("ratio_drg_facility_vs_year", Split(keys=("facility_id",))),
-        ("yearly_discharge_bin", ROW_WISE),
-        ("drop_rare_drgs", Split(keys=("facility_id",))),
+        ("aggregate_weighted", ROW_WISE),
+        ("share_of_categories", Split(keys=("facility_id",))),
+        ("size_bin", ROW_WISE),
+        ("drop_rare", Split(keys=("facility_id",))),
         ("latest_values", Split(keys=("year",))),
     ],
 )

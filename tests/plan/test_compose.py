@@ -33,7 +33,7 @@ def test_missing_column_names_stage_file_and_what_there_was(
     assert "stage 'lag_columns' (pipeline/transforms/lag_columns.py)" in message
     assert "did you mean 'sum_discharges'?" in message
     assert "found in yearly_discharge_bin: year, facility_id" in message
-    assert "configs/transforms/lag_columns.yaml" in message
+    assert "pipeline/transforms/lag_columns.yaml" in message
     assert "\0" not in message
 
 

@@ -36,7 +36,7 @@ def columns() -> Callable[..., list[str]]:
     ) -> list[str]:
         apply = lambda lf, _: function(lf)  # noqa: E731
         own = Transform("own", apply, BaseConfig, 1, None, None)
-        lag, drop = map(load_transform, ("lag_columns", "drop_non_lag_columns"))
+        lag, drop = map(load_transform, ("lag_columns", "drop_present"))
         lags = msgspec.convert(LAGS | {"periods": 1, "by": "calendar"}, lag.config)
         drops = msgspec.convert(KEYS | {"known": known}, drop.config)
         stages = [
@@ -106,7 +106,9 @@ def test_a_stage_that_cannot_be_followed_hands_on_what_it_was_given(
 def test_a_name_that_is_no_column_is_said(columns: Callable[..., list[str]]) -> None:
     with pytest.raises(SchemaError, match="did you mean 'holiday'") as caught:
         columns(lambda lf: lf, "holidays")
-    assert str(caught.value).startswith("stage 'drop' (pipeline/transforms/drop_non_")
+    assert str(caught.value).startswith(
+        "stage 'drop' (pipeline/transforms/drop_present"
+    )
 
 
 def test_the_features_are_those_of_the_past(

@@ -49,7 +49,8 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
     project: Path,
 ) -> None:
     lag = project / "configs" / "transforms" / "lag_columns.yaml"
-    lag.write_text(lag.read_text() + "perods: 3\n")
+    lag.parent.mkdir()
+    lag.write_text("perods: 3\n")
     message = mistakes(
         project,
         "lag_columns.by=calender",
@@ -100,12 +101,12 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         (
             "lag_columns={}",
             "command line: lag_columns: expected keys and values, found {}, which takes"
-            " out none of those in configs/transforms/lag_columns.yaml",
+            " out none of those in pipeline/transforms/lag_columns.yaml",
         ),
         ("panel=time", "command line: panel: expected object | null, found 'time'"),
         ("checks=3", "command line: checks: expected object | null, found 3"),
         ("agg_severities.keys=[]", "expected array of length >= 1, found []"),
-        ("agg_severities.severities=[1, x]", "severities[1]: expected int, found 'x'"),
+        ("agg_severities.codes=[1, x]", "codes[1]: expected int, found 'x'"),
         (
             "rolling_columns.min_samples=3",
             "expected min_samples <= window, found 3 > 2",

@@ -47,9 +47,9 @@ def test_second_run_has_nothing_to_do(load: Load) -> None:
     [
         ("lag_columns.periods=2", LAST, "lag_columns.periods: 1 -> 2"),
         (
-            "drop_description_columns.suffix=name",
+            "drop_description_columns.suffixes=[name]",
             LAST,
-            "drop_description_columns.suffix: description -> name",
+            'drop_description_columns.suffixes: ["description"] -> ["name"]',
         ),
         (
             "drop_rare_drgs.min_total=7",

@@ -72,7 +72,7 @@ def test_a_name_that_is_no_column_leads_to_the_entry_of_the_panel(
         check(load_settings(PROJECT, overrides=("source=csv", override)))
     first, *_, hint = str(error.value).splitlines()
     assert '"nosuch"' in first
-    assert hint.startswith("hint: see configs/transforms/")
+    assert hint.startswith("hint: see pipeline/transforms/")
     assert hint.endswith(f"; the name is that of `{entry}`")
 
 

@@ -47,7 +47,7 @@ def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
 
 
 def spoil_config(root: Path) -> None:
-    path = root / "configs" / "transforms" / "lag_columns.yaml"
+    path = root / "configs" / "pipeline.yaml"
     path.write_text(path.read_text() + "\n")
 
 
@@ -137,20 +137,20 @@ def test_values_from_the_environment_are_not_stamped(
 def test_configuration_behind_a_link_is_looked_at(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    shared = tmp_path_factory.mktemp("shared") / "transforms"
-    (project / "configs" / "transforms").rename(shared)
-    (project / "configs" / "transforms").symlink_to(shared)
+    shared = tmp_path_factory.mktemp("shared") / "sources"
+    (project / "configs" / "sources").rename(shared)
+    (project / "configs" / "sources").symlink_to(shared)
     (project / "configs" / "loop").symlink_to(project / "configs")
     before = key(project)
-    lag = shared / "lag_columns.yaml"
-    lag.write_text(lag.read_text() + "\n")
+    source = shared / "csv.yaml"
+    source.write_text(source.read_text() + "\n")
     assert key(project) != before
 
 
 def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
     before = key(project)
     (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
-    (project / "configs" / "transforms" / "folder.yaml").mkdir()
+    (project / "configs" / "sources" / "folder.yaml").mkdir()
     assert key(project) == before
 
 

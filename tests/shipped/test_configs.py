@@ -5,7 +5,7 @@ import pytest
 from pipeline.modeling.settings import load_modeling
 from pipeline.plan.settings import load_settings
 from pipeline.sources.synthetic.source import SyntheticSource
-from pipeline.transforms import transform_names
+from pipeline.transforms import defaults_of, transform_names
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs"
@@ -31,7 +31,7 @@ def test_every_source_loads(source: str) -> None:
 
 def test_every_transformation_has_its_three_files() -> None:
     for name in transform_names():
-        assert (CONFIGS / "transforms" / f"{name}.yaml").is_file()
+        assert defaults_of(name).is_file()
         assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
 
 

@@ -66,13 +66,13 @@ COUNTING: dict[str, dict[str, Any]] = {
         "drop_nulls": False,
         "functions": ["mean"],
     },
-    "drop_rare_drgs": {
+    "drop_rare": {
         "category": "kind",
         "weight": "n",
         "min_total": 9,
         "reference_periods": 2,
     },
-    "ratio_drg_facility_vs_year": {
+    "share_of_categories": {
         "entity": "unit",
         "category": "kind",
         "entity_count": "n_kinds",
@@ -81,7 +81,7 @@ COUNTING: dict[str, dict[str, Any]] = {
         "lag": 1,
         "suffix": "_{}",
     },
-    "yearly_discharge_bin": {
+    "size_bin": {
         "entity": "unit",
         "weight": "n",
         "n_bins": 2,

@@ -17,7 +17,7 @@ from pipeline.plan.settings import SOURCE
 from pipeline.run.freshness import Selection
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
-from pipeline.transforms import drop_non_lag_columns as last
+from pipeline.transforms import drop_present as last
 from pipeline.transforms import latest_values, load_transform
 from tests.engine.conftest import make
 from tests.engine.parts.test_layout import SALES, lag, layout_of, names_of, times
@@ -137,21 +137,21 @@ def with_rows(
     lf: pl.LazyFrame, other: pl.LazyFrame, config: last.Config
 ) -> pl.LazyFrame:
     """Put the rows of a small table behind those of the features."""
-    return pl.concat([_drop_non_lag_columns(lf, config), other], how="diagonal")
+    return pl.concat([_drop_present(lf, config), other], how="diagonal")
 
 
-_drop_non_lag_columns = last.drop_non_lag_columns
+_drop_present = last.drop_present
 
 
 def test_small_tables_go_on_as_in_one_pass_or_are_refused(
     another: Another, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(last, last.drop_non_lag_columns.__name__, with_rows)
+    monkeypatch.setattr(last, last.drop_present.__name__, with_rows)
     words = [
         "stages.drop_non_lag_columns.inputs=[rolling_columns, facilities]",
         "checks.features.warn=[key, not_null]",
         "facilities.columns=[facility_name, apr_drg_code, discharges]",
-        "stages.large={transform: drop_rare_drgs, inputs: [facilities]}",
+        "stages.large={transform: drop_rare, inputs: [facilities]}",
         "large={category: facility_id, weight: apr_drg_code, time: discharges}",
         "large={min_total: 600, reference_periods: null}",
         *("stages.large.snapshot=large", "stages.large.key=[facility_id]"),
@@ -197,7 +197,7 @@ def test_other_rows_than_before_are_refused_until_the_object_is_removed(
     whole = make(small)
     state = {p: p.stat().st_mtime_ns for p in small.rglob("objects/*/*")}
     # Not true: each part now judges by its own rows which DRGs are rare.
-    monkeypatch.setattr("pipeline.transforms.drop_rare_drgs.split", lambda _: ROW_WISE)
+    monkeypatch.setattr("pipeline.transforms.drop_rare.split", lambda _: ROW_WISE)
     load_transform.cache_clear()
     with pytest.raises(SnapshotError, match="not the same as before") as caught:
         make(small, "engine.partitions=3", selection=Selection(force=True))

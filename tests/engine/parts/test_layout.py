@@ -51,6 +51,7 @@ def lag(*key: str, keys: list[str], inputs: tuple[str, ...], name: str = "") -> 
         inputs=inputs,
         keys=keys,
         time="month",
+        every=1,
         columns=["n"],
         periods=1,
         by="calendar",
@@ -154,14 +155,14 @@ def test_row_wise_stages_are_split_by_the_first_column_of_the_key() -> None:
 
 def test_what_makes_rows_narrower_is_done_before_they_are_split() -> None:
     layout = layout_of(
-        stage("drop_description_columns", "store", inputs=(SOURCE,), suffix="note"),
-        lag("store", keys=["store"], inputs=("drop_description_columns",)),
+        stage("drop_columns", "store", inputs=(SOURCE,), columns=[], suffixes=["note"]),
+        lag("store", keys=["store"], inputs=("drop_columns",)),
     )
     first, second = layout.rounds
-    assert first.spills == ("drop_description_columns",)
+    assert first.spills == ("drop_columns",)
     # It is published, too: from the rows that are split.
-    assert second.starts == ("drop_description_columns",)
-    assert second.snapshots == ("drop_description_columns", "lag_columns")
+    assert second.starts == ("drop_columns",)
+    assert second.snapshots == ("drop_columns", "lag_columns")
 
 
 def test_what_makes_the_column_is_done_before_rows_are_split_by_it() -> None:
@@ -205,10 +206,11 @@ def test_small_table_of_grouped_rows_is_told_by_the_parts() -> None:
 
 def test_fact_that_needs_rows_together_is_not_told_by_slices_of_the_source() -> None:
     ratio = stage(
-        "ratio_drg_facility_vs_year",
+        "share_of_categories",
         "store",
         inputs=(SOURCE,),
         time="month",
+        every=1,
         entity="store",
         category="item",
         entity_count="a",
@@ -233,7 +235,7 @@ def test_no_column_that_all_groupings_have_is_an_error_with_their_keys() -> None
 
 
 def test_rows_without_the_column_are_an_error_that_lists_theirs() -> None:
-    narrow = stage("drop_description_columns", inputs=(SOURCE,), suffix="store")
+    narrow = stage("drop_columns", inputs=(SOURCE,), columns=["store"], suffixes=[])
     with pytest.raises(ConfigError, match="no column 'store' to split") as caught:
         layout_of(
             narrow,

@@ -193,7 +193,7 @@ def test_snapshots_of_other_names_are_audited_as_the_settings_name_them(
         text = file.read_text().replace("snapshot: features", "snapshot: learned")
         text = text.replace("features: features", "features: learned")
         file.write_text(text.replace("sales", "sold_by_shop"))
-    let_through = "drop_non_lag_columns.columns=[sold]"
+    let_through = "drop_present.columns=[sold]"
     settings = load_modeling(root, overrides=(let_through,))
     assert settings.modeling.panel == "sold_by_shop"
     assert leaking(audit(settings)) == {"price", "visits"}

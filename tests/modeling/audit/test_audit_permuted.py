@@ -74,12 +74,12 @@ def test_a_feature_that_is_the_target_is_found(
     ml: Load, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     def planted(lf: pl.LazyFrame, config: BaseConfig) -> pl.LazyFrame:
-        made = load_transform("drop_non_lag_columns").apply(lf, config)
+        made = load_transform("drop_present").apply(lf, config)
         return made.with_columns(pl.col("w_total_median_profit").alias("planted"))
 
     def load(name: str) -> Transform:
         loaded = load_transform(name)
-        is_last = name == "drop_non_lag_columns"
+        is_last = name == "drop_present"
         return dataclasses.replace(loaded, apply=planted) if is_last else loaded
 
     monkeypatch.setattr("pipeline.plan.settings.load_transform", load)

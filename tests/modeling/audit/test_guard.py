@@ -21,7 +21,7 @@ from pipeline.transforms import load_transform
 from tests.modeling.shops import shops
 
 YEARS = range(2010, 2016)
-LET_THROUGH = "drop_non_lag_columns.columns=[sold]"
+LET_THROUGH = "drop_present.columns=[sold]"
 
 
 def settings_of(root: Path, *overrides: str) -> ModelingSettings:

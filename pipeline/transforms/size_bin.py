@@ -13,7 +13,7 @@ from pipeline.panel.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
-    """Settings of `yearly_discharge_bin`."""
+    """Settings of `size_bin`."""
 
     time: str
     every: Every
@@ -27,7 +27,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Appended to `column` if `lag` is not 0, with ``{}`` for the lag."""
 
 
-def yearly_discharge_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+def size_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Cut the entities of each period into quantile bins of their total weight.
 
     Bins are closed on the right, the lowest edge is included, edges are linearly

@@ -3,9 +3,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.transforms.ratio_drg_facility_vs_year import (
+from pipeline.transforms.share_of_categories import (
     Config,
-    ratio_drg_facility_vs_year,
+    share_of_categories,
 )
 
 SHELVES = pl.DataFrame(
@@ -63,7 +63,7 @@ def test_counts_and_share_are_those_of_the_lagged_period(
         pl.Series(f"n_all{suffix}", n_all, dtype=pl.Int64),
         pl.Series(f"share{suffix}", share, dtype=pl.Float64),
     )
-    result = ratio_drg_facility_vs_year(SHELVES.lazy(), config(lag)).collect()
+    result = share_of_categories(SHELVES.lazy(), config(lag)).collect()
     assert_frame_equal(result, expected, check_row_order=False)
 
 
@@ -71,7 +71,7 @@ def test_a_product_counts_once_however_many_rows_it_has() -> None:
     df = pl.DataFrame(
         {"store": "s", "month": 1, "product": ["a", "a", "a", "b"], "n": 1}
     )
-    result = ratio_drg_facility_vs_year(df.lazy(), config(0)).collect()
+    result = share_of_categories(df.lazy(), config(0)).collect()
     assert result.select("n_store", "n_all", "share").rows() == [(2, 2, 1.0)] * 4
 
 
@@ -93,7 +93,7 @@ def test_the_names_of_the_hospital_panel_work_as_well() -> None:
         year_drg_count_lag1=pl.Series([None, 1]),
         ratio_lag1=pl.Series([None, 1.0]),
     )
-    result = ratio_drg_facility_vs_year(df.lazy(), settings).collect()
+    result = share_of_categories(df.lazy(), settings).collect()
     assert_frame_equal(result, expected, check_row_order=False)
 
 

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import SchemaError
-from pipeline.transforms.agg_severities import N_SLOTS, Config, agg_severities
+from pipeline.transforms.aggregate_weighted import N_SLOTS, Config, aggregate_weighted
 
 Row: TypeAlias = tuple[int | None, float | None, int | None]  # grade, price, n_sold
 
 # Another panel: prices of products per store and month, in grades.
 CONFIG = Config(
     keys=["store", "month"],
-    severity="grade",
-    severities=[1, 2],
-    portion="grade_{}_portion",
+    share_of="grade",
+    codes=[1, 2],
+    share="grade_{}_portion",
     weight="n_sold",
     means=["price"],
     medians=["cost"],
@@ -41,7 +41,7 @@ def aggregate(
         },
         orient="row",
     ).with_columns(cost="price")
-    result = agg_severities(lf, CONFIG).collect(engine=engine)
+    result = aggregate_weighted(lf, CONFIG).collect(engine=engine)
     return result.sort("month").drop("store", "month")
 
 
@@ -52,7 +52,7 @@ def aggregate_by_hand(group: list[Row]) -> tuple[float | None, ...]:
         sum(weight or 0 for g, _, weight in group if g == grade) / total
         if total
         else float("nan")
-        for grade in CONFIG.severities
+        for grade in CONFIG.codes
     ]
     counted = sorted((price, w) for _, price, w in group if price is not None and w)
     of_counted = sum(weight for _, weight in counted)
@@ -162,7 +162,7 @@ def test_a_weight_that_is_no_integer_is_refused_without_data(
     prices = {"price": pl.Float64, "cost": pl.Float64}
     lf = pl.LazyFrame(schema={**columns, **prices, "n_sold": dtype})
     with pytest.raises(SchemaError, match=f"'n_sold' is {name}, expected an integer"):
-        agg_severities(lf, CONFIG)
+        aggregate_weighted(lf, CONFIG)
 
 
 def test_small_and_unsigned_weights_do_not_overflow() -> None:
@@ -172,9 +172,9 @@ def test_small_and_unsigned_weights_do_not_overflow() -> None:
     )
     config = Config(
         keys=["ward"],
-        severity="kind",
-        severities=[2],
-        portion="kind{}",
+        share_of="kind",
+        codes=[2],
+        share="kind{}",
         weight="n",
         means=["hours"],
         medians=["hours"],
@@ -183,8 +183,8 @@ def test_small_and_unsigned_weights_do_not_overflow() -> None:
     medians = msgspec.structs.replace(config, means=[])
     means = msgspec.structs.replace(config, medians=[])
     lf = df.lazy()
-    assert agg_severities(lf, medians).collect().rows() == [(3, 800, 0.25, 2)]
-    assert agg_severities(lf, means).collect().rows() == [(3, 800, 0.25, 2.5)]
+    assert aggregate_weighted(lf, medians).collect().rows() == [(3, 800, 0.25, 2)]
+    assert aggregate_weighted(lf, means).collect().rows() == [(3, 800, 0.25, 2.5)]
 
 
 @pytest.mark.parametrize("dtype", [pl.Int32, pl.Int64, pl.String], ids=str)
@@ -201,7 +201,7 @@ def test_groups_come_sorted_by_keys_that_are_null_or_negative_too(
         }
     ).with_columns(grade=1, price=1.0, cost=pl.col("n_sold"))
     config = msgspec.structs.replace(CONFIG, keys=["month", "store"])
-    result = agg_severities(lf, config).collect(engine=engine)
+    result = aggregate_weighted(lf, config).collect(engine=engine)
     assert result.columns[:3] == ["store", "month", "sum_n_sold"]
     rows = result.select(pl.col("store").cast(pl.String), "month", "sum_n_sold").rows()
     assert rows == [

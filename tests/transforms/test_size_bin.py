@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.transforms.yearly_discharge_bin import Config, yearly_discharge_bin
+from pipeline.transforms.size_bin import Config, size_bin
 
 # Few distinct ones give equal edges, many give edges between them.
 TOTALS = st.one_of(
@@ -35,12 +35,7 @@ def config(n_bins: int = 5, lag: int = 0) -> Config:
 def sizes(totals: list[int], n_bins: int) -> list[int]:
     """Cut one month's stores."""
     lf = pl.LazyFrame({"store": range(len(totals)), "month": 1, "n_sold": totals})
-    return (
-        yearly_discharge_bin(lf, config(n_bins))
-        .collect()
-        .sort("store")["size"]
-        .to_list()
-    )
+    return size_bin(lf, config(n_bins)).collect().sort("store")["size"].to_list()
 
 
 @given(totals=TOTALS, n_bins=st.integers(2, 10))
@@ -92,7 +87,7 @@ def test_the_rows_of_a_store_are_summed_and_each_period_is_cut_by_itself() -> No
         schema=["store", "month", "n_sold"],
         orient="row",
     )
-    result = yearly_discharge_bin(df.lazy(), config(3)).collect()
+    result = size_bin(df.lazy(), config(3)).collect()
     assert result.sort("month", "store", "n_sold").drop("n_sold").rows() == [
         *[("s", 1, 2), ("s", 1, 2), ("t", 1, 1), ("u", 1, 0)],
         *[("s", 2, 0), ("t", 2, 2)],
@@ -105,7 +100,7 @@ def test_the_lag_gives_the_bin_of_the_calendar_period_before() -> None:
         schema=["store", "month", "n_sold"],
         orient="row",
     )
-    result = yearly_discharge_bin(df.lazy(), config(2, lag=1)).collect()
+    result = size_bin(df.lazy(), config(2, lag=1)).collect()
     assert result.columns == ["store", "month", "n_sold", "size_lag1"]
     assert result.sort("month", "store")["size_lag1"].to_list() == [
         *[None, None],
@@ -116,7 +111,7 @@ def test_the_lag_gives_the_bin_of_the_calendar_period_before() -> None:
 
 def test_bins_are_whole_numbers_and_stores_may_be_named_by_text() -> None:
     lf = pl.LazyFrame({"store": ["s", "ß"], "month": [1, 1], "n_sold": [1, 2]})
-    assert yearly_discharge_bin(lf, config()).collect_schema()["size"] == pl.Int64
+    assert size_bin(lf, config()).collect_schema()["size"] == pl.Int64
 
 
 @pytest.mark.parametrize(("field", "value"), [("n_bins", 1), ("lag", -1)])

@@ -1,4 +1,4 @@
-"""How much of a year's range of categories an entity covers."""
+"""How much of a period's range of categories an entity covers."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from pipeline.panel.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
-    """Settings of `ratio_drg_facility_vs_year`."""
+    """Settings of `share_of_categories`."""
 
     time: str
     every: Every
@@ -28,7 +28,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Appended to the three names if `lag` is not 0, with ``{}`` for the lag."""
 
 
-def ratio_drg_facility_vs_year(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+def share_of_categories(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Count the distinct categories per entity and per period, and divide them.
 
     Parameters

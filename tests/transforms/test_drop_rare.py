@@ -3,7 +3,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.transforms.drop_rare_drgs import Config, drop_rare_drgs
+from pipeline.transforms.drop_rare import Config, drop_rare
 
 SCHEMA = {"month": pl.Int64, "product": pl.String, "n_sold": pl.Int64}
 
@@ -24,7 +24,7 @@ def config(**changes: object) -> Config:
 def kept(rows: list[tuple], settings: Config) -> set[str | None]:
     """Name the products that are left."""
     lf = pl.LazyFrame(rows, schema=SCHEMA, orient="row")
-    return set(drop_rare_drgs(lf, settings).collect()["product"])
+    return set(drop_rare(lf, settings).collect()["product"])
 
 
 def test_the_threshold_itself_goes_and_one_more_stays() -> None:
@@ -44,14 +44,14 @@ def test_the_threshold_itself_goes_and_one_more_stays() -> None:
         reference_periods=None,
     )
     expected = lf.filter(pl.col("drg") == 2)
-    assert_frame_equal(drop_rare_drgs(lf, settings), expected, check_row_order=False)
+    assert_frame_equal(drop_rare(lf, settings), expected, check_row_order=False)
 
 
 def test_every_row_of_a_kept_category_is_kept_with_its_values() -> None:
     rows = [(1, "a", 9), (2, "a", 0), (2, "a", 2), (2, "a", 2), (3, "a", None)]
     lf = pl.LazyFrame([*rows, (1, "b", 1)], schema=SCHEMA, orient="row")
     expected = pl.LazyFrame(rows, schema=SCHEMA, orient="row")
-    assert_frame_equal(drop_rare_drgs(lf, config()), expected, check_row_order=False)
+    assert_frame_equal(drop_rare(lf, config()), expected, check_row_order=False)
 
 
 @pytest.mark.parametrize(

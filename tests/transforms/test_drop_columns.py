@@ -1,9 +1,9 @@
 import polars as pl
 import pytest
 
-from pipeline.transforms.drop_description_columns import (
+from pipeline.transforms.drop_columns import (
     Config,
-    drop_description_columns,
+    drop_columns,
 )
 
 
@@ -21,11 +21,21 @@ from pipeline.transforms.drop_description_columns import (
 def test_columns_that_end_in_the_suffix_go(suffix: str, kept: list[str]) -> None:
     names = ["description_id", "product", "product_description", "product_text"]
     lf = pl.LazyFrame(schema=dict.fromkeys(names, pl.String))
-    left = drop_description_columns(lf, Config(suffix=suffix))
+    left = drop_columns(lf, Config(columns=[], suffixes=[suffix]))
     assert left.collect_schema().names() == kept
 
 
-def test_rows_are_kept_with_their_values() -> None:
-    lf = pl.LazyFrame({"product": ["a", "a", None], "description": ["x", "x", "y"]})
-    left = drop_description_columns(lf, Config(suffix="description")).collect()
+def test_named_columns_go_and_rows_keep_their_values() -> None:
+    lf = pl.LazyFrame(
+        {"product": ["a", "a", None], "price": 1, "description": ["x", "x", "y"]}
+    )
+    left = drop_columns(
+        lf, Config(columns=["price"], suffixes=["description"])
+    ).collect()
     assert left.to_dict(as_series=False) == {"product": ["a", "a", None]}
+
+
+def test_without_suffixes_only_what_is_named_goes() -> None:
+    lf = pl.LazyFrame(schema={"product": pl.String, "price": pl.Float64})
+    left = drop_columns(lf, Config(columns=["price"], suffixes=[]))
+    assert left.collect_schema().names() == ["product"]

@@ -11,7 +11,7 @@ from pipeline.panel.split import Fact, Split
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
-    """Settings of `drop_rare_drgs`."""
+    """Settings of `drop_rare`."""
 
     category: str
     weight: str
@@ -23,7 +23,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Sum over the first periods of the panel only; null sums over all (a leak)."""
 
 
-def drop_rare_drgs(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+def drop_rare(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Keep the categories whose weight in a reference window is above a threshold.
 
     With a reference window at the start of the panel, which rows are kept in a later

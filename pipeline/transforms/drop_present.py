@@ -8,13 +8,13 @@ from pipeline.transforms import PastOnly
 
 
 class Config(PastOnly, frozen=True, kw_only=True):
-    """Settings of `drop_non_lag_columns`."""
+    """Settings of `drop_present`."""
 
     keep: list[str]
     """What stays of `columns`: the target."""
 
 
-def drop_non_lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+def drop_present(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Drop the columns of the row's own period, and keep the target.
 
     Parameters

@@ -22,21 +22,21 @@ _WEIGHT = f"{WORKING}weight"
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
-    """Settings of `agg_severities`."""
+    """Settings of `aggregate_weighted`."""
 
     keys: Annotated[list[str], Meta(min_length=1)]
-    severity: str
-    severities: list[int]
-    """Codes that get a portion; every code counts in the total."""
-    portion: str
-    """Name of a portion, with ``{}`` for the code."""
+    share_of: str
+    codes: list[int]
+    """Codes of `share_of` that get a share; every code counts in the total."""
+    share: str
+    """Name of a share, with ``{}`` for the code."""
     weight: str
     means: list[str]
     medians: list[str]
     prefix: str
 
 
-def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+def aggregate_weighted(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Aggregate the rows of each group, weighted.
 
     The weighted median is the lower one: the lowest value at which the weight of the
@@ -52,8 +52,8 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 
     Returns
     -------
-    pl.LazyFrame of shape (n_groups, n_keys + 1 + n_severities + n_means + n_medians)
-        The keys; ``sum_{weight}`` Int64; per severity its share of that sum, Float64;
+    pl.LazyFrame of shape (n_groups, n_keys + 1 + n_codes + n_means + n_medians)
+        The keys; ``sum_{weight}`` Int64; per code its share of that sum, Float64;
         ``{prefix}{column}`` per mean (Float64, to the same bits in whatever order
         the rows come) and per median. Sorted by `keys`, in their order.
 
@@ -74,7 +74,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         )
     weight = pl.col(config.weight).cast(pl.Int64).fill_null(0)
     total = f"sum_{config.weight}"
-    portions = {code: config.portion.format(code) for code in config.severities}
+    shares = {code: config.share.format(code) for code in config.codes}
     means = {column: config.prefix + column for column in config.means}
 
     def mean(column: str, name: str) -> pl.Expr:
@@ -85,8 +85,8 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     sums = {
         total: weight,
         **{
-            name: pl.when(pl.col(config.severity) == code).then(weight).otherwise(0)
-            for code, name in portions.items()
+            name: pl.when(pl.col(config.share_of) == code).then(weight).otherwise(0)
+            for code, name in shares.items()
         },
         **{
             name: to_fixed_point(pl.col(column) * weight).fill_null(0)
@@ -112,7 +112,7 @@ def agg_severities(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             pl.struct(*config.medians, weight.alias(_WEIGHT)).alias(_ROWS),
         )
         .with_columns(pl.col(list(sums)).list.sum())
-        .with_columns(pl.col(name) / pl.col(total) for name in portions.values())
+        .with_columns(pl.col(name) / pl.col(total) for name in shares.values())
         .with_columns(mean(column, name).alias(name) for column, name in means.items())
     )
     medians = _with_medians(groups, config)
