@@ -9,11 +9,12 @@ from pipeline.modeling.data import Features
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.occurrence import OCCURS
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.panel.periods import Time
 from pipeline.snapshots.store import open_store, read_runs, verified_object
 
 
 def candidates(
-    settings: ModelingSettings, features: Features, periods: Iterable[int]
+    settings: ModelingSettings, features: Features, periods: Iterable[Time]
 ) -> pl.DataFrame:
     """List for each period the entities that a forecast of it would have listed.
 
@@ -28,8 +29,7 @@ def candidates(
         [verified_object(store, modeling.panel, published[modeling.panel])]
     )
     time = pl.col(modeling.time)
-    known = panel.select(time.unique()).collect().to_series()
-    horizon = horizon_of(modeling, panel.collect_schema().names(), known)
+    horizon = horizon_of(modeling, panel.collect_schema().names())
     rest = horizon.rest(panel, settings.pipeline.stages)
     came = features.read(modeling).select(*modeling.key, modeling.target)
     made = [

@@ -1,8 +1,10 @@
-"""The rows that are learned from: the published features, cut by years."""
+"""The rows that are learned from: the published features, cut by periods."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any, TypeAlias, cast
 
 import polars as pl
 
@@ -11,6 +13,7 @@ from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.panel.periods import Time, parsed
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings
 from pipeline.run.run import run
@@ -86,47 +89,100 @@ def current_features(settings: ModelingSettings) -> Features:
     return Features(path, fingerprint, report.run.run_id)
 
 
-def train_and_valid(
-    df: pl.DataFrame, modeling: Modeling
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows a model learns from, and those that calibrate its intervals."""
-    years = modeling.split
-    train = between(df, modeling, *years.train)
-    return train, between(df, modeling, years.valid, years.valid)
+Span: TypeAlias = tuple[Time, Time]
+"""First and last period, both included."""
 
 
-def between(
-    df: pl.DataFrame, modeling: Modeling, first: int, last: int
-) -> pl.DataFrame:
-    """Return the rows from the first year to the last one, both included."""
-    years = df[modeling.time].unique()
-    missing = [year for year in sorted({first, last}) if year not in years]
-    if missing:
-        raise ModelError(
-            f"{modeling.features}: no rows of {' and '.join(map(str, missing))}\n"
-            f"found: {years.min()} to {years.max()}\nexpected: {first} to {last}\n"
-            "hint: see `split` in configs/modeling.yaml"
-        )
-    return df.filter(pl.col(modeling.time).is_between(first, last))
+@dataclass(frozen=True)
+class Spans:
+    """Which periods of the features are learned from, calibrate and judge."""
+
+    train: Span
+    valid: Span
+    test: Span
+    unused: list[Time]
+
+    def written(self) -> dict[str, list[str]]:
+        """Write the ends of each."""
+        spans = {"train": self.train, "valid": self.valid, "test": self.test}
+        return {name: [str(time) for time in span] for name, span in spans.items()}
 
 
-def folds(modeling: Modeling, step: int) -> list[tuple[int, int, int]]:
-    """List the expanding folds: first and last year learned from, and the year judged.
+def spans_of(df: pl.DataFrame, modeling: Modeling) -> Spans:
+    """Find the periods of a split in the features.
 
-    `step` leads from one year of the panel to the next.
+    Raises
+    ------
+    ModelError
+        If there are too few, or not those that are named.
     """
-    first, last = modeling.split.train
+    split, times = modeling.split, df[modeling.time].unique().sort()
+    there: list[Time] = times.to_list()
+    hint = "hint: see `split` in configs/modeling.yaml"
+    if split.is_counted:
+        parts = (split.train, split.valid, split.test)
+        sizes = [part for part in parts if isinstance(part, int)]
+        if len(there) < sum(sizes):
+            raise ModelError(
+                f"{modeling.features}: {len(there)} periods, {_ends(there)}\n"
+                f"expected: {sum(sizes)}, of which {split.train} to learn from,"
+                f" {split.valid} to calibrate on and {split.test} to judge by\n{hint}"
+            )
+        ends = [len(there) - sum(sizes[i:]) for i in range(4)]
+        train, valid, test = (
+            (there[start], there[end - 1]) for start, end in pairwise(ends)
+        )
+    else:
+        train, valid, test = (
+            (parsed(a, times.dtype), parsed(b, times.dtype)) for a, b in split.spans
+        )
+        missing = [
+            str(time)
+            for time in dict.fromkeys((*train, *valid, *test))
+            if time not in there
+        ]
+        if missing:
+            raise ModelError(
+                f"{modeling.features}: no rows of {' and '.join(missing)}\n"
+                f"found: {_ends(there)}\nexpected: {train[0]} to {test[1]}\n{hint}"
+            )
+    used = (train, valid, test)
+    unused = [t for t in there if not any(_is_in(t, span) for span in used)]
+    return Spans(train, valid, test, unused)
+
+
+def _ends(times: Sequence[Time]) -> str:
+    """Write the first and the last of some periods."""
+    return f"{times[0]} to {times[-1]}" if times else "none"
+
+
+def _is_in(time: Time, span: Span) -> bool:
+    """Tell whether a period is in a span."""
+    first, last = cast("tuple[Any, Any]", span)
+    return first <= time <= last
+
+
+def between(df: pl.DataFrame, modeling: Modeling, span: Span) -> pl.DataFrame:
+    """Return the rows of a span of periods."""
+    return df.filter(pl.col(modeling.time).is_between(pl.lit(span[0]), pl.lit(span[1])))
+
+
+def folds(df: pl.DataFrame, modeling: Modeling) -> list[tuple[Span, Span]]:
+    """List the expanding folds: the periods learned from, and the one judged."""
+    train = spans_of(df, modeling).train
+    times = between(df, modeling, train)[modeling.time].unique().sort().to_list()
     n_folds = modeling.study.folds
-    n_years = (last - first) // step + 1
-    if n_years <= n_folds:
+    if len(times) <= n_folds:
         raise ConfigError(
-            f"configs/modeling.yaml: {n_years} training years, expected"
+            f"configs/modeling.yaml: {len(times)} training periods, expected"
             f" {n_folds + 1} for {n_folds} folds\n"
-            "hint: each fold is a year judged from the years before it; change"
+            "hint: each fold is a period judged from those before it; change"
             " `split.train` or `study.folds`"
         )
-    judged = range(last - (n_folds - 1) * step, last + 1, step)
-    return [(first, year - step, year) for year in judged]
+    return [
+        ((times[0], times[i - 1]), (times[i], times[i]))
+        for i in range(len(times) - n_folds, len(times))
+    ]
 
 
 def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:

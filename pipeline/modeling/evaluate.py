@@ -14,7 +14,7 @@ from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import between
+from pipeline.modeling.data import between, spans_of
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.occurrence import measure_occurrence
@@ -93,7 +93,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
-    test = between(df, modeling, *modeling.split.test)
+    test = between(df, modeling, spans_of(df, modeling).test)
     predictions, predict_s = _predictions([training, *rivals], test, modeling)
     predictor, how = training.load(), resampling_of(modeling)
     tables = {
@@ -254,7 +254,7 @@ def _fingerprint(
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
     trained = [each.record.fingerprint for each in (training, *rivals)]
-    what = [modeling.name, modeling.split.test, modeling.cluster, modeling.metric]
+    what = [modeling.name, plain(modeling.split), modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
     record = training.record

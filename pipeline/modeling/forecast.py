@@ -15,6 +15,7 @@ from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import Version, champion, packed
 from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.panel.periods import parsed
 from pipeline.plan.settings import Settings
 from pipeline.snapshots.profile import collect_profile
 from pipeline.snapshots.publish import new_run_id, publish_objects, publish_run
@@ -66,7 +67,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
     modeling, made = settings.modeling, None
     if not is_there:
         rows = read_rows(settings.pipeline)
-        [made] = forecast_apart(settings, version, [rows], alone=True)
+        made = forecast_apart(settings, version, rows, alone=True)
         made = _tables(made, version, modeling)
     run_id = publish_forecast(
         settings.pipeline,
@@ -82,9 +83,9 @@ def _tables(
     made: pl.DataFrame, version: Version, modeling: Modeling
 ) -> dict[str, pl.DataFrame]:
     """Keep what could be predicted, with its totals; say of what it is, by what."""
-    known = packed(version)
+    known, time = packed(version), made.schema[modeling.time]
     of = {
-        "fitted_through": pl.lit(known.fitted_through, made.schema[modeling.time]),
+        "fitted_through": pl.lit(parsed(known.fitted_through, time), time),
         **of_version(version, modeling),
     }
     probability = (

@@ -8,18 +8,10 @@ import polars as pl
 
 from pipeline.errors import ConfigError
 from pipeline.modeling.settings import Modeling
+from pipeline.panel.periods import Every, moved
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Stage
-
-
-def step_of(periods: pl.Series) -> int:
-    """Return the step from one period to the next: the least there is.
-
-    It is 1 of years in a row, 5 of a panel of every fifth year, and 1 of a single one.
-    """
-    steps = periods.drop_nulls().unique().sort().diff().drop_nulls()
-    return int(steps.cast(pl.Int64).min() or 1)  # pyright: ignore[reportArgumentType]
 
 
 class Horizon(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,25 +21,26 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
     features: str
     """The snapshots to start at and to make."""
     time: str
-    """Integer period in both, such as the year."""
+    """Column of both that says the period."""
     entity: list[str]
     """Columns of both that name the entity."""
     target: str
     """Column of the features that is not known yet."""
     known: list[str]
     """Columns of the panel that are known before their period."""
-    step: int
+    every: Every
     """From one period to the next."""
 
     def extend(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Add a row in the period after the last one for every entity ever seen.
 
-        It is a copy of one of the entity's, dated last period + step. Of what is known
-        before its period it holds the entity's last values; what else is arbitrary: no
-        feature of a period may use the period. In any order; empty if `rows` is.
+        It is a copy of one of the entity's, of the period after the last. Of what is
+        known before its period it holds the entity's last values; what else is
+        arbitrary: no feature of a period may use the period. In any order; empty if
+        `rows` is.
         """
         in_order = rows.sort(self.time, *self.known) if self.known else rows
-        one = in_order.with_columns(self._next()).unique(
+        one = in_order.with_columns(self.next_time(rows)).unique(
             self.entity, keep="last" if self.known else "any"
         )
         return pl.concat([rows, one])
@@ -65,18 +58,17 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         past, are not there. In any order.
         """
         made = compose_again(rest, self.extend(rows), {}).snapshots[self.features].lf
-        after = rows.select(self._next())
+        after = rows.select(self.next_time(rows))
         return made.join(after, on=self.time, how="semi").drop(self.target)
 
-    def _next(self) -> pl.Expr:
+    def next_time(self, rows: pl.LazyFrame) -> pl.Expr:
         """Date a row by the period after the last one, in the dtype of the column."""
-        return pl.col(self.time).max() + self.step
+        dtype = rows.collect_schema()[self.time]
+        return moved(pl.col(self.time).max(), 1, self.every, dtype)
 
 
-def horizon_of(
-    modeling: Modeling, panel_columns: Sequence[str], periods: pl.Series
-) -> Horizon:
-    """Take the names of the configuration, and the step of a panel's periods."""
+def horizon_of(modeling: Modeling, panel_columns: Sequence[str]) -> Horizon:
+    """Take the names of the configuration."""
     return Horizon(
         panel=modeling.panel,
         features=modeling.features,
@@ -84,7 +76,7 @@ def horizon_of(
         entity=modeling.entity,
         target=modeling.target,
         known=[name for name in modeling.known if name in panel_columns],
-        step=step_of(periods),
+        every=modeling.every,
     )
 
 

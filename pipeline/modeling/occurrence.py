@@ -12,7 +12,7 @@ References
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ import polars as pl
 from pipeline.errors import ModelError
 from pipeline.modeling.fit.design import FeatureSchema, design, feature_schema
 from pipeline.modeling.fit.target import Array
-from pipeline.modeling.models import lightgbm
+from pipeline.modeling.models import OCCURRENCE, BinaryKind, Regressor, load_kind
 
 OCCURS = "occurs"
 """Column of candidates: whether there was such a row."""
@@ -42,7 +42,7 @@ class Occurrence:
     """A fitted model of whether rows occur."""
 
     record: OccurrenceRecord
-    trees: lightgbm.LightGBM
+    trees: Regressor
 
     def probability(self, df: pl.DataFrame) -> Array:
         """Say of each candidate how probable it is that it has a row, 0 to 1."""
@@ -65,14 +65,14 @@ def load_occurrence(folder: Path) -> Occurrence:
     """Read what `Occurrence.save` wrote."""
     raw = (folder / "occurrence.json").read_bytes()
     record = msgspec.json.decode(raw, type=OccurrenceRecord)
-    return Occurrence(record, lightgbm.load(folder))
+    return Occurrence(record, load_kind(OCCURRENCE).load(folder))
 
 
 def fit_occurrence(
     candidates: pl.DataFrame,
     features: Sequence[str],
     categorical: Sequence[str],
-    params: lightgbm.Params,
+    params: dict[str, Any],
     *,
     seed: int,
     n_threads: int,
@@ -86,10 +86,11 @@ def fit_occurrence(
             " learn\nhint: remove `occurrence` from the model in configs/models/"
         )
     schema = feature_schema(candidates, features, categorical)
-    trees = lightgbm.fit_binary(
+    kind = cast("BinaryKind", load_kind(OCCURRENCE))
+    trees = kind.fit_binary(
         design(candidates, schema),
         occurs.cast(pl.Float64).to_numpy(),
-        params,
+        msgspec.convert(params, kind.Params),
         seed=seed,
         n_threads=n_threads,
     )

@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.data import read_rows
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.forecast import withdraw_another
@@ -21,7 +21,7 @@ from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
 from pipeline.modeling.judge.totals import calibrate_totals
 from pipeline.modeling.records import TrainingRecord
-from pipeline.modeling.registry.apart import forecast_apart
+from pipeline.modeling.registry.apart import backtest_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
     Decision,
@@ -32,7 +32,6 @@ from pipeline.modeling.registry.registry import (
     roll_back,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
-from pipeline.run.run import check
 
 _LEAST_SHARED = 0.5
 """Of the test rows, those the champion has a prediction for. Stages leave some entities
@@ -131,7 +130,7 @@ def _terms(modeling: Modeling) -> dict[str, Any]:
     bounds = plain(modeling.promotion)
     return {
         "metric": modeling.metric,
-        "split.test": list(modeling.split.test),
+        "split.test": plain(modeling.split)["test"],
         "baselines": modeling.baselines,
         "cluster": modeling.cluster,
         "coverage": modeling.coverage,
@@ -162,7 +161,7 @@ def _against_champion(
 ) -> pl.DataFrame:
     """Compare with the champion, where it has a prediction for the test rows.
 
-    Its bundle forecasts each test year from the raw rows of the years before, whatever
+    Its bundle forecasts each test period from the rows of those before, whatever
     features it was trained on. What came of it is kept beside the evaluation.
     """
     kept = (
@@ -171,22 +170,17 @@ def _against_champion(
     if kept.name in evaluation.record.files:
         return read_parquet(kept)
     modeling = settings.modeling
-    first, last = modeling.split.test
-    rows = read_rows(settings.pipeline)
-    [time] = source_columns(check(settings.pipeline), [modeling.time], modeling.panel)
-    years = rows[time].unique().sort()
-    judged = years.filter(years.is_between(first, last))
-    pasts = [rows.filter(pl.col(time) < year) for year in judged]
+    own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
+    rows, periods = read_rows(settings.pipeline), own[modeling.time].unique().sort()
     before.hold()
     try:
-        forecasts = forecast_apart(settings, before, pasts, alone=True, judged=True)
+        made = backtest_apart(settings, before, rows, periods)
     except ModelError as error:
         raise ModelError(
             f"{before.uri}: the champion has no forecast to compare with\n{error}\n"
             f"{_ANOTHER_SOURCE}"
         ) from error
-    predicted = pl.concat(forecasts).unique(modeling.key).drop_nulls("prediction")
-    own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
+    predicted = made.unique(modeling.key).drop_nulls("prediction")
     key = [*modeling.key]
     shared = own.join(predicted, on=key, how="semi")
     if shared.height < own.height * _LEAST_SHARED:

@@ -9,7 +9,7 @@ Below ``.pipeline/models/<model>/<fingerprint>/``::
 
 import hashlib
 import shutil
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
@@ -27,7 +27,7 @@ from pipeline.log import LOG
 from pipeline.modeling.models import libraries_of
 from pipeline.plan.code import imports_of, meaning_of, source_of
 
-FORMAT = 3
+FORMAT = 4
 """Counts the changes to these records; those of another format are not read."""
 
 LIBRARIES = ("numpy", "polars")
@@ -56,6 +56,8 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The study the parameters were found by; None: they are the YAML's."""
     modeling: dict[str, Any]
     """``configs/modeling.yaml`` as it was resolved."""
+    spans: dict[str, list[str]]
+    """First and last period of ``train``, ``valid`` and ``test``."""
     n_rows: dict[str, int]
     """Of ``train`` and ``valid``."""
     metrics: dict[str, float]
@@ -69,6 +71,12 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of the files of ``predictor``."""
     mlflow_run: str
     """Where it is tracked; written anew if MLflow's store was lost."""
+
+
+def span(ends: Sequence[str]) -> str:
+    """Write a span of periods."""
+    first, last = ends
+    return first if first == last else f"{first} to {last}"
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):

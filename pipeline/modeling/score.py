@@ -84,6 +84,6 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             f"{file}: no good rows to forecast from\n"
             "hint: give at least one raw row of each entity that is asked about"
         )
-    [predictions] = forecast_apart(settings, version, [rows], alone=alone)
+    predictions = forecast_apart(settings, version, rows, alone=alone)
     of = of_version(version, settings.modeling)
     return Scores(version, predictions.with_columns(**of), bad)

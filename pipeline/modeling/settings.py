@@ -23,8 +23,9 @@ from pipeline.config import (
 from pipeline.errors import nearest
 from pipeline.modeling.fit.loss import Metric
 from pipeline.modeling.fit.target import TargetConfig, Weight
-from pipeline.modeling.models import kind_names, lightgbm, load_kind
+from pipeline.modeling.models import OCCURRENCE, kind_names, load_kind
 from pipeline.modeling.study.space import Range, mistakes_in
+from pipeline.panel.periods import Every
 from pipeline.plan.settings import Settings, Stage, load_settings
 
 NAME = "[a-z][a-z0-9_]*"
@@ -39,30 +40,63 @@ BESIDE_THE_KEY = (
 UNKNOWN_UNIT = "name that of the target under `modeling.units`"
 """What helps where an amount has no unit."""
 
-Span = Annotated[tuple[int, int], "first and last, both included"]
+Label = int | str
+"""Of a period: a number, or a date or datetime as ISO writes it."""
+Span = tuple[Label, Label]
+"""First and last, both included."""
 Share = Annotated[float, Meta(gt=0, lt=1)]
 Count = Annotated[int, Meta(ge=1)]
 
 
-class Years(BaseConfig, frozen=True, kw_only=True):
-    """Which years are learned from, calibrate the intervals, and judge."""
+class SplitConfig(BaseConfig, frozen=True, kw_only=True):
+    """Which periods are learned from, calibrate the intervals, and judge.
 
-    train: Span
-    valid: int
-    test: Span
+    So many of the newest, each before the next one; or from when to when.
+    """
+
+    # NOTE: beside a tuple, an integer with a bound crashes msgspec 0.22.
+    train: int | Span
+    valid: Label | Span
+    test: int | Span
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether periods are counted back from the newest."""
+        return isinstance(self.train, int)
+
+    @property
+    def spans(self) -> tuple[Span, Span, Span]:
+        """The first and the last period of each, where they are named."""
+        parts = (self.train, self.valid, self.test)
+        first, second, third = (p if isinstance(p, tuple) else (p, p) for p in parts)
+        return first, second, third
 
     def __post_init__(self) -> None:
-        """Refuse years that overlap or run backwards."""
-        (first, last), (test_first, test_last) = self.train, self.test
-        if not first <= last < self.valid < test_first <= test_last:
-            raise ValueError(
-                "expected train before valid before test, found"
-                f" train {list(self.train)}, valid {self.valid}, test {list(self.test)}"
-            )
+        """Refuse periods that overlap or run backwards, and both ways at once."""
+        parts = (self.train, self.valid, self.test)
+        if self.is_counted:
+            if all(isinstance(part, int) and part > 0 for part in parts):
+                return
+            expected = "three numbers of periods, or periods from and to"
+        else:
+            (a, b), (c, d), (e, f) = cast("Any", self.spans)
+            try:
+                rises = not isinstance(self.test, int) and a <= b < c <= d < e <= f
+            except TypeError:
+                rises = False
+            if rises:
+                return
+            expected = "train before valid before test"
+        shown = msgspec.to_builtins(parts)
+        found = ", ".join(
+            f"{name} {part}"
+            for name, part in zip(("train", "valid", "test"), shown, strict=True)
+        )
+        raise ValueError(f"expected {expected}, found {found}")
 
 
 class Study(BaseConfig, frozen=True, kw_only=True):
-    """How much is searched: `folds` years of the training years judge a trial."""
+    """How much is searched: `folds` of the training periods judge a trial."""
 
     trials: Count
     folds: Count
@@ -136,6 +170,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     panel: str
     features: str
     time: str
+    every: Every = 1
     entity: Annotated[list[str], Meta(min_length=1)]
     target: str
     units: dict[str, str] = field(default_factory=dict[str, str])
@@ -144,7 +179,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     past: Annotated[list[str], Meta(min_length=1)]
     cluster: str
     totals: list[str] = field(default_factory=list[str])
-    split: Years
+    split: SplitConfig
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
     metric: Metric
@@ -182,8 +217,9 @@ class ModelConfig(BaseConfig, frozen=True, kw_only=True):
     """What a row counts; None: all the same."""
     categorical: list[str] = field(default_factory=list[str])
     """Columns of the entity that are given to the model as categories."""
-    occurrence: lightgbm.Params | None = None
-    """Trees that say how probable a row is; None: all is given that there is one."""
+    occurrence: dict[str, Any] | None = None
+    """Params of `OCCURRENCE`, the trees that say how probable a row is; None: all is
+    given that there is one."""
     params: dict[str, Any] = field(default_factory=dict[str, Any])
     """Fields of the kind's Params."""
     space: dict[str, Range] = field(default_factory=dict[str, Range])
@@ -192,7 +228,7 @@ class ModelConfig(BaseConfig, frozen=True, kw_only=True):
     @property
     def kinds(self) -> list[str]:
         """Name the modules that fit it."""
-        trees = ["lightgbm"] if self.occurrence else []
+        trees = [] if self.occurrence is None else [OCCURRENCE]
         return list(dict.fromkeys([self.kind, *trees]))
 
 
@@ -269,6 +305,9 @@ def _check_model(
         return None, [*mistakes, _mistake(f"{at}.kind", text, layers)]
     params = load_kind(config.kind).Params
     mistakes += check(config.params, params, f"{at}.params", layers)[1]
+    if config.occurrence is not None:
+        trees = load_kind(OCCURRENCE).Params
+        mistakes += check(config.occurrence, trees, f"{at}.occurrence", layers)[1]
     for path, text in mistakes_in(config.space, params):
         mistakes.append(_mistake(f"{at}.space.{path}", text, layers))
     for column in config.categorical:

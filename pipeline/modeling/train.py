@@ -10,12 +10,13 @@ from typing import get_args
 
 import msgspec
 
+from pipeline.errors import some
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import Features, train_and_valid
+from pipeline.modeling.data import Features, between, spans_of
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.occurrence import calibrated
 from pipeline.modeling.predictor import (
@@ -84,12 +85,19 @@ def _fit(
     modeling = settings.modeling
     wanted = training_fingerprint(features, config, settings)
     df = features.read(modeling)
-    train_rows, valid_rows = train_and_valid(df, modeling)
+    spans = spans_of(df, modeling)
+    train_rows, valid_rows = (
+        between(df, modeling, span) for span in (spans.train, spans.valid)
+    )
+    if spans.unused:
+        LOG.info(f"not used, by `modeling.split`: {some(map(str, spans.unused))}")
     started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
     if config.occurrence is not None:
-        seen = candidates(settings, features, train_rows[modeling.time].unique().sort())
-        unseen = candidates(settings, features, [modeling.split.valid])
+        seen, unseen = (
+            candidates(settings, features, rows[modeling.time].unique().sort())
+            for rows in (train_rows, valid_rows)
+        )
         fitted = fit_occurrence_of(seen, config, modeling)
         predictor = replace(predictor, occurrence=calibrated(fitted, unseen))
     fit_s = time.perf_counter() - started
@@ -110,6 +118,7 @@ def _fit(
             config=plain(config),
             study=study,
             modeling=plain(modeling),
+            spans=spans.written(),
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions(config.kinds),
@@ -131,9 +140,11 @@ def training_fingerprint(
     modeling = settings.modeling
     what = (modeling.key, modeling.target, modeling.past)
     how = (modeling.coverage, modeling.seed)
-    years = (modeling.split.train, modeling.split.valid)
+    split = plain(modeling.split)
+    if not modeling.split.is_counted:
+        del split["test"]
     fitted = msgspec.structs.replace(config, space={})
-    parts = (features.fingerprint, plain(fitted), what, how, years)
+    parts = (features.fingerprint, plain(fitted), what, how, split)
     return fingerprint(MODULE, *parts, kinds=config.kinds)
 
 

@@ -10,9 +10,8 @@ import polars as pl
 from pipeline.errors import ConfigError, nearest
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
-from pipeline.modeling.data import Features, between, folds
+from pipeline.modeling.data import Features, Span, between, folds
 from pipeline.modeling.fit.loss import mean_error
-from pipeline.modeling.horizon import step_of
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
@@ -43,15 +42,13 @@ def fold_error(
     df: pl.DataFrame,
     config: ModelConfig,
     modeling: Modeling,
-    fold: tuple[int, int, int],
+    fold: tuple[Span, Span],
 ) -> float:
-    """Learn from the years before, judge on the year; see `folds`.
+    """Learn from the periods before, judge on the next; see `folds`.
 
     It is a mean error, in units of the target.
     """
-    first, last, judged = fold
-    train = between(df, modeling, first, last)
-    valid = between(df, modeling, judged, judged)
+    train, valid = (between(df, modeling, span) for span in fold)
     predictor = fit_model(train, config, modeling)
     error = target_of(valid, modeling.target) - predictor.point(valid)
     return mean_error(error, modeling.metric)
@@ -77,10 +74,9 @@ def tune(
             "hint: name parameters and their ranges there, as in lightgbm.yaml"
         )
     df = features.read(modeling)
-    years = folds(modeling, step_of(df[modeling.time]))
-    for first, last, judged in years:
-        varying_target_of(between(df, modeling, first, last), modeling.target)
-        between(df, modeling, judged, judged)
+    judged = folds(df, modeling)
+    for train, _ in judged:
+        varying_target_of(between(df, modeling, train), modeling.target)
     params = msgspec.convert(config.params, load_kind(config.kind).Params)
     name = study_name(model, features, config, modeling)
     journal = journal_of(settings, name)
@@ -88,7 +84,7 @@ def tune(
     n_before = len(ended)
 
     def objective(params: dict[str, Any], fold: int) -> float:
-        return fold_error(df, with_params(config, params), modeling, years[fold])
+        return fold_error(df, with_params(config, params), modeling, judged[fold])
 
     def tell(trial: "FrozenTrial") -> None:
         ended.append(trial)
@@ -101,7 +97,7 @@ def tune(
         config.space,
         msgspec.to_builtins(params),
         objective,
-        n_folds=len(years),
+        n_folds=len(judged),
         n_trials=modeling.study.trials,
         seed=modeling.seed,
         on_trial=tell,
@@ -173,7 +169,7 @@ def study_name(
 ) -> str:
     """Name a study by all that it depends on but the number of trials."""
     what = (modeling.key, modeling.target, modeling.past, modeling.seed)
-    how = (modeling.metric, modeling.split.train, modeling.study.folds)
+    how = (modeling.metric, plain(modeling.split), modeling.study.folds)
     parts = (features.fingerprint, plain(config), what, how)
     hashed = fingerprint(MODULE, *parts, kinds=[config.kind])
     return f"{model}-{hashed[:16]}"

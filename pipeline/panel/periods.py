@@ -9,11 +9,12 @@ period, its label: of years, quarters and months the first day.
 import re
 from datetime import date, datetime
 from typing import Annotated, TypeAlias
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from msgspec import Meta
 
-from pipeline.errors import SchemaError
+from pipeline.errors import ConfigError, SchemaError
 
 Every: TypeAlias = (
     Annotated[int, Meta(ge=1)]
@@ -106,6 +107,33 @@ def later(time: Time, periods: int, every: Every) -> Time:
     """Return the time so many periods later than one; see `moved`."""
     values = pl.Series([time])
     return values.to_frame("t").select(moved("t", periods, every, values.dtype)).item()
+
+
+def parsed(value: int | str, dtype: pl.DataType) -> Time:
+    """Read a time as a configuration writes it: a number, or as ISO writes dates.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of the dtype's.
+    """
+    try:
+        if dtype == pl.Date:
+            return date.fromisoformat(str(value))
+        if isinstance(dtype, pl.Datetime):
+            zone = ZoneInfo(dtype.time_zone) if dtype.time_zone else None
+            return datetime.fromisoformat(str(value)).replace(tzinfo=zone)
+        return int(value)
+    except ValueError:
+        raise ConfigError(
+            f"'{value}' is no time of the panel, which has {dtype}\n"
+            "hint: write numbers as they are, and dates as 2015-03-31"
+        ) from None
+
+
+def written(time: Time) -> int | str:
+    """Write a time as `parsed` reads it."""
+    return time if isinstance(time, int) else time.isoformat()
 
 
 def _moment(us: pl.Expr, dtype: pl.DataType) -> pl.Expr:

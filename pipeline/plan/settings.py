@@ -30,6 +30,7 @@ from pipeline.config import (
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
+from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
 from pipeline.sources import SourceConfig
@@ -118,12 +119,14 @@ class Periods(BaseConfig, frozen=True, kw_only=True):
     """What the section ``panel`` says of time; its other names are the stages'."""
 
     time: str | None = None
-    """Column of whole numbers that counts the periods."""
+    """Column of whole numbers, dates or datetimes that says the period."""
+    every: Every = 1
+    """From one period to the next."""
     missing_periods: Annotated[
-        list[int] | Literal["any"], Meta(description="a list of periods, or any")
-    ] = field(default_factory=list[int])
+        list[int | str] | Literal["any"], Meta(description="a list of periods, or any")
+    ] = field(default_factory=list[int | str])
     """Periods that no unit has, and need not."""
-    sparse_periods: list[int] = field(default_factory=list[int])
+    sparse_periods: list[int | str] = field(default_factory=list[int | str])
     """First and last periods that may have next to no rows."""
 
 

@@ -7,7 +7,6 @@ configuration names the exception.
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from statistics import median
-from typing import Literal
 
 import polars as pl
 
@@ -15,6 +14,7 @@ from pipeline.contracts.contract import Contract, shown_rows
 from pipeline.engine.one_pass import Execution, collect_all
 from pipeline.errors import ContractError, some
 from pipeline.files.parquet import scan_parquet
+from pipeline.panel.periods import Every, Time, later, number
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Periods, Settings
 from pipeline.snapshots.profile import Profile
@@ -33,13 +33,11 @@ def refuse_implausible(settings: Settings, plan: Plan, execution: Execution) -> 
     """
     contracts = settings.contracts
     by_snapshot = _rows_by_period(settings.periods, plan, execution)
-    empty = [
+    found = [
         *empty_stages(plan, contracts, execution.n_rows),
         *empty_snapshots(contracts, execution.profiles),
         *empty_columns(plan, contracts, execution.profiles),
     ]
-    step = max((_step(sorted(rows)) for rows in by_snapshot.values()), default=1)
-    found = [*empty, *(past_by_ones(plan, step) if empty else ())]
     for name, rows in by_snapshot.items():
         found += odd_periods(settings.periods, name, rows)
     if found:
@@ -119,47 +117,38 @@ def empty_columns(
             )
 
 
-def past_by_ones(plan: Plan, step: int) -> Iterator[str]:
-    """Say which stages look one period back where periods go in larger steps."""
-    by_calendar = [
-        f"`{name}.by=row`"
-        for name, node in plan.nodes.items()
-        if getattr(node.stage.config, "by", None) == "calendar"
-    ]
-    if step > 1 and by_calendar:
-        yield (
-            f"hint: likely as periods go in steps of {step}, while `by: calendar` looks"
-            " for a past in steps of 1: number the periods consecutively, or say"
-            f" {' '.join(by_calendar)}"
-        )
-
-
 def odd_periods(
-    periods: Periods, snapshot: str, rows: Mapping[int, int]
+    periods: Periods, snapshot: str, rows: Mapping[Time, int]
 ) -> Iterator[str]:
-    """Say which periods are missing over all units, or hold next to no rows.
-
-    The step from one period to the next is the least there is: 1, or 5 of a panel of
-    every fifth year. A larger one is made by no unit, so no unit has a past there.
-    """
-    times = sorted(rows)
-    step = _step(times)
-    gaps = [
-        (a, b)
-        for a, b in pairwise(times)
-        if not _may_miss(range(a + step, b, step), periods.missing_periods)
-    ]
+    """Say which times are no period's, which periods no unit has, or next to none."""
+    times = sorted(rows)  # pyright: ignore[reportArgumentType] # all of one type
     where = f"snapshot '{snapshot}': `panel.time`, {periods.time},"
-    if gaps:
-        shown = some(f"{a} to {b}" for a, b in gaps)
+    stray = _off_the_grid(times, periods.every)
+    if stray:
         yield (
-            f"{where} goes in steps of {step}, but not from {shown}\n"
-            f"found: {some(f'{t} ({shown_rows(rows[t])})' for t in times)}\n"
-            f"hint: {_cause(times, rows, gaps, step)}"
+            f"{where} holds times that begin no period of `panel.every:"
+            f" {periods.every}`\n"
+            f"found: {some(map(str, stray))}\n"
+            "hint: transformation `to_period` gives each row the first of its period,"
+            " `resample` makes one row of several; or say another `panel.every`"
         )
         return
+    gaps = [
+        (a, b, missing)
+        for a, b, missing in _gaps(times, periods.every)
+        if not _may_miss(a, missing, periods)
+    ]
+    if gaps:
+        shown = some(f"{a} to {b}" for a, b, _ in gaps)
+        yield (
+            f"{where} goes in periods of {periods.every}, but not from {shown}\n"
+            f"found: {some(f'{t} ({shown_rows(rows[t])})' for t in times)}\n"
+            f"hint: {_cause(times, rows, gaps, periods.every)}"
+        )
+        return
+    sparse = set(map(str, periods.sparse_periods))
     for time in dict.fromkeys((*times[:1], *times[-1:])):
-        if _is_sliver(time, rows) and time not in periods.sparse_periods:
+        if _is_sliver(time, rows) and str(time) not in sparse:
             yield (
                 f"{where} has {shown_rows(rows[time])} of {time}, where the median"
                 f" period has {median(rows.values()):,.0f}\n"
@@ -169,19 +158,55 @@ def odd_periods(
             )
 
 
-def _step(times: Sequence[int]) -> int:
-    """Return the least step between sorted periods; 1 of less than two."""
-    return min((b - a for a, b in pairwise(times)), default=1)
+def _off_the_grid(times: Sequence[Time], every: Every) -> list[Time]:
+    """Find the times that are not some periods after the first one, or of no period."""
+    if not times or isinstance(every, int):
+        return []
+    column = pl.Series("t", times)
+    dtype = column.dtype
+    first = number(pl.lit(times[0], dtype), every, dtype)
+    ordinal = number("t", every, dtype) - first
+    exact = pl.col("t") == pl.lit(times[0], dtype).dt.offset_by(
+        pl.format("{}" + every.lstrip("0123456789"), ordinal * _length(every))
+    )
+    if every[-1] in "yqo":
+        exact &= pl.col("t") == pl.col("t").dt.truncate("1mo")
+    return column.to_frame().filter(~exact)["t"].to_list()
 
 
-def _may_miss(gap: range, allowed: Sequence[int] | Literal["any"]) -> bool:
+def _length(every: str) -> int:
+    """Return how many units a period has."""
+    return int(every.rstrip("yqmowdh"))
+
+
+def _gaps(times: Sequence[Time], every: Every) -> list[tuple[Time, Time, int]]:
+    """Find neighbours between which periods are missing, and how many."""
+    column = pl.Series("t", times)
+    numbers = column.to_frame().select(number("t", every, column.dtype)).to_series()
+    return [
+        (a, b, n - m - 1)
+        for (a, b), (m, n) in zip(pairwise(times), pairwise(numbers), strict=True)
+        if n - m > 1
+    ]
+
+
+def _missing(after: Time, n: int, every: Every) -> list[Time]:
+    """List the first missing periods after one, not more than one would name."""
+    return [later(after, k, every) for k in range(1, min(n, _N_NAMED) + 1)]
+
+
+def _may_miss(after: Time, n: int, periods: Periods) -> bool:
     """Tell whether all periods of a gap are allowed to be missing."""
+    allowed = periods.missing_periods
     if allowed == "any":
         return True
-    return len(gap) <= len(allowed) and set(gap) <= set(allowed)
+    if n > len(allowed):
+        return False
+    named = {str(time) for time in allowed}
+    return {str(later(after, k, periods.every)) for k in range(1, n + 1)} <= named
 
 
-def _is_sliver(time: int, rows: Mapping[int, int]) -> bool:
+def _is_sliver(time: Time, rows: Mapping[Time, int]) -> bool:
     """Tell whether a period has far fewer rows than the median one."""
     return rows[time] < _SLIVER * median(rows.values())
 
@@ -190,35 +215,43 @@ _N_NAMED = 10
 """Periods, at most, that one would name one by one."""
 
 _WRITTEN = {
-    "YYYYMMDD": (10_000_000, 100, 31, "days as days since a day of yours"),
-    "YYYYMM": (100_000, 100, 12, "months as year x 12 + month"),
-    "YYYYWW": (100_000, 100, 53, "weeks as weeks since a week of yours"),
-    "YYYYQ": (10_000, 10, 4, "quarters as year x 4 + quarter"),
+    "YYYYMMDD": (10_000_000, 100, 31, "{kind: date, format: '%Y%m%d'}", "1d"),
+    "YYYYMM": (100_000, 100, 12, "{kind: date, format: '%Y%m'}", "1mo"),
+    "YYYYWW": (100_000, 100, 53, "the Monday of the week as a date", "1w"),
+    "YYYYQ": (10_000, 10, 4, "the first day of the quarter as a date", "1q"),
 }
-"""Periods as they are often written: the least number of so many digits, what the last
-digits are counted in, the largest they can be, and how to count instead."""
+"""Dates as they are often written as a number: the least of so many digits, what the
+last digits are counted in, the largest they can be, and how to read them instead."""
 
 
 def _cause(
-    times: Sequence[int],
-    rows: Mapping[int, int],
-    gaps: Sequence[tuple[int, int]],
-    step: int,
+    times: Sequence[Time],
+    rows: Mapping[Time, int],
+    gaps: Sequence[tuple[Time, Time, int]],
+    every: Every,
 ) -> str:
     """Guess why periods are missing, and say what to do."""
-    for written, (least, unit, largest, instead) in _WRITTEN.items():
-        if all(least <= t < 10 * least and 1 <= t % unit <= largest for t in times):
+    numbers = [time for time in times if isinstance(time, int)]
+    for written, (least, unit, largest, kind, length) in _WRITTEN.items():
+        if numbers and all(
+            least <= t < 10 * least and 1 <= t % unit <= largest for t in numbers
+        ):
             return (
                 f"these look like {written}, in which the period before the first of a"
-                f" year is not one less: count {instead}"
+                f" year is not one less: read {kind}, with `panel.every: {length}`"
             )
     alone = [t for t in (times[0], times[-1]) if _is_sliver(t, rows)]
     if alone:
         stray = some(f"{shown_rows(rows[t])} of {t}" for t in alone)
         return f"likely a slip: correct or remove {stray} at the source"
-    missing = [t for a, b in gaps for t in range(a + step, b, step)[:_N_NAMED]]
+    if numbers and len(gaps) == len(times) - 1:
+        step = min(b - a for a, b in pairwise(numbers))
+        return f"no two are {every} apart: `panel.every: {step}` says how far they are"
+    missing = [
+        str(time) for a, _, n in gaps for time in _missing(a, n, every)[:_N_NAMED]
+    ]
     if len(missing) < _N_NAMED:
-        said = f"`panel.missing_periods: {missing}`"
+        said = f"`panel.missing_periods: [{', '.join(missing)}]`"
     else:
         said = "`panel.missing_periods: any`, and lags that go by rows, not periods"
     return (
@@ -229,14 +262,14 @@ def _cause(
 
 def _rows_by_period(
     periods: Periods, plan: Plan, execution: Execution
-) -> dict[str, dict[int, int]]:
+) -> dict[str, dict[Time, int]]:
     """Count the rows of each period in the snapshots that were computed."""
     time = periods.time
     names = [
         name
         for name in execution.files
         if time in plan.snapshots[name].stage.key
-        and plan.snapshots[name].schema[time].is_integer()
+        and _is_time(plan.snapshots[name].schema[time])
     ]
     counts = collect_all(
         [
@@ -250,3 +283,8 @@ def _rows_by_period(
     return {
         name: dict(count.iter_rows()) for name, count in zip(names, counts, strict=True)
     }
+
+
+def _is_time(dtype: pl.DataType) -> bool:
+    """Tell whether a column of the dtype counts periods."""
+    return dtype.is_integer() or dtype == pl.Date or isinstance(dtype, pl.Datetime)

@@ -1,6 +1,6 @@
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -38,22 +38,26 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
 def forecast_here(patch: pytest.MonkeyPatch) -> None:
     """Let bundles be used in this process, not in one that imports all anew."""
 
-    def here(
+    def bundle_of(version: Version) -> Bundle:
+        version.hold()
+        return load_bundle(version.folder / "artifacts" / "bundle")
+
+    def forecast_here(
+        settings: ModelingSettings, version: Version, rows: pl.DataFrame, *, alone: bool
+    ) -> pl.DataFrame:
+        return bundle_of(version).forecast(rows, alone=alone)
+
+    def backtest_here(
         settings: ModelingSettings,
         version: Version,
-        panels: Sequence[pl.DataFrame],
-        *,
-        alone: bool,
-        judged: bool = False,
-    ) -> list[pl.DataFrame]:
-        version.hold()
-        bundle = load_bundle(version.folder / "artifacts" / "bundle")
-        if judged:
-            bundle = bundle.as_judged()
-        return [bundle.forecast(rows, alone=alone) for rows in panels]
+        rows: pl.DataFrame,
+        periods: pl.Series,
+    ) -> pl.DataFrame:
+        return bundle_of(version).backtest(rows, periods.to_list())
 
-    for module in ("forecast", "promote", "score"):
-        patch.setattr(f"pipeline.modeling.{module}.forecast_apart", here)
+    for module in ("forecast", "score"):
+        patch.setattr(f"pipeline.modeling.{module}.forecast_apart", forecast_here)
+    patch.setattr("pipeline.modeling.promote.backtest_apart", backtest_here)
 
 
 @pytest.fixture(autouse=True)

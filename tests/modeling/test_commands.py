@@ -170,7 +170,7 @@ def test_scores_are_a_row_per_good_row_of_the_file_and_what_is_not_is_said(
     assert n_null
     assert result.stdout == ""
     warning, *lines = result.stderr.splitlines()
-    assert warning.startswith("warning: Year 2018 has rows of ")
+    assert warning.startswith("warning: year 2018 has rows of ")
     assert lines == [
         f"{made.height:,} rows in out.csv, {made.height - n_null:,} of them with a"
         " prediction for 2019 by inpatient_profit_ci version 1",

@@ -1,9 +1,20 @@
+from collections.abc import Sequence
+from datetime import date
+
 import polars as pl
 import pytest
 
 from pipeline.errors import ConfigError, ModelError
-from pipeline.modeling.data import Features, between, current_features, folds
+from pipeline.modeling.data import (
+    Features,
+    Spans,
+    between,
+    current_features,
+    folds,
+    spans_of,
+)
 from pipeline.modeling.settings import load_modeling
+from pipeline.panel.periods import Time
 from tests.conftest import PROJECT
 from tests.modeling.conftest import Load
 
@@ -38,35 +49,117 @@ def test_columns_that_are_named_but_not_there_are_refused_together(ml: Load) -> 
     assert hint.startswith("hint: ")
 
 
-def test_between_includes_both_years_and_refuses_none(ml: Load) -> None:
-    modeling = ml().modeling
+def cut(times: Sequence[Time], split: str) -> Spans:
+    """Cut a panel of these periods."""
+    modeling = load_modeling(PROJECT, overrides=(f"modeling.split={split}",)).modeling
+    return spans_of(pl.DataFrame({"year": times}), modeling)
+
+
+MONTHS = [date(2020 + m // 12, m % 12 + 1, 1) for m in range(18)]
+
+
+@pytest.mark.parametrize(
+    ("times", "split", "ends"),
+    [
+        (
+            range(2008, 2018),
+            "{train: 5, valid: 1, test: 2}",
+            ["2010 to 2014", "2015 to 2015", "2016 to 2017"],
+        ),
+        (
+            [1980, 1985, 1990, 2000, 2005, 2010],
+            "{train: 3, valid: 1, test: 1}",
+            ["1985 to 2000", "2005 to 2005", "2010 to 2010"],
+        ),
+        (
+            range(2009, 2018),
+            "{train: [2010, 2014], valid: 2015, test: [2016, 2017]}",
+            ["2010 to 2014", "2015 to 2015", "2016 to 2017"],
+        ),
+        (
+            MONTHS,
+            "{train: 6, valid: 3, test: 3}",
+            [
+                "2020-07-01 to 2020-12-01",
+                "2021-01-01 to 2021-03-01",
+                "2021-04-01 to 2021-06-01",
+            ],
+        ),
+        (
+            MONTHS,
+            "{train: ['2020-01-01', '2020-12-01'], valid: '2021-01-01',"
+            " test: ['2021-02-01', '2021-04-01']}",
+            [
+                "2020-01-01 to 2020-12-01",
+                "2021-01-01 to 2021-01-01",
+                "2021-02-01 to 2021-04-01",
+            ],
+        ),
+    ],
+)
+def test_periods_are_counted_back_from_the_newest_or_named(
+    times: Sequence[Time], split: str, ends: list[str]
+) -> None:
+    assert [" to ".join(span) for span in cut(times, split).written().values()] == ends
+
+
+def test_periods_that_are_left_out_are_known() -> None:
+    spans = cut(range(2008, 2018), "{train: 5, valid: 1, test: 2}")
+    assert spans.unused == [2008, 2009]
+
+
+@pytest.mark.parametrize(
+    ("times", "split", "message"),
+    [
+        (
+            range(2010, 2017),
+            "{train: 5, valid: 1, test: 2}",
+            "features: 7 periods, 2010 to 2016\nexpected: 8, of which 5 to learn from,"
+            " 1 to calibrate on and 2 to judge by\nhint: ",
+        ),
+        (
+            range(2010, 2017),
+            "{train: [2010, 2014], valid: 2015, test: [2016, 2030]}",
+            "features: no rows of 2030\nfound: 2010 to 2016\nexpected: 2010 to 2030\n",
+        ),
+        (
+            MONTHS,
+            "{train: [2010, 2014], valid: 2015, test: [2016, 2030]}",
+            "'2010' is no time of the panel, which has Date\nhint: ",
+        ),
+    ],
+)
+def test_periods_that_are_not_there_are_refused(
+    times: Sequence[Time], split: str, message: str
+) -> None:
+    with pytest.raises((ModelError, ConfigError)) as caught:
+        cut(times, split)
+    assert str(caught.value).startswith(message)
+
+
+def test_between_includes_both_ends(ml: Load) -> None:
     df = pl.DataFrame({"year": [2010, 2011, 2012, 2013]})
-    assert between(df, modeling, 2011, 2012)["year"].to_list() == [2011, 2012]
-    with pytest.raises(ModelError) as caught:
-        between(df, modeling, 2012, 2030)  # a part of them would pass for the whole
-    first, found, expected, hint = str(caught.value).splitlines()
-    assert first == "features: no rows of 2030"
-    assert (found, expected) == ("found: 2010 to 2013", "expected: 2012 to 2030")
-    assert hint.startswith("hint: ")
+    assert between(df, ml().modeling, (2011, 2012))["year"].to_list() == [2011, 2012]
 
 
-def test_folds_predict_the_last_training_years_from_all_before(ml: Load) -> None:
-    modeling = ml("modeling.study.folds=3").modeling
-    assert folds(modeling, 1) == [
-        (2010, 2011, 2012),
-        (2010, 2012, 2013),
-        (2010, 2013, 2014),
+def test_folds_predict_the_last_training_periods_from_all_before(ml: Load) -> None:
+    df = pl.DataFrame({"year": range(2009, 2018)})
+    assert folds(df, ml("modeling.study.folds=3").modeling) == [
+        ((2010, 2011), (2012, 2012)),
+        ((2010, 2012), (2013, 2013)),
+        ((2010, 2013), (2014, 2014)),
     ]
-
-
-def test_too_few_years_for_the_folds_are_refused(ml: Load) -> None:
-    assert len(folds(ml("modeling.study.folds=4").modeling, 1)) == 4
-    with pytest.raises(ConfigError, match="5 training years, expected 6 for 5 folds"):
-        folds(ml("modeling.study.folds=5").modeling, 1)
+    assert len(folds(df, ml("modeling.study.folds=4").modeling)) == 4
+    with pytest.raises(ConfigError, match="5 training periods, expected 6 for 5 folds"):
+        folds(df, ml("modeling.study.folds=5").modeling)
 
 
 def test_folds_of_a_panel_of_every_fifth_year_are_five_years_apart() -> None:
     split = "modeling.split={train: [1980, 2000], valid: 2005, test: [2010, 2010]}"
     words = (split, "modeling.study.folds=2")
     modeling = load_modeling(PROJECT, overrides=words).modeling
-    assert folds(modeling, 5) == [(1980, 1990, 1995), (1980, 1995, 2000)]
+    df = pl.DataFrame({"year": range(1980, 2011, 5)})
+    assert folds(df, modeling) == [
+        ((1980, 1990), (1995, 1995)),
+        ((1980, 1995), (2000, 2000)),
+    ]

@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 
 from pipeline import sources
 from pipeline.errors import ConfigError
-from pipeline.modeling.horizon import Horizon, step_of
+from pipeline.modeling.horizon import Horizon
+from pipeline.panel.periods import Every
 from pipeline.plan.compose import compose
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings, Stage
@@ -39,12 +40,12 @@ def ahead(
         entity=ENTITY,
         target=TARGET,
         known=[],
-        step=1,
+        every=1,
     )
     return horizon.next_features(rows, horizon.rest(rows, stages))
 
 
-def of_units(known: list[str], step: int) -> Horizon:
+def of_units(known: list[str], every: Every) -> Horizon:
     """Take `unit` for the entity, and nothing for the rest."""
     return Horizon(
         panel="",
@@ -53,7 +54,7 @@ def of_units(known: list[str], step: int) -> Horizon:
         entity=["unit"],
         target="",
         known=known,
-        step=step,
+        every=every,
     )
 
 
@@ -133,9 +134,6 @@ def test_features_of_something_beside_the_panel_are_refused(
 
 
 def test_of_a_panel_of_every_fifth_year_the_next_is_five_years_on() -> None:
-    assert step_of(pl.Series([2010, 2000, 2005, 2000, None])) == 5
-    assert step_of(pl.Series([2000, 2005, 2006])) == 1
-    assert step_of(pl.Series([2000])) == 1
     rows = pl.LazyFrame({"year": [2000, 2005], "unit": [1, 1]})
     made = of_units([], 5).extend(rows)
     assert made.collect()["year"].to_list() == [2000, 2005, 2010]

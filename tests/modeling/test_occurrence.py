@@ -7,14 +7,13 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
-from pipeline.modeling.models.lightgbm import Params
 from pipeline.modeling.occurrence import (
     calibrated,
     fit_occurrence,
     load_occurrence,
 )
 
-PARAMS = Params(rounds=20, min_data_in_leaf=20)
+PARAMS = {"rounds": 20, "min_data_in_leaf": 20}
 
 
 def drawn(n: int, seed: int, *, rate: float = 1.0) -> pl.DataFrame:

@@ -46,7 +46,10 @@ def fit(world: tuple[Modeling, pl.DataFrame], kind: str, target: Any) -> Predict
     if kind == "known_value":
         tree["target"] = {"kind": "none"}
     config = msgspec.convert(tree, ModelConfig)
-    train, valid = between(df, modeling, 2010, 2014), between(df, modeling, 2015, 2015)
+    train, valid = (
+        between(df, modeling, (2010, 2014)),
+        between(df, modeling, (2015, 2015)),
+    )
     return fit_predictor(train, valid, config, modeling)
 
 
@@ -56,7 +59,7 @@ def test_row_gets_the_same_bits_in_any_company_and_once_it_is_loaded(
     world: tuple[Modeling, pl.DataFrame], kind: str, target: Any, tmp_path: Path
 ) -> None:
     predictor = fit(world, kind, target)
-    df = between(world[1], world[0], 2016, 2017)
+    df = between(world[1], world[0], (2016, 2017))
     whole = predictor.predict(df)
     assert whole.columns == ["prediction", "lower", "upper"]
     assert whole.select(pl.all().is_finite().all()).row(0) == (True, True, True)
@@ -76,7 +79,7 @@ def test_intervals_of_the_calibrating_year_hold_what_they_say(
     world: tuple[Modeling, pl.DataFrame],
 ) -> None:
     modeling, df = world
-    valid = between(df, modeling, 2015, 2015)
+    valid = between(df, modeling, (2015, 2015))
     made = fit(world, "lightgbm", TARGETS[3]).predict(valid)
     n_held = valid[modeling.target].is_between(made["lower"], made["upper"]).sum()
     # Of each of two bins of 138 rows, 5 lie beyond either end: 139 * 0.95 = 132.05.

@@ -84,7 +84,7 @@ def test_a_champion_of_other_bytes_is_refused_before_any_of_it_runs(
         name = path.relative_to(folder).as_posix()
         expected = rf"models:/inpatient_profit_ci/1: is not what was .* {name} "
         with pytest.raises(ModelError, match=expected):
-            forecast_apart(settings, version, [rows], alone=True)
+            forecast_apart(settings, version, rows, alone=True)
         with pytest.raises(ModelError, match=expected):
             score(settings, GOLDEN / "raw.csv")
         # Served elsewhere, it looks at itself.

@@ -65,8 +65,8 @@ def test_model_has_the_same_bytes_for_any_threads_and_order_of_rows(
     made: list[tuple[dict[str, bytes], bytes]] = []
     for source, n_threads in [(features, 1), (features, 2), (other, 2)]:
         df = source.read(settings.modeling)
-        learned = between(df, settings.modeling, 2010, 2014)
-        valid = between(df, settings.modeling, 2015, 2015)
+        learned = between(df, settings.modeling, (2010, 2014))
+        valid = between(df, settings.modeling, (2015, 2015))
         monkeypatch.setattr(predictor, "cpu_count", lambda n=n_threads: n)
         fitted = fit_predictor(
             learned, valid, settings.models[model], settings.modeling
@@ -153,7 +153,7 @@ def test_record_and_mlflow_say_what_was_made(ml: Load) -> None:
     assert run.data.params == {
         "kind": "known_value",
         "target.kind": "none",
-        "train": "[2010, 2014]",
+        "train": "2010 to 2014",
         "valid": "2015",
         "columns": "['w_total_median_profit_lag1', 'w_total_median_profit_rolling2']",
     }
@@ -234,7 +234,7 @@ def test_commit_is_that_of_the_project_and_says_what_differs(
     [
         (
             ("modeling.split.valid=2018", "modeling.split.test=[2019, 2020]"),
-            "features: no rows of 2018\nfound: 2010 to 2017\n",
+            "features: no rows of 2018 and 2019 and 2020\nfound: 2010 to 2017\n",
         ),
         (
             ("modeling.split.train=[2000, 2009]",),

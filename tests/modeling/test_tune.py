@@ -39,10 +39,10 @@ def test_fold_error_is_that_of_the_year_judged_from_those_before(ml: Load) -> No
     settings, root = ml("modeling.metric=mae"), ml("modeling.metric=rmse")
     df = current_features(settings).read(settings.modeling)
     model = settings.models["rolling_mean"]
-    years = folds(settings.modeling, 1)
-    assert [year for *_, year in years] == [2013, 2014]
-    for fold in years:
-        rows = df.filter(year=fold[-1])
+    judged = folds(df, settings.modeling)
+    assert [year for _, (year, _) in judged] == [2013, 2014]
+    for fold in judged:
+        rows = df.filter(year=fold[1][0])
         missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
         mae = fold_error(df, model, settings.modeling, fold)
         assert mae == pytest.approx(np.mean(np.abs(missed)))
@@ -61,8 +61,8 @@ def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
 
     def error(df: pl.DataFrame, alpha: float, fold: int) -> float:
         model = with_params(settings.models["ridge"], {"alpha": alpha})
-        years = folds(settings.modeling, 1)[fold]
-        return fold_error(df, model, settings.modeling, years)
+        judged = folds(df, settings.modeling)[fold]
+        return fold_error(df, model, settings.modeling, judged)
 
     assert error(changed, 3.0, 0) == error(known, 3.0, 0)
     assert error(changed, 3.0, 1) != error(known, 3.0, 1)
@@ -184,8 +184,8 @@ def test_study_is_mirrored_as_it_runs_and_its_later_trials_later(ml: Load) -> No
     assert lasted == times_of(tuning.trials[0], tuning.trials[-1])
     assert parent.data.tags["mlflow.note.content"] == (
         "Parameters of ridge, to predict w_total_median_profit ($) of a facility_id and"
-        " apr_drg_code one year ahead. The least MAE is searched over 2 of the years"
-        " 2010 to 2014, each predicted from those before it."
+        " apr_drg_code one year ahead. The least MAE is searched over the last 2"
+        " training periods, each predicted from those before it."
     )
     client = MlflowClient(store_uri(settings.root))
     [space] = client.list_artifacts(parent.info.run_id)
@@ -213,7 +213,11 @@ def test_study_is_mirrored_as_it_runs_and_its_later_trials_later(ml: Load) -> No
     [
         ("ridg", "modeling.seed=1", "no model 'ridg'; did you mean 'ridge'?\nfound: "),
         ("last_value", "modeling.seed=1", "models/last_value.yaml: nothing to tune"),
-        ("ridge", "modeling.study.folds=5", "5 training years, expected 6 for 5 folds"),
+        (
+            "ridge",
+            "modeling.study.folds=5",
+            "5 training periods, expected 6 for 5",
+        ),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_a_trial(

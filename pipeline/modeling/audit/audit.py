@@ -41,11 +41,15 @@ from pipeline.modeling.audit.worlds import (
     other_worlds,
     real_world,
 )
-from pipeline.modeling.data import train_and_valid
+from pipeline.modeling.data import between, spans_of
 from pipeline.modeling.predictor import features_of, fit_model, target_of
 from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.panel.periods import written
 from pipeline.plan.known import Why, trace_known
 from pipeline.run.run import check
+
+MOST_PERIODS = 40
+"""That are looked at; of more, as of hours, every so many."""
 
 N_DEVIATIONS = 4
 """Chance leaves a rank correlation of 0, with a deviation of 1 / sqrt(n_rows - 1)."""
@@ -58,7 +62,7 @@ class Audit:
     leaks: list[Leak]
     """By period, check and column; empty if all is well."""
     features: list[str]
-    times: list[int]
+    times: list[int | str]
     """The periods the features were compared at, sorted."""
     n_values: int
     """The pairs of values that were compared."""
@@ -71,14 +75,14 @@ class Audit:
 def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     """Change the future, cut it off, shuffle and rename: no feature may differ.
 
-    For every period t that has features, two other worlds are made. In one, the raw
-    rows from t on have other values in all columns but time, entity and what is known
-    before its period, and some are left out, all those of some entities' parts among
-    them. In the other there are only the rows before t, and the features at t are made
-    as for a forecast. In both, the features at t of every entity that is still there
-    must be the same bit for bit. Two last worlds have the rows in another order, and
-    the entities under other names, and must have all features. The target is not
-    compared: it is of its own period.
+    For every period t that has features, of many `MOST_PERIODS`, two other worlds are
+    made. In one, the raw rows from t on have other values in all columns but time,
+    entity and what is known before its period, and some are left out, all those of some
+    entities' parts among them. In the other there are only the rows before t, and the
+    features at t are made as for a forecast. In both, the features at t of every entity
+    that is still there must be the same bit for bit. Two last worlds have the rows in
+    another order, and the entities under other names, and must have all features. The
+    target is not compared: it is of its own period.
 
     Of more than `most_rows` rows, some clusters are looked at. The rows are the
     source's, or the panel's where those do not say their period. The source is made or
@@ -89,11 +93,12 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     ground, part = _some_clusters(_ground(settings), modeling, most_rows)
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
+    times = times[:: -(-len(times) // MOST_PERIODS) or 1]
     if not times or len(present) < 2:
         raise SourceError(
             f"audit: snapshot '{modeling.features}' has no row that knows a past\n"
             f"found: '{modeling.panel}' with {modeling.time}"
-            f" {describe_span(present) or 'of no row'}\n"
+            f" {describe_span(map(written, present)) or 'of no row'}\n"
             f"expected: two consecutive values of {modeling.time} or more\n"
             "hint: audit a source of several periods"
         )
@@ -116,7 +121,7 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     )
     unmoved = {*columns} - {leak.column for leak in moved} - named
     of_names = [name for name in columns if name in unmoved]
-    return Audit(leaks, columns, times, n_values, of_names, part)
+    return Audit(leaks, columns, [*map(written, times)], n_values, of_names, part)
 
 
 def _ground(settings: ModelingSettings) -> Ground:
@@ -198,7 +203,8 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     ground = ground_of_source(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
-    train, valid = train_and_valid(df, modeling)
+    spans = spans_of(df, modeling)
+    train, valid = (between(df, modeling, span) for span in (spans.train, spans.valid))
     predictor = fit_model(train, config, modeling)
     prediction, y = predictor.point(valid), target_of(valid, modeling.target)
     both = pl.DataFrame({"y": y, "prediction": prediction})

@@ -10,12 +10,13 @@ from typing import NamedTuple
 import polars as pl
 from polars.exceptions import PolarsError
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, some
 from pipeline.lineage.graph import origins
 from pipeline.modeling.data import read_rows, source_columns
 from pipeline.modeling.horizon import Horizon, horizon_of, stages_between
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.keys import WORKING
+from pipeline.panel.periods import Time, written
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.run.run import check
@@ -52,8 +53,8 @@ class Leak:
     """The feature, or `ROWS`."""
     check: str
     """What was done that should have changed nothing."""
-    times: tuple[int, ...]
-    """The periods of the values that differ, sorted."""
+    times: tuple[int | str, ...]
+    """The periods of the values that differ, sorted; see `written`."""
     n_values: int
     """How many of them do; of `ROWS`, how many rows come or go."""
     example: str
@@ -93,7 +94,7 @@ def ground_of_source(settings: ModelingSettings) -> Ground:
     time, *entity = source_columns(plan, names, modeling.panel)
     panel, made_of = plan.snapshots[modeling.panel], origins(plan.lineage())
     rows = read_rows(pipeline)
-    horizon = horizon_of(modeling, panel.schema.names(), rows[time])
+    horizon = horizon_of(modeling, panel.schema.names())
     fixed = {name for c in horizon.known for name, _ in made_of[panel.stage.name, c]}
     kinds, rest = pipeline.source.columns, horizon.rest(panel.lf, pipeline.stages)
     return Ground(rows, kinds, plan, rest, horizon, time, entity, fixed)
@@ -110,7 +111,7 @@ def ground_of_panel(settings: ModelingSettings) -> Ground:
         name: "number" if dtype.is_float() else "code"
         for name, dtype in rows.schema.items()
     }
-    horizon = horizon_of(modeling, rows.columns, rows[modeling.time])
+    horizon = horizon_of(modeling, rows.columns)
     stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
     plan, fixed = compose(rows.lazy(), stages), set(horizon.known)
     return Ground(
@@ -124,15 +125,15 @@ def real_world(ground: Ground) -> World:
 
 
 def other_worlds(
-    ground: Ground, times: Sequence[int]
-) -> Iterator[tuple[str, Sequence[int], World]]:
+    ground: Ground, times: Sequence[Time]
+) -> Iterator[tuple[str, Sequence[Time], World]]:
     """Make the worlds in which no feature may differ.
 
     Yields what is done to the rows, the periods at which to compare, what comes of it.
     """
     other, horizon = _other_values(ground), ground.horizon
-    for t in times:
-        yield "future changed", [t], _changed_from(ground, other, t)
+    for i, t in enumerate(times):
+        yield "future changed", [t], _changed_from(ground, other, t, i)
         # A forecast is of the period after the last one, so that after a gap there are
         # none.
         _, panel = _frames(ground, _before(ground, t))
@@ -188,28 +189,28 @@ def other_data(ground: Ground) -> World:
     return _world(ground, *_frames(ground, rows.lazy()))
 
 
-def _changed_from(ground: Ground, other: pl.DataFrame, t: int) -> World:
+def _changed_from(ground: Ground, other: pl.DataFrame, t: Time, i: int) -> World:
     """Make t where other rows are taken from t on, without some of them."""
-    future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, t)
+    future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, i)
     rows = pl.concat([_before(ground, t), future.lazy()])
     return _world(ground, *_frames(ground, rows), t)
 
 
-def _before(ground: Ground, t: int) -> pl.LazyFrame:
+def _before(ground: Ground, t: Time) -> pl.LazyFrame:
     """Take the rows before t."""
     return ground.rows.lazy().filter(pl.col(ground.time) < t)
 
 
-def _thin(rows: pl.DataFrame, entity: Sequence[str], t: int) -> pl.DataFrame:
+def _thin(rows: pl.DataFrame, entity: Sequence[str], i: int) -> pl.DataFrame:
     """Leave out some rows, and all rows of some values of each entity column.
 
-    Which values depends on t, so that every one is left out at some t.
+    Which values depends on `i`, so that every one is left out at some time.
     """
-    is_out = pl.int_range(pl.len()).shuffle(seed=_SEED + t) % _EVERY == 0
+    is_out = pl.int_range(pl.len()).shuffle(seed=_SEED + i) % _EVERY == 0
     for name in entity:
         values = rows[name].unique().sort().shuffle(seed=_SEED)
         # All but the first, so that an only one stays.
-        out = values[1:].gather_every(_EVERY, offset=t % _EVERY)
+        out = values[1:].gather_every(_EVERY, offset=i % _EVERY)
         is_out |= pl.col(name).is_in(out.implode())
     return rows.filter(~is_out)
 
@@ -222,7 +223,7 @@ def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFr
 
 
 def _world(
-    ground: Ground, features: pl.LazyFrame, panel: pl.LazyFrame, t: int | None = None
+    ground: Ground, features: pl.LazyFrame, panel: pl.LazyFrame, t: Time | None = None
 ) -> World:
     """Collect features and the panel's keys, at t or at all times."""
     time = ground.horizon.time
@@ -297,7 +298,13 @@ def _leak(
     if column == _ROW:
         before, after = (value or "absent" for value in (before, after))
     name = ROWS if column == _ROW else column
-    return Leak(name, check, tuple(times), rows.height, f"{at}: {before} -> {after}")
+    return Leak(
+        name,
+        check,
+        tuple(map(written, times)),
+        rows.height,
+        f"{at}: {before} -> {after}",
+    )
 
 
 def describe_leaks(leaks: Iterable[Leak]) -> dict[str, str]:
@@ -317,12 +324,13 @@ def describe_leaks(leaks: Iterable[Leak]) -> dict[str, str]:
     return lines
 
 
-def describe_span(times: Iterable[int]) -> str:
-    """Write periods, in any order, as ranges: ``2010-2012, 2014``."""
-    ranges: list[list[int]] = []
-    for time in sorted(set(times)):
-        if ranges and time == ranges[-1][-1] + 1:
+def describe_span(times: Iterable[int | str]) -> str:
+    """Write periods, in any order: numbers as ``2010-2012, 2014``, dates one by one."""
+    ordered = sorted(set(times))  # pyright: ignore[reportArgumentType] # of one type
+    ranges: list[list[int | str]] = []
+    for time in ordered:
+        if ranges and isinstance(time, int) and time - 1 == ranges[-1][-1]:
             ranges[-1] = [ranges[-1][0], time]
         else:
             ranges.append([time])
-    return ", ".join("-".join(map(str, ends)) for ends in ranges)
+    return some("-".join(map(str, ends)) for ends in ranges)

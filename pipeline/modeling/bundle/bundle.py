@@ -5,13 +5,14 @@ A bundle is a folder of plain files::
     bundle.json      columns, stages with their configuration, names
     predictor/       the model, fitted to all periods that are known
     judged/          the model that was judged: the same, fitted to the training years
-    context.parquet  the panel it was trained beside
+    context.parquet  the panel it was trained beside, as far as it is needed
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
 beside them. Rarity, bins and ratios are facts of the whole panel: so a request that
 holds a part of it only is completed with the panel of the training.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ from pipeline.modeling.bundle.request import (
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
+from pipeline.panel.periods import Time
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage, check_contracts, check_stages
@@ -52,20 +54,19 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the snapshot it learned from."""
     columns: dict[str, Declared]
     """The raw columns that the features are made of, or that are checked."""
-    source_time: str
-    source_cluster: str
-    """The names of the year and of the cluster among them."""
     tree: dict[str, Any]
     """The resolved configuration."""
     stages: list[str]
     """Those of its stages that lead to the features."""
     horizon: Horizon
-    last: int
-    """The last year of the context."""
+    cluster: str
+    """Column of the entity whose values a period of the panel should have."""
     n_clusters: int
-    """Of that year."""
-    fitted_through: int
-    """The last year that `predictor` has learned from."""
+    """Of the last period of the context."""
+    largest: dict[str, float]
+    """By raw column of amounts, the largest one of the training's panel."""
+    fitted_through: int | str
+    """The last period that `predictor` has learned from."""
     totals: dict[str, Calibration]
     """By column of the entity, how far its totals were off in the test years."""
 
@@ -84,10 +85,7 @@ class Bundle:
     """Of the panel."""
     predictor: Predictor
     judged: Predictor
-
-    def as_judged(self) -> "Bundle":
-        """Use the model that was judged, which knows nothing of the test years."""
-        return replace(self, predictor=self.judged)
+    """The same, fitted to the training years: what it was judged by."""
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
         """Predict as `answer` does, and log what it warns of."""
@@ -99,19 +97,20 @@ class Bundle:
     def answer(
         self, rows: pl.DataFrame, *, alone: bool = False
     ) -> tuple[pl.DataFrame, list[str]]:
-        """Predict the target in the year after the last one of the rows.
+        """Predict the target in the period after the last one of the rows.
 
-        The rows are raw, of any number of years. `alone` says that they are a whole
-        panel. Otherwise what they lack (a cluster's year that they do not hold) is
+        The rows are raw, of any number of periods. `alone` says that they are a whole
+        panel. Otherwise what they lack (a cluster's period that they do not hold) is
         taken from the panel of the training, and rows that break the panel's contract
         are refused; of a whole panel they only warn. What looks incomplete is warned
-        of: the last year, and a cluster's year of which the panel of the training has
-        more rows.
+        of: the last period, and a cluster's period of which the panel of the training
+        has more rows.
 
         Returns
         -------
         pl.DataFrame
-            A row per raw row, in their order: the entity, the year that is predicted,
+            A row per raw row, in their order, or where the panel has fewer rows one
+            per entity: the entity, the period that is predicted,
             ``prediction``, ``lower`` and ``upper``, given that the entity has a row
             then; of a model that has this part, ``probability``, that it has. These
             are null where the stages leave the entity out: a rare category, or no row
@@ -132,89 +131,98 @@ class Bundle:
             )
         given = typed(rows, self.record.columns)
         try:
-            return self._predicted(given, alone=alone)
+            return self._answered(given, alone=alone)
         except PolarsError as error:
-            raise beyond(given, self._context(), self.record.columns) from error
+            raise beyond(given, self.record.largest) from error
 
-    def _predicted(
+    def backtest(self, rows: pl.DataFrame, periods: Sequence[Time]) -> pl.DataFrame:
+        """Predict each period with the model that was judged, from those before it.
+
+        The rows are a whole panel. Gives a row per entity and period; see `answer`.
+        """
+        panel = self.panel_of(typed(rows, self.record.columns)).lazy()
+        time = pl.col(self.record.horizon.time)
+        made = [
+            self._predicted(panel.filter(time < period), self.judged)
+            for period in periods
+        ]
+        return pl.concat(made)
+
+    def _answered(
         self, rows: pl.DataFrame, *, alone: bool
     ) -> tuple[pl.DataFrame, list[str]]:
         """Predict of typed rows."""
-        record, horizon = self.record, self.record.horizon
-        asked, warnings = self._asked(rows, alone=alone)
-        panel = rows
+        horizon = self.record.horizon
+        given = self.panel_of(rows)
+        stage = self.to_panel.snapshots[horizon.panel].stage
+        warnings = hold(given, stage, self.contract, only_warn=alone)
+        panel = given
         if not alone:
-            panel, more = self._completed(rows)
+            panel, more = self._completed(given)
             warnings += more
-        warnings += part_of_the_panel(panel, record.source_time, record.source_cluster)
-        features = self.next_features(panel)
-        predictor = self.predictor
-        predicted = features.select(horizon.entity).hstack(predictor.predict(features))
-        if predictor.occurrence is not None:
-            probability = predictor.occurrence.probability(features)
-            predicted = predicted.with_columns(pl.Series("probability", probability))
-        made = asked.with_columns(pl.col(horizon.time).max() + horizon.step).join(
-            predicted, on=horizon.entity, how="left", maintain_order="left"
+        warnings += part_of_the_panel(panel, horizon.time, self.record.cluster)
+        predicted = self._predicted(panel.lazy(), self.predictor)
+        asked = given.select(*horizon.entity)
+        if given.height != rows.height:
+            asked = asked.unique(maintain_order=True)
+        next_ = panel.lazy().select(horizon.next_time(panel.lazy())).collect().item()
+        made = asked.with_columns(
+            pl.lit(next_, panel.schema[horizon.time]).alias(horizon.time)
+        ).join(
+            predicted.drop(horizon.time),
+            on=horizon.entity,
+            how="left",
+            maintain_order="left",
         )
         return made, warnings
 
-    def next_features(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Make the features of a whole panel's next year, sorted by entity."""
+    def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
+        """Predict the period after a panel's last one, sorted by entity."""
+        features, horizon = self.next_features(panel), self.record.horizon
+        made = features.select(*horizon.entity, horizon.time).hstack(
+            predictor.predict(features)
+        )
+        if predictor.occurrence is None:
+            return made
+        probability = predictor.occurrence.probability(features)
+        return made.with_columns(pl.Series("probability", probability))
+
+    def next_features(self, panel: pl.LazyFrame) -> pl.DataFrame:
+        """Make the features of a whole panel's next period, sorted by entity."""
         horizon = self.record.horizon
-        features = horizon.next_features(self._panel(rows), self.rest)
+        features = horizon.next_features(panel, self.rest)
         return features.sort(horizon.entity).collect()
 
-    def _panel(self, rows: pl.DataFrame) -> pl.LazyFrame:
-        """Apply the stages up to the panel."""
+    def panel_of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Apply the stages up to the panel to typed rows."""
         snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
-        return snapshots[self.record.horizon.panel].lf
+        return snapshots[self.record.horizon.panel].lf.collect()
 
-    def _asked(
-        self, rows: pl.DataFrame, *, alone: bool
-    ) -> tuple[pl.DataFrame, list[str]]:
-        """Name entity and year of each row, as the panel calls them; check the rows."""
-        horizon = self.record.horizon
-        panel = self._panel(rows).collect()
-        if panel.height != rows.height:
-            raise ModelError(
-                f"bundle: the stages up to '{horizon.panel}' left {panel.height} of"
-                f" {rows.height} rows, expected all, in their order\n"
-                "hint: move stages that leave rows out behind that snapshot"
-            )
-        stage = self.to_panel.snapshots[horizon.panel].stage
-        warnings = hold(panel, stage, self.contract, only_warn=alone)
-        return panel.select(*horizon.entity, horizon.time), warnings
-
-    def _context(self) -> pl.DataFrame:
-        """Read the panel of the training."""
-        return read_parquet(self.folder / "context.parquet")
-
-    def _completed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """Add what the panel of the training knows of other clusters and years."""
+    def _completed(self, given: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+        """Add what the panel of the training knows of other clusters and periods."""
         record = self.record
-        time, cluster = record.source_time, record.source_cluster
-        year: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
-        if year < record.last:
+        time, cluster = record.horizon.time, record.cluster
+        context = read_parquet(self.folder / "context.parquet")
+        last, end = context[time].max(), given[time].max()
+        if given.filter(pl.col(time) >= last).is_empty():
             raise ModelError(
-                f"bundle: rows end in {year}, expected {record.last} or later\n"
-                "hint: to forecast an earlier year, give a whole panel, and say so with"
-                " `--alone`"
+                f"bundle: rows end in {end}, expected {last} or later\n"
+                "hint: to forecast an earlier period, give a whole panel, and say so"
+                " with `--alone`"
             )
-        new = rows.filter(pl.col(time) > record.last)
         refuse_a_part_of_the_panel(
-            new,
+            given.filter(pl.col(time) > last),
             time,
             cluster,
-            last=record.last,
-            step=record.horizon.step,
+            last=context.select(pl.col(time).max()),
+            every=record.horizon.every,
             n_clusters=record.n_clusters,
         )
-        context = self._context()
-        warnings = parts_of_clusters(rows, context, time, cluster)
-        rest = context.join(rows, on=[cluster, time], how="anti")
-        # A few rows from before the panel would pass for its whole first year.
-        known = rows.filter(pl.col(time) >= context[time].min())
-        return pl.concat([known, rest]), warnings
+        warnings = parts_of_clusters(given, context, time, cluster)
+        rest = context.join(given, on=[cluster, time], how="anti")
+        # A few rows from before the panel would pass for its whole first period.
+        known = given.filter(pl.col(time) >= context[time].min())
+        return pl.concat([known, rest.select(known.columns)]), warnings
 
 
 def load_bundle(folder: Path) -> Bundle:

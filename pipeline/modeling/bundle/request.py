@@ -4,8 +4,9 @@ A request that is a part of a panel would be silently wrong in ways that a run i
 so what `just run` refuses is refused here, and what cannot be known is warned of.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 
 import msgspec
 import polars as pl
@@ -19,15 +20,16 @@ from pipeline.contracts.checks import (
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.contracts.report import describe_failed
 from pipeline.errors import ModelError, nearest, some
+from pipeline.panel.periods import Every, later, number
 from pipeline.plan.settings import Stage
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import Declared, dtype_of, why_bad
 
 _PART_OF_PANEL = 0.5
-"""Of the clusters of the training's last year; fewer are no whole year."""
+"""Of the clusters of the training's last period; fewer are no whole one."""
 
 _WHOLE = 0.8
-"""Of the clusters or rows that a year had; with fewer, it may be incomplete."""
+"""Of the clusters or rows that a period had; with fewer, it may be incomplete."""
 
 _N_SHOWN = 3
 
@@ -72,26 +74,21 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
     return values
 
 
-def beyond(
-    rows: pl.DataFrame, known: pl.DataFrame, columns: dict[str, Declared]
-) -> ModelError:
-    """Blame the value that is most times as large as what a panel has of its column.
+def beyond(rows: pl.DataFrame, largest: Mapping[str, float]) -> ModelError:
+    """Blame the value that is most times as large as the largest that is known.
 
     Of good rows that the stages cannot compute with: their sums and products are exact,
     and end where 128 bits do.
     """
-    most = {
-        name: (known[name].abs().max() or 1)
-        for name, kind in columns.items()
-        if kind in ("count", "money", "number")
-    }
-    times = rows.select(pl.col(name).abs() / size for name, size in most.items())
-    column = max(most, key=lambda name: times[name].max() or 0)
+    times = rows.select(
+        pl.col(name).abs() / (size or 1) for name, size in largest.items()
+    )
+    column = max(largest, key=lambda name: times[name].max() or 0)
     row = times[column].arg_max() or 0
     return ModelError(
         "rows: too large to compute with; the farthest from the model's panel:\n"
         f"  row {row}: {column}: found {rows[row, column]:,}, expected at most about"
-        f" {most[column]:,}\n"
+        f" {largest[column]:,}\n"
         "hint: mend the value; rows count from 0, without a header and those left out"
     )
 
@@ -151,49 +148,61 @@ def refuse_a_part_of_the_panel(
     time: str,
     cluster: str,
     *,
-    last: int,
-    step: int,
+    last: pl.DataFrame,
+    every: Every,
     n_clusters: int,
 ) -> None:
-    """Refuse years after the panel's last that are missing, or are of few clusters.
+    """Refuse periods after the panel's last that are missing, or are of few clusters.
 
-    `new` are the given rows of the years after `last`, which had `n_clusters`.
+    `new` are the given rows of the periods after the `last` one, a frame of `time`,
+    which had `n_clusters`.
     """
-    sizes = dict(
-        new.group_by(time).agg(pl.col(cluster).n_unique()).sort(time).iter_rows()
+    end = last.item()
+    dtype = new.schema[time]
+    ordinal = number(time, every, dtype) - number(pl.lit(end, dtype), every, dtype)
+    sizes = (
+        new.group_by(time)
+        .agg(pl.col(cluster).n_unique().alias("n"))
+        .sort(time)
+        .with_columns(ordinal.alias("ordinal"))
+        .with_columns(
+            expected=pl.col("ordinal").map_elements(
+                lambda n: later(end, n, every), return_dtype=dtype
+            )
+        )
     )
-    end = max(sizes, default=last)
-    odd = [str(year) for year in sizes if (year - last) % step]
+    odd = sizes.filter(pl.col("expected") != pl.col(time))[time].to_list()
     if odd:
         raise ModelError(
-            f"bundle: {time} {some(odd)} is no year of the panel, which ends in {last}"
-            f" and has one every {step}\n"
-            "hint: give the rows of whole years only"
+            f"bundle: {time} {some(map(str, odd))} is no period of the panel, which"
+            f" ends in {end} and has one every {every}\n"
+            "hint: give the rows of whole periods only"
         )
-    n_missing = (end - last) // step - len(sizes)
+    there = set(sizes["ordinal"].to_list())
+    n_missing = max(there, default=0) - len(there)
     if n_missing:
-        years = (str(y) for y in range(last + step, end, step) if y not in sizes)
-        shown = ", ".join(islice(years, _N_SHOWN))
+        absent = (str(later(end, n, every)) for n in count(1) if n not in there)
+        shown = ", ".join(islice(absent, min(n_missing, _N_SHOWN)))
         shown += f" and {n_missing - _N_SHOWN} more" if n_missing > _N_SHOWN else ""
         raise ModelError(
-            f"bundle: no rows of {time} {shown}: the panel ends in {last}, the rows in"
-            f" {end}\n"
-            f"hint: give the rows of the whole panel for every year after {last}"
+            f"bundle: no rows of {time} {shown}: the panel ends in {end}, the rows in"
+            f" {sizes[time][-1]}\n"
+            f"hint: give the rows of the whole panel for every period after {end}"
         )
-    for year, n in sizes.items():
+    for period, n in sizes.select(time, "n").iter_rows():
         if n < n_clusters * _PART_OF_PANEL:
             raise ModelError(
-                f"bundle: {time} {year} has rows of {n} values of '{cluster}', expected"
-                f" the whole panel, as {last} with {n_clusters}\n"
-                "hint: features compare with all others of the year; give the rows"
-                f" of all for every year after {last}"
+                f"bundle: {time} {period} has rows of {n} values of '{cluster}',"
+                f" expected the whole panel, as {end} with {n_clusters}\n"
+                "hint: features compare with all others of the period; give the rows"
+                f" of all for every period after {end}"
             )
 
 
 def parts_of_clusters(
     rows: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
 ) -> list[str]:
-    """Warn if a cluster's year has much less rows than the panel has of it."""
+    """Warn if a cluster's period has much less rows than the panel has of it."""
     key = [cluster, time]
     sizes = rows.group_by(key).len("n").join(context.group_by(key).len("whole"), on=key)
     parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
@@ -205,13 +214,13 @@ def parts_of_clusters(
     )
     more = parts.height - _N_SHOWN
     return [
-        f"{shown}{f'; and {more:,} more' if more > 0 else ''}: a year that is given"
+        f"{shown}{f'; and {more:,} more' if more > 0 else ''}: a period that is given"
         " counts as given whole"
     ]
 
 
 def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]:
-    """Warn if the last year has much less than the year before it."""
+    """Warn if the last period has much less than the one before it."""
     sizes = (
         panel.group_by(time)
         .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
@@ -227,5 +236,5 @@ def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]
     return [
         f"{time} {last} has rows of {part[0]:,} values of '{cluster}', {part[1]:,} in"
         f" all; {before} had {whole[0]:,} and {whole[1]:,}. If it is incomplete, so is"
-        " what features compare with: totals, ranks and ratios of the year"
+        " what features compare with: totals, ranks and ratios of the period"
     ]

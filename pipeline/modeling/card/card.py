@@ -17,7 +17,7 @@ from pipeline.modeling.card import charts
 from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
-from pipeline.modeling.records import TrainingRecord
+from pipeline.modeling.records import TrainingRecord, span
 from pipeline.modeling.settings import UNKNOWN_UNIT, Modeling
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
 
     Equal cards give equal documents.
     """
-    record, years = card.record, card.modeling.split
+    record, spans = card.record, card.record.spans
     target = record.config["target"]
     return render(
         "card.html.j2",
@@ -138,9 +138,9 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         metrics=[name_of(metric) for metric in _metrics(card.modeling)],
         objective=_objective(card.modeling),
         parts=[
-            ("train", span(*years.train), record.n_rows["train"]),
-            ("validation", str(years.valid), record.n_rows["valid"]),
-            ("test", span(*years.test), card.predictions.height),
+            ("train", span(spans["train"]), record.n_rows["train"]),
+            ("validation", span(spans["valid"]), record.n_rows["valid"]),
+            ("test", span(spans["test"]), card.predictions.height),
         ],
         rows=_metric_rows(card),
         study=_study(card.trials, card.modeling.unit),
@@ -175,11 +175,6 @@ def _thirds(modeling: Modeling) -> str:
         return ""
     unknown = "'?' (unknown): not known, as without a row in the year before"
     return f"Thirds of the rows: {'; '.join(cut)}; {unknown}."
-
-
-def span(first: int, last: int) -> str:
-    """Write a span of years."""
-    return str(first) if first == last else f"{first}-{last}"
 
 
 def _occurrence(card: Card) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline.modeling.card import charts
-from pipeline.modeling.card.card import ends_text, figure_text, name_of, render, span
+from pipeline.modeling.card.card import ends_text, figure_text, name_of, render
 from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.records import span
 from pipeline.modeling.settings import Modeling
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def page(ranking: Ranking, figures: Mapping[str, str]) -> str:
     modeling, table = ranking.modeling, ranking.table
     metrics = [name for name in table.columns if f"{name}_lower" in table.columns]
     overall = ranking.evaluation.filter(slice_by="all", metric=modeling.metric)
+    periods = ranking.evaluation.filter(slice_by=modeling.time)["slice"].sort()
     return render(
         "ranking.html.j2",
         figures,
@@ -63,7 +65,7 @@ def page(ranking: Ranking, figures: Mapping[str, str]) -> str:
         metric=modeling.metric.upper(),
         models=table["model"].to_list(),
         n_rows=f"{overall['n_rows'][0]:,}",
-        years=span(*modeling.split.test),
+        periods=span((periods[0], periods[-1])),
         names=[
             *("behind" if name == "behind" else name_of(name) for name in metrics),
             *("fit", "predicts"),

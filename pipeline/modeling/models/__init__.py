@@ -19,6 +19,9 @@ from pipeline.errors import ModelError
 from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
 
+OCCURRENCE = "lightgbm"
+"""The kind whose ``fit_binary`` says whether a row will be there at all."""
+
 
 class Regressor(Protocol):
     """A fitted model.
@@ -65,6 +68,16 @@ class Kind(Protocol):
 
     def load(self, folder: Path) -> Regressor:
         """Read what ``save`` wrote."""
+        ...
+
+
+class BinaryKind(Kind, Protocol):
+    """A kind that also fits probabilities."""
+
+    def fit_binary(
+        self, X: Design, y: Array, params: BaseConfig, *, seed: int, n_threads: int
+    ) -> Regressor:
+        """Fit the probability that `y` is 1 and not 0."""
         ...
 
 

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from os import environ
 from pathlib import Path
 
@@ -28,24 +27,33 @@ REFUSED = 3
 
 
 def forecast_apart(
-    settings: ModelingSettings,
-    version: Version,
-    panels: Sequence[pl.DataFrame],
-    *,
-    alone: bool,
-    judged: bool = False,
-) -> list[pl.DataFrame]:
-    """Forecast of each panel; see `pipeline.modeling.bundle.bundle.Bundle.forecast`.
+    settings: ModelingSettings, version: Version, rows: pl.DataFrame, *, alone: bool
+) -> pl.DataFrame:
+    """Forecast with a version: `pipeline.modeling.bundle.bundle.Bundle.forecast`.
 
-    The version's files are held to what was registered first.
+    Its files are held to what was registered first.
     """
+    return _apart(settings, version, "alone" if alone else "completed", rows)
+
+
+def backtest_apart(
+    settings: ModelingSettings, version: Version, rows: pl.DataFrame, periods: pl.Series
+) -> pl.DataFrame:
+    """Predict periods as the version was judged: `Bundle.backtest`, as above."""
+    return _apart(settings, version, "backtest", rows, periods.to_frame())
+
+
+def _apart(
+    settings: ModelingSettings, version: Version, how: str, *given: pl.DataFrame
+) -> pl.DataFrame:
+    """Start the program, hand tables over as files, and read what it made."""
     version.hold()
     with tempfile.TemporaryDirectory() as folder:
-        given = [Path(folder, f"rows_{i}.parquet") for i in range(len(panels))]
-        for path, rows in zip(given, panels, strict=True):
-            rows.write_parquet(path)
-        flags = str(int(alone)), str(int(judged))
-        words = [store_uri(settings.root), version.uri, *flags, *map(str, given)]
+        paths = [Path(folder, f"given_{i}.parquet") for i in range(len(given))]
+        for path, table in zip(paths, given, strict=True):
+            table.write_parquet(path)
+        made = Path(folder, "made.parquet")
+        words = [store_uri(settings.root), version.uri, how, *map(str, (made, *paths))]
         done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,
@@ -68,4 +76,4 @@ def forecast_apart(
             )
         for line in done.stdout.splitlines():
             LOG.warning(line)
-        return [read_parquet(path.with_suffix(".made")) for path in given]
+        return read_parquet(made)

@@ -4,11 +4,14 @@ MLflow puts the code of the bundle on the path before it loads it.
 """
 
 import sys
-from pathlib import Path
 
 
-def main(store: str, uri: str, alone: str, judged: str, *given: str) -> None:
-    """Load a bundle, and forecast from Parquet files into others beside them."""
+def main(store: str, uri: str, how: str, made: str, *given: str) -> None:
+    """Load a bundle, and predict from Parquet files into another one.
+
+    `how` is ``backtest``, given the rows and the periods, or a forecast of rows that
+    are a panel ``alone``, or else to be ``completed``.
+    """
     import logging
 
     import mlflow
@@ -20,15 +23,16 @@ def main(store: str, uri: str, alone: str, judged: str, *given: str) -> None:
     mlflow.set_tracking_uri(store)
     mlflow.set_registry_uri(store)
     served = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    bundle = served.bundle.as_judged() if judged == "1" else served.bundle
     from pipeline.errors import PipelineError  # the bundle's, by now
 
+    # The bundle's code may know no `pipeline.files.parquet`.
+    rows, *more = (pl.read_parquet(path, glob=False) for path in given)  # noqa: TID251
     try:
-        for path in map(Path, given):
-            # The bundle's code may know no `pipeline.files.parquet`.
-            rows = pl.read_parquet(path, glob=False)  # noqa: TID251
-            made = bundle.forecast(rows, alone=alone == "1")
-            made.write_parquet(path.with_suffix(".made"))
+        if how == "backtest":
+            predicted = served.bundle.backtest(rows, more[0].to_series().to_list())
+        else:
+            predicted = served.bundle.forecast(rows, alone=how == "alone")
+        predicted.write_parquet(made)
     except PipelineError as error:
         sys.stderr.write(str(error))
         raise SystemExit(3) from error

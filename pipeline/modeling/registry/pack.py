@@ -6,21 +6,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
-from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.data import read_rows
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.training import Training, refit
+from pipeline.panel.periods import written
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 from pipeline.sources import columns_of
 
 if TYPE_CHECKING:
     from pipeline.sources.columns import Declared
+
+
+_N_EXAMPLE = 5
+"""Rows of an example, at least, if there is one."""
 
 
 def pack(
@@ -48,53 +54,85 @@ def pack(
         for source, _ in sources
     }
     kinds = columns_of(settings.pipeline.source, settings.root)
-    time, cluster = source_columns(
-        plan, [modeling.time, modeling.cluster], modeling.panel
-    )
     columns: dict[str, Declared] = {
         name: kind for name, kind in kinds.items() if name in names
     }
     rows = read_rows(settings.pipeline).select(list(columns))
     if rows.is_empty():
         raise ModelError("bundle: the source has no rows to forecast from")
-    last: int = rows[time].max()  # pyright: ignore[reportAssignmentType] # a code
     folder.mkdir(parents=True)
     shutil.copytree(training.folder / "predictor", folder / "judged")
     (folder / "predictor").mkdir()
     refit(settings, training).save(folder / "predictor")
-    learned = training.features.read(modeling)[modeling.time]
+    learned = training.features.read(modeling)[modeling.time].sort()
     bundled = BundleRecord(
         model=record.model,
         fingerprint=record.fingerprint,
         features_fingerprint=record.features,
         columns=columns,
-        source_time=time,
-        source_cluster=cluster,
         tree=without_places(settings),
         stages=list(plan.upstream([features])),
-        horizon=horizon_of(modeling, plan.schema(panel.name).names(), rows[time]),
-        last=last,
-        n_clusters=rows.filter(pl.col(time) == last)[cluster].n_unique(),
-        fitted_through=int(learned.max()),  # pyright: ignore[reportArgumentType]
+        horizon=horizon_of(modeling, plan.schema(panel.name).names()),
+        cluster=modeling.cluster,
+        n_clusters=0,
+        largest=_largest(rows),
+        fitted_through=written(learned.to_list()[-1]),
         totals=totals,
     )
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
     bundle = load_bundle(folder)
-    context = _needed_years(bundle, rows)
+    whole = bundle.panel_of(rows)
+    context = _needed_periods(bundle, whole)
     context.write_parquet(folder / "context.parquet", compression_level=9)
-    return bundle
+    cluster = pl.col(modeling.cluster)
+    is_last = pl.col(modeling.time) == pl.col(modeling.time).max()
+    example = _example(rows, whole, is_last, cluster)
+    example.write_parquet(folder / "example.parquet")
+    n_clusters = context.filter(is_last).select(cluster.n_unique()).item()
+    bundled = msgspec.structs.replace(bundled, n_clusters=n_clusters)
+    (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
+    return load_bundle(folder)
 
 
-def _needed_years(bundle: Bundle, rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out one year after the other where next year's features do not need it."""
-    time = bundle.record.source_time
-    wanted = bundle.next_features(rows)
-    # The newest first, so that of a first year no later one takes the place.
-    for year in rows[time].unique().sort(descending=True):
-        fewer = rows.filter(pl.col(time) != year)
-        if fewer.height and bundle.next_features(fewer).equals(wanted):
-            rows = fewer
-    return rows
+def _example(
+    rows: pl.DataFrame, panel: pl.DataFrame, is_last: pl.Expr, cluster: pl.Expr
+) -> pl.DataFrame:
+    """Take a cluster's last period, which is whole: the smallest that is no odd case.
+
+    Where the panel has not a row per raw row, these are the last ones.
+    """
+    if panel.height != rows.height:
+        return rows.tail(_N_EXAMPLE)
+    sizes = panel.filter(is_last).group_by(cluster).len()
+    sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
+    chosen = panel.select(is_last & (cluster == sizes[0, 0])).to_series()
+    return rows.filter(chosen)
+
+
+def _largest(rows: pl.DataFrame) -> dict[str, float]:
+    """Find the largest amount of each column that has amounts; codes are none."""
+    amounts = rows.select((cs.float() | cs.by_dtype(pl.Int64)).abs().max())
+    return amounts.with_columns(pl.all().fill_null(0)).row(0, named=True)
+
+
+def _needed_periods(bundle: Bundle, panel: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the periods that the next one's features do not need.
+
+    Half of them at a time, then a quarter; the newest first, so that of a first period
+    no later one takes the place.
+    """
+    time = bundle.record.horizon.time
+    wanted = bundle.next_features(panel.lazy())
+    size = panel[time].n_unique() // 2
+    while size:
+        periods = panel[time].unique().sort(descending=True)
+        for start in range(0, len(periods), size):
+            tried = periods[start : start + size].implode()
+            fewer = panel.filter(~pl.col(time).is_in(tried))
+            if fewer.height and bundle.next_features(fewer.lazy()).equals(wanted):
+                panel = fewer
+        size //= 2
+    return panel
 
 
 def without_places(settings: ModelingSettings) -> dict[str, object]:

@@ -34,7 +34,7 @@ from pipeline.plan.code import PACKAGE
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-    from pipeline.modeling.bundle.bundle import Bundle, BundleRecord
+    from pipeline.modeling.bundle.bundle import Bundle
 
 _Told = TypeVar("_Told")
 
@@ -51,9 +51,6 @@ _DECISION = "decision"
 
 _FINGERPRINT = "fingerprint"
 _MANIFEST = "manifest"
-
-_N_EXAMPLE = 5
-"""Rows of an example, at least, if there is one."""
 
 REQUIREMENTS = (
     *("mlflow", "polars", "pandas", "pyarrow", "numpy", "msgspec"),
@@ -234,7 +231,7 @@ class Packed(msgspec.Struct, frozen=True):
 
     columns: dict[str, object]
     """The raw columns that it takes."""
-    fitted_through: int
+    fitted_through: int | str
     totals: dict[str, Calibration]
 
 
@@ -295,8 +292,7 @@ def _log(
         _QUESTION: msgspec.json.encode(question).decode(),
         "target": question.target,
     }
-    context = read_parquet(bundle.folder / "context.parquet")
-    example = _example(context, bundle.record)
+    example = read_parquet(bundle.folder / "example.parquet")
     kinds = msgspec.convert(record.config, ModelConfig).kinds
     libraries = dict.fromkeys(lib for kind in kinds for lib in libraries_of(kind))
     with tracking(settings) as store:
@@ -310,7 +306,7 @@ def _log(
                 pip_requirements=[
                     f"{lib}=={version_of(lib)}" for lib in (*REQUIREMENTS, *libraries)
                 ],
-                signature=_signature(context, bundle.forecast(context)),
+                signature=_signature(example, bundle.forecast(example)),
                 input_example=example.to_pandas(),
                 metadata=tags,
             )
@@ -327,15 +323,6 @@ def _log(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
         return next(v for v in versions(store, name) if v.number == int(made.version))
-
-
-def _example(context: pl.DataFrame, record: "BundleRecord") -> pl.DataFrame:
-    """Take a cluster's last year, which is whole: the smallest that is no odd case."""
-    last = context.filter(pl.col(record.source_time) == record.last)
-    cluster = pl.col(record.source_cluster)
-    sizes = last.group_by(cluster).len()
-    sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
-    return last.filter(cluster == sizes[0, 0])
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

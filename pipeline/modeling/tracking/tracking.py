@@ -14,7 +14,7 @@ import msgspec
 from pipeline.errors import ModelError
 from pipeline.files.state import State
 from pipeline.modeling.models import load_kind
-from pipeline.modeling.records import TrainingRecord
+from pipeline.modeling.records import TrainingRecord, span
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 
 if TYPE_CHECKING:
@@ -329,22 +329,22 @@ def _asked(modeling: Modeling) -> dict[str, str]:
 
 def _fitted_with(record: TrainingRecord) -> dict[str, Any]:
     """Name what a model was fitted with: its parameters, all of them, and the rows."""
-    config, split = record.config, record.modeling["split"]
+    config = record.config
     params = msgspec.convert(config["params"], load_kind(config["kind"]).Params)
     names = ("kind", "target", "weight", "categorical", "occurrence")
     beside = {name: config[name] for name in names if config.get(name)}
-    years = {name: split[name] for name in ("train", "valid")}
-    return _flat({**beside, **years, **plain(params)})
+    spans = {name: span(record.spans[name]) for name in ("train", "valid")}
+    return _flat({**beside, **spans, **plain(params)})
 
 
 def _about_training(settings: ModelingSettings, record: TrainingRecord) -> str:
     """Say in two sentences what was trained on which rows for which question."""
-    (first, last), valid = (record.modeling["split"][k] for k in ("train", "valid"))
+    train, valid = (span(record.spans[name]) for name in ("train", "valid"))
     source = f"of study {record.study}" if record.study else "of its YAML"
     return (
         f"{record.model}, to predict {_question(settings.modeling)}. Fitted with the"
         f" parameters {source} to {record.n_rows['train']:,} rows of"
-        f" `{settings.modeling.features}`, {first} to {last}, its intervals to"
+        f" `{settings.modeling.features}`, {train}, its intervals to"
         f" {record.n_rows['valid']:,} rows of {valid}."
     )
 
@@ -352,11 +352,10 @@ def _about_training(settings: ModelingSettings, record: TrainingRecord) -> str:
 def _about_study(settings: ModelingSettings, model: str) -> str:
     """Say in two sentences what is searched, and by what."""
     modeling = settings.modeling
-    first, last = modeling.split.train
     return (
         f"Parameters of {model}, to predict {_question(modeling)}. The least"
-        f" {modeling.metric.upper()} is searched over {modeling.study.folds} of the"
-        f" years {first} to {last}, each predicted from those before it."
+        f" {modeling.metric.upper()} is searched over the last {modeling.study.folds}"
+        " training periods, each predicted from those before it."
     )
 
 

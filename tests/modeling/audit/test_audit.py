@@ -138,14 +138,14 @@ def test_one_year_is_an_error(
         (
             "lag_columns.periods=1",
             0,
-            ["no leak: 34 features x 2 periods", "ridge on permuted rows: "],
+            ["no leak: 34 features x 3 periods", "ridge on permuted rows: "],
         ),
         (
             "yearly_discharge_bin.lag=0",
             1,
             [
-                "yearly_discharge_bin: 2010-2011: ",
-                "1 leak: 34 features x 2 periods",
+                "yearly_discharge_bin: 2010-2012: ",
+                "1 leak: 34 features x 3 periods",
                 "ridge on permuted rows: ",
             ],
         ),
@@ -158,7 +158,7 @@ def test_the_command_names_leaks_and_exits_with_1(
     exit_code: int,
     begins: list[str],
 ) -> None:
-    of_years([2009, 2010, 2011])
+    of_years([2009, 2010, 2011, 2012])
     before = Path.cwd()
     os.chdir(project)
     try:

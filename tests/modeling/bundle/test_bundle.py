@@ -32,7 +32,7 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
         entity=modeling.entity,
         target=modeling.target,
         known=[],
-        step=1,
+        every=1,
     )
     panel = published(promoted, "discharges").lazy()
     rest = horizon.rest(panel, settings.pipeline.stages)

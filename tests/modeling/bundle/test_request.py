@@ -89,14 +89,14 @@ def changed(rows: pl.DataFrame, row: int, column: str, value: Any) -> pl.DataFra
             lambda rows: rows.filter(
                 pl.col("Facility Id") == rows[-1, "Facility Id"], Year=2017
             ).with_columns(pl.lit(2018, pl.Int32).alias("Year")),
-            "bundle: Year 2018 has rows of 1 values of 'Facility Id', expected the"
+            "bundle: year 2018 has rows of 1 values of 'facility_id', expected the"
             " whole panel",
         ),
         (
             lambda rows: rows.filter(Year=2017).with_columns(
                 pl.lit(2020, pl.Int32).alias("Year")
             ),
-            "bundle: no rows of Year 2018, 2019: the panel ends in 2017, the rows in"
+            "bundle: no rows of year 2018, 2019: the panel ends in 2017, the rows in"
             " 2020\n",
         ),
         (
@@ -170,11 +170,11 @@ def test_a_part_of_a_clusters_year_is_warned_of(
     assert caplog.messages == []
     packed.bundle.forecast(rows.filter(first < 5))
     shown = "; ".join(
-        f"'Facility Id' {facility}: 5 rows of 2017, {n:,} in the bundle's panel"
+        f"'facility_id' {facility}: 5 rows of 2017, {n:,} in the bundle's panel"
         for facility, n in sorted(sizes)[:3]
     )
     assert caplog.messages == [
-        f"{shown}; and 2 more: a year that is given counts as given whole"
+        f"{shown}; and 2 more: a period that is given counts as given whole"
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_new_year_of_a_part_is_warned_of(
         k = part["Facility Id"].n_unique()
         [message] = caplog.messages
         assert message.startswith(
-            f"Year 2018 has rows of {k} values of 'Facility Id', {part.height:,} in"
+            f"year 2018 has rows of {k} values of 'facility_id', {part.height:,} in"
             " all;"
             f" 2017 had {n} and {n_of}."
         )

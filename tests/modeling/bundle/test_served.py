@@ -85,7 +85,7 @@ def test_the_servers_answer_holds_the_predictions_and_the_warnings(
     assert_frame_equal(made.drop("warning"), expected, check_dtypes=False)
     assert made["warning"].null_count() == made.height
     for row in ask(busiest.filter(Year=2017).head(3).to_dicts()):
-        assert row["warning"].startswith("'Facility Id' 4815: 3 rows of 2017, ")
+        assert row["warning"].startswith("'facility_id' 4815: 3 rows of 2017, ")
 
 
 @pytest.mark.parametrize(

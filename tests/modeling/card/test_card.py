@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.modeling.card.card import Card, draw_figures, page
 from pipeline.modeling.records import FORMAT, TrainingRecord
-from pipeline.modeling.settings import Years, load_modeling
+from pipeline.modeling.settings import SplitConfig, load_modeling
 from tests.conftest import PROJECT
 from tests.modeling import model_frames
 
@@ -53,10 +53,15 @@ def card() -> Card:
         name="profit",
         metric="rmse",
         coverage=0.8,
-        split=Years(train=(2010, 2014), valid=2015, test=(2016, 2017)),
+        split=SplitConfig(train=5, valid=1, test=2),
     )
     record = TrainingRecord(
         format=FORMAT,
+        spans={
+            "train": ["2010", "2014"],
+            "valid": ["2015", "2015"],
+            "test": ["2016", "2017"],
+        },
         model="boosted",
         fingerprint="3f9c2a1b00",
         created_at=datetime(2026, 11, 23, 7, 8, tzinfo=UTC),
@@ -203,10 +208,10 @@ def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
 def test_the_parts_of_the_data_are_a_table(html: str) -> None:
     tables = rows_of_tables(html)
     assert tables[:4] == [
-        ["Part", "Years", "Rows"],
-        ["train", "2010-2014", "234,567"],
+        ["Part", "Periods", "Rows"],
+        ["train", "2010 to 2014", "234,567"],
         ["validation", "2015", "36,923"],
-        ["test", "2016-2017", "500"],
+        ["test", "2016 to 2017", "500"],
     ]
 
 

@@ -57,7 +57,7 @@ def test_the_page_is_whole_and_says_what_it_shows(html: str) -> None:
         "a_b models compared",
         "Predicts w_total_median_profit of a facility_id and apr_drg_code one year",
         "Made from synthetic data.",
-        "rows of 2016-2017, which no choice was made on.",
+        "rows of 2016 to 2017, which no choice was made on.",
         "just compare a<b ridge",
     ):
         assert said in text

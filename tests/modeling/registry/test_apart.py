@@ -15,15 +15,14 @@ from tests.modeling.conftest import load_in
 START = """
 import os, sys
 from pathlib import Path
-_, uri, alone, judged, *given = sys.argv[1:]
+_, uri, how, made, *given = sys.argv[1:]
 """
 
-DOUBLED = """
+TOLD = """
 import polars as pl
 print("the panel is old")
-for path in map(Path, given):
-    x = pl.col("x") * 2
-    pl.read_parquet(path).select(x).write_parquet(path.with_suffix(".made"))
+frames = [pl.read_parquet(path) for path in given]
+pl.concat(frames, how="horizontal").with_columns(how=pl.lit(how)).write_parquet(made)
 """
 
 
@@ -31,10 +30,13 @@ def forecast_by(
     program: str,
     folder: Path,
     patch: pytest.MonkeyPatch,
-    *panels: pl.DataFrame,
+    *,
+    alone: bool = True,
+    periods: pl.Series | None = None,
     spoil: bool = False,
-) -> list[pl.DataFrame]:
+) -> pl.DataFrame:
     """Let another program stand where the bundle is used."""
+    folder.mkdir(exist_ok=True)
     path, bundle = folder / "program.py", folder / "bundle"
     path.write_text(START + program)
     patch.setattr(apart, "_PROGRAM", path)
@@ -43,26 +45,30 @@ def forecast_by(
     version = Version("told", 1, "", 0, bundle, write_manifest(bundle), None, None)
     if spoil:
         (bundle / "x.json").write_text("[]")
-    return apart.forecast_apart(load_in(PROJECT), version, panels, alone=True)
+    settings, rows = load_in(PROJECT), pl.DataFrame({"x": [1]})
+    if periods is not None:
+        return apart.backtest_apart(settings, version, rows, periods)
+    return apart.forecast_apart(settings, version, rows, alone=alone)
 
 
-def test_each_panel_gets_its_forecast_and_what_is_printed_is_a_warning(
+def test_what_is_made_comes_back_and_what_is_printed_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    panels = [pl.DataFrame({"x": [n]}) for n in range(11)]
-    made = forecast_by(DOUBLED, tmp_path, monkeypatch, *panels)
-    assert [df.item() for df in made] == [2 * n for n in range(11)]
+    made = forecast_by(TOLD, tmp_path / "a", monkeypatch)
+    assert made.rows() == [(1, "alone")]
     assert caplog.messages == ["the panel is old"]
+    made = forecast_by(TOLD, tmp_path / "b", monkeypatch, alone=False)
+    assert made.rows() == [(1, "completed")]
+    periods = pl.Series("t", [2017])
+    made = forecast_by(TOLD, tmp_path / "c", monkeypatch, periods=periods)
+    assert made.rows() == [(1, 2017, "backtest")]
 
 
 def test_the_program_is_told_the_version_and_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = (
-        "c = os.environ['PYTHONDONTWRITEBYTECODE']\n"
-        "sys.exit(f'{uri} {alone} {judged} {c}')"
-    )
-    with pytest.raises(ModelError, match=r"found: models:/told/1 1 0 1\n"):
+    told = "c = os.environ['PYTHONDONTWRITEBYTECODE']\nsys.exit(f'{uri} {how} {c}')"
+    with pytest.raises(ModelError, match=r"found: models:/told/1 alone 1\n"):
         forecast_by(told, tmp_path, monkeypatch)
 
 

@@ -18,18 +18,14 @@ from pipeline.modeling.registry.apart_main import main
 class Bundle:
     """A bundle that says which way it was asked."""
 
-    judged = False
-
-    def as_judged(self) -> "Bundle":
-        judged = Bundle()
-        judged.judged = True
-        return judged
-
     def forecast(self, rows: pl.DataFrame, *, alone: bool) -> pl.DataFrame:
         if rows.is_empty():
             raise ModelError("rows: none\nhint: give some")
         LOG.warning("the panel is old")
-        return rows.with_columns(alone=alone, judged=self.judged)
+        return rows.with_columns(alone=alone)
+
+    def backtest(self, rows: pl.DataFrame, periods: list[int]) -> pl.DataFrame:
+        return rows.with_columns(periods=pl.lit(str(periods)))
 
 
 @pytest.fixture(autouse=True)
@@ -45,28 +41,30 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     logging.getLogger("pipeline").handlers[:] = handlers
 
 
-def test_forecasts_lie_beside_the_rows_and_warnings_are_printed(
+def test_what_is_made_is_written_and_warnings_are_printed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    paths = [tmp_path / "[a].parquet", tmp_path / "b.parquet"]
-    for n, path in enumerate(paths):
-        pl.DataFrame({"x": [n]}).write_parquet(path)
-    for alone, judged in ((True, False), (False, True)):
-        flags = str(int(alone)), str(int(judged))
-        main("sqlite:///x", "models:/a/1", *flags, *map(str, paths))
-        for n, path in enumerate(paths):
-            made = pl.read_parquet(path.with_suffix(".made"), glob=False)
-            assert made.rows() == [(n, alone, judged)]
+    rows, periods = tmp_path / "[a].parquet", tmp_path / "b.parquet"
+    made = tmp_path / "made.parquet"
+    pl.DataFrame({"x": [1]}).write_parquet(rows)
+    pl.DataFrame({"t": [2016, 2017]}).write_parquet(periods)
+    for how, given, expected in (
+        ("alone", [rows], True),
+        ("completed", [rows], False),
+        ("backtest", [rows, periods], "[2016, 2017]"),
+    ):
+        main("sqlite:///x", "models:/a/1", how, str(made), *map(str, given))
+        assert pl.read_parquet(made).rows() == [(1, expected)]
     assert "the panel is old" in capsys.readouterr().out.splitlines()
 
 
 def test_what_the_bundle_refuses_is_its_message_and_an_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "a.parquet"
+    path, made = tmp_path / "a.parquet", tmp_path / "made.parquet"
     pl.DataFrame({"x": []}).write_parquet(path)
     with pytest.raises(SystemExit) as ended:
-        main("sqlite:///x", "models:/a/1", "1", "0", str(path))
+        main("sqlite:///x", "models:/a/1", "alone", str(made), str(path))
     assert ended.value.code == REFUSED
     assert capsys.readouterr().err == "rows: none\nhint: give some"
-    assert not path.with_suffix(".made").exists()
+    assert not made.exists()

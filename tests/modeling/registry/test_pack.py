@@ -42,4 +42,4 @@ def test_stages_that_a_profile_takes_out_are_in_no_bundle() -> None:
 def test_the_context_holds_the_years_that_are_needed_only(packed: Packed) -> None:
     context = pl.read_parquet(packed.bundle.folder / "context.parquet")
     # 2009 tells which categories are rare, the last two the rest.
-    assert context["Year"].unique().sort().to_list() == [2009, 2016, 2017]
+    assert context["year"].unique().sort().to_list() == [2009, 2016, 2017]

@@ -184,7 +184,7 @@ def test_a_copied_and_a_moved_project_read_and_write_where_they_are(
     assert register(settings, train(settings, "last_value"), {}).number == 2
     rows = read_rows(settings.pipeline)
     version = champion_of(settings)
-    [made] = forecast_apart(settings, version, [rows], alone=True)
+    made = forecast_apart(settings, version, rows, alone=True)
     assert made.height == rows.height
     assert not first.exists()
     assert files_in(promoted) == originals
