@@ -1,16 +1,18 @@
 """Parquet files: one or a glob, each with its own column order and number widths."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import unquote
 
 import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.files import parquet
-from pipeline.files.local import SourceFile, find_files
+from pipeline.files.local import SourceFile, find_files, shown
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import (
     Declared,
@@ -32,7 +34,12 @@ from pipeline.sources.scan import (
     parse,
 )
 
-_Layout: TypeAlias = tuple[tuple[str, str, pl.DataType], ...]
+_Layout: TypeAlias = tuple[tuple[str, str, pl.DataType | None], ...]
+"""Of each declared column its name, and name and type as found; a column that is in the
+files' folders (``year=2015/``) has no type."""
+
+_NOTHING = "__HIVE_DEFAULT_PARTITION__"
+"""What a folder is called that holds rows of no value."""
 
 _PIECE = 1 << 24
 """Bytes of files that one task reads, about; a larger file is one alone."""
@@ -43,7 +50,8 @@ class ParquetSource(
 ):
     """Raw rows in Parquet files.
 
-    ``path`` is a file or a glob, relative to the project's folder, or ``s3://...``.
+    ``path`` is a file or a glob, relative to the project's folder, or ``s3://...``. A
+    column that is not in the files is taken from their folders, as of ``year=2015/``.
     """
 
     path: str
@@ -62,14 +70,14 @@ def scan_parquet(
     those of a CSV file are. The raw cells are kept: the first pass is exact.
     """
     files = find_files(config.path, root)
-    layouts = list(_layouts(files, config))
+    layouts = list(_layouts(files, config, root))
     groups = [
         (layout, [file for _, file in group])
         for layout, group in groupby(layouts, key=itemgetter(0))
     ]
     columns = _found(config.columns, layouts)
     found = [
-        _scan_files(some, layout, columns, streams)
+        _scan_files(some, layout, columns, root, streams)
         for layout, group in groups
         for some in (cut(group, _size, _PIECE) if streams == "pieces" else [group])
     ]
@@ -108,22 +116,40 @@ def diagnose(files: Sequence[SourceFile]) -> SourceError | None:
 
 
 def _layouts(
-    files: Iterable[SourceFile], config: ParquetSource
+    files: Iterable[SourceFile], config: ParquetSource, root: Path
 ) -> Iterator[tuple[_Layout, SourceFile]]:
-    """Yield each file with the columns to read from it: declared, found name, dtype."""
-    known: dict[tuple[tuple[str, pl.DataType], ...], _Layout] = {}
+    """Yield each file with the columns to read from it, or from its folders."""
+    known: dict[tuple[tuple[str, pl.DataType | None], ...], _Layout] = {}
     for file in files:
         try:
             schema = parquet.scan_parquet(str(file)).collect_schema()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _unreadable(file, error) from error
-        columns = tuple(schema.items())
+        folders = [key for key in _partition(file, root) if key not in schema]
+        columns = (*schema.items(), *((key, None) for key in folders))
         if columns not in known:
-            found = match_columns(list(schema), config.columns, config.rename, file)
+            names = [name for name, _ in columns]
+            found = match_columns(names, config.columns, config.rename, file)
             known[columns] = tuple((name, *columns[at]) for name, at in found.items())
             for name, _, dtype in known[columns]:
-                _refuse_odd(name, dtype, config.columns[name], file)
+                if dtype is not None:
+                    _refuse_odd(name, dtype, config.columns[name], file)
         yield known[columns], file
+
+
+def _partition(file: SourceFile, root: Path) -> dict[str, str]:
+    """Read the values in the names of a file's folders, as Hive writes them."""
+    folders = shown(file, root).split("/")[:-1]
+    return dict(folder.split("=", 1) for folder in folders if "=" in folder)
+
+
+def _of_folder(key: str, files: Iterable[SourceFile], root: Path) -> pl.Expr:
+    """Take a column from the folders of the files, with its signs as they were."""
+    found = pl.col(FILE).str.extract(f".*/{re.escape(key)}=([^/]*)/")
+    written = {_partition(file, root)[key] for file in files}
+    plain = {text: unquote(text) for text in sorted(written) if unquote(text) != text}
+    value = found.replace(plain) if plain else found
+    return pl.when(found != _NOTHING).then(value)
 
 
 def _found(
@@ -151,18 +177,23 @@ def _scan_files(
     files: Sequence[SourceFile],
     layout: _Layout,
     columns: Mapping[str, Declared],
+    root: Path,
     streams: Streams,
 ) -> Stream:
     """Scan files whose declared columns agree, and parse their rows."""
-    schema = {found: dtype for _, found, dtype in layout}
+    schema = {found: dtype for _, found, dtype in layout if dtype is not None}
+    keys = [found for _, found, dtype in layout if dtype is None]
     paths = [str(file) for file in files]
     try:
         counted = parquet.scan_parquet(paths, schema=schema).select(pl.len())
         n_rows = counted.collect(engine="streaming").item()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise diagnose(files) or _unreadable(files[0], error) from error
+    is_real = streams != "stand-ins"
+    # Values of folders are content: no hash of the files tells them.
+    of_folders = [[_partition(file, root)[key] for key in keys] for file in files]
     lf = parquet.scan_parquet(
-        ["0"] if streams == "stand-ins" else paths,
+        paths if is_real else [f"0{of_folders if keys else ''}"],
         schema=schema,
         row_index_name=RECORD,
         include_file_paths=FILE,
@@ -170,12 +201,18 @@ def _scan_files(
     declared = lf.select(
         RECORD,
         FILE,
-        *(pl.col(found).alias(name) for name, found, _ in layout),
+        *(
+            pl.col(found).alias(name)
+            if dtype is not None
+            else _of_folder(found, files if is_real else (), root).alias(name)
+            for name, found, dtype in layout
+        ),
         pl.lit(None, pl.String).alias(OVERFLOW),
     )
     parsing = {
         name: parse_typed(pl.col(name), dtype, columns[name])
-        for name, _, dtype in layout
+        for name, _, found in layout
+        for dtype in [found or pl.String()]
         if column_of(columns[name]).kind == "label" or dtype != dtype_of(columns[name])
     }
     return Stream(

@@ -11,7 +11,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind
+from pipeline.plan.fingerprint import source_plan
+from pipeline.sources.columns import Column, Kind
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import (
     ParquetSource,
@@ -19,7 +20,7 @@ from pipeline.sources.parquet import (
     number_lines,
     scan_parquet,
 )
-from pipeline.sources.scan import Scan
+from pipeline.sources.scan import Scan, Streams
 
 Collect = Callable[[Scan], tuple[pl.DataFrame, pl.DataFrame]]
 
@@ -216,3 +217,60 @@ def test_damaged_data_is_diagnosed_after_the_run_failed(
     with pytest.raises((pl.exceptions.PolarsError, OSError)):
         collect(scan)
     assert str(diagnose(scan.files)).startswith(f"{file}: cannot be read as Parquet")
+
+
+HIVE = ParquetSource(
+    path="in/**/*.parquet",
+    columns={"year": "code", "shop": Column(kind="label", null=True), "Sales": "count"},
+)
+
+
+def _in_folder(root: Path, folder: str, *sales: object, name: str = "a") -> None:
+    """Write a file of sales below folders that say of what year and shop they are."""
+    (root / "in" / folder).mkdir(parents=True, exist_ok=True)
+    file = root / "in" / folder / f"{name}.parquet"
+    pl.DataFrame({"Sales": sales}).write_parquet(file)
+
+
+@pytest.mark.parametrize("streams", ["whole", "pieces"])
+def test_columns_that_only_folders_hold_are_columns(
+    streams: Streams, tmp_path: Path, collect: Collect
+) -> None:
+    root = tmp_path / "year=1999"
+    _in_folder(root, "year=2015/shop=A%2FB c", 1, 2)
+    _in_folder(root, "year=2016/shop=x", 3, 0)
+    _in_folder(root, "year=x/shop=x", 4)
+    _in_folder(root, "year=2017/shop=__HIVE_DEFAULT_PARTITION__", 5)
+    scan = scan_parquet(HIVE, root, streams=streams)
+    rows, bad = collect(scan)
+    assert rows.rows() == [
+        (2015, "A/B c", 1),
+        (2015, "A/B c", 2),
+        (2016, "x", 3),
+        (2017, None, 5),
+    ]
+    assert bad.select("file", "value", "reason").rows() == [
+        ("year=1999/in/year=2016/shop=x/a.parquet", "0", "count below 1"),
+        ("year=1999/in/year=x/shop=x/a.parquet", "x", "unreadable code"),
+    ]
+
+
+def test_column_of_the_file_counts_before_its_folder(tmp_path: Path) -> None:
+    _in_folder(tmp_path, "Sales=3/year=2015/shop=x", 1)
+    assert scan_parquet(HIVE, tmp_path).frames()[0].collect().rows() == [(2015, "x", 1)]
+
+
+def test_what_folders_say_is_content(tmp_path: Path) -> None:
+    plans: set[str] = set()
+    for before, folder in (
+        ("", "year=2015/shop=x"),
+        ("year=2015", "year=2016/shop=x"),
+        ("year=2016", "year=2016/shop=y"),
+    ):
+        if before:
+            (tmp_path / "in" / before).rename(tmp_path / before.replace("=", ""))
+        _in_folder(tmp_path, folder, 1)
+        plans.add(source_plan(HIVE, tmp_path)[0])
+    assert len(plans) == 3
+    _in_folder(tmp_path / "elsewhere", "deep/year=2016/shop=y", 1)
+    assert source_plan(HIVE, tmp_path / "elsewhere")[0] in plans
