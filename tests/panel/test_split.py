@@ -6,6 +6,7 @@ One that says nothing is skipped: its rows are never split.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform, transform_names
 from tests.conftest import GOLDEN, ROOT, without_added
+from tests.transforms.panels import PER_PERIOD, SCHEMA, SETTINGS, panel, stage_of
 
 # Beside the values of the shipped configuration and of the origin's, these are tried.
 OTHERS = (
@@ -32,9 +34,6 @@ OTHERS = (
     "rolling_columns={window: 3, min_samples: 2, by: row, drop_nulls: false}",
     "facilities.columns=[facility_name, apr_drg_description]",
 )
-
-# These are given one row per entity and period.
-PER_PERIOD = ("lag_columns", "rolling_columns")
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,10 @@ class Example:
 
 @cache
 def examples() -> dict[str, list[Example]]:
-    """Take the stages of the configured pipeline, per transformation, each once."""
+    """Take the stages of the configured pipeline, per transformation, each once.
+
+    And an example of those that it does not use.
+    """
     found: dict[str, dict[bytes, Example]] = {}
     others = (*without_added(), *OTHERS)
     for profile, words in ((None, ()), ("origin", ()), (None, others)):
@@ -69,6 +71,12 @@ def examples() -> dict[str, list[Example]]:
             given_ = tuple(of[name] for name in stage.inputs)
             example = Example(stage, schemas, node.schema, given_)
             found.setdefault(stage.transform.name, {}).setdefault(key, example)
+    for name in SETTINGS:
+        stage, df = stage_of(name), panel(30)
+        n_inputs = len(stage.inputs)
+        output = stage.apply(*[df.lazy()] * n_inputs).collect_schema()
+        example = Example(stage, (SCHEMA,) * n_inputs, output, (df,) * n_inputs)
+        found[name] = {b"": example}
     return {name: list(those.values())[:3] for name, those in found.items()}
 
 
@@ -81,6 +89,8 @@ def rows(schema: pl.Schema, n_rows: int, rng: random.Random) -> pl.DataFrame:
             some = [0, 1, 2, 3]
         elif dtype.is_integer():  # weights
             some = [1, 2, 400, 3000]
+        elif dtype == pl.Date:
+            some = [date(2024, 1, day) for day in (1, 2, 8, 29)]
         elif dtype.is_float():
             some = [0.1, 1 / 3, -7.25e6, 2.0, 1e9 / 7]
         return rng.choices([None, *some, *some], k=n_rows)

@@ -1,0 +1,134 @@
+"""Figures of all the past of an entity or category: target encoding without leaks."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import polars as pl
+import polars.selectors as cs
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.panel.exact import from_fixed_point, to_fixed_point
+from pipeline.panel.keys import WORKING, left_join
+from pipeline.panel.past import dated
+from pipeline.panel.periods import Every, number, time_dtype
+from pipeline.panel.split import Split
+
+Function: TypeAlias = Literal["mean", "count", "std"]
+
+_PERIOD = f"{WORKING}period"
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `expanding`."""
+
+    keys: Annotated[list[str], Meta(min_length=1)]
+    """Columns that name the entity, or a category of several."""
+    time: str
+    every: Every
+    columns: list[str]
+    functions: Annotated[list[Function], Meta(min_length=1)]
+    name: str
+    """Appended to each column's name, before the function."""
+    lag: Annotated[int, Meta(ge=0)]
+    """Up to so many periods before; 0 leaks the row's own period."""
+    suffix: str
+    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
+
+
+def expanding(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Take figures of all values of the same keys, up to those `lag` periods ago.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds the keys, `time` and numeric columns; any number of rows per period.
+    config : Config
+        Keys, columns and figures.
+
+    Returns
+    -------
+    pl.LazyFrame
+        ``{column}{name}_{function}{suffix}`` more, to the same bits in whatever order
+        the rows come: ``count`` Int64, of the values that are there, 0 without any;
+        ``mean`` and ``std`` (of a sample) Float64, null of none, and of one. In the
+        order of `lf`; null of a row without a key or time.
+    """
+    period = number(config.time, config.every, time_dtype(lf, config.time))
+    numbered = lf.with_columns(period.cast(pl.Int64).alias(_PERIOD))
+    by = [*config.keys, _PERIOD]
+    sums = {
+        _sum_of(power, column): _power(column, power)
+        for column in config.columns
+        for power in (0, 1, 2)
+    }
+    totals = numbered.group_by(by).agg(
+        expr.sum().alias(name) for name, expr in sums.items()
+    )
+    # What a period adds counts `lag` periods later, where there may be no row yet.
+    added = totals.with_columns(pl.col(_PERIOD) + config.lag)
+    asked = totals.with_columns(pl.lit(0, pl.Int128).alias(name) for name in sums)
+    known = (
+        pl.concat([added, asked])
+        .group_by(by)
+        .agg(pl.col(list(sums)).sum())
+        .sort(by)
+        .with_columns(pl.col(list(sums)).cum_sum().over(config.keys))
+    )
+    names = _names(config)
+    return (
+        left_join(numbered, known, by)
+        .with_columns(
+            _figure(function, column).alias(name)
+            for (column, function), name in names.items()
+        )
+        .drop(cs.starts_with(WORKING))
+    )
+
+
+def past(config: Config) -> list[str]:
+    """Name the columns that are added, unless they are of the row's own period."""
+    return [*_names(config).values()] if config.lag else []
+
+
+def split(config: Config) -> Split:
+    """Keep what has the same keys whole."""
+    return Split(keys=tuple(config.keys))
+
+
+def _names(config: Config) -> dict[tuple[str, Function], str]:
+    """Name the columns that are added."""
+    return {
+        (column, function): dated(
+            f"{column}{config.name}_{function}", config.suffix, config.lag
+        )
+        for column in config.columns
+        for function in config.functions
+    }
+
+
+def _sum_of(power: int, column: str) -> str:
+    """Name the working column of the sum of a column's powers."""
+    return f"{WORKING}{power}-{column}"
+
+
+def _power(column: str, power: int) -> pl.Expr:
+    """Take a power of a column, which adds up exactly; the power 0 counts."""
+    if power == 0:
+        return pl.col(column).is_not_null().cast(pl.Int128)
+    return to_fixed_point(pl.col(column).cast(pl.Float64).pow(power))
+
+
+def _figure(function: Function, column: str) -> pl.Expr:
+    """Make a figure of the sums of powers."""
+    count = pl.col(_sum_of(0, column)).cast(pl.Int64)
+    total, squares = (
+        from_fixed_point(pl.col(_sum_of(power, column))) for power in (1, 2)
+    )
+    match function:
+        case "count":
+            return count
+        case "mean":
+            return pl.when(count > 0).then(total / count)
+        case "std":
+            variance = (squares - total * total / count) / (count - 1)
+            return pl.when(count > 1).then(variance.clip(lower_bound=0).sqrt())

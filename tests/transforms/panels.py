@@ -1,0 +1,92 @@
+"""A panel of days, and the transformations that any panel may need on it."""
+
+import random
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import polars as pl
+
+from pipeline.plan.settings import Stage
+from pipeline.transforms import load_transform
+
+SCHEMA = pl.Schema(
+    {
+        "unit": pl.Int32,
+        "kind": pl.String,
+        "day": pl.Date,
+        "n": pl.Int64,
+        "x": pl.Float64,
+    }
+)
+WEEKS = {"time": "day", "every": "1w"}
+LAGGED = {"lag": 1, "suffix": "_lag{}"}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "aggregate": {
+        "keys": ["kind", "day"],
+        "time": "day",
+        "weight": "n",
+        "columns": {"n": ["sum", "count"], "x": ["mean", "median", "last", "n_unique"]},
+    },
+    "calendar_columns": {
+        "time": "day",
+        "parts": ["month", "week"],
+        "cyclic": True,
+        "prefix": "of_",
+    },
+    "change": {
+        **WEEKS,
+        **LAGGED,
+        "keys": ["unit"],
+        "columns": ["n", "x"],
+        "by": "calendar",
+        "periods": [1, 2],
+        "functions": ["difference", "ratio", "growth"],
+    },
+    "expanding": {
+        **WEEKS,
+        **LAGGED,
+        "keys": ["kind"],
+        "columns": ["n", "x"],
+        "name": "_past",
+        "functions": ["mean", "count", "std"],
+    },
+    "resample": {
+        **WEEKS,
+        "keys": ["unit", "kind"],
+        "zero": ["x"],
+        "until": "panel",
+        "columns": {"n": "last", "x": "sum"},
+    },
+    "to_period": {"time": "day", "every": "1mo", "column": "month"},
+}
+"""Of each, an example."""
+
+PER_PERIOD = ("lag_columns", "rolling_columns", "change")
+"""These are given one row per entity and period."""
+
+
+def stage_of(name: str, **changes: object) -> Stage:
+    """Use a transformation on the panel."""
+    loaded = load_transform(name)
+    config = msgspec.convert(SETTINGS[name] | changes, loaded.config)
+    return Stage(name, loaded, ("source",) * loaded.n_inputs, config)
+
+
+def panel(n_weeks: int = 12) -> pl.DataFrame:
+    """Three units, each with gaps; their rows in any order."""
+    rng = random.Random(1)
+    monday = date(2023, 12, 4)
+    rows = [
+        (
+            unit,
+            rng.choice("ab"),
+            monday + timedelta(weeks=week),
+            rng.choice([None, 0, 3, 8]),
+            rng.choice([None, rng.uniform(-9, 9), 1 / 3]),
+        )
+        for unit in range(3)
+        for week in range(unit, n_weeks)
+        if rng.random() < 0.8
+    ]
+    return pl.DataFrame(rng.sample(rows, len(rows)), SCHEMA, orient="row")

@@ -1,0 +1,52 @@
+"""What holds of every transformation on a panel: order, and what lies ahead."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from tests.transforms.panels import SETTINGS, panel, stage_of
+
+OF_THE_PAST = [name for name, values in SETTINGS.items() if "lag" in values]
+CUT = date(2024, 1, 15)
+
+
+def result(name: str, df: pl.DataFrame, **changes: object) -> pl.DataFrame:
+    """Apply a transformation; its rows sorted."""
+    return stage_of(name, **changes).apply(df.lazy()).collect().sort(pl.all())
+
+
+def past_of(name: str, df: pl.DataFrame, columns: list[str], lag: int) -> pl.DataFrame:
+    """Take what is made of the past, of the rows up to the cut."""
+    made = stage_of(name, lag=lag).apply(df.lazy()).filter(pl.col("day") <= CUT)
+    return made.sort("unit", "day").select(columns).collect()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_order_of_rows_changes_no_bit(name: str) -> None:
+    df = panel()
+    expected = result(name, df)
+    assert expected.height
+    for seed in range(3):
+        shuffled = df.sample(fraction=1, shuffle=True, seed=seed)
+        assert_frame_equal(result(name, shuffled), expected, check_exact=True)
+
+
+@pytest.mark.parametrize("name", OF_THE_PAST)
+def test_another_future_is_the_same_past_but_where_its_own_period_is_asked_for(
+    name: str,
+) -> None:
+    is_ahead = pl.col("day") >= CUT
+    other = panel().with_columns(
+        pl.when(is_ahead).then(2 * pl.col(c) + 7).otherwise(c).alias(c) for c in "nx"
+    )
+    for lag in (0, 1, 2):
+        stage = stage_of(name, lag=lag)
+        assert stage.transform.past
+        past = stage.transform.past(stage.config)
+        added = set(result(name, panel(), lag=lag).columns) - set(panel().columns)
+        assert set(past) == (added if lag else set())
+        one, two = (past_of(name, df, sorted(added), lag) for df in (panel(), other))
+        assert one.equals(two) == (lag > 0)
+        assert not one.select(pl.all_horizontal(pl.all().is_null().all())).item()
