@@ -234,7 +234,8 @@ def _bring_to_date(column: pl.Expr, dtype: pl.DataType, wanted: pl.DataType) -> 
     elif zone:
         column = column.dt.replace_time_zone(None)
     value = column.cast(wanted)
-    is_whole = value.cast(pl.Datetime("us")) == column.cast(pl.Datetime("us"))
+    exact = pl.Datetime(dtype.time_unit if isinstance(dtype, pl.Datetime) else "us")
+    is_whole = value.cast(exact) == column.cast(exact)
     return pl.when(is_whole).then(value)
 
 

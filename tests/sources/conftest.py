@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.sources.scan import Scan
 
-COLUMNS: dict[str, Kind] = {
+COLUMNS: dict[str, Declared] = {
     "Year": "code",
     "Name": "label",
     "Discharges": "count",
@@ -20,7 +20,7 @@ COLUMNS: dict[str, Kind] = {
 
 
 @pytest.fixture
-def columns() -> dict[str, Kind]:
+def columns() -> dict[str, Declared]:
     """Declare one column of each kind."""
     return COLUMNS
 

@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.sources.csv import CsvSource, number_lines, scan_csv
 from pipeline.sources.scan import BAD_SCHEMA, Scan
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "raw.csv"
-NEW_YORK: dict[str, Kind] = {
+NEW_YORK: dict[str, Declared] = {
     "Year": "code",
     "Facility Id": "code",
     "Facility Name": "text",
@@ -93,7 +93,9 @@ def _tables(draw: st.DrawFn) -> list[tuple[int, str, int, float, float | None, s
     return draw(st.lists(row, min_size=1, max_size=8))
 
 
-def _written(table: list[Any], how: dict[str, Any], columns: dict[str, Kind]) -> bytes:
+def _written(
+    table: list[Any], how: dict[str, Any], columns: dict[str, Declared]
+) -> bytes:
     """Write a table in one dialect."""
     money = how["money"]
     pad = "0" * how["zeros"]
@@ -151,7 +153,7 @@ def test_every_dialect_gives_the_same_rows(
     tmp_path: Path,
     write: Write,
     collect: Collect,
-    columns: dict[str, Kind],
+    columns: dict[str, Declared],
 ) -> None:
     write(_written(table, how, columns))
     config = CsvSource(path="raw.csv", columns=columns)

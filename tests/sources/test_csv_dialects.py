@@ -84,7 +84,7 @@ def test_bad_cells_have_the_lines_of_the_file_that_was_given(
 ) -> None:
     text = "über\n# x\nStore;Year;Sales\nA;2015;1,5\n# y\n\nB;2016;x\nTotal;;1,5\n"
     write(text.encode("utf-16"))
-    columns = {name: COLUMNS[name] for name in ("Store", "Year", "Sales")}
+    columns: dict[str, Declared] = {"Store": "label", "Year": "code", "Sales": "number"}
     config = CsvSource(path="raw.csv", columns=columns, comment="#", skip_footer=1)
     rows, bad = read(config, tmp_path)
     assert rows.rows() == [("A", 2015, 1.5)]

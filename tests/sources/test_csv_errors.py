@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.scan import Scan
 
@@ -17,7 +17,7 @@ Write = Callable[..., Path]
 
 HEADER = "Year,Name,Discharges,Mean Cost,Ratio,Note\n"
 GOOD = "2009,x,5,1.5,-2,\n"
-PANEL: dict[str, Kind] = {"Year": "code", "Name": "text", "Cost": "money"}
+PANEL: dict[str, Declared] = {"Year": "code", "Name": "text", "Cost": "money"}
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_bad_row_is_named_with_its_line_value_and_reason(
     tmp_path: Path,
     write: Write,
     collect: Collect,
-    columns: dict[str, Kind],
+    columns: dict[str, Declared],
 ) -> None:
     file = write(f"{HEADER}{GOOD}\n{row}\n{GOOD}")
     config = CsvSource(path="raw.csv", columns=columns)

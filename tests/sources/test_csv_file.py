@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SourceError
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.scan import Scan
 
@@ -23,7 +23,7 @@ Write = Callable[..., Path]
 
 HEADER = "Year,Name,Discharges,Mean Cost,Ratio,Note\n"
 GOOD = "2009,x,5,1.5,-2,\n"
-PANEL: dict[str, Kind] = {"Year": "code", "Name": "text", "Cost": "money"}
+PANEL: dict[str, Declared] = {"Year": "code", "Name": "text", "Cost": "money"}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_unclosed_quote_is_an_error_that_names_its_line(
 ) -> None:
     row = "2009,x,2\n"
     write("Year,Name,Cost\n" + row * 2000 + opening + row * 2000 + closing + row)
-    columns: dict[str, Kind] = {name: PANEL[name] for name in asked}
+    columns: dict[str, Declared] = {name: PANEL[name] for name in asked}
     config = CsvSource(path="raw.csv", columns=columns)
     fast = scan_csv(config, tmp_path)
     with warnings.catch_warnings():

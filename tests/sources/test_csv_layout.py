@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from pipeline.sources.columns import Kind
+from pipeline.sources.columns import Declared
 from pipeline.sources.csv_layout import Layout, find_encoding, find_layout
 from pipeline.sources.dialect import Dialect
 
-COLUMNS: dict[str, Kind] = {"Store": "label", "Sales": "number"}
+COLUMNS: dict[str, Declared] = {"Store": "label", "Sales": "number"}
 
 
 def _found(text: str, **settings: Any) -> Layout:

@@ -1,6 +1,6 @@
 """What one cell leaves open, others decide; what none decides is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ POINT, COMMA = Notation(".", ","), Notation(",", ".")
 
 
 def _found(
-    cells: dict[str, Sequence[str]],
+    cells: Mapping[str, Sequence[str]],
     columns: dict[str, Declared],
     *,
     by_commas: bool = True,

@@ -12,7 +12,8 @@ from polars.testing import assert_frame_equal
 
 from pipeline.errors import SourceError
 from pipeline.plan.fingerprint import source_plan
-from pipeline.sources.columns import Column, Kind
+from pipeline.sources import declared
+from pipeline.sources.columns import Column, Declared
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import (
     ParquetSource,
@@ -66,7 +67,7 @@ def test_castable_columns_become_the_declared_ones(
     cells: dict[str, Any],
     tmp_path: Path,
     collect: Collect,
-    columns: dict[str, Kind],
+    columns: dict[str, Declared],
 ) -> None:
     _write(tmp_path, **cells)
     config = ParquetSource(path="raw.parquet", columns=columns)
@@ -101,7 +102,7 @@ def test_bad_row_is_named_with_its_number_value_and_reason(
     reason: str,
     tmp_path: Path,
     collect: Collect,
-    columns: dict[str, Kind],
+    columns: dict[str, Declared],
 ) -> None:
     good = GOOD[column][0]
     # A frame whose second row is bad; mixed numbers become floats, as anywhere.
@@ -125,7 +126,7 @@ def test_bad_row_is_named_with_its_number_value_and_reason(
 
 
 def test_parquet_and_csv_of_a_table_give_the_same_rows(
-    tmp_path: Path, collect: Collect, columns: dict[str, Kind]
+    tmp_path: Path, collect: Collect, columns: dict[str, Declared]
 ) -> None:
     table = pl.DataFrame(
         {
@@ -174,7 +175,7 @@ def test_files_of_a_glob_may_differ_in_order_and_widths(
     ids=["date", "boolean", "list", "no rows"],
 )
 def test_wrong_column_is_refused_before_data_is_read(
-    cells: dict[str, Any], found: str, tmp_path: Path, columns: dict[str, Kind]
+    cells: dict[str, Any], found: str, tmp_path: Path, columns: dict[str, Declared]
 ) -> None:
     file = _write(tmp_path, **cells)
     with pytest.raises(SourceError) as caught:
@@ -185,7 +186,7 @@ def test_wrong_column_is_refused_before_data_is_read(
 
 
 def test_missing_column_is_named_with_the_nearest_found(
-    tmp_path: Path, columns: dict[str, Kind]
+    tmp_path: Path, columns: dict[str, Declared]
 ) -> None:
     pl.DataFrame({**GOOD, "Note": [""]}).rename(
         {"Mean Cost": "Mean Costs"}
@@ -274,3 +275,85 @@ def test_what_folders_say_is_content(tmp_path: Path) -> None:
     assert len(plans) == 3
     _in_folder(tmp_path / "elsewhere", "deep/year=2016/shop=y", 1)
     assert source_plan(HIVE, tmp_path / "elsewhere")[0] in plans
+
+
+KINDS: dict[str, Declared] = {
+    "Id": "integer",
+    "Open": "flag",
+    "Share": Column(kind="percent", null=True),
+    "Price": Column(kind="decimal", scale=2),
+    "Day": "date",
+    "At": "datetime",
+    "Local": "datetime",
+}
+NOON = dt.datetime.fromisoformat("2015-10-25T12:00")
+
+
+def test_typed_columns_are_what_they_are_and_text_is_read_alike(
+    tmp_path: Path, collect: Collect
+) -> None:
+    at = pl.Series([NOON.replace(tzinfo=dt.UTC)]).dt.convert_time_zone("Europe/Berlin")
+    typed = pl.DataFrame(
+        {
+            "Id": pl.Series([2**63 - 1], dtype=pl.UInt64),
+            "Open": [True],
+            "Share": pl.Series([None], dtype=pl.Float32),
+            "Price": pl.Series(["1.50"]).str.to_decimal(scale=4),
+            "Day": [NOON.replace(hour=0)],
+            "At": at,
+            "Local": pl.Series([NOON]).dt.cast_time_unit("ns"),
+        }
+    )
+    typed.write_parquet(tmp_path / "a.parquet")
+    text = typed.cast(pl.String).with_columns(
+        Id=pl.lit("7"), At=at.dt.convert_time_zone("UTC"), Share=pl.lit("12.5 %")
+    )
+    text.write_parquet(tmp_path / "b.parquet")
+    config = ParquetSource(path="*.parquet", columns=KINDS)
+    rows, bad = collect(scan_parquet(config, tmp_path))
+    assert bad.is_empty()
+    rest = (True, Decimal("1.50"), NOON.date(), NOON.replace(tzinfo=dt.UTC), NOON)
+    assert rows.drop("Id", "Share").rows() == [rest, rest]
+    assert rows.select("Id", "Share").rows() == [(2**63 - 1, None), (7, 12.5)]
+    assert rows.schema["At"] == pl.Datetime("us", "UTC")
+    assert declared(config, tmp_path).collect_schema() == rows.schema
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "reason"),
+    [
+        (NOON, "date", "unreadable date"),
+        (
+            pl.Series([1], dtype=pl.Int64).cast(pl.Datetime("ns")),
+            "datetime",
+            "unreadable datetime",
+        ),
+        (pl.Series([2**63], dtype=pl.UInt64), "integer", "unreadable integer"),
+        (2.0**53, "integer", "unreadable integer"),
+        (2, "flag", "unreadable flag"),
+        (Decimal("1.005"), Column(kind="decimal", scale=2), "unreadable decimal"),
+        (100.5, Column(kind="percent", max=100), "percent above 100"),
+        ("01/02/2015", "date", "unreadable date"),
+    ],
+    ids=str,
+)
+def test_typed_cell_that_would_become_another_is_bad(
+    cell: Any, kind: Declared, reason: str, tmp_path: Path, collect: Collect
+) -> None:
+    cells = cell if isinstance(cell, pl.Series) else pl.Series([cell])
+    cells.alias("A").to_frame().write_parquet(tmp_path / "a.parquet")
+    config = ParquetSource(path="a.parquet", columns={"A": kind})
+    _, bad = collect(scan_parquet(config, tmp_path))
+    assert bad["reason"].to_list() == [reason]
+
+
+def test_time_without_a_zone_is_none_beside_files_with_one(
+    tmp_path: Path, collect: Collect
+) -> None:
+    zoned = pl.DataFrame({"At": [NOON.replace(tzinfo=dt.UTC)]})
+    zoned.write_parquet(tmp_path / "a.parquet")
+    pl.DataFrame({"At": [NOON]}).write_parquet(tmp_path / "b.parquet")
+    config = ParquetSource(path="*.parquet", columns={"At": "datetime"})
+    rows, bad = collect(scan_parquet(config, tmp_path))
+    assert rows["At"].to_list() == zoned["At"].to_list()
+    assert bad.select("file", "reason").rows() == [("b.parquet", "unreadable datetime")]

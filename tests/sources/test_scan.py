@@ -14,12 +14,12 @@ from polars.testing import assert_frame_equal
 from pipeline import sources
 from pipeline.errors import SourceError
 from pipeline.plan.fingerprint import source_plan
-from pipeline.sources.columns import Column, Kind
+from pipeline.sources.columns import Column, Declared
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.scan import cut
 
-COLUMNS: dict[str, Kind] = {"Year": "code", "Name": "label", "Cost": "money"}
+COLUMNS: dict[str, Declared] = {"Year": "code", "Name": "label", "Cost": "money"}
 N_FILES = 40
 
 Write = Callable[..., Path]
@@ -217,7 +217,7 @@ def test_how_files_are_read_says_what_is_said_by_name(
     settings: dict[str, Any], tmp_path: Path, write: Write
 ) -> None:
     write("Year,Name,Cost\n2009,a,1.5\n2010,b,2.5\n")
-    columns: dict[str, Kind] = {"Year": "code", "Name": "label", "Cost": "number"}
+    columns: dict[str, Declared] = {"Year": "code", "Name": "label", "Cost": "number"}
     plain: dict[str, Any] = {"path": "raw.csv", "columns": columns}
     before, after = (
         source_plan(CsvSource(**given), tmp_path)[0]
