@@ -51,6 +51,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "name": "_past",
         "functions": ["mean", "count", "std"],
     },
+    "derive": {"columns": {"twice": "2 * n", "share": "x / nullif(twice, 0)"}},
+    "filter": {"where": "n > 2 or kind = 'a'"},
     "resample": {
         **WEEKS,
         "keys": ["unit", "kind"],

@@ -62,3 +62,16 @@ def test_a_panel_of_rows_that_were_made_is_sound(tmp_path: Path) -> None:
         ("history:", "resample: {columns: {sold: sum}, zero: [sold]}\nhistory:"),
     )
     assert audit(load_modeling(root)).leaks == []
+
+
+def test_what_is_derived_of_the_past_comes_through_and_of_its_period_does_not(
+    tmp_path: Path,
+) -> None:
+    stage = ("  drop_present:", "  derive: {}\n  drop_present:")
+    values = '{rise: "sold_lag1 / (sold_rolling2 + 1)", own: visits * 2, odd: year % 2}'
+    root = project(
+        tmp_path, stage, ("history:", f"derive: {{columns: {values}}}\nhistory:")
+    )
+    found = audit(load_modeling(root))
+    assert found.leaks == []
+    assert set(found.features) == {"sold_lag1", "sold_rolling2", "rise", "odd"}
