@@ -25,11 +25,16 @@ from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import DownloadSource, download, download_path
+from pipeline.sources.excel import ExcelSource, scan_excel
+from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.scan import MOST_BAD, Scan, Streams
 from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
-SourceConfig: TypeAlias = SyntheticSource | CsvSource | ParquetSource | DownloadSource
+FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource | ExcelSource
+"""Settings of a source that names files."""
+
+SourceConfig: TypeAlias = FileSource | SyntheticSource | DownloadSource
 """Settings of a source; its ``kind`` says which."""
 
 _N_SHOWN = 10
@@ -110,13 +115,13 @@ def fetch(config: SourceConfig, root: Path) -> None:
                 raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
 
 
-def reads(config: SourceConfig, root: Path) -> CsvSource | ParquetSource:
+def reads(config: SourceConfig, root: Path) -> FileSource:
     """Say which files a source is read from, once it has been fetched.
 
     Their ``path`` is relative to `root` or absolute.
     """
     match config:
-        case CsvSource() | ParquetSource():
+        case CsvSource() | ParquetSource() | JsonLinesSource() | ExcelSource():
             return config
         case DownloadSource():
             kind, of, path = CsvSource, Dialect, download_path(config, root)
@@ -140,10 +145,15 @@ def scan(
     mend it, so that bad cells are exact; slower. A SourceError if a file is missing, or
     is not what the source declares.
     """
-    files = reads(config, root)
-    if isinstance(files, CsvSource):
-        return scan_csv(files, root, repair=repair, streams=streams)
-    return scan_parquet(files, root, repair=repair, streams=streams)
+    match reads(config, root):
+        case CsvSource() as files:
+            return scan_csv(files, root, repair=repair, streams=streams)
+        case JsonLinesSource() as files:
+            return scan_json_lines(files, root, repair=repair, streams=streams)
+        case ExcelSource() as files:
+            return scan_excel(files, root, repair=repair, streams=streams)
+        case files:
+            return scan_parquet(files, root, repair=repair, streams=streams)
 
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:

@@ -1,0 +1,213 @@
+"""Files that Polars does not scan: their cells, as text, in a Parquet copy of each."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta
+
+from pipeline.errors import SourceError
+from pipeline.files import parquet
+from pipeline.files.local import find_local, shown, stat_of
+from pipeline.files.state import State
+from pipeline.sources.cells import parse_text
+from pipeline.sources.columns import (
+    Declared,
+    DeclaredColumns,
+    column_of,
+    is_open,
+    with_offset,
+)
+from pipeline.sources.parquet import diagnose
+from pipeline.sources.scan import (
+    FILE,
+    OVERFLOW,
+    RECORD,
+    Scan,
+    Stream,
+    Streams,
+    cut,
+    parse,
+)
+
+LINE = "__line"
+"""Where in its file a row stands, counted from 1; no declared column has the name."""
+
+_PIECE = 1 << 24
+"""Bytes of copies that one task reads, about."""
+
+_SETTLED_NS = 1_000_000_000
+"""A file changed so shortly before it is copied may change again unseen."""
+
+_WITH_OFFSET = r"(?i):\d\d(\.\d+)?\s*(z|[+-]\d\d(:?\d\d)?)\s*$"
+
+
+class CopiedSource(DeclaredColumns, frozen=True, kw_only=True):
+    """Raw rows in files on this machine, of which copies are read.
+
+    ``path`` is a file or a glob, relative to the project's folder.
+    """
+
+    path: Annotated[
+        str,
+        Meta(
+            pattern="^(?!s3://)",
+            description="a path on this machine; kind: parquet reads from s3://, too",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the cells of a file come into its copy."""
+
+    read: Callable[[Path], pl.LazyFrame]
+    """Gives the declared columns as text, and ``LINE``, in the order of the file."""
+    by: tuple[object, ...]
+    """All that decides what is read, beside the file."""
+
+
+def scan_copies(
+    config: CopiedSource, root: Path, reading: Reading, streams: Streams
+) -> Scan:
+    """Scan files into the declared columns, as `pipeline.sources.scan` does.
+
+    Each is copied to ``.pipeline/data``, once per content, settings and columns; its
+    cells are read as those of a text column of a Parquet file are.
+    """
+    files = find_local(config.path, root)
+    reading = Reading(reading.read, (pl.__version__, *reading.by, config.rename))
+    is_real = streams != "stand-ins"
+    columns, copies = config.columns, dict[Path, Path]()
+    if is_real or any(map(is_open, columns.values())):
+        copies = {_copy_of(file, root, reading, columns): file for file in files}
+        columns = _with_offsets(columns, list(copies))
+    stand_in = [Path(f"0 {reading.by}")]
+    paths = list(copies) if is_real else stand_in
+    pieces = cut(paths, _size, _PIECE) if streams == "pieces" else [paths]
+    return Scan(
+        tuple(_scan_files(some, columns, is_real=is_real) for some in pieces),
+        files,
+        partial(
+            number_lines,
+            copies={shown(file, root): copy for copy, file in copies.items()},
+        ),
+        lambda _: diagnose(list(copies)),
+        {str(copy): file for copy, file in copies.items()},
+    )
+
+
+def number_lines(
+    bad: pl.DataFrame,
+    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
+    copies: Mapping[str, Path],
+) -> pl.DataFrame:
+    """Find where in its file each bad record stands, by the copies of the files."""
+    records = pl.int_range(pl.len(), dtype=pl.UInt32).alias("record")
+    found = [
+        parquet.scan_parquet(copies[file])
+        .select(pl.lit(file).alias("file"), records, pl.col(LINE).alias("line"))
+        .collect()
+        for file in bad["file"].unique()
+    ]
+    empty = pl.DataFrame(
+        schema={"file": pl.String, "record": pl.UInt32, "line": pl.Int64}
+    )
+    return (
+        bad.join(
+            pl.concat([empty, *found]),
+            on=["file", "record"],
+            how="left",
+            maintain_order="left",
+        )
+        .select("file", "line", "column", "value", "reason")
+        .sort("file", "line", maintain_order=True)
+    )
+
+
+def _size(copy: Path) -> int:
+    return copy.stat().st_size
+
+
+def _scan_files(
+    copies: Sequence[Path], columns: Mapping[str, Declared], *, is_real: bool
+) -> Stream:
+    """Scan copies, and parse their cells."""
+    lf = parquet.scan_parquet(
+        copies,
+        schema={**dict.fromkeys(columns, pl.String()), LINE: pl.Int64()},
+        row_index_name=RECORD,
+        include_file_paths=FILE,
+    )
+    n_rows = lf.select(pl.len()).collect(engine="streaming").item() if is_real else 1
+    overflow = pl.lit(None, pl.String).alias(OVERFLOW)
+    parsing = {
+        name: parse_text(pl.col(name), declared)
+        for name, declared in columns.items()
+        if column_of(declared).kind != "text"
+    }
+    return Stream(
+        parse(lf.select(RECORD, FILE, *columns, overflow), parsing, columns),
+        parsing,
+        columns,
+        tuple(copies),
+        exact=True,
+        most_rows=n_rows,
+        has_slices=True,
+    )
+
+
+def _with_offsets(
+    columns: Mapping[str, Declared], copies: Sequence[Path]
+) -> dict[str, Declared]:
+    """Tell which datetimes are in UTC, by the first of their cells."""
+    cells = parquet.scan_parquet(copies)
+    opened = [name for name, declared in columns.items() if is_open(declared)]
+    first = cells.select(
+        pl.col(name).drop_nulls().first().str.contains(_WITH_OFFSET) for name in opened
+    ).collect()
+    return {
+        name: with_offset(declared)
+        if name in opened and first[name].item()
+        else declared
+        for name, declared in columns.items()
+    }
+
+
+def _copy_of(
+    file: Path, root: Path, reading: Reading, columns: Mapping[str, Declared]
+) -> Path:
+    """Name the copy of a file as it is now, made if need be; older ones go."""
+    folder, stat = State(root).data, stat_of(file, root)
+    of_use, of_content = (
+        hashlib.sha256(repr(of).encode()).hexdigest()[:12]
+        for of in ((str(file), reading.by, list(columns)), stat)
+    )
+    copy = folder / f"rows-{of_use}-{of_content}.parquet"
+    changed_ns = max(stat.modified_ns, stat.changed_ns)
+    if copy.exists() and copy.stat().st_mtime_ns - changed_ns > _SETTLED_NS:
+        return copy
+    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            reading.read(file).sink_parquet(part)
+            part.replace(copy)
+        finally:
+            part.unlink(missing_ok=True)
+        for old in folder.glob(f"rows-{of_use}-*.parquet"):
+            if old != copy:
+                old.unlink(missing_ok=True)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise SourceError(f"{file}: cannot be copied\nfound: {error}") from error
+    if not parquet.scan_parquet(copy).select(pl.len()).collect().item():
+        raise SourceError(
+            f"{file}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
+            "hint: write the file again, or remove it"
+        )
+    return copy

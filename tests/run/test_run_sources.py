@@ -1,0 +1,70 @@
+"""A project is the same whatever kind of file its rows stand in."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.freshness import Selection
+from pipeline.run.run import RunReport, run
+from tests.conftest import ROOT
+from tests.run.conftest import query
+
+FEATURES = "from features order by all"
+
+
+def _load(project: Path, *words: str) -> Settings:
+    shutil.copytree(
+        ROOT / "configs" / "sources",
+        project / "configs" / "sources",
+        dirs_exist_ok=True,
+    )
+    return load_settings(project, overrides=words)
+
+
+def _as_hive(raw: pl.DataFrame, folder: Path) -> None:
+    for (year,), rows in raw.group_by("Year"):
+        (folder / f"Year={year}").mkdir(parents=True)
+        rows.drop("Year").write_parquet(folder / f"Year={year}" / "raw.parquet")
+
+
+WRITE: dict[str, Callable[[pl.DataFrame, Path], object]] = {
+    "json_lines": lambda raw, data: raw.write_ndjson(data / "raw.jsonl"),
+    "excel": lambda raw, data: raw.write_excel(data / "raw.xlsx", autofit=False),
+    "parquet": lambda raw, data: _as_hive(raw, data / "in"),
+}
+PATHS = {
+    "json_lines": "data/*.jsonl",
+    "excel": "data/*.xlsx",
+    "parquet": "data/in/*/*.parquet",
+}
+
+
+@pytest.mark.parametrize("kind", WRITE)
+def test_rows_of_any_kind_of_file_make_the_same_features(
+    kind: str, project: Path, run_once: tuple[Path, RunReport]
+) -> None:
+    raw = pl.read_csv(project / "data" / "raw.csv", infer_schema=False)
+    WRITE[kind](raw, project / "data")
+    words = (f"source={kind}", f"source.path={PATHS[kind]}")
+    first = run(_load(project, *words))
+    assert query(project, FEATURES) == query(run_once[0], FEATURES)
+    assert run(_load(project, *words)).run.run_id == first.run.run_id
+    parts = (*words, "engine.partitions=3")
+    forced = run(_load(project, *parts), Selection(force=True))
+    assert forced.run.run_id != first.run.run_id
+    assert query(project, FEATURES) == query(run_once[0], FEATURES)
+
+
+def test_file_that_is_changed_is_read_again(project: Path) -> None:
+    raw = pl.read_csv(project / "data" / "raw.csv", infer_schema=False)
+    words = ("source=json_lines", "source.path=data/raw.jsonl")
+    raw.write_ndjson(project / "data" / "raw.jsonl")
+    before = run(_load(project, *words))
+    raw.reverse().write_ndjson(project / "data" / "raw.jsonl")
+    after = run(_load(project, *words, "engine.partitions=3"))
+    assert after.run.run_id != before.run.run_id
+    assert {s.state for s in after.run.snapshots} == {"computed"}
