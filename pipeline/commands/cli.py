@@ -86,8 +86,19 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quiet", is_flag=True, help="Warnings and errors only.")
 @click.option("--verbose", is_flag=True, help="Every step, with its rows.")
+@click.option(
+    "--project",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The project to work on; default: the one around the working folder.",
+)
 @click.pass_context
-def main(ctx: click.Context, quiet: bool, verbose: bool) -> None:
+def main(
+    ctx: click.Context,
+    quiet: bool,
+    verbose: bool,
+    project: Path | None,  # noqa: ARG001 # read by `options.project_root`
+) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
     if os.environ.get("NO_COLOR"):  # https://no-color.org
         ctx.color = False
@@ -118,18 +129,16 @@ def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     from pipeline.plan.code import forget_racy_bytecode
 
     forget_racy_bytecode()
-    from pipeline.files.local import find_root
     from pipeline.plan.settings import load_settings
 
-    return load_settings(find_root(), profile=profile, overrides=overrides)
+    return load_settings(options.project_root(), profile=profile, overrides=overrides)
 
 
 def _open() -> "Store":
     """Return the store of the project, whatever its configuration says."""
-    from pipeline.files.local import find_root
     from pipeline.snapshots.store import open_store
 
-    return open_store(find_root())
+    return open_store(options.project_root())
 
 
 @main.command()
@@ -149,10 +158,9 @@ def run(
     if dry_run:
         _print_freshness(_settings(profile, overrides), selection)
         return
-    from pipeline.files.local import find_root
     from pipeline.run.start import start
 
-    report = start(find_root(), profile, overrides, **selection)
+    report = start(options.project_root(), profile, overrides, **selection)
     if not is_quiet():
         _print_run(report, "the selected" if any(selection.values()) else "all")
 
@@ -269,10 +277,11 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Print the resolved configuration as YAML, that of the models last."""
     from omegaconf import OmegaConf
 
-    from pipeline.files.local import find_root
     from pipeline.modeling.settings import load_modeling
 
-    settings = load_modeling(find_root(), profile=profile, overrides=overrides)
+    settings = load_modeling(
+        options.project_root(), profile=profile, overrides=overrides
+    )
     shown = settings.pipeline.shown
     last = dict(sorted(shown.items(), key=lambda item: item[0] in _OF_MODELS))
     click.echo(OmegaConf.to_yaml(OmegaConf.create(last)), nl=False)
@@ -329,12 +338,11 @@ def query(
     name: str | None, values: tuple[str, ...], format_: str | None, output: Path | None
 ) -> None:
     """Run a query of queries/; without a name, list them."""
-    from pipeline.files.local import find_root
     from pipeline.process import when_asked
     from pipeline.snapshots.result import write_result
     from pipeline.snapshots.sql import connect, load_query, query_names, run_query
 
-    folder = find_root() / "queries"
+    folder = options.project_root() / "queries"
     if name is None:
         for known in query_names(folder):
             click.echo(known)
@@ -489,9 +497,8 @@ def runs(run: str | None) -> None:
 def new_transform(name: str) -> None:
     """Write a transformation's three files, and its line in pipeline.yaml."""
     from pipeline.commands.scaffold import write_transform
-    from pipeline.files.local import find_root
 
-    *files, stages = write_transform(find_root(), name)
+    *files, stages = write_transform(options.project_root(), name)
     for path in files:
         click.echo(shown(path))
     click.echo(f"and a line in {shown(stages)}")

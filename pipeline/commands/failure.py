@@ -61,10 +61,10 @@ def _keep(trace: str) -> str | None:
     """Write a traceback below ``.pipeline/logs``, the same one once; name the file."""
     digest = hashlib.sha256(trace.encode(errors="replace")).hexdigest()
     with suppress(Exception):  # no project here, no room, or no library to find it
-        from pipeline.files.local import find_root
+        from pipeline.commands.options import project_root
         from pipeline.files.state import State
 
-        root = find_root()
+        root = project_root()
         path = State(root).logs / f"error-{digest[:8]}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(trace, encoding="utf-8", errors="backslashreplace")

@@ -28,7 +28,6 @@ def _load(
     profile: str | None, words: tuple[str, ...]
 ) -> "tuple[ModelingSettings, str]":
     """Load the settings, and name the model: a word without ``=``, or the default."""
-    from pipeline.files.local import find_root
     from pipeline.modeling.settings import load_modeling
 
     model, values = options.split(words, "model")
@@ -36,7 +35,9 @@ def _load(
         f"modeling.study.{word}" if word.startswith("trials=") else word
         for word in values
     )
-    settings = load_modeling(find_root(), profile=profile, overrides=overrides)
+    settings = load_modeling(
+        options.project_root(), profile=profile, overrides=overrides
+    )
     return settings, model or settings.modeling.model
 
 
@@ -437,10 +438,9 @@ def ui(port: int) -> None:
     import os
     import sys
 
-    from pipeline.files.local import find_root
     from pipeline.modeling.tracking.tracking import environment, settle, store_uri
 
-    root = find_root()
+    root = options.project_root()
     settle(root)
     words = ["ui", "--backend-store-uri", store_uri(root)]
     place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]

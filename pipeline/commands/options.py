@@ -6,6 +6,18 @@ from pathlib import Path
 import click
 
 
+def project_root() -> Path:
+    """Find the project: that of `--project`, or the one around the working folder.
+
+    A ConfigError if it is not there.
+    """
+    from pipeline.files.local import find_root, require_project
+
+    context = click.get_current_context(silent=True)
+    named: Path | None = context and context.find_root().params.get("project")
+    return require_project(named.resolve()) if named else find_root()
+
+
 def _joined(
     ctx: click.Context,  # noqa: ARG001
     param: click.Parameter,  # noqa: ARG001

@@ -65,19 +65,43 @@ class FileContent(msgspec.Struct, frozen=True):
         return self.hashed_ns - changed_ns > _SETTLED_NS
 
 
+_PROJECT = "configs/pipeline.yaml"
+"""What a project has, and no other folder."""
+
+
 def find_root(start: Path | None = None) -> Path:
-    """Find the project folder: the nearest one upwards with configs/pipeline.yaml."""
+    """Find the project folder: the nearest one upwards with configs/pipeline.yaml.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or libraries would misread its path.
+    """
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
-        if (folder / "configs" / "pipeline.yaml").is_file():
-            if fault := odd_path(str(folder)):
-                raise ConfigError(
-                    f"{str(folder)!a}: {fault}\nhint: give the folder another name"
-                )
-            return folder
-    raise ConfigError(
-        f"{start}: no project here\nexpected configs/pipeline.yaml in it or above it\n"
-        "hint: change into the folder you cloned"
+        if (folder / _PROJECT).is_file():
+            return require_project(folder)
+    raise _no_project(
+        start, "in it or above it", "change into a project, name one with"
+    )
+
+
+def require_project(folder: Path) -> Path:
+    """Return a project's folder, or raise a ConfigError as `find_root` does."""
+    if not (folder / _PROJECT).is_file():
+        raise _no_project(folder, "in it", "name the folder itself with")
+    if fault := odd_path(str(folder)):
+        raise ConfigError(
+            f"{str(folder)!a}: {fault}\nhint: give the folder another name"
+        )
+    return folder
+
+
+def _no_project(folder: Path, where: str, what_to_do: str) -> ConfigError:
+    """Say what was looked for, and where."""
+    return ConfigError(
+        f"{folder}: no project here\nexpected {_PROJECT} {where}\n"
+        f"hint: {what_to_do} --project DIR, or begin one with `pipeline init`"
     )
 
 

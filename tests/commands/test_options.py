@@ -1,5 +1,6 @@
 """What several commands are given means the same in each."""
 
+import os
 from pathlib import Path
 
 import click
@@ -14,6 +15,35 @@ def test_a_word_without_an_equals_sign_is_a_name_wherever_it_stands() -> None:
     assert split((), "model") == (None, ())
     with pytest.raises(click.UsageError, match="expected one model, found x, y"):
         split(("x", "a=1", "y"), "model")
+
+
+def test_a_project_is_named_or_stands_around_the_working_folder(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    named = invoke(outside, "--project", str(project), "query")
+    assert named.exit_code == 0
+    assert named.stdout == invoke(project / "configs", "query").stdout != ""
+    relative = os.path.relpath(project, outside)
+    assert invoke(outside, "--project", relative, "query").stdout == named.stdout
+
+
+def test_what_a_project_has_is_said_where_none_is(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    # Of a folder that is named, those above it do not count.
+    outside, within = tmp_path_factory.mktemp("outside"), project / "configs"
+    for result, place, where in (
+        (invoke(outside, "sql", "select 1"), outside, "in it or above it"),
+        (invoke(outside, "--project", str(within), "tune"), within, "in it"),
+        (invoke(within, "--project", "gone", "plan"), within / "gone", "in it"),
+    ):
+        assert result.exit_code == 1
+        fault, expected, hint = result.stderr.splitlines()
+        assert fault == f"error: {place}: no project here"
+        assert expected == f"expected configs/pipeline.yaml {where}"
+        assert "--project DIR" in hint
+        assert "`pipeline init`" in hint
 
 
 @pytest.mark.parametrize("command", ["lineage", "tune"])
