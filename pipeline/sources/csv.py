@@ -315,9 +315,8 @@ def _said(heads: Mapping[str, Head], common: Sequence[str]) -> list[str]:
     """Say how files are written that are not as most, in a line for alike ones."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for file, head in heads.items():
-        n_above = head.lines - 1
-        above = [f"{n_above} lines above the header"] if n_above > 0 else []
-        parts = (*head.written.said(), *above, *common)
+        below = [f"the header on line {head.lines}"] if head.lines > 1 else []
+        parts = (*head.written.said(), *below, *common)
         alike.setdefault(parts, []).append(file)
     return [
         f"{files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}:"

@@ -81,6 +81,8 @@ def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise explain(file, error, Written(encoding)) from error
     names, records = layout.names, layout.records
+    if is_whole and config.skip_footer:
+        records = records[: -config.skip_footer]
     if not is_whole and not records:
         if n_bytes >= MOST_BYTES:
             raise too_long(file, 1)
@@ -92,8 +94,10 @@ def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:
             f"keep at most {_MOST_COLUMNS:,} columns, e.g. the declared ones",
         )
     if not records:
+        what = "holds a header but no rows" if names else "is empty"
+        below = f" below line {config.skip_lines}" if config.skip_lines else ""
         raise SourceError(
-            f"{file}: {'holds a header but no rows' if names else 'is empty'}\n"
+            f"{file}: {what}{below}\n"
             f"found: {len(head)} bytes\nexpected: a header line and rows\n"
             "hint: fetch the file again, or remove it"
         )

@@ -126,11 +126,14 @@ def _layouts(
         except (pl.exceptions.PolarsError, OSError) as error:
             raise _unreadable(file, error) from error
         folders = [key for key in _partition(file, root) if key not in schema]
+        columns: tuple[tuple[str, pl.DataType | None], ...]
         columns = (*schema.items(), *((key, None) for key in folders))
         if columns not in known:
             names = [name for name, _ in columns]
             found = match_columns(names, config.columns, config.rename, file)
-            known[columns] = tuple((name, *columns[at]) for name, at in found.items())
+            known[columns] = tuple(
+                (name, columns[at][0], columns[at][1]) for name, at in found.items()
+            )
             for name, _, dtype in known[columns]:
                 if dtype is not None:
                     _refuse_odd(name, dtype, config.columns[name], file)

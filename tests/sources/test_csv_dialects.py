@@ -351,3 +351,34 @@ def test_refused_cells_say_which_setting_takes_them(
     with pytest.raises(SourceError) as caught:
         refuse_too_many(bad, config, tmp_path)
     assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({"skip_footer": 2}, "holds a header but no rows"),
+        ({"skip_lines": 5}, "is empty below line 5"),
+    ],
+    ids=str,
+)
+def test_table_that_is_skipped_whole_is_refused(
+    settings: dict[str, Any], found: str, tmp_path: Path, write: Write
+) -> None:
+    file = write("Store,Year,Sales,Note\nA,2015,1.5,x\nTotal,,1.5,\n")
+    with pytest.raises(SourceError) as caught:
+        _read(tmp_path, **settings)
+    assert str(caught.value).startswith(f"{file}: {found}\n")
+
+
+def test_file_says_what_is_not_usual_and_where_its_table_begins(
+    tmp_path: Path, write: Write
+) -> None:
+    text = "Title\n\nStore\tYear\tSales\tNote\nA\t2015\t1,5\tx\n"
+    write(text.encode("utf-16"), "in/a.csv")
+    write(text.encode("utf-16"), "in/b.csv")
+    write(text[7:].replace("\t", ";"), "in/c.csv")
+    assert scan(CsvSource(path="in/*.csv", columns=COLUMNS), tmp_path).said == (
+        "in/a.csv and 1 more: read with utf-16, tabs, the header on line 3, decimal"
+        " commas",
+        "in/c.csv: read with semicolons, decimal commas",
+    )
