@@ -25,7 +25,14 @@ from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE, Stage, load_settings
 from pipeline.transforms import load_transform, transform_names
 from tests.conftest import GOLDEN, ROOT, without_added
-from tests.transforms.panels import PER_PERIOD, SCHEMA, SETTINGS, panel, stage_of
+from tests.transforms.panels import (
+    PER_PERIOD,
+    SECOND,
+    SETTINGS,
+    inputs_of,
+    panel,
+    stage_of,
+)
 
 # Beside the values of the shipped configuration and of the origin's, these are tried.
 OTHERS = (
@@ -73,9 +80,10 @@ def examples() -> dict[str, list[Example]]:
             found.setdefault(stage.transform.name, {}).setdefault(key, example)
     for name in SETTINGS:
         stage, df = stage_of(name), panel(30)
-        n_inputs = len(stage.inputs)
-        output = stage.apply(*[df.lazy()] * n_inputs).collect_schema()
-        example = Example(stage, (SCHEMA,) * n_inputs, output, (df,) * n_inputs)
+        frames_ = tuple(inputs_of(name, df))
+        output = stage.apply(*[of.lazy() for of in frames_]).collect_schema()
+        schemas = tuple(of.schema for of in frames_)
+        example = Example(stage, schemas, output, frames_)
         found[name] = {b"": example}
     return {name: list(those.values())[:3] for name, those in found.items()}
 
@@ -225,6 +233,9 @@ def hold_of_random_rows(example: Example, split: Split) -> None:
                 )
                 for df in frames
             ]
+        if stage.transform.name in SECOND:
+            keys, _ = SECOND[stage.transform.name]
+            frames[1] = frames[1].unique(keys, keep="first", maintain_order=True)
         for column in split.keys or (None,):
             parts = parted(frames, n_parts, column, rng)
             refute(stage, split, parts, column)

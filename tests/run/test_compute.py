@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from pipeline import sources
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import PipelineError, SchemaError, SourceError
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.compute import most_rows
 from pipeline.run.run import run
@@ -116,3 +116,21 @@ def test_rows_a_task_begins_with_are_those_of_its_snapshots_and_of_the_source(
     source = CsvSource(path="a.csv", columns={"x": "code"})
     (tmp_path / "a.csv").write_text("x\n" + "1\n" * 10)
     assert 15 <= most_rows(task, sources.scan(source, tmp_path)) < math.inf
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_a_join_to_several_rows_of_a_key_publishes_nothing_and_names_it(
+    project: Path, load: Load, n_parts: int
+) -> None:
+    words = (
+        "stages.join={inputs: [drgs, sanitize_column_names], snapshot: odd}",
+        "stages.join.key=[apr_drg_code]",
+        "join={keys: [apr_drg_code], columns: [facility_name]}",
+        f"engine.partitions={n_parts}",
+    )
+    with pytest.raises(
+        SchemaError, match="a join expects one row of each key"
+    ) as caught:
+        run(load(*words))
+    assert "\nfound: more than one row of apr_drg_code=" in str(caught.value)
+    assert not (project / ".pipeline" / "snapshots.duckdb").exists()

@@ -43,6 +43,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "periods": [1, 2],
         "functions": ["difference", "ratio", "growth"],
     },
+    "ewm": {
+        **LAGGED,
+        "keys": ["unit"],
+        "time": "day",
+        "columns": ["n", "x"],
+        "half_life": 2,
+        "name": "_ewm",
+    },
     "expanding": {
         **WEEKS,
         **LAGGED,
@@ -51,8 +59,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "name": "_past",
         "functions": ["mean", "count", "std"],
     },
+    "concat": {},
     "derive": {"columns": {"twice": "2 * n", "share": "x / nullif(twice, 0)"}},
     "filter": {"where": "n > 2 or kind = 'a'"},
+    "join": {"keys": ["unit"], "columns": ["size"]},
+    "join_past": {
+        **LAGGED,
+        "keys": ["kind"],
+        "time": "day",
+        "every": "1d",
+        "columns": ["price"],
+    },
     "resample": {
         **WEEKS,
         "keys": ["unit", "kind"],
@@ -60,12 +77,49 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "until": "panel",
         "columns": {"n": "last", "x": "sum"},
     },
+    "unpivot": {
+        "columns": "y(.*)",
+        "time": "year",
+        "kind": "integer",
+        "format": "",
+        "value": "value",
+        "drop_nulls": False,
+    },
     "to_period": {"time": "day", "every": "1mo", "column": "month"},
 }
 """Of each, an example."""
 
-PER_PERIOD = ("lag_columns", "rolling_columns", "change")
+PER_PERIOD = ("lag_columns", "rolling_columns", "change", "ewm")
 """These are given one row per entity and period."""
+
+
+SECOND: dict[str, tuple[list[str], pl.Schema]] = {
+    "join": (["unit"], pl.Schema({"unit": pl.Int32, "size": pl.Int64})),
+    "join_past": (
+        ["kind", "day"],
+        pl.Schema({"kind": pl.String, "day": pl.Date, "price": pl.Float64}),
+    ),
+}
+"""What the second input is where it is another than the first: unique keys, columns."""
+
+
+def inputs_of(name: str, df: pl.DataFrame) -> list[pl.DataFrame]:
+    """Make the inputs of a transformation of a panel."""
+    if name == "unpivot":
+        return [df.rename({"n": "y2009", "x": "y2010"})]
+    if name in SECOND:
+        keys, schema = SECOND[name]
+        value = {
+            "join": pl.len().alias("size"),
+            "join_past": pl.max("x").alias("price"),
+        }
+        return [
+            df,
+            df.group_by(keys)
+            .agg(value[name])
+            .select(pl.col(column).cast(dtype) for column, dtype in schema.items()),
+        ]
+    return [df] * load_transform(name).n_inputs
 
 
 def stage_of(name: str, **changes: object) -> Stage:

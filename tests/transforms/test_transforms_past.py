@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.transforms.panels import SETTINGS, panel, stage_of
+from tests.transforms.panels import SETTINGS, inputs_of, panel, stage_of
 
 OF_THE_PAST = [name for name, values in SETTINGS.items() if "lag" in values]
 CUT = date(2024, 1, 15)
@@ -14,12 +14,14 @@ CUT = date(2024, 1, 15)
 
 def result(name: str, df: pl.DataFrame, **changes: object) -> pl.DataFrame:
     """Apply a transformation; its rows sorted."""
-    return stage_of(name, **changes).apply(df.lazy()).collect().sort(pl.all())
+    inputs = [of.lazy() for of in inputs_of(name, df)]
+    return stage_of(name, **changes).apply(*inputs).collect().sort(pl.all())
 
 
 def past_of(name: str, df: pl.DataFrame, columns: list[str], lag: int) -> pl.DataFrame:
     """Take what is made of the past, of the rows up to the cut."""
-    made = stage_of(name, lag=lag).apply(df.lazy()).filter(pl.col("day") <= CUT)
+    inputs = [of.lazy() for of in inputs_of(name, df)]
+    made = stage_of(name, lag=lag).apply(*inputs).filter(pl.col("day") <= CUT)
     return made.sort("unit", "day").select(columns).collect()
 
 

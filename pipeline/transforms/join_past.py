@@ -1,0 +1,82 @@
+"""Columns of another input's latest row before, such as the last price of a list."""
+
+from typing import Annotated
+
+import polars as pl
+from msgspec import Meta
+
+from pipeline.config import BaseConfig
+from pipeline.panel.keys import WORKING
+from pipeline.panel.past import dated
+from pipeline.panel.periods import Every, number, time_dtype
+from pipeline.panel.split import Split
+from pipeline.panel.unique import added_columns, unique_by
+
+_PERIOD = f"{WORKING}period"
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    """Settings of `join_past`."""
+
+    keys: Annotated[list[str], Meta(min_length=1)]
+    """Columns of both inputs."""
+    time: str
+    every: Every
+    columns: list[str]
+    """Of the second input."""
+    lag: Annotated[int, Meta(ge=0)]
+    """Latest row of so many periods before, or earlier; 0 leaks the row's own."""
+    suffix: str
+    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
+
+
+def join_past(lf: pl.LazyFrame, other: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    """Add columns of the latest row of the same keys `lag` periods before, or earlier.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        Holds the keys and `time`.
+    other : pl.LazyFrame
+        Holds the keys and `time`, of the same dtypes, and `columns`; at most one row of
+        each key and period: else the run fails and names one.
+    config : Config
+        Keys, columns and lag.
+
+    Returns
+    -------
+    pl.LazyFrame
+        With the columns; null where there is no row before, and of a row without a key
+        or time. Sorted by keys, then time.
+    """
+    added = added_columns(lf, other, [*config.keys, config.time], config.columns)
+    names = [dated(column, config.suffix, config.lag) for column in added]
+    by = [*config.keys, _PERIOD]
+
+    def numbered(rows: pl.LazyFrame) -> pl.LazyFrame:
+        period = number(config.time, config.every, time_dtype(rows, config.time))
+        return rows.with_columns(period.cast(pl.Int64).alias(_PERIOD))
+
+    latest = unique_by(numbered(other).select(*by, *added), by).select(
+        *config.keys,
+        pl.col(_PERIOD) + config.lag,
+        *[pl.col(old).alias(new) for old, new in zip(added, names, strict=True)],
+    )
+    return (
+        numbered(lf)
+        .sort(_PERIOD)
+        .join_asof(latest.sort(_PERIOD), on=_PERIOD, by=config.keys)
+        .sort(*config.keys, config.time)
+        .drop(_PERIOD)
+    )
+
+
+def past(config: Config) -> list[str]:
+    """Name the columns that are added, unless they may be of the row's own period."""
+    columns = config.columns if config.lag else []
+    return [dated(column, config.suffix, config.lag) for column in columns]
+
+
+def split(config: Config) -> Split:
+    """Keep what has the same keys whole, in both inputs."""
+    return Split(keys=tuple(config.keys))
