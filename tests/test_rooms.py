@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from tests.documents import example
 
 LATE = {
-    "duckdb": {"snapshots"},
+    "duckdb": {"snapshots", "sources"},
     "lightgbm": {"modeling"},
     "mlflow": {"modeling"},
     "optuna": {"modeling"},

@@ -297,7 +297,8 @@ def stamp(report: RunReport, stamp_key: str) -> None:
     """
     record, wanted = report.run, report.wanted
     settings = wanted.settings
-    if settings.environment:  # the words would be the same with other values
+    # The words would be the same with other values, or other rows.
+    if settings.environment or sources.is_asked(settings.source):
         return
     is_settled = all(file.is_settled for file in report.files)
     if not is_settled or any(s.is_left_behind for s in record.snapshots):

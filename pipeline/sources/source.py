@@ -25,16 +25,25 @@ from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import DownloadSource, download, download_path
+from pipeline.sources.duckdb_file import (
+    DuckDbSource,
+    duckdb_rows_path,
+    fetch_duckdb,
+)
 from pipeline.sources.excel import ExcelSource, scan_excel
 from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
 from pipeline.sources.parquet import ParquetSource, scan_parquet
+from pipeline.sources.query import QuerySource
 from pipeline.sources.scan import MOST_BAD, Scan, Streams
+from pipeline.sources.sql import SqlSource, fetch_sql, sql_rows_path
 from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
 FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource | ExcelSource
 """Settings of a source that names files."""
 
-SourceConfig: TypeAlias = FileSource | SyntheticSource | DownloadSource
+SourceConfig: TypeAlias = (
+    FileSource | SyntheticSource | DownloadSource | DuckDbSource | SqlSource
+)
 """Settings of a source; its ``kind`` says which."""
 
 _N_SHOWN = 10
@@ -94,13 +103,22 @@ def declared(config: SourceConfig, root: Path) -> pl.LazyFrame:
     return pl.LazyFrame(schema={name: dtype_of(kind) for name, kind in columns.items()})
 
 
+def is_asked(config: SourceConfig) -> bool:
+    """Tell whether only asking a database tells if its rows have changed."""
+    return isinstance(config, QuerySource)
+
+
 def fetch(config: SourceConfig, root: Path) -> None:
-    """Make or download what a source needs, if it is not there.
+    """Make or download what a source needs, if it is not there; ask a database anew.
 
     A SourceError if that cannot be. A terminal is shown how far it is.
     """
     if isinstance(config, DownloadSource):
         download(config, root)
+    elif isinstance(config, DuckDbSource):
+        fetch_duckdb(config, root)
+    elif isinstance(config, SqlSource):
+        fetch_sql(config, root)
     elif isinstance(config, SyntheticSource):
         path = synthetic_path(config, root)
         if not path.exists():
@@ -128,6 +146,11 @@ def reads(config: SourceConfig, root: Path) -> FileSource:
         case SyntheticSource():
             kind = CsvSource if config.format == "csv" else ParquetSource
             of, path = DeclaredColumns, synthetic_path(config, root)
+        case DuckDbSource():
+            kind, of = ParquetSource, DeclaredColumns
+            path = duckdb_rows_path(config, root)
+        case SqlSource():
+            kind, of, path = ParquetSource, DeclaredColumns, sql_rows_path(config, root)
     given = {name: getattr(config, name) for name in of.__struct_fields__}
     return kind(path=path.relative_to(root).as_posix(), **given)
 

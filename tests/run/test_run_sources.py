@@ -4,12 +4,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
+from pipeline.run.start import start
 from tests.conftest import ROOT
 from tests.run.conftest import query
 
@@ -68,3 +70,27 @@ def test_file_that_is_changed_is_read_again(project: Path) -> None:
     after = run(_load(project, *words, "engine.partitions=3"))
     assert after.run.run_id != before.run.run_id
     assert {s.state for s in after.run.snapshots} == {"computed"}
+
+
+def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
+    project: Path, run_once: tuple[Path, RunReport]
+) -> None:
+    database = project / "data" / "raw.duckdb"
+    with duckdb.connect(database) as con:
+        con.execute(f"create table t as from '{project}/data/raw.csv'")
+    words = ("source=duckdb", "source.path=data/raw.duckdb", "source.query=from t")
+    _load(project, *words)
+    first = start(project, None, words)
+    assert isinstance(first, RunReport)
+    assert query(project, FEATURES) == query(run_once[0], FEATURES)
+    with duckdb.connect(database) as con:
+        con.execute("create table s as from t order by random(); drop table t")
+        con.execute("alter table s rename to t")
+    second = start(project, None, words)
+    assert isinstance(second, RunReport)
+    assert not second.is_new
+    with duckdb.connect(database) as con:
+        con.execute("update t set Discharges = Discharges + 1")
+    third = start(project, None, words)
+    assert isinstance(third, RunReport)
+    assert third.is_new
