@@ -176,6 +176,8 @@ def test_a_file_is_looked_at_byte_by_byte_until_a_run_has_read_it(
     run(load())
     run(load(), Selection(force=True))
     assert looked == ["raw.csv"]
+    run(load("source.decimal=."), Selection(force=True))
+    assert looked == ["raw.csv"] * 2
     with (project / "data" / "raw.csv").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(SourceError, match="a byte of zero on line 3002"):

@@ -139,9 +139,10 @@ def test_what_does_not_fit_below_the_head_is_bad_not_another_number(
     rows = "A;2015;12;\n" * 40_000
     columns: dict[str, Declared] = {**COLUMNS, "Sales": "money"}
     config = CsvSource(path="raw.csv", columns=columns)
-    write(f"Store;Year;Sales;Note\n{rows}B;2016;1.234;\nB;2016;1,5;\n")
-    _, bad = read(config, tmp_path)
-    assert bad.rows() == [("raw.csv", 40_002, "Sales", "1.234", "unreadable money")]
+    for others in ("", "B;2016;1,5;\n"):
+        write(f"Store;Year;Sales;Note\n{rows}B;2016;1.234;\n{others}")
+        _, bad = read(config, tmp_path)
+        assert bad.rows() == [("raw.csv", 40_002, "Sales", "1.234", "unreadable money")]
     write(f"Store;Year;Sales;Note\nA;2015;0,5;\n{rows}B;2016;1.5;\n")
     _, bad = read(config, tmp_path)
     assert bad.rows() == [("raw.csv", 40_003, "Sales", "1.5", "unreadable money")]
