@@ -107,7 +107,7 @@ def test_rows_of_two_branches_are_held_one_after_the_other(tmp_path: Path) -> No
 
 def test_a_run_is_as_wide_as_the_stages_behind_what_it_starts_at() -> None:
     settings = load_settings(PROJECT)
-    plan = compose(declared(settings.source), settings.stages)
+    plan = compose(declared(settings.source, PROJECT), settings.stages)
     assert row_bytes(plan) == 192
     given = "yearly_discharge_bin"
     widest = plan.schema("rolling_columns")
@@ -129,7 +129,7 @@ def test_rows_decide_on_parts_and_not_the_bytes_they_are_packed_in(
     source = ParquetSource(path="a.parquet", columns=settings.source.columns)
     scan = scan_parquet(source, tmp_path)
     assert (tmp_path / "a.parquet").stat().st_size < MIB
-    plan = compose(declared(settings.source), settings.stages)
+    plan = compose(declared(settings.source, PROJECT), settings.stages)
     engine = EngineSettings(memory="1GiB")
     assert not fits(engine, plan, [SOURCE], scan.most_rows)
     # 192 bytes a row, four times, in what is left beside half a GiB.

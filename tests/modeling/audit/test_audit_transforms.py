@@ -14,6 +14,11 @@ OPEN = "drop_present.columns=[sold, price, visits]"
 
 FEATURES = {
     "change": ("{columns: [sold], functions: [difference, growth]}", 2),
+    "ewm": ("{columns: [sold]}", 1),
+    "join_past": (
+        "{keys: [shop], columns: [cost]}\ncosts: {columns: {cost: price * visits}}",
+        1,
+    ),
     "expanding": ("{columns: [sold], functions: [mean, std, count]}", 3),
 }
 
@@ -39,7 +44,13 @@ def test_a_column_of_the_past_is_sound_and_one_of_its_period_is_found(
     tmp_path: Path, name: str
 ) -> None:
     values, n_columns = FEATURES[name]
-    stage = ("  drop_present:", f"  {name}: {{}}\n  drop_present:")
+    entry = f"  {name}: {{}}\n"
+    if name == "join_past":
+        entry = (
+            "  costs: {transform: derive, inputs: [sanitize_column_names]}\n"
+            "  join_past: {inputs: [rolling_columns, costs]}\n"
+        )
+    stage = ("  drop_present:", f"{entry}  drop_present:")
     section = ("history:", f"{name}: {values}\nhistory:")
     root = project(tmp_path, stage, section)
     sound = audit(load_modeling(root))
