@@ -73,6 +73,9 @@ def _kept_lines(plan: Plan, node: Node) -> Iterator[str]:
         )
 
 
+_ASKED = "of the rows that the query gave last: a run asks again"
+
+
 def describe_freshness(settings: Settings, selection: Selection) -> str:
     """Say of each snapshot whether it is fresh, why not, what a run would do, and how.
 
@@ -109,7 +112,8 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         scan = sources.scan(settings.source, settings.root) if reads else None
         n_rows = most_rows(task, scan)
     how = _execution(settings.engine, plan, task, n_rows)
-    return "\n".join([*lines, *_todo(task), *_wrapped(how)])
+    asked = [_ASKED] if sources.is_asked(settings.source) else []
+    return "\n".join([*asked, *lines, *_todo(task), *_wrapped(how)])
 
 
 def _todo(task: Task) -> Iterator[str]:

@@ -69,7 +69,13 @@ class Reading:
     read: Callable[[Path], pl.LazyFrame]
     """Gives the declared columns as text, and ``LINE``, in the order of the file."""
     by: tuple[object, ...]
-    """All that decides what is read, beside the file."""
+    """All that decides what is read, beside the file; its code, too."""
+
+
+def code_of(module: str) -> str:
+    """Hash what copies are made by: a module, by its file, and this one."""
+    code = Path(module).read_bytes() + Path(__file__).read_bytes()
+    return hashlib.sha256(code).hexdigest()
 
 
 def scan_copies(

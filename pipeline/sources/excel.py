@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.errors import SourceError, nearest
-from pipeline.sources.copied import LINE, CopiedSource, Reading, scan_copies
+from pipeline.sources.copied import LINE, CopiedSource, Reading, code_of, scan_copies
 from pipeline.sources.scan import Scan, Streams, declared_names, match_columns
 
 _MOST_ABOVE = 100
@@ -42,7 +42,7 @@ def scan_excel(
     Blank rows are none, a cell's error (``#DIV/0!``) is text, which is no number. A
     SourceError if there is no such sheet.
     """
-    by = ("excel", 1, version("fastexcel"), config.sheet)
+    by = ("excel", code_of(__file__), version("fastexcel"), config.sheet)
     reading = Reading(lambda file: _read(file, config).lazy(), by)
     return scan_copies(config, root, reading, streams)
 

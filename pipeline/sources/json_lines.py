@@ -8,7 +8,7 @@ import msgspec
 import polars as pl
 
 from pipeline.errors import SourceError
-from pipeline.sources.copied import LINE, CopiedSource, Reading, scan_copies
+from pipeline.sources.copied import LINE, CopiedSource, Reading, code_of, scan_copies
 from pipeline.sources.scan import Scan, Streams, match_columns
 
 _Record: TypeAlias = dict[str, msgspec.Raw]
@@ -38,7 +38,9 @@ def scan_json_lines(
 
     A SourceError of a line that is no object; objects and lists in a cell are text.
     """
-    reading = Reading(lambda file: _read(file, config), ("json_lines", 1))
+    reading = Reading(
+        lambda file: _read(file, config), ("json_lines", code_of(__file__))
+    )
     return scan_copies(config, root, reading, streams)
 
 

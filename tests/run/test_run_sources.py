@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.run.start import start
@@ -89,6 +90,8 @@ def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
     second = start(project, None, words)
     assert isinstance(second, RunReport)
     assert not second.is_new
+    said = describe_freshness(_load(project, *words), Selection())
+    assert said.startswith("of the rows that the query gave last: a run asks again\n")
     with duckdb.connect(database) as con:
         con.execute("update t set Discharges = Discharges + 1")
     third = start(project, None, words)

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.plan.fingerprint import source_plan
-from pipeline.sources import columns_of, copied, read, scan
+from pipeline.sources import columns_of, copied, json_lines, read, scan
 from pipeline.sources.json_lines import JsonLinesSource
 
 Write = Callable[..., Path]
@@ -110,3 +110,16 @@ def test_damaged_copy_is_diagnosed(tmp_path: Path, write: Write) -> None:
     [copy] = _copies(tmp_path)
     copy.write_bytes(b"PAR1")
     assert f"{copy}: cannot be read as Parquet" in str(found.diagnose(found.files))
+
+
+def test_code_that_copies_are_made_by_is_part_of_them(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(ROW % 1, "a.jsonl")
+    plan = source_plan(CONFIG, tmp_path)
+    read(CONFIG, tmp_path)
+    code = write("other = 1", "json_lines.py")
+    monkeypatch.setattr(json_lines, "__file__", str(code))
+    assert source_plan(CONFIG, tmp_path) != plan
+    read(CONFIG, tmp_path)
+    assert len(_copies(tmp_path)) == 2
