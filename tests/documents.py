@@ -17,8 +17,8 @@ def example(document: str, after: str, language: str) -> str:
 def fill_in_transformation(project: Path) -> None:
     """Write the README's `add_trend` over the files of `new-transform`."""
     places = (
-        ("pipeline/transforms/add_trend.py", "python"),
-        ("pipeline/transforms/add_trend.yaml", "yaml"),
+        ("transforms/add_trend.py", "python"),
+        ("transforms/add_trend.yaml", "yaml"),
     )
     for place, language in places:
         (project / place).write_text(example("README.md", f"`{place}`", language))

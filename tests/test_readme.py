@@ -19,8 +19,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     for name in ("pipeline", "configs", "tests/transforms"):
         shutil.copytree(ROOT / name, folder / name)
+    if (ROOT / "transforms").is_dir():
+        shutil.copytree(ROOT / "transforms", folder / "transforms")
     shutil.copy(ROOT / "pyproject.toml", folder)
-    if "add_trend" not in transform_names():  # whoever follows the README has it
+    if "add_trend" not in transform_names(ROOT):  # whoever follows the README has it
         python(folder, "-m", "pipeline", "new-transform", "add_trend")
     fill_in_transformation(folder)
     return folder

@@ -126,9 +126,9 @@ def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
 
 def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
-    from pipeline.plan.code import forget_racy_bytecode
+    from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 
-    forget_racy_bytecode()
+    forget_racy_bytecode(PACKAGE)
     from pipeline.plan.settings import load_settings
 
     return load_settings(options.project_root(), profile=profile, overrides=overrides)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.plan.settings import RESERVED
-from pipeline.transforms import transform_names
+from pipeline.transforms import OWN, transform_names
 
 _MODULE = '''"""Describe in one line what `{name}` is for."""
 
@@ -39,8 +39,8 @@ def {name}(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return lf.with_columns(pl.col(config.column))
 
 
-# How its rows may be split: see pipeline/panel/split.py, which is tested in
-# tests/panel/test_split.py.
+# How its rows may be split, and which columns it makes of the past: `split` and `past`,
+# as of pipeline.panel.split and pipeline.plan.known.
 '''
 
 _TAKEN = ("pl", "lf", "config", "split")
@@ -52,7 +52,7 @@ _CONFIG = """column: {column} # the column to work on
 _TEST = """import polars as pl
 from polars.testing import assert_frame_equal
 
-from pipeline.transforms.{name} import Config, {name}
+from transforms.{name} import Config, {name}
 
 
 def test_{name}_keeps_the_rows() -> None:
@@ -71,8 +71,8 @@ def write_transform(root: Path, name: str) -> list[Path]:
     Raises
     ------
     ConfigError
-        If the name is no name, or is taken, or a folder for the files is not there;
-        nothing is written then.
+        If the name is no name, or is taken, or there is such a file; nothing is written
+        then.
     """
     is_name = re.fullmatch(r"[a-z][a-z0-9_]*", name)
     if not is_name or keyword.iskeyword(name) or name in _TAKEN:
@@ -84,21 +84,18 @@ def write_transform(root: Path, name: str) -> list[Path]:
     pipeline = root / "configs" / "pipeline.yaml"
     stages = pipeline.read_text()
     is_section = re.search(rf"^ *{name}:", stages, re.MULTILINE)
-    if name in transform_names() or name in RESERVED or is_section:
+    if name in transform_names(root) or name in RESERVED or is_section:
         raise ConfigError(f"'{name}' is taken\nhint: choose another name")
     files = {
-        root / "pipeline" / "transforms" / f"{name}.py": _MODULE,
-        root / "pipeline" / "transforms" / f"{name}.yaml": _CONFIG,
-        root / "tests" / "transforms" / f"test_{name}.py": _TEST,
+        root / OWN / f"{name}.py": _MODULE,
+        root / OWN / f"{name}.yaml": _CONFIG,
+        root / "tests" / OWN / f"test_{name}.py": _TEST,
     }
     for path in files:
-        if not path.parent.is_dir():
-            raise ConfigError(
-                f"{path.parent}: no such folder\n"
-                "expected the project's own code beside its configuration\n"
-                "hint: call it in a clone, which has all three folders"
-            )
+        if path.exists():
+            raise ConfigError(f"{path}: is there already\nhint: choose another name")
     for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.format(name=name, column="${panel.target}"))
     pipeline.write_text(_with_stage(stages, name))
     return [*files, pipeline]

@@ -62,7 +62,7 @@ _TOKEN = "seen-by-workers"
 
 @contextmanager
 def on_spark(
-    engine: EngineSettings, folder: Folder, log: Path
+    engine: EngineSettings, folder: Folder, log: Path, root: Path
 ) -> Generator[tuple[Runner, int]]:
     """Open a session whose workers can compute; yield what does, and how many at once.
 
@@ -71,7 +71,7 @@ def on_spark(
     missing, or a worker has other versions or does not see the folder.
     """
     with open_session(engine, log) as session:
-        cluster = _Cluster(session, log)
+        cluster = _Cluster(session, log, root)
         _require_same_workers(cluster, folder)
         yield cluster.run, cluster.n_at_once
 
@@ -82,6 +82,8 @@ class _Cluster:
 
     session: Any
     log: Path
+    root: Path
+    """Of the project."""
 
     @property
     def n_at_once(self) -> int:
@@ -91,12 +93,12 @@ class _Cluster:
     def run(self, what: str, todo: Todo, of: int) -> None:
         """Do what is left of a round."""
         started = time.perf_counter()
-        numbers, here = list(todo), _versions()
+        numbers, root, here = list(todo), self.root, _versions(self.root)
 
         def do(i: int) -> str:
             # A worker may have joined since the others were looked at.
-            if _versions() != here:
-                raise RuntimeError(f"a worker is not as the driver: {_versions()}")
+            if (there := _versions(root)) != here:
+                raise RuntimeError(f"a worker is not as the driver: {there}")
             todo[numbers[i]]()
             return ""
 
@@ -162,19 +164,21 @@ def _require_same_workers(cluster: _Cluster, folder: Folder) -> None:
     """Refuse workers whose results could differ, or could not be found."""
     token = uuid.uuid4().hex
     folder.write(token.encode(), _TOKEN)
+    root = cluster.root
 
     def look(_: int) -> str:
         try:
             seen = folder.read(_TOKEN) == token.encode()
         except OSError:
             seen = False
-        return json.dumps({**_versions(), "sees the job's folder": seen})
+        return json.dumps({**_versions(root), "sees the job's folder": seen})
 
     hint = (
-        "install this project and its requirements.lock on every worker, and set"
+        "install this project and its requirements.lock on every worker, its own"
+        " transforms/ in the same place, and set"
         f" engine.folder to a place all see; now it is {folder.uri}"
     )
-    here = {**_versions(), "sees the job's folder": True}
+    here = {**_versions(root), "sees the job's folder": True}
     lines: dict[str, None] = {}
     what = "looking at the workers"
     for text in cluster.map(what, 2 * cluster.n_at_once, look, hint):
@@ -190,9 +194,9 @@ def _require_same_workers(cluster: _Cluster, folder: Folder) -> None:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions(root: Path) -> dict[str, str]:
     """Say what results depend on."""
-    code = json.dumps(sorted(code_hashes().items()))
+    code = json.dumps(sorted(code_hashes(root).items()))
     return {
         **VERSIONS,
         "python": ".".join(platform.python_version_tuple()[:2]),

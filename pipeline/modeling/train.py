@@ -122,7 +122,7 @@ def _fit(
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions(config.kinds),
-            code=_fingerprint_of_code(),
+            code=_fingerprint_of_code(settings.root),
             commit=_commit(settings.root),
             files=hashes(partial / "predictor"),
             mlflow_run="",
@@ -163,9 +163,10 @@ def _log_again(
     return again
 
 
-def _fingerprint_of_code() -> str:
-    """Hash all modules of the project."""
-    return hashlib.sha256(str(sorted(code_hashes().items())).encode()).hexdigest()[:16]
+def _fingerprint_of_code(root: Path) -> str:
+    """Hash all modules of package and project."""
+    code = sorted(code_hashes(root).items())
+    return hashlib.sha256(str(code).encode()).hexdigest()[:16]
 
 
 def _commit(root: Path) -> str | None:

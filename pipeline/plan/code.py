@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -18,9 +18,12 @@ PACKAGE = Path(__file__).parents[1]
 _RACY_NS = 2_000_000_000
 
 
-def code_files() -> list[Path]:
-    """List the package's modules, sorted."""
-    return files_below(PACKAGE, ".py", ".so", ".pyd")
+_OWN = "transforms"  # as of `pipeline.transforms`, which would import Polars
+
+
+def code_files(project: Path | None = None) -> list[Path]:
+    """List the package's modules, then a project's own transformations, sorted each."""
+    return [*_modules(project).values()]
 
 
 def files_below(folder: Path, *suffixes: str) -> list[Path]:
@@ -41,11 +44,21 @@ def files_below(folder: Path, *suffixes: str) -> list[Path]:
     return sorted(found)
 
 
-def code_hashes() -> dict[str, str]:
-    """Hash each module's bytes, by its path as ``pipeline/...``."""
+def code_hashes(project: Path | None = None) -> dict[str, str]:
+    """Hash each module's bytes, by its path as ``pipeline/...``, ``transforms/...``."""
     return {
-        name_of(path): hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        for path in code_files()
+        name: hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for name, path in _modules(project).items()
+    }
+
+
+def _modules(project: Path | None) -> dict[str, Path]:
+    """Name each module's file from the folder on that holds package or project."""
+    folders = [PACKAGE, *([project / _OWN] if project else [])]
+    return {
+        path.relative_to(folder.parent).as_posix(): path
+        for folder in folders
+        for path in files_below(folder, ".py", ".so", ".pyd")
     }
 
 
@@ -66,18 +79,13 @@ class _WithoutDocstrings(ast.NodeTransformer):
                 return node
 
 
-def name_of(path: Path) -> str:
-    """Name a module's file from the package's folder on."""
-    return path.relative_to(PACKAGE.parent).as_posix()
-
-
-def forget_racy_bytecode() -> None:
+def forget_racy_bytecode(folder: Path) -> None:
     """Remove cached modules that an edit within their second would have left in place.
 
     Python compares whole seconds and sizes, so that of two edits in one second, which
     scripts make, the second would not be seen.
     """
-    for cached in PACKAGE.rglob("__pycache__/*.pyc"):
+    for cached in folder.rglob("__pycache__/*.pyc"):
         source = cached.parent.parent / f"{cached.name.partition('.')[0]}.py"
         if not source.exists() or _ns_later(cached, source) < _RACY_NS:
             # A folder that cannot be written holds no new edits either.
@@ -91,53 +99,59 @@ def _ns_later(path: Path, other: Path) -> int:
 
 
 def source_of(name: str) -> str:
-    """Read a module, named as `name_of` does."""
-    return (PACKAGE.parent / name).read_text(encoding="utf-8", errors="replace")
+    """Read a module of the package, named as `code_hashes` does."""
+    return _text(PACKAGE.parent / name)
 
 
-def imports_of(name: str) -> set[str]:
-    """List the modules of the package that one needs, itself among them, by `name_of`.
+def _text(path: Path) -> str:
+    """Read a module, whatever its bytes are."""
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def imports_of(name: str, project: Path | None = None) -> set[str]:
+    """List the modules that one needs, itself among them, named as of `code_hashes`.
 
     A package's ``__init__`` counts where it is imported.
     """
-    return _reached(name, {name_of(path) for path in code_files()})
+    return _reached(name, _modules(project))
 
 
-def _reached(name: str, known: Set[str]) -> set[str]:
-    """Follow the imports of a module to the others of the package."""
+def _reached(name: str, known: Mapping[str, Path]) -> set[str]:
+    """Follow the imports of a module to the others that are known."""
     found: set[str] = set()
     waiting = [name]
     while waiting:
         module = waiting.pop()
         if module in known and module not in found:
             found.add(module)
-            waiting += _imported_files(source_of(module))
+            waiting += _imported_files(_text(known[module]))
     return found
 
 
-def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
-    """Find the code outside the package that some of its modules use.
+def code_elsewhere(names: Iterable[str], project: Path | None = None) -> dict[str, str]:
+    """Find the code outside package and project that some of their modules use.
 
     Python's own library does not count. What is imported by a name that is made while
     the code runs is not found; a call of ``import_module`` that spells it is. The
-    modules are named as of `name_of`; what is found, by a file's path or a library's
-    name, with its `identity`.
+    modules are named as of `code_hashes`; what is found, by a file's path or a
+    library's name, with its `identity`.
     """
     found: dict[str, str] = {}
     seen: set[str] = set()
-    known = {name_of(path) for path in code_files()}
+    known = _modules(project)
+    own = {_OWN} if project else set[str]()
     waiting = [
         imported
         for name in names
         for module in _reached(name, known)
-        for imported in _imported(source_of(module), "")
+        for imported in _imported(_text(known[module]), "")
         # Of libraries only those that one of the modules itself uses.
         if module == name or not _is_installed(imported)
     ]
     while waiting:
         name = waiting.pop()
         top = name.partition(".")[0]
-        if name in seen or _is_own(top):
+        if name in seen or _is_own(top) or top in own:
             continue
         seen.add(name)
         origin, package = _origin_of(name)
@@ -146,8 +160,7 @@ def code_elsewhere(names: Iterable[str]) -> dict[str, str]:
         key = top if _is_installed(name) and _version_of(top) else str(origin)
         found[key] = identity(key)
         if origin.suffix == ".py" and not _is_installed(name):
-            text = origin.read_text(encoding="utf-8", errors="replace")
-            waiting += _imported(text, package)
+            waiting += _imported(_text(origin), package)
     return found
 
 

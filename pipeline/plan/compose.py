@@ -149,7 +149,8 @@ def digest_of(lf: pl.LazyFrame, transform: Transform) -> str:
     # Such a function is written as its name or its bytecode, without what it calls.
     code = ""
     if b"cloudpickle" in plan:
-        code = str(code_hashes() | code_elsewhere([transform.file]))
+        of = transform.project
+        code = str(code_hashes(of) | code_elsewhere([transform.file], of))
     return hashlib.sha256(plan + code.encode()).hexdigest()
 
 

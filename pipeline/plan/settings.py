@@ -31,13 +31,15 @@ from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
 from pipeline.panel.periods import Every
-from pipeline.plan.code import PACKAGE
+from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
 from pipeline.sources import SourceConfig
 from pipeline.sources.columns import Declared
 from pipeline.transforms import (
+    OWN,
     Transform,
     defaults_of,
+    home_of,
     load_transform,
     transform_names,
 )
@@ -235,6 +237,7 @@ def load_settings(
     ConfigError
         With all mistakes: file, path, what was expected, what was found.
     """
+    forget_racy_bytecode(root / OWN)
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
     others = [word for word in overrides if word not in choices]
@@ -249,7 +252,7 @@ def load_settings(
     layers = [
         *below,
         load_named_layer(configs / "sources", source, root, under=SOURCE),
-        *_transform_layers(stage_trees, configs / "transforms", root),
+        *_transform_layers(stage_trees, root),
         *_check_layers(configs / "checks", root),
         *top,
     ]
@@ -271,7 +274,7 @@ def load_settings(
     periods = checked(_periods_of(tree), Periods, "panel")
     history = checked(tree.get("history", {}), History, "history")
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")
-    stages, wrong = check_stages(tree, layers)
+    stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
     mistakes += wrong
@@ -323,21 +326,22 @@ def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
     return {name: stage for name, stage in tree.items() if stage is not None}
 
 
-def _transform_layers(stages: dict[str, Tree], folder: Path, root: Path) -> list[Layer]:
+def _transform_layers(stages: dict[str, Tree], root: Path) -> list[Layer]:
     """Load the defaults of each stage's transformation, under the stage's name.
 
     Those of the transformation itself, then those of the project, where it has some.
     """
-    known = transform_names()
+    folder = root / "configs" / "transforms"
+    known = transform_names(root)
     there = {path.stem for path in yaml_files(folder)}
     layers: list[Layer] = []
     for name, tree in stages.items():
         transform = str(_transform_of(name, tree))
         # What has another name is reported with the other mistakes.
         if transform in known:
-            layers.append(
-                load_layer(defaults_of(transform), PACKAGE.parent, under=name)
-            )
+            home = home_of(transform, root)
+            defaults = defaults_of(transform, home)
+            layers.append(load_layer(defaults, home or PACKAGE.parent, under=name))
         if transform in known and transform in there:
             layers.append(load_layer(folder / f"{transform}.yaml", root, under=name))
     return layers
@@ -384,15 +388,18 @@ def _periods_of(tree: Tree) -> Tree:
 
 
 def check_stages(
-    tree: Tree, layers: Sequence[Layer]
+    tree: Tree, layers: Sequence[Layer], project: Path | None
 ) -> tuple[list[Stage], list[Mistake]]:
-    """Decode every stage of a resolved tree; its inputs must stand above it."""
+    """Decode every stage of a resolved tree; its inputs must stand above it.
+
+    The project is that whose own transformations are known beside the package's.
+    """
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
     above = [SOURCE]
     for name, stage_tree in _mapping(tree, "stages").items():
         if stage_tree is not None:
-            stage, found = _check_stage(name, stage_tree, above, tree, layers)
+            stage, found = _check_stage(name, stage_tree, above, tree, layers, project)
             stages += [stage] if stage else []
             mistakes += found
             above.append(name)
@@ -400,7 +407,12 @@ def check_stages(
 
 
 def _check_stage(
-    name: str, stage_tree: Any, above: list[str], tree: Tree, layers: Sequence[Layer]
+    name: str,
+    stage_tree: Any,
+    above: list[str],
+    tree: Tree,
+    layers: Sequence[Layer],
+    project: Path | None,
 ) -> tuple[Stage | None, list[Mistake]]:
     """Decode one stage and the section of its name."""
     at = f"stages.{name}"
@@ -409,13 +421,13 @@ def _check_stage(
         text = "a stage cannot have the name of a section"
         mistakes.append(_mistake(at, text, layers))
     transform = _transform_of(name, stage_tree)
-    if transform not in transform_names():
+    if transform not in (known := transform_names(project)):
         text = f"no such transformation, found {transform!r}"
-        text += nearest(str(transform), transform_names())
+        text += nearest(str(transform), known)
         mistakes.append(_mistake(at, text, layers))
     if mistakes:
         return None, mistakes
-    loaded = load_transform(transform)
+    loaded = load_transform(transform, home_of(transform, project))
     inputs = tuple(entry.inputs or above[-1:])
     mistakes += _wrong_inputs(inputs, loaded.n_inputs, above, at, layers)
     config, found = check(tree.get(name, {}), loaded.config, name, layers)

@@ -293,7 +293,8 @@ def _splitting(
         return
     from pipeline.engine.spark import on_spark  # late: few runs need a cluster
 
-    with on_spark(engine, folder, store.logs / "spark.log") as (run, n_at_once):
+    log = store.logs / "spark.log"
+    with on_spark(engine, folder, log, store.root) as (run, n_at_once):
         if engine.partitions == "auto":
             n_parts = _remembered(folder, max(n_parts, 2 * n_at_once))
         yield Splitting(folder, n_parts, memory_of(engine), run)

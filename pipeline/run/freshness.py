@@ -112,8 +112,9 @@ def look(
         plan_hash, said = source_plan(settings.source, root)
         source = SourceIdentity(plan_hash, contents(files, root, known), said)
         fingerprints = fingerprint(plan, source)
-    elsewhere = code_elsewhere(sorted({s.transform.file for s in settings.stages}))
-    code = code_hashes() | elsewhere
+    files = sorted({stage.transform.file for stage in settings.stages})
+    elsewhere = code_elsewhere(files, root)
+    code = code_hashes(root) | elsewhere
     return Wanted(settings, plan, pattern, source, fingerprints, code, elsewhere)
 
 
@@ -271,7 +272,8 @@ class _Reasons:
         config = self._wanted.settings.shown_of(stage)
         yield from _config_changes(stage.name, before.config, config)
         module = stage.transform.file
-        needed = imports_of(module) | set(code_elsewhere([module]))
+        of = stage.transform.project
+        needed = imports_of(module, of) | set(code_elsewhere([module], of))
         for name in sorted(self._changed_code & needed):
             yield f"{name} changed"
 

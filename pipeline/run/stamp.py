@@ -56,8 +56,12 @@ def key(root: Path, words: Iterable[str]) -> str:
     digest = hashlib.sha256()
     parts = [str(root), sys.version, version("polars"), *words]
     digest.update(repr(parts).encode())
-    settings = [*files_below(root / "configs", ".yaml"), *files_below(PACKAGE, ".yaml")]
-    for path in [*settings, *code_files()]:
+    settings = [
+        path
+        for folder in (root / "configs", root / "transforms", PACKAGE)
+        for path in files_below(folder, ".yaml")
+    ]
+    for path in [*settings, *code_files(root)]:
         content = path.read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode())
         digest.update(content)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.plan.code import forget_racy_bytecode
+from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.run.stamp import key, read_stamp
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def start(
 
     Only a run of everything looks for such a stamp, and leaves one.
     """
-    forget_racy_bytecode()
+    forget_racy_bytecode(PACKAGE)
     is_plain = not (to or from_ or only or force)
     words = ("--profile", profile or "", *overrides)
     stamp_key = key(root, words)

@@ -2,14 +2,17 @@
 
 A transformation is a pure function ``name(lf, ..., config) -> LazyFrame``. It never
 collects and never reads a file, a clock or a global. Its settings stand beside it, in a
-YAML of its name.
+YAML of its name. A project may have own ones, in its folder `transforms/`.
 """
 
 import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,6 +20,9 @@ import polars as pl
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
+
+OWN = "transforms"
+"""Folder of a project's own transformations, and the package they are imported as."""
 
 
 class PastOnly(BaseConfig, frozen=True, kw_only=True):
@@ -47,35 +53,60 @@ class Transform:
     past: Callable[[Any], list[str]] | None
     """Names the columns it makes of periods before the row's own; None if it does not:
     see `pipeline.plan.known`."""
+    project: Path | None = None
+    """Whose own it is; None of those of the package."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """Let another process load its own."""
-        return load_transform, (self.name,)
+        of = (self.project,) if self.project else ()
+        return load_transform, (self.name, *of)
 
     @property
     def file(self) -> str:
-        """Where it is written, from the project's folder on."""
-        return _file_of(self.name)
+        """Where it is written, from the folder of the project or the package on."""
+        return _file_of(self.name, self.project)
 
 
-def _file_of(name: str) -> str:
+def _file_of(name: str, project: Path | None) -> str:
     """Say where a transformation of this name is written, or would be."""
-    return f"pipeline/transforms/{name}.py"
+    return f"{OWN if project else 'pipeline/transforms'}/{name}.py"
 
 
-def transform_names() -> list[str]:
-    """List the transformations there are, sorted."""
-    return sorted(p.stem for p in Path(__file__).parent.glob("[a-z]*.py"))
+def transform_names(project: Path | None = None) -> list[str]:
+    """List the transformations there are, those of a project among them, sorted.
+
+    Raises
+    ------
+    ConfigError
+        If one of the project's has the name of one of the package's.
+    """
+    ours = {path.stem for path in Path(__file__).parent.glob("[a-z]*.py")}
+    files = project.glob(f"{OWN}/[a-z]*.py") if project else ()
+    own = {path.stem for path in files}
+    if taken := sorted(ours & own):
+        raise ConfigError(
+            f"{_file_of(taken[0], project)}: the name of a transformation that the"
+            " package has\n"
+            f"hint: rename file and function, as to 'own_{taken[0]}', and its stages in"
+            " configs/pipeline.yaml"
+        )
+    return sorted(ours | own)
 
 
-def defaults_of(name: str) -> Path:
+def home_of(name: str, project: Path | None) -> Path | None:
+    """Say whose a transformation is: the project's, or None for the package's."""
+    return None if name in transform_names() else project
+
+
+def defaults_of(name: str, project: Path | None = None) -> Path:
     """Return the YAML that stands beside a transformation, with its settings."""
-    return Path(__file__).with_name(f"{name}.yaml")
+    folder = project / OWN if project else Path(__file__).parent
+    return folder / f"{name}.yaml"
 
 
 @cache
-def load_transform(name: str) -> Transform:
-    """Import the transformation of a name.
+def load_transform(name: str, project: Path | None = None) -> Transform:
+    """Import the transformation of a name, of the package or one of a project's own.
 
     Raises
     ------
@@ -83,23 +114,45 @@ def load_transform(name: str) -> Transform:
         If there is no such file, or the file cannot be imported, or lacks the function
         or its Config.
     """
-    known = transform_names()
+    known = transform_names(project)
     if name not in known:
         raise ConfigError(
             f"no transformation '{name}'{nearest(name, known)}\n"
             f"found: {', '.join(known)}"
         )
     try:
-        module = importlib.import_module(f"{__name__}.{name}")
+        if project:
+            _enter(project)
+        module = importlib.import_module(f"{OWN if project else __name__}.{name}")
     except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(
-            f"{_file_of(name)}: cannot be imported\n"
+            f"{_file_of(name, project)}: cannot be imported\n"
             f"found: {type(error).__name__}: {error}"
         ) from error
     missing = [part for part in (name, "Config") if not hasattr(module, part)]
     if missing:
-        raise ConfigError(f"{_file_of(name)}: defines no {' and no '.join(missing)}")
+        file = _file_of(name, project)
+        raise ConfigError(f"{file}: defines no {' and no '.join(missing)}")
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
-    return Transform(name, function, module.Config, n_inputs, split, past)
+    return Transform(name, function, module.Config, n_inputs, split, past, project)
+
+
+def _enter(project: Path) -> None:
+    """Let the name of the package of own transformations mean this project's.
+
+    The rest of the project's folder is left off the path, where a `queries` or a `data`
+    of it would stand for a library's.
+    """
+    there = sys.modules.get(OWN)
+    if there is not None and [*there.__path__] == [str(project / OWN)]:
+        return
+    importlib.invalidate_caches()
+    spec = PathFinder.find_spec(OWN, [str(project)])
+    assert spec, "one of its files is there"
+    for name in [name for name in sys.modules if name.partition(".")[0] == OWN]:
+        del sys.modules[name]
+    package = sys.modules[OWN] = importlib.util.module_from_spec(spec)
+    if spec.loader:
+        spec.loader.exec_module(package)

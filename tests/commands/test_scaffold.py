@@ -29,29 +29,31 @@ def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -
         assert "error: " in result.stderr
 
 
-def test_new_transform_without_the_code_is_refused(project: Path) -> None:
-    result = invoke(project, "new-transform", "not_there_yet")
+def test_new_transform_writes_over_nothing(project: Path) -> None:
+    (project / "tests" / "transforms").mkdir(parents=True)
+    there = project / "tests" / "transforms" / "test_written.py"
+    there.write_text("mine")
+    result = invoke(project, "new-transform", "written")
     assert result.exit_code == 1
-    assert "pipeline/transforms: no such folder" in result.stderr
-    assert not (project / "pipeline").exists()
+    assert f"{there}: is there already" in result.stderr
+    assert there.read_text() == "mine"
+    assert not (project / "transforms").exists()
 
 
 def test_new_transform_works_at_once_and_reaches_the_features(
     project: Path,
 ) -> None:
-    for folder in ("pipeline/transforms", "tests/transforms"):
-        (project / folder).mkdir(parents=True)
     done = invoke(project, "new-transform", "halve_target")
     assert done.stdout.splitlines() == [
-        "pipeline/transforms/halve_target.py",
-        "pipeline/transforms/halve_target.yaml",
+        "transforms/halve_target.py",
+        "transforms/halve_target.yaml",
         "tests/transforms/test_halve_target.py",
         "and a line in configs/pipeline.yaml",
     ]
     files = write_transform(project, "double_target")
     assert [path.relative_to(project).as_posix() for path in files] == [
-        "pipeline/transforms/double_target.py",
-        "pipeline/transforms/double_target.yaml",
+        "transforms/double_target.py",
+        "transforms/double_target.yaml",
         "tests/transforms/test_double_target.py",
         "configs/pipeline.yaml",
     ]

@@ -36,7 +36,7 @@ def test_edit_within_a_second_and_of_the_same_size_is_imported(
     now = module.stat().st_mtime_ns
     assert imported("VALUE = 1\n") == "1"
     assert imported("VALUE = 2\n") == "1"
-    code.forget_racy_bytecode()
+    code.forget_racy_bytecode(package)
     assert imported("VALUE = 2\n") == "2"
 
 
@@ -49,6 +49,28 @@ def test_imports_of_a_module_reach_its_helpers() -> None:
     } <= needed
     assert "pipeline/commands/cli.py" not in needed
     assert needed <= set(code.code_hashes())
+
+
+def test_own_transformations_of_a_project_are_code_as_the_packages_are(
+    tmp_path: Path,
+) -> None:
+    own = tmp_path / "transforms"
+    own.mkdir()
+    (own / "add_value.py").write_text(
+        "from transforms._value import VALUE\nfrom pipeline.panel import past\n"
+    )
+    (own / "_value.py").write_text("import json\n")
+    helped = {"transforms/add_value.py", "transforms/_value.py"}
+    before = code.code_hashes(tmp_path)
+    assert before.keys() - code.code_hashes().keys() == helped
+    needed = code.imports_of("transforms/add_value.py", tmp_path)
+    assert needed >= {*helped, "pipeline/panel/past.py"}
+    assert not code.code_elsewhere(["transforms/_value.py"], tmp_path)
+    (own / "_value.py").write_text("VALUE = 2\n")
+    after = code.code_hashes(tmp_path)
+    assert [name for name in after if after[name] != before[name]] == [
+        "transforms/_value.py"
+    ]
 
 
 def test_only_what_readers_see_leaves_the_meaning_of_a_module() -> None:

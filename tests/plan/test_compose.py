@@ -115,12 +115,16 @@ def test_python_functions_in_a_plan_count_with_all_code(
     """What such a function calls does not show in the plan."""
     lf = pl.LazyFrame({"a": [1]}).map_batches(lambda df: df)
     before = digest_of(lf, PRODUCT)
-    monkeypatch.setattr(compose_module, "code_hashes", lambda: {"helper.py": "changed"})
+    monkeypatch.setattr(
+        compose_module, "code_hashes", lambda _: {"helper.py": "changed"}
+    )
     assert digest_of(lf, PRODUCT) != before
     plain = pl.LazyFrame({"a": [1]}).select(pl.col("a") + 1)
     monkeypatch.undo()
     same = digest_of(plain, PRODUCT)
-    monkeypatch.setattr(compose_module, "code_hashes", lambda: {"helper.py": "changed"})
+    monkeypatch.setattr(
+        compose_module, "code_hashes", lambda _: {"helper.py": "changed"}
+    )
     assert digest_of(plain, PRODUCT) == same
 
 
@@ -143,10 +147,12 @@ def test_digest_is_of_the_stage_alone() -> None:
     assert digest(1) == digest(5)
 
 
-def with_product(apply: Callable[..., pl.LazyFrame]) -> Callable[[str], Transform]:
+def with_product(
+    apply: Callable[..., pl.LazyFrame],
+) -> Callable[[str, object], Transform]:
     """Load transformations, but with another one of this name."""
 
-    def load(name: str) -> Transform:
+    def load(name: str, _: object) -> Transform:
         loaded = load_transform(name)
         return replace(loaded, apply=apply) if name == "product" else loaded
 

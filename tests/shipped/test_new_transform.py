@@ -36,7 +36,7 @@ def test_a_new_transformation_breaks_nothing(
 ) -> None:
     ignored = shutil.ignore_patterns(".*", "__pycache__", "data")
     clone = shutil.copytree(ROOT, tmp_path / "clone", ignore=ignored)
-    if "add_trend" not in transform_names():  # whoever follows the README has it
+    if "add_trend" not in transform_names(ROOT):  # whoever follows the README has it
         python(clone, "-m", "pipeline", "new-transform", "add_trend")
     if is_filled_in:
         fill_in_transformation(clone)

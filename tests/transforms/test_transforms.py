@@ -37,7 +37,7 @@ def test_a_file_that_is_no_transformation_is_named(
 ) -> None:
     (tmp_path / f"{name}.py").write_bytes(content)
     monkeypatch.setattr(transforms, "__path__", [str(tmp_path)])
-    monkeypatch.setattr(transforms, "transform_names", lambda: [name])
+    monkeypatch.setattr(transforms, "transform_names", lambda _: [name])
     with pytest.raises(ConfigError) as caught:
         transforms.load_transform(name)
     assert f"pipeline/transforms/{name}.py: " in str(caught.value)
@@ -49,6 +49,69 @@ def test_a_transformation_is_pickled_as_its_name() -> None:
     pickled = pickle.dumps(loaded)
     assert len(pickled) < 100
     assert pickle.loads(pickled) is loaded
+
+
+OWN = """import polars as pl
+
+from pipeline.config import BaseConfig
+from transforms._{value} import VALUE
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    column: str
+
+
+def add_value(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    return lf.with_columns(pl.lit(VALUE).alias(config.column))
+"""
+
+
+def project_of(folder: Path, value: int) -> Path:
+    """A folder with a transformation of its own, and a helper of that."""
+    (folder / "transforms").mkdir(parents=True)
+    (folder / "transforms" / "add_value.py").write_text(OWN.format(value=value))
+    (folder / "transforms" / f"_{value}.py").write_text(f"VALUE = {value}\n")
+    return folder
+
+
+def test_each_project_has_its_own_transformations(tmp_path: Path) -> None:
+    projects = [project_of(tmp_path / str(value), value) for value in (1, 2)]
+    for value, project in enumerate([*projects, *projects], start=0):
+        assert "add_value" in transforms.transform_names(project)
+        loaded = load_transform("add_value", project)
+        assert loaded.file == "transforms/add_value.py"
+        made = loaded.apply(pl.LazyFrame({"a": [0]}), loaded.config(column="b"))  # pyright: ignore[reportCallIssue]
+        assert made.collect()["b"].to_list() == [value % 2 + 1]
+        # Another process imports them by its name and where the project is.
+        assert pickle.loads(pickle.dumps(loaded)) is loaded
+    assert "add_value" not in transforms.transform_names()
+    with pytest.raises(ConfigError, match="no transformation 'add_value'"):
+        load_transform("add_value")
+
+
+def test_a_fault_in_an_own_transformation_names_the_file_of_the_project(
+    tmp_path: Path,
+) -> None:
+    project = project_of(tmp_path, 3)
+    (project / "transforms" / "_3.py").write_text("1 / 0")
+    with pytest.raises(ConfigError) as caught:
+        load_transform("add_value", project)
+    assert str(caught.value) == (
+        "transforms/add_value.py: cannot be imported\n"
+        "found: ZeroDivisionError: division by zero"
+    )
+
+
+def test_an_own_transformation_cannot_take_the_name_of_one_of_the_package(
+    project: Path,
+) -> None:
+    (project / "transforms").mkdir()
+    (project / "transforms" / "lag_columns.py").touch()
+    with pytest.raises(ConfigError) as caught:
+        load_settings(project)
+    fault, hint = str(caught.value).splitlines()
+    assert fault.startswith("transforms/lag_columns.py: the name of a transformation ")
+    assert "'own_lag_columns'" in hint
 
 
 def test_no_stage_of_the_configuration_collects() -> None:

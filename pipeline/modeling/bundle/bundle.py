@@ -225,12 +225,15 @@ class Bundle:
         return pl.concat([known, rest.select(known.columns)]), warnings
 
 
-def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle, with the code that is packed in it."""
+def load_bundle(folder: Path, project: Path | None = None) -> Bundle:
+    """Read a bundle, with the code that is packed in it.
+
+    Of transformations that are a project's own, that of the `project`.
+    """
     text = (folder / "bundle.json").read_bytes()
     record = msgspec.json.decode(text, type=BundleRecord)
     horizon, columns = record.horizon, record.columns
-    stages, contract = stages_of(record.tree, record.stages, horizon.panel)
+    stages, contract = stages_of(record.tree, record.stages, horizon.panel, project)
     raw = pl.LazyFrame(schema={name: dtype_of(columns[name]) for name in columns})
     last = [stage.snapshot for stage in stages].index(horizon.panel)
     to_panel = compose(raw, stages[: last + 1])
@@ -240,14 +243,14 @@ def load_bundle(folder: Path) -> Bundle:
 
 
 def stages_of(
-    tree: dict[str, Any], names: list[str], panel: str
+    tree: dict[str, Any], names: list[str], panel: str, project: Path | None
 ) -> tuple[tuple[Stage, ...], Contract]:
     """Rebuild stages, and the contract of the panel, from a resolved configuration.
 
     Without the keys of the other snapshots: nothing is published, and a bundle has only
     the columns that the features need.
     """
-    stages, mistakes = check_stages(tree, ())
+    stages, mistakes = check_stages(tree, (), project)
     contracts, found = check_contracts(tree, ())
     refuse(mistakes + found)
     kept = tuple(

@@ -32,12 +32,14 @@ class ServedBundle(PythonModel):
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the bundle."""
-        _check_code(Path(__file__).parent / _CODE)
-        _check_files(Path(__file__).parent)
+        here = Path(__file__).parent
+        _check_code(here / _CODE)
+        _check_files(here)
         from pipeline.modeling.bundle.bundle import load_bundle
 
         self.bundle = load_bundle(
-            Path(cast("dict[str, str]", context.artifacts)["bundle"])
+            Path(cast("dict[str, str]", context.artifacts)["bundle"]),
+            (here / _CODE).parent,
         )
 
     def predict(  # pyright: ignore[reportIncompatibleMethodOverride]: None there

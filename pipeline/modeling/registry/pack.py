@@ -80,7 +80,7 @@ def pack(
         totals=totals,
     )
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
-    bundle = load_bundle(folder)
+    bundle = load_bundle(folder, settings.root)
     whole = bundle.panel_of(rows)
     context = _needed_periods(bundle, whole)
     context.write_parquet(folder / "context.parquet", compression_level=9)
@@ -91,7 +91,7 @@ def pack(
     n_clusters = context.filter(is_last).select(cluster.n_unique()).item()
     bundled = msgspec.structs.replace(bundled, n_clusters=n_clusters)
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
-    return load_bundle(folder)
+    return load_bundle(folder, settings.root)
 
 
 def _example(

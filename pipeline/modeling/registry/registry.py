@@ -30,6 +30,7 @@ from pipeline.modeling.settings import (
 from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
 from pipeline.modeling.training import Training
 from pipeline.plan.code import PACKAGE
+from pipeline.transforms import OWN
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -276,6 +277,11 @@ def aliases(store: Tracking, name: str) -> dict[str, int]:
     return {alias: int(number) for alias, number in named.items()}
 
 
+def _code_paths(root: Path) -> list[str]:
+    """Name the package, and the folder of the project's own transformations if any."""
+    return [str(folder) for folder in (PACKAGE, root / OWN) if folder.is_dir()]
+
+
 def _log(
     settings: ModelingSettings, record: TrainingRecord, bundle: "Bundle"
 ) -> Version:
@@ -302,7 +308,7 @@ def _log(
                 name="bundle",
                 python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
                 artifacts={"bundle": str(bundle.folder)},
-                code_paths=[str(PACKAGE)],
+                code_paths=_code_paths(settings.root),
                 pip_requirements=[
                     f"{lib}=={version_of(lib)}" for lib in (*REQUIREMENTS, *libraries)
                 ],

@@ -97,7 +97,7 @@ def test_a_feature_that_depends_on_the_order_of_rows_is_found(
         numbered = lf.with_columns(pl.int_range(pl.len()).alias("Discharges"))
         return load_transform("sanitize_column_names").apply(numbered, config)
 
-    def load(name: str) -> Transform:
+    def load(name: str, _: object) -> Transform:
         loaded = load_transform(name)
         is_first = name == "sanitize_column_names"
         return dataclasses.replace(loaded, apply=number) if is_first else loaded

@@ -77,7 +77,7 @@ def test_a_feature_that_is_the_target_is_found(
         made = load_transform("drop_present").apply(lf, config)
         return made.with_columns(pl.col("w_total_median_profit").alias("planted"))
 
-    def load(name: str) -> Transform:
+    def load(name: str, _: object) -> Transform:
         loaded = load_transform(name)
         is_last = name == "drop_present"
         return dataclasses.replace(loaded, apply=planted) if is_last else loaded

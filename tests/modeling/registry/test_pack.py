@@ -34,7 +34,7 @@ def test_stages_that_a_profile_takes_out_are_in_no_bundle() -> None:
     words = ("stages.drgs=null", "stages.facilities=null", "checks.features=null")
     settings = load_modeling(PROJECT, overrides=words)
     names = [stage.name for stage in settings.pipeline.stages]
-    stages, contract = stages_of(without_places(settings), names, "discharges")
+    stages, contract = stages_of(without_places(settings), names, "discharges", None)
     assert [stage.name for stage in stages] == names
     assert contract == settings.pipeline.contracts["discharges"]
 
