@@ -55,7 +55,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         con.execute("USE new")
         con.execute("BEGIN")
         con.execute("CREATE SCHEMA meta")
-        for folder in (_PACKAGE, _PACKAGE.parent):
+        for folder in (_PACKAGE, store.root):
             for file in sorted(folder.glob("*/meta.sql")):
                 con.execute(file.read_text())
         rows = defaultdict[str, list[_Row]](list)

@@ -29,6 +29,49 @@ from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from tests.modeling.conftest import LENIENT, Load, load_in
 
+OWN = """import polars as pl
+
+from pipeline.config import BaseConfig
+from transforms._rate import RATE
+
+
+class Config(BaseConfig, frozen=True, kw_only=True):
+    column: str
+
+
+def add_rated(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    return lf.with_columns((pl.col(config.column) * RATE).alias("rated_lag1"))
+
+
+def past(config: Config) -> list[str]:
+    return ["rated_lag1"]
+"""
+
+
+@pytest.mark.slow
+def test_a_bundle_uses_the_own_transformations_that_it_packed(
+    ml: Load, tmp_path: Path
+) -> None:
+    own, stages = tmp_path / "transforms", tmp_path / "configs" / "pipeline.yaml"
+    own.mkdir()
+    (own / "add_rated.py").write_text(OWN)
+    (own / "add_rated.yaml").write_text("column: w_mean_cost_lag1\n")
+    (own / "_rate.py").write_text("RATE = 2.0\n")
+    last = "  drop_non_lag_columns:"
+    stages.write_text(stages.read_text().replace(last, f"  add_rated: {{}}\n{last}"))
+    settings = ml(*LENIENT)
+    assert promote(settings, "ridge").is_champion
+    version = champion_of(settings)
+    rows = read_rows(settings.pipeline)
+    before = forecast_apart(settings, version, rows, alone=True)
+    (own / "_rate.py").write_text("1 / 0\n")
+    after = forecast_apart(settings, version, rows, alone=True)
+    assert after.equals(before)
+    assert before["prediction"].count()
+    code = version.folder / "code" / "transforms"
+    names = {path.name for path in code.iterdir()}
+    assert names == {"add_rated.py", "add_rated.yaml", "_rate.py"}
+
 
 def test_the_signature_takes_numbers_as_everyone_has_them(promoted: Path) -> None:
     from mlflow.exceptions import MlflowException
