@@ -83,6 +83,7 @@ def holiday_columns(
             right_on=_NEXT,
             strategy="forward",
             coalesce=False,
+            check_sortedness=False,
         )
         .with_columns(
             n_holidays.alias(config.n_holidays),

@@ -8,7 +8,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.panel.keys import WORKING
 from pipeline.panel.past import dated
-from pipeline.panel.periods import Every, number, time_dtype
+from pipeline.panel.periods import Every, label, number, time_dtype
 from pipeline.panel.split import Split
 from pipeline.panel.unique import added_columns, unique_by
 
@@ -51,21 +51,22 @@ def join_past(lf: pl.LazyFrame, other: pl.LazyFrame, config: Config) -> pl.LazyF
     """
     added = added_columns(lf, other, [*config.keys, config.time], config.columns)
     names = [dated(column, config.suffix, config.lag) for column in added]
-    by = [*config.keys, _PERIOD]
-
-    def numbered(rows: pl.LazyFrame) -> pl.LazyFrame:
-        period = number(config.time, config.every, time_dtype(rows, config.time))
-        return rows.with_columns(period.cast(pl.Int64).alias(_PERIOD))
-
-    latest = unique_by(numbered(other).select(*by, *added), by).select(
+    dtype = time_dtype(lf, config.time)
+    period = number(config.time, config.every, dtype).cast(pl.Int64).alias(_PERIOD)
+    first = label(pl.col(_PERIOD), config.every, dtype).alias(config.time)
+    by = [*config.keys, config.time]
+    rows = other.with_columns(period).with_columns(first).select(*by, _PERIOD, *added)
+    latest = unique_by(rows, by).select(
         *config.keys,
         pl.col(_PERIOD) + config.lag,
         *[pl.col(old).alias(new) for old, new in zip(added, names, strict=True)],
     )
     return (
-        numbered(lf)
+        lf.with_columns(period)
         .sort(_PERIOD)
-        .join_asof(latest.sort(_PERIOD), on=_PERIOD, by=config.keys)
+        .join_asof(
+            latest.sort(_PERIOD), on=_PERIOD, by=config.keys, check_sortedness=False
+        )
         .sort(*config.keys, config.time)
         .drop(_PERIOD)
     )

@@ -62,6 +62,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "concat": {},
     "derive": {"columns": {"twice": "2 * n", "share": "x / nullif(twice, 0)"}},
     "filter": {"where": "n > 2 or kind = 'a'"},
+    "holiday_columns": {
+        "time": "day",
+        "every": "1mo",
+        "day": "day",
+        "n_holidays": "n_holidays",
+        "days_to": "days_to_holiday",
+    },
     "join": {"keys": ["unit"], "columns": ["size"]},
     "join_past": {
         **LAGGED,
@@ -107,6 +114,8 @@ def inputs_of(name: str, df: pl.DataFrame) -> list[pl.DataFrame]:
     """Make the inputs of a transformation of a panel."""
     if name == "unpivot":
         return [df.rename({"n": "y2009", "x": "y2010"})]
+    if name == "holiday_columns":
+        return [df, df.select("day").unique().sort("day")[::3]]
     if name in SECOND:
         keys, schema = SECOND[name]
         value = {

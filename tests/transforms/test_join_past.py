@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from pipeline.panel.unique import repeated
 from pipeline.transforms.join_past import Config, join_past, past
 
 
@@ -51,6 +52,13 @@ def test_the_latest_row_is_of_so_many_periods_before_or_earlier(
     assert made[name].to_list() == expected
     assert made.columns == ["item", "day", name]
     assert past(config(lag)) == ([name] if lag else [])
+
+
+def test_two_rows_of_a_period_fail_the_pass_and_are_named() -> None:
+    twice = PRICES.with_columns(day=pl.date(2024, 2, pl.int_range(1, 4)))
+    with pytest.raises(pl.exceptions.InvalidOperationError) as caught:
+        join_past(SOLD, twice, config(1)).collect()
+    assert repeated(caught.value) == "more than one row of item=a, day=2024-02-01"
 
 
 def test_values_equal_those_of_pandas_merge_asof() -> None:
