@@ -32,8 +32,9 @@ Mean Charge,Median Charge,Mean Cost,Median Cost
 
 def make_project(root: Path, n_rows: int | None = None, of: Path = PROJECT) -> Path:
     """Make the tests' own project in a folder, with golden rows as data/raw.csv."""
-    for folder in ("configs", "queries"):
-        shutil.copytree(of / folder, root / folder)
+    for folder in ("configs", "queries", "transforms"):
+        if (of / folder).is_dir():  # few need transformations of their own
+            shutil.copytree(of / folder, root / folder)
     (root / "data").mkdir()
     lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
     kept = lines if n_rows is None else lines[: n_rows + 1]
