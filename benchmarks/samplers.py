@@ -156,6 +156,8 @@ def source(csv: Path) -> tuple[str, str]:
 
 
 def make_project(folder: Path) -> Path:
-    """Copy the configuration, so that the user's runs and snapshots are left alone."""
-    shutil.copytree(ROOT / "configs", folder / "configs")
+    """Copy what the user wrote, so that runs and snapshots of it are left alone."""
+    for name in ("configs", "transforms"):
+        if (ROOT / name).is_dir():  # the project may have none of its own
+            shutil.copytree(ROOT / name, folder / name)
     return folder

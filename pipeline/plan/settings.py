@@ -45,10 +45,13 @@ from pipeline.transforms import (
 )
 
 RESERVED = (
-    *(SOURCE, "columns", "panel", "stages", "checks", "history"),
+    *("version", SOURCE, "columns", "panel", "stages", "checks", "history"),
     *("engine", "modeling", "models"),
 )
 """Top-level sections that are not a stage's."""
+
+FORMAT = 1
+"""Of configurations, which a project says as ``version``; one that does not is of 1."""
 
 _SCHEMAS = (
     *("main", "meta", "previous", "temp", "system"),
@@ -247,6 +250,8 @@ def load_settings(
         *(load_named_layer(configs / "profiles", name, root) for name in profiles),
         parse_overrides(re.sub("^engine=", "engine.use=", word) for word in others),
     ]
+    for layer in top:
+        _require_format(layer)
     source = _choose_source(top, choices)
     stage_trees = _stage_trees(top)
     layers = [
@@ -295,6 +300,26 @@ def load_settings(
         resolved.shown,
         resolved.environment,
         tuple(layers),
+    )
+
+
+def _require_format(layer: Layer) -> None:
+    """Refuse a project of another format before its other mistakes would be listed.
+
+    A ConfigError that says who has to change.
+    """
+    found = layer.tree.get("version", FORMAT)
+    if type(found) is int and found == FORMAT:
+        return
+    hint = f"write `version: {FORMAT}`, or leave it out"
+    if type(found) is int and found > FORMAT:
+        hint = (
+            "the project was made for a newer version of pipeline: install that, or"
+            f" undo what its CHANGELOG names since format {FORMAT}, then {hint}"
+        )
+    raise ConfigError(
+        f"{layer.name}: version: expected {FORMAT}, the format of configurations that"
+        f" this version of pipeline reads, found {found!r}\nhint: {hint}"
     )
 
 

@@ -27,6 +27,28 @@ def test_source_is_chosen_and_changed_in_any_order(overrides: tuple[str, ...]) -
     assert source.path == "my.csv"
 
 
+@pytest.mark.parametrize(
+    ("version", "hint"),
+    [
+        ("2", "made for a newer version of pipeline: install that, or "),
+        ("0", "hint: write `version: 1`, or leave it out"),
+        ("one", "hint: write `version: 1`, or leave it out"),
+        ("true", "hint: write `version: 1`, or leave it out"),
+    ],
+)
+def test_a_project_of_another_format_is_told_so_alone(
+    project: Path, version: str, hint: str
+) -> None:
+    path = project / "configs" / "pipeline.yaml"
+    text = path.read_text()
+    path.write_text(f"version: 1\n{text}")
+    assert load_settings(project).stages
+    path.write_text(f"version: {version}\nentities: [a]\n{text}")
+    fault, said = mistakes(project).splitlines()
+    assert fault.startswith("configs/pipeline.yaml: version: expected 1, ")
+    assert hint in said
+
+
 def test_transformation_serves_two_stages_under_two_names() -> None:
     overrides = (
         "stages.lag_two={transform: lag_columns, inputs: [lag_columns]}",
