@@ -146,7 +146,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
         ("stages.difference={}", "difference.minuend: a value is required, found none"),
         ("source.path=x", "source.path: unknown field; known fields: columns, rename"),
-        ("source.kind=foo", "source.kind: expected one of synthetic, csv, parquet"),
+        ("source.kind=foo", "source.kind: expected one of csv, parquet, "),
         (
             "engine.partitions=abc",
             "command line: engine.partitions: expected a number from 1 to 9999, or"
