@@ -8,6 +8,7 @@ import click
 
 from pipeline.commands import options
 from pipeline.commands.options import shown
+from pipeline.errors import some
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,8 +48,8 @@ def _load(
 def tune(profile: str | None, words: tuple[str, ...]) -> None:
     """Search a model's parameters: tune ridge trials=30.
 
-    Goes on where it was stopped. Each trial is judged on years it has not learned from,
-    all of them training years. An interrupted study is the one it would have been.
+    Goes on where it was stopped. Each trial is judged on training periods that it has
+    not learned from. An interrupted study is the one it would have been.
     """
     settings, model = _load(profile, words)
     _tune(settings, model)
@@ -109,8 +110,10 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
 def _print_training(training: "Training", unit: str) -> None:
     """Say what was trained."""
     from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.records import span
 
     record = training.record
+    unused = f"; no use is made of {some(record.unused)}" if record.unused else ""
     n_trained, n_valid = record.n_rows["train"], record.n_rows["valid"]
     source = record.study or "the YAML"
     done = "there already, nothing to do"
@@ -118,8 +121,9 @@ def _print_training(training: "Training", unit: str) -> None:
         done = "trained" if training.is_new else "there already, logged again"
     click.echo(
         f"{record.model} {record.fingerprint[:8]}: {done}\n"
-        f"  {n_trained:,} rows, parameters of {source}\n"
-        f"  on the {n_valid:,} rows of the validation year:"
+        f"  {n_trained:,} rows of {span(record.spans['train'])}, parameters of"
+        f" {source}{unused}\n"
+        f"  on the {n_valid:,} rows of {span(record.spans['valid'])}:"
         f" RMSE {amount(record.metrics['rmse'], unit)},"
         f" MAE {amount(record.metrics['mae'], unit)}"
     )
@@ -129,7 +133,7 @@ def _print_training(training: "Training", unit: str) -> None:
 @options.profile
 @_words
 def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
-    """Judge a model on the test years, against the baselines; writes its card."""
+    """Judge a model on the test periods, against the baselines; writes its card."""
     from pipeline.modeling.evaluate import evaluate as evaluate_model
     from pipeline.modeling.registry.publish import publish_models
 
@@ -141,7 +145,8 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     click.echo(
         "next:\n"
         f"  just promote {model}\n"
-        "  just sql \"from meta.evaluations where slice_by = 'year'\""
+        '  just sql "from meta.evaluations where slice_by ='
+        f" '{settings.modeling.time}'\""
     )
 
 
@@ -233,7 +238,7 @@ def _print_promotion(promotion: "Promotion") -> None:
 @options.profile
 @options.overrides
 def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Publish the champion's predictions for next year as snapshot `predictions`."""
+    """Publish the champion's predictions of the next period, and their totals."""
     from pipeline.modeling.forecast import forecast as forecast_next
 
     settings, _ = _load(profile, overrides)
@@ -269,9 +274,9 @@ def score(
 ) -> None:
     """Forecast from a file of raw rows, through the champion's bundle.
 
-    One prediction per row, in their order, for the year after the file's last. What the
-    file lacks of the panel is taken from the champion's own. A row has none (null) if
-    its category is rare, or its entity has no row in the years that features look back.
+    One prediction per row, in their order, for the period after the file's last. What
+    the file lacks of the panel is taken from the champion's own. A row has none (null)
+    if its entity has no row in the periods that features look back, or is too rare.
     """
     from pipeline.modeling.score import refuse_to_overwrite
     from pipeline.modeling.score import score as score_file

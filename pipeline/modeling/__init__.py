@@ -4,7 +4,7 @@ At the top, a file per command: `tune`, `train`, `evaluate`, `promote`, `forecas
 `score`. A room imports only those below it:
 
 - `registry`: versions of the model, packed as bundles, used in a process of their own;
-- `bundle`: a model that can travel, from raw rows to next year's predictions;
+- `bundle`: a model that can travel, from raw rows to the next period's predictions;
 - `card`: the page that says what a model is;
 - `audit`: proof that no feature knows its future, before anything is learned;
 - `tracking`: what MLflow is told;

@@ -1,4 +1,4 @@
-"""Judge a trained model on the test years, once, against the baselines."""
+"""Judge a trained model on the test periods, once, against the baselines."""
 
 import time
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ _OF_CARD = ("evaluation", "comparison", "importance", "shap", "dependence")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the test years say of a model."""
+    """What the test periods say of a model."""
 
     training: Training
     folder: Path
@@ -58,7 +58,7 @@ class Evaluation:
         return read_parquet(self.folder / f"{name}.parquet")
 
     def expected(self) -> pl.DataFrame:
-        """Read what the model expected of the test years, and what came as `y`.
+        """Read what the model expected of the test periods, and what came as `y`.
 
         These are the test rows; of a model that says how probable a row is, all that
         might have been there, each by its probability.
@@ -72,7 +72,7 @@ class Evaluation:
 
 
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
-    """Judge a model on the test years, unless it has been; trains it if need be.
+    """Judge a model on the test periods, unless it has been; trains it if need be.
 
     So are its baselines trained, and each one's figures are in its run of MLflow's.
     """
@@ -233,7 +233,7 @@ def _candidates(
     predictor: Predictor,
     test: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Lay what is expected of the test years beside what came: 0 of an absent row."""
+    """Lay what is expected of the test periods beside what came: 0 of an absent row."""
     modeling = settings.modeling
     periods = test[modeling.time].unique().sort()
     df = candidates(settings, training.features, periods)

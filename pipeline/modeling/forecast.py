@@ -1,4 +1,4 @@
-"""Publish what the champion predicts of the year after the last one, and totals."""
+"""Publish what the champion predicts of the period after the last one, and totals."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime

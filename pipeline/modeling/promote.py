@@ -1,4 +1,4 @@
-"""Decide who forecasts: a challenger becomes champion only if the test years say so."""
+"""Decide who forecasts: a challenger is champion only if the test periods say so."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -75,7 +75,7 @@ def promote(
 
     It must have a smaller error than every baseline and than the champion, beyond what
     drawing other clusters would change; its predictions must be right in sum, and its
-    intervals hold what they say; and in no year, size decile or third may its error
+    intervals hold what they say; and in no period, size decile or third may its error
     exceed the champion's (the best baseline's where there is none) by more than a set
     share. If the champion cannot be compared with, nothing is registered.
 

@@ -4,7 +4,7 @@ Below ``.pipeline/models/<model>/<fingerprint>/``::
 
     training.json    what it was made of; written with all below
     predictor/       the model
-    evaluation/      figures on the test years, charts and the card
+    evaluation/      figures on the test periods, charts and the card
 """
 
 import hashlib
@@ -58,10 +58,12 @@ class TrainingRecord(msgspec.Struct, frozen=True, kw_only=True):
     """``configs/modeling.yaml`` as it was resolved."""
     spans: dict[str, list[str]]
     """First and last period of ``train``, ``valid`` and ``test``."""
+    unused: list[str]
+    """Periods of the features that are in none of these."""
     n_rows: dict[str, int]
     """Of ``train`` and ``valid``."""
     metrics: dict[str, float]
-    """On the validation year, with which the intervals were calibrated."""
+    """On the validation periods, with which the intervals were calibrated."""
     versions: dict[str, str]
     code: str
     """Hash of all modules of the project."""
@@ -80,7 +82,7 @@ def span(ends: Sequence[str]) -> str:
 
 
 class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What the test years said of a model; the figures are beside it, as Parquet."""
+    """What the test periods said of a model; the figures are beside it, as Parquet."""
 
     format: int
     fingerprint: str

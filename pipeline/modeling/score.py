@@ -49,7 +49,7 @@ def refuse_to_overwrite(file: Path, output: Path | None) -> None:
 
 
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
-    """Forecast the year after the last one in a CSV (also gzip, zstd) or Parquet file.
+    """Forecast the period after the last one of a CSV or Parquet file.
 
     Names, renames and how many bad rows are allowed are those of the settings' source,
     and so is how its files are written, if it is of the same kind;

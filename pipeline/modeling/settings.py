@@ -109,7 +109,7 @@ class Bootstrap(BaseConfig, frozen=True, kw_only=True):
 
 
 class Slices(BaseConfig, frozen=True, kw_only=True):
-    """What the figures are given by, besides the year; null or empty is not at all."""
+    """What the figures are given by, beside the period; null or empty is not at all."""
 
     size: str | None = None
     """Feature whose sum over a cluster is its size, cut into deciles."""

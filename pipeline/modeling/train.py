@@ -1,4 +1,4 @@
-"""Fit a model to the training years, and its intervals to the validation year."""
+"""Fit a model to the training periods, and its intervals to the validation periods."""
 
 import hashlib
 import subprocess
@@ -10,7 +10,6 @@ from typing import get_args
 
 import msgspec
 
-from pipeline.errors import some
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
@@ -89,8 +88,6 @@ def _fit(
     train_rows, valid_rows = (
         between(df, modeling, span) for span in (spans.train, spans.valid)
     )
-    if spans.unused:
-        LOG.info(f"not used, by `modeling.split`: {some(map(str, spans.unused))}")
     started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
     if config.occurrence is not None:
@@ -119,6 +116,7 @@ def _fit(
             study=study,
             modeling=plain(modeling),
             spans=spans.written(),
+            unused=[str(time) for time in spans.unused],
             n_rows={"train": train_rows.height, "valid": valid_rows.height},
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions(config.kinds),

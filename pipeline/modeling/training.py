@@ -41,7 +41,7 @@ class Training:
 def refit(settings: ModelingSettings, training: Training) -> Predictor:
     """Fit a trained model again, to all periods that are known.
 
-    What was judged stays what it is: this one has seen the test years, and nothing is
+    What was judged stays what it is: this one has seen the test periods, and nothing is
     left to judge it on.
     """
     judged, modeling = training.load(), settings.modeling

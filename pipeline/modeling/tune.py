@@ -1,4 +1,4 @@
-"""Search a model's parameters on training years that the years before predict."""
+"""Search a model's parameters on training periods that the periods before predict."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -91,10 +91,10 @@ def _refuse_time_of_text(stage: Stage, inputs: Sequence[pl.Schema]) -> None:
     for schema in inputs:
         if isinstance(time, str) and schema.get(time) == pl.String:
             raise SchemaError(
-                f"{stage.place}: its time '{time}' is text, expected consecutive whole"
-                " numbers, such as years\n"
-                "hint: declare it as code under `columns` in configs/pipeline.yaml; of"
-                " months, count year x 12 + month"
+                f"{stage.place}: its time '{time}' is text, expected whole numbers,"
+                " such as years, or dates\n"
+                "hint: declare it as code, date or datetime under `columns` in"
+                " configs/pipeline.yaml; see `panel.every` there"
             )
 
 

@@ -67,7 +67,7 @@ def test_time_that_is_text_is_found_before_data_is_read(
         check(golden_settings("columns.Year=label"))
     message = str(caught.value)
     assert "stage 'drgs' (pipeline/transforms/latest_values.py)" in message
-    assert "its time 'year' is text, expected consecutive whole numbers" in message
+    assert "its time 'year' is text, expected whole numbers, such as years," in message
 
 
 def test_what_sql_would_show_otherwise_is_found_before_data_is_read(

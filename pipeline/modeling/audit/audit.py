@@ -177,10 +177,10 @@ class Permuted:
 
     model: str
     correlation: float
-    """Of the ranks of predictions and outcomes in the validation year (Spearman's); 0
-    if all predictions are the same."""
+    """Of the ranks of predictions and outcomes of the validation periods (Spearman's);
+    0 if all predictions are the same."""
     n_rows: int
-    """Of that year."""
+    """Of those periods."""
 
     @property
     def bound(self) -> float:

@@ -1,10 +1,10 @@
-"""A model that can travel: raw rows in, predictions for the year after them out.
+"""A model that can travel: raw rows in, predictions for the period after them out.
 
 A bundle is a folder of plain files::
 
     bundle.json      columns, stages with their configuration, names
     predictor/       the model, fitted to all periods that are known
-    judged/          the model that was judged: the same, fitted to the training years
+    judged/          the model that was judged: the same, fitted to the training periods
     context.parquet  the panel it was trained beside, as far as it is needed
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
@@ -68,7 +68,7 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     fitted_through: int | str
     """The last period that `predictor` has learned from."""
     totals: dict[str, Calibration]
-    """By column of the entity, how far its totals were off in the test years."""
+    """By column of the entity, how far its totals were off in the test periods."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Bundle:
     """Of the panel."""
     predictor: Predictor
     judged: Predictor
-    """The same, fitted to the training years: what it was judged by."""
+    """The same, fitted to the training periods: what it was judged by."""
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
         """Predict as `answer` does, and log what it warns of."""
@@ -114,7 +114,7 @@ class Bundle:
             ``prediction``, ``lower`` and ``upper``, given that the entity has a row
             then; of a model that has this part, ``probability``, that it has. These
             are null where the stages leave the entity out: a rare category, or no row
-            in the years that the features look back.
+            in the periods that the features look back.
         list of str
             The warnings.
 
@@ -122,7 +122,7 @@ class Bundle:
         ------
         ModelError
             If there are no rows, columns are missing, a value is no such value, not
-            allowed or too large, rows are given twice, or the panel of a year is not
+            allowed or too large, rows are given twice, or the panel of a period is not
             whole.
         """
         if rows.is_empty():

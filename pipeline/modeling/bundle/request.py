@@ -209,8 +209,8 @@ def parts_of_clusters(
     if parts.is_empty():
         return []
     shown = "; ".join(
-        f"'{cluster}' {name}: {n:,} rows of {year}, {whole:,} in the bundle's panel"
-        for name, year, n, whole in parts.head(_N_SHOWN).iter_rows()
+        f"'{cluster}' {name}: {n:,} rows of {period}, {whole:,} in the bundle's panel"
+        for name, period, n, whole in parts.head(_N_SHOWN).iter_rows()
     )
     more = parts.height - _N_SHOWN
     return [

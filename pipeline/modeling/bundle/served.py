@@ -48,7 +48,7 @@ class ServedBundle(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> pd.DataFrame:
-        """Forecast the year after the last one; see `Bundle.forecast`.
+        """Forecast the period after the last one; see `Bundle.forecast`.
 
         Columns are of Arrow's types, whose nulls MLflow's server writes as such; of a
         NaN it would make invalid JSON. Column ``warning`` says what looks incomplete,

@@ -102,7 +102,7 @@ def draw_figures(card: Card) -> dict[str, str]:
     if card.comparison.filter(slice_by=SIZE_DECILE).height:
         drawn["difference"] = charts.difference_chart(card.comparison)
     if evaluation.filter(slice_by=time)["slice"].n_unique() > 1:
-        drawn["year"] = charts.error_by_period_chart(
+        drawn["period"] = charts.error_by_period_chart(
             evaluation, model, metric, time, unit
         )
     if charts.coverages(evaluation, model)["value"].count():
@@ -173,7 +173,7 @@ def _thirds(modeling: Modeling) -> str:
     cut = [f"{name}: by {' + '.join(by)}" for name, by in modeling.slices.cut.items()]
     if not cut:
         return ""
-    unknown = "'?' (unknown): not known, as without a row in the year before"
+    unknown = "'?' (unknown): not known, as without a row in the period before"
     return f"Thirds of the rows: {'; '.join(cut)}; {unknown}."
 
 
@@ -202,19 +202,19 @@ def _limits(card: Card) -> Iterator[str]:
     unit = card.modeling.unit
     if not unit:
         yield f"Its amounts are of an unknown unit: {UNKNOWN_UNIT}."
-    yield "An average over a year and a category: nothing about a single case."
+    yield "An average over a period and a category: nothing about a single case."
     yield (
-        "One year ahead only; entities without a row in the two years before, and rare"
-        " categories, get no prediction."
+        "One period ahead only; entities without a row in the periods that the features"
+        " look back, and those that stages leave out, as rare ones, get no prediction."
     )
     yield _occurrence(card)
     yield (
-        "Forecasts are made by the same recipe, fitted to all years that were known as"
-        " it was registered: that fit has seen the test years, so it is not judged."
+        "Forecasts are made by the same recipe, fitted to all periods known as it was"
+        " registered: that fit has seen the test periods, so it is not judged."
     )
     yield from card.record.on_trust
     yield (
-        "Errors are those of the test years; a change of policy or prices since then"
+        "Errors are those of the test periods; a change of policy or prices since then"
         " does not show in them."
     )
     own = card.evaluation.filter(model=card.record.model)
@@ -258,7 +258,7 @@ def _headlines(card: Card) -> list[tuple[str, str, str]]:
         .row(0, named=True)
     )
     shown = [
-        (f"{metric} on the test years", key, error["value"], error),
+        (f"{metric} on the test periods", key, error["value"], error),
         (f"{metric} against {best}", "share", share["difference"], share),
         ("sum of predictions against outcomes", "bias", bias["value"], bias),
     ]

@@ -45,7 +45,7 @@ def draw_figures(ranking: Ranking) -> dict[str, str]:
         "error": charts.error_chart(evaluation, best, metric, modeling.unit)
     }
     if evaluation.filter(slice_by=modeling.time)["slice"].n_unique() > 1:
-        drawn["year"] = charts.error_by_period_chart(
+        drawn["period"] = charts.error_by_period_chart(
             evaluation, best, metric, modeling.time, modeling.unit
         )
     return {name: charts.to_svg(chart) for name, chart in drawn.items()}

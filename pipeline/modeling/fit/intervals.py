@@ -1,6 +1,6 @@
 """Prediction intervals that hold the part of the outcomes they say they hold.
 
-What a model believes to be its quantiles is moved by the quantiles of how far a year
+What a model believes to be its quantiles is moved by the quantiles of how far a period
 it has not seen lay outside: asymmetric conformalized quantile regression [1]_, by bins
 of the prediction's size, so that small and large rows are each held (Mondrian [2]_). A
 model without quantiles has its point prediction for both.

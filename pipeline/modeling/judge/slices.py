@@ -1,4 +1,4 @@
-"""What the figures are given by: the year, size, thirds of the rows, the category."""
+"""What the figures are given by: the period, size, thirds of the rows, the category."""
 
 import polars as pl
 

@@ -125,7 +125,7 @@ def _measured(
 def calibrate_totals(
     judged: pl.DataFrame, *, time: str, by: Sequence[str], coverage: float
 ) -> dict[str, Calibration]:
-    """Learn from the test years how far a column's totals are off, as a part of them.
+    """Learn from the test periods how far a column's totals are off, as a part of them.
 
     `judged` has `y` and `prediction` of each row. A column is left out that has too few
     totals to tell from.
@@ -156,7 +156,7 @@ def forecast_totals(
     -------
     pl.DataFrame
         `total_by` ('all', or the column), `total_of` (its value as text, or 'all'), the
-        period, `total`, `lower` and `upper` (null where the test years have too few
+        period, `total`, `lower` and `upper` (null where the test periods have too few
         totals to tell from, as of all rows), `n_rows`; the largest total first.
     """
     sure = pl.col("probability").fill_null(1.0)

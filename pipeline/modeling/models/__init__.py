@@ -85,7 +85,7 @@ class JsonModel(msgspec.Struct, frozen=True):
     """A model of numbers and names alone: one JSON file, and no quantiles."""
 
     def quantiles(self, X: Design) -> None:
-        """Give none: the residuals of the validation year make the intervals."""
+        """Give none: the residuals of the validation periods make the intervals."""
 
     def save(self, folder: Path) -> None:
         """Write it into an empty folder."""

@@ -372,7 +372,7 @@ def log_evaluation(
     metrics: Mapping[str, float],
     folder: Path,
 ) -> None:
-    """Add figures of the test years, charts and card to a training's run."""
+    """Add figures of the test periods, charts and card to a training's run."""
     log_figures(settings, {run_id: metrics})
     with tracking(settings) as store:
         store.client.log_artifacts(run_id, str(folder), "evaluation")
@@ -381,7 +381,7 @@ def log_evaluation(
 def log_figures(
     settings: ModelingSettings, runs: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Add figures of the test years to runs of trainings."""
+    """Add figures of the test periods to runs of trainings."""
     with tracking(settings) as store:
         for run_id, metrics in runs.items():
             logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]

@@ -57,6 +57,7 @@ def card() -> Card:
     )
     record = TrainingRecord(
         format=FORMAT,
+        unused=[],
         spans={
             "train": ["2010", "2014"],
             "valid": ["2015", "2015"],
@@ -196,7 +197,7 @@ def test_the_metric_that_models_are_compared_by_comes_first(card: Card) -> None:
     assert shown.texts.index("MAE") < shown.texts.index("RMSE")
     titles = [text for text in shown.texts if text.startswith("MAE ")]
     assert [title for title in titles if "$" not in title] == [
-        *("MAE on the test years", "MAE against last year"),
+        *("MAE on the test periods", "MAE against last year"),
         "MAE against the best baseline, by size of the cluster",
         *("MAE against last year, % of its MAE", "MAE on all test rows", "MAE by year"),
     ]
