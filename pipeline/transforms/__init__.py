@@ -145,8 +145,7 @@ def _enter(project: Path) -> None:
     The rest of the project's folder is left off the path, where a `queries` or a `data`
     of it would stand for a library's.
     """
-    there = sys.modules.get(OWN)
-    if there is not None and [*there.__path__] == [str(project / OWN)]:
+    if [*getattr(sys.modules.get(OWN), "__path__", ())] == [str(project / OWN)]:
         return
     importlib.invalidate_caches()
     spec = PathFinder.find_spec(OWN, [str(project)])

@@ -46,6 +46,16 @@ def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
     assert "nothing to do" in result.stdout
 
 
+@pytest.mark.parametrize("name", ["add_one.py", "_helper.py", "add_one.yaml"])
+def test_own_transformations_count(project: Path, name: str) -> None:
+    before = key(project)
+    (project / "transforms").mkdir()
+    (project / "transforms" / name).write_text("x = 1\n")
+    added = key(project)
+    (project / "transforms" / name).write_text("x = 2\n")
+    assert len({before, added, key(project)}) == 3
+
+
 def spoil_config(root: Path) -> None:
     path = root / "configs" / "pipeline.yaml"
     path.write_text(path.read_text() + "\n")
