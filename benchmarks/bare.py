@@ -27,7 +27,7 @@ def frames(csv: Path, settings: "Settings") -> dict[str, pl.LazyFrame]:
     from pipeline.plan.compose import compose
     from pipeline.sources import declared
 
-    schema = declared(settings.source).collect_schema()
+    schema = declared(settings.source, settings.root).collect_schema()
     rows = pl.scan_csv(csv.absolute(), schema=schema)
     return snapshot_frames(compose(rows, settings.stages))
 
