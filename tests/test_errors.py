@@ -81,7 +81,7 @@ def test_a_planted_secret_is_in_nothing_that_is_written_or_said(
     assert " is stale" in another
     reason = "its plan changed, as by the value of PERIODS_OF_TEST, TOKEN_OF_TEST"
     assert reason in say("plan", "3")
-    assert "lag_columns.periods: expected a number from 1 to 60" in wrong
+    assert "lag_columns.periods: expected a number from 1 to 9999" in wrong
     said += another + wrong + say("plan", "1") + say("config", "1")
     said += invoke(project, "export", "shared.duckdb").output
     said += invoke(project, "sql", "select config from meta.runs").output

@@ -1,17 +1,21 @@
 """Expressions over panels: exact sums, packed keys and lags."""
 
+import functools
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import polars as pl
 import polars.selectors as cs
 
-from pipeline.panel.keys import WORKING
+from pipeline.panel.keys import WORKING, left_join
 from pipeline.panel.periods import Every, number, time_dtype
 
 By: TypeAlias = Literal["calendar", "row"]
 """Whether the past is counted in periods of time or in rows of the entity."""
 
+
+MAX_SHIFT = 60
+"""On the calendar, what is longer ago is joined: a shift per period would hold all."""
 
 _PERIOD = f"{WORKING}period"
 _MASK = f"{WORKING}mask"
@@ -62,8 +66,10 @@ def with_past(
     period = time if is_number else _PERIOD
     # On the calendar, the row n periods before is at most n rows up, fewer where
     # periods are missing.
-    shifts = {n: range(1, n + 1) if by == "calendar" else [n] for n in distances}
-    shifted = sorted({rows for n in distances for rows in shifts[n]})
+    far = [n for n in distances if by == "calendar" and n > MAX_SHIFT]
+    near = [n for n in distances if n not in far]
+    shifts = {n: range(1, n + 1) if by == "calendar" else [n] for n in near}
+    shifted = sorted({rows for n in near for rows in shifts[n]})
 
     def same_entity(rows: int) -> pl.Expr:
         same = pl.all_horizontal(pl.col(key) == pl.col(_up(key, rows)) for key in keys)
@@ -82,19 +88,29 @@ def with_past(
     # NOTE: Each step that shifts cuts a row or two off every batch, which Polars then
     # carries on as batches of their own: all is shifted in one step. Masks are columns
     # too: within each expression they would be made anew.
-    return (
-        (lf if is_number else lf.with_columns(numbered.alias(_PERIOD)))
-        .sort(*keys, time)
-        .with_columns(
+    numbered_rows = lf if is_number else lf.with_columns(numbered.alias(_PERIOD))
+    ordered = numbered_rows.sort(*keys, time)
+
+    def later(n: int) -> pl.LazyFrame:
+        dated = (pl.col(period) + n).cast(time_dtype(ordered, period))
+        values = [pl.col(column).alias(past_of(column, n)) for column in columns]
+        return ordered.select(*keys, dated, *values)
+
+    with_near = (
+        ordered.with_columns(
             pl.col(column).shift(rows).alias(_up(column, rows))
             for rows in shifted
             for column in dict.fromkeys([*keys, period, *columns])
         )
         .with_columns(same_entity(rows) for rows in shifted)
-        .with_columns(is_past(n, rows) for n in distances for rows in shifts[n])
-        .with_columns(value(column, n) for n in distances for column in columns)
-        .drop(cs.starts_with(_MASK, _UP, _PERIOD))
+        .with_columns(is_past(n, rows) for n in near for rows in shifts[n])
+        .with_columns(value(column, n) for n in near for column in columns)
+        .drop(cs.starts_with(_MASK, _UP))
     )
+    with_all = functools.reduce(
+        lambda made, n: left_join(made, later(n), [*keys, period]), far, with_near
+    )
+    return with_all.drop(cs.starts_with(_PERIOD))
 
 
 def dated(name: str, suffix: str, periods: int) -> str:

@@ -11,7 +11,7 @@ from pipeline.panel.past import By, dated, past_of, with_past
 from pipeline.panel.periods import Every
 from pipeline.panel.split import Split
 
-Distance: TypeAlias = Annotated[int, Meta(ge=1, le=60)]
+Distance: TypeAlias = Annotated[int, Meta(ge=1, le=9999)]
 Function: TypeAlias = Literal["difference", "ratio", "growth"]
 
 
@@ -26,7 +26,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Over how many periods, such as 1, and 12 for a season of months."""
     functions: Annotated[list[Function], Meta(min_length=1)]
     by: By
-    lag: Annotated[int, Meta(ge=0, le=60)]
+    lag: Annotated[int, Meta(ge=0, le=9999)]
     """Up to the value of so many periods before; 0 leaks that of the row's own."""
     suffix: str
     """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""

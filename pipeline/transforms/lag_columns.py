@@ -10,7 +10,7 @@ from pipeline.panel.past import By, dated, past_of, with_past
 from pipeline.panel.periods import Every
 from pipeline.panel.split import Split
 
-Distance: TypeAlias = Annotated[int, Meta(ge=1, le=60)]
+Distance: TypeAlias = Annotated[int, Meta(ge=1, le=9999)]
 
 
 class Config(BaseConfig, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     columns: list[str]
     periods: Annotated[
         Distance | Annotated[list[Distance], Meta(min_length=1)],
-        Meta(description="a number from 1 to 60, or a list of such"),
+        Meta(description="a number from 1 to 9999, or a list of such"),
     ]
     by: By
     suffix: str

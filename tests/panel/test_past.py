@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import SchemaError
+from pipeline.panel import past
 from pipeline.panel.past import By, past_of, with_past
 
 PANELS = st.dictionaries(
@@ -28,6 +29,7 @@ def value_before(panel: dict, key: tuple[str, int, int], n: int, by: By) -> int 
 
 
 @pytest.mark.parametrize("by", ["calendar", "row"])
+@pytest.mark.parametrize("max_shift", [60, 1])
 @given(
     panel=PANELS,
     distances=st.lists(st.integers(1, 4), max_size=3, unique=True),
@@ -36,6 +38,7 @@ def value_before(panel: dict, key: tuple[str, int, int], n: int, by: By) -> int 
 @settings(max_examples=60, deadline=None)
 def test_past_equals_a_look_up_of_the_entity_and_its_period(
     by: By,
+    max_shift: int,
     panel: dict[tuple[str, int, int], int | None],
     distances: list[int],
     rng: random.Random,
@@ -43,22 +46,25 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
     rows = [(*key, value) for key, value in panel.items()]
     schema = {"store": str, "product": int, "month": int, "n_sold": int}
     lf = pl.LazyFrame(rng.sample(rows, len(rows)), schema, orient="row")
-    result = with_past(
-        lf,
-        ["n_sold"],
-        distances,
-        keys=["store", "product"],
-        time="month",
-        every=1,
-        by=by,
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(past, "MAX_SHIFT", max_shift)
+        result = with_past(
+            lf,
+            ["n_sold"],
+            distances,
+            keys=["store", "product"],
+            time="month",
+            every=1,
+            by=by,
+        )
     expected = {past_of("n_sold", n): [] for n in distances}
     for key in sorted(panel):
         for n in distances:
             expected[past_of("n_sold", n)].append(value_before(panel, key, n, by))
     added = pl.LazyFrame(expected, dict.fromkeys(expected, int))
     ordered = lf.sort("store", "product", "month")
-    assert_frame_equal(result, pl.concat([ordered, added], how="horizontal"))
+    both = pl.concat([ordered, added], how="horizontal")
+    assert_frame_equal(result, both, check_column_order=False)
 
 
 def test_a_null_entity_has_no_past() -> None:
@@ -95,6 +101,16 @@ def test_dates_are_counted_in_periods_across_month_ends_and_gaps() -> None:
     ).collect()
     assert result.columns == ["store", "day", "n_sold", past_of("n_sold", 1)]
     assert result[past_of("n_sold", 1)].to_list() == [None, 0, 1, 2, None]
+
+
+def test_a_season_of_days_is_counted_as_far_back_as_it_is() -> None:
+    days = pl.date_range(pl.date(2023, 1, 1), pl.date(2024, 1, 2), eager=True)
+    lf = pl.LazyFrame({"day": days, "store": 1, "n_sold": range(len(days))})
+    result = with_past(
+        lf, ["n_sold"], [365], keys=["store"], time="day", every="1d", by="calendar"
+    ).collect()
+    assert result.columns == ["day", "store", "n_sold", past_of("n_sold", 365)]
+    assert result[past_of("n_sold", 365)].to_list() == [None] * 365 + [0, 1]
 
 
 def test_periods_that_do_not_fit_the_time_are_refused_before_data_are_read() -> None:
