@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.lineage.graph import SOURCE, Column, Edge, Lineage
+from pipeline.lineage.graph import Column, Edge, Lineage
 from pipeline.lineage.value import DIRECT
 
 
@@ -51,7 +51,7 @@ def column_diagram(
         for edge in edges
         if edge.kind == DIRECT[0]
         and edge.column == edge.input_column
-        and edge.input != SOURCE
+        and edge.input not in lineage.sources
     }
 
     def made(at: tuple[str, str | None]) -> str:

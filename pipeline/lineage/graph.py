@@ -1,7 +1,7 @@
 """The graph of columns, and the ways through it: back, forth, and to the source."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.errors import LineageError, nearest
@@ -52,6 +52,13 @@ class Lineage:
     """By stage in that order, by column as the stage has them, with those of the rows
     last, by input column and kind. Of the direct ways in which a column depends on
     another, there is the one furthest from identity."""
+    others: Mapping[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The columns of other sources, by name."""
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """The columns of each source."""
+        return {SOURCE: self.source, **self.others}
 
     @property
     def snapshots(self) -> dict[str, str]:
@@ -59,8 +66,9 @@ class Lineage:
         return {s.snapshot: name for name, s in self.stages.items() if s.snapshot}
 
     def columns_of(self, stage: str) -> list[str]:
-        """Name the columns of a stage, or of the source."""
-        return self.source if stage == SOURCE else self.stages[stage].columns
+        """Name the columns of a stage, or of a source."""
+        found = self.sources.get(stage)
+        return self.stages[stage].columns if found is None else found
 
 
 class Column(NamedTuple):
@@ -73,7 +81,8 @@ class Column(NamedTuple):
 def find_stage(lineage: Lineage, name: str) -> str:
     """Find the stage of a snapshot's name, or else its own; ``source`` is one, too."""
     snapshots = lineage.snapshots
-    known = {**{stage: stage for stage in [*lineage.stages, SOURCE]}, **snapshots}
+    stages = [*lineage.stages, *lineage.sources]
+    known = {**{stage: stage for stage in stages}, **snapshots}
     if name in known:
         return known[name]
     names = list(dict.fromkeys([*snapshots, *known]))
@@ -153,16 +162,22 @@ def downstream(
     return found
 
 
-def origins(lineage: Lineage) -> dict[tuple[str, str | None], list[tuple[str, str]]]:
-    """Trace every column of every stage back to the source.
+def origins(
+    lineage: Lineage,
+) -> dict[tuple[str, str | None], list[tuple[Column, str]]]:
+    """Trace every column of every stage back to the sources.
 
-    Each has the source columns it comes from and their kinds, in the source's order.
+    Each has the source columns it comes from and their kinds, in the sources' order.
     Under the column None: what decides which rows of the stage there are, and their
     order.
     """
-    names = lineage.source
+    names = [
+        Column(source, name)
+        for source, columns in lineage.sources.items()
+        for name in columns
+    ]
     deps: dict[tuple[str, str | None], Deps] = {
-        (SOURCE, name): frozenset([((SOURCE, name), KINDS[0])]) for name in names
+        name: frozenset([(name, KINDS[0])]) for name in names
     }
     for name, stage in lineage.stages.items():
         rows = [deps.get((input_, None), NOTHING) for input_ in stage.inputs]
@@ -174,7 +189,7 @@ def origins(lineage: Lineage) -> dict[tuple[str, str | None], list[tuple[str, st
                 deps[name, edge.column] |= found
     return {
         at: sorted(
-            ((column, kind) for (_, column), kind in strongest(found)),
+            ((Column(*at), kind) for at, kind in strongest(found)),
             key=lambda dep: (names.index(dep[0]), KINDS.index(dep[1])),
         )
         for at, found in deps.items()

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import groupby
 from typing import Any
 
-from pipeline.lineage.graph import SOURCE, Lineage, origins
+from pipeline.lineage.graph import Column, Lineage, origins
 from pipeline.lineage.value import DIRECT, UNKNOWN
 
 NAMESPACE = "pipeline"
@@ -50,16 +50,16 @@ def to_openlineage(lineage: Lineage) -> list[dict[str, Any]]:
     ]
 
 
-def _fields(deps: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+def _fields(deps: Iterable[tuple[Column, str]]) -> list[dict[str, Any]]:
     """Name source columns, each with the ways in which it matters."""
     return [
         {
             "namespace": NAMESPACE,
-            "name": SOURCE,
+            "name": source,
             "field": column,
             "transformations": [_transformation(kind) for _, kind in group],
         }
-        for column, group in groupby(deps, key=lambda dep: dep[0])
+        for (source, column), group in groupby(deps, key=lambda dep: dep[0])
     ]
 
 

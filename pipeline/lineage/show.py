@@ -8,6 +8,8 @@ from itertools import groupby
 from pipeline.errors import LineageError
 from pipeline.lineage.diagram import column_diagram, stage_diagram, to_dot, to_mermaid
 from pipeline.lineage.graph import (
+    SOURCE,
+    Column,
     Edge,
     Lineage,
     downstream,
@@ -107,9 +109,11 @@ def describe_stage(lineage: Lineage, name: str) -> str:
     )
 
 
-def _sources(deps: Iterable[tuple[str, str]]) -> str:
+def _sources(found: Iterable[tuple[Column, str]]) -> str:
     """Name the source columns a value is made of, or else those that decide it."""
-    deps = list(deps)
+    deps = [
+        (at.column if at.stage == SOURCE else ".".join(at), kind) for at, kind in found
+    ]
     sure = [column for column, kind in deps if kind in DIRECT]
     unknown = [column for column, kind in deps if kind == UNKNOWN]
     rest = list(dict.fromkeys(column for column, _ in deps))

@@ -192,10 +192,10 @@ def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
     found: list[str] = []
     for column in columns:
         match made_of.get((stage, column), []):
-            case [(source, "identity")]:
-                found.append(source)
+            case [(("source", name), "identity")]:
+                found.append(name)
             case others:
-                shown = ", ".join(f"'{name}' ({kind})" for name, kind in others)
+                shown = ", ".join(f"'{name}' ({kind})" for (_, name), kind in others)
                 raise ConfigError(
                     f"'{column}' of snapshot '{panel}' is no source column\n"
                     f"found: made of {shown or 'nothing'}\n"

@@ -18,7 +18,11 @@ from pipeline.plan.settings import Stage
 from pipeline.transforms import Transform
 
 
-def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
+def compose(
+    source: pl.LazyFrame,
+    stages: Sequence[Stage],
+    others: Mapping[str, pl.LazyFrame] | None = None,
+) -> Plan:
     """Build the graph stage by stage, inputs before users; nothing is read.
 
     Raises
@@ -27,7 +31,7 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
         If a stage asks for a column or a dtype that its input does not have, or reads
         a file; names the stage, its file and the columns there are.
     """
-    plan = Plan(source, {})
+    plan = Plan(source, {}, others or {})
     for given in stages:
         inputs = [plan.lf(name) for name in given.inputs]
         schemas = [plan.schema(name) for name in given.inputs]
@@ -43,8 +47,12 @@ def compose(source: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
 def compose_again(
     plan: Plan, source: pl.LazyFrame, leaves: Mapping[str, pl.LazyFrame]
 ) -> Plan:
-    """Build the same graph on other rows, from outputs of stages that are there on."""
-    again = Plan(source, {})
+    """Build the same graph on other rows, from outputs of stages that are there on.
+
+    `leaves` may hold the rows of other sources, too.
+    """
+    others = {name: leaves.get(name, lf) for name, lf in plan.others.items()}
+    again = Plan(source, {}, others)
     for name, node in plan.nodes.items():
         lf = leaves.get(name)
         if lf is None:

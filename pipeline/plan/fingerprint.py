@@ -1,6 +1,7 @@
 """What every snapshot is made of, as one hash: plan, source and versions."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import polars as pl
 from pipeline import sources
 from pipeline.files.local import FileContent
 from pipeline.plan.plan import Plan
-from pipeline.plan.settings import SOURCE
 from pipeline.snapshots.records import QUARANTINE
 from pipeline.sources import SourceConfig
 
@@ -27,6 +27,17 @@ class SourceIdentity:
     """In the order they are read."""
     said: tuple[str, ...] = ()
     """What was found out of how they are written."""
+
+
+def merged(identities: Sequence[SourceIdentity]) -> SourceIdentity:
+    """See sources as one, of the files of all."""
+    if len(identities) == 1:
+        return identities[0]
+    return SourceIdentity(
+        _hash(*(source.plan for source in identities)),
+        [file for source in identities for file in source.files],
+        tuple(line for source in identities for line in source.said),
+    )
 
 
 @dataclass(frozen=True)
@@ -55,10 +66,13 @@ def source_plan(config: SourceConfig, root: Path) -> tuple[str, tuple[str, ...]]
     return hashed, scans[0].said
 
 
-def fingerprint(plan: Plan, source: SourceIdentity) -> Fingerprints:
-    """Chain the hashes of the stages down from the source, the quarantine's last."""
-    rows = _hash(_versions(), source.plan, *(file.sha256 for file in source.files))
-    stages = {SOURCE: rows}
+def fingerprint(plan: Plan, identities: Mapping[str, SourceIdentity]) -> Fingerprints:
+    """Chain the hashes of the stages down from the sources, the quarantine's last."""
+    stages = {
+        name: _hash(_versions(), source.plan, *(file.sha256 for file in source.files))
+        for name, source in identities.items()
+    }
+    rows = list(stages.values())
     for name, node in plan.nodes.items():
         inputs = [stages[given] for given in node.stage.inputs]
         stages[name] = _hash(_versions(), node.digest, *inputs)
@@ -66,10 +80,10 @@ def fingerprint(plan: Plan, source: SourceIdentity) -> Fingerprints:
         name: _hash(stages[node.stage.name], *node.stage.key)
         for name, node in plan.snapshots.items()
     }
-    names = [file.stat.path for file in source.files]
-    snapshots[QUARANTINE] = _hash(rows, *names)
-    del stages[SOURCE]
-    return Fingerprints(stages, snapshots)
+    names = [file.stat.path for source in identities.values() for file in source.files]
+    snapshots[QUARANTINE] = _hash(*rows, *names)
+    of_stages = {name: stages[name] for name in plan.nodes}
+    return Fingerprints(of_stages, snapshots)
 
 
 def _versions() -> str:

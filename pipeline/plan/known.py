@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from pipeline.errors import SchemaError
-from pipeline.lineage.graph import SOURCE, Edge
+from pipeline.lineage.graph import Edge
 from pipeline.lineage.value import UNKNOWN
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import Stage
@@ -68,7 +68,8 @@ def trace_known(plan: Plan, stage: str, named: Mapping[str, Why]) -> dict[str, W
     `named` are columns that are known wherever they occur.
     """
     found: dict[str, dict[str, Why]] = {
-        SOURCE: {name: named[name] for name in plan.schema(SOURCE) if name in named}
+        source: {name: named[name] for name in plan.schema(source) if name in named}
+        for source in plan.sources
     }
     for name, node in plan.upstream([stage]).items():
         found[name] = _of_stage(node, plan.edges(name), found, named)

@@ -1,7 +1,7 @@
 """The graph that stages compose to: what each makes, and which needs which."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -35,6 +35,13 @@ class Plan:
     """The raw rows."""
     nodes: dict[str, Node]
     """One per stage, in the order of the configuration."""
+    others: Mapping[str, pl.LazyFrame] = field(default_factory=dict[str, pl.LazyFrame])
+    """The rows of the other sources."""
+
+    @property
+    def sources(self) -> dict[str, pl.LazyFrame]:
+        """The raw rows of each source."""
+        return {SOURCE: self.source, **self.others}
 
     @property
     def snapshots(self) -> dict[str, Node]:
@@ -42,13 +49,19 @@ class Plan:
         return {n.stage.snapshot: n for n in self.nodes.values() if n.stage.snapshot}
 
     def lf(self, name: str) -> pl.LazyFrame:
-        """Return the output of a stage, or the source."""
-        return self.source if name == SOURCE else self.nodes[name].lf
+        """Return the output of a stage, or a source."""
+        given = self.sources.get(name)
+        return self.nodes[name].lf if given is None else given
 
     def schema(self, name: str) -> pl.Schema:
-        """Return the columns of a stage, or of the source."""
-        is_source = name == SOURCE
-        return self.source.collect_schema() if is_source else self.nodes[name].schema
+        """Return the columns of a stage, or of a source."""
+        given = self.sources.get(name)
+        return self.nodes[name].schema if given is None else given.collect_schema()
+
+    def reads(self, stages: Iterable[str]) -> list[str]:
+        """Name the other sources that stages read."""
+        inputs = {name for stage in stages for name in self.nodes[stage].stage.inputs}
+        return [name for name in self.others if name in inputs]
 
     def upstream(
         self, stages: Iterable[str], leaves: Iterable[str] = ()
@@ -112,7 +125,8 @@ class Plan:
             for name, node in self.nodes.items()
         }
         edges = [edge for name in self.nodes for edge in self.edges(name)]
-        return Lineage(self.schema(SOURCE).names(), stages, edges)
+        columns = {name: self.schema(name).names() for name in self.sources}
+        return Lineage(columns.pop(SOURCE), stages, edges, columns)
 
 
 def never_read(schema: pl.Schema) -> pl.LazyFrame:

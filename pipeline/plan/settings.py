@@ -1,7 +1,7 @@
 """The settings of a run: source, stages, and one Config per stage."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -45,7 +45,7 @@ from pipeline.transforms import (
 )
 
 RESERVED = (
-    *("version", SOURCE, "columns", "panel", "stages", "checks", "history"),
+    *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
     *("engine", "modeling", "models"),
 )
 """Top-level sections that are not a stage's."""
@@ -95,7 +95,7 @@ class Stage:
     name: str
     transform: Transform
     inputs: tuple[str, ...]
-    """Stages before this one, or ``source``."""
+    """Stages before this one, ``source``, or others of ``sources``."""
     config: BaseConfig
     """The transformation's settings."""
     snapshot: str | None = None
@@ -195,6 +195,8 @@ class Settings:
     profile: str | None
     """The overlay in use, or several, with commas between."""
     source: SourceConfig
+    others: dict[str, SourceConfig]
+    """Sources beside it, by name: small tables, which are read whole."""
     stages: tuple[Stage, ...]
     """In the order of the configuration, inputs before users."""
     contracts: dict[str, Contract]
@@ -210,6 +212,11 @@ class Settings:
     """Variables of the environment that it asks for."""
     layers: tuple[Layer, ...]
     """What it was composed of, to say where a value comes from."""
+
+    @property
+    def sources(self) -> dict[str, SourceConfig]:
+        """All sources, by name."""
+        return {SOURCE: self.source, **self.others}
 
     def shown_of(self, stage: Stage) -> Tree:
         """Return a stage's settings, fit to be seen."""
@@ -253,10 +260,12 @@ def load_settings(
     for layer in top:
         _require_format(layer)
     source = _choose_source(top, choices)
+    others = _choose_others(top)
     stage_trees = _stage_trees(top)
     layers = [
         *below,
         load_named_layer(configs / "sources", source, root, under=SOURCE),
+        *_other_layers(others, configs / "sources", root),
         *_transform_layers(stage_trees, root),
         *_check_layers(configs / "checks", root),
         *top,
@@ -275,6 +284,8 @@ def load_settings(
     for name in ("panel", "checks"):
         checked(tree.get(name), dict[str, Any] | None, name)
     source_config = checked(tree.get(SOURCE), SourceConfig, SOURCE)
+    other_configs = checked(tree.get("sources", {}), dict[str, SourceConfig], "sources")
+    mistakes += _wrong_names(others, tree, layers)
     checked(tree.get("columns"), dict[str, Declared], "columns")
     periods = checked(_periods_of(tree), Periods, "panel")
     history = checked(tree.get("history", {}), History, "history")
@@ -291,6 +302,7 @@ def load_settings(
         root,
         profile,
         source_config,
+        other_configs,
         tuple(stages),
         contracts,
         periods,
@@ -337,6 +349,38 @@ def _choose_source(layers: list[Layer], choices: list[str]) -> str:
         elif isinstance(value, dict):
             source = str(cast("Tree", value).pop("use", source))
     return choices[-1].partition("=")[2] if choices else source
+
+
+def _choose_others(layers: list[Layer]) -> dict[str, str]:
+    """Take the kinds of the other sources out of the layers; the last one counts."""
+    kinds: dict[str, str] = {}
+    for layer in layers:
+        for name, value in _mapping(layer.tree, "sources").items():
+            if isinstance(value, dict):
+                kinds[name] = str(cast("Tree", value).pop("use", kinds.get(name, "")))
+    return kinds
+
+
+def _other_layers(kinds: dict[str, str], folder: Path, root: Path) -> Iterator[Layer]:
+    """Load the defaults of each other source but its columns, under its name."""
+    for name, kind in kinds.items():
+        layer = load_named_layer(folder, kind, root)
+        tree = {key: value for key, value in layer.tree.items() if key != "columns"}
+        yield Layer(layer.name, {"sources": {name: tree}})
+
+
+def _wrong_names(
+    names: Iterable[str], tree: Tree, layers: Sequence[Layer]
+) -> Iterator[Mistake]:
+    """Find other sources that are named as something else is, or as nothing can be."""
+    taken = {*RESERVED, *_mapping(tree, "stages")}
+    for name in names:
+        if name in taken:
+            text = "a stage or a section has this name"
+            yield _mistake(f"sources.{name}", text, layers)
+        elif not re.fullmatch("[a-z][a-z0-9_]*", name):
+            text = "expected a name of lower case letters, digits and underscores"
+            yield _mistake(f"sources.{name}", text, layers)
 
 
 def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
@@ -421,7 +465,7 @@ def check_stages(
     """
     stages: list[Stage] = []
     mistakes: list[Mistake] = []
-    above = [SOURCE]
+    above = [*_mapping(tree, "sources"), SOURCE]
     for name, stage_tree in _mapping(tree, "stages").items():
         if stage_tree is not None:
             stage, found = _check_stage(name, stage_tree, above, tree, layers, project)

@@ -17,7 +17,7 @@ from pipeline.engine.one_pass import Execution, Work, execute
 from pipeline.engine.parts.execute import Splitting, execute_parts, run_here
 from pipeline.engine.parts.sizes import choose_n_parts, fits, memory_of
 from pipeline.engine.parts.work import Slice
-from pipeline.errors import PipelineError, SchemaError
+from pipeline.errors import ConfigError, PipelineError, SchemaError, SourceError
 from pipeline.files.folder import Folder, open_folder
 from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
@@ -57,11 +57,19 @@ def compute(
     PipelineError
         If the source cannot be read, or the pass fails.
     """
-    execution = _compute_once(wanted, task, store, staging, previous)
+    others = _read_others(wanted, task)
+    execution = _compute_once(wanted, task, store, staging, previous, others)
     if execution is None:
         LOG.info("some values do not fit their column's type: reading again, repairing")
-        execution = _compute_once(wanted, task, store, staging, previous, repair=True)
+        execution = _compute_once(
+            wanted, task, store, staging, previous, others, repair=True
+        )
         assert execution is not None
+    if execution.bad is not None:
+        bad = pl.concat([execution.bad, *(cells for _, cells in others.values())])
+        execution = replace(
+            execution, bad=bad.sort("file", "line", maintain_order=True)
+        )
     for name, n_rows in execution.n_rows.items():
         LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
     seconds = execution.execute_s
@@ -75,6 +83,7 @@ def _compute_once(
     store: Store,
     staging: Path,
     previous: Iterable[SnapshotRecord],
+    others: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]],
     *,
     repair: bool = False,
 ) -> Execution | None:
@@ -82,18 +91,56 @@ def _compute_once(
     settings = wanted.settings
     work = _work_of(wanted, task, store, previous)
     given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
+    given |= {name: rows.lazy() for name, (rows, _) in others.items()}
     scan = None
     if task.reads_source:
         scan = sources.scan(settings.source, settings.root, repair=repair)
     with _explained(wanted, scan, failed):
         # Without stages there are objects to check, or cells to set aside: no rows.
-        n_parts = _choose_n_parts(wanted, task, scan) if task.stages else 1
+        n_parts = 1
+        if task.stages and not is_one_pass(wanted, task):
+            n_parts = _choose_n_parts(wanted, task, scan)
         if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
             return _in_one_pass(wanted, work, given, scan, staging)
         with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
             return _in_parts(
                 wanted, work, given, scan, staging, splitting, repair=repair
             )
+
+
+def _read_others(
+    wanted: Wanted, task: Task
+) -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Read the other sources that are asked for: good rows, and bad cells."""
+    settings = wanted.settings
+    names = settings.others if task.reads_source else wanted.plan.reads(task.stages)
+    found: dict[str, tuple[pl.DataFrame, pl.DataFrame]] = {}
+    for name in names:
+        config = settings.others[name]
+        try:
+            found[name] = sources.read_fetched(config, settings.root)
+            sources.refuse_too_many(found[name][1], config, settings.root)
+        except SourceError as error:
+            where = f"its settings stand under sources.{name}, not source"
+            raise SourceError(f"{error}\n  {where}") from error
+    return found
+
+
+def is_one_pass(wanted: Wanted, task: Task) -> bool:
+    """Tell whether stages read other sources, which are given whole, in one pass.
+
+    A ConfigError if parts or a cluster are asked for.
+    """
+    names, engine = wanted.plan.reads(task.stages), wanted.settings.engine
+    if not names:
+        return False
+    if engine.use != "polars" or engine.partitions not in (1, "auto"):
+        raise ConfigError(
+            "engine: stages that read other sources are computed in one pass\n"
+            f"found: {', '.join(names)}\n"
+            "hint: engine.use=polars engine.partitions=auto"
+        )
+    return True
 
 
 def _work_of(
@@ -211,7 +258,8 @@ def _repeated_key(error: Exception) -> PipelineError | None:
 def require_same_source(wanted: Wanted) -> None:
     """Refuse a run whose source changed after it was fingerprinted."""
     root = wanted.settings.root
-    require_unchanged(wanted.source.files, wanted.pattern, root)
+    for name, identity in wanted.identities.items():
+        require_unchanged(identity.files, wanted.patterns[name], root)
 
 
 def failed(error: Exception) -> PipelineError:

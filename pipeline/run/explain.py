@@ -15,7 +15,7 @@ from pipeline.plan.compose import compose
 from pipeline.plan.known import Why, why_known
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
-from pipeline.run.compute import most_rows
+from pipeline.run.compute import is_one_pass, most_rows
 from pipeline.run.freshness import Selection, look, statuses_of
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
@@ -48,6 +48,10 @@ def describe(settings: Settings) -> str:
     schemas["source"] = plan.source.collect_schema()
     lines = [f"source: {settings.tree['source']['kind']}"]
     lines += _schema_lines(schemas["source"], schemas["source"], width)
+    for name, lf in plan.others.items():
+        schemas[name] = lf.collect_schema()
+        lines.append(f"{name}: {settings.tree['sources'][name]['kind']}")
+        lines += _schema_lines(schemas[name], schemas[name], width)
     for node in plan.nodes.values():
         lines.append(_title(node))
         lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
@@ -111,8 +115,10 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         reads = task.reads_source
         scan = sources.scan(settings.source, settings.root) if reads else None
         n_rows = most_rows(task, scan)
-    how = _execution(settings.engine, plan, task, n_rows)
-    asked = [_ASKED] if sources.is_asked(settings.source) else []
+    how = ["in one pass: it reads other sources"]
+    if not is_one_pass(wanted, task):
+        how = _execution(settings.engine, plan, task, n_rows)
+    asked = [_ASKED] if any(map(sources.is_asked, settings.sources.values())) else []
     return "\n".join([*asked, *lines, *_todo(task), *_wrapped(how)])
 
 
@@ -173,10 +179,11 @@ def optimized_plan(settings: Settings) -> str:
 
     The source must be there to be scanned, so it is made or fetched first.
     """
-    sources.fetch(settings.source, settings.root)
-    scan = sources.scan(settings.source, settings.root)
-    rows, _ = scan.frames()
-    plan = compose(rows, settings.stages)
+    rows: dict[str, pl.LazyFrame] = {}
+    for name, config in settings.sources.items():
+        sources.fetch(config, settings.root)
+        rows[name], _ = sources.scan(config, settings.root).frames()
+    plan = compose(rows.pop(SOURCE), settings.stages, rows)
     return pl.explain_all(list(snapshot_frames(plan).values()))
 
 

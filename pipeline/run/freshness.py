@@ -14,6 +14,7 @@ from pipeline.plan.fingerprint import (
     Fingerprints,
     SourceIdentity,
     fingerprint,
+    merged,
     source_plan,
 )
 from pipeline.plan.plan import Node, Plan
@@ -39,16 +40,21 @@ class Wanted:
     settings: Settings
     plan: Plan
     """Composed on the declared columns."""
-    pattern: str
-    """The path of the source's files, or a pattern of their paths."""
-    source: SourceIdentity
-    """Without files where they are not there yet."""
+    patterns: dict[str, str]
+    """Of each source, the path of its files, or a pattern of their paths."""
+    identities: dict[str, SourceIdentity]
+    """Of each source; without files where they are not there yet."""
     fingerprints: Fingerprints
-    """Empty without the source's files."""
+    """Empty without the files of all sources."""
     code: dict[str, str]
     """Hash of every module, and of what the stages use beside the package."""
     code_elsewhere: dict[str, str]
     """The latter alone."""
+
+    @property
+    def source(self) -> SourceIdentity:
+        """All sources as one."""
+        return merged(list(self.identities.values()))
 
 
 @dataclass(frozen=True)
@@ -100,22 +106,28 @@ def look(
         If a file cannot be read, or is missing and should not be.
     """
     root = settings.root
-    pattern = sources.reads(settings.source, root).path
-    try:
-        files = find_files(pattern, root)
-    except SourceError:
-        if fetched:
-            raise
-        source, fingerprints = SourceIdentity("", []), Fingerprints({}, {})
-    else:
-        known = current.files if current else []
-        plan_hash, said = source_plan(settings.source, root)
-        source = SourceIdentity(plan_hash, contents(files, root, known), said)
-        fingerprints = fingerprint(plan, source)
-    files = sorted({stage.transform.file for stage in settings.stages})
-    elsewhere = code_elsewhere(files, root)
+    known = current.files if current else []
+    patterns: dict[str, str] = {}
+    identities: dict[str, SourceIdentity] = {}
+    for name, config in settings.sources.items():
+        patterns[name] = sources.reads(config, root).path
+        try:
+            files = find_files(patterns[name], root)
+        except SourceError:
+            if fetched:
+                raise
+            identities[name] = SourceIdentity("", [])
+            continue
+        plan_hash, said = source_plan(config, root)
+        found = contents(files, root, known)
+        identities[name] = SourceIdentity(plan_hash, found, said)
+    fingerprints = Fingerprints({}, {})
+    if all(identity.files for identity in identities.values()):
+        fingerprints = fingerprint(plan, identities)
+    modules = sorted({stage.transform.file for stage in settings.stages})
+    elsewhere = code_elsewhere(modules, root)
     code = code_hashes(root) | elsewhere
-    return Wanted(settings, plan, pattern, source, fingerprints, code, elsewhere)
+    return Wanted(settings, plan, patterns, identities, fingerprints, code, elsewhere)
 
 
 def statuses_of(
@@ -234,16 +246,20 @@ class _Reasons:
         if self._current.source != kind:
             yield _change("source.kind", self._current.source, kind)
             return
-        if not source.files:
-            yield "the source is not there yet"
-            return
+        for name, identity in self._wanted.identities.items():
+            if not identity.files:
+                which = "the source" if name == SOURCE else f"source '{name}'"
+                yield f"{which} is not there yet"
+                return
         if self._current.source_plan != source.plan:
-            tree = self._wanted.settings.shown
-            found = list(
-                _config_changes(
-                    SOURCE, self._current.config.get(SOURCE), tree.get(SOURCE)
+            tree, before = self._wanted.settings.shown, self._current.config
+            found = [
+                change
+                for section in (SOURCE, "sources")
+                for change in _config_changes(
+                    section, before.get(section), tree.get(section)
                 )
-            )
+            ]
             code = sorted(name for name in self._changed_code if "/sources/" in name)
             yield from found
             yield from (f"{name} changed" for name in code)

@@ -22,7 +22,7 @@ from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.compose import compose
 from pipeline.plan.plan import Plan, never_read
-from pipeline.plan.settings import Settings
+from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
 from pipeline.run.compute import compute, failed, require_same_source
 from pipeline.run.contracts import compile_checks, hold
@@ -94,9 +94,12 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    declared = sources.declared(settings.source, settings.root).collect_schema()
+    frames = {
+        name: never_read(sources.declared(config, settings.root).collect_schema())
+        for name, config in settings.sources.items()
+    }
     try:
-        plan = compose(never_read(declared), settings.stages)
+        plan = compose(frames.pop(SOURCE), settings.stages, frames)
     except SchemaError as error:
         raise SchemaError(f"{error}{_said_in_panel(settings, error)}") from error
     for name in plan.snapshots:
@@ -186,14 +189,16 @@ def _run(
     """Do what the report says."""
     store, runs = begun.store, begun.runs
     remove_parts(settings.root)
-    sources.fetch(settings.source, settings.root)
+    for config in settings.sources.values():
+        sources.fetch(config, settings.root)
     if runs and begun.lost is None:
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
     wanted = look(settings, plan, runs[-1] if runs else None, fetched=True)
-    if isinstance(settings.source, DownloadSource):
-        [file] = wanted.source.files
-        require_as_downloaded(settings.source, settings.root, file.sha256)
+    for name, config in settings.sources.items():
+        if isinstance(config, DownloadSource):
+            [file] = wanted.identities[name].files
+            require_as_downloaded(config, settings.root, file.sha256)
     task = _plan_on_whole_objects(begun, wanted, selection)
     if task.is_nothing and runs and begun.lost is None:
         return _leave(begun, wanted, task)
@@ -206,7 +211,7 @@ def _run(
         sources.guard(_unread(wanted, runs), settings.source, settings.root)
     execution = compute(wanted, task, store, begun.staging, _comparable(settings, runs))
     bad = _stored_bad(store, task) if execution.bad is None else execution.bad
-    n_bad_rows = sources.refuse_too_many(bad, settings.source, settings.root)
+    n_bad_rows = _refuse_too_many(bad, wanted)
     _refuse_unsound(begun, wanted, task, execution)
     _publish_made(begun, task, execution, bad)
     record = record_of(
@@ -248,13 +253,26 @@ def _plan_on_whole_objects(begun: _Begun, wanted: Wanted, selection: Selection) 
 def _leave(begun: _Begun, wanted: Wanted, task: Task) -> RunReport:
     """Leave all as it is, but for what is kept of earlier runs."""
     store, runs, settings = begun.store, begun.runs, wanted.settings
-    sources.refuse_too_many(_stored_bad(store, task), settings.source, settings.root)
+    _refuse_too_many(_stored_bad(store, task), wanted)
     forget_parts(store)
     if runs[-1].n_kept != settings.history.runs:
         runs[-1] = msgspec.structs.replace(runs[-1], n_kept=settings.history.runs)
         publish_run(store, runs)
         collect_garbage(store, runs)
     return _report(store, runs[-1], wanted, is_new=False)
+
+
+def _refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
+    """Count the bad rows of each source, and refuse one of which they are too many."""
+    settings = wanted.settings
+    n_bad_rows, counted = 0, set[str]()
+    for name, config in settings.sources.items():
+        # Those of a file that several sources read are the first one's.
+        files = {f.stat.path for f in wanted.identities[name].files} - counted
+        cells = bad.filter(pl.col("file").is_in(list(files)))
+        n_bad_rows += sources.refuse_too_many(cells, config, settings.root)
+        counted |= files
+    return n_bad_rows
 
 
 def _refuse_unsound(
@@ -298,7 +316,7 @@ def stamp(report: RunReport, stamp_key: str) -> None:
     record, wanted = report.run, report.wanted
     settings = wanted.settings
     # The words would be the same with other values, or other rows.
-    if settings.environment or sources.is_asked(settings.source):
+    if settings.environment or any(map(sources.is_asked, settings.sources.values())):
         return
     is_settled = all(file.is_settled for file in report.files)
     if not is_settled or any(s.is_left_behind for s in record.snapshots):
@@ -319,7 +337,7 @@ def stamp(report: RunReport, stamp_key: str) -> None:
             Stamp(
                 stamp_key,
                 record.run_id,
-                wanted.pattern,
+                list(wanted.patterns.values()),
                 [file.stat for file in report.files],
                 wanted.code_elsewhere,
                 [(named(path), path.stat().st_size) for path in objects],
@@ -338,7 +356,8 @@ def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
         and _how(run.config) == _how(wanted.settings.shown)
         for file in run.files
     }
-    files = [file for file in wanted.source.files if file.sha256 not in read]
+    found = wanted.identities[SOURCE].files
+    files = [file for file in found if file.sha256 not in read]
     return [wanted.settings.root / file.stat.path for file in files]
 
 

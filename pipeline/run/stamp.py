@@ -32,7 +32,7 @@ class Stamp(msgspec.Struct, frozen=True):
 
     key: str
     run_id: str
-    pattern: str
+    patterns: list[str]
     files: list[FileStat]
     code: dict[str, str]
     objects: list[tuple[str, int]]
@@ -82,7 +82,11 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
             stamp.key == wanted
             and run_of(state.catalog.resolve().parent) == stamp.run_id == newest
             and is_as_published(state.catalog)
-            and [stat_of(file, root) for file in find_files(stamp.pattern, root)]
+            and [
+                stat_of(file, root)
+                for pattern in stamp.patterns
+                for file in find_files(pattern, root)
+            ]
             == stamp.files
             and all(identity(name) == code for name, code in stamp.code.items())
             and all((root / p).stat().st_size == size for p, size in stamp.objects)

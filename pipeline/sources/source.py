@@ -196,6 +196,11 @@ def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     declares.
     """
     fetch(config, root)
+    return read_fetched(config, root)
+
+
+def read_fetched(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read a source that has been fetched, as `read` does."""
     found = scan(config, root)
     guard(found.files, config, root)
     try:

@@ -64,14 +64,16 @@ def test_origins_of_shipped_columns(
     snapshot, column = name.split(".")
     stage = lineage.snapshots[snapshot]
     found = origins(lineage)[stage, column]
-    assert {source for source, kind in found if kind in DIRECT} == direct
-    assert {s for s, kind in found if kind in INDIRECT} - direct == indirect
+    assert {source for (_, source), kind in found if kind in DIRECT} == direct
+    assert {s for (_, s), kind in found if kind in INDIRECT} - direct == indirect
 
 
 def test_rows_of_features_depend_on_no_name_nor_on_the_surgical_code(
     plan: Plan, lineage: Lineage
 ) -> None:
-    found = {source for source, _ in origins(lineage)["drop_non_lag_columns", None]}
+    found = {
+        source for (_, source), _ in origins(lineage)["drop_non_lag_columns", None]
+    }
     every = set(plan.source.collect_schema())
     assert every - found == {
         "Facility Name",

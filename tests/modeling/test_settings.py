@@ -110,6 +110,11 @@ def test_mistake_is_named_with_what_was_expected(override: str, expected: str) -
     assert expected in text
 
 
+def test_columns_of_other_sources_are_in_no_model() -> None:
+    text = mistakes("sources.prices={use: csv, path: a.csv, columns: {year: code}}")
+    assert "sources.prices: models take columns of one source: `source`" in text
+
+
 def test_all_mistakes_are_reported_at_once() -> None:
     text = mistakes(
         "modeling.split.valid=2014",

@@ -9,9 +9,14 @@ import pytest
 
 from pipeline.files.local import FileContent, FileStat
 from pipeline.plan import fingerprint as fingerprint_module
-from pipeline.plan.fingerprint import SourceIdentity, fingerprint, source_plan
+from pipeline.plan.fingerprint import (
+    SourceIdentity,
+    fingerprint,
+    merged,
+    source_plan,
+)
 from pipeline.plan.plan import Plan
-from pipeline.plan.settings import Settings
+from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import check
 from pipeline.snapshots.records import QUARANTINE
 from tests.conftest import GOLDEN
@@ -36,13 +41,19 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 def test_other_rows_change_every_stage_and_snapshot(
     plan: Plan, other: SourceIdentity
 ) -> None:
-    before, after = fingerprint(plan, source()), fingerprint(plan, other)
+    before, after = (
+        fingerprint(plan, {SOURCE: source()}),
+        fingerprint(plan, {SOURCE: other}),
+    )
     assert changed(before.stages, after.stages) == {*plan.nodes}
     assert changed(before.snapshots, after.snapshots) == {*plan.snapshots, QUARANTINE}
 
 
 def test_a_renamed_file_changes_the_quarantine_alone(plan: Plan) -> None:
-    before, after = fingerprint(plan, source()), fingerprint(plan, source("b.csv"))
+    before, after = (
+        fingerprint(plan, {SOURCE: source()}),
+        fingerprint(plan, {SOURCE: source("b.csv")}),
+    )
     assert changed(before.stages, after.stages) == set()
     assert changed(before.snapshots, after.snapshots) == {QUARANTINE}
 
@@ -50,8 +61,8 @@ def test_a_renamed_file_changes_the_quarantine_alone(plan: Plan) -> None:
 def test_a_changed_stage_changes_what_follows_it(plan: Plan) -> None:
     node = plan.nodes["lag_columns"]
     nodes = plan.nodes | {"lag_columns": replace(node, digest="other")}
-    before = fingerprint(plan, source())
-    after = fingerprint(Plan(plan.source, nodes), source())
+    before = fingerprint(plan, {SOURCE: source()})
+    after = fingerprint(Plan(plan.source, nodes), {SOURCE: source()})
     assert changed(before.stages, after.stages) == {*plan.downstream("lag_columns")}
     assert changed(before.snapshots, after.snapshots) == {"features"}
 
@@ -60,8 +71,8 @@ def test_another_key_changes_the_snapshot_but_not_its_stage(plan: Plan) -> None:
     node = plan.snapshots["drgs"]
     other = replace(node, stage=replace(node.stage, key=("other",)))
     nodes = plan.nodes | {node.stage.name: other}
-    before = fingerprint(plan, source())
-    after = fingerprint(Plan(plan.source, nodes), source())
+    before = fingerprint(plan, {SOURCE: source()})
+    after = fingerprint(Plan(plan.source, nodes), {SOURCE: source()})
     assert changed(before.stages, after.stages) == set()
     assert changed(before.snapshots, after.snapshots) == {"drgs"}
 
@@ -69,9 +80,9 @@ def test_another_key_changes_the_snapshot_but_not_its_stage(plan: Plan) -> None:
 def test_versions_that_can_change_values_count(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = fingerprint(plan, source())
+    before = fingerprint(plan, {SOURCE: source()})
     monkeypatch.setitem(fingerprint_module.VERSIONS, "polars", "0")
-    after = fingerprint(plan, source())
+    after = fingerprint(plan, {SOURCE: source()})
     assert changed(before.stages, after.stages) == {*plan.nodes}
 
 
@@ -86,3 +97,10 @@ def test_how_files_are_read_counts_and_what_they_are_called_does_not(
 
     assert of() == of(f"source.path={renamed}")
     assert of() != of("columns.Discharges=money")
+
+
+def test_sources_are_seen_as_one() -> None:
+    one, other = source(), source("b.csv", plan="q")
+    assert merged([one]) == one
+    assert merged([one, other]).files == [*one.files, *other.files]
+    assert merged([one, other]).plan != merged([one, one]).plan

@@ -68,6 +68,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         root=root,
         profile=None,
         source=ParquetSource(path="raw.parquet", columns={}),
+        others={},
         stages=STAGES,
         contracts={"b": contract},
         periods=Periods(),
@@ -81,7 +82,9 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
     plan = compose(pl.LazyFrame({"x": [1.0]}), STAGES)
     prints = Fingerprints({name: name for name in NAMES}, PRINTS)
     source = SourceIdentity("", [])
-    return Wanted(settings, plan, "raw.parquet", source, prints, {}, {})
+    return Wanted(
+        settings, plan, {"source": "raw.parquet"}, {"source": source}, prints, {}, {}
+    )
 
 
 def snapshots() -> list[SnapshotRecord]:

@@ -95,7 +95,9 @@ def ground_of_source(settings: ModelingSettings) -> Ground:
     panel, made_of = plan.snapshots[modeling.panel], origins(plan.lineage())
     rows = read_rows(pipeline)
     horizon = horizon_of(modeling, panel.schema.names())
-    fixed = {name for c in horizon.known for name, _ in made_of[panel.stage.name, c]}
+    fixed = {
+        name for c in horizon.known for (_, name), _ in made_of[panel.stage.name, c]
+    }
     kinds, rest = pipeline.source.columns, horizon.rest(panel.lf, pipeline.stages)
     return Ground(rows, kinds, plan, rest, horizon, time, entity, fixed)
 

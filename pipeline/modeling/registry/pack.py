@@ -48,10 +48,10 @@ def pack(
     checked = {*panel.key, *(column for c in checks for column in c.columns)}
     made_of = origins(plan.lineage())
     names = {
-        source
+        name
         for (stage, column), sources in made_of.items()
         if stage == features or (stage == panel.name and column in checked)
-        for source, _ in sources
+        for (_, name), _ in sources
     }
     kinds = columns_of(settings.pipeline.source, settings.root)
     columns: dict[str, Declared] = {
