@@ -67,7 +67,8 @@ class Project(NamedTuple):
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     root = tmp_path_factory.mktemp("project")
-    (root / "configs").symlink_to(ROOT / "configs")
+    for name in ("configs", "transforms"):  # the latter leads nowhere if there is none
+        (root / name).symlink_to(ROOT / name)
     (root / "raw.csv").write_text(f"{GOOD}\n{BAD}\n")
     path = f"source.path={root / 'raw.csv'}"
     source = ("source=csv", path, "source.max_bad_rows=1")
