@@ -101,7 +101,7 @@ def _no_project(folder: Path, where: str, what_to_do: str) -> ConfigError:
     """Say what was looked for, and where."""
     return ConfigError(
         f"{folder}: no project here\nexpected {_PROJECT} {where}\n"
-        f"hint: {what_to_do} --project DIR, or begin one with `pipeline init`"
+        f"hint: {what_to_do} --project DIR; configs/README.md says what a project is"
     )
 
 

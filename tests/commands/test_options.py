@@ -43,7 +43,7 @@ def test_what_a_project_has_is_said_where_none_is(
         assert fault == f"error: {place}: no project here"
         assert expected == f"expected configs/pipeline.yaml {where}"
         assert "--project DIR" in hint
-        assert "`pipeline init`" in hint
+        assert "--project DIR; configs/README.md" in hint
 
 
 @pytest.mark.parametrize("command", ["lineage", "tune"])
