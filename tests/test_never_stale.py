@@ -32,7 +32,7 @@ EDITS = {
         ("pl.col(config.factor) * pl", "pl.col(config.factor) + pl", True),
         ('"""A column', '"""1 column', False),
     ],
-    "pipeline/sources/columns.py": [('strip_prefix("$")', 'strip_prefix("£")', True)],
+    "pipeline/sources/cells.py": [('strip_prefix("$")', 'strip_prefix("£")', True)],
     "data/raw.csv": [("8914.2,8914.2", "8914.3,8914.2", True), ("", "", False)],
 }
 STEPS = [(file, i) for file, edits in EDITS.items() for i in range(-1, len(edits))]

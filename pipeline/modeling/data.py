@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
-from pipeline.files.parquet import read_parquet
+from pipeline.files.parquet import read_parquet, scan_parquet
 from pipeline.lineage.graph import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import Time, parsed
@@ -44,7 +44,12 @@ class Features:
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
         """Read all rows, sorted by entity and time, as their order changes a model."""
-        df = read_parquet(self.path)
+        self.require_columns(modeling)
+        return read_parquet(self.path).sort(modeling.key)
+
+    def require_columns(self, modeling: Modeling) -> None:
+        """Refuse features without the columns that the settings name."""
+        columns = scan_parquet([self.path]).collect_schema().names()
         named = {
             "time": [modeling.time],
             "entity": modeling.entity,
@@ -54,20 +59,19 @@ class Features:
             **{f"slices.thirds.{k}": v for k, v in modeling.slices.cut.items()},
         }
         missing = [
-            f"  {setting}: '{name}'{nearest(name, df.columns)}"
+            f"  {setting}: '{name}'{nearest(name, columns)}"
             for setting, names in named.items()
             for name in names
-            if name not in df.columns
+            if name not in columns
         ]
         if missing:
             lines = "\n".join(missing)
             raise ModelError(
                 f"{modeling.features}: lacks {len(missing)} columns that"
                 f" configs/modeling.yaml names\n{lines}\n"
-                f"found: {some(df.columns)}\n"
+                f"found: {some(columns)}\n"
                 f"hint: `just sql 'describe {modeling.features}'` lists all columns"
             )
-        return df.sort(modeling.key)
 
 
 def current_features(settings: ModelingSettings) -> Features:
@@ -118,7 +122,7 @@ def spans_of(df: pl.DataFrame, modeling: Modeling) -> Spans:
     """
     split, times = modeling.split, df[modeling.time].unique().sort()
     there: list[Time] = times.to_list()
-    hint = "hint: see `split` in configs/modeling.yaml"
+    hint = "hint: see `split` in configs/modeling.yaml; one period is [2017, 2017]"
     if split.is_counted:
         parts = (split.train, split.valid, split.test)
         sizes = [part for part in parts if isinstance(part, int)]

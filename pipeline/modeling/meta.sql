@@ -2,7 +2,7 @@
 
 CREATE TABLE meta.models (
     model VARCHAR, fingerprint VARCHAR, features VARCHAR, run_id VARCHAR,
-    created_at TIMESTAMP, study VARCHAR, params JSON, metrics JSON,
+    created_at TIMESTAMP, study VARCHAR, params JSON, spans JSON, metrics JSON,
     mlflow_run VARCHAR, name VARCHAR, version INTEGER, aliases VARCHAR[],
     target VARCHAR, unit VARCHAR, entity VARCHAR[], horizon INTEGER, metric VARCHAR,
     on_trust VARCHAR[]

@@ -84,7 +84,8 @@ def promote(
     """
     promotion = _promote(settings, model)
     publish_models(settings)
-    is_withdrawn = withdraw and withdraw_another(settings)
+    is_new = withdraw and promotion.is_champion
+    is_withdrawn = is_new and withdraw_another(settings)
     return replace(promotion, is_withdrawn=is_withdrawn)
 
 

@@ -77,16 +77,16 @@ class SplitConfig(BaseConfig, frozen=True, kw_only=True):
         if self.is_counted:
             if all(isinstance(part, int) and part > 0 for part in parts):
                 return
-            expected = "three numbers of periods, or periods from and to"
+            expected = "three numbers of periods, each at least 1, or periods by name"
         else:
             (a, b), (c, d), (e, f) = cast("Any", self.spans)
             try:
-                rises = not isinstance(self.test, int) and a <= b < c <= d < e <= f
+                rises = a <= b < c <= d < e <= f
             except TypeError:
                 rises = False
             if rises:
                 return
-            expected = "train before valid before test"
+            expected = "train before valid before test, all of them by name"
         shown = msgspec.to_builtins(parts)
         found = ", ".join(
             f"{name} {part}"

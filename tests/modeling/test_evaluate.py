@@ -73,7 +73,7 @@ def test_figures_are_sklearns_and_everything_is_kept(
     files = {path.name for path in evaluation.folder.iterdir()}
     assert {"card.html", "evaluation.json", "importance.parquet"} <= files
     charts = {path.stem for path in (evaluation.folder / "charts").glob("*.svg")}
-    assert {"error", "year", "coverage", "importance", "shap", "dependence"} <= charts
+    assert {"error", "period", "coverage", "importance", "shap", "dependence"} <= charts
     client = MlflowClient(store_uri(settings.root))
     run = client.get_run(training.record.mlflow_run)
     logged = {key: run.data.metrics[f"test_{key}"] for key in metrics}

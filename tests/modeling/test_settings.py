@@ -86,6 +86,8 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
         ("modeling.panel=rows", "modeling.panel: expected one of drgs, facilities"),
         ("modeling.cluster=county", "modeling.cluster: expected one of facility_id"),
         ("modeling.split.valid=2014", "expected train before valid before test"),
+        ("modeling.split={train: 5, valid: 0, test: 2}", "numbers of periods, each at"),
+        ("modeling.split={train: 5, valid: 1, test: [1, 2]}", "or periods by name"),
         ("modeling.split.test=[2015, 2017]", "expected train before valid before test"),
         ("modeling.split.train=[2014, 2010]", "expected train before valid"),
         ("modeling.split.train=[2010]", "modeling.split.train: expected array"),

@@ -110,12 +110,12 @@ def models(store: Store) -> str:
 
 
 def test_tables_of_contributors_are_there_before_their_rows(store: Store) -> None:
-    for table in ("models", "evaluations", "benchmarks"):
+    for table in ("models", "evaluations"):
         result = invoke(
             store.root, "sql", f"SELECT * FROM meta.{table}", "--format", "csv"
         )
         assert len(result.stdout.splitlines()) == 1
-        assert "fingerprint" in result.stdout or table == "benchmarks"
+        assert "fingerprint" in result.stdout
 
 
 def test_rows_take_the_place_of_those_before_and_stay_with_later_runs(

@@ -43,6 +43,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
     If the run fails, the previous one stays.
     """
     features = current_features(settings)
+    features.require_columns(settings.modeling)
     runs = read_runs(open_store(settings.root))
     of = _fingerprint(settings, {s.name: s.fingerprint for s in runs[-1].snapshots})
     found = _read(settings, of)

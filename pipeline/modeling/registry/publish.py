@@ -46,6 +46,7 @@ def publish_models(settings: ModelingSettings) -> None:
                 "created_at": training.created_at.replace(tzinfo=None),
                 "study": training.study,
                 "params": json.dumps(training.config["params"]),
+                "spans": json.dumps(training.spans),
                 "metrics": json.dumps(metrics),
                 "mlflow_run": training.mlflow_run,
                 "name": version and version.name,

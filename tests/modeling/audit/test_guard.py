@@ -18,6 +18,7 @@ from pipeline.modeling.audit.guard import (
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run.run import check
 from pipeline.transforms import load_transform
+from tests.modeling.conftest import Load
 from tests.modeling.shops import shops
 
 YEARS = range(2010, 2016)
@@ -194,3 +195,13 @@ def test_a_table_by_period_is_said(tmp_path: Path, patch: pytest.MonkeyPatch) ->
     assert learnable_features(settings_of(tmp_path, *words)).on_trust == (
         "growth: of no data: a calendar, or a table in the code",
     )
+
+
+def test_a_target_that_is_no_feature_is_said_before_anything_is_compared(
+    ml: Load,
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        learnable_features(ml("modeling.target=w_mean_cst"))
+    first, name, *_ = str(caught.value).splitlines()
+    assert first.startswith("features: lacks ")
+    assert name.startswith("  target: 'w_mean_cst'; did you mean 'w_mean_cost")
