@@ -354,3 +354,11 @@ def test_the_judged_model_is_kept_and_its_recipe_is_fitted_to_all_years(
     again = fit_model(df, training.config, settings.modeling)
     assert bundle.predictor.point(df).tolist() == again.point(df).tolist()
     assert bundle.predictor.record.calibration == bundle.judged.record.calibration
+
+
+def test_a_refused_promotion_of_another_name_leaves_the_forecast(copied: Load) -> None:
+    settings = copied("modeling.name=mine", "modeling.baselines=[rolling_mean]")
+    promotion = promote(settings, "last_value")
+    assert not promotion.is_champion
+    assert not promotion.is_withdrawn
+    assert PREDICTIONS in states(settings)
