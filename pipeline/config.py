@@ -1,13 +1,13 @@
 """Typed configuration: composed from YAML, overridden by dotted paths, refused early.
 
 Layers are merged in this order, a later one wins: the defaults of each stage's
-transformation (``pipeline/transforms/<transform>.yaml``, then, where the project has
-that, ``configs/transforms/<transform>.yaml``), the chosen source
-(``configs/sources/<source>.yaml``), ``configs/pipeline.yaml``, the profile
-(``configs/profiles/<profile>.yaml``) and the overrides of the command line. What a
-word in them means says `pipeline.files.yaml_core`. Merging and ``${...}`` interpolation
-are OmegaConf's, types and bounds are msgspec's. Every mistake is reported, not the
-first one only.
+transformation (``pipeline/transforms/<transform>.yaml``), those of each source's kind
+(``pipeline/sources/<kind>.yaml``), each followed by the project's file of that name in
+``configs/transforms/`` or ``configs/sources/``, if there is one;
+``configs/pipeline.yaml``, the profile (``configs/profiles/<profile>.yaml``) and the
+overrides of the command line. What a word in them means says
+`pipeline.files.yaml_core`. Merging and ``${...}`` interpolation are OmegaConf's, types
+and bounds are msgspec's. Every mistake is reported, not the first one only.
 """
 
 import os
@@ -73,8 +73,12 @@ def refuse(mistakes: Sequence[Mistake]) -> None:
         )
 
 
-def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
+def load_layer(
+    path: Path, root: Path, *, under: str | None = None, others: Iterable[str] = ()
+) -> Layer:
     """Read a YAML file as a layer, all of it below a key of the composed tree if said.
+
+    `others` are names that need no file, for the message.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
     except FileNotFoundError:
         link = ", only a link that leads nowhere" if path.is_symlink() else ""
         fault = f"{name}: no such file{link}"
-        raise _not_found(fault, path.stem, path.parent, root) from None
+        raise _not_found(fault, path.stem, path.parent, root, others) from None
     except ValueError as error:
         raise ConfigError(f"{name}: not readable as YAML\nfound: {error}") from error
     except OSError as error:
@@ -102,7 +106,7 @@ def load_layer(path: Path, root: Path, *, under: str | None = None) -> Layer:
 
 
 def load_named_layer(
-    folder: Path, name: str, root: Path, *, under: str | None = None
+    folder: Path, name: str, root: Path, others: Iterable[str] = ()
 ) -> Layer:
     """Read the YAML file of a name, which is that of a file in the folder itself.
 
@@ -114,8 +118,8 @@ def load_named_layer(
     if not name or "/" in name or name.startswith("."):
         there = folder.relative_to(root).as_posix()
         fault = f"{there}: expected the name of a file there, found '{name}'"
-        raise _not_found(fault, Path(name).stem, folder, root)
-    return load_layer(folder / f"{name}.yaml", root, under=under)
+        raise _not_found(fault, Path(name).stem, folder, root, others)
+    return load_layer(folder / f"{name}.yaml", root, others=others)
 
 
 def yaml_files(folder: Path) -> list[Path]:
@@ -123,12 +127,15 @@ def yaml_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*.yaml") if not p.name.startswith("."))
 
 
-def _not_found(fault: str, name: str, folder: Path, root: Path) -> ConfigError:
+def _not_found(
+    fault: str, name: str, folder: Path, root: Path, others: Iterable[str] = ()
+) -> ConfigError:
     """List the files there are, and name the one that was probably meant."""
     known = [file.stem for file in yaml_files(folder)]
+    also = f"\nknown without a file: {', '.join(others)}" if others else ""
     return ConfigError(
-        f"{fault}{nearest(name, known)}\n"
-        f"found in {folder.relative_to(root).as_posix()}: {', '.join(known)}"
+        f"{fault}{nearest(name, [*known, *others])}\n"
+        f"found in {folder.relative_to(root).as_posix()}: {', '.join(known)}{also}"
     )
 
 
@@ -384,7 +391,7 @@ def _mistakes(
     tagged = _by_tag(type_)
     if tagged and isinstance(value, Mapping):
         kind = cast("Mapping[str, Any]", value).get("kind")
-        if kind not in tagged:
+        if not isinstance(kind, str) or kind not in tagged:
             text = f"expected one of {', '.join(tagged)}, found {kind!r}"
             yield Mistake(origin_of(path, layers), f"{path}.kind", text)
             return

@@ -33,7 +33,7 @@ from pipeline.lineage.graph import SOURCE
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
-from pipeline.sources import SourceConfig
+from pipeline.sources import KINDS, SourceConfig
 from pipeline.sources.columns import Declared
 from pipeline.transforms import (
     OWN,
@@ -264,8 +264,7 @@ def load_settings(
     stage_trees = _stage_trees(top)
     layers = [
         *below,
-        load_named_layer(configs / "sources", source, root, under=SOURCE),
-        *_other_layers(others, configs / "sources", root),
+        *_source_layers(source, others, root),
         *_transform_layers(stage_trees, root),
         *_check_layers(configs / "checks", root),
         *top,
@@ -361,12 +360,30 @@ def _choose_others(layers: list[Layer]) -> dict[str, str]:
     return kinds
 
 
-def _other_layers(kinds: dict[str, str], folder: Path, root: Path) -> Iterator[Layer]:
-    """Load the defaults of each other source but its columns, under its name."""
-    for name, kind in kinds.items():
-        layer = load_named_layer(folder, kind, root)
-        tree = {key: value for key, value in layer.tree.items() if key != "columns"}
-        yield Layer(layer.name, {"sources": {name: tree}})
+def _source_layers(source: str, others: dict[str, str], root: Path) -> Iterator[Layer]:
+    """Load the defaults of each source; those beside `source` have own columns."""
+    for layer in _defaults_of(source, root):
+        yield Layer(layer.name, {SOURCE: layer.tree})
+    for name, use in others.items():
+        for layer in _defaults_of(use, root):
+            tree = {key: value for key, value in layer.tree.items() if key != "columns"}
+            yield Layer(layer.name, {"sources": {name: tree}})
+
+
+def _defaults_of(use: str, root: Path) -> list[Layer]:
+    """Load the defaults of a kind of source, then the project's file of the name.
+
+    A name that is no kind has such a file, which says the kind.
+    """
+    folder = root / "configs" / "sources"
+    layers: list[Layer] = []
+    if use not in KINDS or (folder / f"{use}.yaml") in yaml_files(folder):
+        layers = [load_named_layer(folder, use, root, KINDS)]
+    kind = layers[0].tree.get("kind", use) if layers else use
+    # What is no kind is reported with the other mistakes.
+    if path := KINDS.get(str(kind)):
+        layers.insert(0, load_layer(path, PACKAGE.parent))
+    return layers
 
 
 def _wrong_names(

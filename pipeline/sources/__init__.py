@@ -1,6 +1,7 @@
 """Sources: how raw data becomes a typed LazyFrame with the declared columns."""
 
 from pipeline.sources.source import (
+    KINDS,
     SourceConfig,
     columns_of,
     declared,
@@ -16,6 +17,7 @@ from pipeline.sources.source import (
 )
 
 __all__ = [
+    "KINDS",
     "SourceConfig",
     "columns_of",
     "declared",

@@ -46,6 +46,9 @@ SourceConfig: TypeAlias = (
 )
 """Settings of a source; its ``kind`` says which."""
 
+KINDS = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
+"""The defaults of each kind of source, which stand beside its code."""
+
 _N_SHOWN = 10
 """Bad cells that are listed."""
 

@@ -54,8 +54,7 @@ promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.9}
 
 def shops(root: Path, years: Sequence[int]) -> Path:
     """Make a project of 20 shops; what they sell is twice their visitors, about."""
-    shutil.copytree(PROJECT / "configs" / "sources", root / "configs" / "sources")
-    (root / "configs" / "models").mkdir()
+    (root / "configs" / "models").mkdir(parents=True)
     for model in ("ridge", "last_value"):
         path = Path("configs", "models", f"{model}.yaml")
         shutil.copy(PROJECT / path, root / path)

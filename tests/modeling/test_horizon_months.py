@@ -20,7 +20,7 @@ from pipeline.snapshots.store import open_store
 pytestmark = pytest.mark.usefixtures("here")
 
 PIPELINE = """
-source: csv
+source: {use: csv, path: sales.csv}
 columns: {Month: date, Store: label, Item: integer, Sold: {kind: integer, min: 0}}
 panel:
   time: month
@@ -94,11 +94,7 @@ def sales() -> list[tuple[date, str, int, int]]:
 def settings(tmp_path: Path) -> ModelingSettings:
     """A project over a file in Latin-1 with semicolons and German dates."""
     configs = tmp_path / "configs"
-    for folder in ("models", "sources"):
-        (configs / folder).mkdir(parents=True)
-    (configs / "sources" / "csv.yaml").write_text(
-        "{kind: csv, path: sales.csv, columns: '${columns}'}"
-    )
+    (configs / "models").mkdir(parents=True)
     (configs / "pipeline.yaml").write_text(PIPELINE)
     (configs / "modeling.yaml").write_text(MODELING)
     for name, text in MODELS.items():

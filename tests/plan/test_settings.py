@@ -7,7 +7,10 @@ import pytest
 from pipeline.errors import ConfigError, SourceError
 from pipeline.files.local import find_local, find_root
 from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.run import run
+from pipeline.sources import SourceConfig
 from pipeline.sources.csv import CsvSource
+from pipeline.sources.json_lines import JsonLinesSource
 from tests.conftest import PROJECT
 
 
@@ -47,6 +50,47 @@ def test_a_project_of_another_format_is_told_so_alone(
     fault, said = mistakes(project).splitlines()
     assert fault.startswith("configs/pipeline.yaml: version: expected 1, ")
     assert hint in said
+
+
+LEAST = """
+source: {use: csv, path: data.csv}
+columns: {shop: label, year: code, sold: number}
+stages: {sanitize_column_names: {snapshot: sales, key: [shop, year]}}
+"""
+
+
+def test_a_project_is_one_file(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pipeline.yaml").write_text(LEAST)
+    (tmp_path / "data.csv").write_text("shop,year,sold\na,2015,1.5\n")
+    assert run(load_settings(tmp_path)).is_new
+    assert load_settings(tmp_path).tree["source"]["max_bad_rows"] == [100, 0.01]
+    words = ("source.separator=-", "source.columns.sold=label", "source.wat=1")
+    with pytest.raises(ConfigError, match=r"source\.wat: unknown") as e:
+        load_settings(tmp_path, overrides=words)
+    assert "1 mistake\n" in str(e.value)
+
+
+def test_a_project_changes_a_kind_of_source_by_name(tmp_path: Path) -> None:
+    configs = tmp_path / "configs"
+    (configs / "sources").mkdir(parents=True)
+    (configs / "pipeline.yaml").write_text(LEAST)
+    (configs / "sources" / "csv.yaml").write_text("max_bad_rows: 7")
+    (configs / "sources" / "tills.yaml").write_text("{kind: json_lines, path: a.jsonl}")
+    (configs / "sources" / "odd.yaml").write_text("kind: [csv]")
+
+    def load(*words: str) -> SourceConfig:
+        return load_settings(tmp_path, overrides=words).source
+
+    assert load().max_bad_rows == 7
+    tills = load("source=tills", "source.path=b.jsonl")
+    assert isinstance(tills, JsonLinesSource)
+    assert (tills.path, tills.max_bad_rows) == ("b.jsonl", (100, 0.01))
+    with pytest.raises(ConfigError, match=r"source\.kind: expected one of csv, "):
+        load("source=odd")
+    with pytest.raises(ConfigError, match=r"did you mean 'excel'\?") as e:
+        load("source=exel")
+    assert "\nknown without a file: csv, download, duckdb, excel, " in str(e.value)
 
 
 def test_transformation_serves_two_stages_under_two_names() -> None:

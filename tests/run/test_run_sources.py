@@ -1,6 +1,5 @@
 """A project is the same whatever kind of file its rows stand in."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,24 +7,14 @@ import duckdb
 import polars as pl
 import pytest
 
-from pipeline.plan.settings import Settings, load_settings
+from pipeline.plan.settings import load_settings
 from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.run.start import start
-from tests.conftest import ROOT
 from tests.run.conftest import query
 
 FEATURES = "from features order by all"
-
-
-def _load(project: Path, *words: str) -> Settings:
-    shutil.copytree(
-        ROOT / "configs" / "sources",
-        project / "configs" / "sources",
-        dirs_exist_ok=True,
-    )
-    return load_settings(project, overrides=words)
 
 
 def _as_hive(raw: pl.DataFrame, folder: Path) -> None:
@@ -53,11 +42,11 @@ def test_rows_of_any_kind_of_file_make_the_same_features(
     raw = pl.read_csv(project / "data" / "raw.csv", infer_schema=False)
     WRITE[kind](raw, project / "data")
     words = (f"source={kind}", f"source.path={PATHS[kind]}")
-    first = run(_load(project, *words))
+    first = run(load_settings(project, overrides=words))
     assert query(project, FEATURES) == query(run_once[0], FEATURES)
-    assert run(_load(project, *words)).run.run_id == first.run.run_id
+    assert run(load_settings(project, overrides=words)).run.run_id == first.run.run_id
     parts = (*words, "engine.partitions=3")
-    forced = run(_load(project, *parts), Selection(force=True))
+    forced = run(load_settings(project, overrides=parts), Selection(force=True))
     assert forced.run.run_id != first.run.run_id
     assert query(project, FEATURES) == query(run_once[0], FEATURES)
 
@@ -66,9 +55,9 @@ def test_file_that_is_changed_is_read_again(project: Path) -> None:
     raw = pl.read_csv(project / "data" / "raw.csv", infer_schema=False)
     words = ("source=json_lines", "source.path=data/raw.jsonl")
     raw.write_ndjson(project / "data" / "raw.jsonl")
-    before = run(_load(project, *words))
+    before = run(load_settings(project, overrides=words))
     raw.reverse().write_ndjson(project / "data" / "raw.jsonl")
-    after = run(_load(project, *words, "engine.partitions=3"))
+    after = run(load_settings(project, overrides=(*words, "engine.partitions=3")))
     assert after.run.run_id != before.run.run_id
     assert {s.state for s in after.run.snapshots} == {"computed"}
 
@@ -80,7 +69,6 @@ def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
     with duckdb.connect(database) as con:
         con.execute(f"create table t as from '{project}/data/raw.csv'")
     words = ("source=duckdb", "source.path=data/raw.duckdb", "source.query=from t")
-    _load(project, *words)
     first = start(project, None, words)
     assert isinstance(first, RunReport)
     assert query(project, FEATURES) == query(run_once[0], FEATURES)
@@ -90,7 +78,7 @@ def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
     second = start(project, None, words)
     assert isinstance(second, RunReport)
     assert not second.is_new
-    said = describe_freshness(_load(project, *words), Selection())
+    said = describe_freshness(load_settings(project, overrides=words), Selection())
     assert said.startswith("of the rows that the query gave last: a run asks again\n")
     with duckdb.connect(database) as con:
         con.execute("update t set Discharges = Discharges + 1")

@@ -147,12 +147,12 @@ def test_values_from_the_environment_are_not_stamped(
 def test_configuration_behind_a_link_is_looked_at(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    shared = tmp_path_factory.mktemp("shared") / "sources"
-    (project / "configs" / "sources").rename(shared)
+    shared = tmp_path_factory.mktemp("shared")
+    source = shared / "csv.yaml"
+    source.write_text("max_bad_rows: 1")
     (project / "configs" / "sources").symlink_to(shared)
     (project / "configs" / "loop").symlink_to(project / "configs")
     before = key(project)
-    source = shared / "csv.yaml"
     source.write_text(source.read_text() + "\n")
     assert key(project) != before
 
@@ -160,7 +160,7 @@ def test_configuration_behind_a_link_is_looked_at(
 def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
     before = key(project)
     (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
-    (project / "configs" / "sources" / "folder.yaml").mkdir()
+    (project / "configs" / "folder.yaml").mkdir()
     assert key(project) == before
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.modeling.settings import load_modeling
 from pipeline.plan.settings import load_settings
+from pipeline.sources import KINDS
 from pipeline.sources.synthetic.source import SyntheticSource
 from pipeline.transforms import defaults_of, transform_names
 from tests.conftest import ROOT
@@ -11,6 +12,10 @@ from tests.conftest import ROOT
 CONFIGS = ROOT / "configs"
 PROFILES = sorted(path.stem for path in (CONFIGS / "profiles").glob("*.yaml"))
 SOURCES = sorted(path.stem for path in (CONFIGS / "sources").glob("*.yaml"))
+WORDS = {
+    "duckdb": ("source.path=a.duckdb", "source.query=from t"),
+    "sql": ("source.uri=sqlite:a.db", "source.query=select 1"),
+}
 
 
 @pytest.mark.parametrize("profile", [None, *PROFILES])
@@ -23,10 +28,16 @@ def test_every_profile_loads_with_every_model(profile: str | None) -> None:
     assert settings.modeling.key == ["facility_id", "apr_drg_code", "year"]
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("source", sorted({*SOURCES, *KINDS}))
 def test_every_source_loads(source: str) -> None:
-    settings = load_settings(ROOT, overrides=(f"source={source}",))
+    words = (f"source={source}", *WORDS.get(source, ()))
+    settings = load_settings(ROOT, overrides=words)
     assert settings.tree["source"]["kind"] == source
+    # A kind's YAML shows all there is to set.
+    assert source not in KINDS or {*settings.tree["source"]} == {
+        *settings.source.__struct_fields__,
+        "kind",
+    }
 
 
 def test_every_transformation_has_its_three_files() -> None:
