@@ -26,7 +26,11 @@ from pipeline.modeling.fit.target import TargetConfig, Weight
 from pipeline.modeling.models import OCCURRENCE, kind_names, load_kind
 from pipeline.modeling.study.space import Range, mistakes_in
 from pipeline.panel.periods import Every
+from pipeline.plan.code import PACKAGE
 from pipeline.plan.settings import Settings, Stage, load_settings
+
+DEFAULTS = Path(__file__).parent / "modeling.yaml"
+"""What a project's ``configs/modeling.yaml`` need not say."""
 
 NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""
@@ -158,7 +162,7 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Modeling(BaseConfig, frozen=True, kw_only=True):
-    """``configs/modeling.yaml``; see the comments there."""
+    """``configs/modeling.yaml`` over `DEFAULTS`; see the comments there."""
 
     name: Annotated[
         str,
@@ -261,7 +265,10 @@ def load_modeling(
     mistakes are one `ConfigError`.
     """
     configs = root / "configs"
-    below = [load_layer(configs / "modeling.yaml", root, under="modeling")]
+    below = [
+        load_layer(DEFAULTS, PACKAGE.parent, under="modeling"),
+        load_layer(configs / "modeling.yaml", root, under="modeling"),
+    ]
     files = yaml_files(configs / "models")
     for path in files:
         layer = load_layer(path, root)

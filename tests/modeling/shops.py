@@ -32,22 +32,13 @@ engine: {use: polars}
 MODELING = """
 name: shops
 panel: sales
-features: features
-time: year
-entity: [shop]
-target: sold
-known: ${panel.known}
 past: [sold_rolling2, sold_lag1]
-cluster: shop
 split: {train: [2011, 2013], valid: 2014, test: [2015, 2015]}
 model: ridge
 baselines: [last_value]
-metric: mae
 coverage: 0.8
-seed: 1
 study: {trials: 2, folds: 2}
 bootstrap: {samples: 100}
-slices: {}
 promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.9}
 """
 

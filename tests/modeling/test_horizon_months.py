@@ -42,27 +42,16 @@ engine: {use: polars}
 """
 
 MODELING = """
-name: sold
 panel: sales
-features: features
-time: month
-every: 1mo
-entity: [store, item]
-target: sold
 units: {sold: pieces}
-known: []
 past: [sold_rolling3]
-cluster: store
 totals: [store]
 split: {train: 18, valid: 6, test: 6}
 model: ridge
 baselines: [mean]
-metric: mae
 coverage: 0.8
-seed: 1
 study: {trials: 2, folds: 2}
 bootstrap: {samples: 100}
-slices: {}
 promotion: {max_bias: 0.5, max_coverage_gap: 0.5, max_slice_loss: 0.99}
 """
 

@@ -191,15 +191,14 @@ def test_snapshots_of_other_names_are_audited_as_the_settings_name_them(
     for name in ("pipeline.yaml", "modeling.yaml"):
         file = root / "configs" / name
         text = file.read_text().replace("snapshot: features", "snapshot: learned")
-        text = text.replace("features: features", "features: learned")
         file.write_text(text.replace("sales", "sold_by_shop"))
-    let_through = "drop_present.columns=[sold]"
-    settings = load_modeling(root, overrides=(let_through,))
+    words = ("modeling.features=learned", "drop_present.columns=[sold]")
+    settings = load_modeling(root, overrides=words)
     assert settings.modeling.panel == "sold_by_shop"
     assert leaking(audit(settings)) == {"price", "visits"}
     one_year = "source.path=one.csv"
     pl.read_csv(root / "data.csv").filter(year=2010).write_csv(root / "one.csv")
     with pytest.raises(SourceError) as caught:
-        audit(load_modeling(root, overrides=(one_year,)))
+        audit(load_modeling(root, overrides=(words[0], one_year)))
     assert "snapshot 'learned' has no row that knows a past" in str(caught.value)
     assert "found: 'sold_by_shop' with year 2010\n" in str(caught.value)
