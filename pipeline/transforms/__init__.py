@@ -9,17 +9,20 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import polars as pl
+from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
+from pipeline.panel.past import By, past_of, with_past
+from pipeline.panel.periods import Every
 
 OWN = "transforms"
 """Folder of a project's own transformations, and the package they are imported as."""
@@ -38,6 +41,56 @@ class PastOnly(BaseConfig, frozen=True, kw_only=True):
     known: list[str]
     """Columns that are known before their period, though they are not of the past."""
     columns: list[str] | None = None
+
+
+class PastConfig(BaseConfig, frozen=True, kw_only=True):
+    """Settings of a transformation that makes columns of periods before the row's."""
+
+    time: str
+    every: Every
+    ahead: Annotated[int, Meta(ge=1)] = 1
+    """Periods from the newest that is known to the row's own. A forecast of several
+    periods sets it: see `pipeline.modeling.horizon`."""
+
+    def back(self, periods: int) -> int:
+        """Say how far back that lies which is so far back of one period ahead.
+
+        What is of the row's own period, 0, stays.
+        """
+        return periods + self.ahead - 1 if periods else 0
+
+
+class LaggedConfig(PastConfig, frozen=True, kw_only=True):
+    """Settings of one that takes figures as of one period before."""
+
+    lag: Annotated[int, Meta(ge=0, le=9999)]
+    """Up to so many periods before; 0 leaks the row's own."""
+    suffix: str
+    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
+
+
+class EntityPastConfig(PastConfig, frozen=True, kw_only=True):
+    """Settings of one that looks up columns of the same entity."""
+
+    keys: Annotated[list[str], Meta(min_length=1)]
+    columns: list[str]
+    by: By
+
+    def with_past(self, lf: pl.LazyFrame, distances: Iterable[int]) -> pl.LazyFrame:
+        """Add the columns as they were; see `pipeline.panel.past.with_past`."""
+        return with_past(
+            lf,
+            self.columns,
+            sorted(set(distances)),
+            keys=self.keys,
+            time=self.time,
+            every=self.every,
+            by=self.by,
+        )
+
+    def drop_past(self, lf: pl.LazyFrame, distances: Iterable[int]) -> pl.LazyFrame:
+        """Drop what `with_past` has added."""
+        return lf.drop([past_of(c, n) for n in {*distances} for c in self.columns])
 
 
 @dataclass(frozen=True)

@@ -6,26 +6,20 @@ from typing import Annotated, Literal, TypeAlias
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
-from pipeline.panel.past import By, dated, past_of, with_past
-from pipeline.panel.periods import Every
+from pipeline.panel.past import dated, past_of
 from pipeline.panel.split import Split
+from pipeline.transforms import EntityPastConfig
 
 Distance: TypeAlias = Annotated[int, Meta(ge=1, le=9999)]
 Function: TypeAlias = Literal["difference", "ratio", "growth"]
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(EntityPastConfig, frozen=True, kw_only=True):
     """Settings of `change`."""
 
-    keys: Annotated[list[str], Meta(min_length=1)]
-    time: str
-    every: Every
-    columns: list[str]
     periods: Annotated[list[Distance], Meta(min_length=1)]
     """Over how many periods, such as 1, and 12 for a season of months."""
     functions: Annotated[list[Function], Meta(min_length=1)]
-    by: By
     lag: Annotated[int, Meta(ge=0, le=9999)]
     """Up to the value of so many periods before; 0 leaks that of the row's own."""
     suffix: str
@@ -50,27 +44,20 @@ def change(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         and of an old value of 0, of which nothing is a multiple. Sorted by `keys`, then
         `time`.
     """
-    distances = sorted({n for n in (config.lag, *_olds(config)) if n})
-    lagged = with_past(
-        lf,
-        config.columns,
-        distances,
-        keys=config.keys,
-        time=config.time,
-        every=config.every,
-        by=config.by,
-    )
+    newest = config.back(config.lag)
+    distances = [n for n in (newest, *(newest + n for n in config.periods)) if n]
 
     def value(column: str, distance: int) -> pl.Expr:
         name = past_of(column, distance) if distance else column
         return pl.col(name).cast(pl.Float64)
 
-    return lagged.with_columns(
-        _FUNCTIONS[function](
-            value(column, config.lag), value(column, config.lag + n)
-        ).alias(name)
+    changed = config.with_past(lf, distances).with_columns(
+        _FUNCTIONS[function](value(column, newest), value(column, newest + n)).alias(
+            name
+        )
         for (column, function, n), name in _names(config).items()
-    ).drop([past_of(column, n) for column in config.columns for n in distances])
+    )
+    return config.drop_past(changed, distances)
 
 
 def past(config: Config) -> list[str]:
@@ -81,11 +68,6 @@ def past(config: Config) -> list[str]:
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))
-
-
-def _olds(config: Config) -> list[int]:
-    """Say how far back the old values are."""
-    return [config.lag + n for n in config.periods]
 
 
 def _names(config: Config) -> dict[tuple[str, Function, int], str]:

@@ -5,32 +5,31 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
+from pipeline.panel.keys import WORKING
 from pipeline.panel.past import dated
+from pipeline.panel.periods import number, time_dtype
 from pipeline.panel.split import Split
+from pipeline.transforms import LaggedConfig
+
+_PERIOD = f"{WORKING}period"
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(LaggedConfig, frozen=True, kw_only=True):
     """Settings of `ewm`."""
 
     keys: Annotated[list[str], Meta(min_length=1)]
-    time: str
     columns: list[str]
     half_life: Annotated[float, Meta(gt=0)]
     """Rows after which a value counts half."""
     name: str
     """Appended to each column's name."""
-    lag: Annotated[int, Meta(ge=0)]
-    """Up to the row so many before; 0 leaks the row's own."""
-    suffix: str
-    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
 
 
 def ewm(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
-    """Take exponentially weighted means of an entity's rows up to `lag` rows before.
+    """Take exponentially weighted means of an entity's rows, `lag` periods before.
 
     The weight of a row n rows before the newest of them is ``0.5 ** (n / half_life)``.
-    Rows are counted, not periods: `resample` makes those that are absent.
+    These are rows, not periods: `resample` makes those that are absent.
 
     Parameters
     ----------
@@ -45,15 +44,29 @@ def ewm(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         Float64 ``{column}{name}{suffix}`` more: of the values that are there, null
         before the first. Sorted by `keys`, then `time`.
     """
-    return lf.sort(*config.keys, config.time).with_columns(
-        pl.col(column)
+    rows = lf.sort(*config.keys, config.time)
+    means = {
+        name: pl.col(column)
         .ewm_mean(half_life=config.half_life, ignore_nulls=False)
         .forward_fill()
-        .shift(config.lag)
-        .over(config.keys)
-        .alias(name)
         for column, name in zip(config.columns, _names(config), strict=True)
+    }
+    lagged = config.back(config.lag)
+    if lagged <= 1:  # the row before, which is of the period before or earlier
+        return rows.with_columns(
+            mean.shift(lagged).over(config.keys).alias(name)
+            for name, mean in means.items()
+        )
+    period = number(config.time, config.every, time_dtype(lf, config.time))
+    dated_rows = rows.with_columns(period.cast(pl.Int64).alias(_PERIOD))
+    latest = dated_rows.select(
+        *config.keys,
+        pl.col(_PERIOD) + lagged,
+        *(mean.over(config.keys).alias(name) for name, mean in means.items()),
     )
+    return dated_rows.join_asof(
+        latest, on=_PERIOD, by=config.keys, check_sortedness=False
+    ).drop(_PERIOD)
 
 
 def past(config: Config) -> list[str]:

@@ -6,33 +6,27 @@ import polars as pl
 import polars.selectors as cs
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
 from pipeline.panel.exact import from_fixed_point, to_fixed_point
 from pipeline.panel.keys import WORKING, left_join
 from pipeline.panel.past import dated
-from pipeline.panel.periods import Every, number, time_dtype
+from pipeline.panel.periods import number, time_dtype
 from pipeline.panel.split import Split
+from pipeline.transforms import LaggedConfig
 
 Function: TypeAlias = Literal["mean", "count", "std"]
 
 _PERIOD = f"{WORKING}period"
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(LaggedConfig, frozen=True, kw_only=True):
     """Settings of `expanding`."""
 
     keys: Annotated[list[str], Meta(min_length=1)]
     """Columns that name the entity, or a category of several."""
-    time: str
-    every: Every
     columns: list[str]
     functions: Annotated[list[Function], Meta(min_length=1)]
     name: str
     """Appended to each column's name, before the function."""
-    lag: Annotated[int, Meta(ge=0)]
-    """Up to so many periods before; 0 leaks the row's own period."""
-    suffix: str
-    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
 
 
 def expanding(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -65,7 +59,7 @@ def expanding(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         expr.sum().alias(name) for name, expr in sums.items()
     )
     # What a period adds counts `lag` periods later, where there may be no row yet.
-    added = totals.with_columns(pl.col(_PERIOD) + config.lag)
+    added = totals.with_columns(pl.col(_PERIOD) + config.back(config.lag))
     asked = totals.with_columns(pl.lit(0, pl.Int128).alias(name) for name in sums)
     known = (
         pl.concat([added, asked])

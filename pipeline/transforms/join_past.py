@@ -5,29 +5,23 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
 from pipeline.panel.keys import WORKING
 from pipeline.panel.past import dated
-from pipeline.panel.periods import Every, label, number, time_dtype
+from pipeline.panel.periods import label, number, time_dtype
 from pipeline.panel.split import Split
 from pipeline.panel.unique import added_columns, unique_by
+from pipeline.transforms import LaggedConfig
 
 _PERIOD = f"{WORKING}period"
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(LaggedConfig, frozen=True, kw_only=True):
     """Settings of `join_past`."""
 
     keys: Annotated[list[str], Meta(min_length=1)]
     """Columns of both inputs."""
-    time: str
-    every: Every
     columns: list[str]
     """Of the second input."""
-    lag: Annotated[int, Meta(ge=0)]
-    """Latest row of so many periods before, or earlier; 0 leaks the row's own."""
-    suffix: str
-    """Appended to the names if `lag` is not 0, with ``{}`` for the lag."""
 
 
 def join_past(lf: pl.LazyFrame, other: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -58,7 +52,7 @@ def join_past(lf: pl.LazyFrame, other: pl.LazyFrame, config: Config) -> pl.LazyF
     rows = other.with_columns(period).with_columns(first).select(*by, _PERIOD, *added)
     latest = unique_by(rows, by).select(
         *config.keys,
-        pl.col(_PERIOD) + config.lag,
+        pl.col(_PERIOD) + config.back(config.lag),
         *[pl.col(old).alias(new) for old, new in zip(added, names, strict=True)],
     )
     return (

@@ -5,32 +5,37 @@ from typing import Annotated, TypeAlias
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
-from pipeline.panel.past import By, dated, past_of, with_past
-from pipeline.panel.periods import Every
+from pipeline.panel.past import dated, past_of
 from pipeline.panel.split import Split
+from pipeline.transforms import EntityPastConfig
 
 Distance: TypeAlias = Annotated[int, Meta(ge=1, le=9999)]
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(EntityPastConfig, frozen=True, kw_only=True):
     """Settings of `lag_columns`."""
 
-    keys: Annotated[list[str], Meta(min_length=1)]
-    time: str
-    every: Every
-    columns: list[str]
     periods: Annotated[
         Distance | Annotated[list[Distance], Meta(min_length=1)],
         Meta(description="a number from 1 to 9999, or a list of such"),
     ]
-    by: By
+    season: Annotated[int, Meta(ge=2)] | None = None
+    """Periods of a season, such as 12 of months: lags of whole seasons stay such."""
     suffix: str
     """Appended to each name, with ``{}`` for the number of periods."""
+
+    def back(self, periods: int) -> int:
+        """Say how far back a lag goes; of whole seasons, to the newest known one."""
+        if self.season is None or periods % self.season:
+            return super().back(periods)
+        return max(periods, -(-self.ahead // self.season) * self.season)
 
 
 def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Add the value of each column `periods` before, for the same entity.
+
+    Of a row `ahead` periods after the newest known one, the first lag is of that one,
+    the second of the one before it; names stay those of one period ahead.
 
     Parameters
     ----------
@@ -45,18 +50,12 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         One column more per distance and column, of the column's dtype; null where the
         entity has no such row. Sorted by `keys`, then `time`.
     """
-    distances = _distances(config)
-    lagged = with_past(
-        lf,
-        config.columns,
-        distances,
-        keys=config.keys,
-        time=config.time,
-        every=config.every,
-        by=config.by,
-    )
+    distances = [config.back(n) for n in _distances(config)]
     lags = [past_of(column, n) for n in distances for column in config.columns]
-    return lagged.rename(dict(zip(lags, past(config), strict=True)))
+    lagged = config.with_past(lf, distances).with_columns(
+        pl.col(lag).alias(name) for lag, name in zip(lags, past(config), strict=True)
+    )
+    return config.drop_past(lagged, distances)
 
 
 def past(config: Config) -> list[str]:

@@ -8,24 +8,18 @@ from typing import Annotated, Literal, TypeAlias
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
-from pipeline.panel.past import By, dated, past_of, with_past
-from pipeline.panel.periods import Every
+from pipeline.panel.past import dated, past_of
 from pipeline.panel.split import Split
+from pipeline.transforms import EntityPastConfig
 
 Function: TypeAlias = Literal["mean", "std", "min", "max"]
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(EntityPastConfig, frozen=True, kw_only=True):
     """Settings of `rolling_columns`."""
 
-    keys: Annotated[list[str], Meta(min_length=1)]
-    time: str
-    every: Every
-    columns: list[str]
     window: Annotated[int, Meta(ge=1, le=60)]
     min_samples: Annotated[int, Meta(ge=1)]
-    by: By
     functions: Annotated[list[Function], Meta(min_length=1)]
     """Figures of the window."""
     drop_nulls: bool
@@ -44,7 +38,8 @@ class Config(BaseConfig, frozen=True, kw_only=True):
 def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     """Take figures of each column over an entity's `window` periods before.
 
-    The window is ``[t - window, t - 1]``: a row never sees itself.
+    The window is ``[t - window, t - 1]``: a row never sees itself. Of a row `ahead`
+    periods after the newest known one, it ends with that.
 
     Parameters
     ----------
@@ -61,27 +56,15 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         `min_samples`. ``std`` is that of a sample, null of a single value.
         Sorted by `keys`, then `time`.
     """
-    distances = range(1, config.window + 1)
-    names = _names(config)
-    rolled = (
-        with_past(
-            lf,
-            config.columns,
-            distances,
-            keys=config.keys,
-            time=config.time,
-            every=config.every,
-            by=config.by,
-        )
-        .with_columns(
-            pl.when(_n_known(_window(column, config)) >= config.min_samples)
-            .then(_FIGURES[function](_window(column, config)))
-            .alias(names[function, column])
-            for function in config.functions
-            for column in config.columns
-        )
-        .drop([past_of(column, n) for column in config.columns for n in distances])
+    distances, names = _distances(config), _names(config)
+    rolled = config.with_past(lf, distances).with_columns(
+        pl.when(_n_known(_window(column, config)) >= config.min_samples)
+        .then(_FIGURES[function](_window(column, config)))
+        .alias(names[function, column])
+        for function in config.functions
+        for column in config.columns
     )
+    rolled = config.drop_past(rolled, distances)
     return rolled.drop_nulls([*names.values()]) if config.drop_nulls else rolled
 
 
@@ -105,9 +88,14 @@ def _names(config: Config) -> dict[tuple[Function, str], str]:
     }
 
 
+def _distances(config: Config) -> list[int]:
+    """List how far back the periods of the window are."""
+    return [config.back(n) for n in range(1, config.window + 1)]
+
+
 def _window(column: str, config: Config) -> list[pl.Expr]:
     """Take the values of a column in the periods before."""
-    return [pl.col(past_of(column, n)) for n in range(1, config.window + 1)]
+    return [pl.col(past_of(column, n)) for n in _distances(config)]
 
 
 def _sum(values: Iterable[pl.Expr]) -> pl.Expr:

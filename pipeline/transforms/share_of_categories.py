@@ -1,31 +1,22 @@
 """How much of a period's range of categories an entity covers."""
 
-from typing import Annotated
-
 import polars as pl
-from msgspec import Meta
 
-from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
 from pipeline.panel.past import dated
-from pipeline.panel.periods import Every, moved, time_dtype
+from pipeline.panel.periods import moved, time_dtype
 from pipeline.panel.split import Fact, Split
+from pipeline.transforms import LaggedConfig
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(LaggedConfig, frozen=True, kw_only=True):
     """Settings of `share_of_categories`."""
 
-    time: str
-    every: Every
     entity: str
     category: str
     entity_count: str
     time_count: str
     ratio: str
-    lag: Annotated[int, Meta(ge=0)]
-    """Take the figures of so many periods before; 0 leaks those of the row's own."""
-    suffix: str
-    """Appended to the three names if `lag` is not 0, with ``{}`` for the lag."""
 
 
 def share_of_categories(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -95,4 +86,6 @@ def _count(
     seen = lf.select(*keys, config.category).unique()
     counts = seen.group_by(keys).agg(pl.len().cast(pl.Int64).alias(name))
     dtype = time_dtype(counts, config.time)
-    return counts.with_columns(moved(config.time, config.lag, config.every, dtype))
+    return counts.with_columns(
+        moved(config.time, config.back(config.lag), config.every, dtype)
+    )

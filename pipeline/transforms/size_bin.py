@@ -5,26 +5,20 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta
 
-from pipeline.config import BaseConfig
 from pipeline.panel.keys import left_join
 from pipeline.panel.past import dated
-from pipeline.panel.periods import Every, moved, time_dtype
+from pipeline.panel.periods import moved, time_dtype
 from pipeline.panel.split import Fact, Split
+from pipeline.transforms import LaggedConfig
 
 
-class Config(BaseConfig, frozen=True, kw_only=True):
+class Config(LaggedConfig, frozen=True, kw_only=True):
     """Settings of `size_bin`."""
 
-    time: str
-    every: Every
     entity: str
     weight: str
     n_bins: Annotated[int, Meta(ge=2, le=100)]
     column: str
-    lag: Annotated[int, Meta(ge=0)]
-    """Take the class of so many periods before; 0 leaks that of the row's own."""
-    suffix: str
-    """Appended to `column` if `lag` is not 0, with ``{}`` for the lag."""
 
 
 def size_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
@@ -92,7 +86,7 @@ def _bins(totals: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         totals.group_by(config.time, config.entity)
         .agg(total.sum())
         .select(
-            moved(config.time, config.lag, config.every, dtype),
+            moved(config.time, config.back(config.lag), config.every, dtype),
             config.entity,
             bin_.clip(lower_bound=0).alias(
                 dated(config.column, config.suffix, config.lag)

@@ -44,9 +44,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "functions": ["difference", "ratio", "growth"],
     },
     "ewm": {
+        **WEEKS,
         **LAGGED,
         "keys": ["unit"],
-        "time": "day",
         "columns": ["n", "x"],
         "half_life": 2,
         "name": "_ewm",

@@ -110,3 +110,21 @@ def test_several_periods_make_a_column_each() -> None:
     assert lagged["n_sold_lag1"].to_list() == [None, 0, 10, 20]
     assert lagged["n_sold_lag3"].to_list() == [None, None, None, 0]
     assert past(config(periods=[1, 3])) == ["n_sold_lag1", "n_sold_lag3"]
+
+
+def test_further_ahead_lags_are_the_newest_known_and_seasons_stay_seasons() -> None:
+    df = panel([("s", "a", month, month) for month in range(20)])
+    periods = [1, 2, 4, 8]
+    values = config(periods=periods, season=4, ahead=5)
+    lagged = lag_columns(df.lazy(), values).collect()
+    # Of month 19 the newest known is 14; 8 before is a season before 15.
+    assert lagged.select(past(values)).row(19) == (14, 13, 11, 11)
+    without = lag_columns(df.lazy(), config(periods=periods, ahead=5)).collect()
+    assert without.select(past(values)).row(19) == (14, 13, 11, 7)
+
+
+def test_lags_of_one_period_ahead_are_the_same_with_a_season() -> None:
+    df = panel([("s", "a", month, month) for month in range(20)]).lazy()
+    values = config(periods=[1, 2, 4, 8, 9])
+    seasonal = lag_columns(df, msgspec.structs.replace(values, season=4)).collect()
+    assert_frame_equal(seasonal, lag_columns(df, values).collect())

@@ -159,3 +159,9 @@ def test_a_single_value_has_no_deviation() -> None:
         None,
         pytest.approx(2**0.5),
     ]
+
+
+def test_further_ahead_the_window_ends_with_the_newest_known() -> None:
+    months = {month: float(month) for month in range(8)}
+    known = [None, None, None, 0, 0.5, 1.5, 2.5, 3.5]
+    assert rolled(months, config(ahead=3)) == known
