@@ -121,7 +121,10 @@ class Stage:
 
 
 class Periods(BaseConfig, frozen=True, kw_only=True):
-    """What the section ``panel`` says of time; its other names are the stages'."""
+    """What the section ``panel`` says of time; its other names are the stages'.
+
+    What a project does not say of it is so for its stages, too.
+    """
 
     time: str | None = None
     """Column of whole numbers, dates or datetimes that says the period."""
@@ -133,6 +136,15 @@ class Periods(BaseConfig, frozen=True, kw_only=True):
     """Periods that no unit has, and need not."""
     sparse_periods: list[int | str] = field(default_factory=list[int | str])
     """First and last periods that may have next to no rows."""
+    known: list[str] = field(default_factory=list[str])
+    """Columns that are known before their period."""
+
+
+_PERIODS = Layer(
+    "pipeline/plan/settings.py",
+    {"panel": {k: v for k, v in msgspec.to_builtins(Periods()).items() if k != "time"}},
+)
+"""What a project does not say of time."""
 
 
 class History(BaseConfig, frozen=True, kw_only=True):
@@ -263,6 +275,7 @@ def load_settings(
     others = _choose_others(top)
     stage_trees = _stage_trees(top)
     layers = [
+        _PERIODS,
         *below,
         *_source_layers(source, others, root),
         *_transform_layers(stage_trees, root),

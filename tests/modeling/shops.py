@@ -13,20 +13,14 @@ source: {use: csv, path: data.csv}
 columns: {shop: label, year: code, sold: number, price: number, visits: number}
 panel:
   time: year
-  every: 1
-  missing_periods: []
-  sparse_periods: []
   entity: [shop]
   target: sold
   values: [sold]
-  known: []
 stages:
   sanitize_column_names: {snapshot: sales, key: [shop, year]}
   lag_columns: {}
   rolling_columns: {}
   drop_present: {snapshot: features, key: [shop, year]}
-history: {runs: 10}
-engine: {use: polars}
 """
 
 MODELING = """

@@ -28,7 +28,6 @@ panel:
   entity: [store, item]
   target: sold
   values: [sold]
-  known: []
 stages:
   sanitize_column_names: {snapshot: sales, key: [store, item, month]}
   lag_columns: {}
@@ -37,8 +36,6 @@ stages:
 lag_columns: {periods: [1, 12]}
 rolling_columns: {window: 3}
 drop_present: {keep: [sold]}
-history: {runs: 10}
-engine: {use: polars}
 """
 
 MODELING = """
