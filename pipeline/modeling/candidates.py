@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from pipeline.files.parquet import scan_parquet
-from pipeline.modeling.data import Features
+from pipeline.modeling.data import Features, read_others
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.occurrence import OCCURS
 from pipeline.modeling.settings import ModelingSettings
@@ -30,7 +30,8 @@ def candidates(
     )
     time = pl.col(modeling.time)
     horizon = horizon_of(modeling, panel.collect_schema().names())
-    rest = horizon.rest(panel, settings.pipeline.stages)
+    others = read_others(settings.pipeline)
+    rest = horizon.rest(panel, settings.pipeline.stages, others)
     came = features.read(modeling).select(*modeling.key, modeling.target)
     made = [
         horizon.next_features(panel.filter(time < period), rest)

@@ -15,7 +15,7 @@ from pipeline.lineage.graph import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import Time, parsed
 from pipeline.plan.plan import Plan
-from pipeline.plan.settings import Settings
+from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import run
 from pipeline.snapshots.store import (
     drop_damaged,
@@ -209,7 +209,25 @@ def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
     return found
 
 
-def read_rows(settings: Settings) -> pl.DataFrame:
-    """Make or fetch the source if it is not there, and read its good rows."""
-    rows, _ = sources.read(settings.source, settings.root)
+def read_rows(settings: Settings, name: str = SOURCE) -> pl.DataFrame:
+    """Read the good rows of a source; it is fetched if it is not there.
+
+    Of a query, those that a run got last: what is known of a run is of its rows.
+    """
+    config, root = settings.sources[name], settings.root
+    if not (
+        sources.is_asked(config) and (root / sources.reads(config, root).path).exists()
+    ):
+        sources.fetch(config, root)
+    rows, _ = sources.read_fetched(config, root)
     return rows
+
+
+def read_others(settings: Settings) -> dict[str, pl.LazyFrame]:
+    """Read the good rows of the other sources that stages read, by name."""
+    read = {name for stage in settings.stages for name in stage.inputs}
+    return {
+        name: read_rows(settings, name).lazy()
+        for name in settings.others
+        if name in read
+    }

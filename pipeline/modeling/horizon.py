@@ -1,7 +1,7 @@
 """Features of the period after the last one, made by the stages that made the rest."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import polars as pl
@@ -45,9 +45,15 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         )
         return pl.concat([rows, one])
 
-    def rest(self, panel: pl.LazyFrame, stages: Sequence[Stage]) -> Plan:
-        """Compose the stages after the panel, which is their source."""
-        return compose(panel, stages_between(stages, self.panel, self.features))
+    def rest(
+        self,
+        panel: pl.LazyFrame,
+        stages: Sequence[Stage],
+        others: Mapping[str, pl.LazyFrame] | None = None,
+    ) -> Plan:
+        """Compose the stages after the panel, which is their source, beside others."""
+        between = stages_between(stages, self.panel, self.features)
+        return compose(panel, between, others)
 
     def next_features(self, rows: pl.LazyFrame, rest: Plan) -> pl.LazyFrame:
         """Make the features of the period after the last one, for every entity.

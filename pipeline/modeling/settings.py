@@ -291,9 +291,6 @@ def load_modeling(
             models[name] = config
     if modeling is not None:
         mistakes += _wrong_names(modeling, list(tree.get("models") or {}), settings)
-    for name in settings.others:
-        text = "models take columns of one source: `source`"
-        mistakes.append(_mistake(f"sources.{name}", text, layers))
     refuse(mistakes)
     assert modeling is not None, "what is None has a mistake"
     return ModelingSettings(settings, modeling, models)

@@ -38,14 +38,16 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
 def forecast_here(patch: pytest.MonkeyPatch) -> None:
     """Let bundles be used in this process, not in one that imports all anew."""
 
-    def bundle_of(version: Version) -> Bundle:
+    def bundle_of(settings: ModelingSettings, version: Version) -> Bundle:
         version.hold()
-        return load_bundle(version.folder / "artifacts" / "bundle")
+        bundle = load_bundle(version.folder / "artifacts" / "bundle")
+        names = bundle.record.others
+        return bundle.beside({n: read_rows(settings.pipeline, n) for n in names})
 
     def forecast_here(
         settings: ModelingSettings, version: Version, rows: pl.DataFrame, *, alone: bool
     ) -> pl.DataFrame:
-        return bundle_of(version).forecast(rows, alone=alone)
+        return bundle_of(settings, version).forecast(rows, alone=alone)
 
     def backtest_here(
         settings: ModelingSettings,
@@ -53,7 +55,7 @@ def forecast_here(patch: pytest.MonkeyPatch) -> None:
         rows: pl.DataFrame,
         periods: pl.Series,
     ) -> pl.DataFrame:
-        return bundle_of(version).backtest(rows, periods.to_list())
+        return bundle_of(settings, version).backtest(rows, periods.to_list())
 
     for module in ("forecast", "score"):
         patch.setattr(f"pipeline.modeling.{module}.forecast_apart", forecast_here)

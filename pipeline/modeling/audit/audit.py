@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from pipeline.errors import ConfigError, SourceError
+from pipeline.lineage.graph import origins
 from pipeline.log import LOG
 from pipeline.modeling.audit.worlds import (
     CUT_OFF,
@@ -119,7 +120,8 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     moved, _ = differences(
         world, other_data(ground), columns, time=modeling.time, check="all changed"
     )
-    unmoved = {*columns} - {leak.column for leak in moved} - named
+    by_source = made_of_others(settings).values()
+    unmoved = {*columns} - {leak.column for leak in moved} - named.union(*by_source)
     of_names = [name for name in columns if name in unmoved]
     return Audit(leaks, columns, [*map(written, times)], n_values, of_names, part)
 
@@ -169,6 +171,20 @@ def _made_of_named(settings: ModelingSettings) -> set[str]:
     stage = plan.snapshots[modeling.features].stage.name
     known = trace_known(plan, stage, named)
     return {column for column, why in known.items() if why == "named"}
+
+
+def made_of_others(settings: ModelingSettings) -> dict[str, list[str]]:
+    """Name the columns of the features that are made of each other source."""
+    plan = check(settings.pipeline)
+    node, made_of = plan.snapshots[settings.modeling.features], origins(plan.lineage())
+    sources = {
+        column: {source for (source, _), _ in made_of[node.stage.name, column]}
+        for column in node.schema
+    }
+    return {
+        name: [column for column, found in sources.items() if name in found]
+        for name in plan.others
+    }
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ features are made of.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from pipeline import sources
 from pipeline.errors import ModelError
 from pipeline.files.checksum import read_sealed, write_sealed
 from pipeline.log import LOG
-from pipeline.modeling.audit.audit import Audit, audit
+from pipeline.modeling.audit.audit import Audit, audit, made_of_others
 from pipeline.modeling.audit.worlds import RENAMED, describe_leaks
 from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.records import fingerprint
@@ -69,10 +70,16 @@ def learnable_features(settings: ModelingSettings) -> Features:
 def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
     """Say what no audit proves of features that have passed it."""
     leaks = describe_leaks(found.leaks)
+    others = [
+        (column for column in columns if column in found.features)
+        for columns in made_of_others(settings).values()
+    ]
+    of_others = "of other sources, taken to say of a period what is known before it"
     for names, why in (
         (leaks, "know their own period, and are let pass by `modeling.leaks`"),
         (settings.modeling.known, "taken to be known before their period"),
         (found.of_names, "of no data: a calendar, or a table in the code"),
+        (dict.fromkeys(chain(*others)), of_others),
     ):
         if names:
             yield f"{', '.join(names)}: {why}"
@@ -80,7 +87,8 @@ def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
 
 def audit_all(settings: ModelingSettings) -> Audit:
     """Audit the features on all rows, unless that has been done; publishes nothing."""
-    sources.fetch(settings.pipeline.source, settings.root)
+    for source in settings.pipeline.sources.values():
+        sources.fetch(source, settings.root)
     plan = check(settings.pipeline)
     wanted = look(settings.pipeline, plan, None, fetched=True).fingerprints
     of = _fingerprint(settings, wanted.snapshots)

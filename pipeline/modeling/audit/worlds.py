@@ -5,6 +5,7 @@ Of two worlds, it is said which features differ.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import polars as pl
@@ -12,7 +13,7 @@ from polars.exceptions import PolarsError
 
 from pipeline.errors import PipelineError, some
 from pipeline.lineage.graph import origins
-from pipeline.modeling.data import read_rows, source_columns
+from pipeline.modeling.data import read_others, read_rows, source_columns
 from pipeline.modeling.horizon import Horizon, horizon_of, stages_between
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.keys import WORKING
@@ -87,9 +88,13 @@ class Ground:
 
 
 def ground_of_source(settings: ModelingSettings) -> Ground:
-    """Stand on all good rows of the source, as a run would take them."""
+    """Stand on all good rows of the source, as a run would take them.
+
+    Those of other sources are the same in all worlds.
+    """
     pipeline, modeling = settings.pipeline, settings.modeling
     plan = check(pipeline)
+    plan = compose_again(plan, plan.source, read_others(pipeline))
     names = [modeling.time, *modeling.entity]
     time, *entity = source_columns(plan, names, modeling.panel)
     panel, made_of = plan.snapshots[modeling.panel], origins(plan.lineage())
@@ -98,15 +103,17 @@ def ground_of_source(settings: ModelingSettings) -> Ground:
     fixed = {
         name for c in horizon.known for (_, name), _ in made_of[panel.stage.name, c]
     }
-    kinds, rest = pipeline.source.columns, horizon.rest(panel.lf, pipeline.stages)
+    kinds = pipeline.source.columns
+    rest = horizon.rest(panel.lf, pipeline.stages, plan.others)
     return Ground(rows, kinds, plan, rest, horizon, time, entity, fixed)
 
 
 def ground_of_panel(settings: ModelingSettings) -> Ground:
     """Stand on the rows of the panel: what is made before it is out of sight."""
     modeling = settings.modeling
+    others = read_others(settings.pipeline)
     made = compose_again(
-        check(settings.pipeline), read_rows(settings.pipeline).lazy(), {}
+        check(settings.pipeline), read_rows(settings.pipeline).lazy(), others
     )
     rows = made.snapshots[modeling.panel].lf.collect()
     kinds: dict[str, Declared] = {
@@ -115,7 +122,7 @@ def ground_of_panel(settings: ModelingSettings) -> Ground:
     }
     horizon = horizon_of(modeling, rows.columns)
     stages = stages_between(settings.pipeline.stages, modeling.panel, modeling.features)
-    plan, fixed = compose(rows.lazy(), stages), set(horizon.known)
+    plan, fixed = compose(rows.lazy(), stages, others), set(horizon.known)
     return Ground(
         rows, kinds, plan, plan, horizon, modeling.time, modeling.entity, fixed
     )
@@ -146,7 +153,8 @@ def other_worlds(
     after = _world(ground, *_frames(ground, shuffled.lazy()))
     yield "rows shuffled", times, after
     renamed = ground.rows.lazy().with_columns(_renamed(ground.rows, ground.entity))
-    made = _world(ground, *_frames(ground, renamed))
+    others = _others_renamed(ground)
+    made = _world(ground, *_frames(ground, renamed, others))
     yield RENAMED, times, World(*(_named_back(df, horizon.entity) for df in made))
 
 
@@ -158,6 +166,28 @@ def _renamed(rows: pl.DataFrame, entity: Sequence[str]) -> list[pl.Expr]:
         else pl.format("~{}", name).alias(name)
         for name in entity
     ]
+
+
+def _others_renamed(ground: Ground) -> dict[str, pl.LazyFrame]:
+    """Give entities the same other names in other sources.
+
+    Of those, in the columns that come into a stage beside other rows, at most renamed,
+    under the name of an entity's column, as the keys of a join do.
+    """
+    made_of = origins(ground.plan.lineage())
+    named: dict[str, set[str]] = {}
+    for node in ground.plan.nodes.values():
+        for given, name in product(node.stage.inputs, ground.horizon.entity):
+            match made_of.get((given, name)):
+                case [((source, column), "identity")] if source in ground.plan.others:
+                    named.setdefault(source, set()).add(column)
+                case _:
+                    pass
+    tables = {source: ground.plan.others[source].collect() for source in named}
+    return {
+        source: rows.with_columns(_renamed(rows, sorted(named[source]))).lazy()
+        for source, rows in tables.items()
+    }
 
 
 def _named_back(df: pl.DataFrame, entity: Sequence[str]) -> pl.DataFrame:
@@ -217,9 +247,13 @@ def _thin(rows: pl.DataFrame, entity: Sequence[str], i: int) -> pl.DataFrame:
     return rows.filter(~is_out)
 
 
-def _frames(ground: Ground, rows: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _frames(
+    ground: Ground,
+    rows: pl.LazyFrame,
+    others: Mapping[str, pl.LazyFrame] | None = None,
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Make the features of the rows, and the panel on the way, if they are not it."""
-    snapshots = compose_again(ground.plan, rows, {}).snapshots
+    snapshots = compose_again(ground.plan, rows, others or {}).snapshots
     panel = snapshots.get(ground.horizon.panel)
     return snapshots[ground.horizon.features].lf, panel.lf if panel else rows
 

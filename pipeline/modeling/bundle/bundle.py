@@ -6,13 +6,14 @@ A bundle is a folder of plain files::
     predictor/       the model, fitted to all periods that are known
     judged/          the model that was judged: the same, fitted to the training periods
     context.parquet  the panel it was trained beside, as far as it is needed
+    others/          the rows of the other sources that stages read, a file each
 
 The stages run on the raw rows as they do in the pipeline, with the code that is packed
 beside them. Rarity, bins and ratios are facts of the whole panel: so a request that
 holds a part of it only is completed with the panel of the training.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Of the snapshot it learned from."""
     columns: dict[str, Declared]
     """The raw columns that the features are made of, or that are checked."""
+    others: dict[str, dict[str, Declared]]
+    """The columns of the other sources that stages read."""
     tree: dict[str, Any]
     """The resolved configuration."""
     stages: list[str]
@@ -86,6 +89,23 @@ class Bundle:
     predictor: Predictor
     judged: Predictor
     """The same, fitted to the training periods: what it was judged by."""
+
+    def beside(self, others: Mapping[str, pl.DataFrame]) -> "Bundle":
+        """Answer by these rows of the other sources, not by those of the training.
+
+        A ModelError if one is missing, lacks a column or holds what is no such value.
+        """
+        found: dict[str, pl.LazyFrame] = {}
+        for name, columns in self.record.others.items():
+            try:
+                found[name] = typed(others[name], columns).lazy()
+            except ModelError as error:
+                raise ModelError(f"sources.{name}: {error}") from error
+        to_panel, rest = (
+            compose_again(plan, plan.source, found)
+            for plan in (self.to_panel, self.rest)
+        )
+        return replace(self, to_panel=to_panel, rest=rest)
 
     def forecast(self, rows: pl.DataFrame, *, alone: bool = False) -> pl.DataFrame:
         """Predict as `answer` does, and log what it warns of."""
@@ -235,9 +255,11 @@ def load_bundle(folder: Path, project: Path | None = None) -> Bundle:
     horizon, columns = record.horizon, record.columns
     stages, contract = stages_of(record.tree, record.stages, horizon.panel, project)
     raw = pl.LazyFrame(schema={name: dtype_of(columns[name]) for name in columns})
+    files = {name: folder / "others" / f"{name}.parquet" for name in record.others}
+    others = {name: read_parquet(path).lazy() for name, path in files.items()}
     last = [stage.snapshot for stage in stages].index(horizon.panel)
-    to_panel = compose(raw, stages[: last + 1])
-    rest = horizon.rest(to_panel.snapshots[horizon.panel].lf, stages)
+    to_panel = compose(raw, stages[: last + 1], others)
+    rest = horizon.rest(to_panel.snapshots[horizon.panel].lf, stages, others)
     predictor, judged = (load_predictor(folder / n) for n in ("predictor", "judged"))
     return Bundle(folder, record, to_panel, rest, contract, predictor, judged)
 

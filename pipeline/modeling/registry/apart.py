@@ -13,10 +13,11 @@ from pathlib import Path
 
 import polars as pl
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
-from pipeline.modeling.registry.registry import Version
+from pipeline.modeling.data import read_rows
+from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import environment, store_uri
 
@@ -47,13 +48,18 @@ def _apart(
     settings: ModelingSettings, version: Version, how: str, *given: pl.DataFrame
 ) -> pl.DataFrame:
     """Start the program, hand tables over as files, and read what it made."""
-    version.hold()
+    others = _others_of(settings, version)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"given_{i}.parquet") for i in range(len(given))]
         for path, table in zip(paths, given, strict=True):
             table.write_parquet(path)
+        beside = Path(folder, "others")
+        beside.mkdir()
+        for name, table in others.items():
+            table.write_parquet(beside / f"{name}.parquet")
         made = Path(folder, "made.parquet")
-        words = [store_uri(settings.root), version.uri, how, *map(str, (made, *paths))]
+        files = map(str, (made, beside, *paths))
+        words = [store_uri(settings.root), version.uri, how, *files]
         done = subprocess.run(  # this interpreter, a file of ours
             [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
             cwd=folder,
@@ -77,3 +83,16 @@ def _apart(
         for line in done.stdout.splitlines():
             LOG.warning(line)
         return read_parquet(made)
+
+
+def _others_of(settings: ModelingSettings, version: Version) -> dict[str, pl.DataFrame]:
+    """Read the other sources that a version takes, as they are now."""
+    names = packed(version).others
+    missing = [name for name in names if name not in settings.pipeline.others]
+    if missing:
+        raise ModelError(
+            f"{version.uri}: takes rows of other sources: {some(missing)}\n"
+            f"found: {some(settings.pipeline.others) or 'none'}\n"
+            "hint: see `sources` in configs/pipeline.yaml, or train and promote anew"
+        )
+    return {name: read_rows(settings.pipeline, name) for name in names}

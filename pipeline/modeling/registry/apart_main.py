@@ -6,13 +6,16 @@ MLflow puts the code of the bundle on the path before it loads it.
 import sys
 
 
-def main(store: str, uri: str, how: str, made: str, *given: str) -> None:
+def main(store: str, uri: str, how: str, made: str, others: str, *given: str) -> None:
     """Load a bundle, and predict from Parquet files into another one.
 
     `how` is ``backtest``, given the rows and the periods, or a forecast of rows that
-    are a panel ``alone``, or else to be ``completed``.
+    are a panel ``alone``, or else to be ``completed``. `others` is a folder with the
+    rows of other sources, if it takes any.
     """
     import logging
+    from functools import partial
+    from pathlib import Path
 
     import mlflow
     import polars as pl
@@ -26,12 +29,15 @@ def main(store: str, uri: str, how: str, made: str, *given: str) -> None:
     from pipeline.errors import PipelineError  # the bundle's, by now
 
     # The bundle's code may know no `pipeline.files.parquet`.
-    rows, *more = (pl.read_parquet(path, glob=False) for path in given)  # noqa: TID251
+    read = partial(pl.read_parquet, glob=False)  # noqa: TID251
+    rows, *more = map(read, given)
+    beside = {path.stem: read(path) for path in Path(others).iterdir()}
     try:
+        bundle = served.bundle.beside(beside) if beside else served.bundle
         if how == "backtest":
-            predicted = served.bundle.backtest(rows, more[0].to_series().to_list())
+            predicted = bundle.backtest(rows, more[0].to_series().to_list())
         else:
-            predicted = served.bundle.forecast(rows, alone=how == "alone")
+            predicted = bundle.forecast(rows, alone=how == "alone")
         predicted.write_parquet(made)
     except PipelineError as error:
         sys.stderr.write(str(error))

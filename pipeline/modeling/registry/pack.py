@@ -11,12 +11,13 @@ import polars.selectors as cs
 from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
-from pipeline.modeling.data import read_rows
+from pipeline.modeling.data import read_others, read_rows
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.training import Training, refit
 from pipeline.panel.periods import written
+from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 from pipeline.sources import columns_of
@@ -51,7 +52,8 @@ def pack(
         name
         for (stage, column), sources in made_of.items()
         if stage == features or (stage == panel.name and column in checked)
-        for (_, name), _ in sources
+        for (source, name), _ in sources
+        if source == SOURCE
     }
     kinds = columns_of(settings.pipeline.source, settings.root)
     columns: dict[str, Declared] = {
@@ -60,7 +62,11 @@ def pack(
     rows = read_rows(settings.pipeline).select(list(columns))
     if rows.is_empty():
         raise ModelError("bundle: the source has no rows to forecast from")
-    folder.mkdir(parents=True)
+    stages = list(plan.upstream([features]))
+    others = read_others(settings.pipeline)
+    (folder / "others").mkdir(parents=True)
+    for name in plan.reads(stages):
+        others[name].collect().write_parquet(folder / "others" / f"{name}.parquet")
     shutil.copytree(training.folder / "predictor", folder / "judged")
     (folder / "predictor").mkdir()
     refit(settings, training).save(folder / "predictor")
@@ -70,8 +76,12 @@ def pack(
         fingerprint=record.fingerprint,
         features_fingerprint=record.features,
         columns=columns,
+        others={
+            name: dict(columns_of(settings.pipeline.others[name], settings.root))
+            for name in plan.reads(stages)
+        },
         tree=without_places(settings),
-        stages=list(plan.upstream([features])),
+        stages=stages,
         horizon=horizon_of(modeling, plan.schema(panel.name).names()),
         cluster=modeling.cluster,
         n_clusters=0,
@@ -141,9 +151,10 @@ def without_places(settings: ModelingSettings) -> dict[str, object]:
     What a profile has taken out is left out: a bundle has no layers to tell by.
     """
     tree = settings.pipeline.tree
-    others = ("source", "engine", "history", "models", "stages", "checks")
+    others = ("source", "sources", "engine", "history", "models", "stages", "checks")
     return {
         **{key: tree[key] for key in tree if key not in others},
+        "sources": {name: {} for name in settings.pipeline.others},
         "stages": {s.name: tree["stages"][s.name] for s in settings.pipeline.stages},
         "checks": {name: tree["checks"][name] for name in settings.pipeline.contracts},
     }

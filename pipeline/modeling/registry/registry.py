@@ -234,6 +234,8 @@ class Packed(msgspec.Struct, frozen=True):
     """The raw columns that it takes."""
     fitted_through: int | str
     totals: dict[str, Calibration]
+    others: dict[str, object] = {}
+    """Other sources that it takes."""
 
 
 def packed(version: Version) -> Packed:

@@ -205,3 +205,27 @@ def test_a_target_that_is_no_feature_is_said_before_anything_is_compared(
     first, name, *_ = str(caught.value).splitlines()
     assert first.startswith("features: lacks ")
     assert name.startswith("  target: 'w_mean_cst'; did you mean 'w_mean_cost")
+
+
+SIZES = """
+sources:
+  sizes: {use: csv, path: sizes.csv, columns: {Shop: label, size: number}}
+with_sizes: {keys: [shop], columns: [size]}
+"""
+
+
+def test_a_table_by_entity_is_let_pass_and_said(tmp_path: Path) -> None:
+    file = shops(tmp_path, YEARS) / "configs" / "pipeline.yaml"
+    panel = "{snapshot: sales, key: [shop, year]}"
+    joined = """
+  sizes_by_shop: {transform: sanitize_column_names, inputs: [sizes]}
+  with_sizes: {transform: join, inputs: [sanitize_column_names, sizes_by_shop]}"""
+    file.write_text(file.read_text().replace(panel, panel + joined) + SIZES)
+    sizes = [f"s{i:02},{i * 7 % 5}\n" for i in range(20)]
+    (tmp_path / "sizes.csv").write_text("Shop,size\n" + "".join(sizes))
+    settings = settings_of(tmp_path, "panel.known=[size]")
+    features = learnable_features(settings)
+    assert features.on_trust == (
+        "size: taken to be known before their period",
+        "size: of other sources, taken to say of a period what is known before it",
+    )

@@ -15,7 +15,7 @@ from tests.modeling.conftest import load_in
 START = """
 import os, sys
 from pathlib import Path
-_, uri, how, made, *given = sys.argv[1:]
+_, uri, how, made, others, *given = sys.argv[1:]
 """
 
 TOLD = """
@@ -42,6 +42,9 @@ def forecast_by(
     patch.setattr(apart, "_PROGRAM", path)
     bundle.mkdir()
     (bundle / "x.json").write_text("{}")
+    (bundle / "artifacts" / "bundle").mkdir(parents=True)
+    taken = '{"columns": {}, "fitted_through": 2017, "totals": {}}'
+    (bundle / "artifacts" / "bundle" / "bundle.json").write_text(taken)
     version = Version("told", 1, "", 0, bundle, write_manifest(bundle), None, None)
     if spoil:
         (bundle / "x.json").write_text("[]")

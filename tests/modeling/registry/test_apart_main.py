@@ -46,6 +46,8 @@ def test_what_is_made_is_written_and_warnings_are_printed(
 ) -> None:
     rows, periods = tmp_path / "[a].parquet", tmp_path / "b.parquet"
     made = tmp_path / "made.parquet"
+    others = tmp_path / "others"
+    others.mkdir()
     pl.DataFrame({"x": [1]}).write_parquet(rows)
     pl.DataFrame({"t": [2016, 2017]}).write_parquet(periods)
     for how, given, expected in (
@@ -53,7 +55,8 @@ def test_what_is_made_is_written_and_warnings_are_printed(
         ("completed", [rows], False),
         ("backtest", [rows, periods], "[2016, 2017]"),
     ):
-        main("sqlite:///x", "models:/a/1", how, str(made), *map(str, given))
+        words = map(str, (made, others, *given))
+        main("sqlite:///x", "models:/a/1", how, *words)
         assert pl.read_parquet(made).rows() == [(1, expected)]
     assert "the panel is old" in capsys.readouterr().out.splitlines()
 
@@ -62,9 +65,11 @@ def test_what_the_bundle_refuses_is_its_message_and_an_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, made = tmp_path / "a.parquet", tmp_path / "made.parquet"
+    (tmp_path / "others").mkdir()
     pl.DataFrame({"x": []}).write_parquet(path)
+    words = [*map(str, (made, tmp_path / "others", path))]
     with pytest.raises(SystemExit) as ended:
-        main("sqlite:///x", "models:/a/1", "alone", str(made), str(path))
+        main("sqlite:///x", "models:/a/1", "alone", *words)
     assert ended.value.code == REFUSED
     assert capsys.readouterr().err == "rows: none\nhint: give some"
     assert not made.exists()
