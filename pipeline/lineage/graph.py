@@ -163,23 +163,22 @@ def downstream(
 
 
 def origins(
-    lineage: Lineage,
+    lineage: Lineage, leaf: str = SOURCE
 ) -> dict[tuple[str, str | None], list[tuple[Column, str]]]:
-    """Trace every column of every stage back to the sources.
+    """Trace every column of every stage back to the sources, or to a stage on the way.
 
-    Each has the source columns it comes from and their kinds, in the sources' order.
-    Under the column None: what decides which rows of the stage there are, and their
-    order.
+    Each has the columns of a source, or of the `leaf`, that it comes from and their
+    kinds, in their order. Under the column None: what decides which rows of the stage
+    there are, and their order.
     """
-    names = [
-        Column(source, name)
-        for source, columns in lineage.sources.items()
-        for name in columns
-    ]
+    roots = {**lineage.sources, leaf: lineage.columns_of(leaf)}
+    names = [Column(root, name) for root, columns in roots.items() for name in columns]
     deps: dict[tuple[str, str | None], Deps] = {
         name: frozenset([(name, KINDS[0])]) for name in names
     }
     for name, stage in lineage.stages.items():
+        if name == leaf:
+            continue
         rows = [deps.get((input_, None), NOTHING) for input_ in stage.inputs]
         deps |= {(name, column): NOTHING for column in stage.columns}
         deps[name, None] = NOTHING.union(*rows)

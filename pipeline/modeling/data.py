@@ -11,10 +11,8 @@ import polars as pl
 from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
 from pipeline.files.parquet import read_parquet, scan_parquet
-from pipeline.lineage.graph import origins
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import Time, parsed
-from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import run
 from pipeline.snapshots.store import (
@@ -187,26 +185,6 @@ def folds(df: pl.DataFrame, modeling: Modeling) -> list[tuple[Span, Span]]:
         ((times[0], times[i - 1]), (times[i], times[i]))
         for i in range(len(times) - n_folds, len(times))
     ]
-
-
-def source_columns(plan: Plan, columns: Sequence[str], panel: str) -> list[str]:
-    """Find the source's columns that columns of a snapshot are, as the lineage says."""
-    stage = plan.snapshots[panel].stage.name
-    made_of = origins(plan.lineage())
-    found: list[str] = []
-    for column in columns:
-        match made_of.get((stage, column), []):
-            case [(("source", name), "identity")]:
-                found.append(name)
-            case others:
-                shown = ", ".join(f"'{name}' ({kind})" for (_, name), kind in others)
-                raise ConfigError(
-                    f"'{column}' of snapshot '{panel}' is no source column\n"
-                    f"found: made of {shown or 'nothing'}\n"
-                    "expected: a column of the source, at most renamed\n"
-                    f"hint: `just lineage {panel}` lists what each column is made of"
-                )
-    return found
 
 
 def read_rows(settings: Settings, name: str = SOURCE) -> pl.DataFrame:

@@ -27,7 +27,7 @@ class Config(BaseConfig, frozen=True, kw_only=True):
     """Columns that are 0 in absent periods; the others are null."""
     until: Literal["panel", "entity"]
     """Last period of an entity: that of the panel, or its own. Its own leaks: whether
-    there is a row then depends on later ones; no audit of the panel's rows sees it."""
+    there is a row then depends on later ones, as the audit finds."""
 
     def __post_init__(self) -> None:
         """Refuse to fill what is not there."""

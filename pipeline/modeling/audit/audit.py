@@ -21,13 +21,12 @@ References
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import SourceError
 from pipeline.lineage.graph import origins
-from pipeline.log import LOG
 from pipeline.modeling.audit.worlds import (
     CUT_OFF,
     Ground,
@@ -36,11 +35,11 @@ from pipeline.modeling.audit.worlds import (
     describe_leaks,
     describe_span,
     differences,
-    ground_of_panel,
-    ground_of_source,
+    ground_of,
     other_data,
     other_worlds,
     real_world,
+    rows_decided_later,
 )
 from pipeline.modeling.data import between, spans_of
 from pipeline.modeling.predictor import features_of, fit_model, target_of
@@ -51,6 +50,9 @@ from pipeline.run.run import check
 
 MOST_PERIODS = 40
 """That are looked at; of more, as of hours, every so many."""
+
+UNSEEN = "made before the rows have a period; what is mixed there is not looked at"
+"""Why no audit proves what is made of a table's columns for periods."""
 
 N_DEVIATIONS = 4
 """Chance leaves a rank correlation of 0, with a deviation of 1 / sqrt(n_rows - 1)."""
@@ -71,6 +73,8 @@ class Audit:
     """Features that no data move: of a calendar, or of a table in the code."""
     part: float
     """Of the rows, those that were looked at."""
+    unseen: list[str] = field(default_factory=list[str])
+    """What is made before the rows have a period, where no future can be changed."""
 
 
 def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
@@ -81,17 +85,18 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     entity and what is known before its period, and some are left out, all those of some
     entities' parts among them. In the other there are only the rows before t, and the
     features at t are made as for a forecast. In both, the features at t of every entity
-    that is still there must be the same bit for bit. Two last worlds have the rows in
-    another order, and the entities under other names, and must have all features. The
-    target is not compared: it is of its own period.
+    that is still there must be the same bit for bit, and the rows of the panel's period
+    before. Two last worlds have the rows in another order, and the entities under other
+    names, and must have all features. The target is not compared: it is of its own
+    period.
 
     Of more than `most_rows` rows, some clusters are looked at. The rows are the
-    source's, or the panel's where those do not say their period. The source is made or
+    source's, or of the first stage where they have a period. The source is made or
     fetched if it is not there; snapshots are neither read nor written, and every run
     finds the same.
     """
     modeling = settings.modeling
-    ground, part = _some_clusters(_ground(settings), modeling, most_rows)
+    ground, part = _some_clusters(ground_of(settings), modeling, most_rows)
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
     times = times[:: -(-len(times) // MOST_PERIODS) or 1]
@@ -117,25 +122,19 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
         )
         leaks += found
         n_values += n
+        if len(at) == 1:
+            told = rows_decided_later(
+                world, after, at[0], time=modeling.time, check=change
+            )
+            leaks += told
     moved, _ = differences(
         world, other_data(ground), columns, time=modeling.time, check="all changed"
     )
     by_source = made_of_others(settings).values()
     unmoved = {*columns} - {leak.column for leak in moved} - named.union(*by_source)
     of_names = [name for name in columns if name in unmoved]
-    return Audit(leaks, columns, [*map(written, times)], n_values, of_names, part)
-
-
-def _ground(settings: ModelingSettings) -> Ground:
-    """Stand on the source's rows; on the panel's, if they do not say their period."""
-    try:
-        return ground_of_source(settings)
-    except ConfigError as error:
-        LOG.warning(
-            f"what is made before snapshot '{settings.modeling.panel}' is not looked"
-            f" at: {str(error).splitlines()[0]}"
-        )
-        return ground_of_panel(settings)
+    at = [*map(written, times)]
+    return Audit(leaks, columns, at, n_values, of_names, part, ground.unseen)
 
 
 def _some_clusters(
@@ -156,6 +155,8 @@ def describe_audit(found: Audit, *, allowed: Sequence[str]) -> Iterator[str]:
     lines = describe_leaks(found.leaks)
     for column, line in lines.items():
         yield f"{line}{' (let pass by `modeling.leaks`)' * (column in allowed)}"
+    if found.unseen:
+        yield f"{', '.join(found.unseen)}: {UNSEEN}"
     verdict = f"{len(lines)} leak{'s' * (len(lines) > 1)}" if lines else "no leak"
     yield (
         f"{verdict}: {len(found.features)} features x {len(found.times)} periods"
@@ -216,7 +217,7 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     """
     modeling = settings.modeling
     config = settings.models[modeling.model]
-    ground = ground_of_source(settings)
+    ground = ground_of(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
     df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
     spans = spans_of(df, modeling)

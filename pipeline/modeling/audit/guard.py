@@ -16,7 +16,7 @@ from pipeline import sources
 from pipeline.errors import ModelError
 from pipeline.files.checksum import read_sealed, write_sealed
 from pipeline.log import LOG
-from pipeline.modeling.audit.audit import Audit, audit, made_of_others
+from pipeline.modeling.audit.audit import UNSEEN, Audit, audit, made_of_others
 from pipeline.modeling.audit.worlds import RENAMED, describe_leaks
 from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.records import fingerprint
@@ -80,6 +80,7 @@ def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
         (settings.modeling.known, "taken to be known before their period"),
         (found.of_names, "of no data: a calendar, or a table in the code"),
         (dict.fromkeys(chain(*others)), of_others),
+        (found.unseen, UNSEEN),
     ):
         if names:
             yield f"{', '.join(names)}: {why}"
