@@ -44,8 +44,6 @@ SECTIONS: Mapping[str, Any] = {
         "values": ["sold"],
         "known": ["kind"],
     },
-    "history": {"runs": 10},
-    "engine": {"use": "polars"},
     "to_period": {"time": "day"},
     "aggregate": OF_WEEKS,
 }
@@ -226,13 +224,11 @@ CASES: Mapping[str, Case] = {
 
 def project(root: Path, case: Case, columns: Mapping[str, str] | None = None) -> Path:
     """Write a project of shops and weeks, without its data."""
-    shutil.copytree(PROJECT / "configs" / "sources", root / "configs" / "sources")
-    (root / "configs" / "models").mkdir()
+    (root / "configs" / "models").mkdir(parents=True)
     for model in ("ridge", "last_value"):
         path = Path("configs", "models", f"{model}.yaml")
         shutil.copy(PROJECT / path, root / path)
-    modeling = MODELING.replace("time: year", "time: week\nevery: 1w")
-    (root / "configs" / "modeling.yaml").write_text(modeling)
+    (root / "configs" / "modeling.yaml").write_text(MODELING)
     before = {name: of for name, of in STAGES.items() if name not in case.stages}
     features = {**SALES, "snapshot": "features"}
     given = {**before, **case.stages, "drop_present": features}
