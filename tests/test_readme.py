@@ -1,16 +1,19 @@
-"""The README's transformation works as it stands there, in a copy of the project."""
+"""What READMEs say to write works as it stands there."""
 
+import math
 import os
+import random
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from pipeline.transforms import transform_names
 from tests.conftest import GOLDEN, ROOT
-from tests.documents import fill_in_transformation
+from tests.documents import example, fill_in_transformation
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +67,38 @@ def test_its_column_comes_of_the_source(clone: Path) -> None:
     column = "features.w_mean_cost_trend"
     found = python(clone, "-m", "pipeline", "lineage", column, *source)
     assert "Mean Cost" in found
+
+
+@pytest.mark.slow
+def test_a_project_from_nothing_goes_to_a_forecast(tmp_path: Path) -> None:
+    (tmp_path / "configs" / "models").mkdir(parents=True)
+    for place, after in (
+        ("pipeline.yaml", "this is `configs/pipeline.yaml`"),
+        ("modeling.yaml", "For a model there is `configs/modeling.yaml`"),
+        ("models/ridge.yaml", "baselines: [last_value]"),
+        ("models/last_value.yaml", "kind: ridge"),
+    ):
+        text = example("configs/README.md", after, "yaml")
+        (tmp_path / "configs" / place).write_text(text)
+
+    chance = random.Random(1)
+
+    def level(store: int, item: int, month: int) -> int:
+        season = 1 + 0.5 * math.sin(month / 12 * 2 * math.pi)
+        return round((100 + 40 * store + 25 * item) * season * chance.uniform(0.8, 1.2))
+
+    rows = [
+        f"{2020 + m // 12}-{m % 12 + 1:02}-01;S{s};{i};{level(s, i, m)};1,50"
+        for s, i, m in product(range(8), range(3), range(49))
+    ]
+    (tmp_path / "sales.csv").write_text(
+        "\n".join(["Month;Store;Item;Sold;Price", *rows, ""])
+    )
+    few = ("modeling.study.trials=1", "modeling.bootstrap.samples=100")
+    python(tmp_path, "-m", "pipeline", "pipeline", *few)
+    sql = (
+        "select count(*), count(sold_lag12), (select string_agg(distinct month::text)"
+        " from predictions) from features"
+    )
+    found = python(tmp_path, "-m", "pipeline", "sql", "--format", "csv", sql)
+    assert found.splitlines()[1] == "1152,888,2024-02-01"

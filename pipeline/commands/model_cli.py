@@ -323,7 +323,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
     from pipeline.modeling.evaluate import evaluate as evaluate_model
     from pipeline.modeling.forecast import forecast as forecast_next
-    from pipeline.modeling.promote import promote as promote_model
+    from pipeline.modeling.promote import promote_first
     from pipeline.modeling.registry.registry import champion
     from pipeline.modeling.train import train as train_model
     from pipeline.modeling.tune import tunable
@@ -333,7 +333,8 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
         _tune(settings, name)
     _print_training(train_model(settings, model), settings.modeling.unit)
     _print_evaluation(evaluate_model(settings, model), settings.modeling)
-    _print_promotion(promote_model(settings, model, withdraw=False))
+    for promotion in promote_first(settings, model):
+        _print_promotion(promotion)
     if champion(settings) is None:
         click.echo(
             "no champion, so no forecast\n"

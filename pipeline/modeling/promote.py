@@ -40,6 +40,9 @@ out, but no champion of the same source lacks as many; on a rest nothing is judg
 _N_SLICES = 3
 """That are named where a model is worse; the comparison holds them all."""
 
+_FEW_PERIODS = 4
+"""Of more, such as the months of a year, some are the incumbent's by their season."""
+
 _ANOTHER_SOURCE = (
     "hint: a champion of another source cannot be compared with; for this one, choose a"
     " name of its own: modeling.name=NAME"
@@ -74,10 +77,11 @@ def promote(
     """Register a model as challenger, and make it champion if it has earned it.
 
     It must have a smaller error than every baseline and than the champion, beyond what
-    drawing other clusters would change; its predictions must be right in sum, and its
-    intervals hold what they say; and in no period, size decile or third may its error
-    exceed the champion's (the best baseline's where there is none) by more than a set
-    share. If the champion cannot be compared with, nothing is registered.
+    drawing other clusters would change; a baseline needs only be the best of them. Its
+    predictions must be right in sum, and its intervals hold what they say; and in no
+    period (of a few), size decile or third may its error exceed the champion's (the
+    best baseline's where there is none) by more than a set share, beyond chance, too.
+    If the champion cannot be compared with, nothing is registered.
 
     The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
     once, it shows the forecast of another version no more.
@@ -87,6 +91,22 @@ def promote(
     is_new = withdraw and promotion.is_champion
     is_withdrawn = is_new and withdraw_another(settings)
     return replace(promotion, is_withdrawn=is_withdrawn)
+
+
+def promote_first(settings: ModelingSettings, model: str) -> Iterator[Promotion]:
+    """Promote a model, and if that leaves no champion at all, the best baseline, too.
+
+    A baseline is what one would forecast by without a model. No forecast is withdrawn:
+    one follows.
+    """
+    promotion = promote(settings, model, withdraw=False)
+    yield promotion
+    if champion(settings) is None:
+        best = _incumbent(
+            settings.modeling, promotion.comparison.filter(slice_by="all")
+        )
+        if best in settings.modeling.baselines:
+            yield promote(settings, best, withdraw=False)
 
 
 def demote(settings: ModelingSettings) -> tuple[Version, Version, bool]:
@@ -218,29 +238,26 @@ def _reasons(
     """Say what speaks against a model."""
     metric, unit = modeling.metric.upper(), modeling.unit
     overall = comparison.filter(slice_by="all")
+    model, baselines = evaluation.training.record.model, modeling.baselines
     for row in overall.iter_rows(named=True):
-        if row["upper"] is None or row["upper"] >= 0:
+        if model in baselines and row["reference"] in baselines:
+            if row["difference"] > 0:
+                yield (
+                    f"{metric} {amount(row['value'], unit)} is above that of"
+                    f" {row['reference']}, {amount(row['reference_value'], unit)}"
+                )
+        elif row["upper"] is None or row["upper"] >= 0:
             yield (
                 f"{metric} {amount(row['value'], unit)} is not below that of"
                 f" {row['reference']}, {amount(row['reference_value'], unit)}, beyond"
                 f" chance: the difference is {amount(row['difference'], unit, '+')},"
                 f" with an upper bound of {amount(row['upper'], unit, '+')}"
             )
-    own = evaluation.table("evaluation").filter(model=evaluation.training.record.model)
+    own = evaluation.table("evaluation").filter(model=model)
     yield from faults_in_all(modeling, own)
     incumbent = _incumbent(modeling, overall)
     most = modeling.promotion.max_slice_loss
-    worse = (
-        comparison.filter(
-            pl.col("reference") == incumbent,
-            pl.col("slice_by").is_in(
-                [modeling.time, SIZE_DECILE, *modeling.slices.cut]
-            ),
-            pl.col("value") > pl.col("reference_value") * (1 + most),
-        )
-        .with_columns(share=pl.col("value") / pl.col("reference_value") - 1)
-        .sort("share", descending=True, maintain_order=True)
-    )
+    worse = slices_that_lose(modeling, comparison.filter(reference=incumbent))
     for row in worse.head(_N_SLICES).iter_rows(named=True):
         yield (
             f"{row['slice_by']} {row['slice']}: {metric} {_apart(row['share'], most)}"
@@ -248,6 +265,26 @@ def _reasons(
         )
     if (n_more := worse.height - _N_SLICES) > 0:
         yield f"... and {n_more} {'slice' if n_more == 1 else 'slices'} more"
+
+
+def slices_that_lose(modeling: Modeling, comparison: pl.DataFrame) -> pl.DataFrame:
+    """Find the slices with too large an error, beyond chance; the worst first.
+
+    `comparison` is with the incumbent. Column ``share`` is the error over its, less 1.
+    """
+    held = comparison.filter(
+        pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, *modeling.slices.cut])
+    )
+    if held.filter(slice_by=modeling.time).height > _FEW_PERIODS:
+        held = held.filter(pl.col("slice_by") != modeling.time)
+    return (
+        held.with_columns(share=pl.col("value") / pl.col("reference_value") - 1)
+        .filter(
+            pl.col("share") > modeling.promotion.max_slice_loss,
+            pl.col("lower").is_null() | (pl.col("lower") > 0),
+        )
+        .sort("share", descending=True, maintain_order=True)
+    )
 
 
 def faults_in_all(modeling: Modeling, evaluation: pl.DataFrame) -> Iterator[str]:

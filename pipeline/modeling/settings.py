@@ -22,7 +22,7 @@ from pipeline.config import (
 )
 from pipeline.errors import nearest
 from pipeline.modeling.fit.loss import Metric
-from pipeline.modeling.fit.target import TargetConfig, Weight
+from pipeline.modeling.fit.target import NoneTarget, TargetConfig, Weight
 from pipeline.modeling.models import OCCURRENCE, kind_names, load_kind
 from pipeline.modeling.study.space import Range, mistakes_in
 from pipeline.panel.periods import Every
@@ -215,7 +215,7 @@ class ModelConfig(BaseConfig, frozen=True, kw_only=True):
 
     kind: str
     """Module of `pipeline.modeling.models` that fits it."""
-    target: TargetConfig
+    target: TargetConfig = NoneTarget()
     """What is fitted instead of the target."""
     weight: Weight | None = None
     """What a row counts; None: all the same."""

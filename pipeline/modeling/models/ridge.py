@@ -17,7 +17,7 @@ LIBRARIES = ("scikit-learn",)
 class Params(BaseConfig, frozen=True, kw_only=True):
     """Settings of the ridge; `alpha` is scikit-learn's: the penalty on the weights."""
 
-    alpha: Annotated[float, Meta(ge=0)]
+    alpha: Annotated[float, Meta(ge=0)] = 1.0
 
 
 class Ridge(JsonModel, frozen=True):
