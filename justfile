@@ -41,6 +41,12 @@ lock:
 run *args: env
     @.venv/bin/python -m pipeline run "$@"
 
+# Make a project of your data, in DIR: just init DIR sales.csv --target Sold
+[group('run')]
+[no-exit-message]
+init dir *args: env
+    @.venv/bin/python -m pipeline --project "$1" init "${@:2}"
+
 # Make the synthetic data: just data scale=10
 [group('run')]
 [no-exit-message]

@@ -142,6 +142,49 @@ def _open() -> "Store":
 
 
 @main.command()
+@click.argument("words", nargs=-1, required=True, metavar="FILE... [PATH=VALUE]...")
+@click.option("--time", default="", metavar="NAME", help="Column of the period.")
+@click.option(
+    "--entity", default="", metavar="A,B", help="Columns that name what has rows."
+)
+@click.option("--target", default="", metavar="NAME", help="Column to forecast.")
+@click.option("--every", metavar="1mo", help="Length of a period: 1y, 1q, 1w, 1d, 1h.")
+def init(
+    words: tuple[str, ...], time: str, entity: str, target: str, every: str | None
+) -> None:
+    """Make a project of the data in files, a folder or a pattern.
+
+    Looks at all rows, chooses what makes a panel of them, says why, and writes
+    configs/, queries/ and a justfile here, or in --project DIR; overwrites nothing.
+    What the file does not tell is said as source.decimal=, or source.sheet=Sales, and
+    kinds as columns.Day=date.
+    """
+    from pipeline.init import Wishes, every_of, init
+
+    settings = [w for w in words if "=" in w and not Path(w).exists()]
+    files = [Path(word) for word in words if word not in settings]
+    if not files:
+        raise click.UsageError("expected a file, a folder or a pattern")
+    named = tuple(name.strip() for name in entity.split(",") if name.strip())
+    wishes = Wishes(time, named, target, every_of(every) if every else None)
+    made = init(files, options.new_root(), wishes, settings, ask=options.ask)
+    width = max(len(choice.value) for choice in made.choices)
+    for choice in made.choices:
+        click.echo(
+            f"  {choice.what:6}  {choice.value:{width}}  {choice.sure:10}  {choice.saw}"
+        )
+    for note in made.notes:
+        click.echo(f"  {note}")
+    click.echo(f"wrote {', '.join(shown(path) for path in made.files)}")
+    click.echo(
+        "next:\n"
+        "  pipeline run         make the features\n"
+        "  pipeline query       questions to ask of them\n"
+        "  pipeline pipeline    train, judge, and forecast the next period"
+    )
+
+
+@main.command()
 @_quiet_or_verbose
 @options.profile
 @options.selection

@@ -1,9 +1,14 @@
 """What several commands are given, and how they show a path."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pipeline.init import Unsure
 
 
 def project_root() -> Path:
@@ -16,6 +21,21 @@ def project_root() -> Path:
     context = click.get_current_context(silent=True)
     named: Path | None = context and context.find_root().params.get("project")
     return require_project(named.resolve()) if named else find_root()
+
+
+def new_root() -> Path:
+    """Name the folder for a new project: that of `--project`, or the working folder."""
+    context = click.get_current_context(silent=True)
+    named: Path | None = context and context.find_root().params.get("project")
+    return (named or Path.cwd()).absolute()
+
+
+def ask(question: "Unsure") -> str:
+    """Ask on a terminal what nobody else can tell; elsewhere raise the question."""
+    if not question.options or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise question
+    click.echo(str(question))
+    return click.prompt(f"--{question.what}", type=click.Choice(question.options))
 
 
 def _joined(

@@ -53,7 +53,7 @@ RESERVED = (
 FORMAT = 1
 """Of configurations, which a project says as ``version``; one that does not is of 1."""
 
-_SCHEMAS = (
+SCHEMAS = (
     *("main", "meta", "previous", "temp", "system"),
     *("information_schema", "pg_catalog"),
 )
@@ -571,7 +571,7 @@ def _wrong_snapshots(stages: list[Stage], layers: Sequence[Layer]) -> list[Mista
     mistakes: list[Mistake] = []
     taken = {QUARANTINE: "the rows set aside"}
     taken |= dict.fromkeys(FORECASTS, "what a model forecasts")
-    taken |= dict.fromkeys(_SCHEMAS, "a schema of the catalog")
+    taken |= dict.fromkeys(SCHEMAS, "a schema of the catalog")
     for stage in stages:
         if stage.snapshot in taken:
             at = f"stages.{stage.name}.snapshot"

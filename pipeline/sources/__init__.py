@@ -3,6 +3,7 @@
 from pipeline.sources.source import (
     KINDS,
     SourceConfig,
+    columns_in,
     columns_of,
     declared,
     describe_bad,
@@ -19,6 +20,7 @@ from pipeline.sources.source import (
 __all__ = [
     "KINDS",
     "SourceConfig",
+    "columns_in",
     "columns_of",
     "declared",
     "describe_bad",

@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pipeline.sources.csv_text import lines_of, without_comments
@@ -18,6 +19,12 @@ from pipeline.sources.scan import declared_names
 
 _MOST_ABOVE = 100
 """Lines above a header."""
+
+_N_SHAPED, _SHAPE_CHARS = 30, 1 << 16
+"""Records below a line, and of how much text, that tell whether it is the header."""
+
+_MOST_SHAPED = 0.8
+"""Of them, those that have as many fields."""
 
 # Of Windows-1252: what no word has within it, so that it is of another encoding.
 _ODD_WITHIN = re.compile(
@@ -139,6 +146,8 @@ def _find_header(
     """Find where the header begins, and how it is written."""
     starts = list(_line_starts(text, config.skip_lines))
     wanted = set(config.columns)
+    if not wanted and (found := _header_by_shape(text, starts, choices)):
+        return found
     best, most = (starts[0], choices[0]), 0
     for start in starts:
         for written in choices:
@@ -152,6 +161,29 @@ def _find_header(
         at = starts[0]
         return at, max(choices, key=lambda w: len(_header_at(text, at, w)[0]))
     return best
+
+
+def _header_by_shape(
+    text: str, starts: Sequence[int], choices: Sequence[Written]
+) -> tuple[int, Written] | None:
+    """Find the first line with as many fields as nearly all records below it have.
+
+    For files of which no columns are declared yet; several fields, each with a name.
+    """
+    for start in starts:
+        below = text[start : start + _SHAPE_CHARS]
+        fits: list[tuple[float, int]] = []
+        for written in choices:
+            found: Iterator[list[str]] = filter(None, reader_of(below, written))
+            records = islice(found, _N_SHAPED)
+            width, *others = [len(record) for record in records] or [0]
+            share = others.count(width) / max(len(others), 1)
+            is_table = share >= _MOST_SHAPED and width > 1
+            fits.append((share, width) if is_table else (0, 0))
+        best = max(fits)
+        if best[1]:
+            return start, choices[fits.index(best)]
+    return None
 
 
 def _line_starts(text: str, skip_lines: int | None) -> Iterator[int]:

@@ -3,6 +3,7 @@
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median_low
 from typing import Annotated, Any
 
 import polars as pl
@@ -47,8 +48,30 @@ def scan_excel(
     return scan_copies(config, root, reading, streams)
 
 
+def names_in(file: Path, config: ExcelSource) -> list[str]:
+    """Read the names in a sheet's header, whatever is declared.
+
+    That is the first row with as many cells as most of the first ones have.
+    """
+    rows = [row[1:] for row in _rows_of(file, config).head(_MOST_ABOVE).iter_rows()]
+    widths = [sum(bool((cell or "").strip()) for cell in row) for row in rows]
+    usual = median_low(widths)
+    header = next(row for row, n in zip(rows, widths, strict=True) if n >= usual)
+    return [name or "" for name in header]
+
+
 def _read(file: Path, config: ExcelSource) -> pl.DataFrame:
     """Read the declared columns of a sheet as text."""
+    rows = _rows_of(file, config)
+    header, places = _find_header(rows, config, file)
+    return rows[header + 1 :].select(
+        pl.col(LINE).cast(pl.Int64),
+        *(pl.nth(at + 1).alias(name) for name, at in places.items()),
+    )
+
+
+def _rows_of(file: Path, config: ExcelSource) -> pl.DataFrame:
+    """Read the rows of a sheet that are not blank, as text, behind their lines."""
     # Imported late: few projects have workbooks.
     fastexcel = import_module("fastexcel")
     try:
@@ -69,11 +92,7 @@ def _read(file: Path, config: ExcelSource) -> pl.DataFrame:
             f"found: 0 rows\nexpected: a header and rows below it\n"
             f"hint: source.sheet=NAME reads another of {_listed(reader.sheet_names)}"
         )
-    header, places = _find_header(rows, config, file)
-    return rows[header + 1 :].select(
-        pl.col(LINE).cast(pl.Int64),
-        *(pl.nth(at + 1).alias(name) for name, at in places.items()),
-    )
+    return rows
 
 
 def _sheet_of(reader: Any, sheet: int | str, file: Path) -> str:

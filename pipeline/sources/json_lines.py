@@ -44,6 +44,11 @@ def scan_json_lines(
     return scan_copies(config, root, reading, streams)
 
 
+def names_in(file: Path) -> list[str]:
+    """List the names in a file's first records."""
+    return [*_names_in(file, _lines_of(file).head(_N_FIRST).collect())]
+
+
 def _read(file: Path, config: JsonLinesSource) -> pl.LazyFrame:
     """Read the declared columns of a file as text."""
     lf = _lines_of(file)

@@ -89,6 +89,15 @@ def scan_parquet(
     return Scan(tuple(found), files, number_lines, diagnose)
 
 
+def dtypes_in(file: SourceFile, root: Path) -> dict[str, pl.DataType]:
+    """List the columns of a file, and those of its folders, which are text."""
+    try:
+        schema = parquet.scan_parquet(str(file)).collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _unreadable(file, error) from error
+    return {**dict.fromkeys(_partition(file, root), pl.String()), **schema}
+
+
 def number_lines(
     bad: pl.DataFrame,
     root: Path,  # noqa: ARG001 -- all sources are asked by the same call

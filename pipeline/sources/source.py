@@ -13,6 +13,7 @@ from pipeline.errors import SourceError
 from pipeline.files.local import SourceFile
 from pipeline.files.remote import is_remote
 from pipeline.log import LOG
+from pipeline.sources import excel, json_lines, parquet
 from pipeline.sources.columns import (
     Declared,
     DeclaredColumns,
@@ -34,7 +35,7 @@ from pipeline.sources.excel import ExcelSource, scan_excel
 from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.query import QuerySource
-from pipeline.sources.scan import MOST_BAD, Scan, Streams
+from pipeline.sources.scan import MOST_BAD, Scan, Streams, declared_names
 from pipeline.sources.sql import SqlSource, fetch_sql, sql_rows_path
 from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
@@ -180,6 +181,25 @@ def scan(
             return scan_excel(files, root, repair=repair, streams=streams)
         case files:
             return scan_parquet(files, root, repair=repair, streams=streams)
+
+
+def columns_in(
+    config: FileSource, file: Path, root: Path
+) -> list[tuple[str, pl.DataType]]:
+    """List the columns of a file, whatever is declared; text but in Parquet.
+
+    Those without a name are left out. A SourceError as `scan` raises it.
+    """
+    match config:
+        case CsvSource():
+            names = read_head(file, config).names
+        case JsonLinesSource():
+            names = json_lines.names_in(file)
+        case ExcelSource():
+            names = excel.names_in(file, config)
+        case ParquetSource():
+            return list(parquet.dtypes_in(file, root).items())
+    return [(name, pl.String()) for name in declared_names(names, {}) if name]
 
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:

@@ -349,3 +349,43 @@ def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
             capture_output=True,
         )
         assert (b"CSV malformed" in done.stderr) == is_shown
+
+
+def test_init_says_why_and_what_to_try_next(tmp_path: Path) -> None:
+    rows = [f"{2000 + t},{u},{(t * 5) % 7}" for u in "ab" for t in range(12)]
+    (tmp_path / "sales.csv").write_text("\n".join(["Year,Shop,Sold", *rows]))
+    result = invoke(tmp_path, "init", "sales.csv")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[:5]] == [
+        ["source", "sales.csv", "sure"],
+        ["time", "Year", "likely"],
+        ["entity", "Shop", "sure"],
+        ["every", "1", "sure"],
+        ["target", "Sold", "sure"],
+    ]
+    assert "wrote configs/pipeline.yaml, configs/modeling.yaml" in result.stdout
+    assert invoke(tmp_path, "plan").exit_code == 0
+    again = invoke(tmp_path, "init", "sales.csv")
+    assert again.exit_code == 1
+    assert again.stderr.startswith(
+        f"error: {tmp_path}: holds what would be overwritten"
+    )
+
+
+def test_init_in_a_pipe_asks_nothing(tmp_path: Path) -> None:
+    rows = [f"{2000 + t},{u},{t * 5 % 7},{t * 3 % 5}" for u in "ab" for t in range(12)]
+    (tmp_path / "a=b.csv").write_text("\n".join(["Year,Shop,Sold,Left", *rows]))
+    result = invoke(tmp_path, "init", "a=b.csv", stdin="Sold\n")
+    assert result.exit_code == 1
+    assert (
+        "2 columns may be the target\nfound: Sold, Left\nhint: --target"
+        in result.stderr
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["a=b.csv"]
+    words = ("--project", "made/here", "init", "a=b.csv", "columns.Sold=number")
+    made = invoke(tmp_path, *words, "--target", "Sold", "--every", "1")
+    assert made.exit_code == 0, made.output
+    text = (tmp_path / "made" / "here" / "configs" / "pipeline.yaml").read_text()
+    assert "path: ../../a=b.csv" in text.replace("'", "")
+    assert "Sold: number" in text

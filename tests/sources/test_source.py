@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.sources import (
     SourceConfig,
+    columns_in,
     declared,
     fetch,
     guard,
@@ -24,6 +25,7 @@ from pipeline.sources.csv import CsvSource
 from pipeline.sources.dialect import Written
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Stream
+from pipeline.sources.source import FileSource
 from pipeline.sources.synthetic import data
 from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
@@ -214,3 +216,25 @@ def test_no_more_bad_rows_are_listed_than_are_ever_set_aside(
     assert read(_csv(max_bad_rows=99), tmp_path)[1].height == 5
     with pytest.raises(SourceError, match=r"^5 bad rows or more, expected at most 4"):
         _refuse(tmp_path, _csv(max_bad_rows=99))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.xlsx", "a.jsonl", "a.parquet"])
+def test_columns_of_a_file_are_listed_before_any_is_declared(
+    tmp_path: Path, name: str
+) -> None:
+    file, rows = tmp_path / name, pl.DataFrame({"x": ["a", "b"], "Sold": ["1", "2"]})
+    match file.suffix:
+        case ".csv":
+            kind, _ = "csv", rows.write_csv(file)
+        case ".xlsx":
+            kind, _ = "excel", rows.write_excel(file)
+        case ".jsonl":
+            kind, _ = "json_lines", rows.write_ndjson(file)
+        case _:
+            kind, _ = "parquet", rows.write_parquet(file)
+    raw = {"kind": kind, "path": name, "columns": {}}
+    config = msgspec.convert(raw, FileSource)
+    assert columns_in(config, file, tmp_path) == [
+        ("x", pl.String()),
+        ("Sold", pl.String()),
+    ]

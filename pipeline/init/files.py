@@ -1,0 +1,105 @@
+"""Which files hold the table, of what kind, and one path that names them all."""
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipeline.errors import SourceError, some
+from pipeline.files.local import find_local
+
+_ENDINGS = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat"), "csv"),
+    **dict.fromkeys((".parquet", ".pq"), "parquet"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json_lines"),
+}
+
+
+_PACKED = (".gz", ".zst")
+
+
+def find_files(given: Sequence[Path]) -> list[Path]:
+    """List files that are named, by themselves, by their folder or by a pattern."""
+    found: list[Path] = []
+    for path in given:
+        path = path.absolute()
+        if path.is_dir():
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.is_file() and not file.name.startswith((".", "_"))
+            )
+            found += [file for file in inside if _ending(file) in _ENDINGS]
+            if not found:
+                raise SourceError(
+                    f"{path}: no file of a kind that is known\n"
+                    f"found: {some(file.name for file in inside) or 'no files'}\n"
+                    f"expected: {', '.join(_ENDINGS)}, the first ones also packed"
+                )
+        else:
+            found += find_local(str(path), path.parent)
+    return list(dict.fromkeys(found))
+
+
+def _ending(file: Path) -> str:
+    """Name what a file ends in, but for compression."""
+    *_, last = ["", *file.suffixes]
+    return Path(file.stem).suffix.lower() if last.lower() in _PACKED else last.lower()
+
+
+def kind_of(files: Sequence[Path]) -> str:
+    """Tell the one kind of source that all files are of."""
+    kinds = {_ENDINGS.get(_ending(file), "csv") for file in files}
+    if len(kinds) > 1:
+        raise SourceError(
+            f"{some(map(str, files))}: files of several kinds\n"
+            f"found: {', '.join(sorted(kinds))}\nexpected: those of one table\n"
+            "hint: begin with the rows that have the target; others are `sources:` of"
+            " their own, see configs/README.md"
+        )
+    return kinds.pop()
+
+
+def path_of(files: Sequence[Path], root: Path) -> str:
+    """Write the files as one path, or pattern, from the project's folder."""
+    if len(files) == 1:
+        return Path(os.path.relpath(files[0], root)).as_posix()
+    parent = Path(os.path.commonpath([file.parent for file in files]))
+    same_folder = all(file.parent == parent for file in files)
+    names = [file.name for file in files]
+    start = _shared_start(names)
+    end = _shared_start([name[::-1] for name in names])[::-1]
+    suffix = "".join(
+        files[0].suffixes[-2:] if _is_packed(files[0]) else files[0].suffixes[-1:]
+    )
+    for pattern in (f"*{suffix}", f"{glob.escape(start)}*{glob.escape(end)}"):
+        if not same_folder:
+            pattern = f"**/{pattern}"
+        there = glob.glob(pattern, root_dir=parent, recursive=True)  # noqa: PTH207
+        if {parent / name for name in there} == {*files}:
+            folder = Path(os.path.relpath(parent, root)).as_posix()
+            return f"{glob.escape(folder)}/{pattern}" if folder != "." else pattern
+    raise SourceError(
+        f"{some(map(str, files))}: no pattern names these files and no others\n"
+        "hint: put the files of the table into a folder of their own"
+    )
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """Take the letters that all names begin with."""
+    first, last = min(names), max(names)
+    n = next((n for n, (a, b) in enumerate(zip(first, last)) if a != b), len(first))  # noqa: B905
+    return first[:n]
+
+
+def _is_packed(file: Path) -> bool:
+    return file.suffix.lower() in _PACKED
+
+
+def absolute(pattern: str, files: Sequence[Path]) -> str:
+    """Name several files from anywhere."""
+    parent = Path(os.path.commonpath([file.parent for file in files]))
+    name = pattern.rpartition("/")[2]
+    deep = "**/" if any(file.parent != parent for file in files) else ""
+    return f"{glob.escape(str(parent))}/{deep}{name}"

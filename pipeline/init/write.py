@@ -1,0 +1,106 @@
+"""The files of a project, from what was chosen."""
+
+from pipeline.init.choose import Panel
+from pipeline.init.history import history_of
+from pipeline.init.look import Survey
+from pipeline.init.modeling_yaml import model_texts, modeling_text
+from pipeline.init.names import Names, names_of, snapshot_of
+from pipeline.init.pipeline_yaml import MOST_VALUES, pipeline_text
+from pipeline.init.queries import query_texts
+from pipeline.init.wide import Wide
+from pipeline.init.words import dumped, lines
+
+_JUSTFILE = """\
+set positional-arguments
+
+# List the recipes
+[private]
+default:
+    @just --list --unsorted
+
+# Compute what is not fresh, and publish it: just run lag_columns.periods=2
+run *args:
+    @pipeline run "$@"
+
+# Ask the snapshots: just sql "from features limit 5"
+sql *args:
+    @pipeline sql "$@"
+
+# Run a query of queries/; without a name, list them
+query *args:
+    @pipeline query "$@"
+
+# Show the stages, and what is fresh
+plan *args:
+    @pipeline plan "$@"
+
+# Data to forecast, only what is stale: run, tune, train, evaluate, promote, forecast
+pipeline *args:
+    @pipeline pipeline "$@"
+
+# Forecast the period after the last one, with the champion
+forecast *args:
+    @pipeline forecast "$@"
+"""
+
+
+def files_of(survey: Survey, panel: Panel) -> dict[str, str]:
+    """Write all files of a project, by their paths in it."""
+    wide = _wide_of(survey, panel)
+    names = names_of(survey, panel, wide)
+    history = history_of(panel)
+    snapshot = snapshot_of(survey)
+    target = names.stages[panel.target]
+    models = model_texts(survey, panel, history)
+    return {
+        "configs/pipeline.yaml": pipeline_text(
+            survey, panel, names, history, snapshot, wide
+        ),
+        "configs/modeling.yaml": modeling_text(
+            panel, names, history, snapshot, list(models)
+        ),
+        **{f"configs/models/{name}.yaml": text for name, text in models.items()},
+        f"configs/checks/{snapshot}.yaml": _contract(survey, panel, names, wide),
+        "configs/checks/features.yaml": (
+            "# A feature may be null, where there is no past; the target may not.\n"
+            f"not_null: {dumped([target])}\nfinite: true\n"
+        ),
+        **query_texts(panel, names, snapshot),
+        "justfile": _JUSTFILE,
+    }
+
+
+def _wide_of(survey: Survey, panel: Panel) -> Wide | None:
+    """Find which columns of a wide table were chosen."""
+    values = {wide.value: wide for wide in survey.wide}
+    return values.get(panel.target) or next(iter(survey.wide), None)
+
+
+def _contract(survey: Survey, panel: Panel, names: Names, wide: Wide | None) -> str:
+    """Write what the data show, as what shall hold."""
+    if wide:
+        return (
+            "# What the data show, as what must hold in every run.\n"
+            f"not_null: {dumped([names.stages[panel.target]])}\nfinite: true\n"
+        )
+    kept = panel.values[:MOST_VALUES] if panel.is_resampled else survey.columns
+    seen = [survey.columns[name] for name in kept]
+    key = (panel.time, *panel.entity)
+    not_null = [
+        names.stages[s.name]
+        for s in seen
+        if s.name not in key
+        and (s.name == panel.target or not (s.n_null or panel.is_resampled))
+    ]
+    ranges = {
+        names.stages[s.name]: {"min": 0}
+        for s in seen
+        if s.is_number and s.name not in key and s.low is not None and s.low >= 0
+    }
+    text = (
+        "# What the data show, as what must hold in every run; a null passes all but\n"
+        f"# not_null.\nnot_null: {dumped(not_null)}\nfinite: true\n"
+    )
+    if ranges:
+        text += f"ranges:\n{lines(ranges, 2)}"
+    return text + "rows: {change: 0.5}\nwarn: [rows.change] # these do not stop a run\n"

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ConfigError, PipelineError
+from pipeline.init import Unsure, Wishes, init
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
+from tests.init.tables import DAYS, MONTHS, made, panel
+
+
+def test_a_project_runs_at_once(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    file = panel(tmp_path / "data" / "a.csv", MONTHS)
+    written = made(tmp_path / "project", file)
+    assert [(c.what, c.value, c.sure) for c in written.choices] == [
+        ("source", "../data/a.csv", "sure"),
+        ("time", "when", "sure"),
+        ("entity", "unit", "sure"),
+        ("every", "1mo", "sure"),
+        ("target", "amount", "sure"),
+    ]
+    report = run(load_settings(tmp_path / "project"))
+    assert report.objects["features"].n_rows == 117
+    assert report.run.n_bad_rows == 0
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    file = panel(tmp_path / "a.csv", MONTHS)
+    (tmp_path / "justfile").write_text("mine")
+    with pytest.raises(ConfigError, match=r"would be overwritten\nfound: justfile"):
+        made(tmp_path, file)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "justfile"}
+    (tmp_path / "justfile").unlink()
+    made(tmp_path, file)
+    with pytest.raises(ConfigError, match=r"found: configs/pipeline\.yaml"):
+        made(tmp_path, file)
+
+
+def test_a_file_that_cannot_be_written_takes_the_others_along(tmp_path: Path) -> None:
+    file = panel(tmp_path / "a.csv", MONTHS)
+    (tmp_path / "queries").write_text("a file in the place of a folder")
+    with pytest.raises(OSError, match="queries"):
+        made(tmp_path, file)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.csv", "queries"}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "is empty"),
+        ("when,unit,amount\n", "holds a header but no rows"),
+        ("unit,amount\na,1\nb,2\n", "no column tells time"),
+    ],
+)
+def test_of_what_is_refused_nothing_stays(tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(PipelineError, match=what):
+        made(tmp_path / "project", tmp_path / "a.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_copies_go_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    file = panel(tmp_path / "a.csv", MONTHS, ["Süd", "Nord"])
+    file.write_bytes(file.read_text().encode("latin-1"))
+    made(tmp_path, file)
+    assert [*(tmp_path / "tmp").iterdir()] == []
+    assert not (tmp_path / ".pipeline").exists()
+
+
+def test_who_is_there_is_asked_what_cannot_be_told(tmp_path: Path) -> None:
+    rows = [
+        f"{d},{d.day % n + 1}{n},shop {n},{d.day % 7},{d.day % 5}.5"
+        for n in (2, 3)
+        for d in DAYS
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["day,note,shop,sold,price", *rows]))
+    asked: list[tuple[str, list[str]]] = []
+
+    def answer(question: Unsure) -> str:
+        asked.append((question.what, question.options))
+        return "sold"
+
+    written = init([tmp_path / "a.csv"], tmp_path, Wishes(), ask=answer)
+    assert asked == [("target", ["note", "sold", "price"])]
+    assert written.choices[4].sure == "as you say"

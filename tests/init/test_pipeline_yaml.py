@@ -1,0 +1,123 @@
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.files.yaml_core import read_yaml
+from tests.init.tables import DAYS, MONTHS, made, panel
+
+
+def tree(root: Path) -> dict[str, Any]:
+    return read_yaml((root / "configs" / "pipeline.yaml").read_text())
+
+
+def test_a_plain_panel_is_few_lines(tmp_path: Path) -> None:
+    made(tmp_path, panel(tmp_path / "sales.csv", MONTHS, names="Month,Shop,Sold"))
+    assert tree(tmp_path) == {
+        "source": {"use": "csv", "path": "sales.csv"},
+        "columns": {
+            "Month": "date",
+            "Shop": "label",
+            "Sold": {"kind": "integer", "min": 0},
+        },
+        "panel": {
+            "time": "month",
+            "every": "1mo",
+            "entity": ["shop"],
+            "target": "sold",
+            "values": ["sold"],
+            "known": [],
+        },
+        "stages": {
+            "sanitize_column_names": {"snapshot": "sales", "key": ["shop", "month"]},
+            "calendar_columns": {},
+            "lag_columns": {},
+            "rolling_columns": {},
+            "drop_present": {"snapshot": "features", "key": ["shop", "month"]},
+        },
+        "calendar_columns": {"parts": ["month"], "prefix": "calendar_"},
+        "lag_columns": {"periods": [1, 2, 3, 12]},
+        "rolling_columns": {"window": 3},
+    }
+
+
+def test_month_ends_are_put_into_their_months(tmp_path: Path) -> None:
+    ends = [date(2018 + m // 12, m % 12 + 1, 28) for m in range(30)]
+    made(tmp_path, panel(tmp_path / "a.csv", ends))
+    assert tree(tmp_path)["to_period"] == {"time": "when"}
+    assert list(tree(tmp_path)["stages"])[:2] == ["sanitize_column_names", "to_period"]
+
+
+@pytest.mark.parametrize(
+    ("amount", "section"),
+    [
+        (lambda i, t: t % 7 + i, {"columns": {"amount": "sum"}, "zero": ["amount"]}),
+        (lambda i, t: t % 7 + 0.5, {"columns": {"amount": "mean"}, "zero": []}),
+    ],
+)
+def test_several_rows_become_one(
+    tmp_path: Path, amount: Any, section: dict[str, Any]
+) -> None:
+    days = [
+        date(2020, 1, 1).replace(month=m, day=d) for m in range(1, 9) for d in (1, 9)
+    ]
+    made(tmp_path, panel(tmp_path / "a.csv", days, amount=amount), every="1mo")
+    assert tree(tmp_path)["resample"] == section
+    assert ("filter" in tree(tmp_path)) is (section["zero"] == [])
+
+
+def test_rows_without_the_target_are_left_out(tmp_path: Path) -> None:
+    file = panel(
+        tmp_path / "a.csv", DAYS, amount=lambda i, t: "NA" if t == i else t % 7
+    )
+    made(tmp_path, file)
+    found = tree(tmp_path)
+    assert found["source"]["nulls"] == ["NA"]
+    assert found["columns"]["amount"] == {"kind": "integer", "min": 0, "null": True}
+    assert found["filter"] == {"where": "amount is not null"}
+
+
+def test_missing_periods_are_allowed_by_name(tmp_path: Path) -> None:
+    made(tmp_path, panel(tmp_path / "a.csv", [*MONTHS[:5], *MONTHS[6:]]))
+    assert tree(tmp_path)["panel"]["missing_periods"] == ["2018-06-01"]
+
+
+def test_of_days_without_weekends_lags_go_by_rows(tmp_path: Path) -> None:
+    made(tmp_path, panel(tmp_path / "a.csv", [d for d in DAYS if d.weekday() < 5]))
+    found = tree(tmp_path)
+    assert found["panel"]["missing_periods"] == "any"
+    assert found["lag_columns"] == {"periods": [1, 2, 3, 5], "by": "row"}
+
+
+def test_gaps_of_an_entity_are_said_with_their_cure(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    rows = [
+        f"{m},{u},{m.month % 5}"
+        for u in "ab"
+        for m in MONTHS
+        if u == "a" or m != MONTHS[5]
+    ]
+    file.write_text("\n".join(["month,shop,sold", *rows]))
+    made(tmp_path, file)
+    text = (tmp_path / "configs" / "pipeline.yaml").read_text()
+    assert "# 1 periods between an entity's first and last have no row." in text
+    assert "#   resample: {columns: {sold: sum}, zero: [sold]}" in text
+
+
+def test_a_wide_table_is_made_long(tmp_path: Path) -> None:
+    names = ",".join(["Country", *(f"GDP {year}" for year in range(2000, 2010))])
+    rows = [
+        f"c{i}" + "".join(f",{(i * 7 + n) % 11}.5" for n in range(10)) for i in range(8)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([names, *rows]))
+    made(tmp_path, tmp_path / "a.csv")
+    found = tree(tmp_path)
+    assert found["columns"]["GDP 2000"] == "number"
+    assert found["unpivot"] == {
+        "columns": "gdp_([0-9]{4})",
+        "kind": "integer",
+        "value": "gdp",
+    }
+    assert found["panel"]["target"] == "gdp"
+    assert found["stages"]["unpivot"] == {"snapshot": "a", "key": ["country", "year"]}
