@@ -80,5 +80,6 @@ def run_process(
 
 def synthetic(scale: int = 1, *words: str) -> Path:
     """Make the synthetic data if they are not there."""
-    output, _ = run_process("-m", "pipeline", "data", f"scale={scale}", *words)
+    words = ("use=synthetic", f"scale={scale}", *words)
+    output, _ = run_process("-m", "pipeline", "data", *words)
     return ROOT / output.split()[0]

@@ -1,6 +1,7 @@
 """Installed as a wheel, it works on a project that knows nothing of this repository."""
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -65,6 +66,18 @@ def test_it_holds_all_that_is_no_module(wheel: Path) -> None:
         }
         assert files
         assert files <= held
+
+
+def test_it_holds_no_word_of_the_project_it_was_made_for(wheel: Path) -> None:
+    words = rb"(?i)hospital|facilit|\bdrgs?\b|_drg|discharge|inpatient|new york"
+    with zipfile.ZipFile(wheel) as held:
+        odd = [
+            (name, found.group())
+            for name in held.namelist()
+            if name.endswith((".py", ".sql", ".yaml", ".j2"))
+            if (found := re.search(words, held.read(name)))
+        ]
+    assert not odd
 
 
 @pytest.mark.slow  # four commands, each of which imports all that it needs

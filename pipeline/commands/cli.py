@@ -250,19 +250,19 @@ def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:
 
 
 @main.command()
-@click.argument(
-    "overrides", nargs=-1, metavar="[scale=N] [seed=N] [format=csv|parquet]"
-)
+@click.argument("overrides", nargs=-1, metavar="[SETTING=VALUE]...")
 def data(overrides: tuple[str, ...]) -> None:
-    """Make the synthetic data set, if it is not there."""
+    """Make or fetch what the source needs, if it is not there: data scale=10."""
     from pipeline import sources
+    from pipeline.files.local import find_local
 
-    words = ("source=synthetic", *(f"source.{word}" for word in overrides))
+    words = tuple(f"source.{word}" for word in overrides)
     settings = _settings(None, words)
     sources.fetch(settings.source, settings.root)
-    path = settings.root / sources.reads(settings.source, settings.root).path
-    click.echo(f"{shown(path)}  {path.stat().st_size / 1e6:,.1f} MB")
-    click.echo(f"next:\n  just run {' '.join(words)}")
+    path = sources.reads(settings.source, settings.root).path
+    for file in find_local(path, settings.root):
+        click.echo(f"{shown(file)}  {file.stat().st_size / 1e6:,.1f} MB")
+    click.echo(f"next:\n  {' '.join(('just run', *words))}")
 
 
 @main.command()

@@ -33,8 +33,9 @@ from pipeline.lineage.graph import SOURCE
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.snapshots.records import FORECASTS, QUARANTINE
-from pipeline.sources import KINDS, SourceConfig
+from pipeline.sources import SourceConfig, kinds_of, type_of
 from pipeline.sources.columns import Declared
+from pipeline.sources.made import OWN as OWN_SOURCES
 from pipeline.transforms import (
     OWN,
     Transform,
@@ -259,7 +260,8 @@ def load_settings(
     ConfigError
         With all mistakes: file, path, what was expected, what was found.
     """
-    forget_racy_bytecode(root / OWN)
+    for folder in (OWN, OWN_SOURCES):
+        forget_racy_bytecode(root / folder)
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
     others = [word for word in overrides if word not in choices]
@@ -295,8 +297,11 @@ def load_settings(
     mistakes += _unknown_sections(tree, layers)
     for name in ("panel", "checks"):
         checked(tree.get(name), dict[str, Any] | None, name)
-    source_config = checked(tree.get(SOURCE), SourceConfig, SOURCE)
-    other_configs = checked(tree.get("sources", {}), dict[str, SourceConfig], "sources")
+    all_sources = [tree.get(SOURCE), *_mapping(tree, "sources").values()]
+    kinds = [cast("Tree", s).get("kind") for s in all_sources if isinstance(s, dict)]
+    source_type = type_of(kinds, root)
+    source_config = checked(tree.get(SOURCE), source_type, SOURCE)
+    other_configs = checked(tree.get("sources", {}), dict[str, source_type], "sources")
     mistakes += _wrong_names(others, tree, layers)
     checked(tree.get("columns"), dict[str, Declared], "columns")
     periods = checked(_periods_of(tree), Periods, "panel")
@@ -388,14 +393,15 @@ def _defaults_of(use: str, root: Path) -> list[Layer]:
 
     A name that is no kind has such a file, which says the kind.
     """
-    folder = root / "configs" / "sources"
+    folder, kinds = root / "configs" / "sources", kinds_of(root)
     layers: list[Layer] = []
-    if use not in KINDS or (folder / f"{use}.yaml") in yaml_files(folder):
-        layers = [load_named_layer(folder, use, root, KINDS)]
+    if use not in kinds or (folder / f"{use}.yaml") in yaml_files(folder):
+        layers = [load_named_layer(folder, use, root, kinds)]
     kind = layers[0].tree.get("kind", use) if layers else use
     # What is no kind is reported with the other mistakes.
-    if path := KINDS.get(str(kind)):
-        layers.insert(0, load_layer(path, PACKAGE.parent))
+    if path := kinds.get(str(kind)):
+        home = root if path.is_relative_to(root / OWN_SOURCES) else PACKAGE.parent
+        layers.insert(0, load_layer(path, home))
     return layers
 
 

@@ -61,6 +61,7 @@ def key(root: Path, words: Iterable[str]) -> str:
         for folder in (root / "configs", root / "transforms", PACKAGE)
         for path in files_below(folder, ".yaml")
     ]
+    settings += files_below(root / "sources", ".yaml", ".py")
     for path in [*settings, *code_files(root)]:
         content = path.read_bytes()
         digest.update(f"{path}\0{len(content)}\0".encode())

@@ -1,7 +1,6 @@
 """Sources: how raw data becomes a typed LazyFrame with the declared columns."""
 
 from pipeline.sources.source import (
-    KINDS,
     SourceConfig,
     columns_in,
     columns_of,
@@ -10,15 +9,16 @@ from pipeline.sources.source import (
     fetch,
     guard,
     is_asked,
+    kinds_of,
     read,
     read_fetched,
     reads,
     refuse_too_many,
     scan,
+    type_of,
 )
 
 __all__ = [
-    "KINDS",
     "SourceConfig",
     "columns_in",
     "columns_of",
@@ -27,9 +27,11 @@ __all__ = [
     "fetch",
     "guard",
     "is_asked",
+    "kinds_of",
     "read",
     "read_fetched",
     "reads",
     "refuse_too_many",
     "scan",
+    "type_of",
 ]

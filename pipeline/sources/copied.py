@@ -1,7 +1,6 @@
 """Files that Polars does not scan: their cells, as text, in a Parquet copy of each."""
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from pipeline.sources.columns import (
     is_open,
     with_offset,
 )
+from pipeline.sources.kept import kept
 from pipeline.sources.parquet import diagnose
 from pipeline.sources.scan import (
     FILE,
@@ -189,26 +189,18 @@ def _copy_of(
     file: Path, root: Path, reading: Reading, columns: Mapping[str, Declared]
 ) -> Path:
     """Name the copy of a file as it is now, made if need be; older ones go."""
-    folder, stat = State(root).data, stat_of(file, root)
+    stat = stat_of(file, root)
     of_use, of_content = (
         hashlib.sha256(repr(of).encode()).hexdigest()[:12]
         for of in ((str(file), reading.by, list(columns)), stat)
     )
-    copy = folder / f"rows-{of_use}-{of_content}.parquet"
+    copy = State(root).data / f"rows-{of_use}-{of_content}.parquet"
     changed_ns = max(stat.modified_ns, stat.changed_ns)
     if copy.exists() and copy.stat().st_mtime_ns - changed_ns > _SETTLED_NS:
         return copy
-    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
+        with kept(copy, instead_of=f"rows-{of_use}-*.parquet") as part:
             reading.read(file).sink_parquet(part)
-            part.replace(copy)
-        finally:
-            part.unlink(missing_ok=True)
-        for old in folder.glob(f"rows-{of_use}-*.parquet"):
-            if old != copy:
-                old.unlink(missing_ok=True)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(f"{file}: cannot be copied\nfound: {error}") from error
     if not parquet.scan_parquet(copy).select(pl.len()).collect().item():

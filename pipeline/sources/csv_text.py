@@ -7,7 +7,6 @@ import codecs
 import gzip
 import hashlib
 import io
-import os
 import shutil
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from typing import Any, BinaryIO, cast
 from pipeline.files.local import stat_of
 from pipeline.files.state import State
 from pipeline.sources.dialect import Written
+from pipeline.sources.kept import kept
 
 _BLOCK = 1 << 18
 
@@ -137,21 +137,15 @@ def readable_copy(file: Path, written: Written, root: Path) -> Path:
     """
     if written.is_plain:
         return file
-    folder = State(root).data
     of_file = hashlib.sha256(str(file).encode()).hexdigest()[:12]
     of_text = hashlib.sha256(repr((stat_of(file, root), written)).encode()).hexdigest()
-    copy = folder / f"utf8-{of_file}-{of_text[:12]}.csv"
+    copy = State(root).data / f"utf8-{of_file}-{of_text[:12]}.csv"
     if copy.exists():
         return copy
-    part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as out, open_text(file, written) as text:
-            shutil.copyfileobj(text, out, _BLOCK)
-        before = [old for old in folder.glob(f"utf8-{of_file}-*.csv") if old != copy]
-        part.replace(copy)
-        for old in before:
-            old.unlink(missing_ok=True)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        kept(copy, instead_of=f"utf8-{of_file}-*.csv") as part,
+        part.open("wb") as out,
+        open_text(file, written) as text,
+    ):
+        shutil.copyfileobj(text, out, _BLOCK)
     return copy

@@ -37,10 +37,10 @@ class DownloadSource(
     file_name: Annotated[
         str,
         Meta(
-            pattern=r"(?i)\A(?!\.|synthetic-)(?!.*\.(part|sha256)\Z)"
+            pattern=r"(?i)\A(?!\.|(made|rows|query|utf8)-)(?!.*\.(part|sha256)\Z)"
             r"[^/\\\x00-\x1f\x7f]{1,200}\Z",
             description="a plain name, not hidden, nor one of .pipeline/data's own"
-            " (synthetic-*, *.part, *.sha256)",
+            " (made-*, rows-*, query-*, utf8-*, *.part, *.sha256)",
         ),
     ]
     sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None

@@ -2,7 +2,6 @@
 
 import filecmp
 import hashlib
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from msgspec import Meta
 from pipeline.errors import SourceError
 from pipeline.files.state import State
 from pipeline.sources.columns import DeclaredColumns
+from pipeline.sources.kept import kept
 
 
 class QuerySource(DeclaredColumns, frozen=True, kw_only=True):
@@ -48,14 +48,10 @@ def keep_rows(rows: pl.DataFrame, path: Path, place: str) -> None:
         for name, dtype in rows.schema.items()
         if not dtype.is_nested()  # what holds others has no order, and is no cell
     )
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with kept(path) as part:
             rows.sort(rows.columns).write_parquet(part)
-            if not (path.exists() and filecmp.cmp(part, path, shallow=False)):
-                part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+            if path.exists() and filecmp.cmp(part, path, shallow=False):
+                part.unlink()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(f"{place}: cannot be kept\nfound: {error}") from error

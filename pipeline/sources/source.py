@@ -4,15 +4,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, Union
 
 import polars as pl
 from polars.exceptions import PolarsError
 
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.files.local import SourceFile
 from pipeline.files.remote import is_remote
-from pipeline.log import LOG
 from pipeline.sources import excel, json_lines, parquet
 from pipeline.sources.columns import (
     Declared,
@@ -33,22 +32,22 @@ from pipeline.sources.duckdb_file import (
 )
 from pipeline.sources.excel import ExcelSource, scan_excel
 from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
+from pipeline.sources.made import MadeSource, load_maker, made_path, make, own_kinds
 from pipeline.sources.parquet import ParquetSource, scan_parquet
 from pipeline.sources.query import QuerySource
 from pipeline.sources.scan import MOST_BAD, Scan, Streams, declared_names
 from pipeline.sources.sql import SqlSource, fetch_sql, sql_rows_path
-from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
 
 FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource | ExcelSource
 """Settings of a source that names files."""
 
-SourceConfig: TypeAlias = (
-    FileSource | SyntheticSource | DownloadSource | DuckDbSource | SqlSource
-)
+PackageSource: TypeAlias = FileSource | DownloadSource | DuckDbSource | SqlSource
 """Settings of a source; its ``kind`` says which."""
 
-KINDS = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
-"""The defaults of each kind of source, which stand beside its code."""
+SourceConfig: TypeAlias = PackageSource | MadeSource
+"""Those, and those of a project's own kinds."""
+
+_KINDS = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 _N_SHOWN = 10
 """Bad cells that are listed."""
@@ -93,6 +92,34 @@ _REMEDIES = (
 one of text files."""
 
 
+def kinds_of(project: Path) -> dict[str, Path]:
+    """List the kinds of sources, the project's own last, each with its settings' YAML.
+
+    Raises
+    ------
+    ConfigError
+        If one of the project's has the name of one of the package's.
+    """
+    own = own_kinds(project)
+    if taken := sorted(own.keys() & _KINDS):
+        raise ConfigError(
+            f"sources/{taken[0]}.py: the name of a kind of source that the package has"
+            f"\nhint: rename file and function, as to 'own_{taken[0]}'"
+        )
+    return {**_KINDS, **own}
+
+
+def type_of(kinds: Iterable[object], project: Path) -> Any:
+    """Return the type of settings of the package's kinds, and those of the project's.
+
+    Of these, only what is asked for is imported.
+    """
+    own = own_kinds(project)
+    asked = {kind for kind in kinds if isinstance(kind, str) and kind in own}
+    makers = [load_maker(kind, project) for kind in sorted(asked)]
+    return Union[PackageSource, *(maker.config for maker in makers)]
+
+
 def columns_of(config: SourceConfig, root: Path) -> Mapping[str, Declared]:
     """Say what a source's columns are, of times with what its files say, if there."""
     if any(map(is_open, config.columns.values())):
@@ -123,18 +150,8 @@ def fetch(config: SourceConfig, root: Path) -> None:
         fetch_duckdb(config, root)
     elif isinstance(config, SqlSource):
         fetch_sql(config, root)
-    elif isinstance(config, SyntheticSource):
-        path = synthetic_path(config, root)
-        if not path.exists():
-            # Imported late: it loads numpy.
-            from pipeline.sources.synthetic.data import write_synthetic
-
-            LOG.info("making the synthetic data, once: %s", path.relative_to(root))
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                write_synthetic(path, seed=config.seed, scale=config.scale)
-            except OSError as error:
-                raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
+    elif isinstance(config, MadeSource):
+        make(config, root)
 
 
 def reads(config: SourceConfig, root: Path) -> FileSource:
@@ -147,9 +164,9 @@ def reads(config: SourceConfig, root: Path) -> FileSource:
             return config
         case DownloadSource():
             kind, of, path = CsvSource, Dialect, download_path(config, root)
-        case SyntheticSource():
+        case MadeSource():
             kind = CsvSource if config.format == "csv" else ParquetSource
-            of, path = DeclaredColumns, synthetic_path(config, root)
+            of, path = DeclaredColumns, made_path(config, root)
         case DuckDbSource():
             kind, of = ParquetSource, DeclaredColumns
             path = duckdb_rows_path(config, root)

@@ -5,14 +5,10 @@ collects and never reads a file, a clock or a global. Its settings stand beside 
 YAML of its name. A project may have own ones, in its folder `transforms/`.
 """
 
-import importlib
-import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -21,6 +17,7 @@ from msgspec import Meta
 
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
+from pipeline.own import load_module
 from pipeline.panel.past import By, past_of, with_past
 from pipeline.panel.periods import Every
 
@@ -173,38 +170,9 @@ def load_transform(name: str, project: Path | None = None) -> Transform:
             f"no transformation '{name}'{nearest(name, known)}\n"
             f"found: {', '.join(known)}"
         )
-    try:
-        if project:
-            _enter(project)
-        module = importlib.import_module(f"{OWN if project else __name__}.{name}")
-    except (Exception, SystemExit) as error:  # a user's file may do anything
-        raise ConfigError(
-            f"{_file_of(name, project)}: cannot be imported\n"
-            f"found: {type(error).__name__}: {error}"
-        ) from error
-    missing = [part for part in (name, "Config") if not hasattr(module, part)]
-    if missing:
-        file = _file_of(name, project)
-        raise ConfigError(f"{file}: defines no {' and no '.join(missing)}")
+    package = OWN if project else __name__
+    module = load_module(package, name, [name, "Config"], project)
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
     split, past = (getattr(module, part, None) for part in ("split", "past"))
     return Transform(name, function, module.Config, n_inputs, split, past, project)
-
-
-def _enter(project: Path) -> None:
-    """Let the name of the package of own transformations mean this project's.
-
-    The rest of the project's folder is left off the path, where a `queries` or a `data`
-    of it would stand for a library's.
-    """
-    if [*getattr(sys.modules.get(OWN), "__path__", ())] == [str(project / OWN)]:
-        return
-    importlib.invalidate_caches()
-    spec = PathFinder.find_spec(OWN, [str(project)])
-    assert spec, "one of its files is there"
-    for name in [name for name in sys.modules if name.partition(".")[0] == OWN]:
-        del sys.modules[name]
-    package = sys.modules[OWN] = importlib.util.module_from_spec(spec)
-    if spec.loader:
-        spec.loader.exec_module(package)

@@ -31,6 +31,23 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+DICE = {
+    "dice.py": """import polars as pl
+
+from pipeline.sources.made import MadeSource
+
+
+class Config(MadeSource, frozen=True, kw_only=True):
+    pass
+
+
+def dice(config: Config) -> list[pl.DataFrame]:
+    return [pl.DataFrame({"eyes": [1, 2]})]
+""",
+    "dice.yaml": "{kind: dice, columns: {eyes: count}}",
+}
+
+
 def invoke(root: Path, *args: str, stdin: str | None = None) -> Result:
     """Run a command in a project's folder."""
     before = Path.cwd()
@@ -266,11 +283,18 @@ def test_query_mistakes_say_what_was_expected(
     assert part in result.stderr
 
 
-def test_data_makes_the_synthetic_file_once(project: Path) -> None:
-    first = invoke(project, "data", "format=parquet")
+def test_data_makes_what_is_not_there(project: Path) -> None:
+    there = invoke(project, "data", "path=data/raw.csv")
+    assert there.exit_code == 0, there.output
+    assert there.stdout.startswith("data/raw.csv  2.6 MB")
+    assert there.stdout.endswith("next:\n  just run source.path=data/raw.csv\n")
+    (project / "sources").mkdir()
+    for name, text in DICE.items():
+        (project / "sources" / name).write_text(text)
+    first = invoke(project, "data", "use=dice", "format=parquet")
     assert first.exit_code == 0, first.output
-    assert "synthetic" in first.stdout
-    again = invoke(project, "data", "format=parquet")
+    assert first.stdout.startswith(".pipeline/data/made-dice-")
+    again = invoke(project, "data", "use=dice", "format=parquet")
     assert again.stderr == ""
     assert again.stdout == first.stdout
 

@@ -85,7 +85,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_project(tmp_path_factory.mktemp("words"), n_rows=300)
     pipeline = root / "configs" / "pipeline.yaml"
     use = "source: {use: csv, path: data/raw.csv}"
-    text = pipeline.read_text().replace("source: synthetic", use)
+    text = pipeline.read_text().replace("source: csv", use)
     pipeline.write_text(text.replace("min_total: 555", "min_total: 1"))
     result = answer(root, ["run"])
     assert result.exit_code == 0, result.output

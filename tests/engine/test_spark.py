@@ -227,6 +227,7 @@ def test_a_cluster_gives_what_one_pass_gives(
 @pytest.mark.slow
 @on(LOCAL)
 def test_a_million_rows_are_the_same_rows(master: str, project: Path) -> None:
+    shutil.copytree(ROOT / "sources", project / "sources")
     words = ("source=synthetic",)
     whole = contents(run(load_settings(project, overrides=words)))
     shutil.rmtree(project / ".pipeline" / "objects")

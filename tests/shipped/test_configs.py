@@ -4,14 +4,14 @@ import pytest
 
 from pipeline.modeling.settings import load_modeling
 from pipeline.plan.settings import load_settings
-from pipeline.sources import KINDS
-from pipeline.sources.synthetic.source import SyntheticSource
+from pipeline.sources import kinds_of
 from pipeline.transforms import defaults_of, transform_names
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs"
 PROFILES = sorted(path.stem for path in (CONFIGS / "profiles").glob("*.yaml"))
 SOURCES = sorted(path.stem for path in (CONFIGS / "sources").glob("*.yaml"))
+KINDS = kinds_of(ROOT)
 WORDS = {
     "duckdb": ("source.path=a.duckdb", "source.query=from t"),
     "sql": ("source.uri=sqlite:a.db", "source.query=select 1"),
@@ -44,10 +44,6 @@ def test_every_transformation_has_its_three_files() -> None:
     for name in transform_names():
         assert defaults_of(name).is_file()
         assert (ROOT / "tests" / "transforms" / f"test_{name}.py").is_file()
-
-
-def test_default_source_is_the_synthetic_one() -> None:
-    assert isinstance(load_settings(ROOT).source, SyntheticSource)
 
 
 def test_a_target_has_models_and_baselines_of_its_own() -> None:

@@ -310,7 +310,7 @@ def test_what_a_killed_download_left_is_removed(site: Site, tmp_path: Path) -> N
             ("file_name", name)
             for name in (
                 *("../x.csv", "a/b", "a\\b", "..", ".", "", ".hidden", "x\n", "x\0"),
-                *("x.part", "x.SHA256", "synthetic-v1-seed2009-x1.csv", "x" * 201),
+                *("x.part", "x.SHA256", "made-x.csv", "Rows-x.parquet", "x" * 201),
             )
         ),
     ],

@@ -14,7 +14,6 @@ from pipeline.sources import (
     SourceConfig,
     columns_in,
     declared,
-    fetch,
     guard,
     read,
     reads,
@@ -25,9 +24,7 @@ from pipeline.sources.csv import CsvSource
 from pipeline.sources.dialect import Written
 from pipeline.sources.parquet import ParquetSource
 from pipeline.sources.scan import Stream
-from pipeline.sources.source import FileSource
-from pipeline.sources.synthetic import data
-from pipeline.sources.synthetic.source import SyntheticSource, synthetic_path
+from pipeline.sources.source import FileSource, PackageSource
 
 Write = Callable[..., Path]
 
@@ -38,7 +35,7 @@ DOWNLOAD = {"kind": "download", "url": "https://host/a.csv", "file_name": "a.csv
 
 def make(**given: Any) -> SourceConfig:
     """Declare a source of two columns and of any kind."""
-    return msgspec.convert({"columns": COLUMNS, **given}, SourceConfig)
+    return msgspec.convert({"columns": COLUMNS, **given}, PackageSource)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +44,6 @@ def make(**given: Any) -> SourceConfig:
         ({"kind": "csv", "path": "in/*.csv"}, CsvSource, "in/*.csv"),
         ({"kind": "parquet", "path": "s3://b/a"}, ParquetSource, "s3://b/a"),
         (DOWNLOAD, CsvSource, ".pipeline/data/a.csv"),
-        ({"kind": "synthetic"}, CsvSource, ".pipeline/data/synthetic-v1-"),
-        (
-            {"kind": "synthetic", "format": "parquet", "scale": 3, "seed": 7},
-            ParquetSource,
-            ".pipeline/data/synthetic-v1-seed7-x3.parquet",
-        ),
     ],
     ids=str,
 )
@@ -74,31 +65,6 @@ def test_declared_columns_are_those_that_are_read(tmp_path: Path) -> None:
     assert rows.schema == declared(config, tmp_path).collect_schema()
     assert rows.rows() == [(2009, 1.5)]
     assert bad.is_empty()
-
-
-def test_synthetic_data_is_made_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Path] = []
-
-    def write(path: Path, **_: object) -> None:
-        made.append(path)
-        path.touch()
-
-    monkeypatch.setattr(data, "write_synthetic", write)
-    config = make(kind="synthetic", seed=1)
-    assert isinstance(config, SyntheticSource)
-    for _ in range(2):
-        fetch(config, tmp_path)
-    assert made == [synthetic_path(config, tmp_path)]
-
-
-def test_synthetic_data_that_cannot_be_written_is_an_error_that_names_it(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / ".pipeline").write_text("a file")
-    with pytest.raises(SourceError, match=r"synthetic-v1-.*\.csv: cannot be made\n"):
-        fetch(make(kind="synthetic"), tmp_path)
 
 
 def test_bytes_of_csv_files_only_are_looked_at(

@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tests.conftest import ROOT
-from tests.sources.synthetic.calibration import TARGETS, calibration, markdown
+from tests.synthetic.calibration import TARGETS, calibration, markdown
 
 KEY = ["Year", "Facility Id", "APR DRG Code", "APR Severity of Illness Code"]
 ROWS_PER_YEAR = {
@@ -34,7 +34,7 @@ def test_a_published_statistic_is_reached(table: pl.DataFrame, statistic: str) -
 
 
 def test_the_readme_shows_what_is_reached(table: pl.DataFrame) -> None:
-    assert markdown(table) in (ROOT / "pipeline/sources/README.md").read_text()
+    assert markdown(table) in (ROOT / "sources/README.md").read_text()
 
 
 def test_every_year_has_its_published_rows(raw: pl.DataFrame) -> None:

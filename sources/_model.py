@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from pipeline.sources.synthetic.names import DrgNames, draw_drgs, draw_facility_names
+from sources._names import DrgNames, draw_drgs, draw_facility_names
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -79,7 +79,7 @@ CHARGE_SKEW = ((-0.12, 0.15), (-0.14, 0.09))
 COST_SKEW = ((-0.13, 0.15), (-0.15, 0.10))
 
 # Standard deviations of the effects on a cell's volume score, found by trial: see the
-# targets in tests/sources/synthetic/calibration.py.
+# targets in tests/synthetic/calibration.py.
 SIZE_SD = 0.7
 DRG_SD = 1.02
 PAIR_SD = 0.8
@@ -122,6 +122,13 @@ class Facilities:
     pair_charge: Floats
     pair_cost_ratio: Floats
     cell_volume: Floats  # (n_facilities, n_drgs, n_severities)
+
+
+def rng_of(seed: int, *key: int) -> np.random.Generator:
+    """Return an independent generator for one part of the data."""
+    return np.random.Generator(
+        np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key))
+    )
 
 
 def draw_drg_effects(rng: np.random.Generator) -> Drgs:

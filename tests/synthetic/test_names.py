@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 
-from pipeline.sources.synthetic.names import draw_drgs, draw_facility_names
+from sources._names import draw_drgs, draw_facility_names
 
 
 def test_some_names_need_quoting(raw: pl.DataFrame) -> None:

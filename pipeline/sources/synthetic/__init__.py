@@ -1,1 +1,0 @@
-"""Data that look like the real ones, made from a seed."""
