@@ -125,7 +125,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         "panel.target=${panel.tagret}",
         "columns.Year=codes",
         "stages.drgs.transform=latest_value",
-        "source.seed=-1",
+        "source.skip_footer=-1",
     )
     expected = [
         "configs/transforms/lag_columns.yaml: lag_columns.perods: unknown field; "
@@ -143,7 +143,7 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         "did you mean 'code'?",
         "command line: stages.drgs: no such transformation, found 'latest_value'; did "
         "you mean 'latest_values'?",
-        "command line: source.seed: expected int >= 0, found -1",
+        "command line: source.skip_footer: expected int >= 0, found -1",
     ]
     for part in expected:
         assert part in message
@@ -189,7 +189,10 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("stages.drgs.inputs=[features]", "expected a stage above or 'source'"),
         ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
         ("stages.difference={}", "difference.minuend: a value is required, found none"),
-        ("source.path=x", "source.path: unknown field; known fields: columns, rename"),
+        (
+            "source.paths=x",
+            "source.paths: unknown field; known fields: columns, rename",
+        ),
         ("source.kind=foo", "source.kind: expected one of csv, parquet, "),
         (
             "engine.partitions=abc",
