@@ -190,8 +190,8 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
         ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
         ("stages.difference={}", "difference.minuend: a value is required, found none"),
         (
-            "source.paths=x",
-            "source.paths: unknown field; known fields: columns, rename",
+            "source.zz=x",
+            "source.zz: unknown field; known fields: columns, rename",
         ),
         ("source.kind=foo", "source.kind: expected one of csv, parquet, "),
         (
