@@ -37,6 +37,8 @@ class State:
         """Files of sources that were fetched or made up."""
         self.models = folder / "models"
         """A folder per trained model."""
+        self.steps = folder / "steps"
+        """Features of several steps ahead, by what they are made of."""
         self.audits = folder / "audits"
         """What is known of leaks, by what features are made of."""
         self.studies = folder / "studies"

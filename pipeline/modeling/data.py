@@ -1,5 +1,7 @@
 """The rows that are learned from: the published features, cut by periods."""
 
+import hashlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -10,9 +12,14 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ConfigError, ModelError, nearest, some
+from pipeline.files.manifest import manifest_changes, write_manifest
 from pipeline.files.parquet import read_parquet, scan_parquet
-from pipeline.modeling.settings import Modeling, ModelingSettings
-from pipeline.panel.periods import Time, parsed
+from pipeline.files.state import State
+from pipeline.log import LOG
+from pipeline.modeling.horizon import horizon_of
+from pipeline.modeling.records import new_folder
+from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
+from pipeline.panel.periods import Time, number, parsed
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import run
 from pipeline.snapshots.store import (
@@ -26,22 +33,27 @@ from pipeline.snapshots.store import (
 _WAIT_S = 30
 """For another process that is writing."""
 
+_STEPS = "features.parquet"
+
+_N_KEPT = 4
+"""Features of several steps, of as many data or settings."""
+
 
 @dataclass(frozen=True)
 class Features:
     """The published features."""
 
     path: Path
-    """The object: one immutable Parquet file, sorted by its key."""
+    """One immutable Parquet file: the object, or beside it that of several steps."""
     fingerprint: str
-    """Of the snapshot: what it was made of."""
+    """Of what it was made of."""
     run_id: str
     """The run that published it."""
     on_trust: tuple[str, ...] = ()
     """What of them no audit proves, in words."""
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
-        """Read all rows, sorted by entity and time, as their order changes a model."""
+        """Read all rows, sorted by their key, as their order changes a model."""
         self.require_columns(modeling)
         return read_parquet(self.path).sort(modeling.key)
 
@@ -75,7 +87,8 @@ class Features:
 def current_features(settings: ModelingSettings) -> Features:
     """Bring the snapshots up to date, and name the features.
 
-    If the run fails, the previous one stays.
+    Those of several steps ahead are no snapshot: they are made once, of the panel's. If
+    the run fails, the previous one stays.
     """
     store, modeling = open_store(settings.root), settings.modeling
     report = run(settings.pipeline)
@@ -88,7 +101,36 @@ def current_features(settings: ModelingSettings) -> Features:
         report = run(settings.pipeline)
     fingerprint = made[modeling.features]
     path = verified_object(store, modeling.features, fingerprint)
+    if modeling.horizon > 1:
+        panel = verified_object(store, modeling.panel, made[modeling.panel])
+        path, fingerprint = _of_all_steps(settings, scan_parquet([panel]), fingerprint)
     return Features(path, fingerprint, report.run.run_id)
+
+
+def _of_all_steps(
+    settings: ModelingSettings, panel: pl.LazyFrame, fingerprint: str
+) -> tuple[Path, str]:
+    """Make the features of each step ahead, unless they are there, and hash of what.
+
+    The fingerprint is that of the snapshot, which holds the first step's.
+    """
+    horizon = horizon_of(settings.modeling, panel.collect_schema().names())
+    pipeline = settings.pipeline
+    rest = horizon.rest(panel, pipeline.stages, read_others(pipeline))
+    digests = [node.digest for plan in rest for node in plan.nodes.values()]
+    text = repr((fingerprint, digests, horizon.every))
+    made_of = hashlib.sha256(text.encode()).hexdigest()
+    folder = State(settings.root).steps / made_of[:16]
+    if not folder.is_dir() or manifest_changes(folder):
+        LOG.info(f"making the features of {horizon.n_steps} periods ahead")
+        with new_folder(folder) as partial:
+            made = horizon.known_features(panel, rest)
+            made.sink_parquet(partial / _STEPS)
+            write_manifest(partial)
+        older = sorted(folder.parent.glob("[0-9a-f]*"), key=lambda p: p.stat().st_mtime)
+        for path in older[:-_N_KEPT]:
+            shutil.rmtree(path)
+    return folder / _STEPS, made_of
 
 
 Span: TypeAlias = tuple[Time, Time]
@@ -148,9 +190,30 @@ def spans_of(df: pl.DataFrame, modeling: Modeling) -> Spans:
                 f"{modeling.features}: no rows of {' and '.join(missing)}\n"
                 f"found: {_ends(there)}\nexpected: {train[0]} to {test[1]}\n{hint}"
             )
+    _refuse_short(there, {"valid": valid, "test": test}, modeling)
     used = (train, valid, test)
     unused = [t for t in there if not any(_is_in(t, span) for span in used)]
     return Spans(train, valid, test, unused)
+
+
+def _refuse_short(
+    there: Sequence[Time], judged: dict[str, Span], modeling: Modeling
+) -> None:
+    """Refuse to judge on fewer periods than are forecast."""
+    short = {
+        name: n
+        for name, span in judged.items()
+        if (n := sum(_is_in(time, span) for time in there)) < modeling.horizon
+    }
+    if short:
+        found = " and ".join(f"{n} in `split.{name}`" for name, n in short.items())
+        raise ModelError(
+            f"modeling.horizon: {modeling.horizon} periods cannot be judged on"
+            f" fewer\nfound: {found}\n"
+            f"expected: {modeling.horizon} or more in each, of {len(there)} in all\n"
+            "hint: a longer `split.valid` and `split.test`, or a shorter `horizon`, in"
+            " configs/modeling.yaml"
+        )
 
 
 def _ends(times: Sequence[Time]) -> str:
@@ -169,21 +232,57 @@ def between(df: pl.DataFrame, modeling: Modeling, span: Span) -> pl.DataFrame:
     return df.filter(pl.col(modeling.time).is_between(pl.lit(span[0]), pl.lit(span[1])))
 
 
+def parts(
+    df: pl.DataFrame, modeling: Modeling
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return the rows that are learned from, that calibrate, and that judge.
+
+    The last two are rows that were not forecast before the periods learned from, and
+    that calibrate, were over: else the model would know what came since.
+    """
+    spans = spans_of(df, modeling)
+    return (
+        between(df, modeling, spans.train),
+        forecast_since(df, modeling, spans.valid, spans.train[1]),
+        forecast_since(df, modeling, spans.test, spans.valid[1]),
+    )
+
+
+def forecast_since(
+    df: pl.DataFrame, modeling: Modeling, span: Span, known: Time
+) -> pl.DataFrame:
+    """Return the rows of a later span that are forecast once a period is known."""
+    rows = between(df, modeling, span)
+    if modeling.horizon == 1:
+        return rows
+    dtype = rows.schema[modeling.time]
+    now, then = (
+        number(time, modeling.every, dtype).cast(pl.Int64)
+        for time in (modeling.time, pl.lit(known, dtype))
+    )
+    return rows.filter(pl.col(STEP) <= now - then)
+
+
 def folds(df: pl.DataFrame, modeling: Modeling) -> list[tuple[Span, Span]]:
-    """List the expanding folds: the periods learned from, and the one judged."""
+    """List the expanding folds: the periods learned from, and those judged.
+
+    These are as many as are forecast, so that folds may share some.
+    """
     train = spans_of(df, modeling).train
     times = between(df, modeling, train)[modeling.time].unique().sort().to_list()
-    n_folds = modeling.study.folds
-    if len(times) <= n_folds:
+    n_folds, n = modeling.study.folds, modeling.horizon
+    if len(times) < n_folds + n:
+        more = f" of {n} periods each" if n > 1 else ""
         raise ConfigError(
             f"configs/modeling.yaml: {len(times)} training periods, expected"
-            f" {n_folds + 1} for {n_folds} folds\n"
+            f" {n_folds + n} for {n_folds} folds{more}\n"
             "hint: each fold is a period judged from those before it; change"
             " `split.train` or `study.folds`"
         )
+    last = len(times) - n
     return [
-        ((times[0], times[i - 1]), (times[i], times[i]))
-        for i in range(len(times) - n_folds, len(times))
+        ((times[0], times[i - 1]), (times[i], times[i + n - 1]))
+        for i in range(last - n_folds + 1, last + 1)
     ]
 
 

@@ -14,7 +14,7 @@ from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import between, spans_of
+from pipeline.modeling.data import parts
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure
 from pipeline.modeling.judge.occurrence import measure_occurrence
@@ -93,7 +93,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
-    test = between(df, modeling, spans_of(df, modeling).test)
+    _, _, test = parts(df, modeling)
     predictions, predict_s = _predictions([training, *rivals], test, modeling)
     predictor, how = training.load(), resampling_of(modeling)
     tables = {
@@ -152,7 +152,7 @@ def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     how = resampling_of(modeling)
     of_rows = measure(predictions, how, coverage=modeling.coverage)
     of_totals = measure_totals(
-        predictions, modeling.cluster, time=modeling.time, by=modeling.totals
+        predictions, modeling.cluster, asked=modeling.asked, by=modeling.totals
     )
     is_all = pl.col("slice_by") == "all"
     return pl.concat([of_rows.filter(is_all), of_totals, of_rows.filter(~is_all)]).sort(

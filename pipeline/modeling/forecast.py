@@ -14,7 +14,7 @@ from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import Version, champion, packed
-from pipeline.modeling.settings import Modeling, ModelingSettings
+from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
 from pipeline.panel.periods import parsed
 from pipeline.plan.settings import Settings
 from pipeline.snapshots.profile import collect_profile
@@ -98,7 +98,7 @@ def _tables(
     )
     totals = forecast_totals(
         predictions,
-        time=modeling.time,
+        asked=modeling.asked,
         by=modeling.totals,
         calibrations=known.totals,
     )
@@ -133,9 +133,10 @@ def publish_forecast(
     """
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
+    steps = [name for name in key[-1:] if name == STEP]
     keys = {
         PREDICTIONS: [*key, "target"],
-        PREDICTED_TOTALS: ["total_by", "total_of", "target"],
+        PREDICTED_TOTALS: ["total_by", "total_of", *steps, "target"],
     }
     with writing(store), staged_run(store) as staging:
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)

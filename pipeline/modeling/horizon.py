@@ -1,21 +1,33 @@
-"""Features of the period after the last one, made by the stages that made the rest."""
+"""Features of the periods after the last one, made by the stages that made the rest.
+
+A forecast is direct: of a period so many steps ahead, it is made of features that know
+nothing younger than what is known then [1]_. So the stages after the panel are composed
+once per step, and what they look back to lies a period further back with each.
+
+References
+----------
+.. [1] Ben Taieb et al., "A Review and Comparison of Strategies for Multi-step Ahead
+   Time Series Forecasting", Expert Systems with Applications 39(8), 2012.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import polars as pl
 
+from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError
-from pipeline.modeling.settings import Modeling
+from pipeline.modeling.settings import STEP, Modeling
 from pipeline.panel.periods import Every, moved
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Stage
+from pipeline.transforms import PastConfig
 
 
 class Horizon(msgspec.Struct, frozen=True, kw_only=True):
-    """How one gets from a panel to the features of the period after its last one."""
+    """How one gets from a panel to the features of the periods after its last one."""
 
     panel: str
     features: str
@@ -30,47 +42,108 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
     """Columns of the panel that are known before their period."""
     every: Every
     """From one period to the next."""
+    n_steps: int = 1
+    """Periods that are forecast."""
 
-    def extend(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """Add a row in the period after the last one for every entity ever seen.
+    @property
+    def steps(self) -> range:
+        """How many periods ahead each of them is."""
+        return range(1, self.n_steps + 1)
 
-        It is a copy of one of the entity's, of the period after the last. Of what is
-        known before its period it holds the entity's last values; what else is
-        arbitrary: no feature of a period may use the period. In any order; empty if
-        `rows` is.
+    @property
+    def asked(self) -> list[str]:
+        """The columns that say which period is forecast, and how many ahead it is."""
+        return [self.time, *([STEP] if self.n_steps > 1 else [])]
+
+    def extend(self, rows: pl.LazyFrame, step: int = 1) -> pl.LazyFrame:
+        """Add a row in each period up to `step` ahead for every entity ever seen.
+
+        It is a copy of one of the entity's, of another period. Of what is known before
+        its period it holds the entity's last values; what else is arbitrary: no feature
+        may use it. In any order; empty if `rows` is.
         """
         in_order = rows.sort(self.time, *self.known) if self.known else rows
-        one = in_order.with_columns(self.next_time(rows)).unique(
-            self.entity, keep="last" if self.known else "any"
+        return pl.concat(
+            [
+                rows,
+                *(
+                    in_order.with_columns(self.time_ahead(rows, n)).unique(
+                        self.entity, keep="last" if self.known else "any"
+                    )
+                    for n in range(1, step + 1)
+                ),
+            ]
         )
-        return pl.concat([rows, one])
 
     def rest(
         self,
         panel: pl.LazyFrame,
         stages: Sequence[Stage],
         others: Mapping[str, pl.LazyFrame] | None = None,
-    ) -> Plan:
-        """Compose the stages after the panel, which is their source, beside others."""
-        between = stages_between(stages, self.panel, self.features)
-        return compose(panel, between, others)
+    ) -> list[Plan]:
+        """Compose the stages after the panel, which is their source: once per step.
 
-    def next_features(self, rows: pl.LazyFrame, rest: Plan) -> pl.LazyFrame:
-        """Make the features of the period after the last one, for every entity.
+        The rows of other sources are beside it.
+        """
+        between = stages_between(stages, self.panel, self.features)
+        rest = [compose(panel, ahead(between, step), others) for step in self.steps]
+        if self.n_steps > 1 and STEP in rest[0].snapshots[self.features].schema:
+            raise ConfigError(
+                f"'{STEP}' is a column of snapshot '{self.features}'\n"
+                f"expected: another name, as with `modeling.horizon: {self.n_steps}` it"
+                " is that of how many periods ahead a row is\n"
+                "hint: rename or drop it in a stage of configs/pipeline.yaml"
+            )
+        return rest
+
+    def known_features(self, rows: pl.LazyFrame, rest: Sequence[Plan]) -> pl.LazyFrame:
+        """Make the features of all periods of the panel, at each step of the `rest`.
+
+        In any order; with a column `STEP` if there are several.
+        """
+        return self._stacked(
+            compose_again(plan, rows, {}).snapshots[self.features].lf for plan in rest
+        )
+
+    def next_features(self, rows: pl.LazyFrame, rest: Sequence[Plan]) -> pl.LazyFrame:
+        """Make the features of the periods after the last one, for every entity.
 
         The `rest` of the stages make of the extended panel what they make of every
         other period. `rows` are columns of the panel; given are those of `features` but
-        the target. Entities that the stages leave out, such as those without a recent
-        past, are not there. In any order.
+        the target, and `STEP` if there are several. Entities that the stages leave out,
+        such as those without a recent past, are not there. In any order.
         """
-        made = compose_again(rest, self.extend(rows), {}).snapshots[self.features].lf
-        after = rows.select(self.next_time(rows))
-        return made.join(after, on=self.time, how="semi").drop(self.target)
+        return self._stacked(
+            self.features_ahead(rows, plan, step)
+            for step, plan in zip(self.steps, rest, strict=True)
+        )
 
-    def next_time(self, rows: pl.LazyFrame) -> pl.Expr:
-        """Date a row by the period after the last one, in the dtype of the column."""
+    def features_ahead(self, rows: pl.LazyFrame, rest: Plan, step: int) -> pl.LazyFrame:
+        """Make the features of one period, `step` ahead; see `next_features`."""
+        extended = self.extend(rows, step)
+        made = compose_again(rest, extended, {}).snapshots[self.features].lf
+        then = rows.select(self.time_ahead(rows, step))
+        return made.join(then, on=self.time, how="semi").drop(self.target)
+
+    def periods_ahead(self, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """List the periods that are forecast: a row of `asked` for each."""
+        return self._stacked(
+            rows.select(self.time_ahead(rows, step)) for step in self.steps
+        )
+
+    def time_ahead(self, rows: pl.LazyFrame, step: int) -> pl.Expr:
+        """Date a row so many periods after the last one, in the dtype of the column."""
         dtype = rows.collect_schema()[self.time]
-        return moved(pl.col(self.time).max(), 1, self.every, dtype)
+        return moved(pl.col(self.time).max(), step, self.every, dtype)
+
+    def _stacked(self, frames: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
+        """Lay the features of all steps below each other."""
+        if self.n_steps == 1:
+            return next(iter(frames))
+        return pl.concat(
+            lf.with_columns(pl.lit(step, pl.Int64).alias(STEP))
+            for step, lf in zip(self.steps, frames, strict=True)
+        )
 
 
 def horizon_of(modeling: Modeling, panel_columns: Sequence[str]) -> Horizon:
@@ -83,7 +156,23 @@ def horizon_of(modeling: Modeling, panel_columns: Sequence[str]) -> Horizon:
         target=modeling.target,
         known=[name for name in modeling.known if name in panel_columns],
         every=modeling.every,
+        n_steps=modeling.horizon,
     )
+
+
+def ahead(stages: Sequence[Stage], step: int) -> list[Stage]:
+    """Let stages know nothing younger than what is known so many periods ahead."""
+    return [
+        dataclasses.replace(stage, config=_ahead(stage.config, step))
+        for stage in stages
+    ]
+
+
+def _ahead(config: BaseConfig, step: int) -> BaseConfig:
+    """Set how far ahead a row is, where that is a setting."""
+    if not isinstance(config, PastConfig):
+        return config
+    return msgspec.structs.replace(config, ahead=config.ahead + step - 1)
 
 
 def stages_between(stages: Sequence[Stage], panel: str, features: str) -> list[Stage]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from pipeline.errors import ModelError, some
@@ -19,7 +20,7 @@ from pipeline.modeling.occurrence import (
     fit_occurrence,
     load_occurrence,
 )
-from pipeline.modeling.settings import ModelConfig, Modeling
+from pipeline.modeling.settings import STEP, ModelConfig, Modeling
 
 
 class PredictorRecord(msgspec.Struct, frozen=True):
@@ -31,7 +32,8 @@ class PredictorRecord(msgspec.Struct, frozen=True):
     past: list[str]
     """Features that hold the target's past, the best known first."""
     schema: FeatureSchema
-    calibration: Calibration
+    calibrations: list[Calibration]
+    """One per period ahead, the next one's first."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ class Predictor:
         """
         past = past_of(df, self.record.past)
         prediction, ends = self.uncalibrated(design(df, self.record.schema), past)
-        lower, upper = (
-            self.record.target.backward(end, past)
-            for end in self.record.calibration.widen(prediction, *ends)
-        )
+        widened = (np.empty_like(prediction), np.empty_like(prediction))
+        calibrations = self.record.calibrations
+        parts = by_step(df, len(calibrations))
+        for calibration, part in zip(calibrations, parts, strict=True):
+            moved = calibration.widen(prediction[part], *(end[part] for end in ends))
+            for whole, end in zip(widened, moved, strict=True):
+                whole[part] = end
+        lower, upper = (self.record.target.backward(end, past) for end in widened)
         together = np.stack([prediction, lower, upper])
         return pl.DataFrame(
             {
@@ -106,8 +112,16 @@ def fit_predictor(
     z = config.target.forward(target_of(valid, modeling.target), past)
     X = design(valid, fitted.record.schema)
     prediction, ends = fitted.uncalibrated(X, past)
-    calibration = calibrate(z, prediction, *ends, coverage=modeling.coverage)
-    record = msgspec.structs.replace(fitted.record, calibration=calibration)
+    calibrations = [
+        calibrate(
+            z[part],
+            prediction[part],
+            *(end[part] for end in ends),
+            coverage=modeling.coverage,
+        )
+        for part in by_step(valid, modeling.horizon)
+    ]
+    record = msgspec.structs.replace(fitted.record, calibrations=calibrations)
     return Predictor(record, fitted.model)
 
 
@@ -120,8 +134,8 @@ def refitted(
     the judged one only; the other sees one period more, and forecasts the next as well.
     """
     fitted = fit_model(df, config, modeling, quantiles=tails(modeling))
-    calibration = judged.record.calibration
-    record = msgspec.structs.replace(fitted.record, calibration=calibration)
+    calibrations = judged.record.calibrations
+    record = msgspec.structs.replace(fitted.record, calibrations=calibrations)
     return Predictor(record, fitted.model)
 
 
@@ -169,14 +183,25 @@ def fit_model(
         n_threads=cpu_count() or 1,
     )
     record = PredictorRecord(
-        config.kind, config.target, modeling.past, schema, UNCALIBRATED
+        config.kind,
+        config.target,
+        modeling.past,
+        schema,
+        [UNCALIBRATED] * modeling.horizon,
     )
     return Predictor(record, model)
 
 
+def by_step(df: pl.DataFrame, n_steps: int) -> list[npt.NDArray[np.bool_]]:
+    """Tell which rows are one period ahead, which are two, and so on."""
+    if n_steps == 1:
+        return [np.full(df.height, True)]
+    return [(df[STEP] == step).to_numpy() for step in range(1, n_steps + 1)]
+
+
 def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:
-    """Name the features of a frame: all but the key and the target."""
-    other = {*modeling.key, modeling.target}
+    """Name the features of a frame: all but entity, period and target."""
+    other = {*modeling.entity, modeling.time, modeling.target}
     return [name for name in df.columns if name not in other]
 
 

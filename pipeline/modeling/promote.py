@@ -134,7 +134,7 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     reasons = list(_reasons(modeling, evaluation, comparison))
     totals = calibrate_totals(
         evaluation.expected(),
-        time=modeling.time,
+        asked=modeling.asked,
         by=modeling.totals,
         coverage=modeling.coverage,
     )
@@ -273,7 +273,7 @@ def slices_that_lose(modeling: Modeling, comparison: pl.DataFrame) -> pl.DataFra
     `comparison` is with the incumbent. Column ``share`` is the error over its, less 1.
     """
     held = comparison.filter(
-        pl.col("slice_by").is_in([modeling.time, SIZE_DECILE, *modeling.slices.cut])
+        pl.col("slice_by").is_in([*modeling.asked, SIZE_DECILE, *modeling.slices.cut])
     )
     if held.filter(slice_by=modeling.time).height > _FEW_PERIODS:
         held = held.filter(pl.col("slice_by") != modeling.time)

@@ -1,7 +1,7 @@
 """The settings of modelling: what is learned, how it is judged, and every model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -40,6 +40,9 @@ BESIDE_THE_KEY = (
     *("probability", "fitted_through", "target", "unit", "model_version", "run"),
 )
 """Columns that stand beside the key where predictions are judged and published."""
+
+STEP = "step"
+"""Column of features and forecasts of more than one period: how many ahead one is."""
 
 UNKNOWN_UNIT = "name that of the target under `modeling.units`"
 """What helps where an amount has no unit."""
@@ -175,6 +178,8 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     features: str
     time: str
     every: Every = 1
+    horizon: Count = 1
+    season: Annotated[int, Meta(ge=2)] | None = None
     entity: Annotated[list[str], Meta(min_length=1)]
     target: str
     units: dict[str, str] = field(default_factory=dict[str, str])
@@ -197,7 +202,12 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     @property
     def key(self) -> list[str]:
         """The columns that name a row of the features."""
-        return [*self.entity, self.time]
+        return [*self.entity, *self.asked]
+
+    @property
+    def asked(self) -> list[str]:
+        """The columns that say what is forecast of an entity: period, and step."""
+        return [self.time, *([STEP] if self.horizon > 1 else [])]
 
     @property
     def unit(self) -> str:
@@ -207,7 +217,8 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     @property
     def question(self) -> "Question":
         """What a model answers that is made by these settings."""
-        return Question(self.target, self.unit, self.entity, self.time, self.metric)
+        of = (self.target, self.unit, self.entity, self.time, self.metric)
+        return Question(*of, self.horizon)
 
 
 class ModelConfig(BaseConfig, frozen=True, kw_only=True):
@@ -291,6 +302,7 @@ def load_modeling(
             models[name] = config
     if modeling is not None:
         mistakes += _wrong_names(modeling, list(tree.get("models") or {}), settings)
+        mistakes += _beyond_horizon(modeling, models, layers)
     refuse(mistakes)
     assert modeling is not None, "what is None has a mistake"
     return ModelingSettings(settings, modeling, models)
@@ -356,7 +368,8 @@ def _wrong_names(
         ("time", modeling.time),
         *(("entity", name) for name in modeling.entity),
     ):
-        if name in (*BESIDE_THE_KEY, *modeling.slices.cut):
+        beside = (*BESIDE_THE_KEY, *modeling.asked[1:], *modeling.slices.cut)
+        if name in beside:
             text = f"'{name}' is a column of every forecast, expected another name"
             faults.append((path, text))
     category = modeling.slices.category
@@ -374,6 +387,30 @@ def _wrong_names(
     return [
         _mistake(f"modeling.{path}", text, settings.layers) for path, text in faults
     ]
+
+
+def _beyond_horizon(
+    modeling: Modeling, models: Mapping[str, ModelConfig], layers: tuple[Layer, ...]
+) -> list[Mistake]:
+    """Find what does not go with so many periods ahead."""
+    horizon, split = modeling.horizon, modeling.split
+    faults = [
+        (
+            f"modeling.split.{name}",
+            f"expected at least {horizon} periods, as many as `horizon`, found {n}",
+        )
+        for name, n in (("valid", split.valid), ("test", split.test))
+        if split.is_counted and isinstance(n, int) and n < horizon
+    ]
+    faults += [
+        (
+            f"models.{name}.occurrence",
+            f"expected null, as it is of the next period, and `horizon` is {horizon}",
+        )
+        for name, model in models.items()
+        if horizon > 1 and model.occurrence is not None
+    ]
+    return [_mistake(path, text, layers) for path, text in faults]
 
 
 def _is_made_of(stages: Sequence[Stage], snapshot: str, panel: str) -> bool:

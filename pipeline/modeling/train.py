@@ -15,7 +15,7 @@ from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import Features, between, spans_of
+from pipeline.modeling.data import Features, parts, spans_of
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.occurrence import calibrated
 from pipeline.modeling.predictor import (
@@ -85,9 +85,7 @@ def _fit(
     wanted = training_fingerprint(features, config, settings)
     df = features.read(modeling)
     spans = spans_of(df, modeling)
-    train_rows, valid_rows = (
-        between(df, modeling, span) for span in (spans.train, spans.valid)
-    )
+    train_rows, valid_rows, _ = parts(df, modeling)
     started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
     if config.occurrence is not None:

@@ -10,7 +10,7 @@ import polars as pl
 from pipeline.errors import ConfigError, nearest
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
-from pipeline.modeling.data import Features, Span, between, folds
+from pipeline.modeling.data import Features, Span, between, folds, forecast_since
 from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
@@ -44,12 +44,13 @@ def fold_error(
     modeling: Modeling,
     fold: tuple[Span, Span],
 ) -> float:
-    """Learn from the periods before, judge on the next; see `folds`.
+    """Learn from the periods before, judge on those after; see `folds`.
 
     It is a mean error, in units of the target.
     """
-    train, valid = (between(df, modeling, span) for span in fold)
-    predictor = fit_model(train, config, modeling)
+    learned, judged = fold
+    valid = forecast_since(df, modeling, judged, learned[1])
+    predictor = fit_model(between(df, modeling, learned), config, modeling)
     error = target_of(valid, modeling.target) - predictor.point(valid)
     return mean_error(error, modeling.metric)
 

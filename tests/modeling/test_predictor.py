@@ -93,7 +93,7 @@ def test_interval_holds_its_prediction_even_where_it_was_moved_past_it(
 ) -> None:
     known = fit(world, "ridge", TARGETS[0])
     past = Calibration(edges=[], lower=[-5e5], upper=[9e5])
-    record = msgspec.structs.replace(known.record, calibration=past)
+    record = msgspec.structs.replace(known.record, calibrations=[past])
     made = Predictor(record, known.model).predict(world[1])
     np.testing.assert_array_equal(made["lower"], made["prediction"])
     width = (made["upper"] - made["prediction"]).to_numpy()

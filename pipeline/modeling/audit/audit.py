@@ -41,10 +41,10 @@ from pipeline.modeling.audit.worlds import (
     real_world,
     rows_decided_later,
 )
-from pipeline.modeling.data import between, spans_of
+from pipeline.modeling.data import parts
 from pipeline.modeling.predictor import features_of, fit_model, target_of
 from pipeline.modeling.settings import Modeling, ModelingSettings
-from pipeline.panel.periods import written
+from pipeline.panel.periods import Time, written
 from pipeline.plan.known import Why, trace_known
 from pipeline.run.run import check
 
@@ -99,7 +99,6 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     ground, part = _some_clusters(ground_of(settings), modeling, most_rows)
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
-    times = times[:: -(-len(times) // MOST_PERIODS) or 1]
     if not times or len(present) < 2:
         raise SourceError(
             f"audit: snapshot '{modeling.features}' has no row that knows a past\n"
@@ -112,29 +111,40 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     named = _made_of_named(settings)
     leaks: list[Leak] = []
     n_values = 0
-    for change, at, after in other_worlds(ground, times):
-        # There, the last value stands in for what is known before its period.
-        compared = [c for c in columns if change != CUT_OFF or c not in named]
-        is_then = pl.col(modeling.time).is_in(at)
-        before = World(*(df.filter(is_then) for df in world))
-        found, n = differences(
-            before, after, compared, time=modeling.time, check=change
-        )
-        leaks += found
-        n_values += n
-        if len(at) == 1:
-            told = rows_decided_later(
-                world, after, at[0], time=modeling.time, check=change
+    looked: set[Time] = set()
+    for step in ground.horizon.steps:
+        there = ground if step == 1 else ground.ahead(step)
+        world_then = world if step == 1 else real_world(there)
+        for change, at, after in other_worlds(there, _some(times, step, modeling)):
+            # There, the last value stands in for what is known before its period.
+            compared = [c for c in columns if change != CUT_OFF or c not in named]
+            is_then = pl.col(modeling.time).is_in(at)
+            before = World(*(df.filter(is_then) for df in world_then))
+            check = change if step == 1 else f"{change}, {step} ahead"
+            found, n = differences(
+                before, after, compared, time=modeling.time, check=check
             )
-            leaks += told
+            leaks += found
+            n_values += n
+            looked |= {*at}
+            if step == len(at) == 1:
+                leaks += rows_decided_later(
+                    world, after, at[0], time=modeling.time, check=check
+                )
     moved, _ = differences(
         world, other_data(ground), columns, time=modeling.time, check="all changed"
     )
     by_source = made_of_others(settings).values()
     unmoved = {*columns} - {leak.column for leak in moved} - named.union(*by_source)
     of_names = [name for name in columns if name in unmoved]
-    at = [*map(written, times)]
+    at = [written(time) for time in times if time in looked]
     return Audit(leaks, columns, at, n_values, of_names, part, ground.unseen)
+
+
+def _some(times: Sequence[Time], step: int, modeling: Modeling) -> Sequence[Time]:
+    """Choose the periods to look at, of each step others, and the latest of all."""
+    every = -(-len(times) * modeling.horizon // MOST_PERIODS)
+    return times[(len(times) - step) % every :: every] if every > 1 else times
 
 
 def _some_clusters(
@@ -219,9 +229,8 @@ def audit_permuted(settings: ModelingSettings) -> Permuted:
     config = settings.models[modeling.model]
     ground = ground_of(settings)
     rows = permute(ground.rows, ground.time, ground.entity, seed=modeling.seed)
-    df = real_world(replace(ground, rows=rows)).features.sort(modeling.key)
-    spans = spans_of(df, modeling)
-    train, valid = (between(df, modeling, span) for span in (spans.train, spans.valid))
+    df = replace(ground, rows=rows).all_features().sort(modeling.key)
+    train, valid, _ = parts(df, modeling)
     predictor = fit_model(train, config, modeling)
     prediction, y = predictor.point(valid), target_of(valid, modeling.target)
     both = pl.DataFrame({"y": y, "prediction": prediction})

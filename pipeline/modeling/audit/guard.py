@@ -102,7 +102,7 @@ def _fingerprint(settings: ModelingSettings, snapshots: Mapping[str, str]) -> st
     modeling = settings.modeling
     names = (modeling.panel, modeling.features, modeling.key, modeling.target)
     made_of = (snapshots[modeling.panel], snapshots[modeling.features])
-    how = (modeling.cluster, modeling.known)
+    how = (modeling.cluster, modeling.known, modeling.horizon)
     return fingerprint(MODULE, made_of, names, how, kinds=[])
 
 

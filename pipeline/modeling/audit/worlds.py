@@ -4,7 +4,7 @@ Of two worlds, it is said which features differ.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
 
@@ -17,8 +17,8 @@ from pipeline.modeling.data import read_others, read_rows
 from pipeline.modeling.horizon import Horizon, horizon_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.keys import WORKING
-from pipeline.panel.periods import Time, written
-from pipeline.plan.compose import compose_again
+from pipeline.panel.periods import Time, later, written
+from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.run.run import check
 from pipeline.sources.cells import NUMERIC
@@ -82,8 +82,8 @@ class Ground:
     """Whose rows they are: the source, or a stage."""
     plan: Plan
     """Makes the panel and the features of such rows."""
-    rest: Plan
-    """Makes the features of the panel's."""
+    rest: list[Plan]
+    """Make the features of the panel's, at each step."""
     horizon: Horizon
     time: str
     entity: list[str]
@@ -93,6 +93,29 @@ class Ground:
     """Columns of the rows that what is known before its period is made of."""
     unseen: list[str]
     """Columns that are made before the rows, which may mix periods: no world tells."""
+    step: int = 1
+    """How many periods ahead the features are of, that `plan` makes."""
+
+    def ahead(self, step: int) -> "Ground":
+        """Make the features of rows so many periods ahead."""
+        after, nodes = self.rest[step - 1].nodes, self.plan.nodes
+        stages = [
+            replace(after[name].stage, inputs=node.stage.inputs)
+            if name in after
+            else node.stage
+            for name, node in nodes.items()
+        ]
+        plan = compose(self.plan.source, stages, self.plan.others)
+        return replace(self, plan=plan, step=step)
+
+    def first_unknown(self, t: Time) -> Time:
+        """Return the first period that the features of a period must not know."""
+        return later(t, 1 - self.step, self.horizon.every)
+
+    def all_features(self) -> pl.DataFrame:
+        """Make the features of all steps."""
+        _, panel = _frames(self, self.rows.lazy())
+        return self.horizon.known_features(panel, self.rest).collect()
 
 
 def ground_of(settings: ModelingSettings) -> Ground:
@@ -201,11 +224,12 @@ def other_worlds(
     other, horizon = _other_values(ground), ground.horizon
     for i, t in enumerate(times):
         yield "future changed", [t], _changed_from(ground, other, t, i)
-        # A forecast is of the period after the last one, so that after a gap there are
-        # none.
-        _, panel = _frames(ground, _before(ground, t))
-        features = horizon.next_features(panel, ground.rest)
-        extended = horizon.extend(panel)
+        # A forecast is of so many periods after the last one, so that after a gap there
+        # are none.
+        _, panel = _frames(ground, _before(ground, ground.first_unknown(t)))
+        rest, step = ground.rest[ground.step - 1], ground.step
+        features = horizon.features_ahead(panel, rest, step)
+        extended = horizon.extend(panel, step)
         yield CUT_OFF, [t], _world(ground, features, extended, t)
     shuffled = ground.rows.sample(fraction=1, shuffle=True, seed=_SEED)
     after = _world(ground, *_frames(ground, shuffled.lazy()))
@@ -280,9 +304,10 @@ def other_data(ground: Ground) -> World:
 
 
 def _changed_from(ground: Ground, other: pl.DataFrame, t: Time, i: int) -> World:
-    """Make t where other rows are taken from t on, without some of them."""
-    future = _thin(other.filter(pl.col(ground.time) >= t), ground.entity, i)
-    rows = pl.concat([_before(ground, t), future.lazy()])
+    """Make t where rows are others, or absent, from the first that it must not know."""
+    first = ground.first_unknown(t)
+    future = _thin(other.filter(pl.col(ground.time) >= first), ground.entity, i)
+    rows = pl.concat([_before(ground, first), future.lazy()])
     return _world(ground, *_frames(ground, rows), t)
 
 

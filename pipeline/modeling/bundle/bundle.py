@@ -35,10 +35,10 @@ from pipeline.modeling.bundle.request import (
     refuse_a_part_of_the_panel,
     typed,
 )
-from pipeline.modeling.fit.intervals import Calibration
+from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
-from pipeline.panel.periods import Time
+from pipeline.panel.periods import Time, later
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage, check_contracts, check_stages
@@ -70,8 +70,8 @@ class BundleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """By raw column of amounts, the largest one of the training's panel."""
     fitted_through: int | str
     """The last period that `predictor` has learned from."""
-    totals: dict[str, Calibration]
-    """By column of the entity, how far its totals were off in the test periods."""
+    totals: TotalCalibrations
+    """How far totals were off in the test periods."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Bundle:
     record: BundleRecord
     to_panel: Plan
     """The stages from raw rows to the panel."""
-    rest: Plan
-    """Those from there to the features."""
+    rest: list[Plan]
+    """Those from there to the features, of each step."""
     contract: Contract
     """Of the panel."""
     predictor: Predictor
@@ -101,9 +101,9 @@ class Bundle:
                 found[name] = typed(others[name], columns).lazy()
             except ModelError as error:
                 raise ModelError(f"sources.{name}: {error}") from error
-        to_panel, rest = (
+        to_panel, *rest = (
             compose_again(plan, plan.source, found)
-            for plan in (self.to_panel, self.rest)
+            for plan in (self.to_panel, *self.rest)
         )
         return replace(self, to_panel=to_panel, rest=rest)
 
@@ -117,7 +117,7 @@ class Bundle:
     def answer(
         self, rows: pl.DataFrame, *, alone: bool = False
     ) -> tuple[pl.DataFrame, list[str]]:
-        """Predict the target in the period after the last one of the rows.
+        """Predict the target in the periods after the last one of the rows.
 
         The rows are raw, of any number of periods. `alone` says that they are a whole
         panel. Otherwise what they lack (a cluster's period that they do not hold) is
@@ -129,8 +129,9 @@ class Bundle:
         Returns
         -------
         pl.DataFrame
-            A row per raw row, in their order, or where the panel has fewer rows one
-            per entity: the entity, the period that is predicted,
+            A row per raw row and step, in their order, or where the panel has fewer
+            rows than those one per entity and step: the entity, the period that is
+            predicted, if there are several how many ahead it is,
             ``prediction``, ``lower`` and ``upper``, given that the entity has a row
             then; of a model that has this part, ``probability``, that it has. These
             are null where the stages leave the entity out: a rare category, or no row
@@ -158,13 +159,19 @@ class Bundle:
     def backtest(self, rows: pl.DataFrame, periods: Sequence[Time]) -> pl.DataFrame:
         """Predict each period with the model that was judged, from those before it.
 
-        The rows are a whole panel. Gives a row per entity and period; see `answer`.
+        The rows are a whole panel. Gives a row per entity, period and step; see
+        `answer`.
         """
         panel = self.panel_of(typed(rows, self.record.columns)).lazy()
-        time = pl.col(self.record.horizon.time)
-        made = [
-            self._predicted(panel.filter(time < period), self.judged)
+        horizon = self.record.horizon
+        starts = {
+            later(period, 1 - step, horizon.every)
             for period in periods
+            for step in horizon.steps
+        }
+        made = [
+            self._predicted(panel.filter(pl.col(horizon.time) < start), self.judged)
+            for start in sorted(starts)  # pyright: ignore[reportArgumentType]
         ]
         return pl.concat(made)
 
@@ -185,21 +192,22 @@ class Bundle:
         asked = given.select(*horizon.entity)
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
-        next_ = panel.lazy().select(horizon.next_time(panel.lazy())).collect().item()
-        made = asked.with_columns(
-            pl.lit(next_, panel.schema[horizon.time]).alias(horizon.time)
+        made = asked.join(
+            horizon.periods_ahead(panel.lazy()).collect(),
+            how="cross",
+            maintain_order="left_right",
         ).join(
-            predicted.drop(horizon.time),
-            on=horizon.entity,
+            predicted,
+            on=[*horizon.entity, *horizon.asked],
             how="left",
             maintain_order="left",
         )
         return made, warnings
 
     def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
-        """Predict the period after a panel's last one, sorted by entity."""
+        """Predict the periods after a panel's last one, sorted by entity."""
         features, horizon = self.next_features(panel), self.record.horizon
-        made = features.select(*horizon.entity, horizon.time).hstack(
+        made = features.select(*horizon.entity, *horizon.asked).hstack(
             predictor.predict(features)
         )
         if predictor.occurrence is None:
@@ -208,10 +216,10 @@ class Bundle:
         return made.with_columns(pl.Series("probability", probability))
 
     def next_features(self, panel: pl.LazyFrame) -> pl.DataFrame:
-        """Make the features of a whole panel's next period, sorted by entity."""
+        """Make the features of a whole panel's next periods, sorted by entity."""
         horizon = self.record.horizon
         features = horizon.next_features(panel, self.rest)
-        return features.sort(horizon.entity).collect()
+        return features.sort(*horizon.entity, *horizon.asked).collect()
 
     def panel_of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Apply the stages up to the panel to typed rows."""

@@ -11,6 +11,8 @@ References
 .. [2] Vovk, Lindsay, Nouretdinov and Gammerman, "Mondrian Confidence Machine", 2003.
 """
 
+from typing import TypeAlias
+
 import msgspec
 import numpy as np
 
@@ -39,6 +41,9 @@ class Calibration(msgspec.Struct, frozen=True):
         bins = np.searchsorted(self.edges, np.abs(prediction), side="right")
         return lower - np.array(self.lower)[bins], upper + np.array(self.upper)[bins]
 
+
+TotalCalibrations: TypeAlias = dict[str, dict[int, Calibration]]
+"""By column of the entity and periods ahead, how far its totals were off."""
 
 UNCALIBRATED = Calibration([], [0.0], [0.0])
 

@@ -13,7 +13,7 @@ def resampling_of(modeling: Modeling) -> Resampling:
     """Slice by what the configuration says, and draw its clusters."""
     slices = modeling.slices
     columns = [
-        modeling.time,
+        *modeling.asked,
         *([SIZE_DECILE] if slices.size else []),
         *slices.cut,
         *([slices.category] if slices.category else []),

@@ -1,11 +1,16 @@
 """How good predictions are in sum: per period, and by columns of the entity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
-from pipeline.modeling.fit.intervals import Calibration, calibrate, n_needed
+from pipeline.modeling.fit.intervals import (
+    Calibration,
+    TotalCalibrations,
+    calibrate,
+    n_needed,
+)
 from pipeline.modeling.judge.bootstrap import exact_sum
 from pipeline.modeling.judge.metrics import measurable
 
@@ -17,7 +22,7 @@ _NORMAL = 1.959963984540054
 
 
 def measure_totals(
-    predictions: pl.DataFrame, cluster: str, *, time: str, by: Sequence[str]
+    predictions: pl.DataFrame, cluster: str, *, asked: Sequence[str], by: Sequence[str]
 ) -> pl.DataFrame:
     """Measure how far the totals of a period are off, with 95 % intervals.
 
@@ -33,8 +38,8 @@ def measure_totals(
         needed.
     cluster : str
         Column of the cluster.
-    time : str
-        Column of the period.
+    asked : sequence of str
+        Columns of the period, and of how many ahead it is: a row has one forecast each.
     by : sequence of str
         Columns whose values have totals of their own, each on its own.
 
@@ -54,7 +59,7 @@ def measure_totals(
     rows = measurable(predictions, cluster, ("y", "prediction")).with_columns(
         error=pl.col("prediction") - pl.col("y")
     )
-    levels = {TOTAL: [time]} | {f"wape_by_{name}": [name, time] for name in by}
+    levels = {TOTAL: [*asked]} | {f"wape_by_{name}": [name, *asked] for name in by}
     return pl.concat(
         _measured(rows, cluster, group, metric) for metric, group in levels.items()
     ).sort("model", maintain_order=True)
@@ -123,30 +128,32 @@ def _measured(
 
 
 def calibrate_totals(
-    judged: pl.DataFrame, *, time: str, by: Sequence[str], coverage: float
-) -> dict[str, Calibration]:
+    judged: pl.DataFrame, *, asked: Sequence[str], by: Sequence[str], coverage: float
+) -> TotalCalibrations:
     """Learn from the test periods how far a column's totals are off, as a part of them.
 
-    `judged` has `y` and `prediction` of each row. A column is left out that has too few
-    totals to tell from.
+    `judged` has `y` and `prediction` of each row. What has too few totals to tell from
+    is left out.
     """
-    found: dict[str, Calibration] = {}
-    for name in by:
-        totals = _totals(judged, [name, time], pl.col("y"))
-        size = totals["size"].to_numpy()
-        if len(size) >= n_needed(coverage):
-            off = (totals["y"] - totals["prediction"]).to_numpy() / size
-            zero = np.zeros_like(off)
-            found[name] = calibrate(off, size, zero, zero, coverage=coverage)
+    found: TotalCalibrations = {}
+    for step, rows in _by_step(judged, asked).items():
+        for name in by:
+            totals = _totals(rows, [name, *asked], pl.col("y"))
+            size = totals["size"].to_numpy()
+            if len(size) >= n_needed(coverage):
+                off = (totals["y"] - totals["prediction"]).to_numpy() / size
+                zero = np.zeros_like(off)
+                calibration = calibrate(off, size, zero, zero, coverage=coverage)
+                found.setdefault(name, {})[step] = calibration
     return found
 
 
 def forecast_totals(
     predictions: pl.DataFrame,
     *,
-    time: str,
+    asked: Sequence[str],
     by: Sequence[str],
-    calibrations: Mapping[str, Calibration],
+    calibrations: TotalCalibrations,
 ) -> pl.DataFrame:
     """Add predictions up: over all rows, and by each column's values.
 
@@ -155,38 +162,56 @@ def forecast_totals(
     Returns
     -------
     pl.DataFrame
-        `total_by` ('all', or the column), `total_of` (its value as text, or 'all'), the
-        period, `total`, `lower` and `upper` (null where the test periods have too few
-        totals to tell from, as of all rows), `n_rows`; the largest total first.
+        `total_by` ('all', or the column), `total_of` (its value as text, or 'all'),
+        what was `asked`, `total`, `lower` and `upper` (null where the test periods have
+        too few totals to tell from, as of all rows), `n_rows`; the largest total first.
     """
     sure = pl.col("probability").fill_null(1.0)
     expected = predictions.with_columns(pl.col("prediction") * sure)
     tables: list[pl.DataFrame] = []
-    for name in ("all", *by):
-        group = [time] if name == "all" else [name, time]
-        totals = _totals(expected, group).sort("prediction", descending=True)
-        ends = (pl.Series([None] * totals.height, dtype=pl.Float64),) * 2
-        if calibration := calibrations.get(name):
-            size = totals["size"].to_numpy()
-            zero = np.zeros_like(size)
-            ends = (
-                totals["prediction"] + pl.Series(off * size)
-                for off in calibration.widen(size, zero, zero)
+    for step, rows in _by_step(expected, asked).items():
+        for name in ("all", *by):
+            group = [*asked] if name == "all" else [name, *asked]
+            totals = _totals(rows, group).sort("prediction", descending=True)
+            of = pl.lit("all") if name == "all" else pl.col(name).cast(pl.String)
+            lower, upper = _ends(totals, calibrations.get(name, {}).get(step))
+            tables.append(
+                totals.select(
+                    pl.lit(name).alias("total_by"),
+                    of.alias("total_of"),
+                    *asked,
+                    pl.col("prediction").alias("total"),
+                    lower.alias("lower"),
+                    upper.alias("upper"),
+                    "n_rows",
+                )
             )
-        of = pl.lit("all") if name == "all" else pl.col(name).cast(pl.String)
-        lower, upper = ends
-        tables.append(
-            totals.select(
-                pl.lit(name).alias("total_by"),
-                of.alias("total_of"),
-                time,
-                pl.col("prediction").alias("total"),
-                lower.alias("lower"),
-                upper.alias("upper"),
-                "n_rows",
-            )
-        )
     return pl.concat(tables)
+
+
+def _by_step(rows: pl.DataFrame, asked: Sequence[str]) -> dict[int, pl.DataFrame]:
+    """Part the forecasts of one period ahead from those of two, and so on."""
+    _, *step = asked
+    if not step:
+        return {1: rows}
+    parts = rows.sort(step).partition_by(step, as_dict=True, maintain_order=True)
+    return {n: part for (n,), part in parts.items()}
+
+
+def _ends(
+    totals: pl.DataFrame, calibration: Calibration | None
+) -> tuple[pl.Series, pl.Series]:
+    """Make the ends of the totals' intervals; null where nothing tells them."""
+    if calibration is None:
+        unknown = pl.Series([None] * totals.height, dtype=pl.Float64)
+        return unknown, unknown
+    size = totals["size"].to_numpy()
+    zero = np.zeros_like(size)
+    lower, upper = (
+        totals["prediction"] + pl.Series(off * size)
+        for off in calibration.widen(size, zero, zero)
+    )
+    return lower, upper
 
 
 def _totals(rows: pl.DataFrame, group: Sequence[str], *more: pl.Expr) -> pl.DataFrame:

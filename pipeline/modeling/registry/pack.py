@@ -12,7 +12,7 @@ from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
 from pipeline.modeling.data import read_others, read_rows
-from pipeline.modeling.fit.intervals import Calibration
+from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.training import Training, refit
@@ -33,7 +33,7 @@ _N_EXAMPLE = 5
 def pack(
     settings: ModelingSettings,
     training: Training,
-    totals: dict[str, Calibration],
+    totals: TotalCalibrations,
     folder: Path,
 ) -> Bundle:
     """Write a bundle of a trained model into a new folder, and load it from there.

@@ -61,7 +61,7 @@ def publish_models(settings: ModelingSettings) -> None:
                 "target": target,
                 "unit": unit,
                 "entity": asked["entity"],
-                "horizon": 1,
+                "horizon": asked.get("horizon", 1),
                 "metric": asked["metric"],
                 "on_trust": list(training.on_trust),
             }

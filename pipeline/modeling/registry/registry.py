@@ -17,7 +17,7 @@ from pipeline.files.manifest import (
     write_manifest,
 )
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.fit.intervals import Calibration
+from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.models import libraries_of
 from pipeline.modeling.records import TrainingRecord
 from pipeline.modeling.registry.pack import pack
@@ -113,7 +113,7 @@ class Version:
 
 
 def register(
-    settings: ModelingSettings, training: Training, totals: dict[str, Calibration]
+    settings: ModelingSettings, training: Training, totals: TotalCalibrations
 ) -> Version:
     """Register a trained model as challenger, unless it has a version; see `pack`.
 
@@ -233,7 +233,7 @@ class Packed(msgspec.Struct, frozen=True):
     columns: dict[str, object]
     """The raw columns that it takes."""
     fitted_through: int | str
-    totals: dict[str, Calibration]
+    totals: TotalCalibrations
     others: dict[str, object] = {}
     """Other sources that it takes."""
 

@@ -13,7 +13,7 @@ from pipeline.modeling.judge.totals import (
 
 
 def totals(df: pl.DataFrame) -> pl.DataFrame:
-    return measure_totals(df, "shop", time="year", by=["shop", "item"])
+    return measure_totals(df, "shop", asked=["year"], by=["shop", "item"])
 
 
 def simulated(n_rows: int = 300) -> pl.DataFrame:
@@ -105,7 +105,7 @@ def shops(n: int, seed: int, *, off: float = 0.1) -> pl.DataFrame:
 
 
 def test_intervals_of_totals_hold_what_they_say() -> None:
-    of = {"time": "year", "by": ["shop"]}
+    of = {"asked": ["year"], "by": ["shop"]}
     calibrations = calibrate_totals(shops(2_000, 1), **of, coverage=0.9)
     came = shops(4_000, 2)
     found = forecast_totals(
@@ -131,9 +131,9 @@ def test_totals_weigh_by_probability_and_say_where_they_are_not_sure() -> None:
             "probability": [0.5, 1.0, 0.25],
         }
     )
-    few = calibrate_totals(shops(5, 1), time="year", by=["shop"], coverage=0.9)
+    few = calibrate_totals(shops(5, 1), asked=["year"], by=["shop"], coverage=0.9)
     assert few == {}
-    found = forecast_totals(rows, time="year", by=["shop"], calibrations=few)
+    found = forecast_totals(rows, asked=["year"], by=["shop"], calibrations=few)
     assert found.drop("lower", "upper").rows() == [
         ("all", "all", 2018, 24.0, 3),
         ("shop", "1", 2018, 25.0, 2),

@@ -1,0 +1,282 @@
+"""Several periods ahead: features, rows, models and forecasts, held to a few lines."""
+
+import random
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from pipeline.errors import ConfigError, ModelError
+from pipeline.modeling.audit.guard import learnable_features
+from pipeline.modeling.data import folds, forecast_since, parts
+from pipeline.modeling.evaluate import evaluate
+from pipeline.modeling.forecast import forecast
+from pipeline.modeling.promote import promote
+from pipeline.modeling.score import score
+from pipeline.modeling.settings import ModelingSettings, load_modeling
+from pipeline.modeling.train import train
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import open_store
+
+pytestmark = pytest.mark.usefixtures("here")
+
+PIPELINE = """
+source: {use: csv, path: sales.csv}
+columns: {Month: date, Shop: label, Sold: {kind: integer, min: 0}}
+panel:
+  time: month
+  every: 1mo
+  season: 4
+  entity: [shop]
+  target: sold
+  values: [sold]
+  known: []
+stages:
+  sanitize_column_names: {snapshot: sales, key: [shop, month]}
+  lag_columns: {}
+  rolling_columns: {}
+  drop_present: {snapshot: features, key: [shop, month]}
+lag_columns: {periods: [1, 4]}
+rolling_columns: {window: 2}
+"""
+
+MODELING = """
+panel: sales
+horizon: 3
+past: [sold_rolling2]
+split: {train: 12, valid: 4, test: 5}
+model: ridge
+baselines: [mean]
+totals: [shop]
+coverage: 0.6
+study: {trials: 2, folds: 2}
+bootstrap: {samples: 100}
+promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.99}
+"""
+
+MODELS = {
+    "ridge": "{kind: ridge, target: {kind: none}, params: {alpha: 1}}",
+    "mean": (
+        "{kind: known_value, target: {kind: none}, params: {columns: [sold_rolling2]}}"
+    ),
+}
+
+N_SHOPS, N_MONTHS = 12, 27
+LAST = date(2022, 3, 1)
+
+
+def month(m: int) -> date:
+    """Name the first of a month, counted from January 2020."""
+    return date(2020 + m // 12, m % 12 + 1, 1)
+
+
+def sales() -> Any:
+    """Draw what shops sell: a season of four months; some begin late, one has ended."""
+    chance = random.Random(1)
+    rows = [
+        (month(m), f"s{i:02}", round(30 * (1 + i) * (1 + m % 4) * chance.uniform(1, 2)))
+        for i in range(N_SHOPS)
+        for m in range(5 * (i % 3 == 2), N_MONTHS - 9 * (i == 11))
+    ]
+    return pd.DataFrame(rows, columns=["month", "shop", "sold"])
+
+
+Make: TypeAlias = Callable[..., ModelingSettings]
+
+
+def project(root: Path) -> Path:
+    """Write a project of these sales."""
+    (root / "configs" / "models").mkdir(parents=True)
+    (root / "configs" / "pipeline.yaml").write_text(PIPELINE)
+    (root / "configs" / "modeling.yaml").write_text(MODELING)
+    for name, text in MODELS.items():
+        (root / "configs" / "models" / f"{name}.yaml").write_text(text)
+    frame = pl.from_pandas(sales()).with_columns(pl.col("month").cast(pl.Date))
+    frame.rename(str.capitalize).write_csv(root / "sales.csv")
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project for all tests: what one has made is there for the others."""
+    return project(tmp_path_factory.mktemp("steps"))
+
+
+@pytest.fixture
+def make(root: Path) -> Make:
+    """Load its settings, some of them changed."""
+    return lambda *overrides: load_modeling(root, overrides=overrides)
+
+
+def by_hand(step: int) -> Any:
+    """Make the features of a step of a panel without gaps."""
+    made = sales().sort_values(["shop", "month"]).copy()
+    sold = made.groupby("shop")["sold"]
+    made["sold_lag1"] = sold.shift(step)
+    made["sold_lag4"] = sold.shift(4)
+    one, two = sold.shift(step), sold.shift(step + 1)
+    made["sold_rolling2"] = pd.concat([one, two], axis=1).mean(axis=1)
+    made["step"] = step
+    return made[made["sold_rolling2"].notna()]
+
+
+def rows_by_hand() -> Any:
+    """Make the features of all steps."""
+    made = pd.concat([by_hand(step) for step in (1, 2, 3)])
+    return made.sort_values(["shop", "month", "step"], ignore_index=True)
+
+
+def as_pandas(df: pl.DataFrame) -> Any:
+    """Take a frame as pandas has it, with nulls as NaN, and dates."""
+    return df.to_pandas().assign(month=df["month"].to_list())
+
+
+def test_features_of_each_step_know_nothing_younger(make: Make) -> None:
+    settings = make()
+    found = as_pandas(learnable_features(settings).read(settings.modeling))
+    expected = rows_by_hand()
+    pd.testing.assert_frame_equal(found[expected.columns], expected, check_dtype=False)
+
+
+def test_rows_that_judge_were_forecast_after_those_learned_from(make: Make) -> None:
+    settings = make()
+    modeling = settings.modeling
+    df = learnable_features(settings).read(modeling)
+    train_rows, valid, test = parts(df, modeling)
+    rows = rows_by_hand()
+    number = rows["month"].map(lambda day: day.year * 12 + day.month - 1 - 2020 * 12)
+    # 26 months have features: the newest 5 judge, 4 calibrate, 12 are learned from.
+    origin = number - rows["step"]
+    for found, expected in (
+        (train_rows, rows[number.between(6, 17)]),
+        (valid, rows[number.between(18, 21) & (origin >= 17)]),
+        (test, rows[number.between(22, 26) & (origin >= 21)]),
+    ):
+        keys = expected[["shop", "month", "step"]].to_records(index=False).tolist()
+        assert found.select("shop", "month", "step").rows() == keys
+    for learned, judged in folds(df, modeling):
+        rows_of = forecast_since(df, modeling, judged, learned[1])
+        made = rows_of.select(pl.col("month").dt.offset_by("-1mo"), "step").unique()
+        assert made.filter(step=1)["month"].min() == learned[1]
+        assert sorted(made.group_by("step").len().rows()) == [(1, 3), (2, 2), (3, 1)]
+
+
+def test_a_direct_forecast_is_that_of_a_fit_by_hand(make: Make) -> None:
+    settings = make()
+    rows = rows_by_hand()
+    number = rows["month"].map(lambda day: day.year * 12 + day.month - 1 - 2020 * 12)
+    learned = rows[number.between(6, 17)]
+    names = ["sold_lag1", "sold_lag4", "sold_rolling2", "step"]
+
+    def filled(of: Any) -> Any:
+        median = learned[names].median()
+        mean, deviation = (
+            getattr(learned[names].fillna(median), figure)(**how)
+            for figure, how in (("mean", {}), ("std", {"ddof": 0}))
+        )
+        return ((of[names].fillna(median) - mean) / deviation).to_numpy()
+
+    X, y = filled(learned), learned["sold"].to_numpy(dtype=float)
+    weights = np.linalg.solve(X.T @ X + np.eye(4), X.T @ (y - y.mean()))
+    evaluation = evaluate(settings, "ridge")
+    found = evaluation.table("predictions").filter(model="ridge")
+    judged = as_pandas(found).merge(rows, on=["shop", "month", "step"])
+    expected = filled(judged) @ weights + y.mean()
+    np.testing.assert_allclose(judged["prediction"], expected, rtol=1e-9)
+
+
+def test_each_step_has_its_own_intervals_errors_and_totals(make: Make) -> None:
+    settings = make()
+    calibrations = train(settings, "ridge").load().record.calibrations
+    assert len(calibrations) == 3
+    assert len({tuple(each.upper) for each in calibrations}) == 3
+    evaluation = evaluate(settings, "ridge")
+    predictions = evaluation.table("predictions").filter(model="ridge")
+    figures = evaluation.table("evaluation").filter(model="ridge")
+    error = (pl.col("prediction") - pl.col("y")).abs()
+    by_step = predictions.group_by("step").agg(
+        mae=error.mean(), coverage=pl.col("y").is_between("lower", "upper").mean()
+    )
+    for step, mae, coverage in by_step.iter_rows():
+        of = figures.filter(slice_by="step", slice=str(step))
+        values = dict(of.select("metric", "value").iter_rows())
+        assert values["mae"] == pytest.approx(mae)
+        assert values["coverage"] == pytest.approx(coverage)
+    # No total holds two forecasts of a row.
+    totals = predictions.group_by("month", "step").agg(pl.col("y", "prediction").sum())
+    y, prediction = (totals[name].to_numpy() for name in ("y", "prediction"))
+    wape = np.abs(prediction - y).sum() / np.abs(y).sum()
+    found = figures.filter(slice_by="all", metric="wape_total")["value"].item()
+    assert found == pytest.approx(wape)
+
+
+def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -> None:
+    settings = make()
+    promotion = promote(settings, "ridge", withdraw=False)
+    assert promotion.is_champion, promotion.reasons
+    made = forecast(settings).predictions
+    assert made.select("month", "step").unique().sort("step").rows() == [
+        (date(2022, 4, 1), 1),
+        (date(2022, 5, 1), 2),
+        (date(2022, 6, 1), 3),
+    ]
+    # What has ended is not forecast.
+    shops = [f"s{i:02}" for i in range(N_SHOPS - 1)]
+    assert made.filter(step=1)["shop"].sort().to_list() == shops
+    with connect(open_store(settings.root)) as con:
+        totals = con.sql("from predicted_totals where total_by = 'all'").pl()
+    assert totals.height == 3
+    for step, total in totals.select("step", "total").iter_rows():
+        assert total == pytest.approx(made.filter(step=step)["prediction"].sum())
+    scored = score(settings, settings.root / "sales.csv", alone=True).predictions
+    assert scored.height == 3 * len(sales())
+    columns = ["shop", "month", "step", "prediction", "lower", "upper"]
+    there = scored.drop_nulls("prediction").select(columns).unique()
+    assert there.sort("shop", "step").equals(made.select(columns).sort("shop", "step"))
+    again = promote(settings, "mean", withdraw=False)
+    assert again.comparison["reference"].str.contains("champion").any()
+    # One of a shorter horizon answers another question.
+    with pytest.raises(ModelError, match="horizon: found 3, expected 1"):
+        promote(make("modeling.horizon=1"), "ridge")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["modeling.horizon=0"], "horizon"),
+        (["modeling.horizon=soon"], "horizon"),
+        (["panel.season=1"], "season"),
+        (["modeling.horizon=5"], "split.valid"),
+        (["models.ridge.occurrence={}"], "occurrence"),
+        (["panel.entity=[step]"], "'step' is a column of every forecast"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_by_its_name(
+    make: Make, overrides: list[str], expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        make(*overrides)
+
+
+def test_a_horizon_longer_than_what_is_known_is_refused(make: Make) -> None:
+    with pytest.raises(ModelError, match="26 periods"):
+        train(make("modeling.split={train: 19, valid: 4, test: 4}"), "ridge")
+    named = (
+        "modeling.split={train: [2020-06-01, 2021-06-01], valid: [2021-07-01,"
+        " 2021-08-01], test: [2021-09-01, 2022-03-01]}"
+    )
+    with pytest.raises(ModelError, match=r"found: 2 in `split.valid`"):
+        train(make(named), "ridge")
+
+
+def test_a_feature_called_step_is_refused(tmp_path: Path) -> None:
+    path = project(tmp_path) / "configs" / "pipeline.yaml"
+    text = path.read_text().replace("  drop_present:", "  derive: {}\n  drop_present:")
+    path.write_text(text + "derive: {columns: {step: 'sold_lag1 + 1'}}\n")
+    with pytest.raises(ConfigError, match="'step' is a column of snapshot 'features'"):
+        train(load_modeling(tmp_path), "ridge")
