@@ -210,6 +210,13 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
         return [self.time, *([STEP] if self.horizon > 1 else [])]
 
     @property
+    def distance(self) -> str:
+        """How far ahead is forecast, in words."""
+        if self.horizon == 1:
+            return f"one {self.time} ahead"
+        return f"1 to {self.horizon} periods ahead, by `{self.time}`"
+
+    @property
     def unit(self) -> str:
         """What the target is counted in; empty if `units` does not say it."""
         return self.units.get(self.target, "")

@@ -51,7 +51,7 @@ horizon: 3
 past: [sold_rolling2]
 split: {train: 12, valid: 4, test: 5}
 model: ridge
-baselines: [mean]
+baselines: [mean, seasonal_naive]
 totals: [shop]
 coverage: 0.6
 study: {trials: 2, folds: 2}
@@ -61,6 +61,10 @@ promotion: {max_bias: 0.9, max_coverage_gap: 0.5, max_slice_loss: 0.99}
 
 MODELS = {
     "ridge": "{kind: ridge, target: {kind: none}, params: {alpha: 1}}",
+    "seasonal_naive": (
+        "{kind: known_value, target: {kind: none}, params: {columns:"
+        " ['${modeling.target}_lag${modeling.season}', sold_rolling2]}}"
+    ),
     "mean": (
         "{kind: known_value, target: {kind: none}, params: {columns: [sold_rolling2]}}"
     ),
@@ -188,6 +192,16 @@ def test_a_direct_forecast_is_that_of_a_fit_by_hand(make: Make) -> None:
     judged = as_pandas(found).merge(rows, on=["shop", "month", "step"])
     expected = filled(judged) @ weights + y.mean()
     np.testing.assert_allclose(judged["prediction"], expected, rtol=1e-9)
+
+
+def test_the_seasonal_naive_is_the_value_a_season_before(make: Make) -> None:
+    found = evaluate(make(), "ridge").table("predictions")
+    made = as_pandas(found.filter(model="seasonal_naive"))
+    sold = sales().set_index(["shop", "month"])["sold"]
+    for row in made.itertuples():
+        before = date(row.month.year, row.month.month, 1)
+        m = before.year * 12 + before.month - 1 - 4
+        assert row.prediction == sold[row.shop, date(m // 12, m % 12 + 1, 1)]
 
 
 def test_each_step_has_its_own_intervals_errors_and_totals(make: Make) -> None:

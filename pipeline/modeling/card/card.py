@@ -18,7 +18,7 @@ from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord, span
-from pipeline.modeling.settings import UNKNOWN_UNIT, Modeling
+from pipeline.modeling.settings import STEP, UNKNOWN_UNIT, Modeling
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -101,10 +101,11 @@ def draw_figures(card: Card) -> dict[str, str]:
     }
     if card.comparison.filter(slice_by=SIZE_DECILE).height:
         drawn["difference"] = charts.difference_chart(card.comparison)
-    if evaluation.filter(slice_by=time)["slice"].n_unique() > 1:
-        drawn["period"] = charts.error_by_period_chart(
-            evaluation, model, metric, time, unit
-        )
+    for name, column in (("period", time), ("step", STEP)):
+        if evaluation.filter(slice_by=column)["slice"].n_unique() > 1:
+            drawn[name] = charts.error_by_period_chart(
+                evaluation, model, metric, column, unit
+            )
     if charts.coverages(evaluation, model)["value"].count():
         coverage = card.modeling.coverage
         drawn["coverage"] = charts.coverage_chart(evaluation, model, coverage)

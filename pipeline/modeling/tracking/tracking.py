@@ -363,7 +363,7 @@ def _question(modeling: Modeling) -> str:
     """Say what is predicted, of what, and how far ahead."""
     unit = f" ({modeling.unit})" if modeling.unit else ""
     entity = " and ".join(modeling.entity)
-    return f"{modeling.target}{unit} of a {entity} one {modeling.time} ahead"
+    return f"{modeling.target}{unit} of a {entity} {modeling.distance}"
 
 
 def log_evaluation(
