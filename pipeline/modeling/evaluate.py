@@ -16,7 +16,7 @@ from pipeline.log import LOG
 from pipeline.modeling.candidates import candidates
 from pipeline.modeling.data import parts
 from pipeline.modeling.judge.comparison import compare
-from pipeline.modeling.judge.metrics import measure
+from pipeline.modeling.judge.metrics import measure, naive_errors
 from pipeline.modeling.judge.occurrence import measure_occurrence
 from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.judge.totals import measure_totals
@@ -93,8 +93,19 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     from pipeline.modeling.card.explain import explain
 
     df = training.features.read(modeling)
-    _, _, test = parts(df, modeling)
+    learned, _, test = parts(df, modeling)
     predictions, predict_s = _predictions([training, *rivals], test, modeling)
+    scale = naive_errors(
+        learned,
+        modeling.target,
+        entity=modeling.entity,
+        time=modeling.time,
+        every=modeling.every,
+        season=modeling.season or 1,
+    )
+    predictions = predictions.join(
+        scale, on=modeling.entity, how="left", maintain_order="left"
+    )
     predictor, how = training.load(), resampling_of(modeling)
     tables = {
         "predictions": predictions,
@@ -255,7 +266,7 @@ def _fingerprint(
     modeling = settings.modeling
     trained = [each.record.fingerprint for each in (training, *rivals)]
     what = [modeling.name, plain(modeling.split), modeling.cluster, modeling.metric]
-    how = [modeling.coverage, modeling.seed]
+    how = [modeling.coverage, modeling.seed, modeling.season]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
     record = training.record
     of_card = [record.study, settings.bases, modeling.unit, record.on_trust]

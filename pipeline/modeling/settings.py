@@ -36,7 +36,7 @@ NAME = "[a-z][a-z0-9_]*"
 """Of a model, which is a folder's too."""
 
 BESIDE_THE_KEY = (
-    *("model", "y", "prediction", "lower", "upper", "size_decile"),
+    *("model", "y", "prediction", "lower", "upper", "size_decile", "naive_error"),
     *("probability", "fitted_through", "target", "unit", "model_version", "run"),
 )
 """Columns that stand beside the key where predictions are judged and published."""

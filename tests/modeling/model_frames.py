@@ -22,6 +22,7 @@ METRICS = {
     "wape_by_apr_drg_code": 2e-7,
     "pinball": 0.02,
     "coverage": 7.5e-7,
+    "mase": 9e-7,
 }
 
 

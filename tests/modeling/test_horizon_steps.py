@@ -135,6 +135,17 @@ def rows_by_hand() -> Any:
     return made.sort_values(["shop", "month", "step"], ignore_index=True)
 
 
+def learned_by_hand() -> Any:
+    """Take a row per shop and month that is learned from."""
+    rows = rows_by_hand()
+    return rows[(rows["step"] == 1) & number(rows).between(6, 17)]
+
+
+def number(rows: Any) -> Any:
+    """Count months from January 2020."""
+    return rows["month"].map(lambda day: day.year * 12 + day.month - 1 - 2020 * 12)
+
+
 def as_pandas(df: pl.DataFrame) -> Any:
     """Take a frame as pandas has it, with nulls as NaN, and dates."""
     return df.to_pandas().assign(month=df["month"].to_list())
@@ -153,13 +164,13 @@ def test_rows_that_judge_were_forecast_after_those_learned_from(make: Make) -> N
     df = learnable_features(settings).read(modeling)
     train_rows, valid, test = parts(df, modeling)
     rows = rows_by_hand()
-    number = rows["month"].map(lambda day: day.year * 12 + day.month - 1 - 2020 * 12)
+    numbers = number(rows)
     # 26 months have features: the newest 5 judge, 4 calibrate, 12 are learned from.
-    origin = number - rows["step"]
+    origin = numbers - rows["step"]
     for found, expected in (
-        (train_rows, rows[number.between(6, 17)]),
-        (valid, rows[number.between(18, 21) & (origin >= 17)]),
-        (test, rows[number.between(22, 26) & (origin >= 21)]),
+        (train_rows, rows[numbers.between(6, 17)]),
+        (valid, rows[numbers.between(18, 21) & (origin >= 17)]),
+        (test, rows[numbers.between(22, 26) & (origin >= 21)]),
     ):
         keys = expected[["shop", "month", "step"]].to_records(index=False).tolist()
         assert found.select("shop", "month", "step").rows() == keys
@@ -173,8 +184,7 @@ def test_rows_that_judge_were_forecast_after_those_learned_from(make: Make) -> N
 def test_a_direct_forecast_is_that_of_a_fit_by_hand(make: Make) -> None:
     settings = make()
     rows = rows_by_hand()
-    number = rows["month"].map(lambda day: day.year * 12 + day.month - 1 - 2020 * 12)
-    learned = rows[number.between(6, 17)]
+    learned = rows[number(rows).between(6, 17)]
     names = ["sold_lag1", "sold_lag4", "sold_rolling2", "step"]
 
     def filled(of: Any) -> Any:
@@ -221,6 +231,15 @@ def test_each_step_has_its_own_intervals_errors_and_totals(make: Make) -> None:
         values = dict(of.select("metric", "value").iter_rows())
         assert values["mae"] == pytest.approx(mae)
         assert values["coverage"] == pytest.approx(coverage)
+    scale = {
+        shop: rows["sold"].diff(4).abs().mean()
+        for shop, rows in learned_by_hand().groupby("shop")
+    }
+    scaled = predictions.with_columns(
+        scale=pl.col("shop").replace_strict(scale, return_dtype=pl.Float64)
+    ).select((error / pl.col("scale")).mean())
+    mase = figures.filter(slice_by="all", metric="mase")["value"].item()
+    assert mase == pytest.approx(scaled.item())
     # No total holds two forecasts of a row.
     totals = predictions.group_by("month", "step").agg(pl.col("y", "prediction").sum())
     y, prediction = (totals[name].to_numpy() for name in ("y", "prediction"))
@@ -294,3 +313,42 @@ def test_a_feature_called_step_is_refused(tmp_path: Path) -> None:
     path.write_text(text + "derive: {columns: {step: 'sold_lag1 + 1'}}\n")
     with pytest.raises(ConfigError, match="'step' is a column of snapshot 'features'"):
         train(load_modeling(tmp_path), "ridge")
+
+
+TOLD = """
+import polars as pl
+
+from pipeline.config import BaseConfig
+
+
+class Config(BaseConfig, frozen=True):
+    keys: list[str]
+    time: str
+
+
+def told(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
+    before = pl.col("sold").shift(1).over(config.keys)
+    return lf.sort(*config.keys, config.time).with_columns(before.alias("told"))
+
+
+def past(config: Config) -> list[str]:
+    return ["told"]
+"""
+
+
+def test_a_feature_of_the_period_before_is_found_two_periods_ahead(
+    tmp_path: Path,
+) -> None:
+    path = project(tmp_path) / "configs" / "pipeline.yaml"
+    path.write_text(
+        path.read_text().replace("  drop_present", "  told: {}\n  drop_present", 1)
+    )
+    (tmp_path / "transforms").mkdir()
+    (tmp_path / "transforms" / "told.py").write_text(TOLD)
+    (tmp_path / "transforms" / "told.yaml").write_text(
+        "{keys: '${panel.entity}', time: '${panel.time}'}"
+    )
+    learnable_features(load_modeling(tmp_path, overrides=("modeling.horizon=1",)))
+    with pytest.raises(ModelError, match=r"1 of the columns.*\n  told: .*2 ahead") as e:
+        learnable_features(load_modeling(tmp_path))
+    assert "PastConfig" in str(e.value)

@@ -31,6 +31,12 @@ MOST_ROWS = 300_000
 """Of the source: of a larger one, some clusters are looked at before training."""
 
 
+_AHEAD = (
+    "; several periods ahead, a transformation looks back by `config.back`, as a"
+    " `PastConfig` has it"
+)
+
+
 class AuditRecord(msgspec.Struct, frozen=True):
     """An audit, and what was audited."""
 
@@ -62,7 +68,7 @@ def learnable_features(settings: ModelingSettings) -> Features:
             "hint: `panel.values` makes features of their past; `panel.known` says what"
             " is known before its period; `modeling.leaks: [COLUMN]` lets one pass all"
             f" the same, and is said of its models; '{RENAMED}' finds what is looked up"
-            " by name in the code"
+            f" by name in the code{_AHEAD * (settings.modeling.horizon > 1)}"
         )
     return dataclasses.replace(features, on_trust=tuple(_on_trust(settings, found)))
 

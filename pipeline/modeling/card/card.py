@@ -31,10 +31,11 @@ _METRICS = {
     "pinball": "pinball loss",
     "coverage": "coverage",
     "bias": "bias",
+    "mase": "MASE",
     TOTAL: "WAPE of totals",
 }
 _AMOUNTS = ("rmse", "mae", "pinball")
-_FORMATS = {"r2": ".3f", "bias": "+.1%", "share": "+.1%"}
+_FORMATS = {"r2": ".3f", "mase": ".2f", "bias": "+.1%", "share": "+.1%"}
 
 _TRAINED_ON = {
     "none": "the target itself",

@@ -7,9 +7,14 @@ import polars as pl
 
 from pipeline.errors import ContractError
 from pipeline.modeling.judge.bootstrap import FloatArray, Resampling, bootstrap
+from pipeline.panel.past import past_of, with_past
+from pipeline.panel.periods import Every
 
-METRICS = ("rmse", "mae", "r2", "wape", "bias", "pinball", "coverage")
+METRICS = ("rmse", "mae", "r2", "wape", "bias", "pinball", "coverage", "mase")
 """What `measure` estimates, in its order."""
+
+NAIVE_ERROR = "naive_error"
+"""Column of the errors that those of a row are held against; see `naive_errors`."""
 
 # What is left of a variance by rounding, relative to the squares it is made of.
 _ROUNDING = 1e-12
@@ -33,8 +38,8 @@ def measure(
     ----------
     predictions : pl.DataFrame
         A row per model and test row: `model`, cluster, slices, and in one unit `y`,
-        `prediction`, `lower` and `upper`, the last two null for a model without
-        intervals.
+        `prediction`, `lower` and `upper`, null for a model without intervals, and
+        `NAIVE_ERROR`, above 0, or null where it is not known.
     how : Resampling
         Clusters, slices and draws.
     coverage : float
@@ -53,12 +58,18 @@ def measure(
         - pinball: mean of the pinball losses [1]_ of `lower` and `upper` as
           quantiles ``(1 - coverage) / 2`` and ``(1 + coverage) / 2``.
         - coverage: share of rows with ``lower <= y <= upper``.
+        - mase: mean of absolute errors by naive ones [2]_, of the rows that have such;
+          below 1, they are less than those of a naive forecast one period ahead.
 
     References
     ----------
     .. [1] Koenker & Bassett, "Regression Quantiles", Econometrica 46(1), 1978.
+    .. [2] Hyndman & Koehler, "Another Look at Measures of Forecast Accuracy",
+       International Journal of Forecasting 22(4), 2006.
     """
-    rows = measurable(predictions, how.cluster, ("y", "prediction", "lower", "upper"))
+    rows = measurable(
+        predictions, how.cluster, ("y", "prediction", "lower", "upper", NAIVE_ERROR)
+    )
     return bootstrap(
         rows,
         how,
@@ -67,6 +78,42 @@ def measure(
         names=METRICS,
         statistic=_metrics,
     )
+
+
+def naive_errors(
+    learned: pl.DataFrame,
+    target: str,
+    *,
+    entity: Sequence[str],
+    time: str,
+    every: Every,
+    season: int,
+) -> pl.DataFrame:
+    """Average how far an entity's values are off those a season before: MASE's scale.
+
+    Parameters
+    ----------
+    learned : pl.DataFrame
+        Rows that are learned from: `entity`, `time` and `target`; those of several
+        steps ahead count once.
+    season : int
+        Periods; 1 is that of the value before.
+
+    Returns
+    -------
+    pl.DataFrame
+        A row per entity that has two such values and is not constant: its columns, and
+        Float64 `NAIVE_ERROR`.
+    """
+    rows = (
+        learned.lazy().select(*entity, time, pl.col(target).cast(pl.Float64)).unique()
+    )
+    known = with_past(
+        rows, [target], [season], keys=entity, time=time, every=every, by="calendar"
+    )
+    error = (pl.col(target) - pl.col(past_of(target, season))).abs().mean()
+    errors = known.group_by(entity, maintain_order=True).agg(error.alias(NAIVE_ERROR))
+    return errors.filter(pl.col(NAIVE_ERROR) > 0).collect()
 
 
 def measurable(
@@ -120,6 +167,8 @@ def _summands(coverage: float) -> list[pl.Expr]:
         lower.is_not_null().cast(pl.Float64),
         losses / 2,
         y.is_between(lower, upper).cast(pl.Float64),
+        error.abs() / pl.col(NAIVE_ERROR),
+        pl.col(NAIVE_ERROR).is_not_null().cast(pl.Float64),
     ]
 
 
@@ -130,7 +179,8 @@ def _pinball(error: pl.Expr, quantile: float) -> pl.Expr:
 
 def _metrics(sums: FloatArray) -> FloatArray:
     """Turn sums of `_summands` into metrics in the order of `METRICS`."""
-    n, y, y2, error2, error, excess, abs_y, n_interval, pinball, covered = sums
+    n, y, y2, error2, error, excess, abs_y, n_interval, *rest = sums
+    pinball, covered, scaled, n_scaled = rest
     variation = y2 - y**2 / n
     variation = np.where(variation > _ROUNDING * y2, variation, 0.0)
     return np.stack(
@@ -142,6 +192,7 @@ def _metrics(sums: FloatArray) -> FloatArray:
             ratio(excess, abs_y),
             ratio(pinball, n_interval),
             ratio(covered, n_interval),
+            ratio(scaled, n_scaled),
         ]
     )
 

@@ -112,7 +112,7 @@ def test_paired_interval_is_narrower_than_an_unpaired_one() -> None:
     row = compared(df).row(0, named=True)
     intervals = (
         measure(
-            df.with_columns(lower=None, upper=None),
+            df.with_columns(lower=None, upper=None, naive_error=None),
             Resampling("facility", [], n_samples=100, seed=3),
             coverage=0.9,
         )

@@ -13,7 +13,7 @@ from sklearn.metrics import (
 
 from pipeline.errors import ContractError
 from pipeline.modeling.judge.bootstrap import Resampling, cluster_weights
-from pipeline.modeling.judge.metrics import METRICS, measure
+from pipeline.modeling.judge.metrics import METRICS, measure, naive_errors
 
 
 def measured(
@@ -38,14 +38,17 @@ def simulated(n_clusters: int = 9, n_rows: int = 200, seed: int = 0) -> pl.DataF
             "prediction": prediction,
             "lower": prediction - width,
             "upper": prediction + 2 * width,
-        }
+            "naive_error": np.where(y > 0, 1e5 + np.abs(y), np.nan),
+        },
+        nan_to_null=True,
     )
 
 
 def by_sklearn(df: pl.DataFrame) -> dict[str, float]:
     """The metrics of rows, of independent origin."""
-    y, prediction, lower, upper = (
-        df[column].to_numpy() for column in ("y", "prediction", "lower", "upper")
+    y, prediction, lower, upper, scale = (
+        df[column].to_numpy()
+        for column in ("y", "prediction", "lower", "upper", "naive_error")
     )
     return {
         "rmse": root_mean_squared_error(y, prediction),
@@ -59,6 +62,7 @@ def by_sklearn(df: pl.DataFrame) -> dict[str, float]:
         )
         / 2,
         "coverage": float(np.mean((lower <= y) & (y <= upper))),
+        "mase": float(np.nanmean(np.abs(y - prediction) / scale)),
     }
 
 
@@ -104,6 +108,7 @@ def test_metrics_of_two_rows_by_hand() -> None:
             "prediction": [130.0, -340.0],
             "lower": [100.0, -290.0],
             "upper": [150.0, -200.0],
+            "naive_error": [20.0, None],
         }
     )
     # Errors are 30 and 40, the mean of y is -100. Pinball losses of lower at 0.1 are 0
@@ -116,6 +121,7 @@ def test_metrics_of_two_rows_by_hand() -> None:
         "bias": (130 - 340 + 200) / 400,
         "pinball": 6.0,
         "coverage": 0.5,
+        "mase": 1.5,
     }
     assert values(measured(df)) == pytest.approx(expected, rel=1e-12)
 
@@ -132,6 +138,7 @@ def test_a_model_without_intervals_has_only_point_metrics() -> None:
     assert null["metric"].to_list() == ["pinball", "coverage"]
     assert null.select("lower", "upper").null_count().row(0) == (2, 2)
     assert_frame_equal(result.head(4).drop("model"), measured(df).head(4).drop("model"))
+    assert values(measured(df.with_columns(naive_error=None)))["mase"] is None
 
 
 def test_r2_of_a_constant_y_is_null() -> None:
@@ -161,6 +168,49 @@ def test_a_metric_with_a_resample_without_value_has_no_interval() -> None:
 def test_wape_of_zeros_is_null() -> None:
     df = simulated(n_rows=5).with_columns(y=pl.lit(0.0))
     assert values(measured(df))["wape"] is None
+
+
+def test_where_most_outcomes_are_0_errors_are_held_against_those_that_are_not() -> None:
+    df = pl.DataFrame(
+        {
+            "model": "a",
+            "facility": [1, 1, 2, 2, 3],
+            "y": [0.0, 0.0, 0.0, 10.0, 0.0],
+            "prediction": [1.0, 0.0, 0.0, 4.0, 1.0],
+            "lower": 0.0,
+            "upper": 4.0,
+            "naive_error": [2.0, 2.0, 4.0, 4.0, None],
+        }
+    )
+    found = values(measured(df))
+    assert (found["mae"], found["wape"]) == pytest.approx((8 / 5, 8 / 10))
+    assert found["mase"] == pytest.approx((1 / 2 + 0 + 0 + 6 / 4) / 4)
+    assert found["coverage"] == pytest.approx(4 / 5)
+
+
+def test_naive_errors_are_of_the_value_before_of_an_entity_that_varies() -> None:
+    months = {
+        "begins": [(3, 5.0), (4, 9.0), (5, 7.0)],
+        "gap": [(1, 0.0), (2, 6.0), (4, 0.0), (5, 0.0), (6, 3.0)],
+        "constant": [(1, 4.0), (2, 4.0), (3, 4.0)],
+        "one": [(6, 1.0)],
+    }
+    learned = pl.DataFrame(
+        [(shop, m, sold) for shop, rows in months.items() for m, sold in rows],
+        schema=["shop", "month", "sold"],
+        orient="row",
+    )
+    # Several steps ahead, a row is there once per step.
+    twice = pl.concat([learned, learned])
+
+    def errors(season: int) -> list[tuple[object, ...]]:
+        of = {"entity": ["shop"], "time": "month", "every": 1, "season": season}
+        return naive_errors(twice, "sold", **of).rows()
+
+    # |9 - 5|, |7 - 9|; and |6 - 0|, |0 - 0|, |3 - 0|, as of month 3 there is no row.
+    assert errors(1) == [("begins", 3.0), ("gap", 3.0)]
+    # |7 - 5|; |0 - 6| of month 4, and |3 - 0| of month 6.
+    assert errors(2) == [("begins", 2.0), ("gap", 4.5)]
 
 
 def test_rows_are_sorted_by_model_slice_and_metric() -> None:
