@@ -353,7 +353,8 @@ def test_the_judged_model_is_kept_and_its_recipe_is_fitted_to_all_years(
     assert bundle.judged.predict(df).equals(training.load().predict(df))
     again = fit_model(df, training.config, settings.modeling)
     assert bundle.predictor.point(df).tolist() == again.point(df).tolist()
-    assert bundle.predictor.record.calibration == bundle.judged.record.calibration
+    used_record, judged_record = bundle.predictor.record, bundle.judged.record
+    assert used_record.calibrations == judged_record.calibrations
 
 
 def test_a_refused_promotion_of_another_name_leaves_the_forecast(copied: Load) -> None:

@@ -249,7 +249,7 @@ def test_each_step_has_its_own_intervals_errors_and_totals(make: Make) -> None:
 
 
 def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -> None:
-    settings = make()
+    settings = make("modeling.baselines=[mean]")
     promotion = promote(settings, "ridge", withdraw=False)
     assert promotion.is_champion, promotion.reasons
     made = forecast(settings).predictions
