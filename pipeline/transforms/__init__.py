@@ -18,7 +18,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
 from pipeline.own import load_module
-from pipeline.panel.past import By, past_of, with_past
+from pipeline.panel.past import By, past_of, with_past, with_window
 from pipeline.panel.periods import Every
 
 OWN = "transforms"
@@ -79,6 +79,19 @@ class EntityPastConfig(PastConfig, frozen=True, kw_only=True):
             lf,
             self.columns,
             sorted(set(distances)),
+            keys=self.keys,
+            time=self.time,
+            every=self.every,
+            by=self.by,
+        )
+
+    def with_window(self, lf: pl.LazyFrame, first: int, last: int) -> pl.LazyFrame:
+        """Add all of a window; see `pipeline.panel.past.with_window`."""
+        return with_window(
+            lf,
+            self.columns,
+            first,
+            last,
             keys=self.keys,
             time=self.time,
             every=self.every,

@@ -1,5 +1,6 @@
 """Figures of all the past of an entity or category: target encoding without leaks."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import polars as pl
@@ -44,39 +45,51 @@ def expanding(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     pl.LazyFrame
         ``{column}{name}_{function}{suffix}`` more, to the same bits in whatever order
         the rows come: ``count`` Int64, of the values that are there, 0 without any;
-        ``mean`` and ``std`` (of a sample) Float64, null of none, and of one. In the
-        order of `lf`; null of a row without a key or time.
+        ``mean`` and ``std`` (of a sample) Float64, null of none, and of one; null of a
+        row without a key or time. Sorted by `keys`, then period.
     """
     period = number(config.time, config.every, time_dtype(lf, config.time))
-    numbered = lf.with_columns(period.cast(pl.Int64).alias(_PERIOD))
-    by = [*config.keys, _PERIOD]
+    by, lag = [*config.keys, _PERIOD], config.back(config.lag)
+    rows = lf.with_columns(period.cast(pl.Int64).alias(_PERIOD)).sort(by)
     sums = {
         _sum_of(power, column): _power(column, power)
         for column in config.columns
-        for power in (0, 1, 2)
+        for power in ((0, 1, 2) if "std" in config.functions else (0, 1))
     }
-    totals = numbered.group_by(by).agg(
-        expr.sum().alias(name) for name, expr in sums.items()
-    )
-    # What a period adds counts `lag` periods later, where there may be no row yet.
-    added = totals.with_columns(pl.col(_PERIOD) + config.back(config.lag))
-    asked = totals.with_columns(pl.lit(0, pl.Int128).alias(name) for name in sums)
-    known = (
-        pl.concat([added, asked])
-        .group_by(by)
-        .agg(pl.col(list(sums)).sum())
-        .sort(by)
-        .with_columns(pl.col(list(sums)).cum_sum().over(config.keys))
-    )
+    known = _before(rows, sums, by) if lag == 1 else _until(rows, sums, by, lag)
     names = _names(config)
+    return known.with_columns(
+        _figure(function, column).alias(name)
+        for (column, function), name in names.items()
+    ).drop(cs.starts_with(WORKING))
+
+
+def _before(
+    rows: pl.LazyFrame, sums: Mapping[str, pl.Expr], by: Sequence[str]
+) -> pl.LazyFrame:
+    """Add up what is of earlier periods of the same keys, in rows that are sorted."""
+    is_first = pl.any_horizontal(pl.col(k).ne_missing(pl.col(k).shift(1)) for k in by)
+    is_there = pl.all_horizontal(pl.col(key).is_not_null() for key in by)
+    is_first |= pl.int_range(pl.len()) == 0
     return (
-        left_join(numbered, known, by)
-        .with_columns(
-            _figure(function, column).alias(name)
-            for (column, function), name in names.items()
-        )
-        .drop(cs.starts_with(WORKING))
+        rows.with_columns(e.fill_null(0).alias(name) for name, e in sums.items())
+        .with_columns(pl.col(n).cum_sum().over(by[:-1]) - pl.col(n) for n in sums)
+        .with_columns(pl.when(is_first).then(n).forward_fill().alias(n) for n in sums)
+        .with_columns(pl.when(is_there).then(n).alias(n) for n in sums)
     )
+
+
+def _until(
+    rows: pl.LazyFrame, sums: Mapping[str, pl.Expr], by: Sequence[str], lag: int
+) -> pl.LazyFrame:
+    """Add up what is of the same keys, up to `lag` periods before."""
+    every = pl.col(list(sums))
+    totals = rows.group_by(by).agg(e.sum().alias(name) for name, e in sums.items())
+    # What a period adds counts `lag` later, where there may be no row yet.
+    added = totals.with_columns(pl.col(_PERIOD) + lag)
+    asked = totals.with_columns(every * 0)
+    known = pl.concat([added, asked]).group_by(by).agg(every.sum()).sort(by)
+    return left_join(rows, known.with_columns(every.cum_sum().over(by[:-1])), by)
 
 
 def past(config: Config) -> list[str]:
@@ -108,13 +121,13 @@ def _sum_of(power: int, column: str) -> str:
 def _power(column: str, power: int) -> pl.Expr:
     """Take a power of a column, which adds up exactly; the power 0 counts."""
     if power == 0:
-        return pl.col(column).is_not_null().cast(pl.Int128)
+        return pl.col(column).is_not_null().cast(pl.Int64)
     return to_fixed_point(pl.col(column).cast(pl.Float64).pow(power))
 
 
 def _figure(function: Function, column: str) -> pl.Expr:
     """Make a figure of the sums of powers."""
-    count = pl.col(_sum_of(0, column)).cast(pl.Int64)
+    count = pl.col(_sum_of(0, column))
     total, squares = (
         from_fixed_point(pl.col(_sum_of(power, column))) for power in (1, 2)
     )

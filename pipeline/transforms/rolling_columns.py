@@ -2,17 +2,21 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Literal, TypeAlias
 
 import polars as pl
+import polars.selectors as cs
 from msgspec import Meta
 
+from pipeline.panel.keys import WORKING
 from pipeline.panel.past import dated, past_of
 from pipeline.panel.split import Split
 from pipeline.transforms import EntityPastConfig
 
 Function: TypeAlias = Literal["mean", "std", "min", "max"]
+
+_N, _MEAN = f"{WORKING}n ", f"{WORKING}mean "
 
 
 class Config(EntityPastConfig, frozen=True, kw_only=True):
@@ -56,15 +60,32 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         `min_samples`. ``std`` is that of a sample, null of a single value.
         Sorted by `keys`, then `time`.
     """
-    distances, names = _distances(config), _names(config)
-    rolled = config.with_past(lf, distances).with_columns(
-        pl.when(_n_known(_window(column, config)) >= config.min_samples)
-        .then(_FIGURES[function](_window(column, config)))
-        .alias(names[function, column])
-        for function in config.functions
-        for column in config.columns
+    names = _names(config)
+    of_windows = config.with_window(lf, config.back(1), config.back(config.window))
+    # NOTE: Each is a column of its own: within others it would be made anew.
+    rolled = (
+        of_windows.with_columns(
+            _sum(
+                value.is_not_null().cast(pl.Int32) for value in _window(column, config)
+            ).alias(_N + column)
+            for column in config.columns
+        )
+        .with_columns(
+            # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
+            (
+                _sum(value.fill_null(0) for value in _window(column, config))
+                / pl.col(_N + column)
+            ).alias(_MEAN + column)
+            for column in config.columns
+        )
+        .with_columns(
+            pl.when(pl.col(_N + column) >= config.min_samples)
+            .then(_figure(function, column, config))
+            .alias(name)
+            for (function, column), name in names.items()
+        )
+        .drop(cs.starts_with(WORKING))
     )
-    rolled = config.drop_past(rolled, distances)
     return rolled.drop_nulls([*names.values()]) if config.drop_nulls else rolled
 
 
@@ -88,14 +109,15 @@ def _names(config: Config) -> dict[tuple[Function, str], str]:
     }
 
 
-def _distances(config: Config) -> list[int]:
-    """List how far back the periods of the window are."""
-    return [config.back(n) for n in range(1, config.window + 1)]
+def _rows(config: Config) -> range:
+    """Say how many rows up those of the window may be."""
+    first, last = config.back(1), config.back(config.window)
+    return range(1 if config.by == "calendar" else first, last + 1)
 
 
 def _window(column: str, config: Config) -> list[pl.Expr]:
     """Take the values of a column in the periods before."""
-    return [pl.col(past_of(column, n)) for n in _distances(config)]
+    return [pl.col(past_of(column, n)) for n in _rows(config)]
 
 
 def _sum(values: Iterable[pl.Expr]) -> pl.Expr:
@@ -103,26 +125,18 @@ def _sum(values: Iterable[pl.Expr]) -> pl.Expr:
     return functools.reduce(operator.add, values)
 
 
-def _n_known(values: list[pl.Expr]) -> pl.Expr:
-    """Count the values that are there."""
-    return _sum(value.is_not_null().cast(pl.Int32) for value in values)
-
-
-def _mean(values: list[pl.Expr]) -> pl.Expr:
-    # NOTE: Polars' mean_horizontal takes four times as long as these two sums.
-    return _sum(value.fill_null(0) for value in values) / _n_known(values)
-
-
-def _std(values: list[pl.Expr]) -> pl.Expr:
-    """Take the standard deviation of a sample."""
-    mean, n_known = _mean(values), _n_known(values)
-    squares = _sum((value - mean).pow(2).fill_null(0) for value in values)
-    return pl.when(n_known > 1).then((squares / (n_known - 1)).sqrt())
-
-
-_FIGURES: dict[Function, Callable[[list[pl.Expr]], pl.Expr]] = {
-    "mean": _mean,
-    "std": _std,
-    "min": pl.min_horizontal,
-    "max": pl.max_horizontal,
-}
+def _figure(function: Function, column: str, config: Config) -> pl.Expr:
+    """Take a figure of the values that are there."""
+    values, mean, n_known = _window(column, config), _MEAN + column, pl.col(_N + column)
+    match function:
+        case "mean":
+            return pl.col(mean)
+        case "std":
+            squares = _sum(
+                (value - pl.col(mean)).pow(2).fill_null(0) for value in values
+            )
+            return pl.when(n_known > 1).then((squares / (n_known - 1)).sqrt())
+        case "min":
+            return pl.min_horizontal(values)
+        case "max":
+            return pl.max_horizontal(values)
