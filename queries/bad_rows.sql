@@ -3,6 +3,7 @@
 
 -- A row with several faults counts under each of them. No rows, no faults.
 SELECT
+    source,
     file,
     "column",
     reason,
@@ -10,6 +11,6 @@ SELECT
     min(line) AS first_line,
     arg_min(value, line) AS first_value
 FROM quarantine
-GROUP BY file, "column", reason
-ORDER BY n_values DESC, file, "column", reason
+GROUP BY source, file, "column", reason
+ORDER BY n_values DESC, source, file, "column", reason
 LIMIT $n_rows

@@ -80,7 +80,11 @@ def fingerprint(plan: Plan, identities: Mapping[str, SourceIdentity]) -> Fingerp
         name: _hash(stages[node.stage.name], *node.stage.key)
         for name, node in plan.snapshots.items()
     }
-    names = [file.stat.path for source in identities.values() for file in source.files]
+    names = [
+        f"{name}: {file.stat.path}"
+        for name, source in identities.items()
+        for file in source.files
+    ]
     snapshots[QUARANTINE] = _hash(*rows, *names)
     of_stages = {name: stages[name] for name in plan.nodes}
     return Fingerprints(of_stages, snapshots)

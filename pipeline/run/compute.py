@@ -66,10 +66,9 @@ def compute(
         )
         assert execution is not None
     if execution.bad is not None:
-        bad = pl.concat([execution.bad, *(cells for _, cells in others.values())])
-        execution = replace(
-            execution, bad=bad.sort("file", "line", maintain_order=True)
-        )
+        of = {SOURCE: execution.bad} | {name: bad for name, (_, bad) in others.items()}
+        cells = [bad.select(pl.lit(n).alias("source"), "*") for n, bad in of.items()]
+        execution = replace(execution, bad=pl.concat(cells))
     for name, n_rows in execution.n_rows.items():
         LOG.debug("%s: %d rows", name, n_rows, extra=fields(stage=name, n_rows=n_rows))
     seconds = execution.execute_s

@@ -139,7 +139,7 @@ def statuses_of(
         name: (node.stage.name, node.stage.key)
         for name, node in wanted.plan.snapshots.items()
     }
-    places[QUARANTINE] = ("", ("file", "line", "column"))
+    places[QUARANTINE] = ("", ("source", "file", "line", "column"))
     reasons = _Reasons(wanted, current) if current else None
     statuses: list[Status] = []
     for name, (stage, key) in places.items():

@@ -265,14 +265,14 @@ def _leave(begun: _Begun, wanted: Wanted, task: Task) -> RunReport:
 def _refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
     """Count the bad rows of each source, and refuse one of which they are too many."""
     settings = wanted.settings
-    n_bad_rows, counted = 0, set[str]()
-    for name, config in settings.sources.items():
-        # Those of a file that several sources read are the first one's.
-        files = {f.stat.path for f in wanted.identities[name].files} - counted
-        cells = bad.filter(pl.col("file").is_in(list(files)))
-        n_bad_rows += sources.refuse_too_many(cells, config, settings.root)
-        counted |= files
-    return n_bad_rows
+    if bad.is_empty():
+        return 0
+    return sum(
+        sources.refuse_too_many(
+            bad.filter(source=name).drop("source"), config, settings.root
+        )
+        for name, config in settings.sources.items()
+    )
 
 
 def _refuse_unsound(

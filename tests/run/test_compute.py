@@ -46,7 +46,7 @@ def test_bad_rows_are_set_aside_with_line_column_value_and_reason(
     )
     assert "repairing" in caplog.text
     n_lines = 3_000 + 1  # and the header
-    assert query(project, "SELECT * EXCLUDE file FROM quarantine") == [
+    assert query(project, "SELECT * EXCLUDE (source, file) FROM quarantine") == [
         (n_lines + 1, "Discharges", "many", "unreadable count"),
         (n_lines + 1, "Median Cost", "-1.0", "negative money"),
         (n_lines + 3, "Facility Id", None, "missing code"),

@@ -105,8 +105,11 @@ def test_bad_rows_are_set_aside_and_counted_by_source(priced: Path) -> None:
     write(priced, *range(2009, 2018), "n/a")
     report = run(load(priced))
     assert report.run.n_bad_rows == 2
-    cells = query(priced, 'select file, line, "column" from quarantine')
-    assert cells == [("data/prices.csv", 11, "year"), ("data/raw.csv", 2, "Year")]
+    cells = query(priced, 'select source, file, line, "column" from quarantine')
+    assert cells == [
+        ("source", "data/raw.csv", 2, "Year"),
+        ("prices", "data/prices.csv", 11, "year"),
+    ]
     write(priced, *range(2009, 2018), "n/a", "x")
     with pytest.raises(SourceError, match=r"^2 bad rows, expected at most 1;") as e:
         run(load(priced))
@@ -172,3 +175,20 @@ def test_mistakes_are_named(
 def test_records_hold_the_settings_of_all(priced: Path) -> None:
     report = run(load(priced))
     assert json.dumps(report.run.config["sources"]).count("prices.csv") == 1
+
+
+def test_a_file_that_two_sources_read_is_judged_for_each(priced: Path) -> None:
+    file = priced / "configs" / "pipeline.yaml"
+    again = SOURCES.replace("prices:", "again:").replace("sources:\n", "")
+    file.write_text(file.read_text() + again.replace("price: number", "price: code"))
+    write(priced, *range(2009, 2018))
+    with (priced / "data" / "prices.csv").open("a") as prices:
+        prices.write("2018,2\n")
+    with pytest.raises(SourceError, match=r"^9 bad rows, expected at most 1") as e:
+        run(load(priced))
+    assert str(e.value).endswith("stand under sources.again, not source")
+    report = run(load(priced, "sources.again.max_bad_rows=9"))
+    assert report.run.n_bad_rows == 9
+    assert query(priced, "select distinct source, file from quarantine") == [
+        ("again", "data/prices.csv")
+    ]
