@@ -257,7 +257,7 @@ def _print_promotion(promotion: "Promotion") -> None:
 @options.profile
 @options.overrides
 def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Publish the champion's predictions of the next period, and their totals."""
+    """Publish the champion's predictions of the next periods, and their totals."""
     from pipeline.modeling.forecast import forecast as forecast_next
 
     settings, _ = _load(profile, overrides)
@@ -293,7 +293,8 @@ def score(
 ) -> None:
     """Forecast from a file of raw rows, through the champion's bundle.
 
-    One prediction per row, in their order, for the period after the file's last. What
+    One prediction per row, in their order, for the period after the file's last, or
+    for each of the next ones. What
     the file lacks of the panel is taken from the champion's own. A row has none (null)
     if its entity has no row in the periods that features look back, or is too rare.
     """
@@ -316,11 +317,13 @@ def _scores_said(
     from pipeline.sources import describe_bad
 
     made = scores.predictions
+    first, last = made[modeling.time].min(), made[modeling.time].max()
+    then = f"{first}" if first == last else f"{first} to {last}"
     n_null = made["prediction"].null_count()
     where = f" in {output}" if output else ""
     yield (
         f"{made.height:,} rows{where}, {made.height - n_null:,} of them with a"
-        f" prediction for {made[modeling.time][0]} by {scores.version.name} version"
+        f" prediction for {then} by {scores.version.name} version"
         f" {scores.version.number}"
     )
     if n_null:

@@ -199,12 +199,18 @@ def spans_of(df: pl.DataFrame, modeling: Modeling) -> Spans:
 def _refuse_short(
     there: Sequence[Time], judged: dict[str, Span], modeling: Modeling
 ) -> None:
-    """Refuse to judge on fewer periods than are forecast."""
+    """Refuse to judge on fewer periods than are forecast, or than a season has."""
     short = {
         name: n
         for name, span in judged.items()
         if (n := sum(_is_in(time, span) for time in there)) < modeling.horizon
     }
+    if modeling.season is not None and modeling.season >= len(there):
+        raise ModelError(
+            f"panel.season: no two of {len(there)} periods are a season apart\n"
+            f"found: a season of {modeling.season}\n"
+            "hint: a shorter one, or none, in configs/pipeline.yaml"
+        )
     if short:
         found = " and ".join(f"{n} in `split.{name}`" for name, n in short.items())
         raise ModelError(

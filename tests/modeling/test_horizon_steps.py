@@ -299,6 +299,8 @@ def test_what_cannot_be_asked_is_refused_by_its_name(
 def test_a_horizon_longer_than_what_is_known_is_refused(make: Make) -> None:
     with pytest.raises(ModelError, match="26 periods"):
         train(make("modeling.split={train: 19, valid: 4, test: 4}"), "ridge")
+    with pytest.raises(ModelError, match="no two of 26 periods are a season apart"):
+        train(make("panel.season=30", "lag_columns.periods=1"), "mean")
     named = (
         "modeling.split={train: [2020-06-01, 2021-06-01], valid: [2021-07-01,"
         " 2021-08-01], test: [2021-09-01, 2022-03-01]}"
