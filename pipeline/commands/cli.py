@@ -167,7 +167,19 @@ def init(
         raise click.UsageError("expected a file, a folder or a pattern")
     named = tuple(name.strip() for name in entity.split(",") if name.strip())
     wishes = Wishes(time, named, target, every_of(every) if every else None)
-    made = init(files, options.new_root(), wishes, settings, ask=options.ask)
+    commands = {
+        name: command.get_short_help_str(80).strip(" .")
+        for name, command in main.commands.items()
+        if name != "init" and not command.hidden
+    }
+    made = init(
+        files,
+        options.new_root(),
+        wishes,
+        settings,
+        commands=commands,
+        ask=options.ask,
+    )
     width = max(len(choice.value) for choice in made.choices)
     for choice in made.choices:
         click.echo(

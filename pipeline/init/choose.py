@@ -158,7 +158,8 @@ def _of_long(
     """Choose of a table with a row per entity and time."""
     _require_columns(survey, wishes)
     time, of_time = choose_time(survey, wishes.time)
-    rows = survey.names.with_columns(survey.times[time].alias(TIME)).with_row_index(AT)
+    times = survey.times.select(pl.col(time).alias(TIME))
+    rows = times.hstack(survey.names.get_columns()).with_row_index(AT)
     rows = rows.drop_nulls(TIME)
     entity, of_entity = choose_entity(survey, rows, time, wishes)
     target, of_target = choose_target(survey, time, entity, wishes.target)

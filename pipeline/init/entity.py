@@ -47,6 +47,8 @@ def choose_entity(
         found for found in _unique(rows, names) if _leaves_a_number(survey, time, found)
     ]
     named = [name for name in names if _of_texts(survey, [name])]
+    if not unique and named and _is_unique(rows, named):
+        unique = [named]  # that no number is left to forecast is said of the target
     if not unique and wishes.every is not None and len(named) == 1:
         n = rows.select(folded(named)).to_series().n_unique()
         saw = f"{n:,} different, the only names"

@@ -1,6 +1,6 @@
 """From files to the files of a project, or a refusal before anything is written."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,18 +34,20 @@ def init(
     wishes: Wishes,
     words: Sequence[str] = (),
     *,
+    commands: Mapping[str, str],
     ask: Ask,
 ) -> Written:
     """Make a project in a folder for the table in some files.
 
-    `words` are settings of the source and kinds of columns. Where something is chosen
+    `words` are settings of the source and kinds of columns, `commands` those that get
+    a recipe, by what each does. Where something is chosen
     among several, `ask` is asked. A PipelineError of what cannot be read or told, or of
     a file that would be overwritten; nothing is written then.
     """
     _require_room(root, ["configs/pipeline.yaml"])
     with survey(files, root, words) as seen:
         panel = _chosen(seen, wishes, ask)
-        texts = files_of(seen, panel)
+        texts = files_of(seen, panel, commands)
         notes = list(_notes(seen, panel))
         _require_room(root, texts)
         _try(texts)

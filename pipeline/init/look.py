@@ -337,6 +337,8 @@ class _Look:
     def value(self, name: str) -> pl.Expr:
         """Read the cells of a column."""
         column, raw, dtype = self.columns[name], self._raw(name), self._schema[name]
+        if isinstance(dtype, pl.Datetime) and column.kind == "datetime":
+            return raw
         if dtype != pl.String:
             return parse_typed(raw, dtype, column)
         if (form := _PLAIN.get(column.kind)) and self._all_like(name, form):

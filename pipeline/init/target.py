@@ -6,7 +6,7 @@ import polars as pl
 
 from pipeline.errors import ConfigError, some
 from pipeline.init.choice import Choice, Unsure, is_named_id, place, tells
-from pipeline.init.look import Survey
+from pipeline.init.look import Seen, Survey
 
 _NAMED_TARGET = ("target", "y", "value", "values")
 
@@ -30,7 +30,7 @@ def choose_target(
                 f"--target {wish}: {why}\n"
                 f"found: numbers that vary are {some(values) or 'none'}"
             )
-        return wish, Choice("target", wish, f"{seen.low} to {seen.high}", "as you say")
+        return wish, Choice("target", wish, _span(seen), "as you say")
     if not values:
         raise ConfigError(
             f"{place(survey)}: no column can be a target\n"
@@ -49,8 +49,15 @@ def choose_target(
     target = named[0] if named else values[0]
     seen, is_only = survey.columns[target], len(values) == 1
     why = "the only number that varies" if is_only else "by its name"
-    saw = f"{seen.low} to {seen.high}, {why}"
+    saw = f"{_span(seen)}, {why}"
     return target, Choice("target", target, saw, "sure" if is_only else "likely")
+
+
+def _span(seen: Seen) -> str:
+    """Write the least and the largest value."""
+    ends = (seen.low, seen.high)
+    low, high = (f"{end:.6g}" if isinstance(end, float) else str(end) for end in ends)
+    return f"{low} to {high}"
 
 
 def values_of(

@@ -37,7 +37,7 @@ def choose_time(survey: Survey, wish: str = "") -> tuple[str, Choice]:
         tier = _tier(survey, seen)
         if tier is not None and seen.varies:
             tiers.setdefault(tier, []).append(seen.name)
-    constant = [s for s in survey.columns.values() if s.kind in ("date", "datetime")]
+    constant = [s for s in survey.columns.values() if _tier(survey, s) is not None]
     if not tiers and constant:
         raise ConfigError(
             f"{place(survey)}: no past to learn from: an entity has one period\n"

@@ -1,5 +1,7 @@
 """The files of a project, from what was chosen."""
 
+from collections.abc import Mapping
+
 from pipeline.init.choose import Panel
 from pipeline.init.history import history_of
 from pipeline.init.look import Survey
@@ -17,35 +19,16 @@ set positional-arguments
 [private]
 default:
     @just --list --unsorted
-
-# Compute what is not fresh, and publish it: just run lag_columns.periods=2
-run *args:
-    @pipeline run "$@"
-
-# Ask the snapshots: just sql "from features limit 5"
-sql *args:
-    @pipeline sql "$@"
-
-# Run a query of queries/; without a name, list them
-query *args:
-    @pipeline query "$@"
-
-# Show the stages, and what is fresh
-plan *args:
-    @pipeline plan "$@"
-
-# Data to forecast, only what is stale: run, tune, train, evaluate, promote, forecast
-pipeline *args:
-    @pipeline pipeline "$@"
-
-# Forecast the period after the last one, with the champion
-forecast *args:
-    @pipeline forecast "$@"
 """
 
 
-def files_of(survey: Survey, panel: Panel) -> dict[str, str]:
-    """Write all files of a project, by their paths in it."""
+def files_of(
+    survey: Survey, panel: Panel, commands: Mapping[str, str]
+) -> dict[str, str]:
+    """Write all files of a project, by their paths in it.
+
+    `commands` are those that get a recipe, and what each does.
+    """
     wide = _wide_of(survey, panel)
     names = names_of(survey, panel, wide)
     history = history_of(panel)
@@ -66,7 +49,11 @@ def files_of(survey: Survey, panel: Panel) -> dict[str, str]:
             f"not_null: {dumped([target])}\nfinite: true\n"
         ),
         **query_texts(panel, names, snapshot),
-        "justfile": _JUSTFILE,
+        "justfile": _JUSTFILE
+        + "".join(
+            f'\n# {does}\n{name} *args:\n    @pipeline {name} "$@"\n'
+            for name, does in commands.items()
+        ),
     }
 
 

@@ -52,4 +52,4 @@ def made(root: Path, *files: Path, words: Sequence[str] = (), **wishes: str) -> 
     """Make a project; `wishes` are those of the command line."""
     entity = tuple(wishes.pop("entity", "").split(",")) if "entity" in wishes else ()
     said = Wishes(entity=entity, **wishes)
-    return init(files, root, said, words, ask=refuse)
+    return init(files, root, said, words, commands={"run": "Compute"}, ask=refuse)

@@ -97,3 +97,21 @@ def test_a_wide_table_of_two_values_is_a_question(tmp_path: Path) -> None:
         chosen(file)
     assert (error.value.what, error.value.options) == ("target", ["gdp", "pop"])
     assert chosen(file, wishes=Wishes(target="pop")).target == "pop"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["day,sold", *(f"{day},{n}" for n, day in enumerate(DAYS))], "single series"),
+        (["id,year,sold", *(f"{n},2020,{n % 7}" for n in range(60))], "one period"),
+        (
+            ["id,year,grade", *(f"{n % 9},{2000 + n // 9},B" for n in range(90))],
+            "no column can be a target",
+        ),
+    ],
+)
+def test_what_is_no_panel_is_named(tmp_path: Path, rows: list[str], said: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("\n".join(rows))
+    with pytest.raises(ConfigError, match=said):
+        chosen(file)

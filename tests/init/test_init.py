@@ -83,6 +83,6 @@ def test_who_is_there_is_asked_what_cannot_be_told(tmp_path: Path) -> None:
         asked.append((question.what, question.options))
         return "sold"
 
-    written = init([tmp_path / "a.csv"], tmp_path, Wishes(), ask=answer)
+    written = init([tmp_path / "a.csv"], tmp_path, Wishes(), commands={}, ask=answer)
     assert asked == [("target", ["note", "sold", "price"])]
     assert written.choices[4].sure == "as you say"

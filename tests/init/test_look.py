@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -112,3 +112,16 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"PAR1 and no more")
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         surveyed(file)
+
+
+def test_moments_of_a_zone_are_those_of_utc(tmp_path: Path) -> None:
+    first, last = datetime(2022, 3, 1), datetime(2022, 3, 9)
+    at = pl.datetime_range(first, last, "1h", time_zone="Europe/Berlin", eager=True)
+    rows = pl.DataFrame({"at": at, "mw": range(at.len())}).with_columns(
+        plant=pl.lit("A")
+    )
+    rows.write_parquet(tmp_path / "a.parquet")
+    seen = surveyed(tmp_path / "a.parquet")
+    in_utc = datetime(2022, 2, 28, 23, tzinfo=UTC)
+    assert seen.times["at"][0] == in_utc
+    assert seen.columns["at"].low == in_utc
