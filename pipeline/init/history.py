@@ -38,12 +38,14 @@ def history_of(panel: Panel) -> History:
     unit = every.lstrip("0123456789")
     usable = n - 1  # the first has no past
     most = _MOST_TESTED.get(unit, 5)
-    test = min(most, max(1, usable // 5))
-    valid = min(most, max(1, usable // 6))
-    train = usable - test - valid
     season = _SEASON.get(every)
     if season and panel.is_by_row:  # of 7 days, those that there are
         season = round(season * n / (n + panel.n_missing))
+    test, valid = (
+        _whole_seasons(min(most, max(1, usable // part)), season, usable)
+        for part in (5, 6)
+    )
+    train = usable - test - valid
     if season and train < season + 3:
         season = None
     lags = [lag for lag in (1, 2, 3) if lag < train]
@@ -52,3 +54,10 @@ def history_of(panel: Panel) -> History:
     window = min(_WINDOW.get(unit, 3), max(2, train // 2))
     split = {"train": train, "valid": valid, "test": test}
     return History(season, lags, window, split)
+
+
+def _whole_seasons(n: int, season: int | None, usable: int) -> int:
+    """Take whole seasons, where the history has some: their ends judge otherwise."""
+    if season is None or (n < season and 4 * season > usable):
+        return n
+    return max(season, n - n % season)
