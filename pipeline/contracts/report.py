@@ -1,6 +1,7 @@
 """What came of checks, in words."""
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 
 import polars as pl
 
@@ -50,6 +51,11 @@ def describe_failed(
         lines.append(f"  {describe_outcome(outcome, n_rows)}")
         if outcome.name in samples:
             for row in samples[outcome.name].iter_rows(named=True):
-                cells = (f"{name} {value!r}" for name, value in row.items())
+                cells = (f"{name} {_shown(value)}" for name, value in row.items())
                 lines.append(f"    {', '.join(cells)}")
     return lines
+
+
+def _shown(value: object) -> str:
+    """Write a value so that text and what looks like it differ."""
+    return str(value) if isinstance(value, date) else repr(value)

@@ -58,8 +58,12 @@ class Features:
         return read_parquet(self.path).sort(modeling.key)
 
     def require_columns(self, modeling: Modeling) -> None:
-        """Refuse features without the columns that the settings name."""
-        columns = scan_parquet([self.path]).collect_schema().names()
+        """Refuse features without the columns that the settings name.
+
+        A target that is no number is refused as well.
+        """
+        schema = scan_parquet([self.path]).collect_schema()
+        columns = schema.names()
         named = {
             "time": [modeling.time],
             "entity": modeling.entity,
@@ -81,6 +85,14 @@ class Features:
                 f" configs/modeling.yaml names\n{lines}\n"
                 f"found: {some(columns)}\n"
                 f"hint: `just sql 'describe {modeling.features}'` lists all columns"
+            )
+        dtype = schema[modeling.target]
+        if not (dtype.is_numeric() or dtype == pl.Boolean):
+            raise ModelError(
+                f"{modeling.features}: the target '{modeling.target}' is {dtype}\n"
+                "expected: a number\n"
+                "hint: name another as `panel.target` in configs/pipeline.yaml, or give"
+                " it another kind under `columns`"
             )
 
 

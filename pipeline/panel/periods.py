@@ -16,10 +16,11 @@ from msgspec import Meta
 
 from pipeline.errors import ConfigError, SchemaError
 
-Every: TypeAlias = (
+Every: TypeAlias = Annotated[
     Annotated[int, Meta(ge=1)]
-    | Annotated[str, Meta(pattern=r"^[1-9]\d*(y|q|mo|w|d|h)$")]
-)
+    | Annotated[str, Meta(pattern=r"^[1-9]\d*(y|q|mo|w|d|h)$")],
+    Meta(description="a whole number, or 1y, 1q, 1mo, 1w, 1d, 1h or n of one of these"),
+]
 """Length of a period: whole numbers of time, or years, quarters, months, ISO weeks,
 which begin on Monday, days or hours, as in ``3mo``."""
 

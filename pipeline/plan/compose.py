@@ -170,8 +170,10 @@ def _schema_error(
     # Polars appends the columns there are, our working columns among them.
     what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
+    hint = str(error).partition("\nhint: ")[2] if isinstance(error, SchemaError) else ""
     return SchemaError(
         f"{stage.place}: {what}{'' if wanted in found else nearest(wanted, found)}\n"
         f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
-        f"hint: see {stage.file} and '{stage.name}' in configs/pipeline.yaml"
+        f"hint: {hint}{'; ' if hint else ''}see {stage.file} and '{stage.name}' in"
+        " configs/pipeline.yaml"
     )
