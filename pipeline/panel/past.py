@@ -152,6 +152,50 @@ def with_window(
     )
 
 
+def as_of_origin(
+    lf: pl.LazyFrame,
+    figures: Sequence[str],
+    ahead: int,
+    *,
+    keys: Sequence[str],
+    time: str,
+    every: Every,
+) -> pl.LazyFrame:
+    """Give rows figures of the rows before as they were known `ahead` periods before.
+
+    Those of the entity's first row that comes after what is known then have seen all of
+    it, and nothing else; there is one, at the latest the row itself.
+
+    Parameters
+    ----------
+    lf : pl.LazyFrame
+        One row per entity and period.
+    figures : sequence of str
+        Columns that are made of the entity's rows before.
+    ahead : int
+        Periods from the newest that is known to the row's own, at least 1.
+    keys, time, every
+        As of `with_past`.
+
+    Returns
+    -------
+    pl.LazyFrame
+        The same columns and order, `figures` last.
+    """
+    if ahead == 1 or not figures:
+        return lf
+    period = number(time, every, time_dtype(lf, time)).cast(pl.Int64)
+    rows = lf.sort(*keys, time).with_columns(period.alias(_PERIOD))
+    origin = rows.drop(figures).with_columns(pl.col(_PERIOD) - (ahead - 1))
+    return origin.join_asof(
+        rows.select(*keys, _PERIOD, *figures),
+        on=_PERIOD,
+        by=list(keys),
+        strategy="forward",
+        check_sortedness=False,
+    ).drop(_PERIOD)
+
+
 def _in_order(
     lf: pl.LazyFrame, keys: Sequence[str], time: str, every: Every
 ) -> tuple[pl.LazyFrame, str]:

@@ -6,7 +6,7 @@ YAML of its name. A project may have own ones, in its folder `transforms/`.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError, nearest
 from pipeline.own import load_module
-from pipeline.panel.past import By, past_of, with_past, with_window
+from pipeline.panel.past import By, as_of_origin, past_of, with_past, with_window
 from pipeline.panel.periods import Every
 
 OWN = "transforms"
@@ -72,6 +72,21 @@ class EntityPastConfig(PastConfig, frozen=True, kw_only=True):
     keys: Annotated[list[str], Meta(min_length=1)]
     columns: list[str]
     by: By
+
+    def back(self, periods: int) -> int:
+        """Say how far back that lies; rows are counted from what is known on."""
+        return periods if self.by == "row" else super().back(periods)
+
+    def as_of_origin(self, lf: pl.LazyFrame, figures: Sequence[str]) -> pl.LazyFrame:
+        """Let figures of rows before know none that is younger than what is known."""
+        return as_of_origin(
+            lf,
+            figures,
+            self.ahead if self.by == "row" else 1,
+            keys=self.keys,
+            time=self.time,
+            every=self.every,
+        )
 
     def with_past(self, lf: pl.LazyFrame, distances: Iterable[int]) -> pl.LazyFrame:
         """Add the columns as they were; see `pipeline.panel.past.with_past`."""

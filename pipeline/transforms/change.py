@@ -57,7 +57,7 @@ def change(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         )
         for (column, function, n), name in _names(config).items()
     )
-    return config.drop_past(changed, distances)
+    return config.as_of_origin(config.drop_past(changed, distances), past(config))
 
 
 def past(config: Config) -> list[str]:

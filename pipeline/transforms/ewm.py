@@ -5,13 +5,9 @@ from typing import Annotated
 import polars as pl
 from msgspec import Meta
 
-from pipeline.panel.keys import WORKING
-from pipeline.panel.past import dated
-from pipeline.panel.periods import number, time_dtype
+from pipeline.panel.past import as_of_origin, dated
 from pipeline.panel.split import Split
 from pipeline.transforms import LaggedConfig
-
-_PERIOD = f"{WORKING}period"
 
 
 class Config(LaggedConfig, frozen=True, kw_only=True):
@@ -26,10 +22,10 @@ class Config(LaggedConfig, frozen=True, kw_only=True):
 
 
 def ewm(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
-    """Take exponentially weighted means of an entity's rows, `lag` periods before.
+    """Take exponentially weighted means of an entity's rows up to `lag` rows before.
 
     The weight of a row n rows before the newest of them is ``0.5 ** (n / half_life)``.
-    These are rows, not periods: `resample` makes those that are absent.
+    Rows are counted, not periods: `resample` makes those that are absent.
 
     Parameters
     ----------
@@ -44,29 +40,23 @@ def ewm(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         Float64 ``{column}{name}{suffix}`` more: of the values that are there, null
         before the first. Sorted by `keys`, then `time`.
     """
-    rows = lf.sort(*config.keys, config.time)
-    means = {
-        name: pl.col(column)
+    rows = lf.sort(*config.keys, config.time).with_columns(
+        pl.col(column)
         .ewm_mean(half_life=config.half_life, ignore_nulls=False)
         .forward_fill()
+        .shift(config.lag)
+        .over(config.keys)
+        .alias(name)
         for column, name in zip(config.columns, _names(config), strict=True)
-    }
-    lagged = config.back(config.lag)
-    if lagged <= 1:  # the row before, which is of the period before or earlier
-        return rows.with_columns(
-            mean.shift(lagged).over(config.keys).alias(name)
-            for name, mean in means.items()
-        )
-    period = number(config.time, config.every, time_dtype(lf, config.time))
-    dated_rows = rows.with_columns(period.cast(pl.Int64).alias(_PERIOD))
-    latest = dated_rows.select(
-        *config.keys,
-        pl.col(_PERIOD) + lagged,
-        *(mean.over(config.keys).alias(name) for name, mean in means.items()),
     )
-    return dated_rows.join_asof(
-        latest, on=_PERIOD, by=config.keys, check_sortedness=False
-    ).drop(_PERIOD)
+    return as_of_origin(
+        rows,
+        past(config),
+        config.ahead,
+        keys=config.keys,
+        time=config.time,
+        every=config.every,
+    )
 
 
 def past(config: Config) -> list[str]:

@@ -26,7 +26,7 @@ class Config(EntityPastConfig, frozen=True, kw_only=True):
 
     def back(self, periods: int) -> int:
         """Say how far back a lag goes; of whole seasons, to the newest known one."""
-        if self.season is None or periods % self.season:
+        if self.by == "row" or self.season is None or periods % self.season:
             return super().back(periods)
         return max(periods, -(-self.ahead // self.season) * self.season)
 
@@ -55,7 +55,7 @@ def lag_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     lagged = config.with_past(lf, distances).with_columns(
         pl.col(lag).alias(name) for lag, name in zip(lags, past(config), strict=True)
     )
-    return config.drop_past(lagged, distances)
+    return config.as_of_origin(config.drop_past(lagged, distances), past(config))
 
 
 def past(config: Config) -> list[str]:

@@ -86,7 +86,8 @@ def rolling_columns(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
         )
         .drop(cs.starts_with(WORKING))
     )
-    return rolled.drop_nulls([*names.values()]) if config.drop_nulls else rolled
+    rolled = config.as_of_origin(rolled, past(config))
+    return rolled.drop_nulls(past(config)) if config.drop_nulls else rolled
 
 
 def past(config: Config) -> list[str]:

@@ -354,3 +354,15 @@ def test_a_feature_of_the_period_before_is_found_two_periods_ahead(
     with pytest.raises(ModelError, match=r"1 of the columns.*\n  told: .*2 ahead") as e:
         learnable_features(load_modeling(tmp_path))
     assert "PastConfig" in str(e.value)
+
+
+def test_rows_counted_from_what_is_known_pass_the_audit_of_a_panel_with_gaps(
+    tmp_path: Path,
+) -> None:
+    path = project(tmp_path) / "configs" / "pipeline.yaml"
+    path.write_text(path.read_text().replace("  rolling", "  ewm: {}\n  rolling", 1))
+    data = pl.read_csv(tmp_path / "sales.csv")
+    data.filter(pl.int_range(pl.len()) % 6 > 0).write_csv(tmp_path / "sales.csv")
+    settings = load_modeling(tmp_path, overrides=("lag_columns.by=row",))
+    df = learnable_features(settings).read(settings.modeling)
+    assert {"sold_lag1", "sold_ewm_lag1", "sold_rolling2"} < set(df.columns)

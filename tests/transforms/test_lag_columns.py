@@ -128,3 +128,13 @@ def test_lags_of_one_period_ahead_are_the_same_with_a_season() -> None:
     values = config(periods=[1, 2, 4, 8, 9])
     seasonal = lag_columns(df, msgspec.structs.replace(values, season=4)).collect()
     assert_frame_equal(seasonal, lag_columns(df, values).collect())
+
+
+def test_rows_are_counted_from_the_newest_that_is_known() -> None:
+    months = {1: 10, 2: 20, 4: 40, 5: 50, 9: 90}
+    df = panel([("s", "a", month, n_sold) for month, n_sold in months.items()])
+    values = config(by="row", periods=[1, 2], season=2, ahead=2)
+    lagged = lag_columns(df.lazy(), values).collect()
+    # Of month 4 month 3 is not known, whether there was one or not.
+    assert lagged["n_sold_lag1"].to_list() == [None, None, 20, 20, 50]
+    assert lagged["n_sold_lag2"].to_list() == [None, None, 10, 10, 40]

@@ -165,3 +165,11 @@ def test_further_ahead_the_window_ends_with_the_newest_known() -> None:
     months = {month: float(month) for month in range(8)}
     known = [None, None, None, 0, 0.5, 1.5, 2.5, 3.5]
     assert rolled(months, config(ahead=3)) == known
+
+
+def test_further_ahead_a_window_of_rows_ends_with_the_newest_known() -> None:
+    months = {1: 10.0, 2: 20.0, 4: 40.0, 5: 50.0, 9: 90.0}
+    known = [None, None, 15, 15, 45]
+    assert rolled(months, config(by="row", ahead=2)) == known
+    kept = config(by="row", ahead=2, drop_nulls=True)
+    assert rolled(months, kept) == known[2:]
