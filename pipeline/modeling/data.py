@@ -70,6 +70,8 @@ class Features:
             "target": [modeling.target],
             "past": modeling.past,
             "slices.size": [modeling.slices.size] if modeling.slices.size else [],
+            "slices.columns": modeling.slices.columns,
+            "leaks": modeling.leaks,
             **{f"slices.thirds.{k}": v for k, v in modeling.slices.cut.items()},
         }
         missing = [

@@ -120,8 +120,8 @@ class Slices(BaseConfig, frozen=True, kw_only=True):
 
     size: str | None = None
     """Feature whose sum over a cluster is its size, cut into deciles."""
-    category: str | None = None
-    """Column of the entity."""
+    columns: list[str] = field(default_factory=list[str])
+    """Each by its values, such as an entity's or a month's."""
     thirds: dict[str, list[str] | None] = field(
         default_factory=dict[str, list[str] | None]
     )
@@ -379,7 +379,11 @@ def _wrong_names(
         if name in beside:
             text = f"'{name}' is a column of every forecast, expected another name"
             faults.append((path, text))
-    category = modeling.slices.category
+    faults += [
+        ("slices.columns", f"'{name}' is a column of every forecast")
+        for name in modeling.slices.columns
+        if name in BESIDE_THE_KEY
+    ]
     for path, name, known in (
         ("model", modeling.model, models),
         *(("baselines", name, models) for name in modeling.baselines),
@@ -387,7 +391,6 @@ def _wrong_names(
         ("features", modeling.features, published),
         ("cluster", modeling.cluster, modeling.entity),
         *(("totals", name, modeling.entity) for name in modeling.totals),
-        *([("slices.category", category, modeling.entity)] if category else []),
     ):
         if name not in known:
             faults.append((path, _not_one_of(name, known)))

@@ -33,15 +33,20 @@ def test_features_are_the_published_ones_sorted_by_the_key(ml: Load) -> None:
 
 def test_columns_that_are_named_but_not_there_are_refused_together(ml: Load) -> None:
     settings = ml(
-        "modeling.past=[w_total_median_profit_rolling3]", "modeling.slices.size=beds"
+        "modeling.past=[w_total_median_profit_rolling3]",
+        "modeling.slices.size=beds",
+        "modeling.slices.columns=[borough]",
+        "modeling.leaks=[sum_dicharges_lag1]",
     )
     with pytest.raises(ModelError) as caught:
         current_features(settings).read(settings.modeling)
-    first, past, size, found, hint = str(caught.value).splitlines()
-    assert first == "features: lacks 2 columns that configs/modeling.yaml names"
+    first, past, size, column, leak, found, hint = str(caught.value).splitlines()
+    assert first == "features: lacks 4 columns that configs/modeling.yaml names"
     wrong, right = (f"'w_total_median_profit_rolling{n}'" for n in (3, 2))
     assert past == f"  past: {wrong}; did you mean {right}?"
     assert size == "  slices.size: 'beds'"
+    assert column == "  slices.columns: 'borough'"
+    assert leak.startswith("  leaks: 'sum_dicharges_lag1'; did you mean 'sum_discha")
     # Of the 38 columns of the features.
     assert found.startswith("found: year, ")
     assert found.count(", ") == 5

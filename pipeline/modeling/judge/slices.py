@@ -1,4 +1,4 @@
-"""What the figures are given by: the period, size, thirds of the rows, the category."""
+"""What the figures are given by: the period, size, thirds of the rows, columns."""
 
 import polars as pl
 
@@ -16,10 +16,13 @@ def resampling_of(modeling: Modeling) -> Resampling:
         *modeling.asked,
         *([SIZE_DECILE] if slices.size else []),
         *slices.cut,
-        *([slices.category] if slices.category else []),
+        *slices.columns,
     ]
     return Resampling(
-        modeling.cluster, columns, modeling.bootstrap.samples, modeling.seed
+        modeling.cluster,
+        [*dict.fromkeys(columns)],
+        modeling.bootstrap.samples,
+        modeling.seed,
     )
 
 

@@ -77,12 +77,19 @@ def test_rows_are_sliced_by_size_and_severity(ml: Load) -> None:
 
 @pytest.mark.parametrize("off", ["null", "[]"])
 def test_slices_can_be_switched_off_down_to_the_years(off: str) -> None:
-    without = {"size": "null", "category": "null", "thirds.severity": off}
+    without = {"size": "null", "columns": "[]", "thirds.severity": off}
     words = tuple(f"modeling.slices.{name}={value}" for name, value in without.items())
     modeling = load_modeling(PROJECT, overrides=words).modeling
     assert resampling_of(modeling).slices == ["year"]
     df = pl.DataFrame({"facility_id": [1], "severity": [0.5], "size_decile": [7]})
     assert add_slices(df, modeling).equals(df)
+
+
+def test_any_column_gives_slices() -> None:
+    words = ("modeling.slices.columns=[sum_discharges_lag1, apr_drg_code, year]",)
+    found = resampling_of(load_modeling(PROJECT, overrides=words).modeling).slices
+    expected = ["year", "size_decile", "severity", "sum_discharges_lag1"]
+    assert found == [*expected, "apr_drg_code"]
 
 
 def test_a_feature_may_be_called_as_a_slice_is() -> None:
