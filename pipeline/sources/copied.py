@@ -1,14 +1,14 @@
 """Files that Polars does not scan: their cells, as text, in a Parquet copy of each."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
-from msgspec import Meta
+from msgspec import Meta, structs
 
 from pipeline.errors import SourceError
 from pipeline.files import parquet
@@ -19,10 +19,10 @@ from pipeline.sources.columns import (
     Declared,
     DeclaredColumns,
     column_of,
-    is_open,
-    with_offset,
+    has_offset,
 )
 from pipeline.sources.kept import kept
+from pipeline.sources.notation import find_format, said_of
 from pipeline.sources.parquet import diagnose
 from pipeline.sources.scan import (
     FILE,
@@ -44,7 +44,11 @@ _PIECE = 1 << 24
 _SETTLED_NS = 1_000_000_000
 """A file changed so shortly before it is copied may change again unseen."""
 
-_WITH_OFFSET = r"(?i):\d\d(\.\d+)?\s*(z|[+-]\d\d(:?\d\d)?)\s*$"
+_N_FIRST = 10_000
+"""Cells of a column by which it is found out how its dates are written."""
+
+_MOMENT = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?$"
+"""How a cell that is no text, but a date, comes into a copy."""
 
 
 class CopiedSource(DeclaredColumns, frozen=True, kw_only=True):
@@ -70,6 +74,8 @@ class Reading:
     """Gives the declared columns as text, and ``LINE``, in the order of the file."""
     by: tuple[object, ...]
     """All that decides what is read, beside the file; its code, too."""
+    has_dates: bool = False
+    """Whether a cell may be a date, however those that are text are written."""
 
 
 def code_of(module: str) -> str:
@@ -87,17 +93,22 @@ def scan_copies(
     cells are read as those of a text column of a Parquet file are.
     """
     files = find_local(config.path, root)
-    reading = Reading(reading.read, (pl.__version__, *reading.by, config.rename))
+    reading = replace(reading, by=(pl.__version__, *reading.by, config.rename))
     is_real = streams != "stand-ins"
-    columns, copies = config.columns, dict[Path, Path]()
-    if is_real or any(map(is_open, columns.values())):
+    columns, copies, said = dict(config.columns), dict[Path, Path](), list[str]()
+    opened = [name for name, declared in columns.items() if _is_open(declared)]
+    if is_real or opened:
         copies = {_copy_of(file, root, reading, columns): file for file in files}
-        columns = _with_offsets(columns, list(copies))
+    for name in opened:
+        texts = _first_cells(name, copies, reading)
+        place = partial(_place_of, copies)
+        columns[name] = find_format(name, columns[name], texts, place)
+        said += said_of(name, config.columns[name], columns[name])
     stand_in = [Path(f"0 {reading.by}")]
     paths = list(copies) if is_real else stand_in
     pieces = cut(paths, _size, _PIECE) if streams == "pieces" else [paths]
     return Scan(
-        tuple(_scan_files(some, columns, is_real=is_real) for some in pieces),
+        tuple(_scan_files(some, columns, reading, is_real=is_real) for some in pieces),
         files,
         partial(
             number_lines,
@@ -105,6 +116,7 @@ def scan_copies(
         ),
         lambda _: diagnose(list(copies)),
         {str(copy): file for copy, file in copies.items()},
+        (f"{config.path}: read with {', '.join(said)}",) if said else (),
     )
 
 
@@ -141,7 +153,11 @@ def _size(copy: Path) -> int:
 
 
 def _scan_files(
-    copies: Sequence[Path], columns: Mapping[str, Declared], *, is_real: bool
+    copies: Sequence[Path],
+    columns: Mapping[str, Declared],
+    reading: Reading,
+    *,
+    is_real: bool,
 ) -> Stream:
     """Scan copies, and parse their cells."""
     lf = parquet.scan_parquet(
@@ -153,7 +169,7 @@ def _scan_files(
     n_rows = lf.select(pl.len()).collect(engine="streaming").item() if is_real else 1
     overflow = pl.lit(None, pl.String).alias(OVERFLOW)
     parsing = {
-        name: parse_text(pl.col(name), declared)
+        name: _parsed(pl.col(name), declared, has_dates=reading.has_dates)
         for name, declared in columns.items()
         if column_of(declared).kind != "text"
     }
@@ -168,21 +184,38 @@ def _scan_files(
     )
 
 
-def _with_offsets(
-    columns: Mapping[str, Declared], copies: Sequence[Path]
-) -> dict[str, Declared]:
-    """Tell which datetimes are in UTC, by the first of their cells."""
-    cells = parquet.scan_parquet(copies)
-    opened = [name for name, declared in columns.items() if is_open(declared)]
-    first = cells.select(
-        pl.col(name).drop_nulls().first().str.contains(_WITH_OFFSET) for name in opened
-    ).collect()
-    return {
-        name: with_offset(declared)
-        if name in opened and first[name].item()
-        else declared
-        for name, declared in columns.items()
-    }
+def _parsed(cell: pl.Expr, declared: Declared, *, has_dates: bool) -> pl.Expr:
+    """Read a cell as text, or as the date it was."""
+    value, column = parse_text(cell, declared), column_of(declared)
+    if not has_dates or column.format is None or has_offset(column):
+        return value
+    moment = pl.when(cell.str.contains(_MOMENT)).then(cell)
+    return pl.coalesce(value, parse_text(moment, structs.replace(column, format=None)))
+
+
+def _is_open(declared: Declared) -> bool:
+    """Tell whether it must be found out how a column's dates are written."""
+    column = column_of(declared)
+    return column.kind in ("date", "datetime") and column.format is None
+
+
+def _first_cells(name: str, copies: Iterable[Path], reading: Reading) -> list[str]:
+    """Take the first cells of a column, each once; those that are text, if some are."""
+    cells = parquet.scan_parquet(list(copies)).select(pl.col(name).str.strip_chars())
+    there = cells.filter(pl.col(name) != "").head(_N_FIRST).collect().to_series()
+    is_text = ~there.str.contains(_MOMENT)
+    texts = there.filter(is_text) if reading.has_dates and is_text.any() else there
+    return texts.unique(maintain_order=True).to_list()
+
+
+def _place_of(copies: Mapping[Path, Path], name: str, text: str) -> str:
+    """Say where a column's cell of a text stands first."""
+    for copy, file in copies.items():
+        is_it = pl.col(name).str.strip_chars() == text
+        found = parquet.scan_parquet(copy).filter(is_it).select(LINE).head(1).collect()
+        if found.height:
+            return f"{file}:{found.item()}"
+    raise AssertionError("the cell is one of a copy")
 
 
 def _copy_of(

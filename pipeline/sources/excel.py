@@ -44,7 +44,7 @@ def scan_excel(
     SourceError if there is no such sheet.
     """
     by = ("excel", code_of(__file__), version("fastexcel"), config.sheet)
-    reading = Reading(lambda file: _read(file, config).lazy(), by)
+    reading = Reading(lambda file: _read(file, config).lazy(), by, has_dates=True)
     return scan_copies(config, root, reading, streams)
 
 

@@ -83,10 +83,8 @@ def find_notation(
     """
     columns, said = dict[str, Declared](), list[str]()
     for name, declared in config.columns.items():
-        columns[name] = _find_format(name, declared, cells[name], place)
-        if columns[name] != declared:
-            form = column_of(columns[name]).format
-            said.append(f"{name} {'in UTC' if form == OFFSET else f'as {form}'}")
+        columns[name] = find_format(name, declared, cells[name], place)
+        said += said_of(name, declared, columns[name])
     notation = _find_decimal(config, cells, place, by_commas=by_commas)
     if notation.decimal == ",":
         said.append("decimal commas")
@@ -95,7 +93,7 @@ def find_notation(
     return Found(columns, notation, said)
 
 
-def _find_format(
+def find_format(
     name: str, declared: Declared, texts: Sequence[str], place: Place
 ) -> Declared:
     """Find out how the dates of a column are written; unless as ISO 8601 has them."""
@@ -133,6 +131,14 @@ def _find_format(
                 f" '{first}'}}"
             )
     return structs.replace(column, format=first)
+
+
+def said_of(name: str, declared: Declared, found: Declared) -> list[str]:
+    """Say how a column's dates are written, where that was found out."""
+    if found == declared:
+        return []
+    form = column_of(found).format
+    return [f"{name} {'in UTC' if form == OFFSET else f'as {form}'}"]
 
 
 def _datetimes() -> Sequence[str]:

@@ -1,6 +1,7 @@
 """Copies of files are of one content, settings and columns, and split as files are."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.plan.fingerprint import source_plan
 from pipeline.sources import columns_of, copied, json_lines, read, scan
+from pipeline.sources.columns import Column
 from pipeline.sources.json_lines import JsonLinesSource
 
 Write = Callable[..., Path]
@@ -92,6 +94,30 @@ def test_first_cell_of_a_datetime_says_whether_it_is_in_utc(
     schema = scan(config, tmp_path).frames()[0].collect_schema()
     assert schema["at"] == pl.Datetime("us", zone)
     assert scan(config, tmp_path).streams[0].columns == columns_of(config, tmp_path)
+
+
+def test_how_dates_are_written_is_found_out_and_said(
+    tmp_path: Path, write: Write
+) -> None:
+    days = ["01/02/2015", "", "25/12/2015", "soon"]
+    write("".join(f'{{"day": "{day}"}}\n' for day in days), "a.jsonl")
+    column = Column(kind="date", null=True)
+    config = JsonLinesSource(path="a.jsonl", columns={"day": column})
+    rows, bad = read(config, tmp_path)
+    assert rows["day"].to_list() == [date(2015, 2, 1), None, date(2015, 12, 25)]
+    assert bad["value"].to_list() == ["soon"]
+    said = ("a.jsonl: read with day as %d/%m/%Y",)
+    assert scan(config, tmp_path).said == said
+    assert source_plan(config, tmp_path)[1] == said
+
+
+def test_dates_of_two_readings_are_refused_with_the_place(
+    tmp_path: Path, write: Write
+) -> None:
+    write('{"day": "02/02/2015"}\n{"day": "01/02/2015"}\n', "a.jsonl")
+    config = JsonLinesSource(path="a.jsonl", columns={"day": "date"})
+    with pytest.raises(SourceError, match=r"a\.jsonl:2: the dates of column"):
+        read(config, tmp_path)
 
 
 def test_copy_that_cannot_be_written_is_an_error_that_names_the_file(

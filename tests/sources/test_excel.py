@@ -68,6 +68,21 @@ def test_cells_are_read_by_their_kind(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("form", [None, "%d.%m.%Y"])
+def test_dates_are_those_of_cells_and_of_text_in_its_format(
+    form: str | None, tmp_path: Path
+) -> None:
+    days = ["25.12.2015", dt.datetime(2015, 12, 26), "01.02.2016"]
+    write(tmp_path, one=[["Day"], *([day] for day in days)])
+    rows, bad = read(make(columns={"Day": {"kind": "date", "format": form}}), tmp_path)
+    assert bad.is_empty()
+    assert rows["Day"].to_list() == [
+        dt.date(2015, 12, 25),
+        dt.date(2015, 12, 26),
+        dt.date(2016, 2, 1),
+    ]
+
+
 def test_header_is_the_first_row_that_names_the_columns(tmp_path: Path) -> None:
     title: list[list[object]] = [[], ["Sales by year"], [], ["Other", "Sales", "Year "]]
     write(tmp_path, one=[*title, ["x", 1.5, 2015], [], [None, None, 2016]])
