@@ -7,16 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import SourceError, some
 from pipeline.files.local import find_local
-
-_ENDINGS = {
-    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat"), "csv"),
-    **dict.fromkeys((".parquet", ".pq"), "parquet"),
-    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), "excel"),
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "json_lines"),
-}
-
-
-_PACKED = (".gz", ".zst")
+from pipeline.sources import source
 
 
 def find_files(given: Sequence[Path]) -> list[Path]:
@@ -30,27 +21,23 @@ def find_files(given: Sequence[Path]) -> list[Path]:
                 for file in path.rglob("*")
                 if file.is_file() and not file.name.startswith((".", "_"))
             )
-            found += [file for file in inside if _ending(file) in _ENDINGS]
+            found += [
+                file for file in inside if source.ending_of(file) in source.ENDINGS
+            ]
             if not found:
                 raise SourceError(
                     f"{path}: no file of a kind that is known\n"
                     f"found: {some(file.name for file in inside) or 'no files'}\n"
-                    f"expected: {', '.join(_ENDINGS)}, the first ones also packed"
+                    f"expected: {', '.join(source.ENDINGS)}, the first ones also packed"
                 )
         else:
             found += find_local(str(path), path.parent)
     return list(dict.fromkeys(found))
 
 
-def _ending(file: Path) -> str:
-    """Name what a file ends in, but for compression."""
-    *_, last = ["", *file.suffixes]
-    return Path(file.stem).suffix.lower() if last.lower() in _PACKED else last.lower()
-
-
 def kind_of(files: Sequence[Path]) -> str:
     """Tell the one kind of source that all files are of."""
-    kinds = {_ENDINGS.get(_ending(file), "csv") for file in files}
+    kinds = {str(source.kind_of(file).__struct_config__.tag) for file in files}
     if len(kinds) > 1:
         raise SourceError(
             f"{some(map(str, files))}: files of several kinds\n"
@@ -94,7 +81,7 @@ def _shared_start(names: Sequence[str]) -> str:
 
 
 def _is_packed(file: Path) -> bool:
-    return file.suffix.lower() in _PACKED
+    return file.suffix.lower() in source.PACKED
 
 
 def absolute(pattern: str, files: Sequence[Path]) -> str:

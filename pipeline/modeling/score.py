@@ -13,8 +13,7 @@ from pipeline.modeling.forecast import champion_of, of_version
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.sources.csv import CsvSource
-from pipeline.sources.parquet import ParquetSource
+from pipeline.sources.source import kind_of
 
 if TYPE_CHECKING:
     from pipeline.sources.columns import Declared
@@ -49,7 +48,7 @@ def refuse_to_overwrite(file: Path, output: Path | None) -> None:
 
 
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
-    """Forecast the period after the last one of a CSV or Parquet file.
+    """Forecast the period after the last one of a file of any kind.
 
     Names, renames and how many bad rows are allowed are those of the settings' source,
     and so is how its files are written, if it is of the same kind;
@@ -66,7 +65,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
             "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
         )
     columns: dict[str, Declared] = {name: given.columns[name] for name in wanted}
-    kind = ParquetSource if file.suffix == ".parquet" else CsvSource
+    kind = kind_of(file)
     path = str(file.resolve())
     if isinstance(given, kind):
         source = msgspec.structs.replace(given, path=path, columns=columns)

@@ -47,6 +47,16 @@ PackageSource: TypeAlias = FileSource | DownloadSource | DuckDbSource | SqlSourc
 SourceConfig: TypeAlias = PackageSource | MadeSource
 """Those, and those of a project's own kinds."""
 
+ENDINGS: Mapping[str, type[FileSource]] = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".txt", ".dat"), CsvSource),
+    **dict.fromkeys((".parquet", ".pq"), ParquetSource),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), ExcelSource),
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), JsonLinesSource),
+}
+"""What the names of files end in, by their kind; those of CSV may be packed."""
+
+PACKED = (".gz", ".zst")
+
 _KINDS = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
 
 _N_SHOWN = 10
@@ -198,6 +208,17 @@ def scan(
             return scan_excel(files, root, repair=repair, streams=streams)
         case files:
             return scan_parquet(files, root, repair=repair, streams=streams)
+
+
+def ending_of(file: Path) -> str:
+    """Name what a file ends in, but for compression."""
+    packed = file.suffix.lower() in PACKED
+    return (Path(file.stem) if packed else file).suffix.lower()
+
+
+def kind_of(file: Path) -> type[FileSource]:
+    """Tell by its name which kind of source a file is of."""
+    return ENDINGS.get(ending_of(file), CsvSource)
 
 
 def columns_in(

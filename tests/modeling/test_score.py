@@ -62,6 +62,23 @@ def test_a_facilitys_file_gets_its_rows_of_the_forecast(
 
 
 @pytest.mark.usefixtures("here")
+def test_a_file_of_any_kind_gets_the_same_forecast(
+    promoted: Path, raw: pl.DataFrame, tmp_path: Path
+) -> None:
+    settings, rows = load_in(promoted), raw.tail(20)
+    rows.write_csv(tmp_path / "new.csv")
+    rows.write_ndjson(tmp_path / "new.jsonl")
+    rows.write_excel(tmp_path / "new.xlsx", autofit=False)
+    by_csv, *others = (
+        score(settings, tmp_path / f"new.{suffix}").predictions
+        for suffix in ("csv", "jsonl", "xlsx")
+    )
+    assert by_csv["prediction"].count()
+    for made in others:
+        assert made.equals(by_csv)
+
+
+@pytest.mark.usefixtures("here")
 def test_no_prediction_is_what_a_rare_drg_or_one_without_two_years_gets(
     promoted: Path, raw: pl.DataFrame, tmp_path: Path
 ) -> None:
