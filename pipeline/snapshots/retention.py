@@ -3,6 +3,7 @@
 import fcntl
 import re
 import shutil
+import time
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,12 @@ from pipeline.snapshots.store import (
 )
 
 _N_LOGS = 100
+
+_OF_SOURCES = re.compile(r"(made|query|rows|utf8)-.*\.(csv|parquet)")
+"""What sources make in ``.pipeline/data``, and can make again."""
+
+_IDLE_S = 30 * 24 * 3600
+"""So long a copy stays that no kept run names; each day it is used it is dated anew."""
 
 _NAMES = {
     "catalogs/*": re.compile(rf"({RUN_ID}|copied)(\.([0-9a-f]{{16}}|next))?"),
@@ -58,7 +65,16 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     ]
     # Of a download that was killed: runs hold the lock while theirs is at work.
     parts = store.data.glob("*.part")
-    return sorted([*(objects - needed), *idle, *logs, *records, *parts])
+    named = {file.stat.path for run in kept_runs(runs) for file in run.files}
+    before = time.time() - _IDLE_S
+    unused = [
+        path
+        for path in store.data.glob("*")
+        if _OF_SOURCES.fullmatch(path.name)
+        and path.relative_to(store.root).as_posix() not in named
+        and path.stat().st_mtime < before
+    ]
+    return sorted([*(objects - needed), *idle, *logs, *records, *parts, *unused])
 
 
 def _others(

@@ -21,7 +21,7 @@ from pipeline.sources.columns import (
     column_of,
     has_offset,
 )
-from pipeline.sources.kept import kept
+from pipeline.sources.kept import kept, used
 from pipeline.sources.notation import find_format, said_of
 from pipeline.sources.parquet import diagnose
 from pipeline.sources.scan import (
@@ -230,6 +230,7 @@ def _copy_of(
     copy = State(root).data / f"rows-{of_use}-{of_content}.parquet"
     changed_ns = max(stat.modified_ns, stat.changed_ns)
     if copy.exists() and copy.stat().st_mtime_ns - changed_ns > _SETTLED_NS:
+        used(copy)
         return copy
     try:
         with kept(copy, instead_of=f"rows-{of_use}-*.parquet") as part:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 from pipeline.files.local import stat_of
 from pipeline.files.state import State
 from pipeline.sources.dialect import Written
-from pipeline.sources.kept import kept
+from pipeline.sources.kept import kept, used
 
 _BLOCK = 1 << 18
 
@@ -141,6 +141,7 @@ def readable_copy(file: Path, written: Written, root: Path) -> Path:
     of_text = hashlib.sha256(repr((stat_of(file, root), written)).encode()).hexdigest()
     copy = State(root).data / f"utf8-{of_file}-{of_text[:12]}.csv"
     if copy.exists():
+        used(copy)
         return copy
     with (
         kept(copy, instead_of=f"utf8-{of_file}-*.csv") as part,

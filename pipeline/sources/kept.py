@@ -1,9 +1,12 @@
 """What is made of sources and kept in ``.pipeline/data``, whole or not at all."""
 
 import os
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DAY_S = 24 * 3600
 
 
 @contextmanager
@@ -25,3 +28,10 @@ def kept(path: Path, *, instead_of: str | None = None) -> Generator[Path]:
     for old in path.parent.glob(instead_of) if instead_of else ():
         if old != path:
             old.unlink(missing_ok=True)
+
+
+def used(path: Path) -> None:
+    """Date a file anew that is used today: what is not goes some day."""
+    if time.time() - path.stat().st_mtime > _DAY_S:
+        with suppress(OSError):  # of who may only read it
+            os.utime(path)

@@ -1,7 +1,9 @@
 """What a kept run or an open reader needs stays; what nobody needs goes."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -98,3 +100,19 @@ def test_files_of_a_run_that_died_are_garbage(load: Load, store: Store) -> None:
     assert garbage(store, read_runs(store)) == sorted([orphan, old])
     collect_garbage(store, read_runs(store))
     assert garbage(store, read_runs(store)) == []
+
+
+def test_what_sources_made_goes_where_nothing_has_used_it_for_long(
+    load: Load, store: Store, project: Path
+) -> None:
+    store.data.mkdir(parents=True, exist_ok=True)
+    read = store.data / "made-dice-1-2.csv"
+    read.write_bytes((project / "data" / "raw.csv").read_bytes())
+    run(load("source.path=.pipeline/data/made-dice-1-2.csv"))
+    old = [store.data / f"{name}-1-2.parquet" for name in ("made", "query", "rows")]
+    for path in (*old, store.data / "own.parquet", store.data / "rows-3.parquet"):
+        path.touch()
+    long_ago = time.time() - 31 * 24 * 3600
+    for path in (read, *old, store.data / "own.parquet"):
+        os.utime(path, (long_ago, long_ago))
+    assert garbage(store, read_runs(store)) == old

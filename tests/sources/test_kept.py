@@ -1,10 +1,12 @@
 """What is kept of a source is there whole or not at all."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.sources.kept import kept
+from pipeline.sources.kept import kept, used
 
 
 def names(folder: Path) -> list[str]:
@@ -31,3 +33,14 @@ def test_what_is_not_written_or_broken_off_leaves_what_there_is(tmp_path: Path) 
         raise KeyboardInterrupt
     assert names(tmp_path) == ["b-1.csv"]
     assert path.read_text() == "old"
+
+
+def test_what_is_used_is_dated_once_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "rows-1.parquet"
+    path.touch()
+    now = time.time()
+    for days, is_dated in ((0.5, False), (2, True)):
+        os.utime(path, (now - days * 86400, now - days * 86400))
+        before = path.stat().st_mtime
+        used(path)
+        assert (path.stat().st_mtime > before) == is_dated
