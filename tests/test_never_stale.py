@@ -87,10 +87,10 @@ def apply(pristine: str, file: str, choice: int) -> str:
     return edited.replace("total.cast", "whole.cast") if "whole" in after else edited
 
 
-@given(st.lists(st.sampled_from(STEPS), min_size=3, max_size=4, unique=True))
+@given(st.lists(st.sampled_from(STEPS), min_size=4, max_size=4, unique=True))
 @settings(
     # More of them: just test tests/test_never_stale.py --hypothesis-profile thorough
-    max_examples=settings().max_examples // 50,
+    max_examples=settings().max_examples // 100,
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],

@@ -39,6 +39,10 @@ def _load(
     settings = load_modeling(
         options.project_root(), profile=profile, overrides=overrides
     )
+    if model:
+        from pipeline.modeling.tune import model_config
+
+        model_config(settings, model)  # before anything is computed
     return settings, model or settings.modeling.model
 
 

@@ -355,7 +355,7 @@ def test_parts_do_not_outlive_a_change_of_what_they_are_called_or_sorted_by(
 ) -> None:
     if change == "file":
         spoil(small, "2017,1,A,53,2,Bad,Moderate,M,Medical,many,4.0,3.0,2.0,1.0")
-    words = ["engine.partitions=4"]
+    words = ["engine.partitions=2"]
     with pytest.raises(ContractError):
         make(small, *words, "checks.features.rows.exact=1")
     pipeline = small / "configs" / "pipeline.yaml"

@@ -65,7 +65,7 @@ KEYS = st.sampled_from([("k", "f", "s"), ("k",), ("s", "k"), ("f",), ("n", "s", 
     is_sorted=st.booleans(),
 )
 @settings(
-    max_examples=75,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
