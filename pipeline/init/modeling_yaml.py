@@ -43,12 +43,12 @@ def model_texts(survey: Survey, panel: Panel, history: History) -> dict[str, str
     rolling = f"${{modeling.target}}_rolling{history.window}"
     lag = "${modeling.target}_lag"
     n_rows = panel.n_entities * history.n_train
-    leaf = min(100, max(5, n_rows // 100))
+    leaf = min(50, max(10, n_rows // 100))
     scale = _scale(survey, panel)
     params = {
         "rounds": 100,
         "learning_rate": 0.1,
-        "num_leaves": 31,
+        "num_leaves": 15,
         "min_data_in_leaf": leaf,
         "feature_fraction": 0.8,
         "lambda_l2": 1,
@@ -90,12 +90,12 @@ def model_texts(survey: Survey, panel: Panel, history: History) -> dict[str, str
 
 
 def _scale(survey: Survey, panel: Panel) -> float:
-    """Choose what is small for the target: a tenth of its usual size, in one digit."""
+    """Choose what is small for the target: half of its usual size, in one digit."""
     names = [n for n in survey.head.columns if n == panel.target]
     names = names or [n for wide in survey.wide for n in wide.times]
     sizes = survey.head.select(names).to_numpy().ravel()
     sizes = abs(sizes[(sizes == sizes) & (sizes != 0)].astype(float))
-    usual = float(sorted(sizes)[len(sizes) // 2]) / 10 if len(sizes) else 1.0
+    usual = float(sorted(sizes)[len(sizes) // 2]) / 2 if len(sizes) else 1.0
     digits = floor(log10(usual))
     scale = round(usual / 10**digits) * 10.0**digits
     return int(scale) if scale >= 1 else float(f"{scale:.1g}")
