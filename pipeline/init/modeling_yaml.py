@@ -23,6 +23,7 @@ def modeling_text(
         "# How a model is made and judged; what is not here is as usual, see"
         " `pipeline config`.\n"
         f"panel: {snapshot} # the snapshot that a forecast goes on from\n"
+        "horizon: 1 # periods after the last one that are forecast\n"
         f"past: {dumped(past)} # of the target, the best known first\n"
         f"{totals}"
         "# Of the newest periods: so many judge, those before calibrate, those before\n"

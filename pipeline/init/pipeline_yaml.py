@@ -66,7 +66,7 @@ def pipeline_text(
         "panel:\n"
         f"  time: {dumped(of_time)}\n"
         f"  every: {dumped(panel.every)} # from one period to the next\n"
-        f"{_odd_periods(panel)}"
+        f"{_season(history)}{_odd_periods(panel)}"
         f"  entity: {dumped(entity)} # has a row per period\n"
         f"  target: {dumped(target)} # what is forecast\n"
         "  # Not known before their period is over: features are made of their past."
@@ -98,6 +98,13 @@ def _declared(seen: Seen, panel: Panel, wide: Wide | None) -> Any:
     elif seen.kind not in ("number", "text") and (seen.n_null or is_of_wide):
         column["null"] = True
     return column["kind"] if len(column) == 1 else column
+
+
+def _season(history: History) -> str:
+    """Write after how many periods a season comes again."""
+    if history.season is None:
+        return ""
+    return f"  season: {history.season} # periods after which it is the same again\n"
 
 
 def _odd_periods(panel: Panel) -> str:

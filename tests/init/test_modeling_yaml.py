@@ -28,7 +28,7 @@ def test_scales_are_those_of_the_target(tmp_path: Path) -> None:
     file = panel(tmp_path / "a.csv", MONTHS, amount=lambda i, t: (t * 7 % 23) * 1e6)
     made(tmp_path, file)
     target = load_modeling(tmp_path).models["lightgbm"].target
-    assert getattr(target, "scale", None) == 1e6
+    assert getattr(target, "scale", None) == 6e6
 
 
 def test_totals_are_by_the_first_of_several_names(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ def test_a_plain_panel_is_few_lines(tmp_path: Path) -> None:
         "panel": {
             "time": "month",
             "every": "1mo",
+            "season": 12,
             "entity": ["shop"],
             "target": "sold",
             "values": ["sold"],

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 
 from tests.projects.walk import project, walk
 
@@ -48,7 +47,6 @@ def countries(file: Path) -> Path:
     return file
 
 
-@pytest.mark.slow
 def test_countries_reach_a_forecast(tmp_path: Path) -> None:
     walked = walk(project(tmp_path, EDIT, countries(tmp_path / "gdp.csv")))
     assert walked.leaks == []
