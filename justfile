@@ -233,6 +233,11 @@ bench *args: env
 bench-scale *args: env
     @.venv/bin/python -m benchmarks scale "$@"
 
+# Time a panel of days, with windows, against Polars written by hand: --runs 5
+[group('bench')]
+bench-days *args: env
+    @.venv/bin/python -m benchmarks days "$@"
+
 # Write the figures of the last bench into benchmarks/README.md, and draw them
 [group('bench')]
 bench-report: env

@@ -42,6 +42,15 @@ def scale(sizes: str, runs: int) -> None:
 
 
 @cli.command()
+@click.option("--runs", default=5, help="Of each way.")
+def days(runs: int) -> None:
+    """Time a million rows of a panel of days against Polars written by hand."""
+    from benchmarks.days import days as measure
+
+    measure(runs)
+
+
+@cli.command()
 def report() -> None:
     """Write the newest figures into benchmarks/README.md, as tables and charts."""
     from benchmarks.report import report as write_report
