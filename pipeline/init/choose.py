@@ -165,7 +165,7 @@ def _of_long(
     target, of_target = choose_target(survey, time, entity, wishes.target)
     if survey.columns[target].n_null:
         rows = rows.filter(survey.has(target).gather(rows[AT]))
-    keyed = rows.select(TIME, folded(entity))
+    keyed = rows.select(TIME, folded(entity)).drop_nulls()
     return time, entity, target, keyed, [of_time, of_entity, of_target]
 
 
@@ -185,6 +185,7 @@ def _of_wide(
         .with_columns(names.select(folded(entity)).to_series())
         .unpivot(index="key")
         .filter("value")
+        .drop_nulls()
         .select(
             pl.col("variable").replace_strict([*wide.times], times).alias(TIME), "key"
         )

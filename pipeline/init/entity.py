@@ -17,7 +17,7 @@ from pipeline.init.choice import (
     listed,
     place,
 )
-from pipeline.init.look import Survey
+from pipeline.init.look import Survey, is_few
 from pipeline.panel.periods import Every
 
 _MOST_KEYS, _MOST_CANDIDATES = 4, 8
@@ -30,6 +30,9 @@ for in all."""
 
 _N_UNIQUE = 50
 """Rows of which each has another value in a column that numbers them."""
+
+_ODD = 0x9E3779B97F4A7C15
+"""By which a hash is multiplied before another is added."""
 
 _AS_FEW = 1.1
 """Times the entities of the best choice: with more, another is no panel as good."""
@@ -88,10 +91,10 @@ def choose_entity(
 
 
 def folded(names: Sequence[str]) -> pl.Expr:
-    """Make one number of several hashes."""
-    folded = pl.col(names[0]).cast(pl.UInt64)
+    """Make one number of several hashes; null where one is."""
+    folded = pl.col(names[0])
     for name in names[1:]:
-        folded = (folded * 0x9E3779B97F4A7C15 + pl.col(name).cast(pl.UInt64)).hash()
+        folded = folded * _ODD + pl.col(name)
     return folded.alias("key")
 
 
@@ -101,7 +104,7 @@ def _candidates(survey: Survey, rows: pl.DataFrame, time: str) -> list[str]:
         name
         for name in survey.names.columns
         if name != time
-        and not survey.columns[name].n_null
+        and is_few(survey.columns[name].n_null, survey.n_rows)
         and (survey.wide or not _numbers_rows(survey.head[name]))
     ]
     sample = _whole_periods(rows)
@@ -117,6 +120,7 @@ def _candidates(survey: Survey, rows: pl.DataFrame, time: str) -> list[str]:
 
 def _numbers_rows(values: pl.Series) -> bool:
     """Tell whether each of many rows has a value of its own."""
+    values = values.drop_nulls()
     return values.len() >= _N_UNIQUE and not values.is_duplicated().any()
 
 
@@ -167,8 +171,13 @@ def _unique(rows: pl.DataFrame, names: Sequence[str]) -> list[list[str]]:
 
 def _is_unique(rows: pl.DataFrame, names: Sequence[str]) -> bool:
     """Tell whether no two rows have the same entity and time."""
-    key = (folded(names) * 31 + pl.col(TIME).hash()).hash()
-    return rows.select(key).to_series().n_unique() == rows.height
+    keys = rows.select(_with_time(names)).to_series().drop_nulls()
+    return keys.n_unique() == keys.len()
+
+
+def _with_time(names: Sequence[str]) -> pl.Expr:
+    """Make one number of an entity and its time."""
+    return folded(names) * _ODD + pl.col(TIME).hash()
 
 
 def _no_entity(
@@ -207,8 +216,8 @@ def _no_entity(
 
 def _two_rows(survey: Survey, rows: pl.DataFrame, names: Sequence[str]) -> str:
     """Show the first two rows of an entity and time."""
-    key = (folded(names) * 31 + pl.col(TIME).hash()).hash()
-    keyed = rows.select(pl.col(AT).alias("at"), key.alias("key"))
+    keyed = rows.select(pl.col(AT).alias("at"), _with_time(names).alias("key"))
+    keyed = keyed.drop_nulls()
     twice = keyed.filter(pl.col("key").is_duplicated())
     first = twice.filter(pl.col("key") == twice["key"][0])["at"].head(2)
     return "\n".join(f"found: {_shown(survey.row(at))}" for at in first)
@@ -234,7 +243,7 @@ def _held(
                 f"--entity {name}: is the time, or a {seen.kind}\n"
                 "expected: columns of text or whole numbers"
             )
-        if seen.n_null:
+        if not is_few(seen.n_null, survey.n_rows):
             raise ConfigError(
                 f"--entity {name}: {seen.n_null:,} of {survey.n_rows:,} rows have"
                 " nothing there\nhint: mend the file, or name other columns"

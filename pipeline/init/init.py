@@ -86,6 +86,9 @@ def _notes(seen: Survey, panel: Panel) -> Iterator[str]:
                 f"{column.name}: {column.n_bad:,} cells are no {column.kind}; their"
                 " rows will be set aside"
             )
+    for name in (panel.time, *panel.entity):
+        if name in seen.columns and (n_null := seen.columns[name].n_null):
+            yield f"{name}: {n_null:,} rows have none; they will be set aside"
     if panel.n_absent:
         yield (
             f"{panel.n_absent:,} periods between an entity's first and last have no"

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,8 +33,11 @@ _N_HEAD = 10_000
 """Rows whose cells tell the kinds."""
 
 
-_FEW_BAD = 0.001
-"""Of the rows, those that may be set aside for a kind."""
+_MOST_BAD, _MOST_BAD_SHARE = 100, 0.01
+"""Rows that a run sets aside, at most, and which part of all."""
+
+_MOST_FOOTER = 3
+"""Lines below a table."""
 
 
 _YEARS, _YEAR = (1500, 2200), r"\d{4}"
@@ -222,13 +226,23 @@ def _look(
     scanned = msgspec.structs.replace(
         config, path=path, columns={n: c for n, c in raw.items() if c is not None}
     )
-    cells = sources.scan(scanned, at).frames()[0]
+    streams = sources.scan(scanned, at).streams
+    cells = pl.concat([one.rows.select(list(scanned.columns)) for one in streams])
     head = cells.head(_N_HEAD).collect()
     by_commas = isinstance(config, CsvSource) and all(
         one.written.separator == "," for one in read_heads(files, config)
     )
     text = config if isinstance(config, Dialect) else None
-    kinds = kinds_of(head, given, text, str(files[0]), by_commas=by_commas)
+    find = partial(
+        kinds_of, given=given, source=text, place=str(files[0]), by_commas=by_commas
+    )
+    kinds = find(head)
+    if text is not None and not text.skip_footer and head.height < _N_HEAD:
+        n_footer = _footer(head, kinds, find)
+        if n_footer:
+            config = msgspec.structs.replace(config, skip_footer=n_footer)
+            tree = {**tree, "skip_footer": n_footer}
+            return _look(config, tree, names, given, left_out, files, at)
     look = _Look(cells, head, kinds, given, str(files[0]))
     look.go()
     settings = {**tree, **kinds.settings}
@@ -246,6 +260,21 @@ def _look(
         left_out | kinds.left_out,
         look.value,
     )
+
+
+def _footer(
+    head: pl.DataFrame, kinds: Kinds, find: Callable[[pl.DataFrame], Kinds]
+) -> int:
+    """Count the last rows of a table that are none of it, as totals are.
+
+    Without them, columns are of numbers or dates that are of text with them.
+    """
+    texts = [name for name, column in kinds.columns.items() if column.kind == "label"]
+    for n in range(1, _MOST_FOOTER + 1) if head.height > 2 * _MOST_FOOTER else ():
+        above = find(head[:-n]).columns
+        if any(name in above and above[name].kind != "label" for name in texts):
+            return n
+    return 0
 
 
 def _typed(dtype: pl.DataType) -> Column | None:
@@ -269,7 +298,7 @@ class _Look:
         self._schema = cells.collect_schema()
         self.columns = dict(kinds.columns)
         self.seen: dict[str, Seen] = {}
-        self.n_rows = 0
+        self.n_rows = self._n_blank = 0
         self.wide = self._find_wide()
         self._require_header()
         self.times = self.names = self.there = pl.DataFrame()
@@ -302,13 +331,19 @@ class _Look:
         frames = [
             self._cells.select(self._figures()),
             self._cells.select(self._raw(name).alias(name) for name in times),
-            self._cells.select(pl.col(name).hash().alias(name) for name in names),
+            self._cells.select(
+                pl.when(pl.col(name).is_not_null())
+                .then(pl.col(name).hash())
+                .alias(name)
+                for name in names
+            ),
             self._cells.select(self.value(n).is_not_null().alias(n) for n in of_wide),
         ]
         figures, rows, self.names, self.there = pl.collect_all(
             frames, engine="streaming"
         )
-        self.n_rows = figures["rows"].item()
+        self._n_blank = figures["blank"].item()
+        self.n_rows = figures["rows"].item() - self._n_blank
         rows = rows.with_columns(self._dated(rows[n]) for n in times if n in dated)
         rows = rows.with_columns(
             self.value(name).alias(name) for name in times if name not in dated
@@ -364,6 +399,7 @@ class _Look:
     def _figures(self) -> Iterator[pl.Expr]:
         """Count rows, nothings and what is none of the kind, and find the extremes."""
         yield pl.len().alias("rows")
+        yield pl.all_horizontal(pl.all().is_null()).sum().alias("blank")
         for name, column in self.columns.items():
             yield self._raw(name).null_count().alias(f"null {name}")
             if column.kind in (*_DATED, "label", "text"):
@@ -393,10 +429,10 @@ class _Look:
         odd: list[str] = []
         for name, column in self.columns.items():
             low, high = row.get(f"low {name}"), row.get(f"high {name}")
-            n_null = row[f"null {name}"]
-            n_none = row.get(f"none {name}", n_null)
+            n_null = row[f"null {name}"] - self._n_blank
+            n_none = row.get(f"none {name}", n_null + self._n_blank) - self._n_blank
             if column.kind in _DATED and name in rows:
-                n_none = rows[name].null_count()
+                n_none = rows[name].null_count() - self._n_blank
                 low, high = rows[name].min(), rows[name].max()
             if n_none > n_null:
                 odd.append(name)
@@ -412,13 +448,14 @@ class _Look:
         for name in odd:
             raw = cells.select(self._raw(name)).to_series()
             text = raw.cast(pl.String).str.strip_chars()
-            n_null = int((text.is_null() | (text == "")).sum())
+            n_blank = int((text.is_null() | (text == "")).sum())
+            n_null = n_blank - self._n_blank
             kinds = [self.columns[name]]
             if kinds[0].kind == "integer" and name not in self._given:
                 kinds.append(Column(kind="number"))
             found = [self._held(cells, name, kind, n_null) for kind in kinds]
             best = min(found, key=lambda seen: seen.n_bad)
-            if best.n_bad > _FEW_BAD * cells.height and name not in self._given:
+            if not is_few(best.n_bad, self.n_rows) and name not in self._given:
                 best = Seen(name, Column(kind="label", null=True), n_null)
             self.seen[name], self.columns[name] = best, best.column
 
@@ -428,8 +465,13 @@ class _Look:
         """Hold a column's cells to a kind."""
         self.columns[name] = column
         value = cells.select(self.value(name)).to_series()
-        n_bad = max(value.null_count() - n_null, 0)
+        n_bad = max(value.null_count() - self._n_blank - n_null, 0)
         return Seen(name, column, n_null, n_bad, value.min(), value.max())
+
+
+def is_few(n: int, n_rows: int) -> bool:
+    """Tell whether a run would set so many rows aside, and go on."""
+    return n <= min(_MOST_BAD, _MOST_BAD_SHARE * n_rows)
 
 
 def is_counted(name: str, values: pl.Series) -> bool:

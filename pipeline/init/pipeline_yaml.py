@@ -92,8 +92,11 @@ def _declared(seen: Seen, panel: Panel, wide: Wide | None) -> Any:
     is_count = seen.kind == "integer" and seen.name not in (panel.time, *panel.entity)
     if is_count and seen.low is not None and seen.low >= 0:
         column.setdefault("min", 0)
+    is_key = seen.name in (panel.time, *panel.entity)
     is_of_wide = wide is not None and seen.name in wide.times
-    if seen.kind == "label" and seen.n_null:
+    if is_key:
+        pass  # without a key, a row is set aside
+    elif seen.kind == "label" and seen.n_null:
         column["kind"] = "text"
     elif seen.kind not in ("number", "text") and (seen.n_null or is_of_wide):
         column["null"] = True

@@ -10,6 +10,9 @@ from pipeline.init.kinds import says_time
 from pipeline.init.look import Seen, Survey, is_counted
 from pipeline.panel.periods import Every, number
 
+_ODD = 0xBF58476D1CE4E5B9
+"""By which a period is multiplied before a hash is added."""
+
 _SURE = 0.9
 """Of the steps from row to row that are one period long; below, it is only likely."""
 
@@ -163,18 +166,14 @@ def _of_days(days: pl.Series) -> Every:
 
 def _share_of_one(keyed: pl.DataFrame, every: Every) -> tuple[float, int]:
     """Say how many steps from row to row of an entity are one period long."""
-    dtype = keyed.schema[TIME]
-    steps = (
-        keyed.select("key", number(TIME, every, dtype).cast(pl.Int64).alias("n"))
-        .sort("key", "n")
-        .select(
-            pl.when(pl.col("key") == pl.col("key").shift()).then(pl.col("n").diff())
-        )
-        .to_series()
-        .drop_nulls()
+    period = number(TIME, every, keyed.schema[TIME]).cast(
+        pl.UInt64, wrap_numerical=True
     )
-    steps = steps.filter(steps > 0)
-    return float((steps == 1).mean() or 0), steps.len()  # pyright: ignore[reportArgumentType]
+    # A row has one before it if there is its own number with the next period's added.
+    own = keyed.select(pl.col("key") + period * _ODD).to_series().unique()
+    n_steps = own.len() - keyed["key"].n_unique()
+    n_of_one = own.is_in((own + _ODD).implode()).sum()
+    return float(n_of_one / n_steps) if n_steps else 0.0, n_steps
 
 
 def _coverage(times: pl.Series, every: Every) -> float:

@@ -25,6 +25,14 @@ def test_a_project_runs_at_once(tmp_path: Path) -> None:
     assert report.run.n_bad_rows == 0
 
 
+def test_rows_without_a_key_are_set_aside(tmp_path: Path) -> None:
+    file = panel(tmp_path / "a.csv", MONTHS, range(5))
+    text = file.read_text().replace("unit", "shop")
+    file.write_text(f"{text}2019-05-01,,3\n")
+    made(tmp_path, file)
+    assert run(load_settings(tmp_path)).run.n_bad_rows == 1
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     file = panel(tmp_path / "a.csv", MONTHS)
     (tmp_path / "justfile").write_text("mine")

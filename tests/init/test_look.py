@@ -81,6 +81,19 @@ def test_a_title_above_the_table_is_no_header(tmp_path: Path) -> None:
     assert seen.source["decimal"] == ","
 
 
+def test_blank_lines_and_totals_are_no_rows(tmp_path: Path) -> None:
+    file = panel(tmp_path / "a.csv", MONTHS)
+    lines = file.read_text().splitlines()
+    blank = [*lines[:9], "", ",,", *lines[9:], "", ""]
+    file.write_text("\n".join(blank))
+    seen = surveyed(file)
+    assert (seen.n_rows, seen.columns["amount"].n_null) == (120, 0)
+    file.write_text("\n".join([*lines, "Total,,1300", "of 3 units", ""]))
+    seen = surveyed(file)
+    assert (seen.n_rows, seen.source["skip_footer"]) == (120, 2)
+    assert seen.columns["when"].kind == "date"
+
+
 def test_values_in_place_of_names_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("2020-01-01,a,1\n2020-02-01,a,2\n")
