@@ -264,16 +264,19 @@ def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:
 @main.command()
 @click.argument("overrides", nargs=-1, metavar="[SETTING=VALUE]...")
 def data(overrides: tuple[str, ...]) -> None:
-    """Make or fetch what the source needs, if it is not there: data scale=10."""
+    """Make or fetch what the sources need, if it is not there: data scale=10."""
     from pipeline import sources
-    from pipeline.files.local import find_local
+    from pipeline.files.local import find_files, stat_of
 
     words = tuple(f"source.{word}" for word in overrides)
     settings = _settings(None, words)
-    sources.fetch(settings.source, settings.root)
-    path = sources.reads(settings.source, settings.root).path
-    for file in find_local(path, settings.root):
-        click.echo(f"{shown(file)}  {file.stat().st_size / 1e6:,.1f} MB")
+    for source in settings.sources.values():
+        sources.fetch(source, settings.root)
+        path = sources.reads(source, settings.root).path
+        for file in find_files(path, settings.root):
+            name = shown(file) if isinstance(file, Path) else file
+            n_bytes = stat_of(file, settings.root).n_bytes
+            click.echo(f"{name}  {n_bytes / 1e6:,.1f} MB")
     click.echo(f"next:\n  {' '.join(('just run', *words))}")
 
 
