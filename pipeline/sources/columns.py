@@ -84,6 +84,16 @@ Declared: TypeAlias = Kind | Column
 """What is declared of a column."""
 
 
+LocalPath: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern="^(?!s3://)",
+        description="a path on this machine; kind: parquet reads from s3://, too",
+    ),
+]
+"""A file or a glob, relative to the project's folder."""
+
+
 class DeclaredColumns(BaseConfig, frozen=True, kw_only=True):
     """What every source declares of its raw columns."""
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import polars as pl
-from msgspec import Meta, structs
+from msgspec import structs
 
 from pipeline.errors import SourceError
 from pipeline.files import parquet
@@ -18,6 +17,7 @@ from pipeline.sources.cells import parse_text
 from pipeline.sources.columns import (
     Declared,
     DeclaredColumns,
+    LocalPath,
     column_of,
     has_offset,
 )
@@ -52,18 +52,9 @@ _MOMENT = r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?$"
 
 
 class CopiedSource(DeclaredColumns, frozen=True, kw_only=True):
-    """Raw rows in files on this machine, of which copies are read.
+    """Raw rows in files on this machine, of which copies are read."""
 
-    ``path`` is a file or a glob, relative to the project's folder.
-    """
-
-    path: Annotated[
-        str,
-        Meta(
-            pattern="^(?!s3://)",
-            description="a path on this machine; kind: parquet reads from s3://, too",
-        ),
-    ]
+    path: LocalPath
 
 
 @dataclass(frozen=True)
@@ -110,42 +101,17 @@ def scan_copies(
     return Scan(
         tuple(_scan_files(some, columns, reading, is_real=is_real) for some in pieces),
         files,
-        partial(
-            number_lines,
-            copies={shown(file, root): copy for copy, file in copies.items()},
-        ),
+        partial(_lines_of, {shown(file, root): copy for copy, file in copies.items()}),
         lambda _: diagnose(list(copies)),
         {str(copy): file for copy, file in copies.items()},
         (f"{config.path}: read with {', '.join(said)}",) if said else (),
     )
 
 
-def number_lines(
-    bad: pl.DataFrame,
-    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
-    copies: Mapping[str, Path],
-) -> pl.DataFrame:
-    """Find where in its file each bad record stands, by the copies of the files."""
-    records = pl.int_range(pl.len(), dtype=pl.UInt32).alias("record")
-    found = [
-        parquet.scan_parquet(copies[file])
-        .select(pl.lit(file).alias("file"), records, pl.col(LINE).alias("line"))
-        .collect()
-        for file in bad["file"].unique()
-    ]
-    empty = pl.DataFrame(
-        schema={"file": pl.String, "record": pl.UInt32, "line": pl.Int64}
-    )
-    return (
-        bad.join(
-            pl.concat([empty, *found]),
-            on=["file", "record"],
-            how="left",
-            maintain_order="left",
-        )
-        .select("file", "line", "column", "value", "reason")
-        .sort("file", "line", maintain_order=True)
-    )
+def _lines_of(copies: Mapping[str, Path], file: str, records: pl.Series) -> pl.Series:
+    """Find where in its file each record stands, by the copies of the files."""
+    lines = parquet.scan_parquet(copies[file]).select(LINE).collect().to_series()
+    return lines.gather(records)
 
 
 def _size(copy: Path) -> int:

@@ -13,10 +13,9 @@ from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
-from msgspec import Meta
 
 from pipeline.errors import SourceError
 from pipeline.files.local import SourceFile, find_local, shown
@@ -24,6 +23,7 @@ from pipeline.sources.cells import Notation, parse_text
 from pipeline.sources.columns import (
     Declared,
     Kind,
+    LocalPath,
     column_of,
     dtype_of,
     is_blank,
@@ -35,7 +35,6 @@ from pipeline.sources.csv_text import readable_copy
 from pipeline.sources.dialect import Dialect, Written
 from pipeline.sources.notation import Cells, find_notation
 from pipeline.sources.scan import (
-    BAD_SCHEMA,
     FILE,
     OVERFLOW,
     RECORD,
@@ -58,18 +57,9 @@ _PIECE = 1 << 25
 
 
 class CsvSource(Dialect, frozen=True, kw_only=True, tag="csv", tag_field="kind"):
-    """Raw rows in CSV files, plain, gzip or zstd.
+    """Raw rows in CSV files, plain, gzip or zstd."""
 
-    ``path`` is a file or a glob, relative to the project's folder.
-    """
-
-    path: Annotated[
-        str,
-        Meta(
-            pattern="^(?!s3://)",
-            description="a path on this machine; kind: parquet reads from s3://, too",
-        ),
-    ]
+    path: LocalPath
 
 
 def scan_csv(
@@ -118,7 +108,7 @@ def scan_csv(
     return Scan(
         tuple(_scan_files(some, places, reading, copies) for places, some in pieces),
         files,
-        partial(number_lines, heads=heads),
+        lambda file, records: _lines_of(heads[file], records),
         partial(diagnose, heads=heads, copies=copies),
         {str(copy): file for file, copy in copies.items()},
         tuple(_said(heads, found.said)),
@@ -146,33 +136,6 @@ class _Reading:
     """Columns that are read as text."""
     nulls: Sequence[str]
     repair: bool
-
-
-def number_lines(
-    bad: pl.DataFrame,
-    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
-    heads: Mapping[str, Head],
-) -> pl.DataFrame:
-    """Find the line of the file on which each bad record starts, counted from 1.
-
-    `bad` is what `Scan.placed` gave, from CSV files that still are what they were, of
-    which these are the heads; it becomes ``file``, ``line``, ``column``, ``value``,
-    ``reason``, sorted by the first two.
-    """
-    parts = [
-        group.with_columns(
-            line=pl.col("record").replace_strict(
-                _lines_of(heads[str(file)], set(group["record"])),
-                default=None,
-                return_dtype=pl.Int64,
-            )
-        )
-        for (file,), group in bad.group_by("file", maintain_order=True)
-    ]
-    columns = ["file", "line", "column", "value", "reason"]
-    if not parts:
-        return pl.DataFrame(schema={**BAD_SCHEMA, "line": pl.Int64}).select(columns)
-    return pl.concat(parts).select(columns).sort("file", "line", maintain_order=True)
 
 
 def diagnose(
@@ -405,8 +368,10 @@ def _count_lines(files: list[Path]) -> pl.LazyFrame:
     return lines.select(lines=pl.len())
 
 
-def _lines_of(head: Head, wanted: set[int]) -> dict[int, int]:
-    """Find the first line of the wanted data records of a file."""
-    records = read_records(head.file, head.written, head.lines)
-    numbered = enumerate(line for line, _ in islice(records, max(wanted) + 1))
-    return {number: line for number, line in numbered if number in wanted}
+def _lines_of(head: Head, records: pl.Series) -> list[int | None]:
+    """Find the first line of data records of a file, which still is what it was."""
+    wanted = set(records)
+    found = read_records(head.file, head.written, head.lines)
+    numbered = enumerate(line for line, _ in islice(found, max(wanted) + 1))
+    lines = {number: line for number, line in numbered if number in wanted}
+    return [lines.get(record) for record in records]

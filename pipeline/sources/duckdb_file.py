@@ -19,10 +19,10 @@ class DuckDbSource(
 
     path: str
 
-
-def duckdb_rows_path(config: DuckDbSource, root: Path) -> Path:
-    """Name the file of the rows that were got last."""
-    return rows_path(config, f"duckdb {config.path}", root)
+    @property
+    def database(self) -> str:
+        """Name the file."""
+        return f"duckdb {self.path}"
 
 
 def fetch_duckdb(config: DuckDbSource, root: Path) -> None:
@@ -52,4 +52,4 @@ def fetch_duckdb(config: DuckDbSource, root: Path) -> None:
             "hint: try the query with the DuckDB of this project; close what writes to"
             " the file"
         ) from error
-    keep_rows(rows, duckdb_rows_path(config, root), str(file))
+    keep_rows(rows, rows_path(config, root), str(file))

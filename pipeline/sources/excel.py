@@ -35,7 +35,6 @@ def scan_excel(
     config: ExcelSource,
     root: Path,
     *,
-    repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
     streams: Streams = "whole",
 ) -> Scan:
     """Scan sheets into the declared columns; the header is the first row that has them.

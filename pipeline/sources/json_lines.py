@@ -31,7 +31,6 @@ def scan_json_lines(
     config: JsonLinesSource,
     root: Path,
     *,
-    repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
     streams: Streams = "whole",
 ) -> Scan:
     """Scan files of JSON lines into the declared columns; what a record lacks is null.

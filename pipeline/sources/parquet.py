@@ -61,7 +61,6 @@ def scan_parquet(
     config: ParquetSource,
     root: Path,
     *,
-    repair: bool = False,  # noqa: ARG001 -- all sources are scanned by the same call
     streams: Streams = "whole",
 ) -> Scan:
     """Scan Parquet files into the declared columns, as `pipeline.sources.scan` does.
@@ -86,7 +85,8 @@ def scan_parquet(
             f"{files[0]}: holds no rows\nfound: 0 rows\nexpected: at least 1\n"
             "hint: write the file again, or remove it"
         )
-    return Scan(tuple(found), files, number_lines, diagnose)
+    # A Parquet file has rows, no lines.
+    return Scan(tuple(found), files, lambda _, records: records + 1, diagnose)
 
 
 def dtypes_in(file: SourceFile, root: Path) -> dict[str, pl.DataType]:
@@ -96,20 +96,6 @@ def dtypes_in(file: SourceFile, root: Path) -> dict[str, pl.DataType]:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise _unreadable(file, error) from error
     return {**dict.fromkeys(_partition(file, root), pl.String()), **schema}
-
-
-def number_lines(
-    bad: pl.DataFrame,
-    root: Path,  # noqa: ARG001 -- all sources are asked by the same call
-) -> pl.DataFrame:
-    """Count rows from 1, as ``line``: a Parquet file has no lines."""
-    return bad.select(
-        "file",
-        pl.col("record").cast(pl.Int64).alias("line") + 1,
-        "column",
-        "value",
-        "reason",
-    ).sort("file", "line", maintain_order=True)
 
 
 def diagnose(files: Sequence[SourceFile]) -> SourceError | None:

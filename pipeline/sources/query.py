@@ -25,10 +25,16 @@ class QuerySource(DeclaredColumns, frozen=True, kw_only=True):
         ),
     ]
 
+    @property
+    def database(self) -> str:
+        """Name what is asked, without who asks."""
+        raise NotImplementedError
 
-def rows_path(config: QuerySource, database: str, root: Path) -> Path:
-    """Name the file of the rows a query got of a database."""
-    hashed = hashlib.sha256(repr((database, config.query)).encode()).hexdigest()
+
+def rows_path(config: QuerySource, root: Path) -> Path:
+    """Name the file of the rows a query got last, whoever asked."""
+    of = (config.database, config.query)
+    hashed = hashlib.sha256(repr(of).encode()).hexdigest()
     return State(root).data / f"query-{hashed[:12]}.parquet"
 
 

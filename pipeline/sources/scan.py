@@ -127,8 +127,9 @@ class Scan:
 
     streams: tuple[Stream, ...]
     files: tuple[SourceFile, ...]
-    number_lines: Callable[[pl.DataFrame, Path], pl.DataFrame]
-    """Turns the records of `placed` cells into lines, or rows, counted from 1."""
+    lines_of: Callable[[str, pl.Series], Sequence[int | None] | pl.Series]
+    """Says of records of a file, which users know by a name, on which lines they stand:
+    records count from 0, lines from 1."""
     diagnose: Callable[[Sequence[SourceFile]], SourceError | None]
     """Names the file that made a run fail, and why; None if each can be read."""
     origins: Mapping[str, SourceFile] = field(default_factory=dict[str, SourceFile])
@@ -220,7 +221,19 @@ class Scan:
         `bad` is what was set aside, which is exact then. Gives ``file``, ``line``
         (counted from 1), ``column``, ``value`` and ``reason``.
         """
-        return self.number_lines(self.placed(bad, root), root)
+        return self.number_lines(self.placed(bad, root))
+
+    def number_lines(self, bad: pl.DataFrame) -> pl.DataFrame:
+        """Say of cells that are `placed` on which line they stand, sorted by that."""
+        numbered = [
+            group.with_columns(
+                pl.Series("line", self.lines_of(str(file), group["record"]), pl.Int64)
+            )
+            for (file,), group in bad.group_by("file", maintain_order=True)
+        ] or [bad.with_columns(line=pl.lit(None, pl.Int64))]
+        columns = ["file", "line", "column", "value", "reason"]
+        lines = pl.concat(numbered).select(columns)
+        return lines.sort("file", "line", maintain_order=True)
 
 
 def _frames(streams: Sequence[Stream]) -> tuple[pl.LazyFrame, pl.LazyFrame]:

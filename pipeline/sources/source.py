@@ -25,18 +25,14 @@ from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import DownloadSource, download, download_path
-from pipeline.sources.duckdb_file import (
-    DuckDbSource,
-    duckdb_rows_path,
-    fetch_duckdb,
-)
+from pipeline.sources.duckdb_file import DuckDbSource, fetch_duckdb
 from pipeline.sources.excel import ExcelSource, scan_excel
 from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
 from pipeline.sources.made import MadeSource, load_maker, made_path, make, own_kinds
 from pipeline.sources.parquet import ParquetSource, scan_parquet
-from pipeline.sources.query import QuerySource
+from pipeline.sources.query import QuerySource, rows_path
 from pipeline.sources.scan import MOST_BAD, Scan, Streams, declared_names
-from pipeline.sources.sql import SqlSource, fetch_sql, sql_rows_path
+from pipeline.sources.sql import SqlSource, fetch_sql
 
 FileSource: TypeAlias = CsvSource | ParquetSource | JsonLinesSource | ExcelSource
 """Settings of a source that names files."""
@@ -177,11 +173,8 @@ def reads(config: SourceConfig, root: Path) -> FileSource:
         case MadeSource():
             kind = CsvSource if config.format == "csv" else ParquetSource
             of, path = DeclaredColumns, made_path(config, root)
-        case DuckDbSource():
-            kind, of = ParquetSource, DeclaredColumns
-            path = duckdb_rows_path(config, root)
-        case SqlSource():
-            kind, of, path = ParquetSource, DeclaredColumns, sql_rows_path(config, root)
+        case DuckDbSource() | SqlSource():
+            kind, of, path = ParquetSource, DeclaredColumns, rows_path(config, root)
     given = {name: getattr(config, name) for name in of.__struct_fields__}
     return kind(path=path.relative_to(root).as_posix(), **given)
 
@@ -203,11 +196,11 @@ def scan(
         case CsvSource() as files:
             return scan_csv(files, root, repair=repair, streams=streams)
         case JsonLinesSource() as files:
-            return scan_json_lines(files, root, repair=repair, streams=streams)
+            return scan_json_lines(files, root, streams=streams)
         case ExcelSource() as files:
-            return scan_excel(files, root, repair=repair, streams=streams)
+            return scan_excel(files, root, streams=streams)
         case files:
-            return scan_parquet(files, root, repair=repair, streams=streams)
+            return scan_parquet(files, root, streams=streams)
 
 
 def ending_of(file: Path) -> str:

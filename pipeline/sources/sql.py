@@ -23,10 +23,10 @@ class SqlSource(QuerySource, frozen=True, kw_only=True, tag="sql", tag_field="ki
         ),
     ]
 
-
-def sql_rows_path(config: SqlSource, root: Path) -> Path:
-    """Name the file of the rows that were got last, whoever asked."""
-    return rows_path(config, _place_of(config), root)
+    @property
+    def database(self) -> str:
+        """Name the database without who asks."""
+        return re.sub("(?<=://)[^/@]*@", "", self.uri)
 
 
 def fetch_sql(config: SqlSource, root: Path) -> None:
@@ -34,7 +34,7 @@ def fetch_sql(config: SqlSource, root: Path) -> None:
 
     A SourceError if the database refuses, or its driver is not installed.
     """
-    place = _place_of(config)
+    place = config.database
     try:
         # Imported late: few projects have such sources.
         adbc = import_module("adbc_driver_manager")
@@ -55,9 +55,4 @@ def fetch_sql(config: SqlSource, root: Path) -> None:
             "hint: pip install adbc-driver-manager, and the database's own, such as"
             " adbc-driver-postgresql"
         ) from error
-    keep_rows(rows, sql_rows_path(config, root), place)
-
-
-def _place_of(config: SqlSource) -> str:
-    """Name the database without who asks."""
-    return re.sub("(?<=://)[^/@]*@", "", config.uri)
+    keep_rows(rows, rows_path(config, root), place)

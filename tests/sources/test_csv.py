@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from pipeline.sources.columns import Declared
-from pipeline.sources.csv import CsvSource, number_lines, scan_csv
+from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.scan import BAD_SCHEMA, Scan
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "raw.csv"
@@ -263,7 +263,7 @@ def test_lines_are_counted_through_blanks_quotes_and_compression(
     scan = scan_csv(config, tmp_path, repair=True)
     rows, bad = collect(scan)
     assert rows.rows() == [(2009, "a\r\nb", 1.0)]
-    assert scan.number_lines(bad, tmp_path).select("line", "value").rows() == [
+    assert scan.number_lines(bad).select("line", "value").rows() == [
         (7, "x"),
         (8, "y"),
     ]
@@ -284,7 +284,9 @@ def test_header_may_be_longer_than_what_is_looked_at_first(
     assert bad.is_empty()
 
 
-def test_no_bad_rows_have_no_lines(tmp_path: Path) -> None:
-    lines = number_lines(pl.DataFrame(schema=BAD_SCHEMA), tmp_path, {})
+def test_no_bad_rows_have_no_lines(tmp_path: Path, write: Write) -> None:
+    write("Year\n2009\n")
+    scan = scan_csv(CsvSource(path="raw.csv", columns={"Year": "code"}), tmp_path)
+    lines = scan.number_lines(pl.DataFrame(schema=BAD_SCHEMA))
     assert lines.columns == ["file", "line", "column", "value", "reason"]
     assert lines.is_empty()

@@ -70,9 +70,7 @@ def test_bad_row_is_named_with_its_line_value_and_reason(
     assert fast.rows() == rows.rows() == [(2009, "x", 5, 1.5, -2.0, None)] * 2
     assert not suspect.is_empty()
     text = None if value is None else str(value)
-    assert scan.number_lines(bad, tmp_path).rows() == [
-        (file.name, 4, column, text, reason)
-    ]
+    assert scan.number_lines(bad).rows() == [(file.name, 4, column, text, reason)]
 
 
 @pytest.mark.parametrize("text", ["5", "005", "+5", "5.0", " 5 ", "5e0", "$5", "$ 5"])
@@ -119,9 +117,7 @@ def test_first_row_does_not_decide_how_many_columns_there_are(
         scan = scan_csv(config, tmp_path, repair=True)
         rows, bad = collect(scan)
         assert rows.rows() == [(2010, "x", 5.0)]
-        assert scan.number_lines(bad, tmp_path).select("line", "column").rows() == [
-            (2, column)
-        ]
+        assert scan.number_lines(bad).select("line", "column").rows() == [(2, column)]
 
 
 def test_quote_within_a_field_loses_nothing(
@@ -151,7 +147,7 @@ def test_rows_that_a_quote_swallows_are_set_aside(
     scan = scan_csv(config, tmp_path, repair=True)
     rows, bad = collect(scan)
     assert rows["Year"].to_list() == [2010, 2014, 2015]
-    assert scan.number_lines(bad, tmp_path).rows() == [
+    assert scan.number_lines(bad).rows() == [
         (
             "raw.csv",
             3,

@@ -18,7 +18,6 @@ from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import (
     ParquetSource,
     diagnose,
-    number_lines,
     scan_parquet,
 )
 from pipeline.sources.scan import Scan, Streams
@@ -118,7 +117,7 @@ def test_bad_row_is_named_with_its_number_value_and_reason(
     rows, bad = collect(scan)
     assert scan.exact
     assert rows.height == 1
-    assert number_lines(bad, tmp_path).drop("value").rows() == [
+    assert scan.number_lines(bad).drop("value").rows() == [
         (file.name, 2, column, reason)
     ]
     shown = bad["value"].item()

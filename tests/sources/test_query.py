@@ -41,8 +41,8 @@ def test_rows_that_cannot_be_written_are_an_error(tmp_path: Path) -> None:
         keep_rows(ROWS, tmp_path / "a" / "rows.parquet", "here")
 
 
-def _declare(query: str) -> DuckDbSource:
-    raw = {"kind": "duckdb", "path": "a", "query": query, "columns": {"y": "code"}}
+def _declare(query: str, path: str = "a") -> DuckDbSource:
+    raw = {"kind": "duckdb", "path": path, "query": query, "columns": {"y": "code"}}
     return msgspec.convert(raw, DuckDbSource)
 
 
@@ -54,7 +54,7 @@ def test_query_that_is_no_select_is_refused(query: str) -> None:
 
 def test_each_query_and_database_has_its_own_file(tmp_path: Path) -> None:
     paths = {
-        rows_path(_declare(query), database, tmp_path)
+        rows_path(_declare(query, database), tmp_path)
         for query in ("select 1 as y", "\n SELECT 2 as y")
         for database in ("a", "b")
     }

@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.errors import SourceError
 from pipeline.sources import read
-from pipeline.sources.sql import SqlSource, sql_rows_path
+from pipeline.sources.query import rows_path
+from pipeline.sources.sql import SqlSource
 
 COLUMNS = {"year": "code", "sales": "number", "shop": "label"}
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -103,7 +104,7 @@ def test_database_without_a_driver_is_named(tmp_path: Path) -> None:
 
 def test_password_is_no_part_of_what_is_asked(tmp_path: Path) -> None:
     paths = {
-        sql_rows_path(make(f"postgresql://{user}host/x"), tmp_path)
+        rows_path(make(f"postgresql://{user}host/x"), tmp_path)
         for user in ("", "me@", "me:secret@", "me:other@")
     }
     assert len(paths) == 1
