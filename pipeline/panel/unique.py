@@ -80,7 +80,13 @@ def added_columns(
     return added
 
 
-def repeated(error: Exception) -> str | None:
+def repeated(error: Exception) -> SchemaError | None:
     """Say which key was not unique, if that is why a pass failed."""
     found = re.search(rf'"({_MARK}[^"]*)"', str(error))
-    return found[1] if found else None
+    if found is None:
+        return None
+    return SchemaError(
+        "a join expects one row of each key in its second input\n"
+        f"found: {found[1]}\n"
+        "hint: make one row of each before, as with `aggregate` or `latest_values`"
+    )

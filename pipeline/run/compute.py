@@ -17,7 +17,7 @@ from pipeline.engine.one_pass import Execution, Work, execute
 from pipeline.engine.parts.execute import Splitting, execute_parts, run_here
 from pipeline.engine.parts.sizes import choose_n_parts, fits, memory_of
 from pipeline.engine.parts.work import Slice
-from pipeline.errors import ConfigError, PipelineError, SchemaError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.files.folder import Folder, open_folder
 from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
@@ -236,22 +236,10 @@ def _explained(
         yield
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
-        fault = _repeated_key(error)
+        fault: PipelineError | None = repeated(error)
         if fault is None and scan is not None and not is_full(error):
             fault = scan.diagnose(scan.files)
         raise fault or say(error) from error
-
-
-def _repeated_key(error: Exception) -> PipelineError | None:
-    """Say that rows were to be joined to one row of a key that has several."""
-    said = repeated(error)
-    if said is None:
-        return None
-    return SchemaError(
-        f"a join expects one row of each key in its second input\nfound: {said}\n"
-        "hint: make one row of each before, as with `aggregate` or `latest_values`;"
-        " nothing was published"
-    )
 
 
 def require_same_source(wanted: Wanted) -> None:

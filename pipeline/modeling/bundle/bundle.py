@@ -39,6 +39,7 @@ from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
 from pipeline.panel.periods import Time, later
+from pipeline.panel.unique import repeated
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Stage, check_contracts, check_stages
@@ -154,7 +155,7 @@ class Bundle:
         try:
             return self._answered(given, alone=alone)
         except PolarsError as error:
-            raise beyond(given, self.record.largest) from error
+            raise repeated(error) or beyond(given, self.record.largest) from error
 
     def backtest(self, rows: pl.DataFrame, periods: Sequence[Time]) -> pl.DataFrame:
         """Predict each period with the model that was judged, from those before it.

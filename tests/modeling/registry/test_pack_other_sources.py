@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, SchemaError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import forecast
@@ -85,6 +85,9 @@ def test_a_table_that_is_joined_is_packed_as_if_it_stood_in_the_rows(
     assert pl.read_parquet(prices).columns == ["year", "price"]
     with pytest.raises(ModelError, match=r"^sources\.prices: rows: 1 missing"):
         bundle.beside({"prices": pl.DataFrame({"year": [2010]})})
+    twice = pl.DataFrame({"year": [2010, 2010], "price": [1.0, 2.0]})
+    with pytest.raises(SchemaError, match="found: more than one row of year=2010\n"):
+        bundle.beside({"prices": twice}).forecast(rows_of(bundle, settings), alone=True)
     assert "xlsx" not in (bundle.folder / "bundle.json").read_text()
 
 
