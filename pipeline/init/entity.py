@@ -59,6 +59,9 @@ def choose_entity(
     if not unique:
         raise _no_entity(survey, rows, time, names)
     sizes = {tuple(f): rows.select(folded(f)).to_series().n_unique() for f in unique}
+    numbers_rows = not survey.wide and 2 * min(sizes.values()) > rows.height
+    if numbers_rows and named and not _is_unique(rows, named):
+        raise _no_entity(survey, rows, time, names)
     # What comes again in each period has the fewest values.
     best, *others = sorted(sizes, key=lambda f: (sizes[f], _rank(survey, f)))
     n = sizes[best]

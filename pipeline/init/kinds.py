@@ -20,6 +20,9 @@ _TIME_WORDS = (
     *("date", "datum", "time", "timestamp", "zeit", "period", "hour", "dt", "ds", "t"),
 )
 
+YEARS = (1500, 2200)
+"""What whole numbers are within that may be years."""
+
 _NOTHING = r"(?i)^(#?n/?a|nan|null|none|nil|-+|\.+|\?)$"
 _FLAG = r"(?i)^(true|false|t|f|yes|no|y|n)$"
 _WHOLE = r"^[+-]?\d{1,18}$"
@@ -91,6 +94,8 @@ def kinds_of(
             continue
         if not isinstance(dtype, TEXT):
             kind = kind_of_dtype(dtype)
+            if dtype.is_float() and _are_years(head[name]):
+                kind = Column(kind="integer", null=True)
             if kind is None:
                 left_out[name] = f"{dtype} is no kind of column"
             else:
@@ -140,6 +145,13 @@ def kind_of_dtype(dtype: pl.DataType) -> Column | None:
     if dtype.is_integer() and not isinstance(dtype, pl.Int128 | pl.UInt64):
         kind = "integer"
     return Column(kind=kind, null=True) if kind else None
+
+
+def _are_years(values: pl.Series) -> bool:
+    """Tell whether floats are years, as of a column that has had gaps."""
+    values = values.drop_nulls()
+    is_year = (values == values.floor()) & values.is_between(*YEARS)
+    return values.len() > 0 and bool(is_year.all())
 
 
 def _is_code(words: pl.Series) -> bool:

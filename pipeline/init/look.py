@@ -20,7 +20,7 @@ from pipeline import sources
 from pipeline.config import Layer, Mistake, Tree, check, parse_overrides, refuse
 from pipeline.errors import ConfigError, SourceError, nearest, some
 from pipeline.init.files import absolute, find_files, kind_of, path_of
-from pipeline.init.kinds import Kinds, kind_of_dtype, kinds_of, says_time
+from pipeline.init.kinds import YEARS, Kinds, kind_of_dtype, kinds_of, says_time
 from pipeline.init.wide import Wide, find_wide
 from pipeline.sources.cells import TEXT, parse_text, parse_typed
 from pipeline.sources.columns import Column, Declared
@@ -40,7 +40,7 @@ _MOST_FOOTER = 3
 """Lines below a table."""
 
 
-_YEARS, _YEAR = (1500, 2200), r"\d{4}"
+_YEAR = r"\d{4}"
 
 
 _PLAIN = {"integer": r"^[+-]?\d{1,18}$", "number": r"^[+-]?\d*\.?\d+$"}
@@ -139,13 +139,7 @@ def survey(
         config = _config(tree, given, found)
         names, left_out = _names_in(config, found, at)
         columns: dict[str, Declared] = _decoded(given.get("columns", {}), names)
-        try:
-            seen = _look(config, tree, names, columns, left_out, found, at)
-        except (PolarsError, OSError) as error:
-            raise SourceError(
-                f"{some(map(str, found))}: cannot be read\nfound: {error}"
-            ) from error
-        yield seen
+        yield _look(config, tree, names, columns, left_out, found, at)
 
 
 def _given(words: Sequence[str]) -> Tree:
@@ -226,8 +220,29 @@ def _look(
     scanned = msgspec.structs.replace(
         config, path=path, columns={n: c for n, c in raw.items() if c is not None}
     )
-    streams = sources.scan(scanned, at).streams
-    cells = pl.concat([one.rows.select(list(scanned.columns)) for one in streams])
+    scan = sources.scan(scanned, at)
+    sources.guard(scan.files, scanned, at)
+    cells = pl.concat([one.rows.select(list(scanned.columns)) for one in scan.streams])
+    try:
+        return _looked(config, tree, names, given, left_out, files, at, cells)
+    except (PolarsError, OSError) as error:
+        raise scan.diagnose(scan.files) or SourceError(
+            f"{some(map(str, files))}: cannot be read\n"
+            f"found: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def _looked(
+    config: FileSource,
+    tree: Tree,
+    names: Mapping[str, pl.DataType],
+    given: Mapping[str, Declared],
+    left_out: dict[str, str],
+    files: Sequence[Path],
+    at: Path,
+    cells: pl.LazyFrame,
+) -> Survey:
+    """Look at the cells."""
     head = cells.head(_N_HEAD).collect()
     by_commas = isinstance(config, CsvSource) and all(
         one.written.separator == "," for one in read_heads(files, config)
@@ -479,5 +494,5 @@ def is_counted(name: str, values: pl.Series) -> bool:
     values = values.drop_nulls()
     if values.is_empty():
         return False
-    is_year = bool(values.is_between(*_YEARS).all())
+    is_year = bool(values.is_between(*YEARS).all())
     return is_year or says_time(name)

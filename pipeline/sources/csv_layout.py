@@ -176,14 +176,22 @@ def _header_by_shape(
         for written in choices:
             found: Iterator[list[str]] = filter(None, reader_of(below, written))
             records = islice(found, _N_SHAPED)
-            width, *others = [len(record) for record in records] or [0]
-            share = others.count(width) / max(len(others), 1)
+            header, *below_it = [*records] or [[]]
+            width = len(header)
+            n_alike = sum(_is_alike(header, record) for record in below_it)
+            share = n_alike / max(len(below_it), 1)
             is_table = share >= _MOST_SHAPED and width > 1
             fits.append((share, width) if is_table else (0, 0))
         best = max(fits)
         if best[1]:
             return start, choices[fits.index(best)]
     return None
+
+
+def _is_alike(header: Sequence[str], record: Sequence[str]) -> bool:
+    """Tell whether a record has as many fields as the header, but for a last blank."""
+    longer, n = max(header, record, key=len), len(record) - len(header)
+    return n == 0 or (abs(n) == 1 and not longer[-1])
 
 
 def _line_starts(text: str, skip_lines: int | None) -> Iterator[int]:

@@ -61,6 +61,12 @@ def test_two_rows_of_an_entity_are_shown(tmp_path: Path) -> None:
         chosen(file, wishes=Wishes(entity=("unit",)))
 
 
+def test_a_number_that_is_never_twice_is_no_entity(tmp_path: Path) -> None:
+    file = panel(tmp_path / "a.csv", MONTHS[:6], "aba", amount=lambda i, t: i * 10 + t)
+    with pytest.raises(Unsure, match=r"two rows have the same \(when, unit\)"):
+        chosen(file)
+
+
 def test_several_answers_are_a_question(tmp_path: Path) -> None:
     # A pairing of shops and sellers that changes: either names a row.
     file = tmp_path / "a.csv"

@@ -105,6 +105,12 @@ def test_a_typed_column_is_what_it_is() -> None:
     assert list(found.left_out) == ["d"]
 
 
+def test_floats_may_be_years() -> None:
+    head = pl.DataFrame({"a": [2015.0, None, 2016.0], "b": [1.0, 2.0, 3.0]})
+    found = kinds_of(head, {}, None, "a.parquet", by_commas=False)
+    assert [column.kind for column in found.columns.values()] == ["integer", "number"]
+
+
 def test_names_of_time_are_words() -> None:
     assert all(map(says_time, ("Order Date", "fiscalYear", "months")))
     assert not any(map(says_time, ("amount", "holiday")))

@@ -125,6 +125,10 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"PAR1 and no more")
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         surveyed(file)
+    file = tmp_path / "a.csv"
+    file.write_text('year,unit,x\n2015,a,1\n2016,"a,1\n2017,a,2\n')
+    with pytest.raises(SourceError, match="a quote opened on line 3 is not closed"):
+        surveyed(file)
 
 
 def test_moments_of_a_zone_are_those_of_utc(tmp_path: Path) -> None:

@@ -148,9 +148,11 @@ def test_apostrophes_around_a_field_may_be_quotes_or_not() -> None:
         ("a;b\n1,5;2\n2,5;3\n", ["a", "b"]),
         ("Sales, of 2020\n\nx,y,z\n1,2,3\n4,5,6\n", ["x", "y", "z"]),
         ("x|y\n1|2\n3|4\n5\n6|7\n8|9\n1|2\n", ["x", "y"]),
+        ("x,y\n1,2,\n3,4,\n", ["x", "y"]),
+        ("x,y,\n1,2\n3,4\n", ["x", "y", ""]),
         ("one\n1\n", ["one"]),
     ],
-    ids=["semicolons", "title", "ragged", "one"],
+    ids=["semicolons", "title", "ragged", "comma behind", "comma above", "one"],
 )
 def test_without_declared_columns_the_shape_of_the_table_tells(
     text: str, names: list[str]
