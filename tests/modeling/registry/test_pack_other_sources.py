@@ -7,6 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipeline.errors import ModelError, SchemaError
+from pipeline.modeling.audit.audit import audit
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import forecast
@@ -29,18 +30,20 @@ with_prices: {keys: [year], columns: [price]}
 """
 
 
-def prices(root: Path, last: float = 8.0) -> pl.DataFrame:
+def prices(root: Path, years: range = YEARS, last: float = 8.0) -> pl.DataFrame:
     """Write the prices of all years, and of the one after them."""
-    years = [*YEARS, YEARS.stop]
-    of_years = [float(year * 7 % 11) for year in YEARS]
-    table = pl.DataFrame({"year": years, "price": [*of_years, last]})
+    of_years = [float(year * 7 % 11) for year in years]
+    all_years = [*years, years.stop]
+    table = pl.DataFrame({"year": all_years, "price": [*of_years, last]})
     table.write_excel(root / "prices.xlsx")
     return table
 
 
-def project(root: Path, where: str, *words: str) -> ModelingSettings:
+def project(
+    root: Path, where: str, *words: str, years: range = YEARS
+) -> ModelingSettings:
     """Let prices stand in the rows, or be joined before or behind the panel."""
-    file = shops(root, YEARS) / "configs" / "pipeline.yaml"
+    file = shops(root, years) / "configs" / "pipeline.yaml"
     _, _, stages = file.read_text().partition("panel:")
     head = f"source: {{use: csv, path: data.csv}}\n{COLUMNS}"
     stages = stages.replace("values: [sold]", "values: [sold, price]")
@@ -51,7 +54,7 @@ def project(root: Path, where: str, *words: str) -> ModelingSettings:
     price = ", price: number" if where == "rows" else ""
     more = "" if where == "rows" else SOURCES
     file.write_text(f"{head}{price}}}\npanel:{stages}{more}")
-    table = prices(root).with_columns(pl.col("year").cast(pl.Int64))
+    table = prices(root, years).with_columns(pl.col("year").cast(pl.Int64))
     rows = pl.read_csv(root / "data.csv").drop("price")
     joined = rows.join(table, on="year", maintain_order="left")
     # What is sold follows the price of the year before.
@@ -97,6 +100,22 @@ def by_hand(tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     settings = project(tmp_path_factory.mktemp("by_hand"), "rows")
     bundle = packed(settings)
     return bundle.forecast(rows_of(bundle, settings), alone=True)
+
+
+@pytest.mark.slow  # two trainings
+def test_a_table_is_joined_at_each_step_ahead(tmp_path: Path) -> None:
+    years = range(2010, 2019)
+    split = "{train: [2013, 2014], valid: [2015, 2016], test: [2017, 2018]}"
+    words = ("modeling.horizon=2", f"modeling.split={split}", "modeling.study.folds=1")
+    made: list[pl.DataFrame] = []
+    for where in ("rows", "behind"):
+        settings = project(tmp_path / where, where, *words, years=years)
+        assert audit(settings).leaks == []
+        bundle = packed(settings)
+        made.append(bundle.forecast(rows_of(bundle, settings), alone=True))
+    by_hand, joined = made
+    assert set(joined["year"]) == {2019, 2020}
+    assert_frame_equal(joined, by_hand, check_exact=True)
 
 
 @pytest.mark.slow  # a model is registered, asked in a process of its own, and audited
