@@ -21,8 +21,9 @@ from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 import polars as pl
+from polars.exceptions import PolarsError
 
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.files.state import State
 from pipeline.log import LOG
 from pipeline.own import enter, load_module
@@ -68,6 +69,12 @@ def load_maker(kind: str, project: Path) -> Maker:
     """
     code = _code(project)
     module = load_module(OWN, kind, [kind, "Config"], project)
+    if not (isinstance(module.Config, type) and issubclass(module.Config, MadeSource)):
+        raise ConfigError(
+            f"{OWN}/{kind}.py: its Config is no MadeSource\n"
+            "hint: class Config(MadeSource, frozen=True, kw_only=True), of"
+            " pipeline.sources.made"
+        )
     config = msgspec.defstruct(
         kind,
         [],
@@ -103,7 +110,7 @@ def make(config: MadeSource, root: Path) -> None:
     try:
         with kept(path, instead_of=older) as part:
             _write(part, frames, kind, config.format)
-    except OSError as error:
+    except (OSError, PolarsError) as error:
         raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
 
 
@@ -140,7 +147,15 @@ def _frames(kind: str, config: MadeSource, root: Path) -> Iterable[pl.DataFrame]
     try:
         maker = load_maker(kind, root)
         enter(OWN, root)  # what it imports late is of this project, too
-        yield from maker.make(config)
+        schema = None
+        for df in maker.make(config):
+            if not isinstance(cast("object", df), pl.DataFrame):
+                raise TypeError(f"expected frames, found a {type(df).__name__}")
+            if (schema := schema or df.schema) != df.schema:
+                raise ValueError(
+                    f"frames of other columns: first {schema}, then {df.schema}"
+                )
+            yield df
     except (OSError, PipelineError):
         raise
     except Exception as error:

@@ -131,6 +131,9 @@ def test_other_code_makes_other_rows_which_take_the_place_of_the_older(
         (("i % SIDES + 1", "i // 0"), r"sources/dice\.py: ZeroDivisionError: .*\n"
          r"found in dice\.py, line 15: yield "),
         (("range(config.n)", "range(0)"), r"sources/dice\.py: makes no rows"),
+        (("[i % SIDES + 1]", "[[i]]"), "csv: cannot be made\nfound: CSV format does"),
+        (('"throw": [i]', 'f"{i}": [i]'), "frames of other columns: first Schema"),
+        (("yield pl", "yield from pl"), "TypeError: expected frames, found a Series"),
     ],
 )  # fmt: skip
 def test_code_that_fails_is_named_and_leaves_nothing(
@@ -176,6 +179,20 @@ def test_a_name_of_the_packages_is_refused(code: Path) -> None:
     (code.parent / "csv.py").touch()
     with pytest.raises(ConfigError, match=r"^sources/csv\.py: the name of a kind"):
         kinds_of(code.parents[1])
+
+
+def test_settings_that_are_no_sources_are_refused(
+    code: Path, load: Callable[..., Settings]
+) -> None:
+    code.write_text(
+        CODE.replace("Config(MadeSource,", "Config(BaseConfig,").replace(
+            "\n\nfrom pipeline",
+            "\n\nfrom pipeline.config import BaseConfig\nfrom pipeline",
+            1,
+        )
+    )
+    with pytest.raises(ConfigError, match=r"^sources/dice\.py: its Config is no Made"):
+        load()
 
 
 def test_code_that_cannot_be_imported_is_named(
