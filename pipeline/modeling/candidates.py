@@ -34,9 +34,7 @@ def candidates(
     rest = horizon.rest(panel, settings.pipeline.stages, others)
     came = features.read(modeling).select(*modeling.key, modeling.target)
     made = [
-        horizon.next_features(panel.filter(time < period), rest)
-        .filter(time == period)
-        .collect()
+        horizon.next_features(panel.filter(time < period), rest).filter(time == period)
         for period in periods
     ]
     return (

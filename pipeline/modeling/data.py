@@ -138,8 +138,7 @@ def _of_all_steps(
     if not folder.is_dir() or manifest_changes(folder):
         LOG.info(f"making the features of {horizon.n_steps} periods ahead")
         with new_folder(folder) as partial:
-            made = horizon.known_features(panel, rest)
-            made.sink_parquet(partial / _STEPS)
+            horizon.known_features(panel, rest).write_parquet(partial / _STEPS)
             write_manifest(partial)
         older = sorted(folder.parent.glob("[0-9a-f]*"), key=lambda p: p.stat().st_mtime)
         for path in older[:-_N_KEPT]:

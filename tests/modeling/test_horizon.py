@@ -42,7 +42,7 @@ def ahead(
         known=[],
         every=1,
     )
-    return horizon.next_features(rows, horizon.rest(rows, stages))
+    return horizon.next_features(rows, horizon.rest(rows, stages)).lazy()
 
 
 def of_units(known: list[str], every: Every) -> Horizon:

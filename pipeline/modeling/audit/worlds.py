@@ -115,7 +115,7 @@ class Ground:
     def all_features(self) -> pl.DataFrame:
         """Make the features of all steps."""
         _, panel = _frames(self, self.rows.lazy())
-        return self.horizon.known_features(panel, self.rest).collect()
+        return self.horizon.known_features(panel, self.rest)
 
 
 def ground_of(settings: ModelingSettings) -> Ground:

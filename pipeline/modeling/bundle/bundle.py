@@ -38,7 +38,7 @@ from pipeline.modeling.bundle.request import (
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
-from pipeline.panel.periods import Time, later
+from pipeline.panel.periods import Time
 from pipeline.panel.unique import repeated
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
@@ -161,18 +161,18 @@ class Bundle:
         """Predict each period with the model that was judged, from those before it.
 
         The rows are a whole panel. Gives a row per entity, period and step; see
-        `answer`.
+        `answer`. Of several steps, the features are those of the panel's rows, which
+        know no more: to cut it off before each step of each period takes minutes.
         """
         panel = self.panel_of(typed(rows, self.record.columns)).lazy()
         horizon = self.record.horizon
-        starts = {
-            later(period, 1 - step, horizon.every)
-            for period in periods
-            for step in horizon.steps
-        }
+        time = pl.col(horizon.time)
+        if horizon.n_steps > 1:
+            known = horizon.known_features(panel, self.rest)
+            return self._of(known.filter(time.is_in(periods)), self.judged)
         made = [
-            self._predicted(panel.filter(pl.col(horizon.time) < start), self.judged)
-            for start in sorted(starts)  # pyright: ignore[reportArgumentType]
+            self._predicted(panel.filter(time < period), self.judged)
+            for period in periods
         ]
         return pl.concat(made)
 
@@ -194,7 +194,7 @@ class Bundle:
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
         made = asked.join(
-            horizon.periods_ahead(panel.lazy()).collect(),
+            horizon.periods_ahead(panel.lazy()),
             how="cross",
             maintain_order="left_right",
         ).join(
@@ -207,7 +207,11 @@ class Bundle:
 
     def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
         """Predict the periods after a panel's last one, sorted by entity."""
-        features, horizon = self.next_features(panel), self.record.horizon
+        return self._of(self.next_features(panel), predictor)
+
+    def _of(self, features: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
+        """Predict of features, beside their keys."""
+        horizon = self.record.horizon
         made = features.select(*horizon.entity, *horizon.asked).hstack(
             predictor.predict(features)
         )
@@ -220,7 +224,7 @@ class Bundle:
         """Make the features of a whole panel's next periods, sorted by entity."""
         horizon = self.record.horizon
         features = horizon.next_features(panel, self.rest)
-        return features.sort(*horizon.entity, *horizon.asked).collect()
+        return features.sort(*horizon.entity, *horizon.asked)
 
     def panel_of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Apply the stages up to the panel to typed rows."""

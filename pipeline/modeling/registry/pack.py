@@ -128,13 +128,13 @@ def _largest(rows: pl.DataFrame) -> dict[str, float]:
 def _needed_periods(bundle: Bundle, panel: pl.DataFrame) -> pl.DataFrame:
     """Leave out the periods that the next one's features do not need.
 
-    Half of them at a time, then a quarter; the newest first, so that of a first period
-    no later one takes the place.
+    Half of them at a time, then a quarter, while that is more than an eighth of what is
+    left; the newest first, so that of a first period no later one takes the place.
     """
     time = bundle.record.horizon.time
     wanted = bundle.next_features(panel.lazy())
     size = panel[time].n_unique() // 2
-    while size:
+    while size > panel[time].n_unique() // 8:
         periods = panel[time].unique().sort(descending=True)
         for start in range(0, len(periods), size):
             tried = periods[start : start + size].implode()

@@ -37,7 +37,7 @@ def test_a_forecast_is_the_pipelines_own_bit_for_bit(
     panel = published(promoted, "discharges").lazy()
     rest = horizon.rest(panel, settings.pipeline.stages)
     features = horizon.next_features(panel, rest)
-    df = features.sort(modeling.entity).collect()
+    df = features.sort(modeling.entity)
     own = df.select(modeling.key).hstack(packed.bundle.predictor.predict(df))
     assert own.height > 200
     assert own["year"].unique().to_list() == [2018]
