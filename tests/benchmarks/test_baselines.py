@@ -144,10 +144,10 @@ def test_the_baselines_agree_on_the_features(
 ) -> None:
     path = tmp_path / "raw.csv"
     raw = pd.read_csv(GOLDEN / "raw.csv", keep_default_na=False)
-    kept = sorted(raw["Facility Id"].unique())[::4]
+    kept = sorted(raw["Facility Id"].unique())[::8]
     raw[raw["Facility Id"].isin(kept)].to_csv(path, index=False)
     expected = features(pandas_origin, path, semantics)
-    assert len(expected) > 500
+    assert len(expected) > 100
     assert len(set(expected["apr_drg_code"])) < len(set(raw["APR DRG Code"]))
     for baseline in FAST:
         assert_same(features(baseline, path, semantics), expected)

@@ -46,7 +46,7 @@ from pipeline.modeling.predictor import features_of, fit_model, target_of
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import Time, written
 from pipeline.plan.known import Why, trace_known
-from pipeline.run.run import check
+from pipeline.plan.plan import Plan
 
 MOST_PERIODS = 40
 """That are looked at; of more, as of hours, every so many."""
@@ -108,7 +108,7 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
             "hint: audit a source of several periods"
         )
     columns = features_of(world.features, modeling)
-    named = _made_of_named(settings)
+    named = _made_of_named(ground.plan, modeling)
     leaks: list[Leak] = []
     n_values = 0
     looked: set[Time] = set()
@@ -134,7 +134,7 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     moved, _ = differences(
         world, other_data(ground), columns, time=modeling.time, check="all changed"
     )
-    by_source = made_of_others(settings).values()
+    by_source = made_of_others(ground.plan, modeling).values()
     unmoved = {*columns} - {leak.column for leak in moved} - named.union(*by_source)
     of_names = [name for name in columns if name in unmoved]
     at = [written(time) for time in times if time in looked]
@@ -174,9 +174,8 @@ def describe_audit(found: Audit, *, allowed: Sequence[str]) -> Iterator[str]:
     )
 
 
-def _made_of_named(settings: ModelingSettings) -> set[str]:
+def _made_of_named(plan: Plan, modeling: Modeling) -> set[str]:
     """Name the features that are made of what is known before its period."""
-    modeling, plan = settings.modeling, check(settings.pipeline)
     named: dict[str, Why] = dict.fromkeys(modeling.known, "named")
     named |= dict.fromkeys(modeling.key, "key")
     stage = plan.snapshots[modeling.features].stage.name
@@ -184,10 +183,11 @@ def _made_of_named(settings: ModelingSettings) -> set[str]:
     return {column for column, why in known.items() if why == "named"}
 
 
-def made_of_others(settings: ModelingSettings) -> dict[str, list[str]]:
+def made_of_others(plan: Plan, modeling: Modeling) -> dict[str, list[str]]:
     """Name the columns of the features that are made of each other source."""
-    plan = check(settings.pipeline)
-    node, made_of = plan.snapshots[settings.modeling.features], origins(plan.lineage())
+    if not plan.others:
+        return {}
+    node, made_of = plan.snapshots[modeling.features], origins(plan.lineage())
     sources = {
         column: {source for (source, _), _ in made_of[node.stage.name, column]}
         for column in node.schema

@@ -78,7 +78,9 @@ def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
     leaks = describe_leaks(found.leaks)
     others = [
         (column for column in columns if column in found.features)
-        for columns in made_of_others(settings).values()
+        for columns in made_of_others(
+            check(settings.pipeline), settings.modeling
+        ).values()
     ]
     of_others = "of other sources, taken to say of a period what is known before it"
     for names, why in (

@@ -130,7 +130,6 @@ def ground_of(settings: ModelingSettings) -> Ground:
     source, lineage = read_rows(pipeline), plan.lineage()
     horizon = horizon_of(modeling, plan.schema(panel).names())
     rest = horizon.rest(plan.lf(panel), pipeline.stages, plan.others)
-    made = compose_again(plan, source.lazy(), {})
     for at in (SOURCE, *plan.upstream([panel])):
         made_of = origins(lineage, at)
         names = [modeling.time, *modeling.entity]
@@ -142,9 +141,11 @@ def ground_of(settings: ModelingSettings) -> Ground:
                 pass
             case _:
                 continue
+        is_source = at == SOURCE
+        made = plan if is_source else compose_again(plan, source.lazy(), {})
         ground = Ground(
-            rows=source if at == SOURCE else made.lf(at).collect(),
-            kinds=pipeline.source.columns if at == SOURCE else _kinds(plan.schema(at)),
+            rows=source if is_source else made.lf(at).collect(),
+            kinds=pipeline.source.columns if is_source else _kinds(plan.schema(at)),
             at=at,
             plan=plan,
             rest=rest,

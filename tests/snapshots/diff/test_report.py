@@ -129,7 +129,7 @@ def test_column_that_was_not_compared_is_named(diff_tables: DiffTables) -> None:
 
 
 def test_wide_objects_are_cut_but_in_json(diff_tables: DiffTables) -> None:
-    n = 300
+    n = 100
     long = "|`\\\n" * 100
     before: dict[str, Any] = {
         f"k{i}": [long + str(j) for j in range(50)] for i in range(n)
