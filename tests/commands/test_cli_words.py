@@ -123,7 +123,7 @@ def tries(n: int) -> settings:
 
 
 @given(LINES)
-@tries(100)
+@tries(60)
 def test_any_words_are_answered_in_words(small: Path, words: list[str]) -> None:
     check_answer(small, words)
 

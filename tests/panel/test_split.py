@@ -216,7 +216,7 @@ def hold_of_random_rows(example: Example, split: Split) -> None:
         n_rows=st.integers(0, 30), n_parts=st.integers(1, 4), seed=st.integers(0, 9999)
     )
     @settings(
-        max_examples=8,
+        max_examples=5,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
         derandomize=True,

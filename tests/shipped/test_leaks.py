@@ -115,6 +115,7 @@ def test_the_leaks_of_the_origin_are_found(
     assert find_leaks(shipped_settings(profile="origin"), change, [2014]) == expected
 
 
+@pytest.mark.slow  # the audit finds them, too
 @pytest.mark.parametrize(
     ("override", "expected"),
     [

@@ -1,7 +1,6 @@
 """The audit is silent on sound features, and names exactly those that leak."""
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -130,42 +129,33 @@ def test_one_year_is_an_error(
 
 
 @pytest.mark.parametrize(
-    ("override", "exit_code", "begins"),
+    ("dropped", "exit_code", "begins"),
     [
         (
-            "lag_columns.periods=1",
+            "[sold, price, visits]",
             0,
-            ["no leak: 34 features x 3 periods", "ridge on permuted rows: "],
+            ["no leak: 2 features x 5 periods", "ridge on permuted rows: "],
         ),
         (
-            "yearly_discharge_bin.lag=0",
+            "[sold, visits]",
             1,
             [
-                "yearly_discharge_bin: 2010-2012: ",
-                "1 leak: 34 features x 3 periods",
+                "price: 2011-2015: ",
+                "1 leak: 3 features x 5 periods",
                 "ridge on permuted rows: ",
             ],
         ),
     ],
 )
 def test_the_command_names_leaks_and_exits_with_1(
-    project: Path,
-    of_years: Callable[..., ModelingSettings],
-    override: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dropped: str,
     exit_code: int,
     begins: list[str],
 ) -> None:
-    of_years([2009, 2010, 2011, 2012])
-    before = Path.cwd()
-    os.chdir(project)
-    try:
-        split = "modeling.split={train: [2010, 2010], valid: 2011, test: [2012, 2012]}"
-        model = "modeling.model=ridge"
-        source = ("source=csv", "source.path=data/raw.csv")
-        words = ("audit", *source, split, model, override, OPEN)
-        result = CliRunner().invoke(main, words)
-    finally:
-        os.chdir(before)
+    monkeypatch.chdir(shops(tmp_path, range(2010, 2016)))
+    result = CliRunner().invoke(main, ["audit", f"drop_present.columns={dropped}"])
     lines = result.output.splitlines()
     assert result.exit_code == exit_code
     assert all(line.startswith(b) for line, b in zip(lines, begins, strict=True))
