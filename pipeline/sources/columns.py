@@ -186,6 +186,12 @@ def is_open(declared: Declared) -> bool:
     return column.kind == "datetime" and column.format is None
 
 
+def is_unformatted(declared: Declared) -> bool:
+    """Tell whether it is to be found out how a column's dates are written."""
+    column = column_of(declared)
+    return column.kind in ("date", "datetime") and column.format is None
+
+
 def with_offset(declared: Declared) -> Column:
     """Make it a column of ISO datetimes with an offset from UTC."""
     return structs.replace(column_of(declared), format=OFFSET)

@@ -20,6 +20,7 @@ from pipeline.sources.columns import (
     LocalPath,
     column_of,
     has_offset,
+    is_unformatted,
 )
 from pipeline.sources.kept import kept, used
 from pipeline.sources.notation import find_format, said_of
@@ -87,7 +88,7 @@ def scan_copies(
     reading = replace(reading, by=(pl.__version__, *reading.by, config.rename))
     is_real = streams != "stand-ins"
     columns, copies, said = dict(config.columns), dict[Path, Path](), list[str]()
-    opened = [name for name, declared in columns.items() if _is_open(declared)]
+    opened = [name for name, declared in columns.items() if is_unformatted(declared)]
     if is_real or opened:
         copies = {_copy_of(file, root, reading, columns): file for file in files}
     for name in opened:
@@ -157,12 +158,6 @@ def _parsed(cell: pl.Expr, declared: Declared, *, has_dates: bool) -> pl.Expr:
         return value
     moment = pl.when(cell.str.contains(_MOMENT)).then(cell)
     return pl.coalesce(value, parse_text(moment, structs.replace(column, format=None)))
-
-
-def _is_open(declared: Declared) -> bool:
-    """Tell whether it must be found out how a column's dates are written."""
-    column = column_of(declared)
-    return column.kind in ("date", "datetime") and column.format is None
 
 
 def _first_cells(name: str, copies: Iterable[Path], reading: Reading) -> list[str]:

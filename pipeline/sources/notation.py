@@ -24,7 +24,7 @@ from pipeline.sources.cells import (
     parse_text,
     two_readings,
 )
-from pipeline.sources.columns import Column, Declared, column_of
+from pipeline.sources.columns import Column, Declared, column_of, is_unformatted
 from pipeline.sources.dates import OFFSET
 from pipeline.sources.dialect import Dialect
 
@@ -98,7 +98,7 @@ def find_format(
 ) -> Declared:
     """Find out how the dates of a column are written; unless as ISO 8601 has them."""
     column = column_of(declared)
-    if column.kind not in ("date", "datetime") or column.format is not None:
+    if not is_unformatted(column):
         return declared
     cells = pl.DataFrame({"": texts}, schema={"": pl.String})
     usual = cells.select(parse_text(pl.col(""), column)).to_series()

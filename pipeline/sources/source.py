@@ -19,6 +19,7 @@ from pipeline.sources.columns import (
     column_of,
     dtype_of,
     is_open,
+    is_unformatted,
 )
 from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.csv_file import read_head
@@ -127,8 +128,8 @@ def type_of(kinds: Iterable[object], project: Path) -> Any:
 
 
 def columns_of(config: SourceConfig, root: Path) -> Mapping[str, Declared]:
-    """Say what a source's columns are, of times with what its files say, if there."""
-    if any(map(is_open, config.columns.values())):
+    """Say what a source's columns are, of dates as its files write them, if there."""
+    if any(map(is_unformatted, config.columns.values())):
         with suppress(SourceError):
             return scan(config, root, streams="stand-ins").streams[0].columns
     return config.columns
@@ -136,7 +137,9 @@ def columns_of(config: SourceConfig, root: Path) -> Mapping[str, Declared]:
 
 def declared(config: SourceConfig, root: Path) -> pl.LazyFrame:
     """Return an empty frame of the columns a source declares, to check a plan on."""
-    columns = columns_of(config, root)
+    # The formats of dates, for which files must be read, make no other dtype.
+    has_times = any(map(is_open, config.columns.values()))
+    columns = columns_of(config, root) if has_times else config.columns
     return pl.LazyFrame(schema={name: dtype_of(kind) for name, kind in columns.items()})
 
 

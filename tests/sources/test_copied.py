@@ -109,6 +109,10 @@ def test_how_dates_are_written_is_found_out_and_said(
     said = ("a.jsonl: read with day as %d/%m/%Y",)
     assert scan(config, tmp_path).said == said
     assert source_plan(config, tmp_path)[1] == said
+    found = Column(kind="date", null=True, format="%d/%m/%Y")
+    assert columns_of(config, tmp_path) == {"day": found}
+    (tmp_path / "a.jsonl").unlink()
+    assert columns_of(config, tmp_path) == {"day": column}
 
 
 def test_dates_of_two_readings_are_refused_with_the_place(
