@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from pipeline.errors import SchemaError
 from pipeline.panel import past
-from pipeline.panel.past import By, past_of, with_past
+from pipeline.panel.past import By, past_of, with_past, with_window
 
 PANELS = st.dictionaries(
     st.tuples(
@@ -65,6 +65,41 @@ def test_past_equals_a_look_up_of_the_entity_and_its_period(
     ordered = lf.sort("store", "product", "month")
     both = pl.concat([ordered, added], how="horizontal")
     assert_frame_equal(result, both, check_column_order=False)
+
+
+@pytest.mark.parametrize("by", ["calendar", "row"])
+@given(
+    panel=PANELS,
+    first=st.integers(1, 3),
+    size=st.integers(1, 5),
+    rng=st.randoms(use_true_random=False),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_window_holds_the_values_of_its_periods_the_newest_first(
+    by: By,
+    panel: dict[tuple[str, int, int], int | None],
+    first: int,
+    size: int,
+    rng: random.Random,
+) -> None:
+    last = first + size - 1
+    rows = [(*key, value) for key, value in panel.items()]
+    schema = {"store": str, "product": int, "month": int, "n_sold": int}
+    lf = pl.LazyFrame(rng.sample(rows, len(rows)), schema, orient="row")
+    keys = ["store", "product"]
+    made = with_window(
+        lf, ["n_sold"], first, last, keys=keys, time="month", every=1, by=by
+    ).collect()
+    names = [
+        past_of("n_sold", n) for n in range(1 if by == "calendar" else first, last + 1)
+    ]
+    for row in made.iter_rows(named=True):
+        key = (row["store"], row["product"], row["month"])
+        wanted = [value_before(panel, key, n, by) for n in range(first, last + 1)]
+        found = [row[name] for name in names]
+        assert [v for v in found if v is not None] == [
+            v for v in wanted if v is not None
+        ]
 
 
 def test_a_null_entity_has_no_past() -> None:
