@@ -42,6 +42,8 @@ class Panel:
     """Numbers that are the same in all periods of an entity."""
     n_entities: int
     n_periods: int
+    n_rows: int
+    """Of entities and periods."""
     n_absent: int
     """Periods that others have and an entity lacks, from its first to its last."""
     n_short: int
@@ -98,6 +100,7 @@ def choose(survey: Survey, wishes: Wishes) -> Panel:
         constants=constants,
         n_entities=spans.height,
         n_periods=last - first + 1 if is_resampled else sizes.height,
+        n_rows=int(spans["n"].sum()),
         n_absent=0 if is_resampled else int((spans["at"] - spans["n"]).sum()),
         n_short=int((spans["n"] == 1).sum()),
         n_missing=n_missing,

@@ -1,8 +1,10 @@
 """Lags, windows and spans, by how many periods there are."""
 
 from dataclasses import dataclass
+from math import ceil
 
 from pipeline.init.choose import Panel
+from pipeline.modeling.fit.intervals import n_needed
 
 _SEASON = {"1q": 4, "1mo": 12, "1w": 52, "1d": 7, "1h": 24}
 """Periods after which a season comes again."""
@@ -11,6 +13,9 @@ _SEASON = {"1q": 4, "1mo": 12, "1w": 52, "1d": 7, "1h": 24}
 _WINDOW = {"q": 4, "w": 4, "d": 7, "h": 24}
 """Periods of a rolling mean; 3 of others."""
 
+
+_COVERAGES = (0.9, 0.8, 0.5)
+"""Of intervals; of few rows, less can be said."""
 
 _MOST_TESTED = {"y": 5, "q": 8, "mo": 12, "w": 13, "d": 28, "h": 48}
 """Periods that judge, at most."""
@@ -25,6 +30,9 @@ class History:
     window: int
     split: dict[str, int]
     """Periods that are learned from, calibrate and judge."""
+
+    coverage: float
+    """Part of the outcomes that intervals hold."""
 
     @property
     def n_train(self) -> int:
@@ -45,6 +53,13 @@ def history_of(panel: Panel) -> History:
         _whole_seasons(min(most, max(1, usable // part)), season, usable)
         for part in (5, 6)
     )
+    # Intervals need so many rows to be calibrated on.
+    per_period = panel.n_rows / n
+    wanted = ceil(n_needed(_COVERAGES[0]) / per_period)
+    valid = max(valid, min(wanted, usable // 3))
+    coverage = next(
+        (c for c in _COVERAGES if n_needed(c) <= valid * per_period), _COVERAGES[-1]
+    )
     train = usable - test - valid
     if season and train < season + 3:
         season = None
@@ -53,7 +68,7 @@ def history_of(panel: Panel) -> History:
         lags = [*dict.fromkeys([*lags, season])]
     window = min(_WINDOW.get(unit, 3), max(2, train // 2))
     split = {"train": train, "valid": valid, "test": test}
-    return History(season, lags, window, split)
+    return History(season, lags, window, split, coverage)
 
 
 def _whole_seasons(n: int, season: int | None, usable: int) -> int:

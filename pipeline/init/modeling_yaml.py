@@ -18,6 +18,10 @@ def modeling_text(
     target = names.stages[panel.target]
     entity = names.of(panel.entity)
     past = [f"{target}_rolling{history.window}", f"{target}_lag1"]
+    few = "# part of the outcomes within intervals: few rows tell no more"
+    coverage = (
+        f"coverage: {history.coverage} {few}\n" if history.coverage != 0.9 else ""
+    )
     totals = f"totals: {dumped(entity[:1])}\n" if len(entity) > 1 else ""
     return (
         "# How a model is made and judged; what is not here is as usual, see"
@@ -29,6 +33,7 @@ def modeling_text(
         "# Of the newest periods: so many judge, those before calibrate, those before\n"
         "# are learned from.\n"
         f"split: {dumped(history.split)}\n"
+        f"{coverage}"
         "model: lightgbm # a file of configs/models/\n"
         f"baselines: {dumped([name for name in models if name != 'lightgbm'])}\n"
         f"study: {dumped({'trials': 5, 'folds': min(3, history.n_train - 1)})}\n"

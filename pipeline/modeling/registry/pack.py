@@ -96,7 +96,9 @@ def pack(
     context.write_parquet(folder / "context.parquet", compression_level=9)
     cluster = pl.col(modeling.cluster)
     is_last = pl.col(modeling.time) == pl.col(modeling.time).max()
-    example = _example(rows, whole, is_last, cluster)
+    times = [name for (_, name), _ in made_of[panel.name, modeling.time]]
+    in_time = rows.sort([name for name in times if name in columns])
+    example = _example(rows, in_time, whole, is_last, cluster)
     example.write_parquet(folder / "example.parquet")
     n_clusters = context.filter(is_last).select(cluster.n_unique()).item()
     bundled = msgspec.structs.replace(bundled, n_clusters=n_clusters)
@@ -105,14 +107,18 @@ def pack(
 
 
 def _example(
-    rows: pl.DataFrame, panel: pl.DataFrame, is_last: pl.Expr, cluster: pl.Expr
+    rows: pl.DataFrame,
+    in_time: pl.DataFrame,
+    panel: pl.DataFrame,
+    is_last: pl.Expr,
+    cluster: pl.Expr,
 ) -> pl.DataFrame:
     """Take a cluster's last period, which is whole: the smallest that is no odd case.
 
     Where the panel has not a row per raw row, these are the last ones.
     """
     if panel.height != rows.height:
-        return rows.tail(_N_EXAMPLE)
+        return in_time.tail(_N_EXAMPLE)
     sizes = panel.filter(is_last).group_by(cluster).len()
     sizes = sizes.sort(pl.col("len") < _N_EXAMPLE, "len", cluster)
     chosen = panel.select(is_last & (cluster == sizes[0, 0])).to_series()
