@@ -158,6 +158,16 @@ def test_features_of_each_step_know_nothing_younger(make: Make) -> None:
     pd.testing.assert_frame_equal(found[expected.columns], expected, check_dtype=False)
 
 
+def test_features_of_steps_that_are_damaged_are_made_again(make: Make) -> None:
+    settings = make()
+    features = learnable_features(settings)
+    content = features.path.read_bytes()
+    features.path.write_bytes(content[:-100] + bytes(100))
+    again = learnable_features(settings)
+    assert again.path.read_bytes() == content
+    assert again.fingerprint == features.fingerprint
+
+
 def test_rows_that_judge_were_forecast_after_those_learned_from(make: Make) -> None:
     settings = make()
     modeling = settings.modeling
@@ -263,6 +273,8 @@ def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -
     assert made.filter(step=1)["shop"].sort().to_list() == shops
     with connect(open_store(settings.root)) as con:
         totals = con.sql("from predicted_totals where total_by = 'all'").pl()
+        asked = con.sql("select distinct horizon from meta.models").fetchall()
+    assert asked == [(3,)]
     assert totals.height == 3
     for step, total in totals.select("step", "total").iter_rows():
         assert total == pytest.approx(made.filter(step=step)["prediction"].sum())
