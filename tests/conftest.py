@@ -13,7 +13,10 @@ from pipeline import config
 from pipeline.files import local
 from pipeline.plan.settings import Settings, load_settings
 
-settings.register_profile("thorough", max_examples=1000)
+# On a busy machine, any example may take longer than Hypothesis would wait.
+settings.register_profile("quick", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("quick")
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "tests" / "project"
