@@ -17,6 +17,7 @@ from pipeline.modeling.data import folds, forecast_since, parts
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
+from pipeline.modeling.registry.registry import champion
 from pipeline.modeling.score import score
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.train import train
@@ -287,7 +288,7 @@ def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -
     assert again.comparison["reference"].str.contains("champion").any()
     # One of a shorter horizon answers another question.
     with pytest.raises(ModelError, match="horizon: found 3, expected 1"):
-        promote(make("modeling.horizon=1"), "ridge")
+        champion(make("modeling.horizon=1"))
 
 
 @pytest.mark.parametrize(
