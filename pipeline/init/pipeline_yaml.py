@@ -184,6 +184,9 @@ def _stages(
         sections["lag_columns"]["by"] = "row"
     stages["rolling_columns"] = {}
     sections["rolling_columns"] = {"window": history.window}
+    stages["with_past"] = {"transform": "filter"}
+    rolling = sql(f"{target}_rolling{history.window}")
+    sections["with_past"] = {"where": f"{rolling} is not null"}
     stages["drop_present"] = {"snapshot": "features", "key": key}
     notes = ""
     if panel.n_absent and not panel.is_resampled and not panel.is_by_row:

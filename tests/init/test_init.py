@@ -6,6 +6,8 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.init import Unsure, Wishes, init
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import open_store
 from tests.init.tables import DAYS, MONTHS, made, panel
 
 
@@ -23,6 +25,26 @@ def test_a_project_runs_at_once(tmp_path: Path) -> None:
     report = run(load_settings(tmp_path / "project"))
     assert report.objects["features"].n_rows == 117
     assert report.run.n_bad_rows == 0
+
+
+def test_what_is_not_known_of_others_takes_no_rows(tmp_path: Path) -> None:
+    rows = [
+        f"{month},{unit},{n % 5},{n % 3 if unit == 'a' else ''}"
+        for unit in "ab"
+        for n, month in enumerate(MONTHS)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["month,shop,sold,rain", *rows]))
+    made(tmp_path, tmp_path / "a.csv", target="sold")
+    path = tmp_path / "configs" / "pipeline.yaml"
+    below = path.read_text().replace("  with_past:", "  expanding: {}\n  with_past:")
+    path.write_text(below + "expanding: {columns: [sold], functions: [count]}\n")
+    report = run(load_settings(tmp_path))
+    assert report.objects["features"].n_rows == 2 * (len(MONTHS) - 1)
+    with connect(open_store(tmp_path)) as con:
+        counts = con.sql(
+            "select sold_expanding_count_lag1 from features where shop = 'b'"
+        ).fetchall()
+    assert [n for (n,) in counts] == list(range(1, len(MONTHS)))
 
 
 def test_rows_without_a_key_are_set_aside(tmp_path: Path) -> None:

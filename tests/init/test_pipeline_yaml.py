@@ -35,11 +35,13 @@ def test_a_plain_panel_is_few_lines(tmp_path: Path) -> None:
             "calendar_columns": {},
             "lag_columns": {},
             "rolling_columns": {},
+            "with_past": {"transform": "filter"},
             "drop_present": {"snapshot": "features", "key": ["shop", "month"]},
         },
         "calendar_columns": {"parts": ["month"], "prefix": "calendar_"},
         "lag_columns": {"periods": [1, 2, 3, 12]},
         "rolling_columns": {"window": 3},
+        "with_past": {"where": "sold_rolling3 is not null"},
     }
 
 

@@ -21,6 +21,7 @@ stages:
   lag_columns: {}
   rolling_columns: {}
   drop_present: {snapshot: features, key: [shop, year]}
+rolling_columns: {drop_nulls: true}
 """
 
 MODELING = """

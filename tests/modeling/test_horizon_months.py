@@ -34,7 +34,7 @@ stages:
   rolling_columns: {}
   drop_present: {snapshot: features, key: [store, item, month]}
 lag_columns: {periods: [1, 12]}
-rolling_columns: {window: 3}
+rolling_columns: {window: 3, drop_nulls: true}
 drop_present: {keep: [sold]}
 """
 

@@ -43,7 +43,7 @@ stages:
   rolling_columns: {}
   drop_present: {snapshot: features, key: [shop, month]}
 lag_columns: {periods: [1, 4]}
-rolling_columns: {window: 2}
+rolling_columns: {window: 2, drop_nulls: true}
 """
 
 MODELING = """

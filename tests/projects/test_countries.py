@@ -11,13 +11,13 @@ from tests.projects.walk import project, walk
 EDIT = """\
 # Growth is of a country's own, and smooth: a plane does, and must beat a mean.
 stages:
-  rolling_columns: null
+  with_past: null
   drop_present: null
   change: {}
-  rolling: {transform: rolling_columns}
+  known_before: {transform: filter}
   only_past: {transform: drop_present, snapshot: features, key: [country, year]}
 change: {functions: [growth]}
-rolling: {window: 3}
+known_before: {where: gdp_rolling3 is not null}
 modeling:
   units: {gdp: bn $}
   model: ridge

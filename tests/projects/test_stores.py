@@ -13,13 +13,14 @@ from tests.projects.walk import project, walk
 EDIT = """\
 # How much more was sold than a year before, and how much it varies.
 stages:
-  rolling_columns: null
+  with_past: null
   drop_present: null
   change: {}
-  rolling: {transform: rolling_columns}
+  sold_before: {transform: filter}
   only_past:
     {transform: drop_present, snapshot: features, key: [store, item, month]}
-rolling: {window: 3, functions: [mean, std]}
+rolling_columns: {functions: [mean, std]}
+sold_before: {where: sold_rolling3 is not null}
 change: {periods: [12]}
 modeling:
   units: {sold: pieces}
@@ -85,4 +86,4 @@ def twin(file: Path) -> pd.DataFrame:
     months = pd.DatetimeIndex(made.index.get_level_values("month"))
     made["calendar_month"] = months.month
     there = made.loc[rows.set_index(["store", "item", "month"]).index]
-    return there.loc[there["sold_rolling3_std"].notna()].sort_index()
+    return there.loc[there["sold_rolling3"].notna()].sort_index()
