@@ -46,11 +46,10 @@ def choose_entity(
         entity = list(wishes.entity)
         return entity, _held(survey, rows, time, entity, wishes.every)
     names = _candidates(survey, rows, time)
-    unique = [
-        found for found in _unique(rows, names) if _leaves_a_number(survey, time, found)
-    ]
+    unique = _unique(survey, rows, time, names)
     named = [name for name in names if _of_texts(survey, [name])]
-    if not unique and named and _is_unique(rows, named):
+    is_named = bool(named) and _is_unique(rows, named)
+    if not unique and is_named:
         unique = [named]  # that no number is left to forecast is said of the target
     if not unique and wishes.every is not None and len(named) == 1:
         n = rows.select(folded(named)).to_series().n_unique()
@@ -58,39 +57,66 @@ def choose_entity(
         return named, Choice("entity", named[0], saw, "likely")
     if not unique:
         raise _no_entity(survey, rows, time, names)
-    sizes = {tuple(f): rows.select(folded(f)).to_series().n_unique() for f in unique}
-    numbers_rows = not survey.wide and 2 * min(sizes.values()) > rows.height
-    if numbers_rows and named and not _is_unique(rows, named):
+    best, n = _fewest(survey, rows, unique)
+    numbers_rows = not survey.wide and 2 * n > rows.height
+    if numbers_rows and named and not is_named:
         raise _no_entity(survey, rows, time, names)
-    # What comes again in each period has the fewest values.
-    best, *others = sorted(sizes, key=lambda f: (sizes[f], _rank(survey, f)))
-    n = sizes[best]
-    if not survey.wide and 2 * n > rows.height:
-        raise ConfigError(
-            f"{place(survey)}: no past to learn from: {n:,} {listed(best)} have"
-            f" {rows.height:,} rows\n"
-            "expected: several periods of each\n"
-            "hint: --entity NAME,... says which columns name what comes again"
-        )
-    rivals = [
-        other
-        for other in others
-        if sizes[other] <= _AS_FEW * n
-        and _of_texts(survey, other) >= _of_texts(survey, best)
-        and rows.select(folded([*best, *other])).to_series().n_unique() > n
-    ]
-    if rivals:
-        raise Unsure(
-            "entity",
-            f"{place(survey)}: several columns make rows unique\n"
-            f"found: {' or '.join(listed(names) for names in (best, *rivals))}\n"
-            "hint: --entity NAME,... says which columns name the entity",
-            [",".join(names) for names in (best, *rivals)],
-        )
+    if numbers_rows:
+        raise _no_past(survey, rows, best)
     sure = "sure" if _of_texts(survey, best) else "likely"
     beside = f"with {time} " if time else ""
     saw = f"{n:,} different, {beside}no row is there twice"
-    return [*best], Choice("entity", ", ".join(best), saw, sure)
+    return best, Choice("entity", ", ".join(best), saw, sure)
+
+
+def _fewest(
+    survey: Survey, rows: pl.DataFrame, unique: Sequence[Sequence[str]]
+) -> tuple[list[str], int]:
+    """Choose what names the fewest entities: that comes again in each period.
+
+    An Unsure where others name as few.
+    """
+    sizes = {tuple(f): rows.select(folded(f)).to_series().n_unique() for f in unique}
+    best, *others = sorted(sizes, key=lambda f: (sizes[f], _rank(survey, f)))
+    rivals = [other for other in others if sizes[other] <= _AS_FEW * sizes[best]]
+    _require_one(survey, rows, best, rivals)
+    return [*best], sizes[best]
+
+
+def _no_past(survey: Survey, rows: pl.DataFrame, entity: Sequence[str]) -> ConfigError:
+    """Say that an entity does not come again."""
+    n = rows.select(folded(entity)).to_series().n_unique()
+    return ConfigError(
+        f"{place(survey)}: no past to learn from: {n:,} {listed(entity)} have"
+        f" {rows.height:,} rows\n"
+        "expected: several periods of each\n"
+        "hint: --entity NAME,... says which columns name what comes again"
+    )
+
+
+def _require_one(
+    survey: Survey,
+    rows: pl.DataFrame,
+    best: Sequence[str],
+    rivals: Sequence[Sequence[str]],
+) -> None:
+    """Ask where others are as good, and name something else."""
+    n = rows.select(folded(best)).to_series().n_unique()
+    other_names = [
+        rival
+        for rival in rivals
+        if _of_texts(survey, rival) >= _of_texts(survey, best)
+        and rows.select(folded([*best, *rival])).to_series().n_unique() > n
+    ]
+    if other_names:
+        found = (best, *other_names)
+        raise Unsure(
+            "entity",
+            f"{place(survey)}: several columns make rows unique\n"
+            f"found: {' or '.join(map(listed, found))}\n"
+            "hint: --entity NAME,... says which columns name the entity",
+            [",".join(names) for names in found],
+        )
 
 
 def folded(names: Sequence[str]) -> pl.Expr:
@@ -157,8 +183,13 @@ def _whole_periods(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col(TIME).is_in(chosen.implode()))
 
 
-def _unique(rows: pl.DataFrame, names: Sequence[str]) -> list[list[str]]:
-    """List the smallest combinations of columns that, with time, make rows unique."""
+def _unique(
+    survey: Survey, rows: pl.DataFrame, time: str, names: Sequence[str]
+) -> list[list[str]]:
+    """List the smallest combinations of columns that, with time, make rows unique.
+
+    Where there are numbers, one is left to be forecast.
+    """
     sample = _whole_periods(rows)
     for size in range(1, min(_MOST_KEYS, len(names)) + 1):
         found = [
@@ -168,7 +199,7 @@ def _unique(rows: pl.DataFrame, names: Sequence[str]) -> list[list[str]]:
             and (sample is rows or _is_unique(rows, some_names))
         ]
         if found:
-            return found
+            return [f for f in found if _leaves_a_number(survey, time, f)]
     return []
 
 

@@ -93,13 +93,10 @@ def kinds_of(
             columns[name] = column_of(given[name])
             continue
         if not isinstance(dtype, TEXT):
-            kind = kind_of_dtype(dtype)
-            if dtype.is_float() and _are_years(head[name]):
-                kind = Column(kind="integer", null=True)
-            if kind is None:
-                left_out[name] = f"{dtype} is no kind of column"
-            else:
+            if kind := _kind_of_values(head[name]):
                 columns[name] = kind
+            else:
+                left_out[name] = f"{dtype} is no kind of column"
             continue
         texts = _texts(head[name])
         words = texts
@@ -108,16 +105,12 @@ def kinds_of(
             words = texts.filter(~texts.str.contains(_NOTHING) & ~said)
         if words.is_empty():
             left_out[name] = "no value in the first rows"
-        elif words.str.contains(_FLAG).all():
-            columns[name] = Column(kind="flag", null=True)
-        elif words.str.contains(_NUMBER).all() and not _is_code(words):
-            numbers[name] = words
-        elif found := _dated(name, words, place):
-            columns[name] = found
-        else:
-            columns[name] = Column(kind="label", null=True)
             continue
-        if source is not None and name not in left_out:
+        if words.str.contains(_NUMBER).all() and not _is_code(words):
+            numbers[name] = words
+        else:
+            columns[name] = _kind_of_words(name, words, place)
+        if name in numbers or columns[name].kind != "label":
             nulls |= dict.fromkeys(texts.filter(~texts.is_in(words.implode())))
     notation, settings = Notation(), dict[str, object]()
     if isinstance(source, CsvSource):
@@ -129,6 +122,20 @@ def kinds_of(
         columns[name] = _number(name, words, notation)
     ordered = {name: columns[name] for name in head.columns if name in columns}
     return Kinds(ordered, notation, settings, left_out)
+
+
+def _kind_of_words(name: str, words: pl.Series, place: str) -> Column:
+    """Tell what words are that are no numbers."""
+    if words.str.contains(_FLAG).all():
+        return Column(kind="flag", null=True)
+    return _dated(name, words, place) or Column(kind="label", null=True)
+
+
+def _kind_of_values(values: pl.Series) -> Column | None:
+    """Tell what typed values are."""
+    if values.dtype.is_float() and _are_years(values):
+        return Column(kind="integer", null=True)
+    return kind_of_dtype(values.dtype)
 
 
 def _texts(column: pl.Series) -> pl.Series:

@@ -339,35 +339,31 @@ class _Look:
     def go(self) -> None:
         """Look at all rows."""
         of_wide = [name for wide in self.wide for name in wide.times]
-        dated = [n for n, column in self.columns.items() if column.kind in _DATED]
-        times = [n for n in self.columns if n in dated or self._may_be_time(n)]
-        times = [] if self.wide else times
         names = [n for n in self.columns if n not in of_wide and self._may_name(n)]
-        frames = [
-            self._cells.select(self._figures()),
-            self._cells.select(self._raw(name).alias(name) for name in times),
-            self._cells.select(
-                pl.when(pl.col(name).is_not_null())
-                .then(pl.col(name).hash())
-                .alias(name)
-                for name in names
-            ),
-            self._cells.select(self.value(n).is_not_null().alias(n) for n in of_wide),
-        ]
+        dated, counted = ([], []) if self.wide else self._times()
+        columns = (
+            self._figures(),
+            [self._raw(name).alias(name) for name in (*dated, *counted)],
+            [_hashed(name) for name in names],
+            [self.value(name).is_not_null().alias(name) for name in of_wide],
+        )
         figures, rows, self.names, self.there = pl.collect_all(
-            frames, engine="streaming"
+            [self._cells.select(some_columns) for some_columns in columns],
+            engine="streaming",
         )
         self._n_blank = figures["blank"].item()
         self.n_rows = figures["rows"].item() - self._n_blank
-        rows = rows.with_columns(self._dated(rows[n]) for n in times if n in dated)
-        rows = rows.with_columns(
-            self.value(name).alias(name) for name in times if name not in dated
-        )
+        values = [self.value(name).alias(name) for name in counted]
+        rows = rows.with_columns(*(self._dated(rows[name]) for name in dated), *values)
         odd = self._take(figures, rows)
         if odd:
             self._take_again(odd)
-        changed = [n for n in odd if n in times and n not in dated]
-        self.times = rows.drop(changed)
+        self.times = rows.drop([name for name in odd if name in counted])
+
+    def _times(self) -> tuple[list[str], list[str]]:
+        """Name the columns of dates, and those of numbers that may count periods."""
+        dated = [n for n, column in self.columns.items() if column.kind in _DATED]
+        return dated, [name for name in self.columns if self._may_be_time(name)]
 
     def _find_wide(self) -> list[Wide]:
         """Find the columns of numbers that are named for periods; none beside dates."""
@@ -482,6 +478,12 @@ class _Look:
         value = cells.select(self.value(name)).to_series()
         n_bad = max(value.null_count() - self._n_blank - n_null, 0)
         return Seen(name, column, n_null, n_bad, value.min(), value.max())
+
+
+def _hashed(name: str) -> pl.Expr:
+    """Hash a column; nothing stays nothing."""
+    column = pl.col(name)
+    return pl.when(column.is_not_null()).then(column.hash()).alias(name)
 
 
 def is_few(n: int, n_rows: int) -> bool:

@@ -47,9 +47,8 @@ def pipeline_text(
     target = names.stages[panel.target]
     values = names.of(panel.values)
     key = [*entity, of_time]
-    stages, sections, notes = _stages(
-        panel, names, history, snapshot, wide, key, survey
-    )
+    notes = _gaps(panel, names, snapshot, key)
+    stages, sections = _stages(panel, names, history, snapshot, wide, key, survey)
     others = (
         f" Others that vary: {', '.join(values[MOST_VALUES:])}."
         if values[MOST_VALUES:]
@@ -138,8 +137,8 @@ def _stages(
     wide: Wide | None,
     key: list[str],
     survey: Survey,
-) -> tuple[Tree, dict[str, Tree], str]:
-    """Write the stages, their sections, and what may be added."""
+) -> tuple[Tree, dict[str, Tree]]:
+    """Write the stages and their sections."""
     stages: dict[str, Tree] = {"sanitize_column_names": {}}
     sections: dict[str, Tree] = {}
     target, time = names.stages[panel.target], names.stages[panel.time]
@@ -153,9 +152,7 @@ def _stages(
     if panel.is_resampled:
         stages["resample"] = {}
         figures = {
-            names.stages[name]: "sum"
-            if survey.columns[name].kind == "integer"
-            else "mean"
+            names.stages[name]: "sum" if _is_whole(survey, wide, name) else "mean"
             for name in panel.values[:MOST_VALUES]
         }
         zero = [name for name, figure in figures.items() if figure == "sum"]
@@ -188,15 +185,25 @@ def _stages(
     rolling = sql(f"{target}_rolling{history.window}")
     sections["with_past"] = {"where": f"{rolling} is not null"}
     stages["drop_present"] = {"snapshot": "features", "key": key}
-    notes = ""
-    if panel.n_absent and not panel.is_resampled and not panel.is_by_row:
-        columns = {names.stages[n]: "sum" for n in panel.values[:MOST_VALUES]}
-        section = dumped({"columns": columns, "zero": [target]})
-        notes = (
-            f"  # {panel.n_absent:,} periods between an entity's first and last have no"
-            " row. Where that means 0,\n"
-            f"  # give the snapshot `{snapshot}` and its key to a stage below it:\n"
-            f"  #   resample: {{snapshot: {snapshot}, key: {dumped(key)}}}\n"
-            f"  # with the section\n  #   resample: {section}\n"
-        )
-    return stages, sections, notes
+    return stages, sections
+
+
+def _gaps(panel: Panel, names: Names, snapshot: str, key: list[str]) -> str:
+    """Say how absent periods become rows, if there are some."""
+    if not panel.n_absent or panel.is_by_row:
+        return ""
+    columns = {names.stages[n]: "sum" for n in panel.values[:MOST_VALUES]}
+    section = dumped({"columns": columns, "zero": [names.stages[panel.target]]})
+    return (
+        f"  # {panel.n_absent:,} periods between an entity's first and last have no"
+        " row. Where that means 0,\n"
+        f"  # give the snapshot `{snapshot}` and its key to a stage below it:\n"
+        f"  #   resample: {{snapshot: {snapshot}, key: {dumped(key)}}}\n"
+        f"  # with the section\n  #   resample: {section}\n"
+    )
+
+
+def _is_whole(survey: Survey, wide: Wide | None, name: str) -> bool:
+    """Tell whether a value is of whole numbers."""
+    columns = list(wide.times) if wide else [name]
+    return all(survey.columns[column].kind == "integer" for column in columns)

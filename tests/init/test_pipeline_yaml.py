@@ -124,3 +124,17 @@ def test_a_wide_table_is_made_long(tmp_path: Path) -> None:
     }
     assert found["panel"]["target"] == "gdp"
     assert found["stages"]["unpivot"] == {"snapshot": "a", "key": ["country", "year"]}
+
+
+def test_a_wide_table_of_months_may_be_one_of_quarters(tmp_path: Path) -> None:
+    names = ",".join(["shop", *(f"2020-{month:02}" for month in range(1, 13))])
+    names += "," + ",".join(f"2021-{month:02}" for month in range(1, 13))
+    rows = [
+        f"s{i}" + "".join(f",{(i * 7 + n) % 11}" for n in range(24)) for i in range(4)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join([names, *rows]))
+    made(tmp_path, tmp_path / "a.csv", every="1q")
+    assert tree(tmp_path)["resample"] == {
+        "columns": {"value": "sum"},
+        "zero": ["value"],
+    }
