@@ -25,7 +25,8 @@ from pipeline.plan.settings import Stage
 from pipeline.transforms import PastOnly
 
 Why: TypeAlias = Literal["key", "past", "named"]
-"""Why a column is known: it names the row; it is made of the past; it is named."""
+"""Why a column is known: it names the row, or is made of what does; it is made of the
+past; it is named."""
 
 _ROW_BY_ROW = ("identity", "transformation", "conditional")
 """The ways to depend on a column that look at no other row, as most do."""

@@ -23,7 +23,7 @@ from pipeline.snapshots.store import open_store, read_runs
 from pipeline.transforms import PastOnly
 
 _REASONS: dict[Why, str] = {
-    "key": "the key",
+    "key": "of the key",
     "past": "of the past",
     "named": "by `panel.known`",
 }
@@ -62,10 +62,13 @@ def describe(settings: Settings) -> str:
 
 def _kept_lines(plan: Plan, node: Node) -> Iterator[str]:
     """Say why columns came through a stage that holds back those of their period."""
-    known = why_known(plan, node.stage)
+    config, known = node.stage.config, why_known(plan, node.stage)
+    assert isinstance(config, PastOnly)
     by_reason: dict[str, list[str]] = {}
     for column in node.schema:
         reason = _REASONS[known[column]] if column in known else "of its period"
+        if column in (*config.keys, config.time):
+            reason = "the key"
         by_reason.setdefault(reason, []).append(column)
     for reason, columns in by_reason.items():
         yield f"    kept, {reason}: {', '.join(columns)}"

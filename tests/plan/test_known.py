@@ -1,6 +1,7 @@
 """What is not known before its period reaches no feature by itself."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
 from pipeline.plan.compose import compose
-from pipeline.plan.settings import Settings, Stage
+from pipeline.plan.settings import Settings, Stage, load_settings
 from pipeline.run.explain import describe
 from pipeline.run.run import check
 from pipeline.transforms import Transform, load_transform
@@ -124,3 +125,19 @@ def test_the_features_are_those_of_the_past(
     assert "    kept, of its period: w_total_median_profit\n" in said
     assert "dropped, of their period: sum_discharges, severity_1_portion," in said
     assert "ratio_drg_facility_vs_year" in said.rpartition("dropped, of their ")[2]
+
+
+def test_what_is_made_of_the_key_is_told_from_the_key(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pipeline.yaml").write_text("""
+source: {use: csv, path: data.csv}
+columns: {shop: label, day: date, sold: number}
+panel: {time: day, every: 1d, entity: [shop], target: sold}
+stages:
+  calendar_columns: {}
+  drop_present: {snapshot: features, key: [shop, day]}
+calendar_columns: {parts: [month, weekday]}
+""")
+    said = describe(load_settings(tmp_path))
+    assert "    kept, the key: shop, day\n" in said
+    assert "    kept, of the key: month, weekday" in said
