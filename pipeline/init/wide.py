@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from pipeline.transforms.sanitize_column_names import plain
+
 _YEAR, _MONTH, _DAY = "(?:1[5-9]|20|21)[0-9]{2}", "(?:0[1-9]|1[0-2])", "[0-3][0-9]"
 
 _FORMS: tuple[tuple[str, str, str], ...] = (
@@ -49,7 +51,7 @@ class Wide:
 
 def sanitized(name: str) -> str:
     """Name a column as `sanitize_column_names` does."""
-    return re.sub("[^0-9a-z]+", "_", name.lower())
+    return re.sub("[^0-9a-z]+", "_", plain(name))
 
 
 def find_wide(names: Iterable[str]) -> list[Wide]:

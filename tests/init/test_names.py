@@ -18,7 +18,7 @@ def named(file: Path, wishes: Wishes | None = None) -> Names:
     ("header", "stages", "rename"),
     [
         ("Order Date,Store,Sold (t)", ["order_date", "store", "sold_t_"], {}),
-        ("Month,Unit,Größe", ["month", "unit_name", "gr_e"], {"Unit": "unit_name"}),
+        ("Month,Unit,Größe", ["month", "unit_name", "grosse"], {"Unit": "unit_name"}),
         ("when,who,Sold", ["when", "who", "sold"], {}),
         (
             "when,数,销",

@@ -2,6 +2,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SchemaError
+from pipeline.init.wide import sanitized
 from pipeline.transforms.sanitize_column_names import Config, sanitize_column_names
 
 CONFIG = Config(replaced="[^0-9a-z]+", separator="_")
@@ -13,9 +14,11 @@ CONFIG = Config(replaced="[^0-9a-z]+", separator="_")
         ("APR DRG Code", "apr_drg_code"),
         ("Mean - Cost  (US$)", "mean_cost_us_"),
         ("discharges", "discharges"),
-        ("Größe", "gr_e"),
+        ("Verkaufte Stücke", "verkaufte_stucke"),
+        ("GRÖẞE", "grosse"),
+        ("Café Łódź, Ærø", "cafe_lodz_aero"),
+        ("日付 (day)", "_day_"),
     ],
-    ids=["spaces", "a-run-becomes-one", "already-plain", "beyond-ascii"],
 )
 def test_names_are_lower_case_without_quoted_characters(
     published: str, sanitized: str
@@ -46,3 +49,13 @@ def test_two_columns_of_one_name_are_refused_with_both_names() -> None:
     clash = r"\['Unit Price', 'unit.price'\] would all be named \['unit_price'\]"
     with pytest.raises(SchemaError, match=clash):
         sanitize_column_names(lf, CONFIG)
+    accents = pl.LazyFrame(schema={"Stücke": pl.Int64, "Stucke": pl.Int64})
+    with pytest.raises(SchemaError, match=r"would all be named \['stucke'\]"):
+        sanitize_column_names(accents, CONFIG)
+
+
+def test_a_new_project_names_columns_as_the_stage_does() -> None:
+    names = ["Verkaufte Stücke", "Größe", "Unit Price", "naïve"]
+    lf = pl.LazyFrame(schema=dict.fromkeys(names, pl.Int64))
+    made = sanitize_column_names(lf, CONFIG).collect_schema().names()
+    assert made == [sanitized(name) for name in names]
