@@ -371,6 +371,12 @@ def _wrong_names(
     if modeling.target in (*modeling.key, *modeling.past):
         text = f"'{modeling.target}' is `time`, or of `entity` or `past`, already"
         faults.append(("target", text))
+    if modeling.target in modeling.known:
+        text = (
+            f"'{modeling.target}' is `modeling.target`, too: what is forecast is not"
+            " known before its period"
+        )
+        faults.append(("known", text))
     for path, name in (
         ("time", modeling.time),
         *(("entity", name) for name in modeling.entity),

@@ -305,6 +305,7 @@ def load_settings(
     mistakes += _wrong_names(others, tree, layers)
     checked(tree.get("columns"), dict[str, Declared], "columns")
     periods = checked(_periods_of(tree), Periods, "panel")
+    mistakes += _known_target(tree, layers)
     history = checked(tree.get("history", {}), History, "history")
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")
     stages, wrong = check_stages(tree, layers, root)
@@ -490,6 +491,18 @@ def _periods_of(tree: Tree) -> Tree:
     """Take what is about time out of the section ``panel``."""
     panel = _mapping(tree, "panel")
     return {name: panel[name] for name in Periods.__struct_fields__ if name in panel}
+
+
+def _known_target(tree: Tree, layers: Sequence[Layer]) -> Iterator[Mistake]:
+    """Find a target that is said to be known before its period."""
+    panel = _mapping(tree, "panel")
+    target, known = panel.get("target"), panel.get("known")
+    if target is not None and isinstance(known, list) and target in known:
+        text = (
+            f"'{target}' is `panel.target`, too: what is forecast is not known before"
+            " its period, expected it in one of the two"
+        )
+        yield _mistake("panel.known", text, layers)
 
 
 def check_stages(

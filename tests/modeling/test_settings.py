@@ -65,6 +65,10 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
             "models.random_forest.params: expected bagging_fraction below 1",
         ),
         ("models.ridge.kind=rigde", "found 'rigde'; did you mean 'ridge'?"),
+        (
+            "modeling.known=[w_total_median_profit]",
+            "modeling.known: 'w_total_median_profit' is `modeling.target`, too",
+        ),
         ("modeling.target=year", "modeling.target: 'year' is `time`, or of `entity`"),
         ("models.ridge.target.kind=log", "models.ridge.target.kind: expected one of"),
         (

@@ -71,6 +71,18 @@ def test_a_project_is_one_file(tmp_path: Path) -> None:
     assert "1 mistake\n" in str(e.value)
 
 
+def test_a_target_is_not_known_before_its_period(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pipeline.yaml").write_text(LEAST)
+    known = "panel={target: sold, values: [sold, price], known: [price]}"
+    assert load_settings(tmp_path, overrides=(known,)).periods.known == ["price"]
+    words = (known, "panel.known=[price, sold]")
+    with pytest.raises(ConfigError, match="1 mistake\n") as caught:
+        load_settings(tmp_path, overrides=words)
+    said = "command line: panel.known: 'sold' is `panel.target`, too: what is forecast"
+    assert said in str(caught.value)
+
+
 def test_a_project_changes_a_kind_of_source_by_name(tmp_path: Path) -> None:
     configs = tmp_path / "configs"
     (configs / "sources").mkdir(parents=True)
