@@ -16,7 +16,7 @@ def test_a_refit_learns_from_all_periods_and_keeps_what_was_calibrated(
     training = train(settings, "ridge")
     df = training.features.read(settings.modeling)
     judged, again = training.load(), refit(settings, training)
-    assert again.record.calibration == judged.record.calibration
+    assert again.record.calibrations == judged.record.calibrations
     learned = between(df, settings.modeling, (2010, 2014))
     for predictor, rows in ((judged, learned), (again, df)):
         expected = fit_model(rows, training.config, settings.modeling)
