@@ -1,6 +1,6 @@
 """A panel, chosen from what the data show."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -89,6 +89,9 @@ def choose(survey: Survey, wishes: Wishes) -> Panel:
     )
     _require_history(spans, sizes.height, survey)
     is_resampled = spans["n"].sum() < keyed.height  # each period gets a row then
+    if is_resampled:
+        of_sum = f", the {survey.number(target).figure} of several rows"
+        of[2] = replace(of[2], saw=of[2].saw + of_sum)
     first, last = sizes["n"][0], sizes["n"][-1]
     n_missing = 0 if is_resampled else last - first + 1 - sizes.height
     return Panel(

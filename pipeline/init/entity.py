@@ -13,6 +13,7 @@ from pipeline.init.choice import (
     Choice,
     Unsure,
     Wishes,
+    a,
     is_named_id,
     listed,
     place,
@@ -224,7 +225,8 @@ def _no_entity(
             f"{where}: no entity: each {time} has one row, of a single series\n"
             f"found: {some(survey.columns)}\n"
             "expected: a column that names what is measured, even if all rows name the"
-            " same\nhint: add such a column to the file, and say --entity NAME"
+            f" same\nhint: {_of_events(survey, time)}add such a column to the file, and"
+            " say --entity NAME"
         )
     if not names:
         return Unsure(
@@ -246,6 +248,20 @@ def _no_entity(
         " longer --every makes one row of several",
         [],
     )
+
+
+def _of_events(survey: Survey, time: str) -> str:
+    """Say how rows that are events become a panel, if a text comes again in them."""
+    sizes = {
+        name: survey.names[name].n_unique()
+        for name in survey.names.columns
+        if survey.columns[name].kind == "label"
+    }
+    again = [name for name, n in sizes.items() if 1 < n <= survey.n_rows / 2]
+    every = {"datetime": "1d", "date": "1mo"}.get(survey.columns[time].kind)
+    if not again or every is None:
+        return ""
+    return f"of events, --entity {again[0]} --every {every}; else "
 
 
 def _two_rows(survey: Survey, rows: pl.DataFrame, names: Sequence[str]) -> str:
@@ -274,7 +290,7 @@ def _held(
         seen = survey.columns[name]
         if name == time or name not in survey.names:
             raise ConfigError(
-                f"--entity {name}: is the time, or a {seen.kind}\n"
+                f"--entity {name}: is the time, or {a(seen.kind)}\n"
                 "expected: columns of text or whole numbers"
             )
         if not is_few(seen.n_null, survey.n_rows):

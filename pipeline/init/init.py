@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from pipeline.errors import ConfigError, some
 from pipeline.files.local import odd_path
-from pipeline.init.choice import Choice, Unsure, Wishes
+from pipeline.init.choice import Choice, Unsure, Wishes, counted
 from pipeline.init.choose import Panel, choose
 from pipeline.init.look import Survey, survey
 from pipeline.init.write import files_of
@@ -82,22 +82,23 @@ def _notes(seen: Survey, panel: Panel) -> Iterator[str]:
         yield f"{name} is left out: {why}"
     for column in seen.columns.values():
         if column.n_bad:
-            yield (
-                f"{column.name}: {column.n_bad:,} cells are no {column.kind}; their"
-                " rows will be set aside"
-            )
+            n_bad = counted(column.n_bad, "cell")
+            yield f"{column.name}: no {column.kind} in {n_bad}; rows set aside by a run"
     for name in (panel.time, *panel.entity):
         if name in seen.columns and (n_null := seen.columns[name].n_null):
-            yield f"{name}: {n_null:,} rows have none; they will be set aside"
+            yield f"{name}: {counted(n_null, 'row')} without, set aside by a run"
+    if zone := seen.zones.get(panel.time):
+        yield f"{panel.time}: from {zone} to UTC, of which hours and days are"
     if panel.n_absent:
         yield (
-            f"{panel.n_absent:,} periods between an entity's first and last have no"
-            " row; configs/pipeline.yaml says how they become rows"
+            f"no row of {counted(panel.n_absent, 'period')} between an entity's first"
+            " and last; `stages` in configs/pipeline.yaml say what of it"
         )
     if panel.n_missing:
-        yield f"{panel.n_missing:,} periods have no row: `panel.missing_periods`"
+        n_missing = counted(panel.n_missing, "period")
+        yield f"no entity has a row of {n_missing}: `panel.missing_periods`"
     if panel.n_short:
-        yield f"{panel.n_short:,} of {panel.n_entities:,} entities have one period only"
+        yield f"one period only: {panel.n_short:,} of {panel.n_entities:,} entities"
     if panel.is_resampled:
         yield (
             "several rows of an entity in one period become one: sums of whole numbers,"

@@ -80,6 +80,17 @@ class Seen:
         )
 
     @property
+    def is_count(self) -> bool:
+        """Whether it is whole and never negative, so that nothing may be 0 of it."""
+        is_whole = self.kind in ("integer", "count")
+        return is_whole and self.low is not None and self.low >= 0
+
+    @property
+    def figure(self) -> str:
+        """What several rows of a period make: whole numbers add up."""
+        return "sum" if self.kind in ("integer", "count") else "mean"
+
+    @property
     def varies(self) -> bool:
         """Whether rows differ in it."""
         return self.low != self.high
@@ -108,8 +119,23 @@ class Survey:
     """Whether a cell of those holds a value, of all rows."""
     left_out: dict[str, str]
     """Columns that are not declared, and why."""
+    zones: dict[str, str]
+    """Of which other zone than UTC moments were, by their column."""
     read: Callable[[str], pl.Expr]
     """Reads a column of the cells."""
+
+    def number(self, name: str) -> Seen:
+        """Show what a column holds, or all those that hold its values, by period."""
+        if name in self.columns:
+            return self.columns[name]
+        wide = {wide.value or name: wide for wide in self.wide}
+        one = wide.get(name, self.wide[0])
+        seen = [self.columns[column] for column in one.times]
+        odd = [s for s in seen if s.kind != "integer"]
+        lows, highs = ([s.low for s in seen], [s.high for s in seen])
+        low = min((x for x in lows if x is not None), default=None)
+        high = max((x for x in highs if x is not None), default=None)
+        return Seen(name, (odd or seen)[0].column, low=low, high=high)
 
     def has(self, name: str) -> pl.Series:
         """Tell of all rows whether they have something in a column that is no text."""
@@ -273,6 +299,7 @@ def _looked(
         look.wide,
         look.there,
         left_out | kinds.left_out,
+        {name: zone for name, dtype in names.items() if (zone := _zone(dtype))},
         look.value,
     )
 
@@ -290,6 +317,12 @@ def _footer(
         if any(name in above and above[name].kind != "label" for name in texts):
             return n
     return 0
+
+
+def _zone(dtype: pl.DataType) -> str:
+    """Name the zone of moments, if they are of another one than UTC."""
+    zone = dtype.time_zone if isinstance(dtype, pl.Datetime) else None
+    return zone if zone and zone != "UTC" else ""
 
 
 def _typed(dtype: pl.DataType) -> Column | None:

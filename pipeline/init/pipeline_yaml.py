@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.config import Tree
+from pipeline.init.choice import counted
 from pipeline.init.choose import Panel
 from pipeline.init.history import History
 from pipeline.init.look import Seen, Survey
@@ -47,15 +48,19 @@ def pipeline_text(
     target = names.stages[panel.target]
     values = names.of(panel.values)
     key = [*entity, of_time]
-    notes = _gaps(panel, names, snapshot, key)
     stages, sections = _stages(panel, names, history, snapshot, wide, key, survey)
+    # What may be added stands where it would be.
+    last = next(name for name, stage in stages.items() if "snapshot" in stage)
+    at = 1 + list(stages).index(last)
+    above, below = dict([*stages.items()][:at]), dict([*stages.items()][at:])
+    gaps, section = _gaps(panel, names, survey, last, stages[last])
     others = (
         f" Others that vary: {', '.join(values[MOST_VALUES:])}."
         if values[MOST_VALUES:]
         else ""
     )
     constants = names.of(panel.constants)
-    last = f"; the same in all periods: {', '.join(constants)}" if constants else ""
+    fixed = f"; the same in all periods: {', '.join(constants)}" if constants else ""
     return (
         f"# Made by `pipeline init` of {survey.n_rows:,} rows:"
         f" {panel.n_entities:,} {', '.join(entity)}, {panel.n_periods:,} periods.\n"
@@ -71,10 +76,10 @@ def pipeline_text(
         "  # Not known before their period is over: features are made of their past."
         f"{others}\n"
         f"  values: {dumped(values[:MOST_VALUES])}\n"
-        f"  known: [] # known before their period, as prices that are set{last}\n\n"
+        f"  known: [] # known before their period, as prices that are set{fixed}\n\n"
         "# Each takes what the one above gives; a snapshot can be asked in SQL.\n"
-        f"stages:\n{lines(stages, 2)}{notes}\n"
-        f"{lines(sections)}"
+        f"stages:\n{lines(above, 2)}{gaps}{lines(below, 2)}\n"
+        f"{lines(sections)}{section}"
     )
 
 
@@ -88,10 +93,9 @@ def _declared(seen: Seen, panel: Panel, wide: Wide | None) -> Any:
     for bound in ("min", "max"):
         if getattr(seen.column, bound) is not None:
             column[bound] = getattr(seen.column, bound)
-    is_count = seen.kind == "integer" and seen.name not in (panel.time, *panel.entity)
-    if is_count and seen.low is not None and seen.low >= 0:
-        column.setdefault("min", 0)
     is_key = seen.name in (panel.time, *panel.entity)
+    if seen.is_count and not is_key:
+        column.setdefault("min", 0)
     is_of_wide = wide is not None and seen.name in wide.times
     if is_key:
         pass  # without a key, a row is set aside
@@ -137,7 +141,7 @@ def _stages(
     wide: Wide | None,
     key: list[str],
     survey: Survey,
-) -> tuple[Tree, dict[str, Tree]]:
+) -> tuple[dict[str, Tree], dict[str, Tree]]:
     """Write the stages and their sections."""
     stages: dict[str, Tree] = {"sanitize_column_names": {}}
     sections: dict[str, Tree] = {}
@@ -151,13 +155,8 @@ def _stages(
     may_lack = not wide and survey.columns[panel.target].n_null > 0
     if panel.is_resampled:
         stages["resample"] = {}
-        figures = {
-            names.stages[name]: "sum" if _is_whole(survey, wide, name) else "mean"
-            for name in panel.values[:MOST_VALUES]
-        }
-        zero = [name for name, figure in figures.items() if figure == "sum"]
-        sections["resample"] = {"columns": figures, "zero": zero}
-        may_lack = may_lack or target not in zero
+        sections["resample"] = _resample(panel, names, survey)
+        may_lack = may_lack or not survey.number(panel.target).is_count
     elif not panel.is_on_grid:
         stages["to_period"] = {}
         sections["to_period"] = {"time": time}
@@ -188,22 +187,38 @@ def _stages(
     return stages, sections
 
 
-def _gaps(panel: Panel, names: Names, snapshot: str, key: list[str]) -> str:
-    """Say how absent periods become rows, if there are some."""
+def _resample(panel: Panel, names: Names, survey: Survey) -> Tree:
+    """Write which figure of each column a period has, and what is 0 without rows."""
+    seen = [survey.number(name) for name in panel.values[:MOST_VALUES]]
+    return {
+        "columns": {names.stages[s.name]: s.figure for s in seen},
+        "zero": [names.stages[s.name] for s in seen if s.is_count],
+    }
+
+
+def _gaps(
+    panel: Panel,
+    names: Names,
+    survey: Survey,
+    last: str,
+    stage: Tree,
+) -> tuple[str, str]:
+    """Say what becomes of gaps: what may be added below a stage, and its section.
+
+    Of a target that is not counted, no row does not mean 0.
+    """
     if not panel.n_absent or panel.is_by_row:
-        return ""
-    columns = {names.stages[n]: "sum" for n in panel.values[:MOST_VALUES]}
-    section = dumped({"columns": columns, "zero": [names.stages[panel.target]]})
-    return (
-        f"  # {panel.n_absent:,} periods between an entity's first and last have no"
-        " row. Where that means 0,\n"
-        f"  # give the snapshot `{snapshot}` and its key to a stage below it:\n"
-        f"  #   resample: {{snapshot: {snapshot}, key: {dumped(key)}}}\n"
-        f"  # with the section\n  #   resample: {section}\n"
+        return "", ""
+    said = (
+        f"  # No row of {counted(panel.n_absent, 'period')} between an entity's first"
+        " and last: lags of these are null.\n"
     )
-
-
-def _is_whole(survey: Survey, wide: Wide | None, name: str) -> bool:
-    """Tell whether a value is of whole numbers."""
-    columns = list(wide.times) if wide else [name]
-    return all(survey.columns[column].kind == "integer" for column in columns)
+    if not survey.number(panel.target).is_count:
+        return said, ""
+    section = dumped({"resample": _resample(panel, names, survey)})[1:-1]
+    said += (
+        f"  # Where that means 0, write `{last}: {{}}` above, and take the # from the"
+        " next line and the last:\n"
+        f"  # {dumped({'resample': stage})[1:-1]}\n"
+    )
+    return said, f"# {section}\n"

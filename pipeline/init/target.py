@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from pipeline.errors import ConfigError, some
-from pipeline.init.choice import Choice, Unsure, is_named_id, place, tells
+from pipeline.init.choice import Choice, Unsure, a, is_named_id, place, tells
 from pipeline.init.look import Seen, Survey
 
 _NAMED_TARGET = ("target", "y", "value", "values")
@@ -20,7 +20,7 @@ def choose_target(
         seen = survey.columns[wish]
         if not seen.is_number or not seen.varies or wish in (time, *entity):
             why = (
-                f"a {seen.kind}, expected a number"
+                f"{a(seen.kind)}, expected a number"
                 if not seen.is_number
                 else "the time, or of the entity"
                 if wish in (time, *entity)

@@ -5,7 +5,7 @@ from math import gcd
 import polars as pl
 
 from pipeline.errors import ConfigError, some
-from pipeline.init.choice import TIME, Choice, Unsure, place, tells
+from pipeline.init.choice import TIME, Choice, Unsure, a, counted, place, tells
 from pipeline.init.kinds import says_time
 from pipeline.init.look import Seen, Survey, is_counted
 from pipeline.panel.periods import Every, number
@@ -29,7 +29,7 @@ def choose_time(survey: Survey, wish: str = "") -> tuple[str, Choice]:
                 survey.head[wish].drop_nulls().unique().head(3).cast(pl.String)
             )
             raise ConfigError(
-                f"--time {wish}: a {seen.kind}, which tells no period\n"
+                f"--time {wish}: {a(seen.kind)}, which tells no period\n"
                 f"found: {found}\nexpected: dates, datetimes, or whole numbers\n"
                 f"hint: 'columns.{wish}={{kind: date, format: ...}}' says how dates are"
                 " written"
@@ -86,7 +86,9 @@ def _tier(survey: Survey, seen: Seen) -> int | None:
 def _seen_time(survey: Survey, name: str) -> str:
     """Say what a column of time holds."""
     seen = survey.columns[name]
-    missing = f", {seen.n_null:,} rows without" if seen.n_null else " in every row"
+    missing = (
+        f", {counted(seen.n_null, 'row')} without" if seen.n_null else " in every row"
+    )
     return f"{seen.kind}s{missing}, {seen.low} to {seen.high}"
 
 

@@ -70,23 +70,15 @@ def _contract(survey: Survey, panel: Panel, names: Names, wide: Wide | None) -> 
             "# What the data show, as what must hold in every run.\n"
             f"not_null: {dumped([names.stages[panel.target]])}\nfinite: true\n"
         )
-    kept = panel.values[:MOST_VALUES] if panel.is_resampled else survey.columns
-    seen = [survey.columns[name] for name in kept]
-    key = (panel.time, *panel.entity)
-    not_null = [
-        names.stages[s.name]
-        for s in seen
-        if s.name not in key
-        and (s.name == panel.target or not (s.n_null or panel.is_resampled))
-    ]
+    # Others are not there any more once a `resample` makes the rows of gaps.
     ranges = {
-        names.stages[s.name]: {"min": 0}
-        for s in seen
-        if s.is_number and s.name not in key and s.low is not None and s.low >= 0
+        names.stages[name]: {"min": 0}
+        for name in panel.values[:MOST_VALUES]
+        if survey.columns[name].is_count
     }
     text = (
         "# What the data show, as what must hold in every run; a null passes all but\n"
-        f"# not_null.\nnot_null: {dumped(not_null)}\nfinite: true\n"
+        f"# not_null.\nnot_null: {dumped([names.stages[panel.target]])}\nfinite: true\n"
     )
     if ranges:
         text += f"ranges:\n{lines(ranges, 2)}"

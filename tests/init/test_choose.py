@@ -63,6 +63,7 @@ def test_events_are_of_what_is_named(tmp_path: Path) -> None:
         True,
     )
     assert found.choices[1].sure == "likely"
+    assert found.choices[3].saw.endswith(", the sum of several rows")
 
 
 @pytest.mark.parametrize("n", [2, 5])

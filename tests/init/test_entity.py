@@ -89,6 +89,19 @@ def test_a_single_series_has_no_entity(tmp_path: Path) -> None:
         chosen(file)
 
 
+def test_of_events_it_is_said_how_they_become_a_panel(tmp_path: Path) -> None:
+    rows = [
+        f"{d} 0{n}:{n}7,order {d}{n},customer {d.day % 2},{d.day % 5 + n}"
+        for d in DAYS
+        for n in range(3)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["at,order,customer,amount", *rows]))
+    with pytest.raises(ConfigError, match="of events, --entity customer --every 1d;"):
+        chosen(tmp_path / "a.csv")
+    wishes = Wishes(entity=("customer",), every="1d")
+    assert chosen(tmp_path / "a.csv", wishes=wishes).is_resampled
+
+
 def test_an_entity_of_one_period_has_no_past(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     rows = [f"{d},u{n // 2}{n},{n % 5}" for n, d in enumerate([*DAYS, *DAYS])]

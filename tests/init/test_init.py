@@ -1,5 +1,7 @@
+from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from pipeline.errors import ConfigError, PipelineError
@@ -116,3 +118,14 @@ def test_who_is_there_is_asked_what_cannot_be_told(tmp_path: Path) -> None:
     written = init([tmp_path / "a.csv"], tmp_path, Wishes(), commands={}, ask=answer)
     assert asked == [("target", ["note", "sold", "price"])]
     assert written.choices[4].sure == "as you say"
+
+
+def test_what_is_moved_to_another_zone_is_said(tmp_path: Path) -> None:
+    first, last = datetime(2022, 3, 1), datetime(2022, 3, 9)
+    at = pl.datetime_range(first, last, "1h", time_zone="Europe/Berlin", eager=True)
+    rows = pl.DataFrame({"at": at, "mw": at.dt.hour()}).join(
+        pl.DataFrame({"plant": ["A", "B"]}), how="cross"
+    )
+    rows.write_parquet(tmp_path / "a.parquet")
+    notes = made(tmp_path, tmp_path / "a.parquet").notes
+    assert notes == ["at: from Europe/Berlin to UTC, of which hours and days are"]

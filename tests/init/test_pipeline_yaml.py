@@ -1,10 +1,13 @@
-from datetime import date
+import re
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.files.yaml_core import read_yaml
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 from tests.init.tables import DAYS, MONTHS, made, panel
 
 
@@ -56,6 +59,7 @@ def test_month_ends_are_put_into_their_months(tmp_path: Path) -> None:
     ("amount", "section"),
     [
         (lambda i, t: t % 7 + i, {"columns": {"amount": "sum"}, "zero": ["amount"]}),
+        (lambda i, t: t % 7 - 3, {"columns": {"amount": "sum"}, "zero": []}),
         (lambda i, t: t % 7 + 0.5, {"columns": {"amount": "mean"}, "zero": []}),
     ],
 )
@@ -93,19 +97,59 @@ def test_of_days_without_weekends_lags_go_by_rows(tmp_path: Path) -> None:
     assert found["lag_columns"] == {"periods": [1, 2, 3, 5], "by": "row"}
 
 
-def test_gaps_of_an_entity_are_said_with_their_cure(tmp_path: Path) -> None:
-    file = tmp_path / "a.csv"
+def follow(root: Path) -> None:
+    """Do what a comment on gaps says, to the letter."""
+    file = root / "configs" / "pipeline.yaml"
+    text = file.read_text()
+    stage = re.findall("write `(.*): {}` above", text)[0]
+    text = re.sub(f"  {stage}: {{snapshot.*", f"  {stage}: {{}}", text)
+    assert text.count("# resample: ") == 2
+    file.write_text(text.replace("# resample: ", "resample: "))
+
+
+def test_gaps_of_a_german_file_become_rows(tmp_path: Path) -> None:
     rows = [
-        f"{m},{u},{m.month % 5}"
+        f"{m:%d.%m.%Y};{u};{'Süd' if u == 'a' else 'Nord'};{m.month % 5};{m.month},5"
         for u in "ab"
         for m in MONTHS
         if u == "a" or m != MONTHS[5]
     ]
-    file.write_text("\n".join(["month,shop,sold", *rows]))
-    made(tmp_path, file)
+    text = "\n".join(["Monat;Filiale;Gebiet;Stück;Preis", *rows])
+    (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
+    made(tmp_path, tmp_path / "a.csv", entity="Filiale", target="Stück")
     text = (tmp_path / "configs" / "pipeline.yaml").read_text()
-    assert "# 1 periods between an entity's first and last have no row." in text
-    assert "#   resample: {columns: {sold: sum}, zero: [sold]}" in text
+    assert "# No row of 1 period between an entity's first and last" in text
+    follow(tmp_path)
+    target = tree(tmp_path)["panel"]["target"]
+    figures = {target: "sum", "preis": "mean"}
+    assert tree(tmp_path)["resample"] == {"columns": figures, "zero": [target]}
+    assert run(load_settings(tmp_path)).objects["a"].n_rows == 80
+
+
+def test_gaps_of_an_hourly_file_with_nulls_become_rows(tmp_path: Path) -> None:
+    hours = [datetime(2022, 1, 1) + timedelta(hours=n) for n in range(90)]
+    rows = [
+        f"{h},{u},{h.hour % 7},{'' if n % 9 == 4 else n % 11 - 4},{n % 3 - 1}"
+        for u in "ab"
+        for n, h in enumerate(hours)
+        if u == "a" or n not in (5, 6)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["at,desk,calls,celsius,net", *rows]))
+    made(tmp_path, tmp_path / "a.csv", entity="desk", target="calls")
+    follow(tmp_path)
+    figures = {"calls": "sum", "celsius": "sum", "net": "sum"}
+    assert tree(tmp_path)["resample"] == {"columns": figures, "zero": ["calls"]}
+    assert run(load_settings(tmp_path)).objects["a"].n_rows == 180
+
+
+def test_gaps_of_what_is_not_counted_mean_no_zero(tmp_path: Path) -> None:
+    rows = [f"{m},{u},{m.month}.5" for u in "ab" for m in MONTHS[u == "b" :: 1]]
+    del rows[45]
+    (tmp_path / "a.csv").write_text("\n".join(["month,shop,celsius", *rows]))
+    made(tmp_path, tmp_path / "a.csv")
+    text = (tmp_path / "configs" / "pipeline.yaml").read_text()
+    assert "lags of these are null" in text
+    assert "resample" not in text
 
 
 def test_a_wide_table_is_made_long(tmp_path: Path) -> None:
