@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import ColumnNotFoundError, PolarsError
 
 from pipeline.errors import SchemaError, nearest
 from pipeline.plan.code import code_elsewhere, code_hashes
@@ -170,10 +170,15 @@ def _schema_error(
     # Polars appends the columns there are, our working columns among them.
     what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
     wanted = what.split('"')[1] if what.count('"') >= 2 else what
+    given = dict(zip(stage.inputs, inputs, strict=True))
+    lacking = [name for name, schema in given.items() if wanted not in schema]
+    if isinstance(error, ColumnNotFoundError) and 0 < len(lacking) < len(given):
+        what += f", which is not in {' and '.join(lacking)}"
+    there = "\n".join(f"found in {n}: {', '.join(s)}" for n, s in given.items())
     hint = str(error).partition("\nhint: ")[2] if isinstance(error, SchemaError) else ""
     return SchemaError(
         f"{stage.place}: {what}{'' if wanted in found else nearest(wanted, found)}\n"
-        f"found in {', '.join(stage.inputs)}: {', '.join(found)}\n"
+        f"{there}\n"
         f"hint: {hint}{'; ' if hint else ''}see {stage.file} and '{stage.name}' in"
         " configs/pipeline.yaml"
     )

@@ -1,6 +1,7 @@
 """One run: look what is stale, compute it in one pass, check it, publish it."""
 
 import dataclasses
+import re
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,17 +112,27 @@ def _said_in_panel(settings: Settings, error: SchemaError) -> str:
     """Say which entries of `panel` hold the name that an error says is missing."""
     first = str(error).partition("\n")[0]
     panel = cast("Tree", settings.tree.get("panel") or {})
+    own = _written(settings, first)
     entries = [
         f"`panel.{key}`"
         for key, value in panel.items()
         if any(
             f'"{name}"' in first
+            and not re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", own)
             for name in (
                 cast("list[Any]", value) if isinstance(value, list) else [value]
             )
         )
     ]
     return f"; the name is that of {' and '.join(entries)}" if entries else ""
+
+
+def _written(settings: Settings, fault: str) -> str:
+    """Write the values of the section of the stage at fault, but for references."""
+    stage = re.match("stage '([^']*)'", fault)
+    trees = [layer.tree.get(stage[1]) for layer in settings.layers] if stage else []
+    values = [v for tree in trees for v in cast("Tree", tree or {}).values()]
+    return re.sub(r"\$\{[^}]*\}", "", str(values))
 
 
 @dataclass(frozen=True)

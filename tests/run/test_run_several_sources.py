@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ConfigError, SourceError
+from pipeline.errors import ConfigError, SchemaError, SourceError
 from pipeline.lineage.openlineage import to_openlineage
 from pipeline.lineage.show import describe_column
 from pipeline.plan.settings import Settings, load_settings
@@ -122,6 +122,19 @@ def test_source_that_is_gone_is_an_error_and_the_plan_says_so(priced: Path) -> N
     assert "never computed" in said
     with pytest.raises(SourceError, match=r"prices\.csv: no such file"):
         run(load(priced))
+
+
+def test_a_column_that_one_input_lacks_is_said_of_it_and_not_of_the_panel(
+    priced: Path,
+) -> None:
+    words = ("with_prices.keys=[city]", "sources.prices.columns.city=label")
+    with pytest.raises(SchemaError) as caught:
+        check(load(priced, "panel.known=[city]", *words))
+    first, ours, theirs, hint = str(caught.value).splitlines()
+    assert first.endswith('"city", which is not in lag_columns')
+    assert ours.startswith("found in lag_columns: year, facility_id, ")
+    assert theirs == "found in prices: year, price, city"
+    assert hint.endswith(" and 'with_prices' in configs/pipeline.yaml")
 
 
 def test_plan_shows_each_source(priced: Path) -> None:
