@@ -1,6 +1,7 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +18,14 @@ from pipeline.engine.one_pass import Execution, Work, execute
 from pipeline.engine.parts.execute import Splitting, execute_parts, run_here
 from pipeline.engine.parts.sizes import choose_n_parts, fits, memory_of
 from pipeline.engine.parts.work import Slice
-from pipeline.errors import ConfigError, PipelineError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SchemaError, SourceError
 from pipeline.files.folder import Folder, open_folder
 from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG, fields, progress
 from pipeline.panel.unique import repeated
 from pipeline.plan.compose import compose_again
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import compile_checks
 from pipeline.run.freshness import Wanted
@@ -32,6 +34,7 @@ from pipeline.run.task import Task
 from pipeline.snapshots.records import QUARANTINE, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
 from pipeline.sources.scan import Scan
+from pipeline.transforms import PastConfig
 
 
 def compute(
@@ -237,9 +240,26 @@ def _explained(
     except (PolarsError, OSError) as error:
         require_same_source(wanted)
         fault: PipelineError | None = repeated(error)
+        places = _joining(wanted.plan, str(fault))
+        if fault is not None and places:
+            fault = SchemaError(f"{' or '.join(places)}: {fault}")
         if fault is None and scan is not None and not is_full(error):
             fault = scan.diagnose(scan.files)
         raise fault or say(error) from error
+
+
+def _joining(plan: Plan, fault: str) -> list[str]:
+    """Name the stages that join by the key that was not unique; several may."""
+    places: dict[str, int] = {}
+    for stage in (node.stage for node in plan.nodes.values()):
+        keys = [*getattr(stage.config, "keys", ())]
+        keys += [stage.config.time] if isinstance(stage.config, PastConfig) else []
+        values = ", ".join(f"{re.escape(key)}=.*" for key in keys)
+        if len(stage.inputs) > 1 and re.search(f"row of {values}$", fault, re.M):
+            places[stage.place] = len(keys)
+    # The value of a single key may look like that of two.
+    most = max(places.values(), default=0)
+    return [place for place, n_keys in places.items() if n_keys == most]
 
 
 def require_same_source(wanted: Wanted) -> None:
