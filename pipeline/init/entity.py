@@ -145,7 +145,30 @@ def _candidates(survey: Survey, rows: pl.DataFrame, time: str) -> list[str]:
         if sample[name].n_unique() > 1
         and not (n_times > 1 and sample.select(TIME, name).n_unique() == n_times)
     ]
-    return sorted(kept, key=lambda name: _rank(survey, [name]))[:_MOST_CANDIDATES]
+    kept.sort(key=lambda name: _rank(survey, [name]))
+    return _one_of_each(rows, sample, kept)[:_MOST_CANDIDATES]
+
+
+def _one_of_each(
+    rows: pl.DataFrame, sample: pl.DataFrame, names: Sequence[str]
+) -> list[str]:
+    """Leave out names of what another one names, too, as codes beside their texts.
+
+    The one stays that has the fewest values in all rows: others change over time.
+    """
+    sizes = {name: sample[name].n_unique() for name in names}
+    groups: list[list[str]] = []
+    for name in names:
+        for group in (g for g in groups if sizes[g[0]] == sizes[name]):
+            if sample.select(group[0], name).n_unique() == sizes[name]:
+                group.append(name)
+                break
+        else:
+            groups.append([name])
+    return [
+        group[0] if len(group) == 1 else min(group, key=lambda n: rows[n].n_unique())
+        for group in groups
+    ]
 
 
 def _numbers_rows(values: pl.Series) -> bool:

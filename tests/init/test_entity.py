@@ -119,3 +119,15 @@ def test_an_entity_is_there_in_each_row(tmp_path: Path) -> None:
             panel(file, DAYS, amount=lambda i, t: t + i / 7),
             wishes=Wishes(entity=("amount",)),
         )
+
+
+def test_of_a_code_and_its_text_the_one_that_stays_is_taken(tmp_path: Path) -> None:
+    rows = [
+        f"{month},{unit},Shop {unit}{' AG' if n > 30 else ''},{(n * 7 + unit) % 5}"
+        for unit in range(4)
+        for n, month in enumerate(MONTHS)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(["month,shop_id,name,sold", *rows]))
+    assert chosen(tmp_path / "a.csv", wishes=Wishes(target="sold")).entity == [
+        "shop_id"
+    ]
