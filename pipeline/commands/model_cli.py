@@ -350,11 +350,12 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     from pipeline.modeling.evaluate import evaluate as evaluate_model
     from pipeline.modeling.forecast import forecast as forecast_next
     from pipeline.modeling.promote import promote_first
-    from pipeline.modeling.registry.registry import champion
+    from pipeline.modeling.registry.registry import champion, require_same_question
     from pipeline.modeling.train import train as train_model
     from pipeline.modeling.tune import tunable
 
     settings, model = _load(profile, words)
+    require_same_question(settings)
     for name in tunable(settings, model):
         _tune(settings, name)
     _print_training(train_model(settings, model), settings.modeling.unit)

@@ -29,6 +29,7 @@ from pipeline.modeling.registry.registry import (
     champion,
     decide,
     register,
+    require_same_question,
     roll_back,
 )
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
@@ -81,7 +82,8 @@ def promote(
     predictions must be right in sum, and its intervals hold what they say; and in no
     period (of a few), size decile or third may its error exceed the champion's (the
     best baseline's where there is none) by more than a set share, beyond chance, too.
-    If the champion cannot be compared with, nothing is registered.
+    If the champion cannot be compared with, nothing is registered; if versions of the
+    name answer another question, nothing is computed.
 
     The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
     once, it shows the forecast of another version no more.
@@ -121,6 +123,7 @@ def demote(settings: ModelingSettings) -> tuple[Version, Version, bool]:
 
 def _promote(settings: ModelingSettings, model: str) -> Promotion:
     """Decide, and register."""
+    require_same_question(settings)
     evaluation = evaluate(settings, model)
     before = champion(settings)
     comparison = evaluation.table("comparison")

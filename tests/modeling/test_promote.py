@@ -37,6 +37,7 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
+from tests.commands.test_cli import SOURCE, invoke
 from tests.modeling.conftest import (
     LENIENT,
     Load,
@@ -234,10 +235,16 @@ def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None
     assert names(settings) == {CHAMPION: 2}
 
 
+def trained(root: Path) -> list[Path]:
+    """Name what studies and trainings have left."""
+    return sorted((root / ".pipeline" / "models").rglob("*"))
+
+
 def test_a_champion_that_answers_another_question_is_asked_nothing(
     copied: Load, tmp_path: Path
 ) -> None:
     other = copied("panel.target=w_mean_cost")
+    there = trained(tmp_path)
     asked = (
         lambda: promote(other, "ridge"),
         lambda: roll_back(other),
@@ -247,11 +254,17 @@ def test_a_champion_that_answers_another_question_is_asked_nothing(
     said = (
         "models:/inpatient_profit_ci/1: answers another question\n"
         "target: found w_total_median_profit, expected w_mean_cost\n"
-        "hint: each question has models of its own name: `modeling.name` in"
+        "hint: each question has models of its own name: give this one another,"
+        " modeling.name=NAME, "
     )
     for ask in asked:
         with pytest.raises(ModelError, match=re.escape(said)):
             ask()
+    # Also by the command that does it all; before anything is computed.
+    words = ("--profile", "ci", *SOURCE, *LENIENT, "panel.target=w_mean_cost")
+    result = invoke(tmp_path, "pipeline", "ridge", *words)
+    assert said in result.stderr
+    assert trained(tmp_path) == there
     assert names(other) == {CHAMPION: 1}
     # Of its own name it is judged against no other's, and both are shown.
     own = copied("panel.target=w_mean_cost", "modeling.name=cost")

@@ -122,15 +122,21 @@ def register(
     ModelError
         If the versions of the name answer another question.
     """
-    with tracking(settings) as store:
-        found = versions(store, settings.modeling.name)
-    for version in found:
-        _require_same_question(version, settings.modeling)
+    for version in require_same_question(settings):
         if version.fingerprint == training.record.fingerprint:
             return version
     with tempfile.TemporaryDirectory() as folder:
         bundle = pack(settings, training, totals, Path(folder, "bundle"))
         return _log(settings, training.record, bundle)
+
+
+def require_same_question(settings: ModelingSettings) -> list[Version]:
+    """Return the versions of the model's name, or raise what `register` would."""
+    with tracking(settings) as store:
+        found = versions(store, settings.modeling.name)
+    for version in found:
+        _require_same_question(version, settings.modeling)
+    return found
 
 
 def champion(settings: ModelingSettings) -> Version | None:
@@ -174,8 +180,9 @@ def _require_same_question(version: Version, modeling: Modeling) -> None:
     if found:
         raise ModelError(
             f"{version.uri}: answers another question\n{'; '.join(found)}\n"
-            "hint: each question has models of its own name: `modeling.name` in"
-            " configs/modeling.yaml, by default that of the target"
+            "hint: each question has models of its own name: give this one another,"
+            " modeling.name=NAME, here or in configs/modeling.yaml; by default it is"
+            " that of the target"
         )
 
 
