@@ -96,6 +96,11 @@ def some(names: Iterable[str]) -> str:
     return f"{shown} and {more} more" if more > 1 else shown
 
 
+def n_of(n: int, noun: str) -> str:
+    """Write a number of things: 1 row, 1,200 rows."""
+    return f"{n:,} {noun if n == 1 else noun + 's'}"
+
+
 def hide(value: object, shown: str = MASK) -> None:
     """Keep a value out of all texts from here on."""
     if isinstance(value, str) and len(value) >= _SHORTEST:

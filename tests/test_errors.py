@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import Layer, merge, resolve
-from pipeline.errors import mask_tree, masked, nearest
+from pipeline.errors import mask_tree, masked, n_of, nearest
 from tests.commands.test_cli import SOURCE, invoke
 
 SECRET = "Tr0ub4dor-and-3"
@@ -90,3 +90,7 @@ def test_a_planted_secret_is_in_nothing_that_is_written_or_said(
             assert SECRET.encode() not in path.read_bytes(), path
     assert SECRET not in said
     assert "${oc.env:TOKEN_OF_TEST}" in said
+
+
+def test_a_number_of_things_is_one_or_more() -> None:
+    assert [n_of(n, "row") for n in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]

@@ -22,9 +22,8 @@ from pipeline.contracts.contract import (
     Rows,
     Severity,
     Value,
-    shown_rows,
 )
-from pipeline.errors import SchemaError, nearest
+from pipeline.errors import SchemaError, n_of, nearest
 
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
@@ -346,13 +345,13 @@ def _rows(rows: Rows, previous: int | None) -> _Compiled:
     n_rows = pl.len().cast(pl.Int64)
     if rows.exact is not None:
         off = (n_rows - rows.exact).abs()
-        yield _by_table("rows.exact", shown_rows(rows.exact), off)
+        yield _by_table("rows.exact", n_of(rows.exact, "row"), off)
     if rows.min is not None:
         off = (rows.min - n_rows).clip(0)
-        yield _by_table("rows.min", f"at least {shown_rows(rows.min)}", off)
+        yield _by_table("rows.min", f"at least {n_of(rows.min, 'row')}", off)
     if rows.max is not None:
         off = (n_rows - rows.max).clip(0)
-        yield _by_table("rows.max", f"at most {shown_rows(rows.max)}", off)
+        yield _by_table("rows.max", f"at most {n_of(rows.max, 'row')}", off)
     if rows.change is not None:
         share = f"{rows.change * 100:.6g} %"
         if not previous:  # nothing to compare with, or nothing to take a part of
@@ -361,7 +360,7 @@ def _rows(rows: Rows, previous: int | None) -> _Compiled:
             return
         off = (n_rows - previous).abs()
         off = pl.when(off / previous > rows.change).then(off).otherwise(0)
-        description = f"a change of at most {share} from {shown_rows(previous)}"
+        description = f"a change of at most {share} from {n_of(previous, 'row')}"
         yield _by_table("rows.change", description, off)
 
 

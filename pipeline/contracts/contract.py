@@ -82,8 +82,3 @@ class Contract(BaseConfig, frozen=True, kw_only=True):
     ``IS TRUE`` of null is null; ``coalesce(n < 5, false)`` makes it fail."""
     warn: list[str] = field(default_factory=list[str])
     """Checks (``ranges.price``) or kinds of them (``ranges``) that only warn."""
-
-
-def shown_rows(n_rows: int) -> str:
-    """Write a number of rows."""
-    return f"{n_rows:,} row{'s' * (n_rows != 1)}"

@@ -6,7 +6,7 @@ from datetime import date
 import polars as pl
 
 from pipeline.contracts.checks import Outcome
-from pipeline.contracts.contract import shown_rows
+from pipeline.errors import n_of
 
 
 def describe_outcome(outcome: Outcome, n_rows: int) -> str:
@@ -14,7 +14,7 @@ def describe_outcome(outcome: Outcome, n_rows: int) -> str:
     kind = outcome.name.partition(".")[0]
     found = f"{outcome.n_failures:,} of {n_rows:,} rows that are not so"
     if kind == "rows":
-        found = shown_rows(n_rows)
+        found = n_of(n_rows, "row")
     elif kind in ("columns", "required"):
         found = "otherwise"
     return f"{outcome.name}: expected {outcome.description}; found {found}"

@@ -76,11 +76,6 @@ def listed(names: Sequence[str]) -> str:
     return f"({', '.join(names)})" if len(names) > 1 else names[0]
 
 
-def counted(n: int, noun: str) -> str:
-    """Write a number of things: 1 row, 1,200 rows."""
-    return f"{n:,} {noun if n == 1 else noun + 's'}"
-
-
 def a(kind: str) -> str:
     """Write a kind with its article."""
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

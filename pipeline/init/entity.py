@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pipeline.errors import ConfigError, some
+from pipeline.errors import ConfigError, n_of, some
 from pipeline.init.choice import (
     AT,
     TIME,
@@ -262,6 +262,8 @@ def _no_entity(
         )
     named = [name for name in names if _of_texts(survey, [name])] or names
     most = list(named)[:_MOST_KEYS]
+    if copies := _copies(survey, rows, most):
+        return ConfigError(f"{where}: {copies}")
     return Unsure(
         "entity",
         f"{where}: no entity: two rows have the same"
@@ -285,6 +287,19 @@ def _of_events(survey: Survey, time: str) -> str:
     if not again or every is None:
         return ""
     return f"of events, --entity {again[0]} --every {every}; else "
+
+
+def _copies(survey: Survey, rows: pl.DataFrame, names: Sequence[str]) -> str:
+    """Say that rows are there twice, if no others are of one entity and time."""
+    n_copies = rows.height - survey.cells.collect()[rows[AT]].n_unique()
+    n_keys = rows.select(_with_time(names)).to_series().n_unique()
+    if not n_copies or rows.height - n_keys != n_copies:
+        return ""
+    verb = "is" if n_copies == 1 else "are"
+    return (
+        f"{n_of(n_copies, 'row')} {verb} there twice, the same in all columns\n"
+        f"{_two_rows(survey, rows, names)}\nhint: take the copies out of the file"
+    )
 
 
 def _two_rows(survey: Survey, rows: pl.DataFrame, names: Sequence[str]) -> str:
@@ -324,6 +339,8 @@ def _held(
     n = rows.select(folded(entity)).to_series().n_unique()
     is_unique = _is_unique(rows, entity)
     if not is_unique and every is None:
+        if copies := _copies(survey, rows, entity):
+            raise ConfigError(f"{place(survey)}: {copies}")
         raise ConfigError(
             f"--entity {','.join(entity)}: two rows of one {time or 'name'}\n"
             f"{_two_rows(survey, rows, entity)}\n"

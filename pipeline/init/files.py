@@ -9,6 +9,12 @@ from pipeline.errors import SourceError, some
 from pipeline.files.local import find_local
 from pipeline.sources import source
 
+_DATABASES = {
+    **dict.fromkeys((".duckdb", ".ddb"), "duckdb"),
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".db3"), "sql"),
+}
+"""What the names of databases end in, by the kind of source that asks them."""
+
 
 def find_files(given: Sequence[Path]) -> list[Path]:
     """List files that are named, by themselves, by their folder or by a pattern."""
@@ -37,6 +43,14 @@ def find_files(given: Sequence[Path]) -> list[Path]:
 
 def kind_of(files: Sequence[Path]) -> str:
     """Tell the one kind of source that all files are of."""
+    for file in files:
+        if kind := _DATABASES.get(file.suffix.lower()):
+            raise SourceError(
+                f"{file}: a database, not the file of a table\n"
+                f"expected: {', '.join(source.ENDINGS)}\n"
+                f"hint: a database is a source of kind `{kind}`, see"
+                " pipeline/sources/README.md; or write its table into Parquet first"
+            )
     kinds = {str(source.kind_of(file).__struct_config__.tag) for file in files}
     if len(kinds) > 1:
         raise SourceError(

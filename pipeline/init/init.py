@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from pipeline.errors import ConfigError, some
+from pipeline.errors import ConfigError, n_of, some
 from pipeline.files.local import odd_path
-from pipeline.init.choice import Choice, Unsure, Wishes, counted
+from pipeline.init.choice import Choice, Unsure, Wishes
 from pipeline.init.choose import Panel, choose
 from pipeline.init.look import Survey, survey
 from pipeline.init.write import files_of
@@ -82,20 +82,20 @@ def _notes(seen: Survey, panel: Panel) -> Iterator[str]:
         yield f"{name} is left out: {why}"
     for column in seen.columns.values():
         if column.n_bad:
-            n_bad = counted(column.n_bad, "cell")
+            n_bad = n_of(column.n_bad, "cell")
             yield f"{column.name}: no {column.kind} in {n_bad}; rows set aside by a run"
     for name in (panel.time, *panel.entity):
         if name in seen.columns and (n_null := seen.columns[name].n_null):
-            yield f"{name}: {counted(n_null, 'row')} without, set aside by a run"
+            yield f"{name}: {n_of(n_null, 'row')} without, set aside by a run"
     if zone := seen.zones.get(panel.time):
         yield f"{panel.time}: from {zone} to UTC, of which hours and days are"
     if panel.n_absent:
         yield (
-            f"no row of {counted(panel.n_absent, 'period')} between an entity's first"
+            f"no row of {n_of(panel.n_absent, 'period')} between an entity's first"
             " and last; `stages` in configs/pipeline.yaml say what of it"
         )
     if panel.n_missing:
-        n_missing = counted(panel.n_missing, "period")
+        n_missing = n_of(panel.n_missing, "period")
         yield f"no entity has a row of {n_missing}: `panel.missing_periods`"
     if panel.n_short:
         yield f"one period only: {panel.n_short:,} of {panel.n_entities:,} entities"

@@ -31,6 +31,9 @@ _NUMBER = r"^\$?[+-]?[.,]?\d[\d., '\u2019\u00a0\u202f]*([eE][+-]?\d+)?\s*%?$"
 _DATED = r"^[\p{L}\d ,.:/+-]*$"
 _GROUPED = re.compile(r"^[+-]?[1-9]\d{0,2}([.,])\d{3}(\1\d{3})*$")
 
+_INDEX = ("__index_level_0__", "Unnamed: 0")
+"""What pandas calls the numbers of rows, in Parquet and in text."""
+
 _FEW = 10
 """Different numbers that could all be dates by chance."""
 
@@ -120,6 +123,10 @@ def kinds_of(
             settings["nulls"] = [*nulls]
     for name, words in numbers.items():
         columns[name] = _number(name, words, notation)
+    for name in _INDEX:
+        if name not in given and name in columns and columns[name].kind == "integer":
+            del columns[name]
+            left_out[name] = "the numbers of pandas' rows"
     ordered = {name: columns[name] for name in head.columns if name in columns}
     return Kinds(ordered, notation, settings, left_out)
 

@@ -18,7 +18,7 @@ from polars.exceptions import PolarsError
 
 from pipeline import sources
 from pipeline.config import Layer, Mistake, Tree, check, parse_overrides, refuse
-from pipeline.errors import ConfigError, SourceError, nearest, some
+from pipeline.errors import ConfigError, SourceError, n_of, nearest, some
 from pipeline.init.files import absolute, find_files, kind_of, path_of
 from pipeline.init.kinds import YEARS, Kinds, kind_of_dtype, kinds_of, says_time
 from pipeline.init.wide import Wide, find_wide
@@ -27,6 +27,7 @@ from pipeline.sources.columns import Column, Declared
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.csv_file import read_heads
 from pipeline.sources.dialect import Dialect
+from pipeline.sources.excel import ExcelSource
 from pipeline.sources.source import FileSource
 
 _N_HEAD = 10_000
@@ -284,6 +285,8 @@ def _looked(
             config = msgspec.structs.replace(config, skip_footer=n_footer)
             tree = {**tree, "skip_footer": n_footer}
             return _look(config, tree, names, given, left_out, files, at)
+    if isinstance(config, ExcelSource) and head.height < _N_HEAD:
+        _refuse_footer(head, _footer(head, kinds, find), files[0])
     look = _Look(cells, head, kinds, given, str(files[0]))
     look.go()
     settings = {**tree, **kinds.settings}
@@ -317,6 +320,20 @@ def _footer(
         if any(name in above and above[name].kind != "label" for name in texts):
             return n
     return 0
+
+
+def _refuse_footer(head: pl.DataFrame, n: int, file: Path) -> None:
+    """Refuse rows of a sheet that are none of its table, as sheets are read whole."""
+    if n:
+        last = "\n".join(
+            f"found: {', '.join(cell for cell in row if cell)}"
+            for row in head.tail(n).iter_rows()
+        )
+        raise SourceError(
+            f"{file}: {n_of(n, 'row')} below the table\n{last}\n"
+            "expected: rows of the same kinds to the last, no totals\n"
+            "hint: take them out of the sheet"
+        )
 
 
 def _zone(dtype: pl.DataType) -> str:

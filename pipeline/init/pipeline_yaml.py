@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.config import Tree
-from pipeline.init.choice import counted
+from pipeline.errors import n_of
 from pipeline.init.choose import Panel
 from pipeline.init.history import History
 from pipeline.init.look import Seen, Survey
@@ -210,7 +210,7 @@ def _gaps(
     if not panel.n_absent or panel.is_by_row:
         return "", ""
     said = (
-        f"  # No row of {counted(panel.n_absent, 'period')} between an entity's first"
+        f"  # No row of {n_of(panel.n_absent, 'period')} between an entity's first"
         " and last: lags of these are null.\n"
     )
     if not survey.number(panel.target).is_count:

@@ -4,8 +4,8 @@ from math import gcd
 
 import polars as pl
 
-from pipeline.errors import ConfigError, some
-from pipeline.init.choice import TIME, Choice, Unsure, a, counted, place, tells
+from pipeline.errors import ConfigError, n_of, some
+from pipeline.init.choice import TIME, Choice, Unsure, a, place, tells
 from pipeline.init.kinds import says_time
 from pipeline.init.look import Seen, Survey, is_counted
 from pipeline.panel.periods import Every, number
@@ -87,7 +87,7 @@ def _seen_time(survey: Survey, name: str) -> str:
     """Say what a column of time holds."""
     seen = survey.columns[name]
     missing = (
-        f", {counted(seen.n_null, 'row')} without" if seen.n_null else " in every row"
+        f", {n_of(seen.n_null, 'row')} without" if seen.n_null else " in every row"
     )
     return f"{seen.kind}s{missing}, {seen.low} to {seen.high}"
 

@@ -10,9 +10,9 @@ from statistics import median
 
 import polars as pl
 
-from pipeline.contracts.contract import Contract, shown_rows
+from pipeline.contracts.contract import Contract
 from pipeline.engine.one_pass import Execution, collect_all
-from pipeline.errors import ContractError, some
+from pipeline.errors import ContractError, n_of, some
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.periods import Every, Time, later, number
 from pipeline.plan.plan import Plan
@@ -140,9 +140,10 @@ def odd_periods(
     ]
     if gaps:
         shown = some(f"{a} to {b}" for a, b, _ in gaps)
+        found = [f"{t} ({n_of(rows[t], 'row')})" for t in times]
         yield (
             f"{where} goes in periods of {periods.every}, but not from {shown}\n"
-            f"found: {some(f'{t} ({shown_rows(rows[t])})' for t in times)}\n"
+            f"found: {some(found)}\n"
             f"hint: {_cause(times, rows, gaps, periods.every)}"
         )
         return
@@ -150,7 +151,7 @@ def odd_periods(
     for time in dict.fromkeys((*times[:1], *times[-1:])):
         if _is_sliver(time, rows) and str(time) not in sparse:
             yield (
-                f"{where} has {shown_rows(rows[time])} of {time}, where the median"
+                f"{where} has {n_of(rows[time], 'row')} of {time}, where the median"
                 f" period has {median(rows.values()):,.0f}\n"
                 "hint: what is learned of the first or last period would hang on them:"
                 " correct or remove them at the source, or allow them with"
@@ -242,7 +243,7 @@ def _cause(
             )
     alone = [t for t in (times[0], times[-1]) if _is_sliver(t, rows)]
     if alone:
-        stray = some(f"{shown_rows(rows[t])} of {t}" for t in alone)
+        stray = some(f"{n_of(rows[t], 'row')} of {t}" for t in alone)
         return f"likely a slip: correct or remove {stray} at the source"
     if numbers and len(gaps) == len(times) - 1:
         step = min(b - a for a, b in pairwise(numbers))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import polars as pl
 from msgspec import Meta
 
-from pipeline.errors import SourceError, nearest
+from pipeline.errors import SourceError, n_of, nearest
 from pipeline.sources.copied import LINE, CopiedSource, Reading, code_of, scan_copies
 from pipeline.sources.scan import Scan, Streams, declared_names, match_columns
 
@@ -75,7 +75,8 @@ def _rows_of(file: Path, config: ExcelSource) -> pl.DataFrame:
     fastexcel = import_module("fastexcel")
     try:
         reader = fastexcel.read_excel(file)
-        cells = _cells_of(reader, _sheet_of(reader, config.sheet, file))
+        sheet = _sheet_of(reader, config.sheet, file)
+        cells = _cells_of(reader, sheet)
     except (fastexcel.FastExcelError, OSError) as error:
         found = str(error).splitlines()[0]
         raise SourceError(
@@ -85,11 +86,16 @@ def _rows_of(file: Path, config: ExcelSource) -> pl.DataFrame:
         ) from error
     is_row = ~pl.all_horizontal(pl.exclude(LINE).str.strip_chars().fill_null("") == "")
     rows = cells.with_row_index(LINE, 1).filter(is_row) if cells.width else cells
-    if rows.is_empty():
+    if rows.height < 2:
+        others = [name for name in reader.sheet_names if name != sheet]
+        hint = f"source.sheet=NAME reads another, of {_listed(others)}"
+        hint = hint if others else "write the file again, or remove it"
+        what = "holds no rows" if rows.height else "is empty"
         raise SourceError(
-            f"{file}: sheet {config.sheet!r} is empty\n"
-            f"found: 0 rows\nexpected: a header and rows below it\n"
-            f"hint: source.sheet=NAME reads another of {_listed(reader.sheet_names)}"
+            f"{file}: sheet {config.sheet!r} {what}\n"
+            f"found: {n_of(rows.height, 'row')}\n"
+            "expected: a header and rows below it\n"
+            f"hint: {hint}"
         )
     return rows
 

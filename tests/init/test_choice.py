@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.init.choice import Wishes, every_of, is_named_id
+from pipeline.init.choice import Wishes, a, every_of, is_named_id
 from pipeline.panel.periods import Every
 
 
@@ -25,3 +25,7 @@ def test_answers_become_wishes() -> None:
 def test_ids_are_named_so() -> None:
     assert all(map(is_named_id, ("Store ID", "item_code", "shopNr", "id")))
     assert not any(map(is_named_id, ("paid", "north", "store")))
+
+
+def test_kinds_have_their_article() -> None:
+    assert (a("integer"), a("date")) == ("an integer", "a date")

@@ -131,3 +131,15 @@ def test_of_a_code_and_its_text_the_one_that_stays_is_taken(tmp_path: Path) -> N
     assert chosen(tmp_path / "a.csv", wishes=Wishes(target="sold")).entity == [
         "shop_id"
     ]
+
+
+@pytest.mark.parametrize("n", [1, 20])
+def test_rows_that_are_there_twice_are_the_cause(tmp_path: Path, n: int) -> None:
+    file = panel(tmp_path / "a.csv", DAYS)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines, *lines[1 : n + 1]]))
+    said = "20 rows are there twice" if n > 1 else "1 row is there twice"
+    with pytest.raises(ConfigError, match=f"{said}(.|\n)*take the copies out"):
+        chosen(file)
+    with pytest.raises(ConfigError, match=said):
+        chosen(file, wishes=Wishes(entity=("unit",)))

@@ -51,3 +51,14 @@ def test_a_folder_without_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_text("")
     with pytest.raises(SourceError, match=r"no file of a kind.*\nfound: a.pdf"):
         find_files([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.duckdb", "duckdb"), ("a.sqlite", "sql"), ("a.db", "sql")]
+)
+def test_a_database_is_a_source_of_another_kind(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(SourceError, match=f"of kind `{kind}`, see pipeline/sources"):
+        kind_of([tmp_path / name])

@@ -114,3 +114,15 @@ def test_floats_may_be_years() -> None:
 def test_names_of_time_are_words() -> None:
     assert all(map(says_time, ("Order Date", "fiscalYear", "months")))
     assert not any(map(says_time, ("amount", "holiday")))
+
+
+def test_the_numbers_of_pandas_rows_are_no_column() -> None:
+    found = kinds(
+        {
+            "Unnamed: 0": ["0", "1"],
+            "__index_level_0__": ["2015-01-31", "2015-02-28"],
+            "x": ["1", "2"],
+        }
+    )
+    assert found.left_out == {"Unnamed: 0": "the numbers of pandas' rows"}
+    assert list(found.columns) == ["__index_level_0__", "x"]

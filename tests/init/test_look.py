@@ -3,6 +3,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from pipeline.errors import ConfigError, SourceError
 from tests.init.tables import DAYS, MONTHS, panel, surveyed
@@ -142,3 +143,36 @@ def test_moments_of_a_zone_are_those_of_utc(tmp_path: Path) -> None:
     in_utc = datetime(2022, 2, 28, 23, tzinfo=UTC)
     assert seen.times["at"][0] == in_utc
     assert seen.columns["at"].low == in_utc
+
+
+def of_sheets(file: Path, **sheets: list[tuple[object, ...]]) -> Path:
+    with xlsxwriter.Workbook(file, {"default_date_format": "yyyy-mm-dd"}) as book:
+        for name, rows in sheets.items():
+            sheet = book.add_worksheet(name)
+            for n, row in enumerate(rows):
+                sheet.write_row(n, 0, row)
+    return file
+
+
+SALES: list[tuple[object, ...]] = [
+    ("month", "shop", "sold"),
+    *((month, shop, month.month) for shop in "ab" for month in MONTHS),
+]
+
+
+@pytest.mark.parametrize("title", [[], [("Sales of all shops",)]])
+def test_behind_a_cover_there_are_other_sheets(
+    tmp_path: Path, title: list[tuple[object, ...]]
+) -> None:
+    file = of_sheets(tmp_path / "a.xlsx", Cover=title, Sales=SALES)
+    with pytest.raises(SourceError, match=r"source\.sheet=NAME.* 'Sales'"):
+        surveyed(file)
+    assert surveyed(file, words=("source.sheet=Sales",)).n_rows == 80
+
+
+def test_totals_of_a_sheet_are_shown(tmp_path: Path) -> None:
+    file = of_sheets(tmp_path / "a.xlsx", Sales=[*SALES, ("Total", None, 520)])
+    with pytest.raises(
+        SourceError, match=r"1 row below the table\nfound: Total, 520\n"
+    ):
+        surveyed(file)
