@@ -62,7 +62,7 @@ def test_meters_reach_a_forecast(tmp_path: Path) -> None:
     assert walked.gain("seasonal_naive") > 0.2
     made = walked.predictions
     assert made["zeitpunkt"].unique().to_list() == [LAST + timedelta(hours=1)]
-    assert sorted(made["z_hler"]) == [
+    assert sorted(made["zahler"]) == [
         "Grün",
         "Hof",
         "Nord",
@@ -82,9 +82,9 @@ def test_meters_reach_a_forecast(tmp_path: Path) -> None:
 def twin(file: Path) -> pd.DataFrame:
     """Make the features with pandas."""
     rows = pd.read_csv(file, sep=";", decimal=",", encoding="latin-1")
-    rows.columns = ["z_hler", "zeitpunkt", "kwh"]
+    rows.columns = ["zahler", "zeitpunkt", "kwh"]
     rows["zeitpunkt"] = pd.to_datetime(rows["zeitpunkt"], format="%d.%m.%Y %H:%M")
-    load = rows.set_index(["z_hler", "zeitpunkt"])["kwh"].unstack("z_hler")
+    load = rows.set_index(["zahler", "zeitpunkt"])["kwh"].unstack("zahler")
     window = load.shift(1).rolling(24, min_periods=1)
     wide = {f"lag{n}": load.shift(n) for n in (1, 24, 48)}
     wide |= {"rolling24": window.mean(), "rolling24_max": window.max()}
@@ -92,7 +92,7 @@ def twin(file: Path) -> pd.DataFrame:
         {f"verbrauch_kwh_{n}": w.T.stack(future_stack=True) for n, w in wide.items()},
         axis=1,
     )
-    there = made.loc[rows.set_index(["z_hler", "zeitpunkt"]).index]
+    there = made.loc[rows.set_index(["zahler", "zeitpunkt"]).index]
     hours = pd.DatetimeIndex(there.index.get_level_values("zeitpunkt"))
     there = there.assign(hour=hours.hour, weekday=hours.day_of_week + 1)
     is_known = there["verbrauch_kwh_rolling24"].notna()
