@@ -10,7 +10,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,9 +36,12 @@ def fields(**values: Any) -> dict[str, Event]:
     return {"fields": values}
 
 
-def show_on_terminal(level: int) -> None:
-    """Send lines of at least a level to the standard error; warnings in yellow."""
-    handler = _Terminal(level)
+def show_on_terminal(level: int, typed: Callable[[str], str]) -> None:
+    """Send lines of at least a level to the standard error; warnings in yellow.
+
+    `typed` writes commands that a line names as the user types them.
+    """
+    handler = _Terminal(level, typed)
     LOG.setLevel(logging.DEBUG)
     LOG.handlers = [h for h in LOG.handlers if not isinstance(h, _Terminal)]
     LOG.addHandler(handler)
@@ -180,13 +183,17 @@ def progress(text: str) -> Generator[None]:
 class _Terminal(logging.Handler):
     """Shows the text of a line, as long as someone reads."""
 
+    def __init__(self, level: int, typed: Callable[[str], str]) -> None:
+        super().__init__(level)
+        self.typed = typed
+
     def emit(self, record: logging.LogRecord) -> None:
+        text = self.typed(masked(record.getMessage()))
         with suppress(BrokenPipeError):
             if record.levelno >= logging.WARNING:
-                text = f"warning: {masked(record.getMessage())}"
-                click.secho(text, fg="yellow", err=True)
+                click.secho(f"warning: {text}", fg="yellow", err=True)
             else:
-                click.echo(masked(record.getMessage()), err=True)
+                click.echo(text, err=True)
 
 
 class _LogFile(logging.FileHandler):

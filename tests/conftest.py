@@ -38,6 +38,7 @@ def make_project(root: Path, n_rows: int | None = None, of: Path = PROJECT) -> P
     for folder in ("configs", "queries", "transforms"):
         if (of / folder).is_dir():  # few need transformations of their own
             shutil.copytree(of / folder, root / folder)
+    (root / "justfile").touch()
     (root / "data").mkdir()
     lines = (GOLDEN / "raw.csv").read_text().splitlines(keepends=True)
     kept = lines if n_rows is None else lines[: n_rows + 1]

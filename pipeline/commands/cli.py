@@ -40,7 +40,7 @@ def _show_log(*, quiet: bool, verbose: bool) -> None:
     import logging
 
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
-    show_on_terminal(level)
+    show_on_terminal(level, options.as_typed)
 
 
 class _Commands(click.Group):
@@ -77,7 +77,7 @@ class _Commands(click.Group):
             if is_closed_pipe(error):
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(describe_failure(error, is_told=is_verbose()), err=True)
+            options.say(describe_failure(error, is_told=is_verbose()), err=True)
             # As of diff(1): 1 says that there is a difference.
             ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
         return result
@@ -239,11 +239,11 @@ def _print_run(report: "RunReport | str", what: str) -> None:
     place = shown(report.catalog)
     click.echo(f"run {report.run.run_id}: {report.total_s:.1f} s, in {place}")
     if report.run.n_bad_rows:
-        click.secho(
-            f"{report.run.n_bad_rows} bad rows set aside: just sql 'from quarantine'",
+        options.say(
+            f"{report.run.n_bad_rows} bad rows set aside: `just sql 'from quarantine'`",
             fg="yellow",
         )
-    click.echo(
+    options.say(
         "next:\n"
         "  just sql 'from features limit 5'    ask anything\n"
         "  just query                          questions already asked\n"
@@ -277,7 +277,7 @@ def data(overrides: tuple[str, ...]) -> None:
             name = shown(file) if isinstance(file, Path) else file
             n_bytes = stat_of(file, settings.root).n_bytes
             click.echo(f"{name}  {n_bytes / 1e6:,.1f} MB")
-    click.echo(f"next:\n  {' '.join(('just run', *words))}")
+    options.say(f"next:\n  {' '.join(('just run', *words))}")
 
 
 @main.command()
@@ -493,7 +493,7 @@ def restore(run: str) -> None:
 
     record = restore_run(_open(), run)
     click.echo(f"run {record.run_id} shows the snapshots of {record.restores}")
-    click.echo("next:\n  just run                 what the configuration says, again")
+    options.say("next:\n  just run                 what the configuration says, again")
 
 
 @main.command()
@@ -512,7 +512,7 @@ def verify() -> None:
     for fault in models:
         click.echo(fault)
     if models:
-        click.echo(
+        options.say(
             f"{len(models)} files of models damaged, and not used: `just evaluate`"
             " makes a model and its figures again, `just promote` says what is lost"
         )

@@ -57,7 +57,7 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
     """
     settings, model = _load(profile, words)
     _tune(settings, model)
-    click.echo(f"next:\n  just train {model}")
+    options.say(f"next:\n  just train {model}")
 
 
 def _tune(settings: "ModelingSettings", model: str) -> None:
@@ -108,7 +108,7 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
     if training.is_logged:
         publish_models(settings)
     _print_training(training, settings.modeling.unit)
-    click.echo(f"next:\n  just evaluate {model}")
+    options.say(f"next:\n  just evaluate {model}")
 
 
 def _print_training(training: "Training", unit: str) -> None:
@@ -146,7 +146,7 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
     if evaluation.is_new or evaluation.training.is_logged:
         publish_models(settings)
     _print_evaluation(evaluation, settings.modeling)
-    click.echo(
+    options.say(
         "next:\n"
         f"  just promote {model}\n"
         '  just sql "from meta.evaluations where slice_by ='
@@ -228,7 +228,7 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
         )
         if is_withdrawn:
             click.echo(f"  the forecast of version {was.number} is shown no more")
-        click.echo("next:\n  just forecast")
+        options.say("next:\n  just forecast")
         return
     promotion = promote_model(settings, model)
     _print_promotion(promotion)
@@ -236,7 +236,7 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
         click.echo("  the forecast of another version is shown no more")
     if not promotion.is_champion:
         raise SystemExit(1)
-    click.echo("next:\n  just forecast")
+    options.say("next:\n  just forecast")
 
 
 def _print_promotion(promotion: "Promotion") -> None:
@@ -272,7 +272,7 @@ def _print_forecast(forecast: "Forecast") -> None:
     """Say what was published, and what to try next."""
     made = forecast.predictions
     done = "" if forecast.is_new else ": nothing to do"
-    click.echo(
+    options.say(
         f"predictions: {made.height:,} rows of {forecast.version.name} version"
         f" {forecast.version.number}, in run {forecast.run_id}{done}\n"
         "next:\n"
@@ -363,7 +363,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     for promotion in promote_first(settings, model):
         _print_promotion(promotion)
     if champion(settings) is None:
-        click.echo(
+        options.say(
             "no champion, so no forecast\n"
             "hint: another model may do better (`just pipeline MODEL`; configs/models/"
             " has them), or a longer study (`trials=50`); what a champion must hold is"

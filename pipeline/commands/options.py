@@ -1,7 +1,9 @@
 """What several commands are given, and how they show a path."""
 
+import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,33 @@ def new_root() -> Path:
     context = click.get_current_context(silent=True)
     named: Path | None = context and context.find_root().params.get("project")
     return (named or Path.cwd()).absolute()
+
+
+def as_typed(text: str) -> str:
+    """Name commands of ours, `just NAME`, as they are typed in the project.
+
+    These are in backquotes, or begin a line of ``next:``. Without a justfile they are
+    ``pipeline NAME``; what else the text holds stays.
+    """
+    context = click.get_current_context(silent=True)
+    group = context and context.find_root().command
+    if not isinstance(group, click.Group) or _has_justfile():
+        return text
+    ours = "|".join(map(re.escape, group.commands))
+    return re.sub(rf"(?m)(`|^  )just (?=({ours})(?![\w-]))", r"\1pipeline ", text)
+
+
+def _has_justfile() -> bool:
+    """Tell whether the project has one, under any name that just takes."""
+    with suppress(Exception):  # no project, or a library that is not there
+        names = {path.name.lower() for path in project_root().iterdir()}
+        return not names.isdisjoint(("justfile", ".justfile"))
+    return False
+
+
+def say(text: str, *, err: bool = False, fg: str | None = None) -> None:
+    """Print what may name commands of ours, as they are typed in the project."""
+    click.secho(as_typed(text), err=err, fg=fg)
 
 
 def ask(question: "Unsure") -> str:

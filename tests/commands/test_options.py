@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 import pytest
 
-from pipeline.commands.options import shown, split
+from pipeline.commands.cli import main
+from pipeline.commands.options import as_typed, shown, split
 from tests.commands.test_cli import invoke
 
 
@@ -15,6 +16,32 @@ def test_a_word_without_an_equals_sign_is_a_name_wherever_it_stands() -> None:
     assert split((), "model") == (None, ())
     with pytest.raises(click.UsageError, match="expected one model, found x, y"):
         split(("x", "a=1", "y"), "model")
+
+
+def test_commands_are_named_as_they_are_typed_in_the_project(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    text = (
+        "`just run --force`, `just env`, 'just run', `just runner`, just sql\n"
+        "next:\n  just new-transform x   a new one\n  just run {}\n"
+    )
+    with click.Context(main):
+        assert as_typed(text) == text
+        (project / "justfile").unlink()
+        assert as_typed(text) == (
+            "`pipeline run --force`, `just env`, 'just run', `just runner`, just sql\n"
+            "next:\n  pipeline new-transform x   a new one\n  pipeline run {}\n"
+        )
+
+
+def test_hints_and_what_is_next_can_be_typed_without_a_justfile(project: Path) -> None:
+    words = "path=data/raw.csv"
+    for command in ("just", "pipeline"):
+        mistake, data = invoke(project, "sql", "x"), invoke(project, "data", words)
+        assert f"hint: `{command} run` makes them" in mistake.stderr
+        assert data.stdout.endswith(f"next:\n  {command} run source.{words}\n")
+        (project / "justfile").unlink(missing_ok=True)
 
 
 def test_a_project_is_named_or_stands_around_the_working_folder(

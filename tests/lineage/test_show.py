@@ -28,7 +28,9 @@ def invoke(*args: str) -> Result:
 def test_the_forecast_has_no_lineage_but_the_features_have(asked: str) -> None:
     said = invoke(asked).stderr
     assert said.startswith("error: lineage: 'predictions' is what a model makes of all")
-    assert "\nhint: the lineage ends at the features: `just lineage features`" in said
+    assert (
+        "\nhint: the lineage ends at the features: `pipeline lineage features`" in said
+    )
 
 
 def test_words_lead_from_a_feature_to_the_source(lineage: Lineage) -> None:
