@@ -58,7 +58,8 @@ def test_two_rows_of_a_period_fail_the_pass_and_are_named() -> None:
     twice = PRICES.with_columns(day=pl.date(2024, 2, pl.int_range(1, 4)))
     with pytest.raises(pl.exceptions.InvalidOperationError) as caught:
         join_past(SOLD, twice, config(1)).collect()
-    assert repeated(caught.value) == "more than one row of item=a, day=2024-02-01"
+    found = "found: more than one row of item=a, day=2024-02-01"
+    assert found in str(repeated(caught.value))
 
 
 def test_values_equal_those_of_pandas_merge_asof() -> None:
