@@ -125,4 +125,5 @@ def test_rows_set_aside_name_the_file_in_the_store(project: Path, s3: Any) -> No
         s.fingerprint for s in report.run.snapshots if s.name == "quarantine"
     )
     found = pl.read_parquet(open_store(project).object("quarantine", fingerprint))
-    assert found.rows()[0][:3] == ("s3://claims/raw/a.parquet", 5, "Mean Cost")
+    where = found.select("source", "file", "line", "column").row(0)
+    assert where == ("source", "s3://claims/raw/a.parquet", 5, "Mean Cost")
