@@ -6,7 +6,7 @@ Nothing is written but copies that Polars can read, into a folder that goes agai
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -166,7 +166,7 @@ def survey(
         config = _config(tree, given, found)
         names, left_out = _names_in(config, found, at)
         columns: dict[str, Declared] = _decoded(given.get("columns", {}), names)
-        yield _look(config, tree, names, columns, left_out, found, at)
+        yield _look(_Table(config, tree, names, columns, left_out, found, at))
 
 
 def _given(words: Sequence[str]) -> Tree:
@@ -226,32 +226,42 @@ def _names_in(
     return names, left_out
 
 
-def _look(
-    config: FileSource,
-    tree: Tree,
-    names: Mapping[str, pl.DataType],
-    given: Mapping[str, Declared],
-    left_out: dict[str, str],
-    files: Sequence[Path],
-    at: Path,
-) -> Survey:
+@dataclass(frozen=True)
+class _Table:
+    """The files of a table, and what is known of them before a row is read."""
+
+    config: FileSource
+    tree: Tree
+    """Settings of the source, to be written."""
+    names: Mapping[str, pl.DataType]
+    """The columns of the files."""
+    given: Mapping[str, Declared]
+    """Kinds that somebody has said."""
+    left_out: dict[str, str]
+    files: Sequence[Path]
+    at: Path
+    """Where copies that Polars can read are put."""
+
+
+def _look(table: _Table) -> Survey:
     """Find the kinds in the first rows, and hold all rows to them."""
+    names, files, at = table.names, table.files, table.at
     of_text = {name: isinstance(dtype, TEXT) for name, dtype in names.items()}
     raw = {n: Column(kind="text") if of_text[n] else _typed(names[n]) for n in names}
-    left_out = left_out | {
+    left_out = table.left_out | {
         name: f"{names[name]} is no kind of column"
         for name, column in raw.items()
         if column is None
     }
-    path = str(files[0]) if len(files) == 1 else absolute(tree["path"], files)
+    path = str(files[0]) if len(files) == 1 else absolute(table.tree["path"], files)
     scanned = msgspec.structs.replace(
-        config, path=path, columns={n: c for n, c in raw.items() if c is not None}
+        table.config, path=path, columns={n: c for n, c in raw.items() if c is not None}
     )
     scan = sources.scan(scanned, at)
     sources.guard(scan.files, scanned, at)
     cells = pl.concat([one.rows.select(list(scanned.columns)) for one in scan.streams])
     try:
-        return _looked(config, tree, names, given, left_out, files, at, cells)
+        return _looked(replace(table, left_out=left_out), cells)
     except (PolarsError, OSError) as error:
         raise scan.diagnose(scan.files) or SourceError(
             f"{some(map(str, files))}: cannot be read\n"
@@ -259,17 +269,9 @@ def _look(
         ) from error
 
 
-def _looked(
-    config: FileSource,
-    tree: Tree,
-    names: Mapping[str, pl.DataType],
-    given: Mapping[str, Declared],
-    left_out: dict[str, str],
-    files: Sequence[Path],
-    at: Path,
-    cells: pl.LazyFrame,
-) -> Survey:
+def _looked(table: _Table, cells: pl.LazyFrame) -> Survey:
     """Look at the cells."""
+    config, tree, files, given = table.config, table.tree, table.files, table.given
     head = cells.head(_N_HEAD).collect()
     by_commas = isinstance(config, CsvSource) and all(
         one.written.separator == "," for one in read_heads(files, config)
@@ -284,7 +286,7 @@ def _looked(
         if n_footer:
             config = msgspec.structs.replace(config, skip_footer=n_footer)
             tree = {**tree, "skip_footer": n_footer}
-            return _look(config, tree, names, given, left_out, files, at)
+            return _look(replace(table, config=config, tree=tree))
     if isinstance(config, ExcelSource) and head.height < _N_HEAD:
         _refuse_footer(head, _footer(head, kinds, find), files[0])
     look = _Look(cells, head, kinds, given, str(files[0]))
@@ -301,8 +303,8 @@ def _looked(
         look.names,
         look.wide,
         look.there,
-        left_out | kinds.left_out,
-        {name: zone for name, dtype in names.items() if (zone := _zone(dtype))},
+        table.left_out | kinds.left_out,
+        {name: zone for name, dtype in table.names.items() if (zone := _zone(dtype))},
         look.value,
     )
 
