@@ -299,8 +299,8 @@ def score(
 
     One prediction per row, in their order, for the period after the file's last, or for
     each of the next ones. What the file lacks of the panel is taken from the champion's
-    own. A row has none (null) if its entity has no row in the periods that features look
-    back, or is too rare.
+    own. A row has none (null) if its entity has no row in the periods that features
+    look back, or is too rare.
     """
     from pipeline.modeling.score import refuse_to_overwrite
     from pipeline.modeling.score import score as score_file
