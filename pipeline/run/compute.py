@@ -38,11 +38,7 @@ from pipeline.transforms import PastConfig
 
 
 def compute(
-    wanted: Wanted,
-    task: Task,
-    store: Store,
-    staging: Path,
-    previous: Iterable[SnapshotRecord],
+    wanted: Wanted, task: Task, work: Work, store: Store, staging: Path
 ) -> Execution:
     """Compute on the fast typed path, and once more with repair where that fails.
 
@@ -50,8 +46,10 @@ def compute(
     ----------
     task : Task
         What of it to compute, and where to begin.
+    work : Work
+        What the pass is to give: see `work_of`.
     store : Store
-        Where the objects are.
+        Where parts are kept, if there are any.
     staging : Path
         An empty folder, which receives ``<snapshot>.parquet`` per snapshot.
 
@@ -61,11 +59,11 @@ def compute(
         If the source cannot be read, or the pass fails.
     """
     others = _read_others(wanted, task)
-    execution = _compute_once(wanted, task, store, staging, previous, others)
+    execution = _compute_once(wanted, task, work, store, staging, others)
     if execution is None:
         LOG.info("some values do not fit their column's type: reading again, repairing")
         execution = _compute_once(
-            wanted, task, store, staging, previous, others, repair=True
+            wanted, task, work, store, staging, others, repair=True
         )
         assert execution is not None
     if execution.bad is not None:
@@ -82,16 +80,15 @@ def compute(
 def _compute_once(
     wanted: Wanted,
     task: Task,
+    work: Work,
     store: Store,
     staging: Path,
-    previous: Iterable[SnapshotRecord],
     others: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]],
     *,
     repair: bool = False,
 ) -> Execution | None:
     """Compose and execute; None if cells were set aside that a repair might mend."""
     settings = wanted.settings
-    work = _work_of(wanted, task, store, previous)
     given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
     given |= {name: rows.lazy() for name, (rows, _) in others.items()}
     scan = None
@@ -145,7 +142,7 @@ def is_one_pass(wanted: Wanted, task: Task) -> bool:
     return True
 
 
-def _work_of(
+def work_of(
     wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
 ) -> Work:
     """Say what the pass is to give."""

@@ -17,7 +17,6 @@ from pipeline.log import LOG, fields
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings
 from pipeline.snapshots.records import QUARANTINE
-from pipeline.snapshots.store import Store
 
 _N_SHOWN = 5
 _N_KEPT = 1000
@@ -65,7 +64,7 @@ def hold(
     plan: Plan,
     outcomes: Mapping[str, list[Outcome]],
     files: Mapping[str, Path],
-    store: Store,
+    folder: Path,
 ) -> None:
     """Warn of checks that failed, or refuse the run and keep the rows to look at.
 
@@ -74,7 +73,7 @@ def hold(
     ContractError
         If a check failed that does not only warn.
     """
-    shutil.rmtree(store.failed, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     messages: list[str] = []
     for name, found in outcomes.items():
         lf = scan_parquet(files[name])
@@ -85,14 +84,14 @@ def hold(
                 LOG.warning(text, extra=fields(snapshot=name, check=outcome.name))
         failed = [o for o in found if not o.passed and o.severity == "error"]
         if failed:
-            samples = _keep_samples(settings, plan, name, failed, lf, store)
+            samples = _keep_samples(settings, plan, name, failed, lf, folder)
             stage = plan.snapshots[name].stage.name
             messages.append(describe_failures(name, stage, failed, samples, n_rows))
-    has_kept = store.failed.exists() and any(store.failed.iterdir())
+    has_kept = folder.exists() and any(folder.iterdir())
     if messages:
         raise ContractError(
             "\n".join(messages)
-            + (f"\nkept: rows that break a check, in {store.failed}" * has_kept)
+            + (f"\nkept: rows that break a check, in {folder}" * has_kept)
             + "\nnothing was published: what there was is as it was"
         )
 
@@ -103,10 +102,10 @@ def _keep_samples(
     snapshot: str,
     failed: list[Outcome],
     lf: pl.LazyFrame,
-    store: Store,
+    folder: Path,
 ) -> dict[str, pl.DataFrame]:
     """Write rows that break checks to the folder for them; return some of each."""
-    store.failed.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     key = plan.snapshots[snapshot].stage.key
     checks = {c.name: c for c in compile_checks(settings, plan, snapshot)}
     samples: dict[str, pl.DataFrame] = {}
@@ -114,6 +113,6 @@ def _keep_samples(
         check = checks.get(outcome.name)
         if check is not None and check.violates is not None:
             rows = sample_failures(lf, check, key, _N_KEPT).collect()
-            rows.write_parquet(store.failed / f"{snapshot}.{outcome.name}.parquet")
+            rows.write_parquet(folder / f"{snapshot}.{outcome.name}.parquet")
             samples[outcome.name] = rows.head(_N_SHOWN)
     return samples

@@ -25,7 +25,7 @@ from pipeline.plan.compose import compose
 from pipeline.plan.plan import Plan, never_read
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
-from pipeline.run.compute import compute, failed, require_same_source
+from pipeline.run.compute import compute, failed, require_same_source, work_of
 from pipeline.run.contracts import compile_checks, hold
 from pipeline.run.freshness import Selection, Wanted, look, statuses_of
 from pipeline.run.kept import forget_parts, left_parts
@@ -136,11 +136,13 @@ def _written(settings: Settings, fault: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Begun:
+class Begun:
     """A run that has begun: the writer's lock is held until it ends."""
 
     store: Store
     staging: Path
+    failed: Path
+    """Where rows go that break a contract."""
     runs: list[RunRecord]
     """Those before it, the oldest first."""
     lost: Path | None
@@ -171,7 +173,9 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
         runs, lost = readable_runs(store)
         last = lost.stem if lost else runs[-1].run_id if runs else ""
         run_id = new_run_id(last, started_at)
-        begun = _Begun(store, staging, runs, lost, run_id, started_at, started)
+        begun = Begun(
+            store, staging, store.failed, runs, lost, run_id, started_at, started
+        )
         log = store.logs / f"{run_id}.jsonl"
         with logged(log):
             LOG.debug("started", extra=fields(event="started", config=settings.shown))
@@ -195,7 +199,7 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
 
 
 def _run(
-    begun: _Begun, settings: Settings, plan: Plan, selection: Selection
+    begun: Begun, settings: Settings, plan: Plan, selection: Selection
 ) -> RunReport:
     """Do what the report says."""
     store, runs = begun.store, begun.runs
@@ -210,21 +214,20 @@ def _run(
         if isinstance(config, DownloadSource):
             [file] = wanted.identities[name].files
             require_as_downloaded(config, settings.root, file.sha256)
-    task = _plan_on_whole_objects(begun, wanted, selection)
+    task = plan_on_whole_objects(begun, wanted, selection)
     if task.is_nothing and runs and begun.lost is None:
         return _leave(begun, wanted, task)
 
     if selection.force:
         forget_parts(store)
     if task.reads_source:
-        for line in wanted.source.said:
-            LOG.info(line)
-        sources.guard(_unread(wanted, runs), settings.source, settings.root)
-    execution = compute(wanted, task, store, begun.staging, _comparable(settings, runs))
-    bad = _stored_bad(store, task) if execution.bad is None else execution.bad
-    n_bad_rows = _refuse_too_many(bad, wanted)
-    _refuse_unsound(begun, wanted, task, execution)
-    _publish_made(begun, task, execution, bad)
+        look_at_files(wanted, runs)
+    work = work_of(wanted, task, store, comparable(settings, runs))
+    execution = compute(wanted, task, work, store, begun.staging)
+    bad = stored_bad(store, task) if execution.bad is None else execution.bad
+    n_bad_rows = refuse_too_many(bad, wanted)
+    refuse_unsound(begun, wanted, task, execution)
+    publish_made(begun, task, execution, bad)
     record = record_of(
         begun.run_id, begun.started_at, wanted, task, execution, n_bad_rows, runs
     )
@@ -238,7 +241,7 @@ def _run(
     return _report(store, record, wanted, is_new=True)
 
 
-def _plan_on_whole_objects(begun: _Begun, wanted: Wanted, selection: Selection) -> Task:
+def plan_on_whole_objects(begun: Begun, wanted: Wanted, selection: Selection) -> Task:
     """Decide what to do; what is damaged of that which is read is dropped first."""
     store, runs = begun.store, begun.runs
     current = runs[-1] if runs else None
@@ -261,10 +264,10 @@ def _plan_on_whole_objects(begun: _Begun, wanted: Wanted, selection: Selection) 
     return task
 
 
-def _leave(begun: _Begun, wanted: Wanted, task: Task) -> RunReport:
+def _leave(begun: Begun, wanted: Wanted, task: Task) -> RunReport:
     """Leave all as it is, but for what is kept of earlier runs."""
     store, runs, settings = begun.store, begun.runs, wanted.settings
-    _refuse_too_many(_stored_bad(store, task), wanted)
+    refuse_too_many(stored_bad(store, task), wanted)
     forget_parts(store)
     if runs[-1].n_kept != settings.history.runs:
         runs[-1] = msgspec.structs.replace(runs[-1], n_kept=settings.history.runs)
@@ -273,7 +276,7 @@ def _leave(begun: _Begun, wanted: Wanted, task: Task) -> RunReport:
     return _report(store, runs[-1], wanted, is_new=False)
 
 
-def _refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
+def refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
     """Count the bad rows of each source, and refuse one of which they are too many."""
     settings = wanted.settings
     if bad.is_empty():
@@ -286,8 +289,8 @@ def _refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
     )
 
 
-def _refuse_unsound(
-    begun: _Begun, wanted: Wanted, task: Task, execution: Execution
+def refuse_unsound(
+    begun: Begun, wanted: Wanted, task: Task, execution: Execution
 ) -> None:
     """Refuse what was made of changed inputs, is implausible, or breaks a contract."""
     store, settings = begun.store, wanted.settings
@@ -300,11 +303,11 @@ def _refuse_unsound(
     refuse_implausible(settings, wanted.plan, execution)
     stored = {s.name: store.object(*s.object) for s in task.snapshots}
     files = stored | execution.files
-    hold(settings, wanted.plan, execution.outcomes, files, store)
+    hold(settings, wanted.plan, execution.outcomes, files, begun.failed)
 
 
-def _publish_made(
-    begun: _Begun, task: Task, execution: Execution, bad: pl.DataFrame
+def publish_made(
+    begun: Begun, task: Task, execution: Execution, bad: pl.DataFrame
 ) -> None:
     """Bring the snapshots that were computed into the store."""
     store, profiles, files = begun.store, {**execution.profiles}, {**execution.files}
@@ -357,6 +360,14 @@ def stamp(report: RunReport, stamp_key: str) -> None:
         )
 
 
+def look_at_files(wanted: Wanted, runs: list[RunRecord]) -> None:
+    """Say how the source is written, and refuse files that are plainly damaged."""
+    for line in wanted.source.said:
+        LOG.info(line)
+    settings = wanted.settings
+    sources.guard(_unread(wanted, runs), settings.source, settings.root)
+
+
 def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
     """Name the source's files of a content that no run has read with code of now."""
     code = "pipeline/sources/csv_guard.py"
@@ -372,7 +383,7 @@ def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
     return [wanted.settings.root / file.stat.path for file in files]
 
 
-def _comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecord]:
+def comparable(settings: Settings, runs: list[RunRecord]) -> list[SnapshotRecord]:
     """Take the snapshots of the newest run of the same profile and source."""
     for run in reversed(runs):
         is_alike = _origin(run.config) == _origin(settings.shown)
@@ -434,7 +445,7 @@ def _stopped(store: Store, run_id: str) -> str:
     return text
 
 
-def _stored_bad(store: Store, task: Task) -> pl.DataFrame:
+def stored_bad(store: Store, task: Task) -> pl.DataFrame:
     """Read the cells that were set aside when the source was last read."""
     [quarantine] = [s for s in task.snapshots if s.name == QUARANTINE]
     if read_object(store, QUARANTINE, quarantine.fingerprint) is None:
