@@ -155,6 +155,12 @@ history *args: env
 diff snapshot *args: env
     @.venv/bin/python -m pipeline diff "$@"
 
+# Find the run in which a statement became true: just bisect "select count(*) = 0 from features"
+[group('history')]
+[no-exit-message]
+bisect *args: env
+    @.venv/bin/python -m pipeline bisect "$@"
+
 # Write all snapshots into one DuckDB file to share: just export shared.duckdb
 [group('history')]
 [no-exit-message]

@@ -387,6 +387,27 @@ def sql(statement: str | None, format_: str | None, output: Path | None) -> None
                 write_result(select(con, one), format_, output)
 
 
+@main.command(cls=_Statement)
+@click.argument("statement")
+def bisect(statement: str) -> None:
+    """Find the kept run in which a statement became true, and what changed in it.
+
+    The statement is a SELECT of one boolean; it sees the snapshots of one run at a
+    time. The exit code is 1 if it is true of none.
+    """
+    from pipeline.run.changes import changes_between
+    from pipeline.snapshots.bisect import bisect as bisect_runs
+
+    found = bisect_runs(_open(), statement)
+    for line in found.lines():
+        click.echo(line)
+    if found.first is None:
+        raise SystemExit(1)
+    if found.before is not None:
+        for line in changes_between(found.before.run, found.first.run).lines():
+            click.echo(f"  {line}")
+
+
 @main.command()
 @click.argument("name", required=False)
 @click.argument("values", nargs=-1, metavar="[PARAM=VALUE]...")

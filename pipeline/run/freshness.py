@@ -1,13 +1,12 @@
 """Which snapshots are right as they are, which are not, and why."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 from pipeline import sources
 from pipeline.errors import ConfigError, SourceError, nearest
-from pipeline.files.local import FileContent, contents, find_files
+from pipeline.files.local import contents, find_files
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
 from pipeline.plan.fingerprint import (
     VERSIONS,
@@ -19,18 +18,13 @@ from pipeline.plan.fingerprint import (
 )
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import SOURCE, Settings
+from pipeline.run.changes import change, changed, config_changes, file_changes
 from pipeline.snapshots.records import QUARANTINE, RunRecord, StageRecord
 from pipeline.snapshots.store import Store, object_fault, read_object
 
 Freshness: TypeAlias = Literal["fresh", "restorable", "stale"]
 """Whether a snapshot of the wanted fingerprint is published; only in the store; or must
 be computed."""
-
-_SHOWN = 60
-"""Characters of a value in a reason."""
-
-_N_SHOWN = 10
-"""Files that are named as reasons; a record keeps them for each snapshot."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +204,7 @@ class _Reasons:
     def __init__(self, wanted: Wanted, current: RunRecord) -> None:
         self._wanted = wanted
         self._current = current
-        self._changed_code = _changed(current.code, wanted.code)
+        self._changed_code = changed(current.code, wanted.code)
         self._before = {stage.name: stage for stage in current.stages}
         self._snapshots = {s.name: s for s in current.snapshots}
 
@@ -228,7 +222,7 @@ class _Reasons:
         if before.stage != stage:
             yield f"stages.{stage}.snapshot: now published by this stage"
         if tuple(before.key) != key:
-            yield _change(f"stages.{stage}.key", before.key, list(key))
+            yield change(f"stages.{stage}.key", before.key, list(key))
         for node in self._wanted.plan.upstream([stage] if stage else []).values():
             yield from self._of_stage(node)
 
@@ -237,14 +231,14 @@ class _Reasons:
         for name, version in VERSIONS.items():
             before = self._current.versions.get(name)
             if before != version:
-                yield _change(name, before, version)
+                yield change(name, before, version)
 
     def _of_source(self) -> Iterator[str]:
         """Compare files, and how they are read."""
         source = self._wanted.source
         kind = self._wanted.settings.tree[SOURCE]["kind"]
         if self._current.source != kind:
-            yield _change("source.kind", self._current.source, kind)
+            yield change("source.kind", self._current.source, kind)
             return
         for name, identity in self._wanted.identities.items():
             if not identity.files:
@@ -256,7 +250,7 @@ class _Reasons:
             found = [
                 change
                 for section in (SOURCE, "sources")
-                for change in _config_changes(
+                for change in config_changes(
                     section, before.get(section), tree.get(section)
                 )
             ]
@@ -265,7 +259,7 @@ class _Reasons:
             yield from (f"{name} changed" for name in code)
             if not found and not code and len(self._current.files) == len(source.files):
                 yield "source: the files' columns are written otherwise"
-        yield from _file_changes(self._current.files, source.files)
+        yield from file_changes(self._current.files, source.files)
 
     def _of_stage(self, node: Node) -> Iterator[str]:
         """Compare a stage with the one of its name."""
@@ -275,10 +269,10 @@ class _Reasons:
             yield f"stages.{stage.name}: new"
             return
         if before.inputs != list(stage.inputs):
-            yield _change(f"stages.{stage.name}.inputs", before.inputs, stage.inputs)
+            yield change(f"stages.{stage.name}.inputs", before.inputs, stage.inputs)
         if before.transform != stage.transform.name:
             name = f"stages.{stage.name}.transform"
-            yield _change(name, before.transform, stage.transform.name)
+            yield change(name, before.transform, stage.transform.name)
         elif before.plan != node.digest:
             yield from self._of_plan(before, node)
 
@@ -286,54 +280,9 @@ class _Reasons:
         """Compare the configuration and the code of a stage whose plan differs."""
         stage = node.stage
         config = self._wanted.settings.shown_of(stage)
-        yield from _config_changes(stage.name, before.config, config)
+        yield from config_changes(stage.name, before.config, config)
         module = stage.transform.file
         of = stage.transform.project
         needed = imports_of(module, of) | set(code_elsewhere([module], of))
         for name in sorted(self._changed_code & needed):
             yield f"{name} changed"
-
-
-def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
-    """Name what was added, removed or is different."""
-    return {name for name in {*before, *now} if before.get(name) != now.get(name)}
-
-
-def _config_changes(path: str, before: Any, now: Any) -> Iterator[str]:
-    """Compare two plain values, mappings key by key."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        old, new = cast("dict[str, Any]", before), cast("dict[str, Any]", now)
-        for key in dict.fromkeys((*old, *new)):
-            yield from _config_changes(f"{path}.{key}", old.get(key), new.get(key))
-    elif before != now:
-        yield _change(path, before, now)
-
-
-def _file_changes(
-    before: Iterable[FileContent], now: Iterable[FileContent]
-) -> Iterator[str]:
-    """Compare the files of a source by their content."""
-    old = {file.stat.path: file.sha256 for file in before}
-    new = {file.stat.path: file.sha256 for file in now}
-    if sorted(old.values()) == sorted(new.values()):
-        gone, come = (sorted(set(a) - set(b)) for a, b in ((old, new), (new, old)))
-        if gone or come:
-            yield _change("source: file", ", ".join(gone), ", ".join(come))
-        return
-    changed = sorted(_changed(old, new))
-    for name in changed[:_N_SHOWN]:
-        how = "changed" if name in old and name in new else "is new"
-        yield f"source: {name} {how if name in new else 'is gone'}"
-    if len(changed) > _N_SHOWN:
-        yield f"source: {len(changed) - _N_SHOWN:,} files more changed, came or went"
-
-
-def _change(path: str, before: Any, now: Any) -> str:
-    """Write one difference."""
-    return f"{path}: {_shown(before)} -> {_shown(now)}"
-
-
-def _shown(value: Any) -> str:
-    """Write a value, shortened."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

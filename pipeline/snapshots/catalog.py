@@ -74,7 +74,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
             con.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}")
             for snapshot in run.snapshots:
                 if objects[snapshot.object]:
-                    _create_view(con, schema, snapshot, store)
+                    create_view(con, schema, snapshot, store)
         con.execute("COMMIT")
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")
@@ -173,7 +173,7 @@ def _schemas(
     return {**schemas, "main": runs[-1]}
 
 
-def _create_view(
+def create_view(
     con: duckdb.DuckDBPyConnection, schema: str, snapshot: SnapshotRecord, store: Store
 ) -> None:
     """Create the view of a snapshot."""

@@ -14,12 +14,13 @@ import duckdb
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.files.state import CATALOG
 from pipeline.snapshots.catalog import (
+    create_view,
     pattern,
     text,
     write_catalog,
 )
 from pipeline.snapshots.publish import is_current, renew_catalog
-from pipeline.snapshots.records import FORECASTS
+from pipeline.snapshots.records import FORECASTS, RunRecord
 from pipeline.snapshots.store import (
     WAIT_S,
     Store,
@@ -84,6 +85,25 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
             raise SnapshotError(
                 f"{catalog}: cannot be opened\nfound: {error}\nhint: try again"
             ) from error
+    _confine(con, store)
+    return con
+
+
+def connect_to(store: Store, run: RunRecord) -> duckdb.DuckDBPyConnection:
+    """Show the snapshots of one run by their names; of no other, and nothing else.
+
+    Those whose object is no longer in the store are not there.
+    """
+    con = duckdb.connect()
+    for snapshot in run.snapshots:
+        if read_object(store, *snapshot.object):
+            create_view(con, "main", snapshot, store)
+    _confine(con, store)
+    return con
+
+
+def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Let SQL read the objects, rows that broke a contract, and nothing else."""
     # Views name a folder with brackets as a pattern of itself.
     folders = ", ".join(
         form
@@ -94,7 +114,6 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     con.execute("SET enable_external_access = false")
     con.execute("SET python_enable_replacements = false")
     con.execute("SET lock_configuration = true")
-    return con
 
 
 @contextmanager
