@@ -90,7 +90,7 @@ def test_what_is_no_statement_of_the_snapshots_is_one_error(
 def test_runs_that_are_no_longer_kept_are_said_and_lost_objects_too(
     tmp_path: Path,
 ) -> None:
-    root = make_project(tmp_path, n_rows=300, of=LEAN)
+    root = make_project(tmp_path, n_rows=600, of=LEAN)
     assert "there are no runs yet" in invoke(root, "bisect", LAG_2).stderr
     for words in RUNS[:3]:
         overrides = (*SOURCE, "history.runs=2", *words)
