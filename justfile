@@ -149,7 +149,7 @@ ui *args: env
 history *args: env
     @.venv/bin/python -m pipeline history "$@"
 
-# Compare a snapshot with the run before, or of two runs: just diff features -2 latest
+# Compare a snapshot with the run before, or of two runs: just diff features -2 latest; --why: by cause
 [group('history')]
 [no-exit-message]
 diff snapshot *args: env

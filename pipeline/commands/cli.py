@@ -459,17 +459,32 @@ def _assignment(word: str) -> tuple[str, str]:
     show_default=True,
     help="Numbers are equal if they differ by no more of the larger one.",
 )
+@click.option("--why", is_flag=True, help="Split it by what made the difference.")
 @options.text_or("markdown", "json")
-def diff(snapshot: str, run_a: str, run_b: str, tolerance: float, format_: str) -> None:
+def diff(
+    snapshot: str, run_a: str, run_b: str, tolerance: float, why: bool, format_: str
+) -> None:
     """Compare a snapshot of two runs by its key.
 
     The exit code is 1 if they differ, 2 for an error. A run is its id, the beginning
     of it, `latest`, `previous`, or -1, -2 ... back.
     """
+    store = _open()
+    if why:
+        from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+
+        forget_racy_bytecode(PACKAGE)
+        from pipeline.run.causes import diff_by_cause
+        from pipeline.snapshots.diff.steps import show as show_steps
+
+        steps = diff_by_cause(store, snapshot, run_a, run_b)
+        click.echo(show_steps(steps, format_), nl=False)
+        if not steps.whole.is_nothing:
+            raise SystemExit(1)
+        return
     from pipeline.snapshots.diff.report import show
     from pipeline.snapshots.history import diff_runs
 
-    store = _open()
     title, found = diff_runs(store, snapshot, run_a, run_b, tolerance=tolerance)
     click.echo(show(found, title, format_), nl=False)
     if not found.is_equal:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -260,8 +261,6 @@ def load_settings(
     ConfigError
         With all mistakes: file, path, what was expected, what was found.
     """
-    for folder in (OWN, OWN_SOURCES):
-        forget_racy_bytecode(root / folder)
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
     others = [word for word in overrides if word not in choices]
@@ -284,6 +283,29 @@ def load_settings(
         *_check_layers(configs / "checks", root),
         *top,
     ]
+    return _decode(root, profile, layers, others)
+
+
+def recorded_settings(root: Path, tree: Tree, name: str) -> Settings:
+    """Decode a configuration that a run recorded, as `shown`, with the code of now.
+
+    What came from the environment is what that says now; what was masked is not known.
+
+    Raises
+    ------
+    ConfigError
+        If the code of now does not take it; `name` says what it is of.
+    """
+    layers = [Layer(name, deepcopy(tree))]
+    return _decode(root, None, layers, _mapping(tree, "sources"))
+
+
+def _decode(
+    root: Path, profile: str | None, layers: Sequence[Layer], others: Iterable[str]
+) -> Settings:
+    """Resolve and check layers; of other sources than `source` there are so many."""
+    for folder in (OWN, OWN_SOURCES):
+        forget_racy_bytecode(root / folder)
     resolved = resolve(merge(layers), layers)
     tree, mistakes = resolved.tree, resolved.mistakes
     unresolved = [mistake.path for mistake in mistakes]

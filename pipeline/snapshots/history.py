@@ -122,13 +122,13 @@ def diff_runs(
     if not runs:
         raise SnapshotError("there are no runs yet\nhint: `just run` makes the first")
     before, after = find_run(runs, run_a), find_run(runs, run_b)
-    old, new = (_object_of(store, run, snapshot) for run in (before, after))
+    old, new = (object_of(store, run, snapshot) for run in (before, after))
     [key] = [s.key for s in after.snapshots if s.name == snapshot]
     title = f"{snapshot}: {before.run_id} -> {after.run_id}"
     return title, diff(old, new, key, tolerance=tolerance)
 
 
-def _object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
+def object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
     """Find the object of a snapshot of a run."""
     found = {s.name: s.fingerprint for s in run.snapshots}
     if snapshot not in found:

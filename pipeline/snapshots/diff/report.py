@@ -53,9 +53,11 @@ def to_text(diff: Diff, title: str) -> str:
     cells = [(key, name, f"{old} -> {new}") for key, name, old, new in _cells(changed)]
     parts = {
         f"{title}: {_verdict(diff)}": [counts, *_notes(diff, _name)],
-        "schema": [f"{sign} {change}" for sign, change in _schema(diff.schema, _name)],
-        "values": [*_aligned([_HEADER, *numbers]), *_rest(changed)] if changed else [],
-        "changed": _aligned(cells, right=False),
+        "schema": [
+            f"{sign} {change}" for sign, change in schema_lines(diff.schema, _name)
+        ],
+        "values": [*aligned([_HEADER, *numbers]), *_rest(changed)] if changed else [],
+        "changed": aligned(cells, right=False),
         "added": _keys(diff, diff.added),
         "removed": _keys(diff, diff.removed),
     }
@@ -78,7 +80,7 @@ def to_markdown(diff: Diff, title: str) -> str:
     numbers = [_numbers(column, _quoted) for column in changed[:MAX_COLUMNS]]
     cells = [list(map(_code, cell)) for cell in _cells(changed)]
     counts = ("before", "after", "added", "removed", "changed", "unchanged")
-    schema = _schema(diff.schema, _quoted)
+    schema = schema_lines(diff.schema, _quoted)
     parts = [
         f"### {_code(title)}: {_verdict(diff)}",
         _table(counts, [[f"{getattr(diff.rows, name):,}" for name in counts]]),
@@ -141,8 +143,11 @@ def _notes(diff: Diff, show: _Show) -> Iterator[str]:
         )
 
 
-def _schema(schema: SchemaDiff, show: _Show) -> list[tuple[str, str]]:
+def schema_lines(
+    schema: SchemaDiff, show: _Show | None = None
+) -> list[tuple[str, str]]:
     """Say what changed of the schema, with a sign for the kind of change."""
+    show = show or _name
     changes = [("+", f"{show(c.name)} {show(_cut(c.dtype))}") for c in schema.added]
     changes += [("-", f"{show(c.name)} {show(_cut(c.dtype))}") for c in schema.removed]
     for c in schema.changed:
@@ -219,7 +224,7 @@ def _cut(text: str, n_characters: int = _MAX_VALUE) -> str:
     return text if len(text) <= n_characters else text[: n_characters - 1] + "…"
 
 
-def _aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
     """Pad cells to columns: the first to the left, the others as asked."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [
