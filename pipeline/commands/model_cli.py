@@ -179,25 +179,39 @@ def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:
         )
         click.echo(f"  {model:14} {rmse:>21} {mae:>21} {r2:>6} {coverage:>9} {bias:>6}")
     of_model = table.filter(model=evaluation.training.record.model)
-    for line in _by_step(of_model, modeling):
+    for line in (*_by_window(of_model, modeling), *_by_step(of_model, modeling)):
         click.echo(f"  {line}")
     click.echo(f"  card: {shown(evaluation.folder / 'card.html')}")
 
 
+def _by_window(figures: "pl.DataFrame", modeling: "Modeling") -> Iterator[str]:
+    """Say how good a model is on each window of a backtest of several."""
+    from pipeline.modeling.settings import WINDOW
+
+    for (name,), of in figures.filter(slice_by=WINDOW).group_by(
+        "slice", maintain_order=True
+    ):
+        yield f"{name}: {_in_short(of, modeling)}"
+
+
 def _by_step(figures: "pl.DataFrame", modeling: "Modeling") -> Iterator[str]:
     """Say how good a model is so many periods ahead, if it forecasts several."""
-    from pipeline.modeling.fit.loss import amount
     from pipeline.modeling.settings import STEP
 
-    metric = modeling.metric
     for step in range(1, modeling.horizon + 1 if modeling.horizon > 1 else 1):
         of = figures.filter(slice_by=STEP, slice=str(step))
-        value = dict(of.select("metric", "value").iter_rows())
-        held = value["coverage"]
-        yield (
-            f"{step} ahead: {metric.upper()} {amount(value[metric])}"
-            + (f", coverage {held:.1%}" if held is not None else "")
-        )
+        yield f"{step} ahead: {_in_short(of, modeling)}"
+
+
+def _in_short(figures: "pl.DataFrame", modeling: "Modeling") -> str:
+    """Say how good a model is on a slice."""
+    from pipeline.modeling.fit.loss import amount
+
+    value = dict(figures.select("metric", "value").iter_rows())
+    error, held = value[modeling.metric], value["coverage"]
+    return f"{modeling.metric.upper()} {amount(error)}" + (
+        f", coverage {held:.1%}" if held is not None else ""
+    )
 
 
 def _how_shown(modeling: "Modeling") -> str:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
+import msgspec
 import polars as pl
 
 from pipeline import sources
@@ -17,9 +18,14 @@ from pipeline.files.parquet import read_parquet, scan_parquet
 from pipeline.files.state import State
 from pipeline.log import LOG
 from pipeline.modeling.horizon import horizon_of
-from pipeline.modeling.records import new_folder
-from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
-from pipeline.panel.periods import Time, number, parsed
+from pipeline.modeling.records import new_folder, span
+from pipeline.modeling.settings import (
+    STEP,
+    Modeling,
+    ModelingSettings,
+    SplitConfig,
+)
+from pipeline.panel.periods import Time, number, parsed, written
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import run
 from pipeline.snapshots.store import (
@@ -56,6 +62,11 @@ class Features:
         """Read all rows, sorted by their key, as their order changes a model."""
         self.require_columns(modeling)
         return read_parquet(self.path).sort(modeling.key)
+
+    def periods(self, modeling: Modeling) -> pl.DataFrame:
+        """Read the column of the periods, each once."""
+        self.require_columns(modeling)
+        return scan_parquet([self.path]).select(modeling.time).unique().collect()
 
     def require_columns(self, modeling: Modeling) -> None:
         """Refuse features without the columns that the settings name.
@@ -209,6 +220,72 @@ def spans_of(df: pl.DataFrame, modeling: Modeling) -> Spans:
     return Spans(train, valid, test, unused)
 
 
+def windows_of(df: pl.DataFrame, modeling: Modeling) -> list[Modeling]:
+    """Name the split of each window of the backtest in its settings, the newest first.
+
+    The newest is the split there is. Each other one is as far before the next as that
+    judges periods, so that none is judged twice.
+
+    Raises
+    ------
+    ModelError
+        If there are too few periods.
+    """
+    n_windows, spans = modeling.backtest.windows, spans_of(df, modeling)
+    if n_windows == 1:
+        return [modeling]
+    there: list[Time] = df[modeling.time].unique().sort().to_list()
+    ends = [tuple(map(there.index, s)) for s in (spans.train, spans.valid, spans.test)]
+    first, back = ends[0][0], ends[2][1] - ends[2][0] + 1
+    n_fitting = 1 + first // back
+    if n_windows > n_fitting:
+        more = back * (n_windows - 1)
+        raise ModelError(
+            f"modeling.backtest: {len(there)} periods, {_ends(there)}, are too few for"
+            f" {n_windows} windows\n"
+            f"found: {first} before those of `split`, enough for {n_fitting}\n"
+            f"expected: {more} before them, {back} for each older window, as many as"
+            " `split.test` has\n"
+            f"hint: modeling.backtest.windows={n_fitting}; or a shorter `split.train`"
+            " or `split.test` in configs/modeling.yaml"
+        )
+    windows = [modeling]
+    for moved in range(back, back * n_windows, back):
+        train, valid, test = (
+            (written(there[a - moved]), written(there[b - moved])) for a, b in ends
+        )
+        split = SplitConfig(train=train, valid=valid, test=test)
+        windows.append(msgspec.structs.replace(modeling, split=split))
+    return windows
+
+
+@dataclass(frozen=True)
+class Window:
+    """The rows of a window of the backtest."""
+
+    name: str
+    """The periods that it judges."""
+    names: pl.Enum
+    """Of all windows, the oldest first."""
+    learned: pl.DataFrame
+    test: pl.DataFrame
+
+    def labelled(self, df: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
+        """Lay the name beside rows, if there are several windows."""
+        name = pl.lit(self.name, self.names)
+        return df.with_columns(name.alias(column) for column in modeling.windowed)
+
+
+def cut(df: pl.DataFrame, windows: Sequence[Modeling]) -> list[Window]:
+    """Take the rows of each window; see `windows_of`."""
+    names = [span(spans_of(df, window).written()["test"]) for window in windows]
+    in_time, rows = pl.Enum(names[::-1]), [parts(df, window) for window in windows]
+    return [
+        Window(name, in_time, learned, test)
+        for name, (learned, _, test) in zip(names, rows, strict=True)
+    ]
+
+
 def _refuse_short(
     there: Sequence[Time], judged: dict[str, Span], modeling: Modeling
 ) -> None:
@@ -285,9 +362,11 @@ def forecast_since(
 def folds(df: pl.DataFrame, modeling: Modeling) -> list[tuple[Span, Span]]:
     """List the expanding folds: the periods learned from, and those judged.
 
-    These are as many as are forecast, so that folds may share some.
+    These are as many as are forecast, so that folds may share some. All are of those
+    that the oldest window learns from, so that no window judges parameters that were
+    chosen on the periods it judges.
     """
-    train = spans_of(df, modeling).train
+    train = spans_of(df, windows_of(df, modeling)[-1]).train
     times = between(df, modeling, train)[modeling.time].unique().sort().to_list()
     n_folds, n = modeling.study.folds, modeling.horizon
     if len(times) < n_folds + n:

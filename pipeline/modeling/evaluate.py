@@ -13,15 +13,16 @@ from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
+from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import parts
+from pipeline.modeling.data import Window, cut, windows_of
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure, naive_errors
 from pipeline.modeling.judge.occurrence import measure_occurrence
 from pipeline.modeling.judge.slices import add_slices, resampling_of
 from pipeline.modeling.judge.totals import measure_totals
 from pipeline.modeling.occurrence import OCCURS
-from pipeline.modeling.predictor import Predictor, target_of
+from pipeline.modeling.predictor import target_of
 from pipeline.modeling.records import (
     FORMAT,
     EvaluationRecord,
@@ -30,9 +31,14 @@ from pipeline.modeling.records import (
     read_evaluation,
 )
 from pipeline.modeling.registry.registry import versions
-from pipeline.modeling.settings import Modeling, ModelingSettings, plain
-from pipeline.modeling.tracking.tracking import log_evaluation, log_figures, tracking
-from pipeline.modeling.train import train, train_on
+from pipeline.modeling.settings import WINDOW, Modeling, ModelingSettings, plain
+from pipeline.modeling.tracking.tracking import (
+    Figures,
+    log_evaluation,
+    log_figures,
+    tracking,
+)
+from pipeline.modeling.train import train_on, train_windows
 from pipeline.modeling.training import Training
 from pipeline.modeling.tune import trials_of
 
@@ -51,6 +57,8 @@ class Evaluation:
     """Where the tables, the charts and the card are."""
     record: EvaluationRecord
     """The figures over all test rows."""
+    windows: list[Modeling]
+    """The settings of each window; see `pipeline.modeling.data.windows_of`."""
     is_new: bool
 
     def table(self, name: str) -> pl.DataFrame:
@@ -74,37 +82,37 @@ class Evaluation:
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     """Judge a model on the test periods, unless it has been; trains it if need be.
 
-    So are its baselines trained, and each one's figures are in its run of MLflow's.
+    So are its baselines trained, and each one's figures are in its run of MLflow's. Of
+    several windows, each one's periods are judged by the models of that window.
     """
-    names = _rivals(settings.modeling, model)
-    training = train(settings, model)
-    rivals = [train_on(settings, name, training.features) for name in names]
-    _warn_of_untuned(settings, training, rivals)
     modeling = settings.modeling
+    names = _rivals(modeling, model)
+    features = learnable_features(settings)
+    windows = windows_of(features.periods(modeling), modeling)
+    training = train_on(settings, model, features)
+    rivals = [train_on(settings, name, features) for name in names]
+    _warn_of_untuned(settings, training, rivals)
+    judged = [train_windows(settings, t, windows) for t in (training, *rivals)]
     folder = training.folder / "evaluation"
-    wanted = _fingerprint(training, rivals, settings)
+    wanted = _fingerprint(judged, settings)
     there = read_evaluation(folder)
     if there is not None and there.fingerprint == wanted:
-        evaluation = Evaluation(training, folder, there, is_new=False)
+        evaluation = Evaluation(training, folder, there, windows, is_new=False)
         _log_rivals(settings, [t for t in rivals if t.is_logged], evaluation)
         return evaluation
 
     from pipeline.modeling.card.card import Card, write_card
     from pipeline.modeling.card.explain import explain
 
-    df = training.features.read(modeling)
-    learned, _, test = parts(df, modeling)
-    predictions, predict_s = _predictions([training, *rivals], test, modeling)
-    scale = naive_errors(
-        learned,
-        modeling.target,
-        entity=modeling.entity,
-        time=modeling.time,
-        every=modeling.every,
-        season=modeling.season or 1,
-    )
+    rows = cut(features.read(modeling), windows)
+    newest = rows[0].test
+    predictions, predict_s = _predictions(judged, rows, modeling)
+    scale = pl.concat(_scale(window, modeling) for window in rows)
     predictions = predictions.join(
-        scale, on=modeling.entity, how="left", maintain_order="left"
+        scale,
+        on=[*modeling.entity, *modeling.windowed],
+        how="left",
+        maintain_order="left",
     )
     predictor, how = training.load(), resampling_of(modeling)
     tables = {
@@ -115,18 +123,21 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
         ),
         **explain(
             predictor,
-            test,
-            target_of(test, modeling.target),
+            newest,
+            target_of(newest, modeling.target),
             settings.bases,
             metric=modeling.metric,
             seed=modeling.seed,
         ),
     }
     if predictor.occurrence is not None:
-        tables[_CANDIDATES] = _candidates(settings, training, predictor, test)
-        figures = measure_occurrence(tables[_CANDIDATES], how)
-        tables["evaluation"] = pl.concat([figures, tables["evaluation"]])
-    metrics = _metrics(tables["evaluation"], model)
+        tables[_CANDIDATES] = pl.concat(
+            _candidates(settings, each, window.test)
+            for each, window in zip(judged[0], rows, strict=True)
+        )
+        odds = measure_occurrence(tables[_CANDIDATES], how)
+        tables["evaluation"] = pl.concat([odds, tables["evaluation"]])
+    figures = _figures_of(tables["evaluation"], model)
     with tracking(settings) as store:
         known = {v.fingerprint: v.number for v in versions(store, modeling.name)}
     card = Card(
@@ -135,6 +146,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
         source=str(settings.pipeline.tree["source"]["kind"]),
         registered=known.get(training.record.fingerprint),
         trials=trials_of(settings, training.record.study),
+        windows=[(w.name, t.record) for w, t in zip(rows, judged[0], strict=True)],
         predictions=predictions.filter(model=model),
         **{name: tables[name] for name in _OF_CARD},
     )
@@ -146,14 +158,15 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
             format=FORMAT,
             fingerprint=wanted,
             created_at=datetime.now(UTC),
-            n_rows=test.height,
+            n_rows=sum(window.test.height for window in rows),
             predict_s=predict_s,
-            metrics=metrics,
+            metrics=dict(figures.metrics),
+            windows=[dict(window) for window in figures.windows],
             files=hashes(partial),
         )
         write_sealed(partial / "evaluation.json", record)
-        log_evaluation(settings, training.record.mlflow_run, metrics, partial)
-    evaluation = Evaluation(training, folder, record, is_new=True)
+        log_evaluation(settings, training.record.mlflow_run, figures, partial)
+    evaluation = Evaluation(training, folder, record, windows, is_new=True)
     _log_rivals(settings, rivals, evaluation)
     return evaluation
 
@@ -171,10 +184,27 @@ def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     )
 
 
-def _metrics(figures: pl.DataFrame, model: str) -> dict[str, float]:
-    """Take a model's figures over all rows."""
-    overall = figures.filter(model=model, slice_by="all")
-    return dict(overall.select("metric", "value").drop_nulls().iter_rows())
+def _figures_of(evaluation: pl.DataFrame, model: str) -> Figures:
+    """Take a model's figures over all rows, and by window."""
+    of_model = evaluation.filter(model=model).drop_nulls("value")
+    by = of_model.filter(pl.col("slice_by").is_in(["all", WINDOW])).partition_by(
+        "slice_by", "slice", maintain_order=True
+    )
+    overall, *windows = (dict(df.select("metric", "value").iter_rows()) for df in by)
+    return Figures(overall, windows)
+
+
+def _scale(window: Window, modeling: Modeling) -> pl.DataFrame:
+    """Average what a naive forecast errs by in what a window learns from."""
+    errors = naive_errors(
+        window.learned,
+        modeling.target,
+        entity=modeling.entity,
+        time=modeling.time,
+        every=modeling.every,
+        season=modeling.season or 1,
+    )
+    return window.labelled(errors, modeling)
 
 
 def _rivals(modeling: Modeling, model: str) -> list[str]:
@@ -208,26 +238,31 @@ def _log_rivals(
     if rivals:
         figures = evaluation.table("evaluation")
         runs = {
-            rival.record.mlflow_run: _metrics(figures, rival.record.model)
+            rival.record.mlflow_run: _figures_of(figures, rival.record.model)
             for rival in rivals
         }
         log_figures(settings, runs)
 
 
 def _predictions(
-    trainings: Sequence[Training], test: pl.DataFrame, modeling: Modeling
+    judged: Sequence[Sequence[Training]], windows: Sequence[Window], modeling: Modeling
 ) -> tuple[pl.DataFrame, float]:
     """Lay what all models predict beside keys, slices and outcomes.
 
-    Also gives the seconds that the first one took.
+    Of each model, `judged` has the training of each window. Also gives the seconds that
+    the first model took.
     """
     made: dict[str, pl.DataFrame] = {}
     seconds: list[float] = []
-    for training in trainings:
-        predictor = training.load()
+    for trainings in judged:
+        predictors = [training.load() for training in trainings]
         started = time.perf_counter()
-        made[training.record.model] = predictor.predict(test)
+        made[trainings[0].record.model] = pl.concat(
+            predictor.predict(window.test)
+            for predictor, window in zip(predictors, windows, strict=True)
+        )
         seconds.append(time.perf_counter() - started)
+    test = pl.concat(window.labelled(window.test, modeling) for window in windows)
     columns = dict.fromkeys([*modeling.key, *resampling_of(modeling).slices])
     y = pl.Series("y", target_of(test, modeling.target))
     rows = add_slices(test, modeling).select(*columns, y)
@@ -239,15 +274,12 @@ def _predictions(
 
 
 def _candidates(
-    settings: ModelingSettings,
-    training: Training,
-    predictor: Predictor,
-    test: pl.DataFrame,
+    settings: ModelingSettings, training: Training, test: pl.DataFrame
 ) -> pl.DataFrame:
     """Lay what is expected of the test periods beside what came: 0 of an absent row."""
     modeling = settings.modeling
     periods = test[modeling.time].unique().sort()
-    df = candidates(settings, training.features, periods)
+    df, predictor = candidates(settings, training.features, periods), training.load()
     assert predictor.occurrence is not None
     return df.select(
         pl.lit(training.record.model).alias("model"),
@@ -260,14 +292,14 @@ def _candidates(
 
 
 def _fingerprint(
-    training: Training, rivals: Sequence[Training], settings: ModelingSettings
+    judged: Sequence[Sequence[Training]], settings: ModelingSettings
 ) -> str:
     """Hash all that decides what an evaluation says."""
     modeling = settings.modeling
-    trained = [each.record.fingerprint for each in (training, *rivals)]
+    trained = [each.record.fingerprint for trainings in judged for each in trainings]
     what = [modeling.name, plain(modeling.split), modeling.cluster, modeling.metric]
     how = [modeling.coverage, modeling.seed, modeling.season]
     slices = [plain(modeling.slices), modeling.totals, plain(modeling.bootstrap)]
-    record = training.record
+    record = judged[0][0].record
     of_card = [record.study, settings.bases, modeling.unit, record.on_trust]
     return fingerprint(MODULE, trained, what, how, slices, of_card, kinds=[])

@@ -13,14 +13,16 @@ from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import read_rows
+from pipeline.modeling.data import cut, read_rows
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.forecast import withdraw_another
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
 from pipeline.modeling.judge.totals import calibrate_totals
-from pipeline.modeling.records import TrainingRecord
+from pipeline.modeling.models import kind_names
+from pipeline.modeling.predictor import features_of
+from pipeline.modeling.records import TrainingRecord, all_trainings
 from pipeline.modeling.registry.apart import backtest_apart
 from pipeline.modeling.registry.publish import publish_models
 from pipeline.modeling.registry.registry import (
@@ -32,7 +34,9 @@ from pipeline.modeling.registry.registry import (
     require_same_question,
     roll_back,
 )
-from pipeline.modeling.settings import Modeling, ModelingSettings, plain
+from pipeline.modeling.settings import WINDOW, Modeling, ModelingSettings, plain
+from pipeline.modeling.train import train_windows
+from pipeline.modeling.training import Training
 
 _LEAST_SHARED = 0.5
 """Of the test rows, those the champion has a prediction for. Stages leave some entities
@@ -41,8 +45,11 @@ out, but no champion of the same source lacks as many; on a rest nothing is judg
 _N_SLICES = 3
 """That are named where a model is worse; the comparison holds them all."""
 
-_FEW_PERIODS = 4
-"""Of more, such as the months of a year, some are the incumbent's by their season."""
+_FEW = 4
+"""Periods or windows: of more, such as the months of a year, some are the incumbent's
+by their season."""
+
+_PREDICTED = ("prediction", "lower", "upper")
 
 _ANOTHER_SOURCE = (
     "hint: a champion of another source cannot be compared with; for this one, choose a"
@@ -80,10 +87,11 @@ def promote(
     It must have a smaller error than every baseline and than the champion, beyond what
     drawing other clusters would change; a baseline needs only be the best of them. Its
     predictions must be right in sum, and its intervals hold what they say; and in no
-    period (of a few), size decile or third may its error exceed the champion's (the
-    best baseline's where there is none) by more than a set share, beyond chance, too.
-    If the champion cannot be compared with, nothing is registered; if versions of the
-    name answer another question, nothing is computed.
+    period or window (of a few), size decile or third may its error exceed the
+    champion's (the best baseline's where there is none) by more than a set share,
+    beyond chance, too. All of it over the rows of all windows of the backtest. If the
+    champion cannot be compared with, nothing is registered; if versions of the name
+    answer another question, nothing is computed.
 
     The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
     once, it shows the forecast of another version no more.
@@ -143,6 +151,8 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     )
     version = register(settings, evaluation.training, totals)
     notes = list(_notes(settings, evaluation.training.record, before, version))
+    if before is not None and modeling.windowed:
+        notes += _not_compared(comparison, before)
     against, terms = before and before.number, _terms(modeling)
     decision = Decision(datetime.now(UTC), against, reasons, terms, notes)
     decide(settings, version, decision)
@@ -155,6 +165,7 @@ def _terms(modeling: Modeling) -> dict[str, Any]:
     return {
         "metric": modeling.metric,
         "split.test": plain(modeling.split)["test"],
+        **{f"backtest.{name}": n for name, n in plain(modeling.backtest).items()},
         "baselines": modeling.baselines,
         "cluster": modeling.cluster,
         "coverage": modeling.coverage,
@@ -186,7 +197,9 @@ def _against_champion(
     """Compare with the champion, where it has a prediction for the test rows.
 
     Its bundle forecasts each test period from the rows of those before, whatever
-    features it was trained on. What came of it is kept beside the evaluation.
+    features it was trained on. As it has learned from the periods that older windows
+    judge, these are predicted by its recipe, trained for them. What came of it is kept
+    beside the evaluation.
     """
     kept = (
         evaluation.folder / f"champion-{before.number}-{before.fingerprint[:8]}.parquet"
@@ -195,7 +208,10 @@ def _against_champion(
         return read_parquet(kept)
     modeling = settings.modeling
     own = evaluation.table("predictions").filter(model=evaluation.training.record.model)
-    rows, periods = read_rows(settings.pipeline), own[modeling.time].unique().sort()
+    features = evaluation.training.features.read(modeling)
+    newest, *older = cut(features, evaluation.windows)
+    judged = own.join(newest.test, on=modeling.key, how="semi")
+    rows, periods = read_rows(settings.pipeline), judged[modeling.time].unique().sort()
     before.hold()
     try:
         made = backtest_apart(settings, before, rows, periods)
@@ -206,18 +222,28 @@ def _against_champion(
         ) from error
     predicted = made.unique(modeling.key).drop_nulls("prediction")
     key = [*modeling.key]
-    shared = own.join(predicted, on=key, how="semi")
-    if shared.height < own.height * _LEAST_SHARED:
+    n_shared = judged.join(predicted, on=key, how="semi").height
+    if n_shared < judged.height * _LEAST_SHARED:
         raise ModelError(
-            f"{before.uri}: the champion has a prediction for {shared.height:,} of"
-            f" {own.height:,} test rows, expected {_LEAST_SHARED:.0%} or more\n"
+            f"{before.uri}: the champion has a prediction for {n_shared:,} of"
+            f" {judged.height:,} test rows, expected {_LEAST_SHARED:.0%} or more\n"
             f"{_ANOTHER_SOURCE}"
         )
-    theirs = shared.drop("prediction", "lower", "upper").join(
+    recipe = _trained_as_before(settings, before, evaluation) if older else []
+    predicted = pl.concat(
+        [
+            predicted.select(*key, *_PREDICTED),
+            *(
+                window.test.select(key).hstack(training.load().predict(window.test))
+                for window, training in zip(older, recipe, strict=False)
+            ),
+        ]
+    )
+    shared = own.join(predicted, on=key, how="semi")
+    theirs = shared.drop(_PREDICTED).join(
         predicted, on=key, how="left", maintain_order="left"
     )
-    name = f"champion (version {before.number})"
-    both = [shared, theirs.with_columns(pl.lit(name).alias("model"))]
+    both = [shared, theirs.with_columns(pl.lit(_named(before)).alias("model"))]
     comparison = compare(
         pl.concat(both, how="diagonal_relaxed"),
         evaluation.training.record.model,
@@ -233,6 +259,44 @@ def _against_champion(
         msgspec.structs.replace(record, files=listed),
     )
     return comparison
+
+
+def _trained_as_before(
+    settings: ModelingSettings, before: Version, evaluation: Evaluation
+) -> list[Training]:
+    """Train the champion's recipe for the older windows; none if it is not at hand.
+
+    It is where its training is kept, and learned from the features that there are now.
+    """
+    features, modeling = evaluation.training.features, settings.modeling
+    for folder, record in all_trainings(settings.root):
+        kind, past = record.config["kind"], record.modeling["past"]
+        if record.fingerprint != before.fingerprint or kind not in kind_names():
+            continue
+        trained = Training(folder, record, features, is_new=False, is_logged=True)
+        schema = trained.load().record.schema
+        names = {*features_of(features.read(modeling), modeling)}
+        is_same = {*schema.dtypes} - {*trained.config.categorical} == names
+        if is_same and past == modeling.past:
+            return train_windows(settings, trained, evaluation.windows)[1:]
+    return []
+
+
+def _not_compared(comparison: pl.DataFrame, before: Version) -> Iterator[str]:
+    """Say which windows the champion was not compared on."""
+    by_window = comparison.filter(slice_by=WINDOW)
+    is_with = pl.col("reference") == _named(before)
+    missing = by_window.join(by_window.filter(is_with), on="slice", how="anti")
+    if names := missing["slice"].unique().sort().to_list():
+        yield (
+            f"version {before.number} is not compared on {' and '.join(names)}: it has"
+            " learned from these periods, and what it was trained by is not at hand"
+        )
+
+
+def _named(before: Version) -> str:
+    """Name the champion where models are compared."""
+    return f"champion (version {before.number})"
 
 
 def _reasons(
@@ -275,11 +339,11 @@ def slices_that_lose(modeling: Modeling, comparison: pl.DataFrame) -> pl.DataFra
 
     `comparison` is with the incumbent. Column ``share`` is the error over its, less 1.
     """
-    held = comparison.filter(
-        pl.col("slice_by").is_in([*modeling.asked, SIZE_DECILE, *modeling.slices.cut])
-    )
-    if held.filter(slice_by=modeling.time).height > _FEW_PERIODS:
-        held = held.filter(pl.col("slice_by") != modeling.time)
+    by = [*modeling.asked, *modeling.windowed, SIZE_DECILE, *modeling.slices.cut]
+    held = comparison.filter(pl.col("slice_by").is_in(by))
+    for many in (modeling.time, *modeling.windowed):
+        if held.filter(slice_by=many).height > _FEW:
+            held = held.filter(pl.col("slice_by") != many)
     return (
         held.with_columns(share=pl.col("value") / pl.col("reference_value") - 1)
         .filter(

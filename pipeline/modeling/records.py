@@ -91,6 +91,8 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     predict_s: float
     """Seconds of predicting these rows, with intervals."""
     metrics: dict[str, float]
+    windows: list[dict[str, float]] = []
+    """Likewise by window of the backtest, the oldest first; none if it is one."""
     files: dict[str, str]
     """Hashes of all that is beside it."""
 

@@ -44,6 +44,9 @@ BESIDE_THE_KEY = (
 STEP = "step"
 """Column of features and forecasts of more than one period: how many ahead one is."""
 
+WINDOW = "window"
+"""Column of judged rows of more than one window: the periods it judges, in words."""
+
 UNKNOWN_UNIT = "name that of the target under `modeling.units`"
 """What helps where an amount has no unit."""
 
@@ -107,6 +110,14 @@ class Study(BaseConfig, frozen=True, kw_only=True):
 
     trials: Count
     folds: Count
+
+
+class Backtest(BaseConfig, frozen=True, kw_only=True):
+    """How many windows judge a model: splits, each before the next newer one."""
+
+    windows: Count
+    refit: bool
+    """Fit a model for each; else those before the newest share that of the oldest."""
 
 
 class Bootstrap(BaseConfig, frozen=True, kw_only=True):
@@ -189,6 +200,7 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     cluster: str
     totals: list[str] = field(default_factory=list[str])
     split: SplitConfig
+    backtest: Backtest
     model: str
     baselines: Annotated[list[str], Meta(min_length=1)]
     metric: Metric
@@ -208,6 +220,11 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
     def asked(self) -> list[str]:
         """The columns that say what is forecast of an entity: period, and step."""
         return [self.time, *([STEP] if self.horizon > 1 else [])]
+
+    @property
+    def windowed(self) -> list[str]:
+        """The column that says which window judges a row, if there are several."""
+        return [WINDOW] if self.backtest.windows > 1 else []
 
     @property
     def distance(self) -> str:
@@ -381,7 +398,8 @@ def _wrong_names(
         ("time", modeling.time),
         *(("entity", name) for name in modeling.entity),
     ):
-        beside = (*BESIDE_THE_KEY, *modeling.asked[1:], *modeling.slices.cut)
+        beside = (*BESIDE_THE_KEY, *modeling.asked[1:], *modeling.windowed)
+        beside = (*beside, *modeling.slices.cut)
         if name in beside:
             text = f"'{name}' is a column of every forecast, expected another name"
             faults.append((path, text))
@@ -389,6 +407,13 @@ def _wrong_names(
         ("slices.columns", f"'{name}' is a column of every forecast")
         for name in modeling.slices.columns
         if name in BESIDE_THE_KEY
+    ]
+    by = {"columns": modeling.slices.columns, "thirds": modeling.slices.cut}
+    faults += [
+        (f"slices.{of}", f"'{name}' is what tells the windows of `backtest` apart")
+        for of, names in by.items()
+        for name in modeling.windowed
+        if name in names
     ]
     for path, name, known in (
         ("model", modeling.model, models),

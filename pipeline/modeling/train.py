@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,8 +34,18 @@ from pipeline.modeling.records import (
     read_training,
     versions,
 )
-from pipeline.modeling.settings import ModelConfig, ModelingSettings, plain
-from pipeline.modeling.tracking.tracking import is_logged, log_evaluation, log_training
+from pipeline.modeling.settings import (
+    ModelConfig,
+    Modeling,
+    ModelingSettings,
+    plain,
+)
+from pipeline.modeling.tracking.tracking import (
+    Figures,
+    is_logged,
+    log_evaluation,
+    log_training,
+)
 from pipeline.modeling.training import Training
 from pipeline.modeling.tune import best_params, has_other_study
 from pipeline.plan.code import code_hashes
@@ -60,6 +71,40 @@ def train_on(settings: ModelingSettings, model: str, features: Features) -> Trai
             f"{model}: parameters of the YAML, as its study is of other data, settings"
             f" or code; `just tune {model}` repeats it"
         )
+    return _trained(settings, features, model, config, study)
+
+
+def train_windows(
+    settings: ModelingSettings, newest: Training, windows: Sequence[Modeling]
+) -> list[Training]:
+    """Train the recipe of a model for each window, the newest of which it is.
+
+    Parameters are its own, whatever a study of the older window's periods would choose.
+    See `pipeline.modeling.data.windows_of`, and `refit` of the settings.
+    """
+    record, older = newest.record, windows[1:]
+    refit = settings.modeling.backtest.refit
+    trained = [
+        _trained(
+            replace(settings, modeling=window),
+            newest.features,
+            record.model,
+            newest.config,
+            record.study,
+        )
+        for window in (older if refit else older[-1:])
+    ]
+    return [newest, *(trained if refit else trained * len(older))]
+
+
+def _trained(
+    settings: ModelingSettings,
+    features: Features,
+    model: str,
+    config: ModelConfig,
+    study: str | None,
+) -> Training:
+    """Fit a model with these parameters, unless the same one is there."""
     wanted = training_fingerprint(features, config, settings)
     folder = model_folder(settings.root, model, wanted)
     there = read_training(folder)
@@ -152,7 +197,8 @@ def _log_again(
     run = log_training(settings, record, features.path)
     judged = read_evaluation(folder / "evaluation")
     if judged is not None:
-        log_evaluation(settings, run, judged.metrics, folder / "evaluation")
+        figures = Figures(judged.metrics, judged.windows)
+        log_evaluation(settings, run, figures, folder / "evaluation")
     # Last, so that after a kill all of it is done again.
     again = msgspec.structs.replace(record, mlflow_run=run)
     write_sealed(folder / "training.json", again)

@@ -170,7 +170,8 @@ def study_name(
 ) -> str:
     """Name a study by all that it depends on but the number of trials."""
     what = (modeling.key, modeling.target, modeling.past, modeling.seed)
-    how = (modeling.metric, plain(modeling.split), modeling.study.folds)
+    judged = (modeling.study.folds, modeling.backtest.windows)
+    how = (modeling.metric, plain(modeling.split), judged)
     parts = (features.fingerprint, plain(config), what, how)
     hashed = fingerprint(MODULE, *parts, kinds=[config.kind])
     return f"{model}-{hashed[:16]}"

@@ -12,7 +12,9 @@ from pipeline.modeling.data import (
     current_features,
     folds,
     spans_of,
+    windows_of,
 )
+from pipeline.modeling.records import span
 from pipeline.modeling.settings import load_modeling
 from pipeline.panel.periods import Time
 from tests.conftest import PROJECT
@@ -162,6 +164,31 @@ def test_folds_predict_the_last_training_periods_from_all_before(ml: Load) -> No
     assert len(folds(df, ml("modeling.study.folds=4").modeling)) == 4
     with pytest.raises(ConfigError, match="5 training periods, expected 6 for 5 folds"):
         folds(df, ml("modeling.study.folds=5").modeling)
+
+
+def test_folds_end_before_what_the_oldest_window_judges(ml: Load) -> None:
+    df = pl.DataFrame({"year": range(2004, 2018)})
+    modeling = ml("modeling.backtest.windows=4", "modeling.study.folds=2").modeling
+    assert folds(df, modeling) == [
+        ((2004, 2006), (2007, 2007)),
+        ((2004, 2007), (2008, 2008)),
+    ]
+
+
+def test_windows_of_named_periods_are_moved_with_their_gaps() -> None:
+    words = (
+        "modeling.split={train: ['2020-07-01', '2020-09-01'], valid: '2020-11-01',"
+        " test: ['2021-01-01', '2021-03-01']}",
+        "modeling.backtest.windows=3",
+    )
+    modeling = load_modeling(PROJECT, overrides=words).modeling
+    df = pl.DataFrame({"year": MONTHS})
+    ends = [spans_of(df, window).written() for window in windows_of(df, modeling)]
+    assert [tuple(map(span, of.values())) for of in ends] == [
+        ("2020-07-01 to 2020-09-01", "2020-11-01", "2021-01-01 to 2021-03-01"),
+        ("2020-04-01 to 2020-06-01", "2020-08-01", "2020-10-01 to 2020-12-01"),
+        ("2020-01-01 to 2020-03-01", "2020-05-01", "2020-07-01 to 2020-09-01"),
+    ]
 
 
 def test_folds_of_a_panel_of_every_fifth_year_are_five_years_apart() -> None:

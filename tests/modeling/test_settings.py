@@ -65,6 +65,7 @@ def test_names_of_the_panel_are_taken_from_the_pipeline() -> None:
             "models.random_forest.params: expected bagging_fraction below 1",
         ),
         ("models.ridge.kind=rigde", "found 'rigde'; did you mean 'ridge'?"),
+        ("modeling.backtest.windows=0", "modeling.backtest.windows: expected int >= 1"),
         (
             "modeling.known=[w_total_median_profit]",
             "modeling.known: 'w_total_median_profit' is `modeling.target`, too",
@@ -114,6 +115,14 @@ def test_mistake_is_named_with_what_was_expected(override: str, expected: str) -
     text = mistakes(override)
     assert text.startswith("configuration: 1 mistake\n  command line: m")
     assert expected in text
+
+
+def test_windows_need_their_name_for_themselves() -> None:
+    taken = ("modeling.slices.columns=[window]", "modeling.slices.thirds.window=[a]")
+    load_modeling(PROJECT, overrides=taken)
+    text = mistakes(*taken, "modeling.backtest.windows=2")
+    assert "modeling.slices.columns: 'window' is what tells the windows" in text
+    assert "modeling.slices.thirds: 'window' is what tells the windows" in text
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

@@ -4,7 +4,7 @@ After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019. The page is
 HTML file with its style and its figures; it needs no script and no network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord, span
-from pipeline.modeling.settings import STEP, UNKNOWN_UNIT, Modeling
+from pipeline.modeling.settings import STEP, UNKNOWN_UNIT, WINDOW, Modeling
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -65,6 +65,13 @@ class Card:
     importance: pl.DataFrame
     shap: pl.DataFrame
     dependence: pl.DataFrame
+    windows: Sequence[tuple[str, TrainingRecord]] = ()
+    """The periods that each window judges, and what judges them; the newest first."""
+
+    @property
+    def is_backtest(self) -> bool:
+        """Whether several windows judge it."""
+        return len(self.windows) > 1
 
 
 def name_of(metric: str) -> str:
@@ -102,7 +109,7 @@ def draw_figures(card: Card) -> dict[str, str]:
     }
     if card.comparison.filter(slice_by=SIZE_DECILE).height:
         drawn["difference"] = charts.difference_chart(card.comparison)
-    for name, column in (("period", time), ("step", STEP)):
+    for name, column in (("period", time), ("step", STEP), ("window", WINDOW)):
         if evaluation.filter(slice_by=column)["slice"].n_unique() > 1:
             drawn[name] = charts.error_by_period_chart(
                 evaluation, model, metric, column, unit
@@ -142,13 +149,57 @@ def page(card: Card, figures: Mapping[str, str]) -> str:
         parts=[
             ("train", span(spans["train"]), record.n_rows["train"]),
             ("validation", span(spans["valid"]), record.n_rows["valid"]),
-            ("test", span(spans["test"]), card.predictions.height),
+            ("test", span(spans["test"]), _n_judged(card)),
         ],
+        windows=_windows(card),
         rows=_metric_rows(card),
         study=_study(card.trials, card.modeling.unit),
         thirds=_thirds(card.modeling),
         trained_on=_TRAINED_ON[target["kind"]].format(**target),
     )
+
+
+def _n_judged(card: Card) -> int:
+    """Count the rows of the newest window."""
+    if not card.is_backtest:
+        return card.predictions.height
+    return card.predictions.filter(pl.col(WINDOW) == card.windows[0][0]).height
+
+
+def _windows(card: Card) -> list[list[str]]:
+    """Say of each window of a backtest what was learned from, and how good that was.
+
+    Cells are as the heads in ``card.html.j2``; none where there is one window.
+    """
+    if not card.is_backtest:
+        return []
+    key, unit = card.modeling.metric, card.modeling.unit
+    own = card.evaluation.filter(model=card.record.model, slice_by=WINDOW)
+    best = charts.best_reference(card.comparison)
+    compared = card.comparison.filter(slice_by=WINDOW, reference=best)
+    rows: list[list[str]] = []
+    for name, record in card.windows:
+        of = {r["metric"]: r for r in own.filter(slice=name).iter_rows(named=True)}
+        against = compared.filter(slice=name).row(0, named=True)
+        share = {
+            end: against[end] and against[end] / against["reference_value"]
+            for end in ("difference", "lower", "upper")
+        }
+        rows.append(
+            [
+                name,
+                span(record.spans["train"]),
+                span(record.spans["valid"]),
+                f"{of[key]['n_rows']:,}",
+                *(
+                    figure_text(metric, of[metric]["value"], unit)
+                    for metric in (key, "bias", "coverage")
+                ),
+                figure_text("share", share["difference"], unit),
+                ends_text("share", share, unit),
+            ]
+        )
+    return rows
 
 
 def render(template: str, figures: Mapping[str, str], **values: object) -> str:
@@ -210,6 +261,11 @@ def _limits(card: Card) -> Iterator[str]:
         " look back, and those that stages leave out, as rare ones, get no prediction."
     )
     yield _occurrence(card)
+    if card.is_backtest:
+        yield (
+            f"It is judged on {len(card.windows)} windows, of which it is the newest:"
+            " the others judge its recipe, learned from the periods before them."
+        )
     yield (
         "Forecasts are made by the same recipe, fitted to all periods known as it was"
         " registered: that fit has seen the test periods, so it is not judged."

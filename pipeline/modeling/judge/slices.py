@@ -14,6 +14,7 @@ def resampling_of(modeling: Modeling) -> Resampling:
     slices = modeling.slices
     columns = [
         *modeling.asked,
+        *modeling.windowed,
         *([SIZE_DECILE] if slices.size else []),
         *slices.cut,
         *slices.columns,

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
@@ -65,6 +65,15 @@ def environment() -> dict[str, str]:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "GIT_PYTHON_REFRESH": "quiet",
     }
+
+
+class Figures(NamedTuple):
+    """How good a model is."""
+
+    metrics: Mapping[str, float]
+    """On all test periods."""
+    windows: Sequence[Mapping[str, float]]
+    """By window of the backtest, the oldest first; none if it is one."""
 
 
 @dataclass(frozen=True)
@@ -367,24 +376,24 @@ def _question(modeling: Modeling) -> str:
 
 
 def log_evaluation(
-    settings: ModelingSettings,
-    run_id: str,
-    metrics: Mapping[str, float],
-    folder: Path,
+    settings: ModelingSettings, run_id: str, figures: Figures, folder: Path
 ) -> None:
     """Add figures of the test periods, charts and card to a training's run."""
-    log_figures(settings, {run_id: metrics})
+    log_figures(settings, {run_id: figures})
     with tracking(settings) as store:
         store.client.log_artifacts(run_id, str(folder), "evaluation")
 
 
-def log_figures(
-    settings: ModelingSettings, runs: Mapping[str, Mapping[str, float]]
-) -> None:
-    """Add figures of the test periods to runs of trainings."""
+def log_figures(settings: ModelingSettings, runs: Mapping[str, Figures]) -> None:
+    """Add figures of the test periods to runs of trainings; by window as a series."""
     with tracking(settings) as store:
-        for run_id, metrics in runs.items():
+        for run_id, (metrics, windows) in runs.items():
             logged = [_metric(f"test_{key}", value) for key, value in metrics.items()]
+            logged += [
+                _metric(f"window_{key}", value, step)
+                for step, window in enumerate(windows)
+                for key, value in window.items()
+            ]
             store.client.log_batch(run_id, metrics=logged)
 
 

@@ -311,3 +311,33 @@ def test_what_is_taken_on_trust_is_said(card: Card) -> None:
     trusted = with_record(card, on_trust=("price: known",))
     assert "price: known" in Page(page(trusted, {})).texts
     assert "price: known" not in Page(page(card, {})).texts
+
+
+def test_a_backtest_says_of_each_window_what_was_learned_and_how_good_it_was(
+    card: Card,
+) -> None:
+    def as_windows(df: pl.DataFrame) -> pl.DataFrame:
+        years = df.filter(slice_by="year")
+        return pl.concat([df, years.with_columns(slice_by=pl.lit("window"))])
+
+    spans = {"train": ["2009", "2013"], "valid": ["2014", "2014"]}
+    older = msgspec.structs.replace(card.record, spans=spans)
+    several = replace(
+        card,
+        evaluation=as_windows(card.evaluation),
+        comparison=as_windows(card.comparison),
+        predictions=card.predictions.with_columns(
+            window=pl.Series(["2017"] * 400 + ["2016"] * 100)
+        ),
+        windows=[("2017", card.record), ("2016", older)],
+    )
+    html = page(several, {})
+    texts = Page(html).texts
+    at = texts.index("2009 to 2013")
+    assert texts[at - 1 : at + 8] == [
+        *("2016", "2009 to 2013", "2014", "100", "$1.2M", "-6.0%", "90.0%"),
+        *("-20.0%", "-33.3% to -13.3%"),
+    ]
+    assert "judged on 2 windows" in html
+    assert texts[texts.index("test") + 2] == "400"
+    assert "2009 to 2013" not in page(card, {})
