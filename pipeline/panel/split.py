@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
+EVER = 1 << 31
+"""Ends the range of a `lookback` that goes back to the first period."""
+
 
 @dataclass(frozen=True)
 class Fact:
@@ -34,11 +37,15 @@ class Fact:
         ``(partials, config) -> LazyFrame``: the table itself.
     apply : callable or None
         ``(lf, ..., fact, config) -> LazyFrame``; None if the table is the output.
+    groups : tuple of str
+        Columns of the table: each of its rows is of those rows only that agree with it
+        in them. Empty if any row may matter.
     """
 
     partial: Callable[..., pl.LazyFrame]
     merge: Callable[..., pl.LazyFrame]
     apply: Callable[..., pl.LazyFrame] | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 import polars as pl
 from polars.exceptions import ColumnNotFoundError, PolarsError
 
+from pipeline import sources
 from pipeline.errors import SchemaError, nearest
 from pipeline.plan.code import code_elsewhere, code_hashes
 from pipeline.plan.known import settled
-from pipeline.plan.plan import Node, Plan
+from pipeline.plan.plan import Node, Plan, never_read
 from pipeline.plan.publishable import mistakes_in
-from pipeline.plan.settings import Stage
+from pipeline.plan.settings import SOURCE, Settings, Stage
 from pipeline.transforms import Transform
 
 
@@ -42,6 +43,15 @@ def compose(
         schema, digest = _try_on_empty(stage, schemas)
         plan.nodes[stage.name] = Node(stage, _apply(stage, inputs), schema, digest)
     return plan
+
+
+def compose_declared(settings: Settings) -> Plan:
+    """Build the graph on the declared columns alone; no file needs to be there."""
+    frames = {
+        name: never_read(sources.declared(config, settings.root).collect_schema())
+        for name, config in settings.sources.items()
+    }
+    return compose(frames.pop(SOURCE), settings.stages, frames)
 
 
 def compose_again(

@@ -21,8 +21,8 @@ from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, fields, logged
-from pipeline.plan.compose import compose
-from pipeline.plan.plan import Plan, never_read
+from pipeline.plan.compose import compose_declared
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
 from pipeline.run.compute import compute, failed, require_same_source, work_of
@@ -95,12 +95,8 @@ def check(settings: Settings) -> Plan:
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
     """
-    frames = {
-        name: never_read(sources.declared(config, settings.root).collect_schema())
-        for name, config in settings.sources.items()
-    }
     try:
-        plan = compose(frames.pop(SOURCE), settings.stages, frames)
+        plan = compose_declared(settings)
     except SchemaError as error:
         raise SchemaError(f"{error}{_said_in_panel(settings, error)}") from error
     for name in plan.snapshots:

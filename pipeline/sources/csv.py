@@ -215,7 +215,7 @@ def _scan_files(
         tuple(named),
         exact=repair,
         most_rows=_most_rows(heads, places, columns),
-        lines=_count_lines(named),
+        lines=count_lines(named),
         header_lines=sum(head.lines for head in heads),
     )
 
@@ -347,7 +347,7 @@ def _swallowed(names: list[str], separator: str) -> pl.Expr:
     return pl.when(text.str.contains("\n", literal=True) & is_rows).then(text)
 
 
-def _count_lines(files: list[Path]) -> pl.LazyFrame:
+def count_lines(files: list[Path]) -> pl.LazyFrame:
     """Count the lines of files, blank ones among them.
 
     A quote that does not close swallows the lines up to the next quote, and Polars

@@ -6,7 +6,7 @@ YAML of its name. A project may have own ones, in its folder `transforms/`.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -131,6 +131,9 @@ class Transform:
     past: Callable[[Any], list[str]] | None
     """Names the columns it makes of periods before the row's own; None if it does not:
     see `pipeline.plan.known`."""
+    lookback: Callable[[Any], Mapping[str, range]] | None = None
+    """Says how many periods before the row's own those are which a column it makes is
+    of; with a setting `by` of 'row', how many rows. Of others, any may matter."""
     project: Path | None = None
     """Whose own it is; None of those of the package."""
 
@@ -202,5 +205,5 @@ def load_transform(name: str, project: Path | None = None) -> Transform:
     module = load_module(package, name, [name, "Config"], project)
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
-    split, past = (getattr(module, part, None) for part in ("split", "past"))
-    return Transform(name, function, module.Config, n_inputs, split, past, project)
+    said = [getattr(module, part, None) for part in ("split", "past", "lookback")]
+    return Transform(name, function, module.Config, n_inputs, *said, project)

@@ -65,6 +65,15 @@ def past(config: Config) -> list[str]:
     return [*_names(config).values()] if config.lag else []
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of two distances, and of none between."""
+    newest = config.back(config.lag)
+    return {
+        name: range(newest, newest + n + 1, n)
+        for (_, _, n), name in _names(config).items()
+    }
+
+
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))

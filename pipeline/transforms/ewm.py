@@ -6,7 +6,7 @@ import polars as pl
 from msgspec import Meta
 
 from pipeline.panel.past import as_of_origin, dated
-from pipeline.panel.split import Split
+from pipeline.panel.split import EVER, Split
 from pipeline.transforms import LaggedConfig
 
 
@@ -62,6 +62,12 @@ def ewm(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
 def past(config: Config) -> list[str]:
     """Name the columns that are added, unless they are of the row's own period."""
     return _names(config) if config.lag else []
+
+
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of all rows up to the newest, a period each or more."""
+    newest = config.lag if config.ahead == 1 else 0
+    return dict.fromkeys(_names(config), range(newest, EVER))
 
 
 def split(config: Config) -> Split:

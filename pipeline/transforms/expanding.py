@@ -11,7 +11,7 @@ from pipeline.panel.exact import from_fixed_point, to_fixed_point
 from pipeline.panel.keys import WORKING, left_join
 from pipeline.panel.past import dated
 from pipeline.panel.periods import number, time_dtype
-from pipeline.panel.split import Split
+from pipeline.panel.split import EVER, Split
 from pipeline.transforms import LaggedConfig
 
 Function: TypeAlias = Literal["mean", "count", "std"]
@@ -95,6 +95,11 @@ def _until(
 def past(config: Config) -> list[str]:
     """Name the columns that are added, unless they are of the row's own period."""
     return [*_names(config).values()] if config.lag else []
+
+
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of all periods up to the newest."""
+    return dict.fromkeys(_names(config).values(), range(config.back(config.lag), EVER))
 
 
 def split(config: Config) -> Split:

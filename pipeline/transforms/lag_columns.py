@@ -67,6 +67,14 @@ def past(config: Config) -> list[str]:
     ]
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of one distance."""
+    distances = [config.back(n) for n in _distances(config) for _ in config.columns]
+    return {
+        name: range(n, n + 1) for name, n in zip(past(config), distances, strict=True)
+    }
+
+
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))

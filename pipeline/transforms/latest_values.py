@@ -36,9 +36,9 @@ def latest_values(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return _of_latest(_last_seen(lf, config), config)
 
 
-def split(_: Config) -> Split:
+def split(config: Config) -> Split:
     """Give a small table, of whatever rows."""
-    return Split(fact=Fact(_last_seen, _of_latest))
+    return Split(fact=Fact(_last_seen, _of_latest, groups=tuple(config.keys)))
 
 
 def _last_seen(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:

@@ -95,6 +95,12 @@ def past(config: Config) -> list[str]:
     return [*_names(config).values()]
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of the window."""
+    window = range(config.back(1), config.back(config.window) + 1)
+    return dict.fromkeys(past(config), window)
+
+
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))

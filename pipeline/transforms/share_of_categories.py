@@ -39,6 +39,12 @@ def share_of_categories(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return _with_ratio(lf, _per_period(_seen(lf, config), config), config)
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that the figures are of one period."""
+    n = config.back(config.lag)
+    return dict.fromkeys(_names(config), range(n, n + 1))
+
+
 def split(config: Config) -> Split:
     """Keep an entity whole, or its period; a period's categories, all rows tell."""
     # Figures of periods before are found where these are.

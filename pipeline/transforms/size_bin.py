@@ -48,6 +48,12 @@ def size_bin(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return _with_bin(lf, _bins(_totals(lf, config), config), config)
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that the bin is of one period."""
+    n = config.back(config.lag)
+    return {dated(config.column, config.suffix, config.lag): range(n, n + 1)}
+
+
 def split(_: Config) -> Split:
     """Any row may be apart; the entities' bins, all rows tell."""
     return Split(fact=Fact(_totals, _bins, _with_bin))

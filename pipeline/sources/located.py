@@ -1,0 +1,111 @@
+"""Some rows of a source, each with its file and line."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline.errors import SourceError
+from pipeline.files.local import shown
+from pipeline.sources.columns import is_nullable
+from pipeline.sources.csv import count_lines
+from pipeline.sources.scan import BAD_SCHEMA, FILE, GOOD, RECORD, Scan, Stream
+from pipeline.sources.source import SourceConfig, scan
+
+PLACE = ("\0file", "\0line")
+"""Columns that say where a row stands: as users know the file, and counted from 1."""
+
+
+def locate(
+    config: SourceConfig,
+    root: Path,
+    tests: Sequence[pl.Expr],
+    columns: Sequence[str],
+    *,
+    exact: bool,
+) -> pl.DataFrame:
+    """Read the good rows of which something holds: `columns`, and the `PLACE` of each.
+
+    In the order of the files. Unless `exact` says so, they are read as a clean source
+    is, which takes no look at other columns, and it must have no bad row; where values
+    turn out to need mending, all is read again.
+    """
+    found = scan(config, root, repair=exact)
+    try:
+        if not found.exact:
+            parts = [_clean(s, root, found, tests, columns) for s in found.streams]
+            rows = [part for part in parts if part is not None]
+            if len(rows) == len(parts):
+                return pl.concat(rows)
+            found = scan(config, root, repair=True)
+        return _placed(found, root, tests, columns)
+    except (PolarsError, OSError) as error:
+        raise found.diagnose(found.files) or SourceError(
+            f"the source cannot be read\nfound: {error}"
+        ) from error
+
+
+def _clean(
+    stream: Stream,
+    root: Path,
+    found: Scan,
+    tests: Iterable[pl.Expr],
+    columns: Sequence[str],
+) -> pl.DataFrame | None:
+    """Read rows of files whose records are their lines; None if they may not be."""
+    rows = stream.rows.filter(list(tests)).select(RECORD, *columns)
+    if any(found.origins.get(str(file), file) != file for file in stream.files):
+        return None
+    # As in `Stream.all_bad`: what is counted must be parsed.
+    n_records = pl.col(columns[0]).is_null().count()
+    lost = stream.lost(stream.rows.select(records=n_records))
+    read, bad = pl.collect_all([rows, lost], engine="streaming")
+    never = [name for name in columns if not is_nullable(stream.columns[name])]
+    if bad.height or read.select(pl.col(never).is_null().any()).sum_horizontal().sum():
+        return None
+    n_header = stream.header_lines // len(stream.files)
+    n_lines = [count_lines([Path(str(file))]).collect() for file in stream.files[:-1]]
+    starts = [0]
+    for lines in n_lines:
+        starts.append(starts[-1] + lines.item() - n_header)
+    names = [shown(file, root) for file in stream.files]
+    start = pl.Series("start", starts, dtype=pl.UInt32)
+    number = start.search_sorted(read[RECORD], side="right").cast(pl.Int64) - 1
+    place = [
+        pl.Series(names, dtype=pl.String).gather(number).alias(PLACE[0]),
+        (read[RECORD].cast(pl.Int64) - start.gather(number) + n_header + 1).alias(
+            PLACE[1]
+        ),
+    ]
+    return read.drop(RECORD).with_columns(place)
+
+
+def _placed(
+    found: Scan, root: Path, tests: Sequence[pl.Expr], columns: Sequence[str]
+) -> pl.DataFrame:
+    """Read rows of streams that are exact, and look up the line of each."""
+    rows = pl.concat(
+        stream.rows.filter(pl.col(GOOD), *tests).select(FILE, RECORD, *columns)
+        for stream in found.streams
+    ).collect(engine="streaming")
+    index = pl.int_range(pl.len()).cast(pl.String)
+    cells = rows.select(
+        pl.col(FILE).alias("file"),
+        pl.col(RECORD).cast(pl.UInt32).alias("record"),
+        pl.lit(None, pl.String).alias("column"),
+        index.alias("value"),
+        pl.lit(None, pl.String).alias("reason"),
+    )
+    lines = found.numbered(cells.select(BAD_SCHEMA.names()), root)
+    places = lines.select(
+        pl.col("file").alias(PLACE[0]),
+        pl.col("line").alias(PLACE[1]),
+        pl.col("value").alias(RECORD),
+    )
+    return (
+        rows.drop(FILE)
+        .with_columns(index.alias(RECORD))
+        .join(places, on=RECORD, how="left", maintain_order="left")
+        .drop(RECORD)
+    )

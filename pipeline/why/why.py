@@ -1,0 +1,245 @@
+"""Ask why a value of a published snapshot is what it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from pipeline import sources
+from pipeline.errors import LineageError, SnapshotError, nearest, some
+from pipeline.files.local import contents, find_files
+from pipeline.files.parquet import scan_parquet
+from pipeline.plan.compose import compose_declared
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import Settings
+from pipeline.snapshots.records import FORECASTS, QUARANTINE, RunRecord, SnapshotRecord
+from pipeline.snapshots.store import Store, read_object
+from pipeline.why.back import Back, Step
+from pipeline.why.rows import Rows
+
+
+@dataclass(frozen=True)
+class Why:
+    """A value, and what it is made of."""
+
+    snapshot: str
+    key: Mapping[str, Any]
+    column: str
+    value: Any
+    run_id: str
+    steps: Sequence[Step]
+    """From the snapshot back."""
+    sources: Mapping[str, pl.DataFrame]
+    """The rows of each source, with their `PLACE`."""
+    unknown: Sequence[str]
+    """Stages of which it is not known what they look at."""
+
+
+def why(
+    settings: Settings, store: Store, run: RunRecord, name: str, words: Sequence[str]
+) -> Why:
+    """Explain a value that a run has published.
+
+    The words are a ``column=value`` for each column of the key, and the column.
+
+    Raises
+    ------
+    LineageError
+        If they name no one value.
+    SnapshotError
+        If the snapshot is not what configuration, code and source now make.
+    """
+    published = published_of(run, name)
+    column, key = _read(words)
+    plan = compose_declared(settings)
+    _require_as_published(settings, plan, run, published)
+    rows = scan_object(store, published)
+    schema = rows.collect_schema()
+    if column is None or column not in schema:
+        what = f"'{name}' has no column '{column}'{nearest(column, schema)}"
+        raise LineageError(
+            f"why: {what if column else f'which column of {name!r}?'}\n"
+            f"found: {', '.join(schema)}\n"
+            f"hint: {_example(published, schema)}"
+        )
+    found = _row(rows, published, key, schema)
+    back = Back(_rows_of(settings, plan, store, run))
+    if column in published.key:
+        found = found.with_columns(pl.col(column))
+    back.follow(published.stage, found.select(dict.fromkeys([*published.key, column])), [column])
+    return Why(
+        name,
+        found.select(published.key).row(0, named=True),
+        column,
+        found[column].item(),
+        run.run_id,
+        back.steps,
+        back.sources,
+        back.unknown,
+    )
+
+
+def published_of(run: RunRecord, name: str) -> SnapshotRecord:
+    """Find a snapshot of a run that stages make."""
+    known = {s.name: s for s in run.snapshots if s.stage}
+    if name in known:
+        return known[name]
+    if name in (QUARANTINE, *FORECASTS):
+        raise LineageError(
+            f"why: no stage makes '{name}'\nfound: {', '.join(known)}\n"
+            "hint: each row of the quarantine names its file and line; `just why"
+            " predictions` asks for a prediction"
+        )
+    raise LineageError(
+        f"why: no snapshot '{name}'{nearest(name, known)}\nfound: {', '.join(known)}\n"
+        "hint: `just why SNAPSHOT KEY=VALUE... COLUMN`; `just plan` shows what there is"
+    )
+
+
+def scan_object(store: Store, snapshot: SnapshotRecord) -> pl.LazyFrame:
+    """Scan what a run has published; a SnapshotError if it is gone."""
+    path = store.object(*snapshot.object)
+    if read_object(store, *snapshot.object) is None:
+        raise SnapshotError(
+            f"{path}: the object of snapshot '{snapshot.name}' is gone or damaged\n"
+            "hint: `just run` makes it again"
+        )
+    return scan_parquet(path)
+
+
+def _read(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+    """Tell the column from the values of the key."""
+    names = [word for word in words if "=" not in word]
+    if len(names) > 1:
+        raise LineageError(
+            f"why: expected one column, found {', '.join(names)}\n"
+            "hint: `just why SNAPSHOT KEY=VALUE... COLUMN`"
+        )
+    pairs = [word.partition("=") for word in words if "=" in word]
+    return names[0] if names else None, {name: value for name, _, value in pairs}
+
+
+def _row(
+    rows: pl.LazyFrame,
+    published: SnapshotRecord,
+    key: Mapping[str, str],
+    schema: Mapping[str, pl.DataType],
+) -> pl.DataFrame:
+    """Find the one row of a key; a LineageError if there is none, or are more."""
+    for name in key:
+        if name not in published.key:
+            is_there = name in schema
+            raise LineageError(
+                f"why: '{name}' is {'not of the key' if is_there else 'no column'} of"
+                f" '{published.name}'{nearest(name, published.key)}\n"
+                f"found: {', '.join(key)}\n"
+                f"expected: {', '.join(published.key)}"
+            )
+    tests = [equals(name, text, schema[name]) for name, text in key.items()]
+    found = rows.filter(tests).head(_MOST_FOUND).collect()
+    lacking = [name for name in published.key if name not in key]
+    if found.height == 1:
+        return found
+    asked = " ".join(f"{name}={value}" for name, value in key.items()) or "no key"
+    if found.is_empty():
+        raise LineageError(
+            f"why: '{published.name}' has no row of {asked}\n"
+            f"hint: {_nearby(rows, published, key, schema)}"
+        )
+    n = f"{found.height} rows" if found.height < _MOST_FOUND else "many rows"
+    also = " ".join(f"{name}={found[name][0]}" for name in lacking)
+    raise LineageError(
+        f"why: {asked}: {n} of '{published.name}', expected one\n"
+        f"lacking of the key: {', '.join(lacking)}\n"
+        f"hint: say also, as for the first of them, {also}"
+    )
+
+
+_MOST_FOUND = 100
+
+
+def _nearby(
+    rows: pl.LazyFrame,
+    published: SnapshotRecord,
+    key: Mapping[str, str],
+    schema: Mapping[str, pl.DataType],
+) -> str:
+    """Say what there is of all but one of the values that were asked for."""
+    for left in reversed(list(key)):
+        rest = {name: text for name, text in key.items() if name != left}
+        tests = [equals(name, text, schema[name]) for name, text in rest.items()]
+        found = rows.filter(tests).select(left).unique().sort(left).head(50).collect()
+        if rest and found.height:
+            values = some(map(str, found[left].to_list()))
+            of = " ".join(f"{name}={text}" for name, text in rest.items())
+            return f"of {of}, {left} is {values}"
+    return f"`just sql 'from {published.name} limit 5'` shows some rows"
+
+
+def equals(name: str, text: str, dtype: pl.DataType) -> pl.Expr:
+    """Compare a column with a value as it is written; a LineageError if it is none."""
+    if text in ("", "null"):
+        return pl.col(name).is_null()
+    value = pl.Series([text])
+    try:
+        if dtype == pl.Boolean:
+            value = pl.Series([{"true": True, "false": False}[text.lower()]])
+        elif isinstance(dtype, pl.Date | pl.Datetime):
+            zone = getattr(dtype, "time_zone", None)
+            value = value.str.to_datetime(time_unit="us", time_zone=zone).cast(dtype)
+        else:
+            value = value.cast(dtype)
+    except (pl.exceptions.PolarsError, KeyError) as error:
+        raise LineageError(
+            f"why: {name}: expected {dtype}, found '{text}'"
+        ) from error
+    return pl.col(name) == pl.lit(value.item(), dtype)
+
+
+def _example(published: SnapshotRecord, schema: Mapping[str, object]) -> str:
+    """Write a question that can be asked."""
+    column = next((name for name in schema if name not in published.key), "COLUMN")
+    key = " ".join(f"{name}=..." for name in published.key)
+    return f"`just why {published.name} {key} {column}`"
+
+
+def _require_as_published(
+    settings: Settings, plan: Plan, run: RunRecord, published: SnapshotRecord
+) -> None:
+    """Refuse a snapshot that the plan and the source of now would not make."""
+    before = {stage.name: stage for stage in run.stages}
+    changed = [
+        f"stage '{name}'"
+        for name, node in plan.upstream([published.stage]).items()
+        if name not in before
+        or before[name].plan != node.digest
+        or before[name].inputs != list(node.stage.inputs)
+    ] if published.stage in plan.nodes else [f"stage '{published.stage}'"]
+    known = {file.stat.path: file.sha256 for file in run.files}
+    now: dict[str, str] = {}
+    for config in settings.sources.values():
+        files = find_files(sources.reads(config, settings.root).path, settings.root)
+        found = contents(files, settings.root, run.files)
+        now |= {file.stat.path: file.sha256 for file in found}
+    changed += [f for f in {*known, *now} if known.get(f) != now.get(f)]
+    if published.is_left_behind or changed:
+        found = some(changed) or "it was not selected by the last run"
+        raise SnapshotError(
+            f"why: '{published.name}' of run {run.run_id} is not what configuration,"
+            " code and source make now\n"
+            f"changed: {found}\n"
+            "hint: `just run` makes it anew; a run with settings of its own is asked"
+            " with the same ones"
+        )
+
+
+def _rows_of(settings: Settings, plan: Plan, store: Store, run: RunRecord) -> Rows:
+    """Give the rows of a run's stages."""
+    there = {
+        snapshot.stage: scan_object(store, snapshot)
+        for snapshot in run.snapshots
+        if snapshot.stage in plan.nodes and not snapshot.is_left_behind
+    }
+    n_rows = {stage.name: stage.n_rows for stage in run.stages}
+    return Rows(settings, plan, there, n_rows, exact=bool(run.n_bad_rows))
