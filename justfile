@@ -83,6 +83,12 @@ query *args: env
 lineage *args: env
     @.venv/bin/python -m pipeline lineage "$@"
 
+# Explain a value by rows, down to file and line: just why features KEY=VALUE... COLUMN
+[group('ask')]
+[no-exit-message]
+why *args: env
+    @.venv/bin/python -m pipeline why "$@"
+
 # Data to forecast, only what is stale: run, tune, train, evaluate, promote, forecast
 [group('model')]
 [no-exit-message]

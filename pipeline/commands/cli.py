@@ -329,6 +329,43 @@ def lineage(
 
 
 @main.command()
+@click.argument("words", nargs=-1, metavar="SNAPSHOT [KEY=VALUE]... COLUMN")
+@click.option("--all", "every_row", is_flag=True, help="Every row of long lists.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "json", "md"]),
+    default="table",
+    show_default=True,
+)
+@options.profile
+def why(
+    words: tuple[str, ...], every_row: bool, format_: str, profile: str | None
+) -> None:
+    """Show what a value is made of, stage by stage back to the source's lines.
+
+    Of a snapshot's row, named by its key: why features year=2015 facility_id=1206
+    apr_drg_code=194 w_mean_cost_lag1. A run with settings of its own is asked with
+    these, as PATH=VALUE.
+    """
+    if not words or "=" in words[0]:
+        raise click.UsageError("expected a snapshot, then its key and a column")
+    from pipeline.snapshots.store import read_current
+    from pipeline.why.show import show
+    from pipeline.why.why import no_run, tell_apart
+    from pipeline.why.why import why as why_of
+
+    store = _open()
+    run = read_current(store)
+    if run is None:
+        raise no_run(store)
+    asked, overrides = tell_apart(run, words)
+    settings = _settings(profile or run.profile, overrides)
+    found = why_of(settings, store, run, asked[0], asked[1:])
+    click.echo(show(found, format_, every_row=every_row))
+
+
+@main.command()
 @options.profile
 @options.overrides
 def config(profile: str | None, overrides: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """Some rows of a source, each with its file and line."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,7 +20,7 @@ PLACE = ("\0file", "\0line")
 def locate(
     config: SourceConfig,
     root: Path,
-    tests: Sequence[pl.Expr],
+    test: pl.Expr,
     columns: Sequence[str],
     *,
     exact: bool,
@@ -34,12 +34,12 @@ def locate(
     found = scan(config, root, repair=exact)
     try:
         if not found.exact:
-            parts = [_clean(s, root, found, tests, columns) for s in found.streams]
+            parts = [_clean(s, root, found, test, columns) for s in found.streams]
             rows = [part for part in parts if part is not None]
             if len(rows) == len(parts):
                 return pl.concat(rows)
             found = scan(config, root, repair=True)
-        return _placed(found, root, tests, columns)
+        return _placed(found, root, test, columns)
     except (PolarsError, OSError) as error:
         raise found.diagnose(found.files) or SourceError(
             f"the source cannot be read\nfound: {error}"
@@ -50,11 +50,11 @@ def _clean(
     stream: Stream,
     root: Path,
     found: Scan,
-    tests: Iterable[pl.Expr],
+    test: pl.Expr,
     columns: Sequence[str],
 ) -> pl.DataFrame | None:
     """Read rows of files whose records are their lines; None if they may not be."""
-    rows = stream.rows.filter(list(tests)).select(RECORD, *columns)
+    rows = stream.rows.filter(test).select(RECORD, *columns)
     if any(found.origins.get(str(file), file) != file for file in stream.files):
         return None
     # As in `Stream.all_bad`: what is counted must be parsed.
@@ -82,11 +82,11 @@ def _clean(
 
 
 def _placed(
-    found: Scan, root: Path, tests: Sequence[pl.Expr], columns: Sequence[str]
+    found: Scan, root: Path, test: pl.Expr, columns: Sequence[str]
 ) -> pl.DataFrame:
     """Read rows of streams that are exact, and look up the line of each."""
     rows = pl.concat(
-        stream.rows.filter(pl.col(GOOD), *tests).select(FILE, RECORD, *columns)
+        stream.rows.filter(pl.col(GOOD), test).select(FILE, RECORD, *columns)
         for stream in found.streams
     ).collect(engine="streaming")
     index = pl.int_range(pl.len()).cast(pl.String)

@@ -205,5 +205,9 @@ def load_transform(name: str, project: Path | None = None) -> Transform:
     module = load_module(package, name, [name, "Config"], project)
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
-    said = [getattr(module, part, None) for part in ("split", "past", "lookback")]
-    return Transform(name, function, module.Config, n_inputs, *said, project)
+    split, past, lookback = (
+        getattr(module, part, None) for part in ("split", "past", "lookback")
+    )
+    return Transform(
+        name, function, module.Config, n_inputs, split, past, lookback, project
+    )

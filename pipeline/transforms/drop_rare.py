@@ -44,9 +44,9 @@ def drop_rare(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return _keep(lf, _common(_totals(lf, config), config), config)
 
 
-def split(_: Config) -> Split:
+def split(config: Config) -> Split:
     """Any row may be apart; which categories are common, all rows tell."""
-    return Split(fact=Fact(_totals, _common, _keep))
+    return Split(fact=Fact(_totals, _common, _keep, groups=(config.category,)))
 
 
 def _totals(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:

@@ -2,24 +2,26 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import msgspec
 import polars as pl
 
-from pipeline.lineage.graph import SOURCE, Edge
+from pipeline.lineage.graph import Edge
 from pipeline.lineage.trace import trace_function
-from pipeline.lineage.value import DIRECT, UNKNOWN
+from pipeline.lineage.value import UNKNOWN
 from pipeline.panel.keys import WORKING
 from pipeline.panel.periods import number
+from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Node
+from pipeline.transforms import EntityPastConfig, PastConfig
 from pipeline.why.rows import Periods, Rows, Values, Where
 
 _CHOOSING = ("filter", "join", UNKNOWN)
 """Ways in which columns decide whether there is a row."""
 
-_PERIOD, _AT = f"{WORKING}period", f"{WORKING}at"
+_PERIOD, _OWN, _AT = (f"{WORKING}{name}" for name in ("period", "own", "at"))
+_MIN, _MAX = pl.col(_PERIOD).min(), pl.col(_PERIOD).max()
 
 _FACT = f"{WORKING}fact"
 """What a fact is called beside the inputs of its stage."""
@@ -65,7 +67,7 @@ class Back:
     def follow(self, stage: str, rows: pl.DataFrame, values: Sequence[str]) -> None:
         """Go back from rows of a stage, that hold their key, to the sources."""
         plan = self.rows.plan
-        self._names = self._told_by(stage, set(rows.columns) - {*values})
+        self._names = self._told_by(stage, rows.columns)
         targets: dict[str, list[_Target]] = {stage: [_Target(rows, tuple(values))]}
         for name in reversed(plan.nodes):
             node = plan.nodes[name]
@@ -78,61 +80,71 @@ class Back:
             self.sources[name] = pl.concat(parts).unique(maintain_order=True)
 
     def _told_by(self, stage: str, key: Collection[str]) -> dict[str, set[str]]:
-        """Name the columns that tell rows of each stage before apart, as far as any."""
+        """Name the columns that tell rows of each stage before apart, as far as any.
+
+        Keys of snapshots, what rows are kept together by, and what filters look at: a
+        row that was left out differs in that.
+        """
         plan = self.rows.plan
         names: dict[str, set[str]] = {stage: {*key}}
         for name in reversed(plan.nodes):
             if name not in names:
                 continue
-            node, handed = plan.nodes[name].stage, self.rows.carried(name)
-            time = getattr(node.config, "time", None)
-            for given in node.inputs:
-                pairs = self.rows.pairs(name, given)
-                found = {pairs[c] for c in names[name] if c in pairs}
-                found |= {
-                    handed[c].column
-                    for c in names[name]
-                    if c in handed and handed[c].stage == given
-                }
-                split = self.rows.split(name)
+            for given in plan.nodes[name].stage.inputs:
                 of = plan.nodes[given].stage.key if given in plan.nodes else ()
-                keys = split.keys if split else ()
-                extra = {*of, *keys, *([time] if isinstance(time, str) else [])}
-                schema = plan.schema(given)
-                found |= {column for column in extra if column in schema}
-                names[given] = names.get(given, set()) | found
+                found = {*of} | self._told_before(name, given, names[name])
+                names.setdefault(given, set()).update(found)
+        for name in plan.nodes:
+            for column, at in self.rows.carried(name).items() if name in names else ():
+                if at.column in names[at.stage]:
+                    names[name].add(column)
         return names
+
+    def _told_before(self, name: str, given: str, told: Collection[str]) -> set[str]:
+        """Name what tells rows of an input apart, where columns do a stage's."""
+        plan, node, split = (
+            self.rows.plan,
+            self.rows.plan.nodes[name],
+            self.rows.split(name),
+        )
+        pairs, handed = self.rows.pairs(name, given), self.rows.carried(name)
+        found = {pairs[c] for c in told if c in pairs}
+        found |= {
+            handed[c].column for c in told if c in handed and handed[c].stage == given
+        }
+        time = getattr(node.stage.config, "time", None)
+        kept = (
+            (*split.keys, *(split.fact.groups if split.fact else ())) if split else ()
+        )
+        found |= {*kept, time} & {*plan.schema(given)}
+        if split == ROW_WISE and not self.rows.keeps_rows(node):
+            found |= {
+                edge.input_column
+                for edge in plan.edges(name)
+                if edge.column is None
+                and edge.kind in _CHOOSING
+                and edge.input == given
+            }
+        return found
 
     def _step(self, node: Node, target: _Target) -> Iterator[tuple[str, _Target]]:
         """Find the rows of a stage's inputs that some of its rows are made of."""
         name, handed = node.stage.name, self.rows.carried(node.stage.name)
-        same = [c for c in target.values if c in handed]
+        yield from _handed_on(target, handed)
         made = [c for c in target.values if c not in handed]
-        for given in dict.fromkeys(handed[c].stage for c in same):
-            columns = {
-                c: handed[c].column
-                for c in target.rows.columns
-                if c in handed and handed[c].stage == given
-            }
-            rows = target.rows.select(pl.col(c).alias(g) for c, g in columns.items())
-            values = tuple(handed[c].column for c in same if handed[c].stage == given)
-            yield given, _Target(rows.unique(maintain_order=True), values)
         edges = [e for e in self.rows.plan.edges(name) if e.column in made]
         if any(edge.kind == UNKNOWN for edge in edges):
             self.unknown.append(name)
-        looks = self._lookback(node)
-        reach = sorted(made, key=lambda c: (_order(looks.get(c)), made.index(c)))
-        for _, group in groupby(reach, key=lambda c: _order(looks.get(c))):
-            columns = [*group]
+        alike: dict[range | None, list[str]] = {}
+        for column in made:
+            alike.setdefault(self._lookback(node, [column]), []).append(column)
+        for columns in alike.values():
             for given in node.stage.inputs:
-                used = _inputs_of(edges, columns, given)
-                if not used:
-                    continue
-                rows, note = self._made_of(node, given, target, columns, used, looks)
-                self.steps.append(
-                    Step(name, node.stage.transform.name, columns, given, rows, {}, note)
-                )
-                yield given, _Target(rows, tuple(used))
+                if used := _inputs_of(edges, columns, given):
+                    rows, note = self._made_of(node, given, target, columns, used)
+                    of = node.stage.transform.name
+                    self.steps.append(Step(name, of, columns, given, rows, {}, note))
+                    yield given, _Target(rows, tuple(used))
         self._decided(node, target)
 
     def _made_of(
@@ -141,73 +153,53 @@ class Back:
         given: str,
         target: _Target,
         columns: Sequence[str],
-        used: Sequence[str],
-        looks: Mapping[str, range],
+        used: Collection[str],
     ) -> tuple[pl.DataFrame, str]:
         """Read the rows of an input that may matter for columns of some rows."""
         name, schema = node.stage.name, self.rows.plan.schema(given)
         names = [c for c in schema if c in {*self._names.get(given, ()), *used}]
-        note = ""
-        pairs = self.rows.pairs(name, given)
+        pairs, note = self.rows.pairs(name, given), ""
         if self._needs_fact(name, columns):
             pairs, note = {}, "a figure of all rows"
         elif not pairs:
             note = "the stage does not say which rows it looks at: all"
         on = {c: g for c, g in pairs.items() if c in target.rows.columns}
-        where: dict[str, Values | Periods] = {}
-        for c, g in on.items():
-            found = frozenset(target.rows[c].unique().to_list())
-            if len(found) <= _MOST_VALUES:
-                where[g] = Values(found)
-        look = looks.get(columns[0])
-        time = getattr(node.stage.config, "time", None)
+        asked = target.rows.select(pl.col(c).alias(g) for c, g in on.items()).unique()
+        config, look = node.stage.config, self._lookback(node, columns)
+        time = config.time if isinstance(config, PastConfig) else ""
         if look is None or time not in target.rows.columns or time not in schema:
-            rows = self._matching(given, where, names, target.rows, on)
-            return rows, note
-        by_row = getattr(node.stage.config, "by", "calendar") == "row"
+            return self._matching(given, _where(asked), names, asked), note
+        assert isinstance(config, PastConfig)
+        period = number(time, config.every, schema[time]).cast(pl.Int64).alias(_PERIOD)
         on = {c: g for c, g in on.items() if c != time}
-        where = {g: test for g, test in where.items() if g != time}
-        every = getattr(node.stage.config, "every", 1)
-        period = number(time, every, schema[time]).cast(pl.Int64)
-        asked = target.rows.with_columns(period.alias(_PERIOD))
-        if by_row:
-            rows = self._matching(given, where, [*names, time], target.rows, on)
-            rows = _rows_up(rows.unique(), asked, [*on.values()], period, look)
-            return rows.select(names), note
-        first, last = asked[_PERIOD].min(), asked[_PERIOD].max()
-        assert isinstance(first, int | None)
-        assert isinstance(last, int | None)
-        if first is None or last is None:
-            return self._matching(given, where, names, target.rows, on), note
-        where[time] = Periods(first - look[-1], last - look[0], every)
-        rows = self._matching(given, where, [*names, time], target.rows, on)
-        rows = rows.with_columns(period.alias(_PERIOD))
-        asked = asked.select(*(pl.col(c).alias(g) for c, g in on.items()), _PERIOD)
-        return _within(rows, asked.unique(), [*on.values()], look).select(names), note
+        others = [pl.col(c).alias(g) for c, g in on.items()]
+        at = target.rows.select(*others, period).drop_nulls(_PERIOD).unique()
+        asked, where = at.drop(_PERIOD), _where(at.drop(_PERIOD))
+        if isinstance(config, EntityPastConfig) and config.by == "row":
+            rows = self._matching(given, where, names, asked).with_columns(period)
+            return _rows_up(rows, at, look).select(names), note
+        first, last = (int(n) for n in at.select(f=_MIN, l=_MAX).fill_null(0).row(0))
+        where[time] = Periods(first - look[-1], last - look[0], config.every)
+        rows = self._matching(given, where, names, asked).with_columns(period)
+        return _within(rows, at, look).select(names), note
 
     def _matching(
-        self,
-        given: str,
-        where: Where,
-        names: Sequence[str],
-        rows: pl.DataFrame,
-        on: Mapping[str, str],
+        self, given: str, where: Where, names: Sequence[str], asked: pl.DataFrame
     ) -> pl.DataFrame:
-        """Read the rows of an input that agree with some rows of a stage."""
-        found = self.rows.read(given, where, names)
-        if on:
-            asked = rows.select(pl.col(c).alias(g) for c, g in on.items()).unique()
-            found = found.join(
+        """Read the rows of an input that agree with one that is asked for."""
+        rows = self.rows.read(given, where, names)
+        if asked.width:
+            rows = rows.join(
                 asked,
-                on=[*on.values()],
+                on=asked.columns,
                 how="semi",
                 nulls_equal=True,
                 maintain_order="left",
             )
-        return found.select(names)
+        return rows
 
     def _decided(self, node: Node, target: _Target) -> None:
-        """Say what has decided that a stage has some rows, where it has left out any."""
+        """Say what has decided that there are rows, where a stage leaves out any."""
         name, of = node.stage.name, node.stage
         edges = [
             edge
@@ -223,21 +215,17 @@ class Back:
         }
         split = self.rows.split(name)
         if split and split.fact and not split.is_whole:
-            fact = self.rows.fact(name).collect()
-            on = [c for c in fact.columns if c in target.rows.columns]
-            groups = [c for c in on if c in self.rows.pairs(name, of.inputs[0])]
-            told = fact.join(
-                target.rows.select(groups).unique(), on=groups, how="semi"
-            ) if groups else fact
-            self.steps.append(Step(name, of.transform.name, [], "fact", told, settings, ""))
+            told, groups = self.rows.fact(name).collect(), split.fact.groups
+            if groups and {*groups} <= {*target.rows.columns}:
+                asked = target.rows.select(groups).unique()
+                told = told.join(asked, on=groups, how="semi", nulls_equal=True)
+            step = Step(name, of.transform.name, [], "fact", told, settings, "")
+            self.steps.append(step)
             return
-        looks = self._lookback(node)
-        spans = {look for look in looks.values()}
-        look = {"": spans.pop()} if len(spans) == 1 else {}
         for given in of.inputs:
             used = _inputs_of(edges, [None], given)
             if used:
-                rows, note = self._made_of(node, given, target, [""], used, look)
+                rows, note = self._made_of(node, given, target, [], used)
                 self.steps.append(
                     Step(name, of.transform.name, [], given, rows, settings, note)
                 )
@@ -259,35 +247,56 @@ class Back:
         )
         return any(e.input == _FACT and e.column in columns for e in edges)
 
-    def _lookback(self, node: Node) -> Mapping[str, range]:
-        """Ask how far back the columns lie that a stage makes."""
+    def _lookback(self, node: Node, columns: Sequence[str]) -> range | None:
+        """Ask how far back lies what columns are made of; of none, what any is.
+
+        None if that is not said, or is not the same of all.
+        """
         ask, config = node.stage.transform.lookback, node.stage.config
-        is_by_row = getattr(config, "by", "") == "row"
-        if ask is None or (is_by_row and getattr(config, "ahead", 1) > 1):
-            return {}
-        return ask(config)
+        if ask is None or not isinstance(config, PastConfig):
+            return None
+        if isinstance(config, EntityPastConfig) and config.by == "row":
+            if config.ahead > 1:
+                return None
+        looks = ask(config)
+        found = {looks.get(c) for c in columns or looks}
+        return found.pop() if len(found) == 1 else None
 
     def _located(
         self, source: str, target: _Target, columns: Collection[str]
     ) -> pl.DataFrame:
         """Find the places of rows of a source, with these columns."""
-        names = [c for c in target.rows.columns if c in self._names[source]]
-        names = names or [*target.values]
-        where = {
-            name: Values(values)
-            for name in names
-            if len(values := frozenset(target.rows[name].to_list())) <= _MOST_VALUES
-        }
-        found = self.rows.read(source, where, {*self._names[source], *columns})
+        told = self._names[source]
+        names = [c for c in target.rows.columns if c in told] or [*target.values]
         asked = target.rows.select(names).unique()
-        return found.join(
-            asked, on=names, how="semi", nulls_equal=True, maintain_order="left"
-        )
+        return self._matching(source, _where(asked), [*{*told, *columns}], asked)
 
 
-def _order(look: range | None) -> tuple[int, int, int]:
-    """Put what looks back alike together."""
-    return (look.start, look.stop, look.step) if look else (-1, 0, 0)
+def _where(asked: pl.DataFrame) -> dict[str, Values | Periods]:
+    """Say what columns of the rows that are asked for hold, where that is not much."""
+    return {
+        column.name: Values(values)
+        for column in asked
+        if len(values := frozenset(column.to_list())) <= _MOST_VALUES
+    }
+
+
+def _handed_on(
+    target: _Target, handed: Mapping[str, Column]
+) -> Iterator[tuple[str, _Target]]:
+    """Name columns of rows as the inputs do that they are handed on from."""
+    here = [c for c in target.rows.columns if c in handed]
+    for given in {handed[c].stage: None for c in target.values if c in handed}:
+        of = {c: handed[c].column for c in here if handed[c].stage == given}
+        # Two columns may be of one.
+        rows = target.rows.select(pl.col(c).alias(g) for g, c in _flipped(of).items())
+        values = dict.fromkeys(of[c] for c in target.values if c in of)
+        yield given, _Target(rows.unique(maintain_order=True), tuple(values))
+
+
+def _flipped(names: Mapping[str, str]) -> dict[str, str]:
+    """Look names up the other way."""
+    return {value: name for name, value in names.items()}
 
 
 def _inputs_of(
@@ -303,38 +312,28 @@ def _inputs_of(
     )
 
 
-def _within(
-    rows: pl.DataFrame, asked: pl.DataFrame, on: Sequence[str], look: range
-) -> pl.DataFrame:
+def _within(rows: pl.DataFrame, asked: pl.DataFrame, look: range) -> pl.DataFrame:
     """Keep the rows that lie so many periods before one that is asked of."""
-    index = rows.with_row_index(_AT)
-    pairs = asked.rename({_PERIOD: f"{_PERIOD}s"})
-    if on:
-        joined = index.join(pairs, on=on, nulls_equal=True)
-    else:
-        joined = index.join(pairs, how="cross")
-    back = pl.col(f"{_PERIOD}s") - pl.col(_PERIOD)
+    index, on = rows.with_row_index(_AT), [c for c in asked.columns if c != _PERIOD]
+    own = asked.rename({_PERIOD: _OWN})
+    joined = (
+        index.join(own, on=on, nulls_equal=True) if on else index.join(own, how="cross")
+    )
+    back = pl.col(_OWN) - pl.col(_PERIOD)
     is_in = back.is_between(look[0], look[-1]) & ((back - look[0]) % look.step == 0)
     kept = joined.filter(is_in)[_AT].unique()
     return index.filter(pl.col(_AT).is_in(kept.implode())).drop(_AT)
 
 
-def _rows_up(
-    rows: pl.DataFrame,
-    asked: pl.DataFrame,
-    on: Sequence[str],
-    period: pl.Expr,
-    look: range,
-) -> pl.DataFrame:
+def _rows_up(rows: pl.DataFrame, asked: pl.DataFrame, look: range) -> pl.DataFrame:
     """Keep the rows that stand so many rows above one that is asked of."""
-    index = (
-        rows.with_columns(period.alias(_PERIOD))
-        .sort(*on, _PERIOD)
-        .with_columns(pl.int_range(pl.len()).over(on).alias(_AT) if on else pl.int_range(pl.len()).alias(_AT))
+    on = [c for c in asked.columns if c != _PERIOD]
+    index = rows.sort(*on, _PERIOD).with_columns(
+        pl.int_range(pl.len()).over(on or pl.lit(0)).alias(_OWN)
     )
-    at = index.join(asked.select(*on, _PERIOD).unique(), on=[*on, _PERIOD], nulls_equal=True)
-    asked = at.select(*on, pl.col(_AT).alias(_PERIOD))
-    return _within(index.drop(_PERIOD).rename({_AT: _PERIOD}), asked, on, look)
+    own = index.join(asked, on=[*on, _PERIOD], nulls_equal=True)
+    counted = index.drop(_PERIOD).rename({_OWN: _PERIOD})
+    return _within(counted, own.select(*on, pl.col(_OWN).alias(_PERIOD)), look)
 
 
 def _merged(targets: Sequence[_Target]) -> Iterator[_Target]:

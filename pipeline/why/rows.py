@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import polars as pl
 
-from pipeline import sources
 from pipeline.engine.parts.declared import apply_split, split_of
 from pipeline.errors import ConfigError
 from pipeline.lineage.carried import carried
@@ -74,7 +73,7 @@ class Rows:
         if stage in self.plan.sources:
             return self._located(stage, where, columns)
         names = list(dict.fromkeys([*columns, *where]))
-        rows = self._rows(stage, where, names).filter(self._tests(stage, where))
+        rows = self._rows(stage, where, names).filter(self._test(stage, where))
         return rows.select(names).collect()
 
     @cache  # noqa: B019 # as long as the command
@@ -128,9 +127,7 @@ class Rows:
         inputs = [self._rows(name, {}, self.plan.schema(name)) for name in of.inputs]
         return split.fact.merge(split.fact.partial(*inputs, of.config), of.config)
 
-    def _rows(
-        self, stage: str, where: Where, columns: Collection[str]
-    ) -> pl.LazyFrame:
+    def _rows(self, stage: str, where: Where, columns: Collection[str]) -> pl.LazyFrame:
         """Give rows of a stage, all of those asked for among them, and these columns.
 
         More columns may be there, and hold null.
@@ -138,7 +135,7 @@ class Rows:
         if stage in self.plan.sources:
             return self._located(stage, where, columns).lazy()
         if stage in self.published:
-            return self.published[stage].filter(self._tests(stage, where))
+            return self.published[stage].filter(self._test(stage, where))
         node, split = self.plan.nodes[stage], self.split(stage)
         handed = self.carried(stage)
         if handed.keys() >= {*columns} and self.keeps_rows(node):
@@ -173,22 +170,23 @@ class Rows:
             for name, dtype in self.plan.schema(stage).items()
         )
 
-    def _tests(self, stage: str, where: Where) -> list[pl.Expr]:
-        """Make expressions of what must hold."""
+    def _test(self, stage: str, where: Where) -> pl.Expr:
+        """Make one expression of all that must hold."""
         schema = self.plan.schema(stage)
-        return [test.test(name, schema[name]) for name, test in where.items()]
+        tests = (test.test(name, schema[name]) for name, test in where.items())
+        return pl.all_horizontal(pl.lit(True), *tests)
 
     def _located(
         self, source: str, where: Where, columns: Collection[str]
     ) -> pl.DataFrame:
         """Read rows of a source, once where what is read before holds them."""
         names = [c for c in self.plan.schema(source) if c in {*columns, *where}]
-        tests = self._tests(source, where)
+        test = self._test(source, where)
         for name, wider, found in self._read:
             is_wider = wider.items() <= where.items()
             if name == source and is_wider and {*names} <= {*found.columns}:
-                return found.filter(tests).select(*names, *PLACE)
+                return found.filter(test).select(*names, *PLACE)
         config = self.settings.sources[source]
-        found = locate(config, self.settings.root, tests, names, exact=self.exact)
+        found = locate(config, self.settings.root, test, names, exact=self.exact)
         self._read.append((source, where, found))
         return found

@@ -8,7 +8,7 @@ import polars as pl
 
 from pipeline import sources
 from pipeline.errors import LineageError, SnapshotError, nearest, some
-from pipeline.files.local import contents, find_files
+from pipeline.files.local import SourceFile, contents, find_files, shown, stat_of
 from pipeline.files.parquet import scan_parquet
 from pipeline.plan.compose import compose_declared
 from pipeline.plan.plan import Plan
@@ -52,22 +52,22 @@ def why(
     """
     published = published_of(run, name)
     column, key = _read(words)
-    plan = compose_declared(settings)
-    _require_as_published(settings, plan, run, published)
     rows = scan_object(store, published)
     schema = rows.collect_schema()
     if column is None or column not in schema:
-        what = f"'{name}' has no column '{column}'{nearest(column, schema)}"
+        what = f"which column of '{name}'?"
+        if column:
+            what = f"'{name}' has no column '{column}'{nearest(column, schema)}"
         raise LineageError(
-            f"why: {what if column else f'which column of {name!r}?'}\n"
-            f"found: {', '.join(schema)}\n"
+            f"why: {what}\nfound: {', '.join(schema)}\n"
             f"hint: {_example(published, schema)}"
         )
     found = _row(rows, published, key, schema)
-    back = Back(_rows_of(settings, plan, store, run))
-    if column in published.key:
-        found = found.with_columns(pl.col(column))
-    back.follow(published.stage, found.select(dict.fromkeys([*published.key, column])), [column])
+    plan = compose_declared(settings)
+    _require_as_published(settings, plan, run, published)
+    back = Back(rows_of(settings, plan, store, run))
+    asked = found.select([*dict.fromkeys([*published.key, column])])
+    back.follow(published.stage, asked, [column])
     return Why(
         name,
         found.select(published.key).row(0, named=True),
@@ -77,6 +77,30 @@ def why(
         back.steps,
         back.sources,
         back.unknown,
+    )
+
+
+def tell_apart(
+    run: RunRecord, words: Sequence[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Tell what is asked for from settings, which are no columns of the snapshot."""
+    stages = {s.name: s.stage for s in run.snapshots}
+    of = [stage for stage in run.stages if stage.name == stages.get(words[0])]
+    columns = {name for stage in of for name, _ in stage.columns}
+    settings = [
+        word
+        for word in words
+        if "=" in word
+        and (name := word.partition("=")[0]) not in columns
+        and ("." in name or name in run.config)
+    ]
+    return [word for word in words if word not in settings], tuple(settings)
+
+
+def no_run(store: Store) -> SnapshotError:
+    """Say that there is nothing to explain yet."""
+    return SnapshotError(
+        f"{store.folder}: there are no snapshots yet\nhint: `just run` makes them"
     )
 
 
@@ -137,7 +161,7 @@ def _row(
                 f"expected: {', '.join(published.key)}"
             )
     tests = [equals(name, text, schema[name]) for name, text in key.items()]
-    found = rows.filter(tests).head(_MOST_FOUND).collect()
+    found = rows.filter(pl.lit(True), *tests).head(_MOST_FOUND).collect()
     lacking = [name for name in published.key if name not in key]
     if found.height == 1:
         return found
@@ -169,7 +193,14 @@ def _nearby(
     for left in reversed(list(key)):
         rest = {name: text for name, text in key.items() if name != left}
         tests = [equals(name, text, schema[name]) for name, text in rest.items()]
-        found = rows.filter(tests).select(left).unique().sort(left).head(50).collect()
+        found = (
+            rows.filter(pl.lit(True), *tests)
+            .select(left)
+            .unique()
+            .sort(left)
+            .head(50)
+            .collect()
+        )
         if rest and found.height:
             values = some(map(str, found[left].to_list()))
             of = " ".join(f"{name}={text}" for name, text in rest.items())
@@ -191,9 +222,7 @@ def equals(name: str, text: str, dtype: pl.DataType) -> pl.Expr:
         else:
             value = value.cast(dtype)
     except (pl.exceptions.PolarsError, KeyError) as error:
-        raise LineageError(
-            f"why: {name}: expected {dtype}, found '{text}'"
-        ) from error
+        raise LineageError(f"why: {name}: expected {dtype}, found '{text}'") from error
     return pl.col(name) == pl.lit(value.item(), dtype)
 
 
@@ -209,20 +238,18 @@ def _require_as_published(
 ) -> None:
     """Refuse a snapshot that the plan and the source of now would not make."""
     before = {stage.name: stage for stage in run.stages}
-    changed = [
-        f"stage '{name}'"
-        for name, node in plan.upstream([published.stage]).items()
-        if name not in before
-        or before[name].plan != node.digest
-        or before[name].inputs != list(node.stage.inputs)
-    ] if published.stage in plan.nodes else [f"stage '{published.stage}'"]
-    known = {file.stat.path: file.sha256 for file in run.files}
-    now: dict[str, str] = {}
-    for config in settings.sources.values():
-        files = find_files(sources.reads(config, settings.root).path, settings.root)
-        found = contents(files, settings.root, run.files)
-        now |= {file.stat.path: file.sha256 for file in found}
-    changed += [f for f in {*known, *now} if known.get(f) != now.get(f)]
+    changed = (
+        [
+            f"stage '{name}'"
+            for name, node in plan.upstream([published.stage]).items()
+            if name not in before
+            or before[name].plan != node.digest
+            or before[name].inputs != list(node.stage.inputs)
+        ]
+        if published.stage in plan.nodes
+        else [f"stage '{published.stage}'"]
+    )
+    changed += _changed_files(settings, run)
     if published.is_left_behind or changed:
         found = some(changed) or "it was not selected by the last run"
         raise SnapshotError(
@@ -234,7 +261,29 @@ def _require_as_published(
         )
 
 
-def _rows_of(settings: Settings, plan: Plan, store: Store, run: RunRecord) -> Rows:
+def _changed_files(settings: Settings, run: RunRecord) -> list[str]:
+    """Name the files of the sources that are not what a run has read."""
+    root, known = settings.root, {file.stat.path: file for file in run.files}
+    found: dict[str, SourceFile] = {}
+    for config in settings.sources.values():
+        for file in find_files(sources.reads(config, root).path, root):
+            found[shown(file, root)] = file
+    same = {
+        name
+        for name, file in found.items()
+        if name in known and stat_of(file, root) == known[name].stat
+    }
+    touched = contents([f for n, f in found.items() if n not in same], root, ())
+    now = {file.stat.path: file.sha256 for file in touched}
+    return [
+        name
+        for name in {**known, **found}
+        if name not in same
+        and (name not in known or now.get(name) != known[name].sha256)
+    ]
+
+
+def rows_of(settings: Settings, plan: Plan, store: Store, run: RunRecord) -> Rows:
     """Give the rows of a run's stages."""
     there = {
         snapshot.stage: scan_object(store, snapshot)

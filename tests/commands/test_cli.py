@@ -413,3 +413,24 @@ def test_init_in_a_pipe_asks_nothing(tmp_path: Path) -> None:
     text = (tmp_path / "made" / "here" / "configs" / "pipeline.yaml").read_text()
     assert "path: ../../a=b.csv" in text.replace("'", "")
     assert "Sold: number" in text
+
+
+def test_why_leads_from_a_value_to_the_lines_of_the_source(published: Path) -> None:
+    [row] = json.loads(
+        invoke(
+            published,
+            *("sql", "from features where w_mean_cost_lag1 > 0 limit 1"),
+            *("--format", "json"),
+        ).stdout
+    )
+    key = [f"{k}={row[k]}" for k in ("facility_id", "apr_drg_code", "year")]
+    words = ("why", "features", *key, "w_mean_cost_lag1", *SOURCE)
+    found = json.loads(invoke(published, *words, "--format", "json").stdout)
+    assert found["value"] == row["w_mean_cost_lag1"]
+    rows = found["sources"]["source"]["rows"]
+    cost = sum(r["Mean Cost"] * r["Discharges"] for r in rows)
+    n = sum(r["Discharges"] for r in rows)
+    assert cost / n == pytest.approx(found["value"], rel=1e-9)
+    refused = invoke(published, "why", "features", *key[:2], "w_mean_cost_lag1")
+    assert refused.exit_code == 1
+    assert "lacking of the key: year" in refused.output

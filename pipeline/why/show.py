@@ -1,0 +1,147 @@
+"""A value and what it is made of, as tables, as Markdown and as JSON."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from pipeline.errors import n_of, some
+from pipeline.sources.located import PLACE
+from pipeline.why.back import Step
+from pipeline.why.why import Why
+
+_MOST_ROWS = 20
+_MOST_COLUMNS = 10
+"""Of a table for people; JSON has all."""
+
+
+def show(why: Why, format_: str, *, every_row: bool) -> str:
+    """Write it; of a long list the first rows, unless every one is asked for."""
+    most = sys.maxsize if every_row else _MOST_ROWS
+    if format_ == "json":
+        return json.dumps(_plain(why, most), indent=2, default=str)
+    return "\n".join(_lines(why, most, is_markdown=format_ == "md"))
+
+
+def _plain(why: Why, most: int) -> dict[str, Any]:
+    """Turn it into what JSON has."""
+    return {
+        "snapshot": why.snapshot,
+        "key": why.key,
+        "column": why.column,
+        "value": why.value,
+        "run": why.run_id,
+        "made": [_plain_step(step, most) for step in why.steps if step.columns],
+        "decided": [_plain_step(step, most) for step in why.steps if not step.columns],
+        "sources": {
+            name: {"n_rows": rows.height, "rows": _named(rows).head(most).to_dicts()}
+            for name, rows in why.sources.items()
+        },
+        "unknown": list(why.unknown),
+    }
+
+
+def _plain_step(step: Step, most: int) -> dict[str, Any]:
+    """Turn a step into what JSON has."""
+    return {
+        "stage": step.stage,
+        "transform": step.transform,
+        "columns": list(step.columns),
+        "of": step.given,
+        "settings": dict(step.settings),
+        "note": step.note,
+        "n_rows": step.rows.height,
+        "rows": step.rows.head(most).to_dicts(),
+    }
+
+
+def _lines(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
+    """Write it for people."""
+    at, head = ("`", "## ") if is_markdown else ("", "")
+    yield (
+        f"{head}{at}{why.snapshot}.{why.column}{at} = {why.value!r}"
+        f"  ({_pairs(why.key)}; run {why.run_id})"
+    )
+    for name in why.unknown:
+        yield f"what stage {at}{name}{at} looks at is unknown: more may matter"
+    for step in why.steps:
+        if step.columns:
+            note = f" ({step.note})" if step.note else ""
+            rows = n_of(step.rows.height, "row")
+            yield ""
+            yield (
+                f"{at}{step.stage}{at} ({step.transform}) made"
+                f" {some(step.columns)} of {rows} of {at}{step.given}{at}{note}"
+            )
+            yield from _table(step.rows, most, is_markdown=is_markdown)
+    for name, rows in why.sources.items():
+        yield ""
+        yield f"{at}{name}{at}: {n_of(rows.height, 'row')}"
+        yield from _table(_named(rows), most, is_markdown=is_markdown)
+    if decided := [step for step in why.steps if not step.columns]:
+        yield ""
+        yield "what only decides which rows there are:"
+    for step in decided:
+        of = "all rows" if step.given == "fact" else f"{at}{step.given}{at}"
+        yield ""
+        how = f"{step.transform}: {_pairs(step.settings)}"
+        yield f"{at}{step.stage}{at} ({how}), by {of}"
+        yield from _table(step.rows, most, is_markdown=is_markdown)
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Write names with their values."""
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def _named(rows: pl.DataFrame) -> pl.DataFrame:
+    """Put the places of a source's rows first, as ``file`` and ``line``."""
+    names = {PLACE[0]: "file", PLACE[1]: "line"}
+    places = [
+        pl.col(name).alias(shown if shown not in rows.columns else f"its {shown}")
+        for name, shown in names.items()
+    ]
+    return rows.select(*places, pl.exclude(PLACE))
+
+
+def _table(rows: pl.DataFrame, most: int, *, is_markdown: bool) -> Iterator[str]:
+    """Write rows, and how many more there are."""
+    names = rows.columns[:_MOST_COLUMNS]
+    shown = rows.head(most).select(names)
+    cells = [names, *([_text(v) for v in row] for row in shown.iter_rows())]
+    yield from _markdown(cells) if is_markdown else _aligned(cells)
+    more = [
+        f"{n_of(rest, what)} more"
+        for rest, what in (
+            (rows.height - shown.height, "row"),
+            (rows.width - len(names), "column"),
+        )
+        if rest
+    ]
+    if more:
+        yield f"  ... and {' and '.join(more)}; `--all`, `--format json`"
+
+
+def _text(value: object) -> str:
+    """Write a value."""
+    return "null" if value is None else str(value)
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Write lines of cells below each other."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (f"{cell:{n}}" for cell, n in zip(line, widths, strict=True))
+        yield f"  {'  '.join(padded)}".rstrip()
+
+
+def _markdown(cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Write a table of Markdown."""
+    head, *lines = cells
+    yield ""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for line in lines:
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
