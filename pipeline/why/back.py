@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from pipeline.lineage.graph import Edge
+from pipeline.lineage.graph import Column, Edge
 from pipeline.lineage.trace import trace_function
 from pipeline.lineage.value import UNKNOWN
 from pipeline.panel.keys import WORKING
@@ -175,7 +175,7 @@ class Back:
         others = [pl.col(c).alias(g) for c, g in on.items()]
         at = target.rows.select(*others, period).drop_nulls(_PERIOD).unique()
         asked, where = at.drop(_PERIOD), _where(at.drop(_PERIOD))
-        if isinstance(config, EntityPastConfig) and config.by == "row":
+        if _is_by_row(config):
             rows = self._matching(given, where, names, asked).with_columns(period)
             return _rows_up(rows, at, look).select(names), note
         first, last = (int(n) for n in at.select(f=_MIN, l=_MAX).fill_null(0).row(0))
@@ -255,9 +255,8 @@ class Back:
         ask, config = node.stage.transform.lookback, node.stage.config
         if ask is None or not isinstance(config, PastConfig):
             return None
-        if isinstance(config, EntityPastConfig) and config.by == "row":
-            if config.ahead > 1:
-                return None
+        if _is_by_row(config) and config.ahead > 1:
+            return None
         looks = ask(config)
         found = {looks.get(c) for c in columns or looks}
         return found.pop() if len(found) == 1 else None
@@ -279,6 +278,11 @@ def _where(asked: pl.DataFrame) -> dict[str, Values | Periods]:
         for column in asked
         if len(values := frozenset(column.to_list())) <= _MOST_VALUES
     }
+
+
+def _is_by_row(config: PastConfig) -> bool:
+    """Tell whether the past is counted in rows."""
+    return isinstance(config, EntityPastConfig) and config.by == "row"
 
 
 def _handed_on(
