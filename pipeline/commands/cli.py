@@ -17,6 +17,7 @@ from pipeline.commands import options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.model_cli import COMMANDS
 from pipeline.commands.options import shown
+from pipeline.commands.variant_cli import COMMANDS as OF_VARIANTS
 from pipeline.errors import LineageError, PipelineError
 from pipeline.log import is_quiet, is_verbose, show_on_terminal
 from pipeline.process import is_asked, require_room, stop_status
@@ -201,23 +202,46 @@ def init(
 @options.profile
 @options.selection
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
+@click.option(
+    "--variant", metavar="NAME", help="Publish nothing; keep it as a variant."
+)
 @options.overrides
 def run(
-    profile: str | None, overrides: tuple[str, ...], dry_run: bool, **selection: Any
+    profile: str | None,
+    overrides: tuple[str, ...],
+    dry_run: bool,
+    variant: str | None,
+    **selection: Any,
 ) -> None:
     """Compute what is not fresh, in one pass, and publish it.
 
     Overrides change configuration values: lag_columns.periods=2, source=csv
     source.path=my.csv.
     """
+    if variant and any(selection.values()):
+        raise click.UsageError("a variant is of all stages: leave the selection out")
     if dry_run:
         _print_freshness(_settings(profile, overrides), selection)
+        return
+    if variant:
+        _run_variant(variant, profile, overrides)
         return
     from pipeline.run.start import start
 
     report = start(options.project_root(), profile, overrides, **selection)
     if not is_quiet():
         _print_run(report, "the selected" if any(selection.values()) else "all")
+
+
+def _run_variant(name: str, profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Make a variant, and say what came of it."""
+    from pipeline.commands.variant_cli import print_swept
+    from pipeline.variants.sweep import make_variant
+
+    root = options.project_root()
+    swept = make_variant(root, name, overrides, profile=profile)
+    if not is_quiet():
+        print_swept(swept)
 
 
 def _print_run(report: "RunReport | str", what: str) -> None:
@@ -487,8 +511,8 @@ def _assignment(word: str) -> tuple[str, str]:
 
 @main.command(context_settings=_RUNS)
 @click.argument("snapshot")
-@click.argument("run_a", default="previous")
-@click.argument("run_b", default="latest")
+@click.argument("run_a", required=False)
+@click.argument("run_b", required=False)
 @click.option(
     "--tolerance",
     type=float,
@@ -496,17 +520,27 @@ def _assignment(word: str) -> tuple[str, str]:
     show_default=True,
     help="Numbers are equal if they differ by no more of the larger one.",
 )
+@click.option("--variant", metavar="NAME", help="Compare RUN_A, or latest, with it.")
 @click.option("--why", is_flag=True, help="Split it by what made the difference.")
 @options.text_or("markdown", "json")
 def diff(
-    snapshot: str, run_a: str, run_b: str, tolerance: float, why: bool, format_: str
+    snapshot: str,
+    run_a: str | None,
+    run_b: str | None,
+    tolerance: float,
+    variant: str | None,
+    why: bool,
+    format_: str,
 ) -> None:
-    """Compare a snapshot of two runs by its key.
+    """Compare a snapshot of two runs by its key: by default the last two.
 
     The exit code is 1 if they differ, 2 for an error. A run is its id, the beginning
     of it, `latest`, `previous`, or -1, -2 ... back.
     """
+    if variant and (why or run_b):
+        raise click.UsageError("a variant is compared with one run, and without --why")
     store = _open()
+    runs = (run_a or "previous", run_b or "latest")
     if why:
         from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 
@@ -514,15 +548,21 @@ def diff(
         from pipeline.run.causes import diff_by_cause
         from pipeline.snapshots.diff.steps import show as show_steps
 
-        steps = diff_by_cause(store, snapshot, run_a, run_b)
+        steps = diff_by_cause(store, snapshot, *runs)
         click.echo(show_steps(steps, format_), nl=False)
         if not steps.whole.is_nothing:
             raise SystemExit(1)
         return
     from pipeline.snapshots.diff.report import show
-    from pipeline.snapshots.history import diff_runs
+    from pipeline.snapshots.history import diff_runs, diff_variant
 
-    title, found = diff_runs(store, snapshot, run_a, run_b, tolerance=tolerance)
+    if variant:
+        before = run_a or "latest"
+        title, found = diff_variant(
+            store, variant, snapshot, before, tolerance=tolerance
+        )
+    else:
+        title, found = diff_runs(store, snapshot, *runs, tolerance=tolerance)
     click.echo(show(found, title, format_), nl=False)
     if not found.is_equal:
         raise SystemExit(1)
@@ -635,5 +675,5 @@ def new_transform(name: str) -> None:
     click.echo(f"and a line in {shown(stages)}")
 
 
-for command in COMMANDS:
+for command in (*OF_VARIANTS, *COMMANDS):
     main.add_command(command)

@@ -19,6 +19,8 @@ class State:
         """The linked one, and older ones that are still read."""
         self.runs = folder / "runs"
         """One record per run."""
+        self.variants = folder / "variants"
+        """One record per variant."""
         self.objects = folder / "objects"
         """One folder per snapshot."""
         self.meta = folder / "meta"

@@ -150,9 +150,12 @@ _PERIODS = Layer(
 
 
 class History(BaseConfig, frozen=True, kw_only=True):
-    """The section ``history``: so many of the newest runs can be queried, restored."""
+    """The section ``history``: what is kept to be queried, compared and restored."""
 
     runs: Annotated[int, Meta(ge=1)] = 10
+    """The newest runs, so many."""
+    variants: Annotated[int, Meta(ge=1, le=100)] = 20
+    """The newest variants, and so many of one sweep at most."""
 
 
 class EngineSettings(BaseConfig, frozen=True, kw_only=True):

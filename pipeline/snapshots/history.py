@@ -25,6 +25,7 @@ from pipeline.snapshots.store import (
     verified_object,
     writing,
 )
+from pipeline.snapshots.variants import find_variant, read_variants
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,46 @@ def diff_runs(
     if not runs:
         raise SnapshotError("there are no runs yet\nhint: `just run` makes the first")
     before, after = find_run(runs, run_a), find_run(runs, run_b)
+    title = f"{snapshot}: {before.run_id} -> {after.run_id}"
+    return title, diff_records(store, snapshot, before, after, tolerance=tolerance)
+
+
+def diff_records(
+    store: Store,
+    snapshot: str,
+    before: RunRecord,
+    after: RunRecord,
+    *,
+    tolerance: float = 0.0,
+) -> Diff:
+    """Diff a snapshot of two runs by the key it has in the second.
+
+    A SnapshotError if the object of one is not there.
+    """
     old, new = (object_of(store, run, snapshot) for run in (before, after))
     [key] = [s.key for s in after.snapshots if s.name == snapshot]
-    title = f"{snapshot}: {before.run_id} -> {after.run_id}"
-    return title, diff(old, new, key, tolerance=tolerance)
+    return diff(old, new, key, tolerance=tolerance)
+
+
+def diff_variant(
+    store: Store, name: str, snapshot: str, run: str, *, tolerance: float = 0.0
+) -> tuple[str, Diff]:
+    """Diff a snapshot of a run with that of a variant, below a title.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no such run or variant, or one has no such snapshot.
+    """
+    variant, runs = find_variant(store, name), read_runs(store)
+    if not runs:
+        raise SnapshotError(
+            f"variant '{name}': there is no run to compare it with\n"
+            "hint: `just run` makes the first"
+        )
+    before = find_run(runs, run)
+    found = diff_records(store, snapshot, before, variant.run, tolerance=tolerance)
+    return f"{snapshot}: {before.run_id} -> variant {name}", found
 
 
 def object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
@@ -146,7 +183,7 @@ def object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
 
 
 def verify(store: Store) -> list[Damage]:
-    """Read every object of the kept runs, and compare its bytes with their checksum.
+    """Read what kept runs and variants show, and compare its bytes with their checksum.
 
     What is damaged is removed, and can be made again; so are records of runs. A catalog
     that is not as published is made again at once.
@@ -163,16 +200,19 @@ def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage
     """Drop and yield each object that is not whole."""
     shown_by: dict[tuple[str, str], list[str]] = {}
     made_by: dict[str, str] = {}
-    for run in kept_runs(runs):
+    shown = {f"variant {v.name}": v.run for v in read_variants(store)}
+    for shown_as, run in [*shown.items(), *((r.run_id, r) for r in kept_runs(runs))]:
         for s in run.snapshots:
-            shown_by.setdefault(s.object, []).append(run.run_id)
+            shown_by.setdefault(s.object, []).append(shown_as)
             made_by[s.name] = s.made_by
     for (name, fingerprint), ids in shown_by.items():
         path = store.object(name, fingerprint)
         if fault := object_fault(store, name, fingerprint):
             drop_object(store, name, fingerprint)
             cure = f"{made_by[name]} makes it again"
-            if ids[-1] != runs[-1].run_id:
+            if ids[-1] in shown:
+                cure = "the command that made the variant makes it again"
+            elif ids[-1] != runs[-1].run_id:
                 cure += (
                     f" from the source of then, with the configuration of {ids[-1]}"
                     " (`just sql 'select run_id, config from meta.runs'`)"

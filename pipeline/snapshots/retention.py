@@ -19,6 +19,7 @@ from pipeline.snapshots.store import (
     files_of,
     kept_runs,
 )
+from pipeline.snapshots.variants import read_variants
 
 _N_LOGS = 100
 
@@ -39,7 +40,7 @@ _NAMES = {
 
 
 def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
-    """Find the files and folders that neither a kept run nor an open reader needs.
+    """Find what neither a kept run, a variant nor an open reader needs.
 
     The caller holds the store's lock; the oldest run comes first.
     """
@@ -52,7 +53,9 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     # A client that has just looked up the link may be about to open the one before.
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
     read, idle = _others(ours["catalogs/*"], shown)
-    needed = _objects_of(store, [*kept_runs(runs), *kept_runs(linked), *linked[-2:]])
+    variants = [variant.run for variant in read_variants(store)]
+    kept = [*kept_runs(runs), *variants]
+    needed = _objects_of(store, [*kept, *kept_runs(linked), *linked[-2:]])
     needed |= set[Path]().union(*(_objects_in(folder / CATALOG) for folder in read))
     folders = {*ours["objects/*"]}
     objects = {path for path in ours["objects/*/*"] if path.parent in folders}
@@ -65,7 +68,7 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     ]
     # Of a download that was killed: runs hold the lock while theirs is at work.
     parts = store.data.glob("*.part")
-    named = {file.stat.path for run in kept_runs(runs) for file in run.files}
+    named = {file.stat.path for run in kept for file in run.files}
     before = time.time() - _IDLE_S
     unused = [
         path

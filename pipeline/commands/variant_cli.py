@@ -1,0 +1,78 @@
+"""The commands of variants: parse, call one function, print."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.commands import options
+from pipeline.errors import masked, n_of, some
+
+if TYPE_CHECKING:
+    from pipeline.variants.sweep import Swept
+
+
+@click.command()
+@options.profile
+@click.option("--name", metavar="NAME", help="Of a single variant; else of its values.")
+@click.argument("words", nargs=-1, metavar="PATH=VALUE[,VALUE]...")
+def sweep(profile: str | None, name: str | None, words: tuple[str, ...]) -> None:
+    """Make a variant of every combination of values, all in one pass.
+
+    sweep lag_columns.periods=1,2,3 rolling_columns.window=2,4. A list is a value in
+    brackets: a=[1,2],[1]. What is published stays as it is. The exit code is 1 if one
+    failed; the others are made.
+    """
+    from pipeline.variants.sweep import sweep as sweep_values
+
+    swept = sweep_values(options.project_root(), words, profile=profile, name=name)
+    print_swept(swept)
+    if swept.failed:
+        raise SystemExit(1)
+
+
+def print_swept(swept: "Swept") -> None:
+    """Say of each variant what it has of its own, and what to try next."""
+    width = max((len(v.name) for v in swept.made), default=0)
+    for variant in swept.made:
+        states = {s.name: s.state for s in variant.run.snapshots}
+        own = [name for name, state in states.items() if state != "fresh"]
+        what = some(own) if own else "as published"
+        new = "" if variant.name in swept.new else "  there already, nothing to do"
+        click.echo(f"  {variant.name:{width}}  {what}{new}")
+    for name, error in swept.failed.items():
+        click.secho(f"failed: {name}", fg="red", err=True)
+        options.say(masked(str(error)), err=True)
+    if swept.dropped:
+        n = n_of(len(swept.dropped), "older variant")
+        click.echo(f"dropped {n}, as `history.variants` says: {some(swept.dropped)}")
+    made = n_of(len(swept.made), "variant")
+    click.echo(f"{made}, {len(swept.new)} new, in {swept.total_s:.1f} s")
+    if swept.made:
+        name = swept.made[-1].name
+        options.say(
+            "next:\n"
+            f"  just diff features --variant {name}\n"
+            f'  just sql --variant {name} "from features limit 5"\n'
+            "  just evaluate --variants\n"
+            f"  just adopt {name}"
+        )
+
+
+@click.command()
+@click.option("--drop", metavar="NAME", multiple=True, help="Forget this one.")
+def variants(drop: tuple[str, ...]) -> None:
+    """List the variants: what each changes, and what of it is not as published."""
+    from pipeline.snapshots.store import open_store
+    from pipeline.snapshots.variants import describe_variants, drop_variants
+
+    store = open_store(options.project_root())
+    if drop:
+        drop_variants(store, drop)
+        options.say(f"dropped {some(drop)}; `just gc` removes what only they needed")
+        return
+    for line in describe_variants(store):
+        click.echo(line)
+
+
+COMMANDS = (sweep, variants)
+"""In the order of the help."""

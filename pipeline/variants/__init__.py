@@ -1,0 +1,1 @@
+"""What other values would give, beside what is published."""
