@@ -41,6 +41,18 @@ lock:
 run *args: env
     @.venv/bin/python -m pipeline run "$@"
 
+# Make a variant of each combination of values: just sweep lag_columns.periods=1,2 rolling_columns.window=2,4
+[group('run')]
+[no-exit-message]
+sweep *args: env
+    @.venv/bin/python -m pipeline sweep "$@"
+
+# List the variants, what each changes and what came of it; --drop NAME forgets one
+[group('run')]
+[no-exit-message]
+variants *args: env
+    @.venv/bin/python -m pipeline variants "$@"
+
 # Make a project of your data, in DIR: just init DIR sales.csv --target Sold
 [group('run')]
 [no-exit-message]

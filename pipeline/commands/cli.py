@@ -419,19 +419,34 @@ class _Statement(click.Command):
 
 @main.command(cls=_Statement)
 @click.argument("statement", required=False)
+@click.option(
+    "--variant",
+    metavar="NAME",
+    help="Ask it; `published.features` is what is published.",
+)
 @options.format_
 @options.output
-def sql(statement: str | None, format_: str | None, output: Path | None) -> None:
+def sql(
+    statement: str | None,
+    variant: str | None,
+    format_: str | None,
+    output: Path | None,
+) -> None:
     """Run one SELECT over the snapshots; without it, open a prompt.
 
     What is no terminal is read instead, statement by statement: just sql < FILE.
     """
     from pipeline.process import when_asked
     from pipeline.snapshots.result import write_result
-    from pipeline.snapshots.sql import connect, select, split_statements
+    from pipeline.snapshots.sql import (
+        connect,
+        connect_to_variant,
+        select,
+        split_statements,
+    )
 
     store = _open()
-    with connect(store) as con:
+    with connect_to_variant(store, variant) if variant else connect(store) as con:
         if statement is None and sys.stdin.isatty():
             from pipeline.snapshots.prompt import prompt
 

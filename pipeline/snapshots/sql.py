@@ -29,6 +29,7 @@ from pipeline.snapshots.store import (
     read_runs,
     writing,
 )
+from pipeline.snapshots.variants import find_variant
 
 _EXPLAIN = re.compile(
     r"explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*", re.IGNORECASE
@@ -38,6 +39,10 @@ _PARAMETER = re.compile(
     r"\s*(?:--\s*(?P<meaning>.*))?$"
 )
 _QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
+
+
+PUBLISHED = "published"
+"""The schema of the newest run, beside a variant's snapshots."""
 
 
 @dataclass(frozen=True)
@@ -89,17 +94,41 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def connect_to(store: Store, run: RunRecord) -> duckdb.DuckDBPyConnection:
-    """Show the snapshots of one run by their names; of no other, and nothing else.
+def connect_to(
+    store: Store, run: RunRecord, beside: RunRecord | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Show the snapshots of one run by their names; nothing else.
 
-    Those whose object is no longer in the store are not there.
+    Those of a run that is shown beside it are in the schema ``published``. What is no
+    longer in the store is not there.
     """
     con = duckdb.connect()
-    for snapshot in run.snapshots:
-        if read_object(store, *snapshot.object):
-            create_view(con, "main", snapshot, store)
+    con.execute(f"CREATE SCHEMA {PUBLISHED}")
+    for schema, record in (("main", run), (PUBLISHED, beside)):
+        for snapshot in record.snapshots if record else ():
+            if read_object(store, *snapshot.object):
+                create_view(con, schema, snapshot, store)
     _confine(con, store)
     return con
+
+
+def connect_to_variant(store: Store, name: str) -> duckdb.DuckDBPyConnection:
+    """Show the snapshots of a variant by their names, and those of the newest run.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no such variant, or an object of it is missing.
+    """
+    variant = find_variant(store, name)
+    for snapshot in variant.run.snapshots:
+        if read_object(store, *snapshot.object) is None:
+            raise SnapshotError(
+                f"{store.object(*snapshot.object)}: the object of snapshot"
+                f" '{snapshot.name}' of variant '{name}' is missing or cut short\n"
+                "hint: the command that made the variant makes it anew"
+            )
+    return connect_to(store, variant.run, read_current(store))
 
 
 def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:

@@ -105,19 +105,18 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _named(paths: Sequence[str], combinations: list[tuple[str, ...]]) -> list[Asked]:
-    """Name combinations after the last steps of paths and values.
+    """Name combinations after the values that vary, and the last steps of their paths.
 
     What would be of the same name, or of a long one, has a hash of its words behind it.
     """
+    varied = [i for i in range(len(paths)) if len({c[i] for c in combinations}) > 1]
+    named = varied or [*range(len(paths))]
     last = [_plain(re.split(r"[.\[\]]+", path.rstrip("]"))[-1]) for path in paths]
-    steps = [
-        _plain(path) if last.count(step) > 1 else step
-        for path, step in zip(paths, last, strict=True)
-    ]
+    steps = [_plain(paths[i]) if last.count(last[i]) > 1 else last[i] for i in named]
     names = [
         "_".join(
-            f"{step}_{_plain(word.partition('=')[2])}"
-            for step, word in zip(steps, words, strict=True)
+            f"{step}_{_plain(words[i].partition('=')[2])}"
+            for step, i in zip(steps, named, strict=True)
         )
         for words in combinations
     ]
