@@ -50,7 +50,7 @@ def test_a_sweep_with_a_failure_says_it_last_and_ends_with_1(root: Path) -> None
         (("sweep", "--name", "x", "lag_columns.periods=1,2"), "one name, 'x', for 2"),
         (("sql", "--variant", "lag2", "from features"), "did you mean 'lag_2'"),
         (("diff", "drgs", "--variant", "lag2"), "no variant 'lag2'"),
-        (("diff", "drgs", "-1", "-2", "--variant", "lag_2"), "found two"),
+        (("diff", "drgs", "-1", "-2", "--variant", "lag_2"), "one run"),
         (("variants", "--drop", "lag2"), "did you mean 'lag_2'"),
     ],
 )
