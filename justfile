@@ -191,11 +191,17 @@ export file: env
 restore run: env
     @.venv/bin/python -m pipeline restore "$@"
 
-# Compare every kept object with its checksum, and drop what is damaged
+# Compare every kept object with its checksum, and drop what is damaged; --lock: a run with pipeline.lock
 [group('history')]
 [no-exit-message]
-verify: env
-    @.venv/bin/python -m pipeline verify
+verify *args: env
+    @.venv/bin/python -m pipeline verify "$@"
+
+# Write hashes of data, stages and snapshots into pipeline.lock, for verify --lock elsewhere
+[group('history')]
+[no-exit-message]
+lock-results *args: env
+    @.venv/bin/python -m pipeline lock-results "$@"
 
 # Remove what no kept run nor open reader needs, and unfinished parts; --dry-run: list
 [group('history')]

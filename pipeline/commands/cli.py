@@ -127,12 +127,17 @@ def _quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
 
 def _settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
-    from pipeline.plan.code import PACKAGE, forget_racy_bytecode
-
-    forget_racy_bytecode(PACKAGE)
+    _forget_racy_modules()
     from pipeline.plan.settings import load_settings
 
     return load_settings(options.project_root(), profile=profile, overrides=overrides)
+
+
+def _forget_racy_modules() -> None:
+    """Let no cached module of ours stand for one that was edited since."""
+    from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+
+    forget_racy_bytecode(PACKAGE)
 
 
 def _open() -> "Store":
@@ -557,9 +562,7 @@ def diff(
     store = _open()
     runs = (run_a or "previous", run_b or "latest")
     if why:
-        from pipeline.plan.code import PACKAGE, forget_racy_bytecode
-
-        forget_racy_bytecode(PACKAGE)
+        _forget_racy_modules()
         from pipeline.run.causes import diff_by_cause
         from pipeline.snapshots.diff.steps import show as show_steps
 
@@ -625,8 +628,21 @@ def restore(run: str) -> None:
 
 
 @main.command()
-def verify() -> None:
-    """Compare every kept object with its checksum, and drop what is damaged."""
+@click.option("--lock", is_flag=True, help="Hold a run here to pipeline.lock.")
+@options.profile
+@options.overrides
+def verify(lock: bool, profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Compare every kept object with its checksum, and drop what is damaged.
+
+    With --lock, run what is not fresh, and hold it to pipeline.lock: the same rows, or
+    the first stage that differs, and whether data, configuration, code or versions do.
+    The exit code is 1 if something is damaged, or differs.
+    """
+    if lock:
+        _verify_lock(profile, overrides)
+        return
+    if profile or overrides:
+        raise click.UsageError("a configuration is only asked for with --lock")
     from pipeline.modeling.records import damaged_models
     from pipeline.snapshots.history import verify as verify_store
 
@@ -647,6 +663,36 @@ def verify() -> None:
     if damages or models:
         raise SystemExit(1)
     click.echo("all objects are whole")
+
+
+def _verify_lock(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Run what the lock is of, unless another profile is named, and compare."""
+    _forget_racy_modules()
+    from pipeline.run.lock import compare, lock_of, read_lock
+    from pipeline.run.run import run
+
+    expected = read_lock(options.project_root())
+    settings = _settings(profile or expected.profile or None, overrides)
+    verdict = compare(expected, lock_of(run(settings)))
+    for line in verdict.lines:
+        click.echo(line)
+    if not verdict.is_same:
+        raise SystemExit(1)
+
+
+@main.command("lock-results")
+@options.profile
+@options.overrides
+def lock_results(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Write what a run gives into pipeline.lock, to be committed; run what is stale."""
+    settings = _settings(profile, overrides)
+    from pipeline.run.lock import lock_of, write_lock
+    from pipeline.run.run import run
+
+    lock = lock_of(run(settings))
+    click.echo(
+        f"{shown(write_lock(settings.root, lock))}: {len(lock.snapshots)} snapshots"
+    )
 
 
 @main.command()

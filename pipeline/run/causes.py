@@ -30,6 +30,7 @@ from pipeline.run.changes import (
     changes_between,
     manner,
     origin,
+    stages_above,
 )
 from pipeline.run.compute import compute
 from pipeline.run.freshness import Wanted, look
@@ -222,7 +223,7 @@ class _Made:
         stages = set[str]()
         for run in (before, now):
             inputs = {stage.name: stage.inputs for stage in run.stages}
-            stages |= _above(_record_of(run, self._snapshot).stage, inputs)
+            stages |= stages_above([_record_of(run, self._snapshot).stage], inputs)
         for line in changes.configuration:
             head, *rest = line.partition(":")[0].split(".")
             of = rest[0] if head == "stages" and rest else head
@@ -306,7 +307,7 @@ class _Made:
         name = f"the configuration of run {config.run_id}"
         settings = recorded_settings(self._store.root, tree, name)
         inputs = {stage.name: stage.inputs for stage in settings.stages}
-        for of in _above(_record_of(config, self._snapshot).stage, inputs):
+        for of in stages_above([_record_of(config, self._snapshot).stage], inputs):
             if MASK in json.dumps(tree.get(of)):
                 raise SnapshotError(f"{name} holds what is masked, in {of}")
         is_there = self._is_there(data)
@@ -411,17 +412,6 @@ def _in_short(error: PipelineError) -> str:
     """Say what is wrong in a line; the first of a configuration's only counts."""
     lines = str(error).splitlines()[: 1 + isinstance(error, ConfigError)]
     return " ".join(line.strip() for line in lines)
-
-
-def _above(stage: str, inputs: Mapping[str, Iterable[str]]) -> set[str]:
-    """Name a stage, and those before it."""
-    found, waiting = set[str](), [stage]
-    while waiting:
-        name = waiting.pop()
-        if name in inputs and name not in found:
-            found.add(name)
-            waiting += inputs[name]
-    return found
 
 
 def _reading(config: Tree) -> Tree:

@@ -82,6 +82,19 @@ def manner(source: Tree) -> Tree:
     return {name: value for name, value in source.items() if name not in where}
 
 
+def stages_above(
+    stages: Iterable[str], inputs: Mapping[str, Iterable[str]]
+) -> set[str]:
+    """Name some stages, and those before them, as far as their inputs are known."""
+    found, waiting = set[str](), [*stages]
+    while waiting:
+        name = waiting.pop()
+        if name in inputs and name not in found:
+            found.add(name)
+            waiting += inputs[name]
+    return found
+
+
 def _read(name: str, *configs: Tree, how: bool) -> list[Any]:
     """Take a section of some configurations; of sources, one half of it."""
     half = manner if how else origin
