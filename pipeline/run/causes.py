@@ -56,7 +56,9 @@ _State: TypeAlias = Path | str
 """The rows of a snapshot in Parquet, or why they cannot be made."""
 
 
-def diff_by_cause(store: Store, snapshot: str, run_a: str, run_b: str) -> Steps:
+def diff_by_cause(
+    store: Store, snapshot: str, run_a: str, run_b: str, *, tolerance: float = 0.0
+) -> Steps:
     """Say what code, versions, configuration and data did to a snapshot, in this order.
 
     Where rows of then are gone that one of these would be computed on, data come before
@@ -80,7 +82,8 @@ def diff_by_cause(store: Store, snapshot: str, run_a: str, run_b: str) -> Steps:
         made = _Made(store, snapshot, kept_runs(runs), Path(folder))
         steps, said = _walk(made, before, now, last)
         states, causes = _joined(first, steps, said)
-        return diff_steps(snapshot, ids, key, states, causes, [*notes, *said])
+        said = [*notes, *said]
+        return diff_steps(snapshot, ids, key, states, causes, said, tolerance=tolerance)
 
 
 def _record_of(run: RunRecord, snapshot: str) -> SnapshotRecord:

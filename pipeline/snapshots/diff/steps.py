@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, NamedTuple
 
 import msgspec
@@ -82,6 +83,8 @@ def diff_steps(
     states: Sequence[Path],
     causes: Sequence[Cause],
     notes: Sequence[str],
+    *,
+    tolerance: float = 0.0,
 ) -> Steps:
     """Diff each state of a snapshot with the next, and the first with the last.
 
@@ -99,7 +102,7 @@ def diff_steps(
     sums = {path: _sums(path) for path in dict.fromkeys(states)}
 
     def step(cause: Cause, before: Path, after: Path) -> Step:
-        found = diff(before, after, key, n_samples=0)
+        found = diff(before, after, key, tolerance=tolerance, n_samples=0)
         columns = tuple(_columns(found, sums[before], sums[after]))
         return Step(*cause, found.rows, found.schema, columns)
 
@@ -212,13 +215,23 @@ def _rows(step: Step) -> str:
 def _details(step: Step) -> Iterator[str]:
     """Write what changed, and what that did to columns."""
     yield from (f"  {line}" for line in step.changes)
-    yield from (f"  {sign} {change}" for sign, change in schema_lines(step.schema))
+    yield from _schema(step.schema)
     if step.columns:
         header = ("column", "changed", "sum before", "sum after", "difference")
         rows = [_cells(column) for column in step.columns[:MAX_COLUMNS]]
         yield from (f"  {line}" for line in aligned([header, *rows]))
     if len(step.columns) > MAX_COLUMNS:
         yield f"  and {len(step.columns) - MAX_COLUMNS} columns more"
+
+
+def _schema(schema: SchemaDiff) -> Iterator[str]:
+    """Name the columns that came, went, or are of another dtype or place."""
+    changes: dict[str, list[str]] = {}
+    for sign, text in schema_lines(schema):
+        changes.setdefault(sign, []).append(text)
+    for sign, texts in changes.items():
+        text = f"{sign} {', '.join(texts)}"
+        yield from wrap(text, 86, initial_indent="  ", subsequent_indent="    ")
 
 
 def _cells(column: ColumnStep) -> tuple[str, ...]:
