@@ -53,6 +53,12 @@ sweep *args: env
 variants *args: env
     @.venv/bin/python -m pipeline variants "$@"
 
+# Make a variant the configuration: writes its values into YAML, shows the diff
+[group('run')]
+[no-exit-message]
+adopt name: env
+    @.venv/bin/python -m pipeline adopt "$@"
+
 # Make a project of your data, in DIR: just init DIR sales.csv --target Sold
 [group('run')]
 [no-exit-message]

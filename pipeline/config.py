@@ -356,12 +356,12 @@ def origin_of(path: str, layers: Sequence[Layer]) -> str:
     parts = path.replace("[", ".[").split(".")
     for length in range(len(parts), 0, -1):
         for layer in reversed(layers):
-            if _holds(layer.tree, parts[:length]):
+            if holds(layer.tree, parts[:length]):
                 return layer.name
     return layers[-1].name if layers else COMMAND_LINE
 
 
-def _holds(tree: Any, parts: Sequence[str]) -> bool:
+def holds(tree: Any, parts: Sequence[str]) -> bool:
     """Tell whether a nested mapping has the given path."""
     for part in parts:
         if not isinstance(tree, Mapping) or part not in tree:

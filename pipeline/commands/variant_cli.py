@@ -74,5 +74,20 @@ def variants(drop: tuple[str, ...]) -> None:
         click.echo(line)
 
 
-COMMANDS = (sweep, variants)
+@click.command()
+@click.argument("name")
+def adopt(name: str) -> None:
+    """Make a variant's values those of the configuration, in YAML; shows the diff."""
+    from pipeline.snapshots.store import open_store
+    from pipeline.variants.adopt import adopt as adopt_variant
+
+    changes = adopt_variant(open_store(options.project_root()), name)
+    if not changes:
+        click.echo(f"'{name}' has the values of the configuration: nothing to do")
+        return
+    click.echo(changes, nl=False)
+    options.say("next:\n  just run                 publish it, from the store")
+
+
+COMMANDS = (sweep, variants, adopt)
 """In the order of the help."""
