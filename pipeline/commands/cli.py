@@ -566,7 +566,7 @@ def diff(
         from pipeline.run.causes import diff_by_cause
         from pipeline.snapshots.diff.steps import show as show_steps
 
-        steps = diff_by_cause(store, snapshot, *runs)
+        steps = diff_by_cause(store, snapshot, *runs, tolerance=tolerance)
         click.echo(show_steps(steps, format_), nl=False)
         if not steps.whole.is_nothing:
             raise SystemExit(1)

@@ -128,7 +128,7 @@ def _walk(
     notes = ["in this order, each as today's code computes it"]
     by_data = Cause(("data",), changes.data)
     if made.same_data(before, now):
-        by_data = by_data._replace(changes=(), proof="nothing, its files are the same")
+        by_data = by_data._replace(changes=(), proof="its files are the same")
     by_config = Cause(("configuration",), tuple(made.relevant(changes, before, now)))
     old, new = made.state(before, before), made.state(now, now)
     middle, causes = made.state(now, before), (by_config, by_data)
@@ -165,7 +165,7 @@ def _joined(
         if isinstance(state, str):
             notes.append(f"{', '.join(waiting.names)}: cannot be told apart: {state}")
             continue
-        same = "nothing, it is the same object" if state == states[-1] else ""
+        same = "it is the same object" if state == states[-1] else ""
         causes.append(waiting._replace(proof=same))
         states.append(state)
         waiting = Cause((), ())
@@ -244,14 +244,14 @@ class _Made:
         was, now = run.versions.get(_POLARS), VERSIONS[_POLARS]
         by_versions = Cause(("versions",), (change(_POLARS, was, now),))
         if was == now:
-            by_versions = Cause(("versions",), (), f"nothing, Polars is {now} as then")
+            by_versions = Cause(("versions",), (), f"Polars is {now} as then")
         modules = self._changed_modules(composed, run, unlike)
         if not unlike:
             n = len(composed.stages)
-            proof = f"nothing, a proof: its {n} stages have the plans they had then"
+            proof = f"a proof, its {n} stages have the plans they had then"
             return [Cause(("code",), (), proof), by_versions]
         if not modules and was != now:
-            proof = "nothing, a proof: its modules are as they were then"
+            proof = "a proof, its modules are as they were then"
             return [Cause(("code",), (), proof), by_versions]
         asked = [] if modules else sorted(composed.wanted.settings.environment)
         lines = (

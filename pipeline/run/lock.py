@@ -8,7 +8,7 @@ import hashlib
 import json
 import tomllib
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -395,17 +395,19 @@ def _published(expected: Lock, found: Lock) -> Iterator[str]:
         yield f"stage {stage}: configuration: its snapshot '{name}' {how}"
 
 
-def _data(before: Iterable[LockedFile], now: Iterable[LockedFile]) -> Iterator[str]:
-    """Name the files that came, went or hold something else."""
-    old, new = {*before} - {*now}, {*now} - {*before}
-    changed = {(f.source, f.name) for f in old} & {(f.source, f.name) for f in new}
-    for file in sorted(old | new):
-        how = "is new" if file in new else "is not there"
-        if (file.source, file.name) in changed:
-            how = "has other content"
-            if file in old:
-                continue
-        yield f"{_source(file.source)}: data: {file.name} {how}"
+def _data(before: Sequence[LockedFile], now: Sequence[LockedFile]) -> Iterator[str]:
+    """Name the files that came, went or hold something else, not those renamed."""
+    for source in dict.fromkeys(file.source for file in (*now, *before)):
+        old, new = ([f for f in of if f.source == source] for of in (before, now))
+        if sorted(f.sha256 for f in old) == sorted(f.sha256 for f in new):
+            continue
+        for name in sorted({f.name for f in (*old, *new)}):
+            # Folders may hold files of the same name.
+            was, is_ = ([f.sha256 for f in of if f.name == name] for of in (old, new))
+            if was != is_:
+                how = "has other content" if was and is_ else "is new"
+                how = how if is_ else "is not there"
+                yield f"{_source(source)}: data: {name} {how}"
 
 
 def _source(name: str) -> str:

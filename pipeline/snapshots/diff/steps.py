@@ -184,7 +184,7 @@ def to_text(found: Steps) -> str:
     title = f"{found.snapshot}: {found.before} -> {found.after}: {verdict}"
     lines = [title, *(f"  {note}" for note in found.notes)]
     for step in found.steps:
-        by = f"by {' and '.join(step.causes)}"
+        by = f"{'nothing ' * bool(step.proof)}by {' and '.join(step.causes)}"
         lines += [f"{by}: {step.proof or _rows(step)}", *_details(step)]
     lines += [f"in all: {_rows(found.whole)}", *_details(found.whole)]
     return "\n".join(lines) + "\n"

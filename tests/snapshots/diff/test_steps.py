@@ -39,9 +39,9 @@ def test_sums_are_exact_and_none_where_there_is_none(tmp_path: Path) -> None:
 def test_the_same_object_twice_is_no_difference(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"k": [1], "x": [1.5]}).write_parquet(path)
-    cause = Cause(("code",), (), "nothing, a proof")
+    cause = Cause(("code",), (), "a proof")
     found = diff_steps("s", ("a", "b"), ["k"], [path, path], [cause], [])
     assert found.whole.is_nothing
     assert show(found, "text") == (
-        "s: a -> b: equal\nby code: nothing, a proof\nin all: no difference\n"
+        "s: a -> b: equal\nnothing by code: a proof\nin all: no difference\n"
     )
