@@ -107,6 +107,12 @@ lineage *args: env
 why *args: env
     @.venv/bin/python -m pipeline why "$@"
 
+# What a column feeds, down to models: just impact 'source.Mean Cost'; just impact --unused
+[group('ask')]
+[no-exit-message]
+impact *args: env
+    @.venv/bin/python -m pipeline impact "$@"
+
 # Data to forecast, only what is stale: run, tune, train, evaluate, promote, forecast
 [group('model')]
 [no-exit-message]

@@ -479,6 +479,38 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
 
 
 @click.command()
+@click.option("--unused", is_flag=True, help="What feeds nothing instead.")
+@options.text_or("json")
+@options.profile
+@click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
+def impact(
+    unused: bool, format_: str, profile: str | None, words: tuple[str, ...]
+) -> None:
+    """Show what a column feeds: stages, snapshots, checks, queries, models.
+
+    COLUMN is SNAPSHOT.COLUMN, STAGE.COLUMN or 'source.COLUMN', or a whole stage.
+    Queries are those of queries/, models those that were evaluated.
+    """
+    import json
+
+    from pipeline.modeling.impact import describe_impact, describe_unused, plain
+    from pipeline.modeling.impact import impact as impact_of
+    from pipeline.modeling.impact import unused as all_unused
+
+    column, overrides = options.split(words, "column")
+    if (column is None) != unused:
+        raise click.UsageError("expected a column or a stage, or --unused")
+    settings, _ = _load(profile, overrides)
+    if column is None:
+        idle = all_unused(settings)
+        found, lines = plain(idle), describe_unused(idle)
+    else:
+        fed = impact_of(settings, column)
+        found, lines = plain(fed), describe_impact(fed)
+    options.say(json.dumps(found, indent=2) if format_ == "json" else "\n".join(lines))
+
+
+@click.command()
 @click.option("--port", type=int, default=5000, show_default=True)
 def ui(port: int) -> None:
     """Serve MLflow's pages on this machine only, without a network."""
@@ -497,6 +529,6 @@ def ui(port: int) -> None:
 
 COMMANDS = (
     *(pipeline, tune, train, evaluate, compare, promote, forecast, score),
-    *(audit, ui),
+    *(audit, impact, ui),
 )
 """In the order of the help."""

@@ -108,15 +108,15 @@ class Back:
             self.rows.split(name),
         )
         pairs, handed = self.rows.pairs(name, given), self.rows.carried(name)
-        found = {pairs[c] for c in told if c in pairs}
+        found: set[str] = {pairs[c] for c in told if c in pairs}
         found |= {
             handed[c].column for c in told if c in handed and handed[c].stage == given
         }
-        time = getattr(node.stage.config, "time", None)
-        kept = (
-            (*split.keys, *(split.fact.groups if split.fact else ())) if split else ()
-        )
-        found |= {*kept, time} & {*plan.schema(given)}
+        config = node.stage.config
+        kept = [config.time] if isinstance(config, PastConfig) else []
+        kept += split.keys if split else ()
+        kept += split.fact.groups if split and split.fact else ()
+        found |= {column for column in kept if column in plan.schema(given)}
         if split == ROW_WISE and not self.rows.keeps_rows(node):
             found |= {
                 edge.input_column

@@ -1,0 +1,64 @@
+"""What a column feeds, down to models; and what feeds nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import LineageError
+from pipeline.modeling.impact import describe_impact, describe_unused, impact, unused
+from pipeline.modeling.records import all_trainings
+from pipeline.modeling.settings import ModelingSettings
+from tests.modeling.conftest import LENIENT, load_in
+
+
+@pytest.fixture(scope="module")
+def settings(promoted: Path) -> ModelingSettings:
+    return load_in(promoted, *LENIENT)
+
+
+def test_a_column_of_the_source_is_followed_to_the_models(
+    settings: ModelingSettings,
+) -> None:
+    found = impact(settings, "source.Mean Cost")
+    of_costs = ("mean_cost", "mean_profit")
+    assert found.features
+    assert all(any(cost in name for cost in of_costs) for name in found.features)
+    assert found.target is None
+    assert found.snapshots["features"].rows
+    assert not found.snapshots["discharges"].rows
+    assert ("discharges", "not_null.mean_cost") in found.checks
+    assert ("discharges", "not_null.mean_charge") not in found.checks
+    needed = {(use.query, use.column) for use in found.queries if use.is_sure}
+    assert ("costliest_drgs", "total_mean_cost") in needed
+    assert "severity_mix_by_year" not in {query for query, _ in needed}
+    models = {training.model for _, training in all_trainings(settings.root)}
+    assert {one.model for one in found.importances} <= models
+    groups = {one.group: one.fed for one in found.importances}
+    assert groups["w_mean_cost"] == ["w_mean_cost_lag1", "w_mean_cost_rolling2"]
+    lines = describe_impact(found)
+    assert any("w_mean_cost" in line and "of all importance" in line for line in lines)
+
+
+def test_a_column_of_the_target_says_so(settings: ModelingSettings) -> None:
+    found = impact(settings, "discharges.total_median_profit")
+    assert found.target == "w_total_median_profit"
+    assert "what models learn to predict: w_total_median_profit" in describe_impact(
+        found
+    )
+
+
+def test_what_feeds_nothing_is_named(settings: ModelingSettings) -> None:
+    found = unused(settings)
+    assert "source.APR Medical Surgical Description" in found.columns
+    assert "source.APR DRG Description" not in found.columns  # in drgs
+    assert "source.Mean Cost" not in found.columns
+    assert found.stages == []
+    assert "discharges.mean_cost" not in found.published
+    for column in found.columns:
+        assert impact(settings, column).snapshots == {}
+    assert describe_unused(found)[0] == "columns that no snapshot is made of:"
+
+
+def test_a_name_that_is_none_is_refused(settings: ModelingSettings) -> None:
+    with pytest.raises(LineageError, match="did you mean 'w_mean_cost_lag1'"):
+        impact(settings, "features.w_mean_cost_lag2")
