@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.errors import ModelError, some
 from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_schema
+from pipeline.modeling.fit.drift import Learned, distributions
 from pipeline.modeling.fit.intervals import UNCALIBRATED, Calibration, calibrate
 from pipeline.modeling.fit.target import Array, TargetConfig
 from pipeline.modeling.models import Regressor, load_kind
@@ -34,6 +35,8 @@ class PredictorRecord(msgspec.Struct, frozen=True):
     schema: FeatureSchema
     calibrations: list[Calibration]
     """One per period ahead, the next one's first."""
+    learned: Learned | None = None
+    """How the features were distributed; None of a model that is not to be kept."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,7 @@ def fit_predictor(
         )
         for part in by_step(valid, modeling.horizon)
     ]
-    record = msgspec.structs.replace(fitted.record, calibrations=calibrations)
-    return Predictor(record, fitted.model)
+    return _kept(fitted, train, calibrations)
 
 
 def refitted(
@@ -134,8 +136,17 @@ def refitted(
     the judged one only; the other sees one period more, and forecasts the next as well.
     """
     fitted = fit_model(df, config, modeling, quantiles=tails(modeling))
-    calibrations = judged.record.calibrations
-    record = msgspec.structs.replace(fitted.record, calibrations=calibrations)
+    return _kept(fitted, df, judged.record.calibrations)
+
+
+def _kept(
+    fitted: Predictor, df: pl.DataFrame, calibrations: list[Calibration]
+) -> Predictor:
+    """Add what a model that is kept knows beside what it predicts."""
+    learned = distributions(df, fitted.record.schema)
+    record = msgspec.structs.replace(
+        fitted.record, calibrations=calibrations, learned=learned
+    )
     return Predictor(record, fitted.model)
 
 

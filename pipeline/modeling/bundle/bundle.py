@@ -24,17 +24,19 @@ from polars.exceptions import PolarsError
 
 from pipeline.config import refuse
 from pipeline.contracts.contract import Contract
-from pipeline.errors import ModelError
+from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.bundle.request import (
     beyond,
     hold,
+    is_part,
     part_of_the_panel,
     parts_of_clusters,
     refuse_a_part_of_the_panel,
     typed,
 )
+from pipeline.modeling.fit.drift import drift
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
@@ -125,7 +127,7 @@ class Bundle:
         taken from the panel of the training, and rows that break the panel's contract
         are refused; of a whole panel they only warn. What looks incomplete is warned
         of: the last period, and a cluster's period of which the panel of the training
-        has more rows.
+        has more rows; and so are features that `drift`.
 
         Returns
         -------
@@ -189,7 +191,10 @@ class Bundle:
             panel, more = self._completed(given)
             warnings += more
         warnings += part_of_the_panel(panel, horizon.time, self.record.cluster)
-        predicted = self._predicted(panel.lazy(), self.predictor)
+        features = self.next_features(panel.lazy())
+        is_last = pl.col(horizon.time) == panel[horizon.time].max()
+        warnings += self._drifted(features, given.filter(is_last), alone=alone)
+        predicted = self._of(features, self.predictor)
         asked = given.select(*horizon.entity)
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
@@ -204,6 +209,26 @@ class Bundle:
             maintain_order="left",
         )
         return made, warnings
+
+    def _drifted(
+        self, features: pl.DataFrame, last: pl.DataFrame, *, alone: bool
+    ) -> list[str]:
+        """Warn of features that are not as they were in what was learned from.
+
+        Looked at are those of the entities that have a row in the `last` period given.
+        """
+        record, learned = self.record, self.predictor.record.learned
+        if learned is None:
+            return []
+        is_whole = alone or not is_part(last, record.cluster, record.n_clusters)
+        asked = features.join(last, on=record.horizon.entity, how="semi")
+        schema = self.predictor.record.schema
+        found = drift(learned, asked, schema, is_whole=is_whole).drop_nulls("why")
+        named = (
+            f"{name} ({why})" for name, why in found.select("feature", "why").rows()
+        )
+        shown = some(named)
+        return [f"not as in the rows that were learned from: {shown}"] if shown else []
 
     def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
         """Predict the periods after a panel's last one, sorted by entity."""

@@ -219,6 +219,11 @@ def parts_of_clusters(
     ]
 
 
+def is_part(last: pl.DataFrame, cluster: str, n_clusters: int) -> bool:
+    """Tell whether the rows of a period are those of a part of the clusters only."""
+    return last[cluster].n_unique() < n_clusters * _WHOLE
+
+
 def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]:
     """Warn if the last period has much less than the one before it."""
     sizes = (
