@@ -155,6 +155,12 @@ promote *args: env
 forecast *args: env
     @.venv/bin/python -m pipeline forecast "$@"
 
+# Score forecasts whose periods have come, judge the champion by them, name what drifted
+[group('model')]
+[no-exit-message]
+monitor *args: env
+    @.venv/bin/python -m pipeline monitor "$@"
+
 # Predict from a file of raw rows, with the champion: just score new.csv -o out.csv
 [group('model')]
 [no-exit-message]

@@ -15,7 +15,7 @@ import click
 
 from pipeline.commands import options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
-from pipeline.commands.model_cli import COMMANDS
+from pipeline.commands.model_cli import COMMANDS, score_come
 from pipeline.commands.options import shown
 from pipeline.commands.variant_cli import COMMANDS as OF_VARIANTS
 from pipeline.errors import LineageError, PipelineError
@@ -236,6 +236,8 @@ def run(
     report = start(options.project_root(), profile, overrides, **selection)
     if not is_quiet():
         _print_run(report, "the selected" if any(selection.values()) else "all")
+    if not isinstance(report, str) and report.is_new:
+        score_come(profile, overrides)
 
 
 def _run_variant(name: str, profile: str | None, overrides: tuple[str, ...]) -> None:

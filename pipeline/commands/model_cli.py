@@ -373,6 +373,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     for name in tunable(settings, model):
         _tune(settings, name)
     _print_training(train_model(settings, model), settings.modeling.unit)
+    _say_scored(settings)
     _print_evaluation(evaluate_model(settings, model), settings.modeling)
     for promotion in promote_first(settings, model):
         _print_promotion(promotion)
@@ -385,6 +386,51 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
         )
         raise SystemExit(1)
     _print_forecast(forecast_next(settings))
+
+
+@click.command()
+@options.profile
+@options.overrides
+def monitor(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Score forecasts whose periods have come; judge the champion by them.
+
+    The exit code is 1 if it no longer earns its place: its error is above that of the
+    best baseline, or its intervals hold too little, beyond chance. It is 0 if it does,
+    and if nothing of it has been scored yet. Features that have drifted from what it
+    has learned from are named; they change no exit code.
+    """
+    from pipeline.modeling.monitor.monitor import monitor as monitor_champion
+    from pipeline.modeling.monitor.report import describe_monitoring
+
+    settings, _ = _load(profile, overrides)
+    found = monitor_champion(settings)
+    for line in describe_monitoring(found, settings.modeling):
+        options.say(line)
+    if found.faults:
+        raise SystemExit(1)
+
+
+def score_come(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Score forecasts whose periods a run has brought; what fails is a warning."""
+    from pipeline.errors import PipelineError
+    from pipeline.files.state import State
+    from pipeline.log import LOG
+
+    if not State(options.project_root()).forecasts.is_dir():
+        return
+    try:
+        _say_scored(_load(profile, overrides)[0])
+    except PipelineError as error:
+        LOG.warning("forecasts that have come are not scored: %s", error)
+
+
+def _say_scored(settings: "ModelingSettings") -> None:
+    """Score forecasts whose periods have come, and show what is new."""
+    from pipeline.modeling.monitor.report import describe_scores
+    from pipeline.modeling.monitor.scores import score_forecasts
+
+    for line in describe_scores(score_forecasts(settings), settings.modeling):
+        click.echo(line)
 
 
 @click.command()
@@ -528,7 +574,7 @@ def ui(port: int) -> None:
 
 
 COMMANDS = (
-    *(pipeline, tune, train, evaluate, compare, promote, forecast, score),
+    *(pipeline, tune, train, evaluate, compare, promote, forecast, monitor, score),
     *(audit, impact, ui),
 )
 """In the order of the help."""

@@ -39,6 +39,8 @@ class State:
         """Files of sources that were fetched or made up."""
         self.models = folder / "models"
         """A folder per trained model."""
+        self.forecasts = folder / "forecasts"
+        """A folder per forecast, until its periods have come and after."""
         self.steps = folder / "steps"
         """Features of several steps ahead, by what they are made of."""
         self.audits = folder / "audits"

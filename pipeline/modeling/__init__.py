@@ -3,6 +3,7 @@
 At the top, a file per command: `tune`, `train`, `evaluate`, `promote`, `forecast`,
 `score`. A room imports only those below it:
 
+- `monitor`: what became of forecasts, and of what they are made;
 - `registry`: versions of the model, packed as bundles, used in a process of their own;
 - `bundle`: a model that can travel, from raw rows to the next period's predictions;
 - `card`: the page that says what a model is;

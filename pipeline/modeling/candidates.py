@@ -4,13 +4,12 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from pipeline.files.parquet import scan_parquet
-from pipeline.modeling.data import Features, read_others
+from pipeline.modeling.data import Features, published_panel, read_others
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.occurrence import OCCURS
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.panel.periods import Time
-from pipeline.snapshots.store import open_store, read_runs, verified_object
+from pipeline.snapshots.store import open_store, read_runs
 
 
 def candidates(
@@ -23,11 +22,8 @@ def candidates(
     target (null of one that has no row) and `OCCURS`; sorted by the key. Those that
     have a row are the features' own rows.
     """
-    modeling, store = settings.modeling, open_store(settings.root)
-    published = {s.name: s.fingerprint for s in read_runs(store)[-1].snapshots}
-    panel = scan_parquet(
-        [verified_object(store, modeling.panel, published[modeling.panel])]
-    )
+    modeling = settings.modeling
+    panel = published_panel(settings, read_runs(open_store(settings.root))[-1])
     time = pl.col(modeling.time)
     horizon = horizon_of(modeling, panel.collect_schema().names())
     others = read_others(settings.pipeline)

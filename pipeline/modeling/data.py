@@ -28,6 +28,7 @@ from pipeline.modeling.settings import (
 from pipeline.panel.periods import Time, number, parsed, written
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.run import run
+from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
     drop_damaged,
     object_fault,
@@ -117,19 +118,32 @@ def current_features(settings: ModelingSettings) -> Features:
     """
     store, modeling = open_store(settings.root), settings.modeling
     report = run(settings.pipeline)
-    made = {s.name: s.fingerprint for s in report.run.snapshots}
+    made = report.run.fingerprints
     read = [(name, made[name]) for name in (modeling.panel, modeling.features)]
     # A run with nothing to do looks at no bytes.
     if any(object_fault(store, *object_) for object_ in read):
         with writing(store, _WAIT_S):
             drop_damaged(store, read)
         report = run(settings.pipeline)
-    fingerprint = made[modeling.features]
-    path = verified_object(store, modeling.features, fingerprint)
+    return published_features(settings, report.run)
+
+
+def published_features(settings: ModelingSettings, of: RunRecord) -> Features:
+    """Name the features of a run that is kept; see `current_features`."""
+    modeling = settings.modeling
+    fingerprint = of.fingerprints[modeling.features]
+    path = verified_object(open_store(settings.root), modeling.features, fingerprint)
     if modeling.horizon > 1:
-        panel = verified_object(store, modeling.panel, made[modeling.panel])
-        path, fingerprint = _of_all_steps(settings, scan_parquet([panel]), fingerprint)
-    return Features(path, fingerprint, report.run.run_id)
+        panel = published_panel(settings, of)
+        path, fingerprint = _of_all_steps(settings, panel, fingerprint)
+    return Features(path, fingerprint, of.run_id)
+
+
+def published_panel(settings: ModelingSettings, of: RunRecord) -> pl.LazyFrame:
+    """Scan the panel of a run that is kept."""
+    panel = settings.modeling.panel
+    store, fingerprint = open_store(settings.root), of.fingerprints[panel]
+    return scan_parquet([verified_object(store, panel, fingerprint)])
 
 
 def _of_all_steps(

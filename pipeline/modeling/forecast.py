@@ -10,6 +10,7 @@ from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import current_features, read_rows
 from pipeline.modeling.judge.totals import forecast_totals
+from pipeline.modeling.monitor.kept import keep_forecast
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.publish import publish_models
@@ -52,7 +53,8 @@ class Forecast:
 def forecast(settings: ModelingSettings) -> Forecast:
     """Forecast with the champion, unless its forecast of these rows is published.
 
-    Without a champion that can use the rows, nothing is published.
+    It is kept until its periods have come. Without a champion that can use the rows,
+    nothing is published.
     """
     version = champion_of(settings)
     features = current_features(settings)
@@ -63,7 +65,9 @@ def forecast(settings: ModelingSettings) -> Forecast:
     is_there = not any(object_fault(store, name, wanted) for name in FORECASTS)
     shown = [published[name] for name in FORECASTS if name in published]
     if is_there and [s.object for s in shown] == [(name, wanted) for name in FORECASTS]:
-        return Forecast(version, features.run_id, read_parquet(path), is_new=False)
+        there = read_parquet(path)
+        keep_forecast(settings, version, there)
+        return Forecast(version, features.run_id, there, is_new=False)
     modeling, made = settings.modeling, None
     if not is_there:
         rows = read_rows(settings.pipeline)
@@ -76,7 +80,9 @@ def forecast(settings: ModelingSettings) -> Forecast:
         key=modeling.key,
         reason=f"just forecast, {version.name} version {version.number}",
     )
-    return Forecast(version, run_id, read_parquet(path), is_new=True)
+    predictions = read_parquet(path)
+    keep_forecast(settings, version, predictions)
+    return Forecast(version, run_id, predictions, is_new=True)
 
 
 def _tables(

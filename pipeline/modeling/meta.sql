@@ -36,3 +36,29 @@ CREATE TABLE meta.evaluations (
 );
 COMMENT ON TABLE meta.evaluations IS
     'test figures of the model of a fingerprint and of its baselines, with 95 % bounds';
+
+CREATE TABLE meta.forecast_scores (
+    name VARCHAR, version INTEGER, fingerprint VARCHAR, run_id VARCHAR,
+    target VARCHAR, unit VARCHAR, period VARCHAR, step INTEGER, model VARCHAR,
+    is_baseline BOOLEAN, slice_by VARCHAR, slice VARCHAR, n_rows BIGINT,
+    n_clusters BIGINT, n_forecast BIGINT, n_not_come BIGINT, n_not_forecast BIGINT,
+    mae DOUBLE, rmse DOUBLE, r2 DOUBLE, wape DOUBLE, bias DOUBLE, pinball DOUBLE,
+    coverage DOUBLE, coverage_lower DOUBLE, coverage_upper DOUBLE,
+    nominal_coverage DOUBLE, difference DOUBLE, difference_lower DOUBLE,
+    difference_upper DOUBLE
+);
+COMMENT ON TABLE meta.forecast_scores IS
+    'how good published forecasts were, once their period had come; n_rows: that were
+    forecast and came; n_not_come, n_not_forecast: entities of the whole period;
+    difference: the error of the forecast less that of this baseline';
+
+CREATE TABLE meta.drift (
+    name VARCHAR, version INTEGER, period VARCHAR, feature VARCHAR, importance DOUBLE,
+    is_drifted BOOLEAN, why VARCHAR, psi DOUBLE, psi_by_chance DOUBLE, unseen DOUBLE,
+    beyond DOUBLE, nulls DOUBLE, q10 DOUBLE, q50 DOUBLE, q90 DOUBLE,
+    nulls_learned DOUBLE, q10_learned DOUBLE, q50_learned DOUBLE, q90_learned DOUBLE,
+    n_rows BIGINT
+);
+COMMENT ON TABLE meta.drift IS
+    'of the last `just monitor`: the features that the next forecast is made of, against
+    those that the champion has learned from; importance: of the feature''s group';

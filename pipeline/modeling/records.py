@@ -124,7 +124,7 @@ def read_evaluation(folder: Path) -> EvaluationRecord | None:
 
 
 def damaged_models(root: Path) -> list[str]:
-    """Say which files of models, evaluations and bundles are not as they were made."""
+    """Say what of models, evaluations, bundles and forecasts is not as it was made."""
     state = State(root)
     models, artifacts = state.models, state.artifacts
     evaluations = (
@@ -138,7 +138,11 @@ def damaged_models(root: Path) -> list[str]:
     for path in evaluations:
         _, found = _read_with_faults(path, EvaluationRecord, "")
         faults += [(path, fault) for fault in found]
-    for path in artifacts.glob("models/*/artifacts/MLmodel"):
+    sealed = (
+        *artifacts.glob("models/*/artifacts/MLmodel"),
+        *state.forecasts.glob("*/[!.]*/forecast.json"),
+    )
+    for path in sealed:
         faults += [(path, fault) for fault in manifest_changes(path.parent)]
     return [f"{path.parent}: {fault}" for path, fault in sorted(faults)]
 

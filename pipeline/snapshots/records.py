@@ -127,3 +127,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageRecord]
     snapshots: list[SnapshotRecord]
     lineage: list[EdgeRecord]
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Those of the objects, by snapshot."""
+        return {snapshot.name: snapshot.fingerprint for snapshot in self.snapshots}

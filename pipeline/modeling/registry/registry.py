@@ -243,6 +243,9 @@ class Packed(msgspec.Struct, frozen=True):
     totals: TotalCalibrations
     others: dict[str, object] = {}
     """Other sources that it takes."""
+    model: str = ""
+    tree: dict[str, Any] = {}
+    """The configuration that it was made with."""
 
 
 def packed(version: Version) -> Packed:

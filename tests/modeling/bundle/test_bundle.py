@@ -97,3 +97,20 @@ def test_a_new_year_of_all_is_forecast_from(packed: Packed) -> None:
     together = pl.concat([packed.rows, new])
     alone = packed.bundle.forecast(together, alone=True).tail(new.height)
     assert_frame_equal(made, alone, check_exact=True)
+
+
+def test_rows_that_drifted_are_warned_of_by_their_features(packed: Packed) -> None:
+    def drifted(rows: pl.DataFrame, times: float) -> str:
+        dearer = pl.col("Mean Charge").cast(pl.Float64) * times
+        _, warnings = packed.bundle.answer(rows.with_columns(dearer))
+        return "".join(w for w in warnings if w.startswith("not as in the rows"))
+
+    last = packed.rows.filter(pl.col("Year") == 2017)
+    warning = drifted(last, 20)
+    assert " w_mean_charge_lag1 (" in warning
+    assert "discharges" not in warning
+    # One facility's rows are distributed as they are; but what was never seen counts.
+    busiest = last.filter(pl.col("Facility Id") == last["Facility Id"].mode()[0])
+    assert drifted(busiest, 1) == ""
+    assert drifted(busiest, 2) == ""
+    assert "w_mean_charge_lag1 (100.0% beyond " in drifted(busiest, 10_000)

@@ -127,15 +127,20 @@ def test_rows_that_do_not_do_are_one_clear_error(
     assert str(error.value).startswith(message)
 
 
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Take what was warned of, but for drift: few rows, whose charges rise, have it."""
+    return [text for text in caplog.messages if not text.startswith("not as in the")]
+
+
 def test_of_a_whole_panel_what_breaks_the_contract_is_warned_of(
     packed: Packed, whole: pl.DataFrame, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = packed.bundle.forecast(packed.rows, alone=True)
     assert_frame_equal(made, whole, check_exact=True)
-    assert caplog.messages == []
+    assert warned(caplog) == []
     packed.bundle.forecast(pl.concat([packed.rows, packed.rows[[7]]]), alone=True)
     row = packed.rows.row(7, named=True)
-    [message] = caplog.messages
+    [message] = warned(caplog)
     assert message.startswith("rows that break 'discharges':\n  key: expected unique")
     assert f"\n    year {row['Year']}, facility_id {row['Facility Id']}, " in message
 
@@ -167,13 +172,13 @@ def test_a_part_of_a_clusters_year_is_warned_of(
     first = pl.int_range(pl.len()).over("Facility Id")
     share = first < pl.len().over("Facility Id") * 0.81
     packed.bundle.forecast(rows.filter(share))
-    assert caplog.messages == []
+    assert warned(caplog) == []
     packed.bundle.forecast(rows.filter(first < 5))
     shown = "; ".join(
         f"'facility_id' {facility}: 5 rows of 2017, {n:,} in the bundle's panel"
         for facility, n in sorted(sizes)[:3]
     )
-    assert caplog.messages == [
+    assert warned(caplog) == [
         f"{shown}; and 2 more: a period that is given counts as given whole"
     ]
 
@@ -187,14 +192,14 @@ def test_a_new_year_of_a_part_is_warned_of(
     n, n_of = new["Facility Id"].n_unique(), f"{new.height:,}"
     packed.bundle.forecast(packed.rows.filter(pl.col("Facility Id") == 4815))
     packed.bundle.forecast(new)
-    assert caplog.messages == []
+    assert warned(caplog) == []
     third = new.filter(pl.col("Facility Id").rank("dense") % 3 != 0)
     few = new.group_by("Facility Id", maintain_order=True).head(9)
     for part, alone in ((third, False), (few, False), (third, True)):
         rows = pl.concat([packed.rows, part]) if alone else part
         packed.bundle.forecast(rows, alone=alone)
         k = part["Facility Id"].n_unique()
-        [message] = caplog.messages
+        [message] = warned(caplog)
         assert message.startswith(
             f"year 2018 has rows of {k} values of 'facility_id', {part.height:,} in"
             " all;"
