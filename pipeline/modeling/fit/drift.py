@@ -25,7 +25,9 @@ MAX_MORE_NULLS = 0.05
 MAX_UNSEEN = 0.01
 """Of the values."""
 MAX_BEYOND = 0.05
-"""Of the values, outside the range of all that were learned from."""
+MAX_BEYOND_OF_PART = 0.5
+"""Of the values, outside the range of all that were learned from; of a part of a panel
+more, as each has its few that are the largest of all."""
 
 _TENTHS = [i / 10 for i in range(11)]
 _N_SAMPLED = 1 << 16
@@ -108,9 +110,9 @@ def drift(
     schema. Column ``why`` says what drifted, and is null of what did not: a `psi`
     above `MAX_PSI` or `nulls` that are `MAX_MORE_NULLS` more, both beyond what chance
     makes of so many rows once in a thousand times; more than `MAX_UNSEEN` of the values
-    in categories, or `MAX_BEYOND` of them in a range, that were never seen.
+    in categories never seen, or `MAX_BEYOND` of them beyond all that were seen.
     Of rows that are a part of a panel only (not `is_whole`), the last two are looked
-    at: a part may be distributed as it likes.
+    at, with `MAX_BEYOND_OF_PART`: a part may be distributed as it likes.
     """
     rows: list[dict[str, Any]] = []
     for name, known in learned.features.items():
@@ -164,7 +166,7 @@ def _faults(
         yield f"{now:.1%} null, {then:.1%} then"
     if (row["unseen"] or 0) > MAX_UNSEEN:
         yield f"{row['unseen']:.1%} in categories never seen"
-    if (row["beyond"] or 0) > MAX_BEYOND:
+    if (row["beyond"] or 0) > (MAX_BEYOND if is_whole else MAX_BEYOND_OF_PART):
         ends = f"{known.tenths[0]:,.6g} to {known.tenths[-1]:,.6g}"
         yield f"{row['beyond']:.1%} beyond {ends}"
 
