@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import duckdb
 
-from pipeline.errors import QueryError, SnapshotError
+from pipeline.errors import QueryError, SnapshotError, n_of
 from pipeline.process import when_asked
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.sql import connect_to, select
@@ -63,9 +63,9 @@ class Bisection:
     def lines(self) -> Iterator[str]:
         """Write the answer of each run, then which was the first that made it true."""
         yield from map(str, self.answers)
-        gone = (
-            f"; {self.n_gone:,} runs before are no longer kept" if self.n_gone else ""
-        )
+        gone = ""
+        if self.n_gone:
+            gone = f"; nothing is kept of {n_of(self.n_gone, 'run')} before"
         first, before = self.first, self.before
         if first is None:
             yield f"true in none of the {len(self.answers)} kept runs{gone}"

@@ -239,6 +239,7 @@ def test_what_is_not_known_any_more_is_said(copy: Path) -> None:
     assert [*by(found)] == ["code and versions and configuration", "data"]
 
 
+@pytest.mark.slow
 def test_versions_are_told_from_code_that_is_proven_to_be_the_same(
     copy: Path,
 ) -> None:

@@ -67,7 +67,11 @@ def test_a_second_call_writes_the_same_and_nothing_of_this_machine(
             ("lag_columns.periods=2", "drop_rare_drgs.min_total=30"),
             "stage drop_rare_drgs: configuration\n  also stage lag_columns: config",
         ),
-        (("columns.Discharges=number",), "source: configuration\n"),
+        pytest.param(
+            ("columns.Discharges=number",),
+            "source: configuration\n",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_first_stage_that_differs_is_named(

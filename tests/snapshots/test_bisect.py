@@ -1,9 +1,12 @@
 """The first kept run in which a statement became true is found, whatever it says."""
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pipeline.files.checksum import write_sealed
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
 from pipeline.snapshots.bisect import bisect
@@ -88,17 +91,20 @@ def test_what_is_no_statement_of_the_snapshots_is_one_error(
 
 
 def test_runs_that_are_no_longer_kept_are_said_and_lost_objects_too(
-    tmp_path: Path,
+    project: Path, tmp_path: Path
 ) -> None:
-    root = make_project(tmp_path, n_rows=600, of=LEAN)
-    assert "there are no runs yet" in invoke(root, "bisect", LAG_2).stderr
-    for words in RUNS[:3]:
-        overrides = (*SOURCE, "history.runs=2", *words)
-        run(load_settings(root, overrides=overrides))
+    root = tmp_path / "copy"
+    shutil.copytree(project, root, symlinks=True)
     store = open_store(root)
-    always = invoke(root, "bisect", "select count(*) > 0 from features")
-    assert "1 runs before are no longer kept" in always.output
+    last = read_runs(store)[-1]
+    write_sealed(
+        store.runs / f"{last.run_id}.json", msgspec.structs.replace(last, n_kept=3)
+    )
+    always = "select count(*) > 0 from features"
+    assert "nothing is kept of 1 run before" in invoke(root, "bisect", always).output
     [features] = [s for s in read_runs(store)[1].snapshots if s.name == "features"]
     store.object(*features.object).unlink()
-    lost = invoke(root, "bisect", "select count(*) > 0 from features")
+    lost = invoke(root, "bisect", always)
     assert "cannot be asked: 'features' is no longer in the store" in lost.output
+    shutil.rmtree(root / ".pipeline")
+    assert "there are no runs yet" in invoke(root, "bisect", always).stderr
