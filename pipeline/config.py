@@ -13,7 +13,9 @@ and bounds are msgspec's. Every mistake is reported, not the first one only.
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
@@ -140,13 +142,19 @@ def _not_found(
 
 
 def _read(read: Callable[[str], Any], text: str) -> Any:
-    """Read YAML, and see whether each ``${`` in it begins what OmegaConf knows.
+    """Read YAML, each text once in a process; the value is the caller's own.
 
     Raises
     ------
     ValueError
-        In a line.
+        In a line; also if a ``${`` begins nothing that OmegaConf knows.
     """
+    return deepcopy(_read_once(read, text))
+
+
+@lru_cache(maxsize=256)
+def _read_once(read: Callable[[str], Any], text: str) -> Any:
+    """Read YAML; see `_read`."""
     try:
         value = read(text)
         OmegaConf.create({"": value})

@@ -1,15 +1,12 @@
 import shutil
 import time
-from collections.abc import Callable, Generator
-from copy import deepcopy
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
 
-from pipeline import config
 from pipeline.files import local
 from pipeline.plan.settings import Settings, load_settings
 
@@ -64,15 +61,6 @@ def without_added() -> tuple[str, ...]:
     shipped = {stage.name for stage in load_settings(PROJECT).stages}
     names = [stage.name for stage in load_settings(ROOT).stages]
     return tuple(f"stages.{name}=null" for name in names if name not in shipped)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def yaml_is_read_once() -> Generator[None]:
-    """Read each text of a YAML once: half of what loading settings takes."""
-    read = cache(config._read)  # pyright: ignore[reportPrivateUsage]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "_read", lambda *args: deepcopy(read(*args)))
-        yield
 
 
 @pytest.fixture

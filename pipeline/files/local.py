@@ -191,6 +191,10 @@ def stat_of(path: SourceFile, root: Path) -> FileStat:
     )
 
 
+_HASHED: dict[tuple[SourceFile, FileStat], FileContent] = {}
+"""In this process: variants are of the same files."""
+
+
 def contents(
     files: Iterable[SourceFile], root: Path, known: Iterable[FileContent]
 ) -> list[FileContent]:
@@ -208,8 +212,9 @@ def _content(
     """Hash one file, unless a hash of it is known."""
     try:
         stat = stat_of(file, root)
-        if stat in by_stat:
-            return by_stat[stat]
+        there = by_stat.get(stat) or _HASHED.get((file, stat))
+        if there is not None and there.is_settled:
+            return there
         hashed_ns = time.time_ns()
         if isinstance(file, RemoteFile):
             digest = hashlib.sha256(f"{stat.tag} {stat.n_bytes}".encode()).hexdigest()
@@ -218,7 +223,8 @@ def _content(
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"{file}: cannot be read\nfound: {error}") from error
-    return FileContent(stat, digest, hashed_ns)
+    _HASHED[file, stat] = FileContent(stat, digest, hashed_ns)
+    return _HASHED[file, stat]
 
 
 def require_unchanged(known: Iterable[FileContent], pattern: str, root: Path) -> None:
