@@ -376,11 +376,13 @@ def why(
     """Show what a value is made of, stage by stage back to the source's lines.
 
     Of a snapshot's row, named by its key: why features year=2015 facility_id=1206
-    apr_drg_code=194 w_mean_cost_lag1. A run with settings of its own is asked with
-    these, as PATH=VALUE.
+    apr_drg_code=194 w_mean_cost_lag1. Of `predictions`, without a column: what each
+    feature adds, the interval's parts, and the way down from the largest. A run with
+    settings of its own is asked with these, as PATH=VALUE.
     """
     if not words or "=" in words[0]:
         raise click.UsageError("expected a snapshot, then its key and a column")
+    from pipeline.snapshots.records import PREDICTIONS
     from pipeline.snapshots.store import read_current
     from pipeline.why.show import show
     from pipeline.why.why import no_run, tell_apart
@@ -390,9 +392,19 @@ def why(
     run = read_current(store)
     if run is None:
         raise no_run(store)
-    asked, overrides = tell_apart(run, words)
+    (name, *asked), overrides = tell_apart(run, words)
+    if name == PREDICTIONS:
+        from pipeline.modeling.settings import load_modeling
+        from pipeline.modeling.why import show_prediction, why_prediction
+
+        modeling = load_modeling(
+            store.root, profile=profile or run.profile, overrides=overrides
+        )
+        made = why_prediction(modeling, store, run, asked)
+        click.echo(show_prediction(made, format_, every_row=every_row))
+        return
     settings = _settings(profile or run.profile, overrides)
-    found = why_of(settings, store, run, asked[0], asked[1:])
+    found = why_of(settings, store, run, name, asked)
     click.echo(show(found, format_, every_row=every_row))
 
 

@@ -19,14 +19,14 @@ _MOST_COLUMNS = 10
 
 def show(why: Why, format_: str, *, every_row: bool) -> str:
     """Write it; of a long list the first rows, unless every one is asked for."""
-    most = sys.maxsize if every_row else _MOST_ROWS
     if format_ == "json":
-        return json.dumps(_plain(why, most), indent=2, default=str)
-    return "\n".join(_lines(why, most, is_markdown=format_ == "md"))
+        return json.dumps(plain(why, every_row=every_row), indent=2, default=str)
+    return "\n".join(lines(why, every_row=every_row, is_markdown=format_ == "md"))
 
 
-def _plain(why: Why, most: int) -> dict[str, Any]:
+def plain(why: Why, *, every_row: bool) -> dict[str, Any]:
     """Turn it into what JSON has."""
+    most = sys.maxsize if every_row else _MOST_ROWS
     return {
         "snapshot": why.snapshot,
         "key": why.key,
@@ -57,8 +57,9 @@ def _plain_step(step: Step, most: int) -> dict[str, Any]:
     }
 
 
-def _lines(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
+def lines(why: Why, *, every_row: bool, is_markdown: bool) -> Iterator[str]:
     """Write it for people."""
+    most = sys.maxsize if every_row else _MOST_ROWS
     at, head = ("`", "## ") if is_markdown else ("", "")
     yield (
         f"{head}{at}{why.snapshot}.{why.column}{at} = {why.value!r}"
@@ -75,11 +76,11 @@ def _lines(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
                 f"{at}{step.stage}{at} ({step.transform}) made"
                 f" {some(step.columns)} of {rows} of {at}{step.given}{at}{note}"
             )
-            yield from _table(step.rows, most, is_markdown=is_markdown)
+            yield from table(step.rows, most, is_markdown=is_markdown)
     for name, rows in why.sources.items():
         yield ""
         yield f"{at}{name}{at}: {n_of(rows.height, 'row')}"
-        yield from _table(_named(rows), most, is_markdown=is_markdown)
+        yield from table(_named(rows), most, is_markdown=is_markdown)
     if decided := [step for step in why.steps if not step.columns]:
         yield ""
         yield "what only decides which rows there are:"
@@ -88,7 +89,7 @@ def _lines(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
         yield ""
         how = f"{step.transform}: {_pairs(step.settings)}"
         yield f"{at}{step.stage}{at} ({how}), by {of}"
-        yield from _table(step.rows, most, is_markdown=is_markdown)
+        yield from table(step.rows, most, is_markdown=is_markdown)
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -106,7 +107,7 @@ def _named(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(*places, pl.exclude(PLACE))
 
 
-def _table(rows: pl.DataFrame, most: int, *, is_markdown: bool) -> Iterator[str]:
+def table(rows: pl.DataFrame, most: int, *, is_markdown: bool) -> Iterator[str]:
     """Write rows, and how many more there are."""
     names = rows.columns[:_MOST_COLUMNS]
     shown = rows.head(most).select(names)

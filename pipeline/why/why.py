@@ -62,22 +62,30 @@ def why(
             f"why: {what}\nfound: {', '.join(schema)}\n"
             f"hint: {_example(published, schema)}"
         )
-    found = _row(rows, published, key, schema)
-    plan = compose_declared(settings)
+    row = find_row(rows, published, key).row(0, named=True)
+    wanted = {name: row[name] for name in published.key}
+    return why_of_row(settings, store, run, name, wanted, column, row[column])
+
+
+def why_of_row(
+    settings: Settings,
+    store: Store,
+    run: RunRecord,
+    name: str,
+    key: Mapping[str, Any],
+    column: str,
+    value: Any,
+) -> Why:
+    """Explain a value of a row of a snapshot, or of one that is still to come."""
+    published, plan = published_of(run, name), compose_declared(settings)
     _require_as_published(settings, plan, run, published)
+    schema = plan.snapshots[name].schema
+    row = {**key, column: value}
+    asked = pl.DataFrame({c: pl.Series([v], dtype=schema[c]) for c, v in row.items()})
     back = Back(rows_of(settings, plan, store, run))
-    asked = found.select([*dict.fromkeys([*published.key, column])])
     back.follow(published.stage, asked, [column])
-    return Why(
-        name,
-        found.select(published.key).row(0, named=True),
-        column,
-        found[column].item(),
-        run.run_id,
-        back.steps,
-        back.sources,
-        back.unknown,
-    )
+    of = (run.run_id, back.steps, back.sources, back.unknown)
+    return Why(name, key, column, value, *of)
 
 
 def tell_apart(
@@ -144,13 +152,11 @@ def _read(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     return names[0] if names else None, {name: value for name, _, value in pairs}
 
 
-def _row(
-    rows: pl.LazyFrame,
-    published: SnapshotRecord,
-    key: Mapping[str, str],
-    schema: Mapping[str, pl.DataType],
+def find_row(
+    rows: pl.LazyFrame, published: SnapshotRecord, key: Mapping[str, str]
 ) -> pl.DataFrame:
     """Find the one row of a key; a LineageError if there is none, or are more."""
+    schema = rows.collect_schema()
     for name in key:
         if name not in published.key:
             is_there = name in schema

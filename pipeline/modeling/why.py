@@ -1,0 +1,357 @@
+"""Why a forecast is what it is: features, contributions, interval, and the way down."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline.errors import LineageError, ModelError, SnapshotError
+from pipeline.modeling.bundle.bundle import Bundle, load_bundle
+from pipeline.modeling.data import read_rows
+from pipeline.modeling.fit.design import Design, design
+from pipeline.modeling.fit.target import Array, AsinhTarget, GrowthTarget
+from pipeline.modeling.models import Regressor
+from pipeline.modeling.models.known_value import KnownValue
+from pipeline.modeling.models.lightgbm import LightGBM
+from pipeline.modeling.models.ridge import Ridge
+from pipeline.modeling.predictor import Predictor, past_of
+from pipeline.modeling.registry.registry import Version, versions
+from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
+from pipeline.modeling.tracking.tracking import tracking
+from pipeline.snapshots.records import PREDICTIONS, RunRecord
+from pipeline.snapshots.store import Store
+from pipeline.why.show import lines, plain, table
+from pipeline.why.why import Why, find_row, scan_object, why_of_row
+
+_N_BIGGER, _MOST_ROWS = 3, 20
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a feature adds to a prediction."""
+
+    feature: str
+    value: Any
+    amount: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """What the bounds of a prediction are made of, in units of the target."""
+
+    lower: float
+    upper: float
+    own_lower: float
+    """What the model itself takes for its lower quantile, or its prediction."""
+    own_upper: float
+    lower_moved: float
+    """By how much a period that it has not seen moves that; less is wider."""
+    upper_moved: float
+    sizes: tuple[float, float | None]
+    """Predictions of so much, up to so much, are moved alike."""
+
+
+@dataclass(frozen=True)
+class WhyPrediction:
+    """A prediction, and what it is made of."""
+
+    key: Mapping[str, Any]
+    prediction: float
+    unit: str
+    version: str
+    model: str
+    fitted_through: int | str
+    run_id: str
+    rank: int
+    """Of the predictions of the period, the largest is 1."""
+    bigger: Sequence[Mapping[str, Any]]
+    """The nearest that are larger, the nearest first."""
+    base: float
+    """What the contributions are added to."""
+    contributions: Sequence[Contribution]
+    """The largest first."""
+    fitted: str
+    """What base and contributions are in, if not in units of the target."""
+    interval: Interval
+    largest: Why | None
+    """The feature that contributes most, followed down."""
+    not_followed: str
+    """Why it is not."""
+
+
+def why_prediction(
+    settings: ModelingSettings, store: Store, run: RunRecord, words: Sequence[str]
+) -> WhyPrediction:
+    """Explain a published prediction, named by the key of its row.
+
+    Raises
+    ------
+    LineageError
+        If there are no predictions, or not one row of the key.
+    ModelError
+        If the version that made it is not registered any more, or would now predict
+        something else.
+    """
+    found = [s for s in run.snapshots if s.name == PREDICTIONS]
+    if not found:
+        raise LineageError(
+            f"why: run {run.run_id} has no '{PREDICTIONS}'\n"
+            "hint: `just forecast` makes them of the champion"
+        )
+    published, modeling = found[0], settings.modeling
+    key = dict(word.split("=", 1) for word in words if "=" in word)
+    others = {word for word in words if "=" not in word} - {"prediction"}
+    if others:
+        raise LineageError(
+            f"why: of '{PREDICTIONS}', expected the column 'prediction' or none, found"
+            f" {', '.join(sorted(others))}"
+        )
+    rows = scan_object(store, published)
+    row = find_row(rows, published, {"target": modeling.target} | key)
+    at = row.row(0, named=True)
+    version = _version(settings, at["model_version"])
+    bundle = load_bundle(version.folder / "artifacts" / "bundle", settings.root)
+    predictor = bundle.predictor
+    features = _features(settings, store, run, bundle, at)
+    if features is None:
+        raise ModelError(
+            f"{version.uri}: predicts something else than is published, by the code and"
+            " rows of now\nhint: `just forecast` publishes what it predicts"
+        )
+    X = design(features, predictor.record.schema)
+    past = past_of(features, predictor.record.past)
+    base, amounts, fitted = _in_units(predictor, X, past)
+    made = [
+        Contribution(name, features[name].item(), float(amount))
+        for name, amount in zip(X.columns, amounts, strict=True)
+    ]
+    made.sort(key=lambda one: (-abs(one.amount), one.feature))
+    wanted = {name: at[name] for name in modeling.key}
+    rank, bigger = _bigger(rows, modeling, at)
+    largest, reason = _followed(settings, store, run, wanted, made[0])
+    return WhyPrediction(
+        wanted,
+        at["prediction"],
+        modeling.unit,
+        f"{version.name} version {version.number}",
+        bundle.record.model,
+        bundle.record.fitted_through,
+        run.run_id,
+        rank,
+        bigger,
+        base,
+        made,
+        fitted,
+        _interval(predictor, features, X, past),
+        largest,
+        reason,
+    )
+
+
+def _features(
+    settings: ModelingSettings,
+    store: Store,
+    run: RunRecord,
+    bundle: Bundle,
+    at: Mapping[str, Any],
+) -> pl.DataFrame | None:
+    """Make the features of a prediction again; None if that comes out otherwise.
+
+    Of the published panel, which saves most of the work, or where the champion's stages
+    make another, of the source's rows.
+    """
+    names = bundle.record.others
+    bundle = bundle.beside({n: read_rows(settings.pipeline, n) for n in names})
+    is_it = [pl.col(name).eq_missing(at[name]) for name in settings.modeling.key]
+
+    def same(panel: pl.LazyFrame) -> pl.DataFrame | None:
+        features = bundle.next_features(panel).filter(is_it)
+        if features.height != 1:
+            return None
+        value = bundle.predictor.point(features)[0]
+        return features if np.isclose(value, at["prediction"], rtol=1e-9) else None
+
+    for snapshot in run.snapshots:
+        if snapshot.name == bundle.record.horizon.panel:
+            with suppress(PolarsError, ModelError):
+                found = same(scan_object(store, snapshot))
+                if found is not None:
+                    return found
+    return same(bundle.panel_of(read_rows(settings.pipeline)).lazy())
+
+
+def _in_units(predictor: Predictor, X: Design, past: Array) -> tuple[float, Array, str]:
+    """Share out a prediction, in units of the target where sums of it stay sums.
+
+    Else the text says what they are in.
+    """
+    base, amounts = contributions(predictor.model, X)
+    target = predictor.record.target
+    if isinstance(target, AsinhTarget | GrowthTarget):
+        tag = target.__struct_config__.tag
+        return base, amounts, f"the {tag} of the target, which the model is fitted to"
+    start, end = (target.backward(np.full(1, z), past)[0] for z in (0.0, 1.0))
+    return float(start + base * (end - start)), amounts * (end - start), ""
+
+
+def contributions(model: Regressor, X: Design) -> tuple[float, Array]:
+    """Share out the raw prediction of a design's only row: a base, and by column.
+
+    Base and contributions add up to what `predict` gives: of trees by TreeSHAP, of a
+    plane its weights times the standardized values; a known value is all of it.
+    """
+    match model:
+        case LightGBM():
+            booster = model.boosters["point"]
+            found = np.asarray(booster.predict(X.values, pred_contrib=True))[0]
+            return float(found[-1]), found[:-1]
+        case Ridge():
+            filled = np.where(np.isnan(X.values[0]), model.median, X.values[0])
+            scaled = (filled - np.array(model.mean)) / np.array(model.scale)
+            return model.intercept, scaled * np.array(model.weight)
+        case KnownValue():
+            amounts = np.zeros(len(X.columns))
+            known = [c for c in model.columns if not np.isnan(X.column(c)[0])]
+            amounts[X.columns.index(known[0])] = X.column(known[0])[0]
+            return 0.0, amounts
+        case _:
+            raise ModelError(f"why: a {type(model).__name__} does not say what adds up")
+
+
+def _version(settings: ModelingSettings, number: int) -> Version:
+    """Find the version that made a forecast; a ModelError if it is gone or changed."""
+    with tracking(settings) as tracked:
+        found = versions(tracked, settings.modeling.name)
+    for version in found:
+        if version.number == number:
+            version.hold()
+            return version
+    raise ModelError(
+        f"{settings.modeling.name}: version {number}, which made the forecast, is not"
+        " registered any more\nhint: `just forecast` makes one of the champion"
+    )
+
+
+def _bigger(
+    rows: pl.LazyFrame, modeling: Modeling, at: Mapping[str, Any]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Say how many predictions of the period are larger, and which are the nearest."""
+    same = [pl.col(name) == at[name] for name in modeling.asked]
+    above = rows.filter(*same, pl.col("prediction") > at["prediction"])
+    nearest = above.sort("prediction", *modeling.key).head(_N_BIGGER)
+    shown = nearest.select(*modeling.key, "prediction").collect().to_dicts()
+    return 1 + above.select(pl.len()).collect().item(), shown
+
+
+def _interval(
+    predictor: Predictor, features: pl.DataFrame, X: Design, past: Array
+) -> Interval:
+    """Take an interval apart."""
+    step = features[STEP].item() - 1 if STEP in features.columns else 0
+    calibration = predictor.record.calibrations[step]
+    prediction, ends = predictor.uncalibrated(X, past)
+    size = abs(float(prediction[0]))
+    place = int(np.searchsorted(calibration.edges, size, side="right"))
+    edges = [0.0, *calibration.edges, None]
+    own = [float(predictor.record.target.backward(end, past)[0]) for end in ends]
+    moved = [
+        float(predictor.record.target.backward(end, past)[0])
+        for end in calibration.widen(prediction, *ends)
+    ]
+    bounds = predictor.predict(features).row(0, named=True)
+    return Interval(
+        bounds["lower"],
+        bounds["upper"],
+        own[0],
+        own[1],
+        moved[0] - own[0],
+        moved[1] - own[1],
+        (float(edges[place] or 0), edges[place + 1]),
+    )
+
+
+def _followed(
+    settings: ModelingSettings,
+    store: Store,
+    run: RunRecord,
+    key: Mapping[str, Any],
+    one: Contribution,
+) -> tuple[Why | None, str]:
+    """Follow a feature of a period to come down to the source, if that can be."""
+    if STEP in key:
+        return None, "features of several periods ahead are no snapshot"
+    try:
+        return why_of_row(
+            settings.pipeline,
+            store,
+            run,
+            settings.modeling.features,
+            key,
+            one.feature,
+            one.value,
+        ), ""
+    except (LineageError, SnapshotError) as error:
+        return None, str(error).partition("\n")[0]
+
+
+def show_prediction(found: WhyPrediction, format_: str, *, every_row: bool) -> str:
+    """Write it as a table, JSON or Markdown; see `pipeline.why.show.show`."""
+    if format_ == "json":
+        of = {k: v for k, v in vars(found).items() if k != "largest"}
+        of["contributions"] = [asdict(one) for one in found.contributions]
+        of["interval"] = asdict(found.interval)
+        of["largest"] = found.largest and plain(found.largest, every_row=every_row)
+        return json.dumps(of, indent=2, default=str)
+    return "\n".join(_lines(found, every_row=every_row, is_markdown=format_ == "md"))
+
+
+def _lines(
+    found: WhyPrediction, *, every_row: bool, is_markdown: bool
+) -> Iterator[str]:
+    """Write it for people."""
+    head, most = "## " if is_markdown else "", sys.maxsize if every_row else _MOST_ROWS
+    of = ", ".join(f"{name}={value}" for name, value in found.key.items())
+    unit, interval = found.unit, found.interval
+    yield f"{head}prediction = {found.prediction!r} {unit}".rstrip() + f"  ({of})"
+    yield (
+        f"by {found.version} ({found.model}, fitted through {found.fitted_through}), in"
+        f" run {found.run_id}"
+    )
+    larger = "the largest of its period"
+    if found.bigger:
+        larger = f"number {found.rank:,} of its period; the next larger:"
+    yield ""
+    yield larger
+    if found.bigger:
+        bigger = pl.DataFrame(found.bigger)
+        yield from table(bigger, most, is_markdown=is_markdown)
+    yield ""
+    yield f"base {found.base!r}, and what features add" + (
+        f", in units of {found.fitted}:" if found.fitted else ":"
+    )
+    added = pl.DataFrame(
+        [(c.feature, str(c.value), c.amount) for c in found.contributions],
+        {"feature": pl.String, "value": pl.String, "adds": pl.Float64},
+        orient="row",
+    )
+    yield from table(added, most, is_markdown=is_markdown)
+    yield ""
+    first, last = interval.sizes
+    upto = "and more" if last is None else f"to {last:,.4g}"
+    yield f"interval {interval.lower!r} to {interval.upper!r}"
+    yield (
+        f"  the model's own: {interval.own_lower!r} to {interval.own_upper!r}; moved by"
+        f" {interval.lower_moved:+,.6g} and {interval.upper_moved:+,.6g}, as for"
+        f" predictions of {first:,.4g} {upto}"
+    )
+    yield ""
+    if found.largest is None:
+        yield f"not followed down: {found.not_followed}"
+    else:
+        yield from lines(found.largest, every_row=every_row, is_markdown=is_markdown)

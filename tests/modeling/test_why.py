@@ -1,0 +1,113 @@
+"""A forecast is the sum of what is said to make it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.errors import LineageError
+from pipeline.modeling.fit.design import Design
+from pipeline.modeling.models import load_kind
+from pipeline.modeling.models.known_value import KnownValue
+from pipeline.modeling.why import (
+    WhyPrediction,
+    contributions,
+    show_prediction,
+    why_prediction,
+)
+from pipeline.snapshots.records import PREDICTIONS, RunRecord
+from pipeline.snapshots.store import Store, open_store, read_runs
+from tests.modeling.conftest import LENIENT, load_in
+
+KEY = ("facility_id", "apr_drg_code", "year")
+
+
+def published(store: Store, run: RunRecord, name: str) -> pl.DataFrame:
+    """Read a snapshot."""
+    [found] = [s for s in run.snapshots if s.name == name]
+    return pl.read_parquet(store.object(*found.object))
+
+
+@pytest.fixture(scope="module")
+def asked(promoted: Path) -> tuple[WhyPrediction, pl.DataFrame]:
+    """Why the tenth largest prediction is so, and all of them."""
+    settings = load_in(promoted, *LENIENT)
+    store = open_store(settings.root)
+    run = read_runs(store)[-1]
+    rows = published(store, run, PREDICTIONS).sort("prediction", descending=True)
+    key = [f"{name}={rows[name][9]}" for name in KEY]
+    return why_prediction(settings, store, run, key), rows
+
+
+def test_contributions_add_up_to_what_is_published(
+    asked: tuple[WhyPrediction, pl.DataFrame],
+) -> None:
+    found, rows = asked
+    row = rows.row(9, named=True)
+    assert found.key == {name: row[name] for name in KEY}
+    assert (found.prediction, found.rank) == (row["prediction"], 10)
+    assert found.fitted == ""
+    total = found.base + sum(one.amount for one in found.contributions)
+    assert total == pytest.approx(found.prediction, rel=1e-9)
+    bigger = [one["prediction"] for one in found.bigger]
+    assert bigger == rows["prediction"][6:9].to_list()[::-1]
+    interval = found.interval
+    assert (interval.lower, interval.upper) == (row["lower"], row["upper"])
+    assert interval.own_lower + interval.lower_moved == pytest.approx(row["lower"])
+    assert interval.own_upper + interval.upper_moved == pytest.approx(row["upper"])
+    assert interval.sizes[0] <= abs(found.prediction)
+    assert found.version.endswith("version 1")
+
+
+def test_the_largest_is_followed_to_the_source(
+    asked: tuple[WhyPrediction, pl.DataFrame],
+) -> None:
+    found, _ = asked
+    first = max(found.contributions, key=lambda one: abs(one.amount))
+    down = found.largest
+    assert down is not None, found.not_followed
+    assert (down.column, down.value) == (first.feature, first.value)
+    rows = down.sources["source"]
+    assert {*rows["Facility Id"]} <= {found.key["facility_id"]}
+    assert rows["Year"].max() == found.key["year"] - 1
+    text = show_prediction(found, "md", every_row=False)
+    assert f"`features.{first.feature}` = {first.value!r}" in text
+    plain: dict[str, Any] = json.loads(show_prediction(found, "json", every_row=True))
+    assert plain["largest"]["sources"]["source"]["n_rows"] == rows.height
+    assert len(plain["contributions"]) == len(found.contributions)
+
+
+def test_a_question_without_an_answer(promoted: Path) -> None:
+    settings = load_in(promoted, *LENIENT)
+    store = open_store(settings.root)
+    *before, run = read_runs(store)
+    with pytest.raises(LineageError, match=r"lacking of the key: .*year"):
+        why_prediction(settings, store, run, [])
+    with pytest.raises(LineageError, match="expected the column 'prediction'"):
+        why_prediction(settings, store, run, ["year=2018", "lower"])
+    with pytest.raises(LineageError, match="has no 'predictions'\nhint: `just fore"):
+        why_prediction(settings, store, before[0], [])
+
+
+def _design(n: int) -> Design:
+    """Rows of three features, some of them null."""
+    values = np.random.default_rng(0).normal(size=(n, 3))
+    values[::7, 1] = np.nan
+    return Design(values, ("a", "b", "c"), ())
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "ridge", "known_value"])
+def test_a_base_and_contributions_are_the_raw_prediction(name: str) -> None:
+    X, kind = _design(200), load_kind(name)
+    y = np.nan_to_num(X.values).sum(axis=1) ** 2
+    params = kind.Params(**({"columns": ["b", "c"]} if name == "known_value" else {}))
+    model = kind.fit(X, y, params, weight=None, quantiles=(), seed=1, n_threads=1)
+    for i in (0, 1):
+        one = Design(X.values[i : i + 1], X.columns, ())
+        base, amounts = contributions(model, one)
+        assert base + amounts.sum() == pytest.approx(model.predict(one)[0])
+    if isinstance(model, KnownValue):
+        assert np.flatnonzero(amounts).tolist() == [1]
