@@ -11,7 +11,14 @@ import polars as pl
 from pipeline.contracts.checks import Check, Outcome, count_failures, outcomes_of
 from pipeline.files.parquet import read_parquet, scan_parquet
 from pipeline.plan.plan import Plan
-from pipeline.snapshots.profile import N_ROWS, Profile, figures, is_large, read_profile
+from pipeline.snapshots.profile import (
+    N_ROWS,
+    Profile,
+    figures,
+    is_large,
+    read_profile,
+    with_row_hash,
+)
 
 # NOTE: Without it, Polars shares a subplan only if it lies in no other shared one, and
 # a pipeline of stages would read its source once per snapshot
@@ -68,7 +75,7 @@ def execute(
     sinks = [sink(frames[name], file) for name, file in files.items()]
     # One aggregation per snapshot: each further branch is planned anew.
     looks = {
-        name: frames[name].select(
+        name: with_row_hash(frames[name], plan.snapshots[name].stage.key).select(
             *figures(plan.snapshots[name].schema),
             *(check.failures for check in work.checks.get(name, ())),
         )

@@ -53,7 +53,7 @@ class Features:
     path: Path
     """One immutable Parquet file: the object, or beside it that of several steps."""
     fingerprint: str
-    """Of what it was made of."""
+    """Equal for equal rows: of what came of them, however they were made."""
     run_id: str
     """The run that published it."""
     on_trust: tuple[str, ...] = ()

@@ -1,19 +1,21 @@
 """What every snapshot is made of, as one hash: plan, source and versions."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
 from pipeline import sources
 from pipeline.files.local import FileContent
+from pipeline.plan.needs import HANDED_ON, needs_of
 from pipeline.plan.plan import Plan
 from pipeline.snapshots.records import QUARANTINE
 from pipeline.sources import SourceConfig
 
-VERSIONS = {"polars": pl.__version__, "fingerprint": "1"}
+VERSIONS = {"polars": pl.__version__, "fingerprint": "2"}
 """What can change values with the same plan; the last counts changes to this file."""
 
 
@@ -66,20 +68,41 @@ def source_plan(config: SourceConfig, root: Path) -> tuple[str, tuple[str, ...]]
     return hashed, scans[0].said
 
 
-def fingerprint(plan: Plan, identities: Mapping[str, SourceIdentity]) -> Fingerprints:
-    """Chain the hashes of the stages down from the sources, the quarantine's last."""
+Contents: TypeAlias = Callable[[str, str], Mapping[str, str] | None]
+"""Gives, of a snapshot and its fingerprint, the content hash of each column; None where
+it is not known, or its rows have no unique key."""
+
+
+def fingerprint(
+    plan: Plan, identities: Mapping[str, SourceIdentity], contents: Contents
+) -> Fingerprints:
+    """Chain the hashes of the stages down from the sources, the quarantine's last.
+
+    What follows a snapshot of known contents is made of these, whatever made them; of
+    its columns, a snapshot counts those that it is made of.
+    """
     stages = {
         name: _hash(_versions(), source.plan, *(file.sha256 for file in source.files))
         for name, source in identities.items()
     }
     rows = list(stages.values())
+    snapshots: dict[str, str] = {}
+    known: dict[str, Mapping[str, str]] = {}
+    # A stage's hash, and that of the contents where they are known: what follows.
+    handed_on = dict(stages)
     for name, node in plan.nodes.items():
-        inputs = [stages[given] for given in node.stage.inputs]
-        stages[name] = _hash(_versions(), node.digest, *inputs)
-    snapshots = {
-        name: _hash(stages[node.stage.name], *node.stage.key)
-        for name, node in plan.snapshots.items()
-    }
+        stage = node.stage
+        inputs = [handed_on[given] for given in stage.inputs]
+        stages[name] = handed_on[name] = _hash(_versions(), node.digest, *inputs)
+        if stage.snapshot is None:
+            continue
+        made_of = _of_needed(plan, name, stages, known)
+        print_ = _hash(made_of, repr(node.schema.names()), *stage.key)
+        snapshots[stage.snapshot] = print_
+        found = contents(stage.snapshot, print_)
+        if found is not None:
+            known[name] = found
+            handed_on[name] = _hash_of_columns(found, found)
     names = [
         f"{name}: {file.stat.path}"
         for name, source in identities.items()
@@ -88,6 +111,32 @@ def fingerprint(plan: Plan, identities: Mapping[str, SourceIdentity]) -> Fingerp
     snapshots[QUARANTINE] = _hash(*rows, *names)
     of_stages = {name: stages[name] for name in plan.nodes}
     return Fingerprints(of_stages, snapshots)
+
+
+def _of_needed(
+    plan: Plan,
+    stage: str,
+    stages: Mapping[str, str],
+    known: Mapping[str, Mapping[str, str]],
+) -> str:
+    """Hash what a stage makes of what it needs of the sources and of known contents."""
+    needs = needs_of(plan, stage, known)
+    prints = {
+        name: _hash_of_columns(known[name], {*columns, *plan.nodes[name].stage.key})
+        if name in known
+        else stages[name]
+        for name, columns in needs.given.items()
+    }
+    for name, digest in needs.digests.items():
+        inputs = [prints[given] for given in plan.nodes[name].stage.inputs]
+        is_as_given = digest == HANDED_ON
+        prints[name] = inputs[0] if is_as_given else _hash(_versions(), digest, *inputs)
+    return prints[stage]
+
+
+def _hash_of_columns(contents: Mapping[str, str], columns: Collection[str]) -> str:
+    """Hash the contents of some columns, which hold those of the key."""
+    return _hash(*(f"{name}: {contents.get(name)}" for name in sorted(columns)))
 
 
 def _versions() -> str:

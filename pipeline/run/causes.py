@@ -323,10 +323,10 @@ class _Made:
         stages = plan.upstream([stage])
         if is_there:
             known = msgspec.structs.replace(data, files=[*map(_renamed, data.files)])
-            wanted = look(settings, plan, known, fetched=True)
+            wanted = look(settings, plan, self._store, [known], fetched=True)
         else:
             prints = Fingerprints({n: of.digest for n, of in plan.nodes.items()}, {})
-            wanted = Wanted(settings, plan, {}, {}, prints, {}, {})
+            wanted = Wanted(settings, plan, {}, {}, lambda *_: None, prints, {}, {})
         return _Composed(wanted, stages, is_there, _reading(tree))
 
     def _is_there(self, run: RunRecord) -> bool:
@@ -398,6 +398,7 @@ class _Made:
         )
         task = Task(
             [snapshot],
+            (self._snapshot,),
             (),
             {name: path for name, path in leaves.items() if name in inputs},
             [],

@@ -146,9 +146,9 @@ def work_of(
     wanted: Wanted, task: Task, store: Store, previous: Iterable[SnapshotRecord]
 ) -> Work:
     """Say what the pass is to give."""
-    computed = [name for name in task.names("computed") if name != QUARANTINE]
+    computed = tuple(name for name in task.compute if name != QUARANTINE)
     return Work(
-        compute=tuple(computed),
+        compute=computed,
         count=task.stages,
         checks=_compile_all(wanted, task, store, previous),
         objects={
@@ -373,7 +373,7 @@ def _parts_key(wanted: Wanted, task: Task, n_parts: int) -> str:
             # and the names of the source's files, which bad cells tell of.
             [(name, prints.stages[name]) for name in task.stages],
             sorted(prints.snapshots.items()),
-            sorted(task.names("computed")),
+            sorted(task.compute),
             sorted(task.leaves),
             sorted(wanted.code.items()),
             n_parts,

@@ -100,16 +100,22 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     store = open_store(settings.root)
     runs = read_runs(store)
     current = runs[-1] if runs else None
-    wanted = look(settings, plan, current, fetched=False)
+    wanted = look(settings, plan, store, runs, fetched=False)
     statuses = statuses_of(wanted, store, current)
-    task = plan_task(wanted, statuses, selection, store, runs)
+    task = plan_task(wanted, statuses, selection, store, runs, {})
     width = max(len(status.name) for status in statuses)
-    computed = task.names("computed")
+    computed = task.compute
     lines: list[str] = []
     for status in statuses:
         reasons = [*status.reasons]
         if selection.force and status.name in computed and status.freshness != "stale":
             reasons.append("computed anyway: --force")
+        if status.name in task.waits:
+            same = " and ".join(status.fresh_if_same)
+            reasons.append(
+                f"fresh if {same} come{'s' * (same == status.fresh_if_same[0])}"
+                " out as published"
+            )
         first, *others = reasons or [""]
         lines.append(f"{status.name:{width}}  {status.freshness:10}  {first}".rstrip())
         lines += [f"{'':{width}}  {'':10}  {reason}" for reason in others]
@@ -129,14 +135,16 @@ def _todo(task: Task) -> Iterator[str]:
     """Say what a run would do."""
     if task.is_nothing:
         yield "nothing to do"
-    if computed := task.names("computed"):
+    if task.compute:
         start = [*(["the source"] if task.reads_source else []), *task.leaves]
-        yield f"to compute: {', '.join(computed)}; starting at {', '.join(start)}"
+        yield f"to compute: {', '.join(task.compute)}; starting at {', '.join(start)}"
+    if task.waits:
+        yield f"to compute then, unless it is fresh: {', '.join(task.waits)}"
     if restored := task.names("restored"):
         yield f"to restore: {', '.join(restored)}"
     if only_checked := [n for n in task.check if n in task.names("fresh")]:
         yield f"to check by a contract that changed: {', '.join(only_checked)}"
-    if kept := task.names("kept"):
+    if kept := [name for name in task.names("kept") if name not in task.waits]:
         yield f"to leave as published: {', '.join(kept)}"
 
 
@@ -219,9 +227,7 @@ def _execution(
     if is_here and is_auto and is_known and fits(engine, plan, given, most_rows):
         return []
     publish = [
-        plan.snapshots[name].stage.name
-        for name in task.names("computed")
-        if name != QUARANTINE
+        plan.snapshots[name].stage.name for name in task.compute if name != QUARANTINE
     ]
     memory = f"engine.memory: {shown_size(memory_of(engine))}"
     try:

@@ -1,15 +1,17 @@
 """Which snapshots are right as they are, which are not, and why."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from pipeline import sources
+from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, SourceError, nearest
 from pipeline.files.local import contents, find_files
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
 from pipeline.plan.fingerprint import (
     VERSIONS,
+    Contents,
     Fingerprints,
     SourceIdentity,
     fingerprint,
@@ -19,6 +21,7 @@ from pipeline.plan.fingerprint import (
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.changes import change, changed, config_changes, file_changes
+from pipeline.snapshots.profile import contents_of
 from pipeline.snapshots.records import QUARANTINE, RunRecord, StageRecord
 from pipeline.snapshots.store import Store, object_fault, read_object
 
@@ -38,6 +41,8 @@ class Wanted:
     """Of each source, the path of its files, or a pattern of their paths."""
     identities: dict[str, SourceIdentity]
     """Of each source; without files where they are not there yet."""
+    contents: Contents
+    """What is known of what came out of the snapshots."""
     fingerprints: Fingerprints
     """Empty without the files of all sources."""
     code: dict[str, str]
@@ -64,6 +69,8 @@ class Status:
     fingerprint: str
     freshness: Freshness
     reasons: tuple[str, ...]
+    fresh_if_same: tuple[str, ...] = ()
+    """Stale snapshots that it follows: it is fresh if they come out as published."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +94,17 @@ class Selection:
 
 
 def look(
-    settings: Settings, plan: Plan, current: RunRecord | None, *, fetched: bool
+    settings: Settings,
+    plan: Plan,
+    store: Store,
+    runs: Sequence[RunRecord],
+    *,
+    fetched: bool,
 ) -> Wanted:
     """Fingerprint what is wanted; hashes files that were touched, and runs nothing.
 
-    The newest run knows the hashes of untouched files. Where the source has been
-    ``fetched``, it must be there.
+    The newest of the runs knows the hashes of untouched files. Where the source has
+    been ``fetched``, it must be there.
 
     Raises
     ------
@@ -100,7 +112,7 @@ def look(
         If a file cannot be read, or is missing and should not be.
     """
     root = settings.root
-    known = current.files if current else []
+    known = runs[-1].files if runs else []
     patterns: dict[str, str] = {}
     identities: dict[str, SourceIdentity] = {}
     for name, config in settings.sources.items():
@@ -115,13 +127,60 @@ def look(
         plan_hash, said = source_plan(config, root)
         found = contents(files, root, known)
         identities[name] = SourceIdentity(plan_hash, found, said)
-    fingerprints = Fingerprints({}, {})
-    if all(identity.files for identity in identities.values()):
-        fingerprints = fingerprint(plan, identities)
     modules = sorted({stage.transform.file for stage in settings.stages})
     elsewhere = code_elsewhere(modules, root)
     code = code_hashes(root) | elsewhere
-    return Wanted(settings, plan, patterns, identities, fingerprints, code, elsewhere)
+    known = _known_contents(settings, store, runs)
+    nothing = Fingerprints({}, {})
+    wanted = Wanted(
+        settings, plan, patterns, identities, known, nothing, code, elsewhere
+    )
+    return _fingerprinted(wanted)
+
+
+def with_made(wanted: Wanted, made: Mapping[str, Mapping[str, str]]) -> Wanted:
+    """Fingerprint anew, by what came out of snapshots that were just made."""
+
+    def known(snapshot: str, print_: str) -> Mapping[str, str] | None:
+        if snapshot in made and _is_unique(wanted.settings, snapshot):
+            return made[snapshot]
+        return wanted.contents(snapshot, print_)
+
+    return _fingerprinted(replace(wanted, contents=known))
+
+
+def _fingerprinted(wanted: Wanted) -> Wanted:
+    """Fingerprint what is wanted, if the files of all sources are there."""
+    if not all(identity.files for identity in wanted.identities.values()):
+        return wanted
+    prints = fingerprint(wanted.plan, wanted.identities, wanted.contents)
+    return replace(wanted, fingerprints=prints)
+
+
+def _known_contents(
+    settings: Settings, store: Store, runs: Sequence[RunRecord]
+) -> Contents:
+    """Know what is in the objects that are there, or was in those of the runs."""
+    recorded = {s.object: s.contents for run in runs for s in run.snapshots}
+
+    def known(snapshot: str, print_: str) -> Mapping[str, str] | None:
+        if not _is_unique(settings, snapshot):
+            return None
+        found = read_object(store, snapshot, print_)
+        if found is not None:
+            return contents_of(found.columns)
+        return recorded.get((snapshot, print_)) or None
+
+    return known
+
+
+def _is_unique(settings: Settings, snapshot: str) -> bool:
+    """Tell whether a snapshot's contract holds its rows to a unique key.
+
+    Else its columns would not say which of their values are of the same row.
+    """
+    contract = settings.contracts.get(snapshot, Contract())
+    return contract.key and "key" not in contract.warn
 
 
 def statuses_of(
@@ -135,12 +194,13 @@ def statuses_of(
     }
     places[QUARANTINE] = ("", ("source", "file", "line", "column"))
     reasons = _Reasons(wanted, current) if current else None
-    statuses: list[Status] = []
+    prints = _as_made(wanted, published)
+    statuses: dict[str, Status] = {}
     for name, (stage, key) in places.items():
-        print_ = wanted.fingerprints.snapshots.get(name, "")
+        print_ = prints.get(name, "")
         is_there = bool(print_) and read_object(store, name, print_) is not None
         if is_there and published.get(name) == print_:
-            statuses.append(Status(name, stage, key, print_, "fresh", ()))
+            statuses[name] = Status(name, stage, key, print_, "fresh", ())
             continue
         if published.get(name) == print_:
             why = (f"its object {object_fault(store, name, print_)}",)
@@ -148,8 +208,56 @@ def statuses_of(
             found = reasons.of(name, stage, key) if reasons else ["never computed"]
             why = tuple(dict.fromkeys(found)) or (_unseen(wanted.settings),)
         freshness = "restorable" if is_there else "stale"
-        statuses.append(Status(name, stage, key, print_, freshness, why))
-    return statuses
+        statuses[name] = Status(name, stage, key, print_, freshness, why)
+    for name, stale in _fresh_if_same(wanted, statuses, current).items():
+        statuses[name] = replace(statuses[name], fresh_if_same=stale)
+    return [*statuses.values()]
+
+
+def _as_made(wanted: Wanted, published: Mapping[str, str]) -> Mapping[str, str]:
+    """Give the wanted fingerprints; of what was made alone, that which it got then.
+
+    What stands before it was not yet there, to be known by what is in it.
+    """
+    prints = wanted.fingerprints.snapshots
+    if not prints or prints.items() <= published.items():
+        return prints
+    alone = fingerprint(wanted.plan, wanted.identities, lambda *_: None).snapshots
+    return {n: alone[n] if published.get(n) == alone[n] else prints[n] for n in prints}
+
+
+def _fresh_if_same(
+    wanted: Wanted, statuses: Mapping[str, Status], current: RunRecord | None
+) -> dict[str, tuple[str, ...]]:
+    """Name the stale snapshots that are right if others come out as published.
+
+    Of other rows of the source that is not to be expected.
+    """
+    stale = {name for name, status in statuses.items() if status.freshness == "stale"}
+    if current is None or not stale or not wanted.fingerprints.snapshots:
+        return {}
+    if [*file_changes(current.files, wanted.source.files)]:
+        return {}
+    before = {s.name: s for s in current.snapshots}
+
+    def as_published(snapshot: str, print_: str) -> Mapping[str, str] | None:
+        known = wanted.contents(snapshot, print_)
+        if known is None and snapshot in stale & {*before}:
+            known = before[snapshot].contents or None
+        return known
+
+    plan = wanted.plan
+    prints = fingerprint(plan, wanted.identities, as_published).snapshots
+    snapshot_of = {node.stage.name: name for name, node in plan.snapshots.items()}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, node in plan.snapshots.items():
+        if name in stale & {*before} and prints[name] == before[name].fingerprint:
+            others = [stage for stage in snapshot_of if stage != node.stage.name]
+            way = plan.upstream([node.stage.name], others).values()
+            given = dict.fromkeys(i for each in way for i in each.stage.inputs)
+            direct = (snapshot_of[i] for i in given if i in snapshot_of)
+            found[name] = tuple(each for each in direct if each in stale)
+    return {name: those for name, those in found.items() if those}
 
 
 def _unseen(settings: Settings) -> str:

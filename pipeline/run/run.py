@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,13 +28,19 @@ from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
 from pipeline.run.compute import compute, failed, require_same_source, work_of
 from pipeline.run.contracts import compile_checks, hold
-from pipeline.run.freshness import Selection, Wanted, look, statuses_of
+from pipeline.run.freshness import (
+    Selection,
+    Wanted,
+    look,
+    statuses_of,
+    with_made,
+)
 from pipeline.run.kept import forget_parts, left_parts
 from pipeline.run.plausible import refuse_implausible
 from pipeline.run.record import record_of
 from pipeline.run.stamp import Stamp, write_stamp
 from pipeline.run.task import Task, plan_task
-from pipeline.snapshots.profile import collect_profile
+from pipeline.snapshots.profile import collect_profile, contents_of
 from pipeline.snapshots.publish import (
     new_run_id,
     publish_objects,
@@ -205,27 +212,36 @@ def _run(
     if runs and begun.lost is None:
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
-    wanted = look(settings, plan, runs[-1] if runs else None, fetched=True)
+    wanted = look(settings, plan, store, runs, fetched=True)
     for name, config in settings.sources.items():
         if isinstance(config, DownloadSource):
             [file] = wanted.identities[name].files
             require_as_downloaded(config, settings.root, file.sha256)
-    task = plan_on_whole_objects(begun, wanted, selection)
+    task = plan_on_whole_objects(begun, wanted, selection, {})
     if task.is_nothing and runs and begun.lost is None:
         return _leave(begun, wanted, task)
 
     if selection.force:
         forget_parts(store)
-    if task.reads_source:
-        look_at_files(wanted, runs)
-    work = work_of(wanted, task, store, comparable(settings, runs))
-    execution = compute(wanted, task, work, store, begun.staging)
-    bad = stored_bad(store, task) if execution.bad is None else execution.bad
-    n_bad_rows = refuse_too_many(bad, wanted)
-    refuse_unsound(begun, wanted, task, execution)
-    publish_made(begun, task, execution, bad)
+    done = Execution({}, {}, {}, {}, None, 0.0)
+    made: dict[str, SnapshotRecord] = {}
+    while True:
+        if task.reads_source:
+            look_at_files(wanted, runs)
+        work = work_of(wanted, task, store, comparable(settings, runs))
+        execution = compute(wanted, task, work, store, begun.staging)
+        bad = stored_bad(store, task) if execution.bad is None else execution.bad
+        n_bad_rows = refuse_too_many(bad, wanted)
+        refuse_unsound(begun, wanted, task, execution)
+        made |= {s.name: s for s in task.snapshots if s.name in task.check}
+        wanted, new = publish_made(begun, wanted, task, execution, bad)
+        made |= new
+        done = _together(done, execution)
+        task = plan_on_whole_objects(begun, wanted, selection, made)
+        if not task.compute and not task.check:
+            break
     record = record_of(
-        begun.run_id, begun.started_at, wanted, task, execution, n_bad_rows, runs
+        begun.run_id, begun.started_at, wanted, task, done, n_bad_rows, runs
     )
     record = msgspec.structs.replace(record, total_s=begun.seconds())
     publish_run(store, [*runs, record])
@@ -237,7 +253,24 @@ def _run(
     return _report(store, record, wanted, is_new=True)
 
 
-def plan_on_whole_objects(begun: Begun, wanted: Wanted, selection: Selection) -> Task:
+def _together(first: Execution, second: Execution) -> Execution:
+    """See two passes of a run as one."""
+    return Execution(
+        first.files | second.files,
+        first.profiles | second.profiles,
+        first.outcomes | second.outcomes,
+        first.n_rows | second.n_rows,
+        second.bad if first.bad is None else first.bad,
+        first.execute_s + second.execute_s,
+    )
+
+
+def plan_on_whole_objects(
+    begun: Begun,
+    wanted: Wanted,
+    selection: Selection,
+    made: Mapping[str, SnapshotRecord] | None,
+) -> Task:
     """Decide what to do; what is damaged of that which is read is dropped first."""
     store, runs = begun.store, begun.runs
     current = runs[-1] if runs else None
@@ -251,10 +284,10 @@ def plan_on_whole_objects(begun: Begun, wanted: Wanted, selection: Selection) ->
     )
     while True:
         statuses = statuses_of(wanted, store, current)
-        task = plan_task(wanted, statuses, selection, store, runs)
+        task = plan_task(wanted, statuses, selection, store, runs, made)
         if not drop_damaged(store, task.reads):
             break
-    for s in statuses:
+    for s in statuses if not made else ():
         told = fields(snapshot=s.name, reasons=s.reasons)
         LOG.debug("%s is %s", s.name, s.freshness, extra=told)
     return task
@@ -303,17 +336,34 @@ def refuse_unsound(
 
 
 def publish_made(
-    begun: Begun, task: Task, execution: Execution, bad: pl.DataFrame
-) -> None:
-    """Bring the snapshots that were computed into the store."""
+    begun: Begun, wanted: Wanted, task: Task, execution: Execution, bad: pl.DataFrame
+) -> tuple[Wanted, dict[str, SnapshotRecord]]:
+    """Bring the snapshots that were computed into the store, and record them.
+
+    What follows other contents than were known before the pass gets its fingerprint
+    now: it may be that of the run before.
+    """
     store, profiles, files = begun.store, {**execution.profiles}, {**execution.files}
-    if QUARANTINE in task.names("computed"):
+    if QUARANTINE in task.compute:
         profiles[QUARANTINE] = collect_profile(bad)
         files[QUARANTINE] = begun.staging / f"{QUARANTINE}.parquet"
         bad.write_parquet(files[QUARANTINE])
-    made = [s for s in task.snapshots if s.name in files]
-    new = require_same(store, made, profiles)
+    contents = {name: contents_of(profile.columns) for name, profile in profiles.items()}
+    wanted = with_made(wanted, contents)
+    before = {s.object for run in begun.runs[-1:] for s in run.snapshots}
+    made: dict[str, SnapshotRecord] = {}
+    for s in task.snapshots:
+        if s.name in task.compute:
+            print_ = wanted.fingerprints.snapshots[s.name]
+            known = msgspec.structs.replace(
+                s, fingerprint=print_, contents=contents[s.name]
+            )
+            if s.object not in before and known.object in before:
+                known = msgspec.structs.replace(known, state="fresh", reasons=[])
+            made[s.name] = known
+    new = require_same(store, [*made.values()], profiles)
     publish_objects(store, new, files, profiles, begun.run_id)
+    return wanted, made
 
 
 def stamp(report: RunReport, stamp_key: str) -> None:

@@ -24,6 +24,8 @@ class Task:
 
     snapshots: list[SnapshotRecord]
     """What will be published, unchecked yet."""
+    compute: tuple[str, ...]
+    """Those of them that are to be computed now."""
     check: tuple[str, ...]
     """Snapshots to hold to their contract: all that this run brings, and those whose
     contract is another than they have passed."""
@@ -36,6 +38,9 @@ class Task:
     reads_source: bool
     is_nothing: bool
     """Whether all is published as it should be."""
+    waits: tuple[str, ...] = ()
+    """Snapshots that are fresh if those computed now come out as published: what is to
+    be done of them is seen then."""
 
     def names(self, *states: State) -> list[str]:
         """Name the snapshots of some states."""
@@ -48,10 +53,12 @@ def plan_task(
     selection: Selection,
     store: Store,
     runs: Sequence[RunRecord],
+    made: Published | None = None,
 ) -> Task:
     """Decide what to compute, what to take from the store, and where to begin.
 
-    The oldest run comes first.
+    The oldest run comes first. What this run has `made`, or checked, is taken as it is;
+    where that is None, all is done in one pass, and nothing waits.
 
     Raises
     ------
@@ -59,28 +66,63 @@ def plan_task(
         If the selection holds no snapshot.
     """
     published = {s.name: s for s in runs[-1].snapshots} if runs else {}
+    is_one_pass = made is None or selection.force
+    made = made or {}
     states = _states(wanted, statuses, selection, store, published)
+    states |= dict.fromkeys(made, "restored")
+    idle = set[str]()
+    if selection.is_all and not made:
+        idle = uncounted(wanted, runs)
+    waits = set[str]() if is_one_pass else _waiting(statuses, states)
     there = _outputs(statuses, states, store)
-    idle = uncounted(wanted, runs) if selection.is_all else set[str]()
-    computed = {s.stage for s in statuses if states[s.name] == "computed"} - {""}
-    stages = wanted.plan.upstream(computed | idle, there)
+    stage_of = {s.name: s.stage for s in statuses if s.stage}
+    computed = {stage_of[n] for n in stage_of if states[n] == "computed"}
+    waiting = {stage_of[name] for name in waits}
+    stages = wanted.plan.upstream((computed - waiting) | idle, there)
+    # What the pass goes through anyway comes with it.
+    waits = {name for name in waits if stage_of[name] not in stages}
+    states |= dict.fromkeys(waits, "kept")
     inputs = {name for node in stages.values() for name in node.stage.inputs}
     reads_source = SOURCE in inputs or states[QUARANTINE] == "computed"
     if reads_source and states[QUARANTINE] == "kept":
         # Cells are parsed anew in any case.
         states[QUARANTINE] = "computed"
     snapshots = _records(wanted, statuses, states, published)
+    snapshots = [made.get(s.name, s) for s in snapshots]
     snapshots += guests(wanted, snapshots, store, runs)
-    check = tuple(s.name for s in snapshots if _is_to_check(s, published))
+    check = tuple(
+        s.name for s in snapshots if s.name not in made and _is_to_check(s, published)
+    )
     return Task(
         snapshots,
+        tuple(
+            s.name for s in snapshots if s.state == "computed" and s.name not in made
+        ),
         check,
         {name: path for name, path in there.items() if name in inputs},
         _reads(statuses, states, inputs & {*there}, check),
         tuple(stages),
         reads_source,
-        is_nothing=_is_as_published(snapshots, published) and not check and not idle,
+        is_nothing=_is_as_published(snapshots, published)
+        and not check
+        and not idle
+        and not waits,
+        waits=tuple(name for name in states if name in waits),
     )
+
+
+def _waiting(statuses: Sequence[Status], states: Mapping[str, State]) -> set[str]:
+    """Name what is to be computed only if what it follows is no longer the same."""
+    waits: set[str] = set()
+    for status in statuses:
+        follows = [
+            name
+            for name in status.fresh_if_same
+            if states[name] == "computed" or name in waits
+        ]
+        if states[status.name] == "computed" and follows:
+            waits.add(status.name)
+    return waits
 
 
 def _states(

@@ -35,10 +35,12 @@ COMMENT ON TABLE meta.columns IS 'the columns of each stage of the kept runs';
 CREATE TABLE meta.profiles (
     run_id VARCHAR, snapshot VARCHAR, position INTEGER, column_name VARCHAR,
     dtype VARCHAR, n_nulls BIGINT, n_distinct BIGINT, min VARCHAR, max VARCHAR,
-    mean DOUBLE, q05 DOUBLE, q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q95 DOUBLE
+    mean DOUBLE, q05 DOUBLE, q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q95 DOUBLE,
+    content_hash VARCHAR
 );
 COMMENT ON TABLE meta.profiles IS
-    'statistics of each column of the kept runs; n_distinct and q* are approximate';
+    'statistics of each column of the kept runs; n_distinct and q* are approximate;'
+    ' content_hash is equal for equal values in equal rows';
 
 CREATE TABLE meta.checks (
     run_id VARCHAR, snapshot VARCHAR, check_name VARCHAR, severity VARCHAR,

@@ -1,11 +1,15 @@
 """What is in a snapshot, in figures that cost little and come with the pass."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import polars as pl
+
+from pipeline.panel.keys import WORKING
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -19,6 +23,7 @@ N_ROWS = "n_rows"
 
 _HASH = "content hash"
 _SAMPLE = "sample"
+_ROW = f"{WORKING}row"
 
 
 class ColumnProfile(msgspec.Struct, frozen=True):
@@ -36,6 +41,8 @@ class ColumnProfile(msgspec.Struct, frozen=True):
     quantiles: list[float | None] | None
     """Of numbers, at `QUANTILES`; of every 32nd row where there are more than 65,536.
     """
+    content_hash: str = ""
+    """Equal for equal values in equal rows; empty where it was not yet looked at."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,22 @@ class Profile:
     columns: list[ColumnProfile]
 
 
+def contents_of(columns: Iterable[ColumnProfile]) -> dict[str, str]:
+    """Give the content hash of each column."""
+    return {column.name: column.content_hash for column in columns}
+
+
+def with_row_hash(lf: pl.LazyFrame, by: Iterable[str]) -> pl.LazyFrame:
+    """Add what `figures` tells rows apart by, such as the columns of their key."""
+    cells = [_cell(name) for name in by]
+    return lf.with_columns(pl.sum_horizontal(cells).hash().alias(_ROW))
+
+
 def figures(schema: pl.Schema) -> list[pl.Expr]:
-    """Aggregate a sorted snapshot of a schema to the row that `read_profile` reads."""
+    """Aggregate a sorted snapshot of a schema to the row that `read_profile` reads.
+
+    The snapshot is given `with_row_hash`.
+    """
     return [*streamed_figures(schema), *samples(schema)]
 
 
@@ -56,7 +77,7 @@ def streamed_figures(schema: pl.Schema) -> list[pl.Expr]:
     """Aggregate what Polars adds up batch by batch, however many rows there are."""
     return [
         pl.len().alias(N_ROWS),
-        content_sum(schema).alias(_HASH),
+        *(_content_sum(name).alias(_figure(name, _HASH)) for name in schema),
         *(expr for column in schema for expr in _figures(column, schema[column])),
     ]
 
@@ -83,29 +104,39 @@ def is_large(n_rows: int) -> bool:
 def collect_profile(df: pl.DataFrame) -> Profile:
     """Profile a frame that is in memory."""
     whole = None if is_large(df.height) else df
-    return read_profile(df.schema, df.select(figures(df.schema)), whole)
+    rows = with_row_hash(df.lazy(), df.columns)
+    return read_profile(df.schema, rows.select(figures(df.schema)).collect(), whole)
 
 
-def content_sum(schema: pl.Schema) -> pl.Expr:
-    """Add up a hash of every row, which is equal for equal rows in any order.
+def _cell(name: str) -> pl.Expr:
+    """Hash the cells of a column, wherever it stands among others."""
+    return pl.col(name).hash(crc32(name.encode()))
 
-    A row's hash is the hash of the sum of its cells' hashes, with a seed per column
-    (Zobrist hashing [1]_), which costs an eighth of hashing a struct. Rows sorted by a
-    unique key have one order, so it need not count.
+
+def _content_sum(name: str) -> pl.Expr:
+    """Add up the hashes of cells, each times that of its row.
+
+    The sum is equal for equal cells of equal rows, in any order: rows that are sorted
+    by a unique key have one order (Zobrist hashing [1]_, with a key of two parts). It
+    costs an eighth of hashing structs.
 
     References
     ----------
     .. [1] Zobrist, "A New Hashing Method with Application for Game Playing",
        Technical Report 88, University of Wisconsin, 1970.
     """
-    cells = [pl.col(name).hash(i) for i, name in enumerate(schema)]
-    return pl.sum_horizontal(cells).hash().sum()
+    return (pl.col(_ROW) * _cell(name)).sum()
 
 
-def content_hash(schema: pl.Schema, n_rows: int, rows_sum: int) -> str:
-    """Hash columns, dtypes, the number of rows and their `content_sum`."""
-    columns = [f"{name}:{dtype}" for name, dtype in schema.items()]
-    text = "\n".join([*columns, str(n_rows), str(rows_sum)])
+def _content_hash(dtype: pl.DataType, n_rows: int, cells_sum: int) -> str:
+    """Hash a dtype, the number of rows and their `_content_sum`."""
+    text = f"{dtype} {n_rows} {cells_sum}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def content_hash(columns: Iterable[ColumnProfile]) -> str:
+    """Hash a snapshot by its columns' names and contents, in their order."""
+    text = "\n".join(f"{column.name}:{column.content_hash}" for column in columns)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -142,10 +173,11 @@ def read_profile(
             max=_text(row.get(_figure(name, "max"))),
             mean=_settled(row.get(_figure(name, "mean"))),
             quantiles=quantiles[0].get(name) if quantiles else None,
+            content_hash=_content_hash(dtype, n_rows, row[_figure(name, _HASH)]),
         )
         for name, dtype in schema.items()
     ]
-    return Profile(n_rows, content_hash(schema, n_rows, row[_HASH]), columns)
+    return Profile(n_rows, content_hash(columns), columns)
 
 
 def _figures(column: str, dtype: pl.DataType) -> list[pl.Expr]:

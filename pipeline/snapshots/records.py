@@ -82,6 +82,8 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     checks: list[CheckRecord]
     made_by: str = "`just run`"
     """The command that makes it."""
+    contents: dict[str, str] = {}
+    """The content hash of each column."""
 
     @property
     def object(self) -> tuple[str, str]:

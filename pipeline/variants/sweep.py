@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ from pipeline.run.run import (
 )
 from pipeline.run.task import Task
 from pipeline.snapshots.publish import new_run_id
-from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.store import (
     Store,
@@ -237,8 +237,7 @@ class _Making:
         plan = check(settings)
         for config in settings.sources.values():
             sources.fetch(config, settings.root)
-        last = self.runs[-1] if self.runs else None
-        wanted = look(settings, plan, last, fetched=True)
+        wanted = look(settings, plan, self.store, self.runs, fetched=True)
         return self._plan(asked, wanted)
 
     def _plan(self, asked: Asked, wanted: Wanted) -> _Prepared:
@@ -253,7 +252,7 @@ class _Making:
             datetime.now(UTC),
             self.started,
         )
-        task = plan_on_whole_objects(begun, wanted, Selection())
+        task = plan_on_whole_objects(begun, wanted, Selection(), None)
         own = [s for s in task.snapshots if not s.is_guest]
         return _Prepared(asked, begun, wanted, dataclasses.replace(task, snapshots=own))
 
@@ -264,7 +263,7 @@ class _Making:
             before = {s.object: s.contract for s in variant.run.snapshots}
             if (
                 variant.name == prepared.asked.name
-                and not task.names("computed")
+                and not task.compute
                 and before == {s.object: s.contract for s in task.snapshots}
                 and variant.run.config == settings.shown
                 and variant.yaml == files_of(self.base)
@@ -303,11 +302,14 @@ class _Making:
         for each, execution, n_bad_rows in sound:
             try:
                 bad = self._bad(each, execution)
-                publish_made(each.begun, each.task, execution, bad)
+                known = publish_made(
+                    each.begun, each.wanted, each.task, execution, bad
+                )
             except PipelineError as error:
                 failures[each.asked.name] = error
                 continue
-            made[each.asked.name] = self._record(each, execution, n_bad_rows)
+            known = _made(each, *known)
+            made[each.asked.name] = self._record(known, execution, n_bad_rows)
         return made
 
     def _bad(self, prepared: _Prepared, execution: Execution) -> "pl.DataFrame":
@@ -362,6 +364,15 @@ class _Making:
         for name in dropped:
             (self.store.variants / f"{name}.json").unlink(missing_ok=True)
         return dropped
+
+
+def _made(
+    prepared: _Prepared, wanted: Wanted, made: Mapping[str, SnapshotRecord]
+) -> _Prepared:
+    """Note what a pass has made, by what it is known then."""
+    snapshots = [made.get(s.name, s) for s in prepared.task.snapshots]
+    task = dataclasses.replace(prepared.task, snapshots=snapshots)
+    return dataclasses.replace(prepared, wanted=wanted, task=task)
 
 
 def _of_same_source(prepared: Sequence[_Prepared]) -> list[list[_Prepared]]:

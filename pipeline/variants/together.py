@@ -50,6 +50,7 @@ def compute_together(
     )
     task = Task(
         snapshots=[*merged.snapshots.values()],
+        compute=(*merged.snapshots,),
         check=(),
         leaves=merged.leaves,
         reads=[],
@@ -112,7 +113,7 @@ class _Merged:
             if name in member.task.stages or name in member.task.leaves:
                 self._add_stage(name, node, member, stages, snapshots)
         self._add_work(member.work, stages, snapshots)
-        for name in member.task.names("computed"):
+        for name in member.task.compute:
             shown = snapshots[name] if name != QUARANTINE else QUARANTINE
             renamed = msgspec.structs.replace(records[name], name=shown)
             self.snapshots.setdefault(shown, renamed)

@@ -83,7 +83,14 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
     prints = Fingerprints({name: name for name in NAMES}, PRINTS)
     source = SourceIdentity("", [])
     return Wanted(
-        settings, plan, {"source": "raw.parquet"}, {"source": source}, prints, {}, {}
+        settings,
+        plan,
+        {"source": "raw.parquet"},
+        {"source": source},
+        lambda *_: None,
+        prints,
+        {},
+        {},
     )
 
 

@@ -9,8 +9,6 @@ from pipeline.snapshots.profile import (
     QUANTILES,
     SAMPLE_EVERY,
     collect_profile,
-    content_hash,
-    content_sum,
     is_large,
 )
 
@@ -27,8 +25,7 @@ SMALL = pl.DataFrame(
 
 def hash_of(df: pl.DataFrame) -> str:
     """Hash the rows of a frame."""
-    rows_sum = df.select(content_sum(df.schema)).item()
-    return content_hash(df.schema, df.height, rows_sum)
+    return collect_profile(df).content_hash
 
 
 def test_figures_of_a_small_snapshot_are_exact() -> None:
@@ -85,7 +82,6 @@ def test_a_mean_does_not_depend_on_the_order_of_rows() -> None:
 def test_the_content_hash_is_of_rows_columns_and_dtypes_in_any_order_of_rows() -> None:
     df = SMALL.drop("gone")
     expected = hash_of(df)
-    assert collect_profile(df).content_hash == expected
     assert hash_of(df.reverse()) == expected
     swapped = df.with_columns(name=pl.Series(["a", None, "b", None]))
     others = [

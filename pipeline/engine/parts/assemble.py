@@ -17,6 +17,7 @@ from pipeline.snapshots.profile import (
     read_profile,
     samples,
     streamed_figures,
+    with_row_hash,
 )
 
 _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
@@ -65,7 +66,11 @@ def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFr
 
 
 def write(
-    file: Path, lf: pl.LazyFrame, schema: pl.Schema, checks: Sequence[Check]
+    file: Path,
+    lf: pl.LazyFrame,
+    schema: pl.Schema,
+    key: Sequence[str],
+    checks: Sequence[Check],
 ) -> tuple[Profile, list[Outcome]]:
     """Write a snapshot of any size, then look at it, within little memory.
 
@@ -77,7 +82,8 @@ def write(
     written = scan_parquet(file)
     by_row = {c.name: c.violates for c in checks if c.violates is not None}
     others = [c.failures for c in checks if c.violates is None]
-    [found] = collect_all([written.select(*streamed_figures(schema), *others)])
+    rows = with_row_hash(written, key)
+    [found] = collect_all([rows.select(*streamed_figures(schema), *others)])
     row = found.hstack(_look_at_pieces(written, found[N_ROWS].item(), schema, by_row))
     whole = None if is_large(row[N_ROWS].item()) else written.collect()
     return read_profile(schema, row, whole), outcomes_of(checks, row)

@@ -122,9 +122,8 @@ def execute_parts(
         LOG.info("putting %s together", name)
         files[name] = folder / f"{name}.parquet"
         checks = work.checks.get(name, [])
-        profiles[name], found = write(
-            files[name], lf, plan.snapshots[name].schema, checks
-        )
+        schema = plan.snapshots[name].schema
+        profiles[name], found = write(files[name], lf, schema, stage.key, checks)
         if checks:
             outcomes[name] = found
     return Execution(

@@ -98,9 +98,9 @@ def audit_all(settings: ModelingSettings) -> Audit:
     """Audit the features on all rows, unless that has been done; publishes nothing."""
     for source in settings.pipeline.sources.values():
         sources.fetch(source, settings.root)
-    plan = check(settings.pipeline)
-    wanted = look(settings.pipeline, plan, None, fetched=True).fingerprints
-    of = _fingerprint(settings, wanted.snapshots)
+    plan, store = check(settings.pipeline), open_store(settings.root)
+    wanted = look(settings.pipeline, plan, store, read_runs(store), fetched=True)
+    of = _fingerprint(settings, wanted.fingerprints.snapshots)
     found = _read(settings, of)
     return found if found and found.part == 1 else _audit(settings, of, None)
 

@@ -6,7 +6,12 @@ import pytest
 from pipeline.contracts.checks import compile_contract, count_failures, outcomes_of
 from pipeline.contracts.contract import Contract, Range
 from pipeline.engine.parts import assemble
-from pipeline.snapshots.profile import SAMPLE_EVERY, figures, read_profile
+from pipeline.snapshots.profile import (
+    SAMPLE_EVERY,
+    figures,
+    read_profile,
+    with_row_hash,
+)
 
 N_ROWS = 70_000  # more than are profiled exactly
 PIECE = 100 * SAMPLE_EVERY
@@ -31,9 +36,10 @@ def test_pieces_give_what_one_look_gives(
         ["key"],
     )
     file = tmp_path / "rows.parquet"
-    profile, outcomes = assemble.write(file, rows.lazy(), rows.schema, checks)
+    profile, outcomes = assemble.write(file, rows.lazy(), rows.schema, ["key"], checks)
     assert pl.read_parquet(file).equals(rows)
-    looked = rows.lazy().select(figures(rows.schema)).collect(engine="streaming")
+    hashed = with_row_hash(rows.lazy(), ["key"])
+    looked = hashed.select(figures(rows.schema)).collect(engine="streaming")
     assert profile == read_profile(rows.schema, looked, None)
     counted = count_failures(rows.lazy(), checks).collect()
     assert outcomes == outcomes_of(checks, counted)
