@@ -33,6 +33,7 @@ from pipeline.snapshots.store import (
     drop_damaged,
     object_fault,
     open_store,
+    read_object,
     verified_object,
     writing,
 )
@@ -130,13 +131,15 @@ def current_features(settings: ModelingSettings) -> Features:
 
 def published_features(settings: ModelingSettings, of: RunRecord) -> Features:
     """Name the features of a run that is kept; see `current_features`."""
-    modeling = settings.modeling
-    fingerprint = of.fingerprints[modeling.features]
-    path = verified_object(open_store(settings.root), modeling.features, fingerprint)
-    if modeling.horizon > 1:
+    store, name = open_store(settings.root), settings.modeling.features
+    made_of = of.fingerprints[name]
+    path = verified_object(store, name, made_of)
+    if settings.modeling.horizon > 1:
         panel = published_panel(settings, of)
-        path, fingerprint = _of_all_steps(settings, panel, fingerprint)
-    return Features(path, fingerprint, of.run_id)
+        return Features(*_of_all_steps(settings, panel, made_of), of.run_id)
+    there = read_object(store, name, made_of)
+    assert there, "it is verified"
+    return Features(path, there.content_hash, of.run_id)
 
 
 def published_panel(settings: ModelingSettings, of: RunRecord) -> pl.LazyFrame:

@@ -164,6 +164,26 @@ def code_elsewhere(names: Iterable[str], project: Path | None = None) -> dict[st
     return found
 
 
+def unfollowed_imports(names: Iterable[str], project: Path | None = None) -> list[str]:
+    """Find where a project's modules, or what they use, import by a name made up then.
+
+    Libraries do not count. The modules are named as of `code_hashes`.
+    """
+    known = _modules(project)
+    own = {known[module] for name in names for module in _reached(name, known)}
+    files = {file for file in own if not file.is_relative_to(PACKAGE)}
+    files |= {Path(name) for name in code_elsewhere(names, project)}
+    return [
+        f"{file.name}, line {call.lineno}"
+        for file in sorted(files)
+        if file.suffix == ".py"
+        for call in ast.walk(ast.parse(_text(file)))
+        if isinstance(call, ast.Call)
+        and _is_import(call)
+        and not [*_imported_by_call(call)]
+    ]
+
+
 def identity(name: str) -> str:
     """Say which code this is: of a file the hash, of a library the version.
 
@@ -276,9 +296,12 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 def _imported_by_call(call: ast.Call) -> Iterator[str]:
     """Yield what ``import_module("x")`` or ``__import__("x")`` means."""
-    function = call.func
-    called = getattr(function, "id", getattr(function, "attr", ""))
-    if called in ("import_module", "__import__") and call.args:
-        name = getattr(call.args[0], "value", None)
-        if isinstance(name, str):
-            yield name
+    name = getattr(call.args[0], "value", None) if _is_import(call) else None
+    if isinstance(name, str):
+        yield name
+
+
+def _is_import(call: ast.Call) -> bool:
+    """Tell whether a call is one of ``import_module`` or ``__import__``."""
+    called = getattr(call.func, "id", getattr(call.func, "attr", ""))
+    return called in ("import_module", "__import__") and bool(call.args)

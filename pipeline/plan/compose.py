@@ -11,12 +11,24 @@ from polars.exceptions import ColumnNotFoundError, PolarsError
 
 from pipeline import sources
 from pipeline.errors import SchemaError, nearest
-from pipeline.plan.code import code_elsewhere, code_hashes
+from pipeline.plan.code import code_elsewhere, code_hashes, unfollowed_imports
 from pipeline.plan.known import settled
 from pipeline.plan.plan import Node, Plan, never_read
 from pipeline.plan.publishable import mistakes_in
 from pipeline.plan.settings import SOURCE, Settings, Stage
 from pipeline.transforms import Transform
+
+_FUNCTIONS = (
+    *(b"cloudpickle", b"OpaquePython", b"Anonymous", b"Ffi"),
+    # A function that is pickled by its name: the first bytes, plain or in MessagePack.
+    *(
+        b"\x80\x04\x95",
+        b"\x80\x05\x95",
+        b"\xcc\x80\x04\xcc\x95",
+        b"\xcc\x80\x05\xcc\x95",
+    ),
+)
+"""What a plan that Polars wrote holds where it runs Python functions, or a plugin's."""
 
 
 def compose(
@@ -166,8 +178,14 @@ def digest_of(lf: pl.LazyFrame, transform: Transform) -> str:
         )
     # Such a function is written as its name or its bytecode, without what it calls.
     code = ""
-    if b"cloudpickle" in plan:
+    if any(mark in plan for mark in _FUNCTIONS):
         of = transform.project
+        if places := unfollowed_imports([transform.file], of):
+            raise SchemaError(
+                "runs a Python function, and imports by a name that is made up then,"
+                f" expected code that can be followed\nfound: {', '.join(places)}\n"
+                "hint: import the module by its name, or do it in Polars' expressions"
+            )
         code = str(code_hashes(of) | code_elsewhere([transform.file], of))
     return hashlib.sha256(plan + code.encode()).hexdigest()
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 
 import polars as pl
 import pytest
@@ -126,6 +127,55 @@ def test_python_functions_in_a_plan_count_with_all_code(
         compose_module, "code_hashes", lambda _: {"helper.py": "changed"}
     )
     assert digest_of(plain, PRODUCT) == same
+
+
+@pytest.fixture
+def scaled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Hash a plan that is given a function of a helper of some code, by its name."""
+    (tmp_path / "transforms").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    helper = f"of_{tmp_path.name}"
+    text = f"""
+        import polars as pl
+        from pipeline.config import BaseConfig
+        from {helper} import scale
+
+        class Config(BaseConfig, frozen=True):
+            pass
+
+        def scaled(lf, config):
+            return lf.map_batches(scale, schema=lf.collect_schema())
+    """
+    (tmp_path / "transforms" / "scaled.py").write_text(dedent(text))
+
+    def digest(code: str) -> str:
+        (tmp_path / f"{helper}.py").write_text(code)
+        transform = load_transform("scaled", tmp_path)
+        lf = transform.apply(pl.LazyFrame({"a": [1]}), transform.config())
+        return digest_of(lf, transform)
+
+    return digest
+
+
+def test_code_that_a_function_given_by_its_name_reaches_counts(
+    scaled: Callable[[str], str],
+) -> None:
+    """It may stand in the project's root; the plan holds no more than its name."""
+    texts = [f"def scale(df): return df * {factor}" for factor in (2, 3, 2)]
+    first, other, again = (scaled(text) for text in texts)
+    assert first == again != other
+
+
+def test_a_function_whose_code_cannot_be_followed_is_refused(
+    scaled: Callable[[str], str],
+) -> None:
+    code = """
+        from importlib import import_module
+        def scale(df):
+            return import_module("_".join(["made", "up"])).scale(df)
+    """
+    with pytest.raises(SchemaError, match=r"\.py, line 4"):
+        scaled(dedent(code))
 
 
 def test_digest_tells_inputs_of_one_schema_apart() -> None:

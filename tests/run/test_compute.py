@@ -111,7 +111,7 @@ def test_rows_a_task_begins_with_are_those_of_its_snapshots_and_of_the_source(
     leaves = {name: tmp_path / f"{name}.parquet" for name in ("one", "two")}
     for n, path in enumerate(leaves.values(), start=2):
         pl.DataFrame({"x": range(n)}).write_parquet(path)
-    task = Task([], (), leaves, [], (), reads_source=True, is_nothing=False)
+    task = Task([], (), (), leaves, [], (), reads_source=True, is_nothing=False)
     assert most_rows(task, None) == 2 + 3
     source = CsvSource(path="a.csv", columns={"x": "code"})
     (tmp_path / "a.csv").write_text("x\n" + "1\n" * 10)

@@ -59,7 +59,9 @@ def test_file_that_is_changed_is_read_again(project: Path) -> None:
     raw.reverse().write_ndjson(project / "data" / "raw.jsonl")
     after = run(load_settings(project, overrides=(*words, "engine.partitions=3")))
     assert after.run.run_id != before.run.run_id
-    assert {s.state for s in after.run.snapshots} == {"computed"}
+    # In another order they make the same panel, of which the features are made.
+    states = {s.name: s.state for s in after.run.snapshots}
+    assert {n for n, state in states.items() if state == "fresh"} == {"features"}
 
 
 def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
