@@ -22,6 +22,11 @@ EDITS = {
     "configs/pipeline.yaml": [
         ("min_total: 20", "min_total: 60", True),
         ("# The pipeline", "# Our pipeline", False),
+        # A column of the discharges, of which no feature is made.
+        ("\ndrgs: {", "\nspare: {columns: {spare: year + 1}}\ndrgs: {", True),
+        ("\ndrgs: {", "\nspare: {columns: {spare: year + 2}}\ndrgs: {", True),
+        # One of which some are.
+        ("\ndrgs: {", "\nspare: {columns: {mean_cost: year}}\ndrgs: {", True),
     ],
     "pipeline/panel/exact.py": [
         ("float(2**33)", "float(2**17)", True),  # a constant
@@ -83,6 +88,9 @@ def apply(pristine: str, file: str, choice: int) -> str:
     before, after, _ = EDITS[file][choice]
     assert before in pristine
     edited = pristine.replace(before, after)
+    if "spare" in after:
+        first = "  median_profit: {tr"
+        edited = edited.replace(first, f"  spare: {{transform: derive}}\n{first}")
     # The variable is renamed where it is used, too.
     return edited.replace("total.cast", "whole.cast") if "whole" in after else edited
 

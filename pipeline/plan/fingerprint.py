@@ -73,6 +73,10 @@ Contents: TypeAlias = Callable[[str, str], Mapping[str, str] | None]
 it is not known, or its rows have no unique key."""
 
 
+def nothing_known(_snapshot: str, _fingerprint: str) -> None:
+    """Know nothing of what came out of snapshots."""
+
+
 def fingerprint(
     plan: Plan, identities: Mapping[str, SourceIdentity], contents: Contents
 ) -> Fingerprints:

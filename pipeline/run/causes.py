@@ -20,7 +20,7 @@ from pipeline.engine.one_pass import Work
 from pipeline.errors import MASK, ConfigError, PipelineError, SnapshotError
 from pipeline.files.local import FileContent, contents, find_local
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
-from pipeline.plan.fingerprint import VERSIONS, Fingerprints
+from pipeline.plan.fingerprint import VERSIONS, Fingerprints, nothing_known
 from pipeline.plan.plan import Node
 from pipeline.plan.settings import SOURCE, EngineSettings, Settings, recorded_settings
 from pipeline.run.changes import (
@@ -326,7 +326,7 @@ class _Made:
             wanted = look(settings, plan, self._store, [known], fetched=True)
         else:
             prints = Fingerprints({n: of.digest for n, of in plan.nodes.items()}, {})
-            wanted = Wanted(settings, plan, {}, {}, lambda *_: None, prints, {}, {})
+            wanted = Wanted(settings, plan, {}, {}, nothing_known, prints, {}, {})
         return _Composed(wanted, stages, is_there, _reading(tree))
 
     def _is_there(self, run: RunRecord) -> bool:

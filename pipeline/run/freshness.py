@@ -16,6 +16,7 @@ from pipeline.plan.fingerprint import (
     SourceIdentity,
     fingerprint,
     merged,
+    nothing_known,
     source_plan,
 )
 from pipeline.plan.plan import Node, Plan
@@ -222,7 +223,7 @@ def _as_made(wanted: Wanted, published: Mapping[str, str]) -> Mapping[str, str]:
     prints = wanted.fingerprints.snapshots
     if not prints or prints.items() <= published.items():
         return prints
-    alone = fingerprint(wanted.plan, wanted.identities, lambda *_: None).snapshots
+    alone = fingerprint(wanted.plan, wanted.identities, nothing_known).snapshots
     return {n: alone[n] if published.get(n) == alone[n] else prints[n] for n in prints}
 
 

@@ -348,7 +348,9 @@ def publish_made(
         profiles[QUARANTINE] = collect_profile(bad)
         files[QUARANTINE] = begun.staging / f"{QUARANTINE}.parquet"
         bad.write_parquet(files[QUARANTINE])
-    contents = {name: contents_of(profile.columns) for name, profile in profiles.items()}
+    contents = {
+        name: contents_of(profile.columns) for name, profile in profiles.items()
+    }
     wanted = with_made(wanted, contents)
     before = {s.object for run in begun.runs[-1:] for s in run.snapshots}
     made: dict[str, SnapshotRecord] = {}

@@ -302,9 +302,7 @@ class _Making:
         for each, execution, n_bad_rows in sound:
             try:
                 bad = self._bad(each, execution)
-                known = publish_made(
-                    each.begun, each.wanted, each.task, execution, bad
-                )
+                known = publish_made(each.begun, each.wanted, each.task, execution, bad)
             except PipelineError as error:
                 failures[each.asked.name] = error
                 continue

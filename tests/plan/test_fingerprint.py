@@ -13,6 +13,7 @@ from pipeline.plan.fingerprint import (
     SourceIdentity,
     fingerprint,
     merged,
+    nothing_known,
     source_plan,
 )
 from pipeline.plan.plan import Plan
@@ -25,10 +26,6 @@ from tests.conftest import GOLDEN
 def source(path: str = "a.csv", sha256: str = "x", plan: str = "p") -> SourceIdentity:
     stat = FileStat(path, 1, 0, 0, 0)
     return SourceIdentity(plan, [FileContent(stat, sha256, 0)])
-
-
-def unknown(_: str, __: str) -> None:
-    """Know nothing of what came out of a snapshot."""
 
 
 @pytest.fixture
@@ -46,8 +43,8 @@ def test_other_rows_change_every_stage_and_snapshot(
     plan: Plan, other: SourceIdentity
 ) -> None:
     before, after = (
-        fingerprint(plan, {SOURCE: source()}, unknown),
-        fingerprint(plan, {SOURCE: other}, unknown),
+        fingerprint(plan, {SOURCE: source()}, nothing_known),
+        fingerprint(plan, {SOURCE: other}, nothing_known),
     )
     assert changed(before.stages, after.stages) == {*plan.nodes}
     assert changed(before.snapshots, after.snapshots) == {*plan.snapshots, QUARANTINE}
@@ -55,8 +52,8 @@ def test_other_rows_change_every_stage_and_snapshot(
 
 def test_a_renamed_file_changes_the_quarantine_alone(plan: Plan) -> None:
     before, after = (
-        fingerprint(plan, {SOURCE: source()}, unknown),
-        fingerprint(plan, {SOURCE: source("b.csv")}, unknown),
+        fingerprint(plan, {SOURCE: source()}, nothing_known),
+        fingerprint(plan, {SOURCE: source("b.csv")}, nothing_known),
     )
     assert changed(before.stages, after.stages) == set()
     assert changed(before.snapshots, after.snapshots) == {QUARANTINE}
@@ -65,9 +62,9 @@ def test_a_renamed_file_changes_the_quarantine_alone(plan: Plan) -> None:
 def test_a_changed_stage_changes_what_follows_it(
     plan: Plan, golden_settings: Callable[..., Settings]
 ) -> None:
-    before = fingerprint(plan, {SOURCE: source()}, unknown)
+    before = fingerprint(plan, {SOURCE: source()}, nothing_known)
     other = check(golden_settings("lag_columns.periods=2"))
-    after = fingerprint(other, {SOURCE: source()}, unknown)
+    after = fingerprint(other, {SOURCE: source()}, nothing_known)
     assert changed(before.stages, after.stages) == {*plan.downstream("lag_columns")}
     assert changed(before.snapshots, after.snapshots) == {"features"}
 
@@ -76,8 +73,8 @@ def test_another_key_changes_the_snapshot_but_not_its_stage(plan: Plan) -> None:
     node = plan.snapshots["drgs"]
     other = replace(node, stage=replace(node.stage, key=("other",)))
     nodes = plan.nodes | {node.stage.name: other}
-    before = fingerprint(plan, {SOURCE: source()}, unknown)
-    after = fingerprint(Plan(plan.source, nodes), {SOURCE: source()}, unknown)
+    before = fingerprint(plan, {SOURCE: source()}, nothing_known)
+    after = fingerprint(Plan(plan.source, nodes), {SOURCE: source()}, nothing_known)
     assert changed(before.stages, after.stages) == set()
     assert changed(before.snapshots, after.snapshots) == {"drgs"}
 
@@ -85,9 +82,9 @@ def test_another_key_changes_the_snapshot_but_not_its_stage(plan: Plan) -> None:
 def test_versions_that_can_change_values_count(
     plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = fingerprint(plan, {SOURCE: source()}, unknown)
+    before = fingerprint(plan, {SOURCE: source()}, nothing_known)
     monkeypatch.setitem(fingerprint_module.VERSIONS, "polars", "0")
-    after = fingerprint(plan, {SOURCE: source()}, unknown)
+    after = fingerprint(plan, {SOURCE: source()}, nothing_known)
     assert changed(before.stages, after.stages) == {*plan.nodes}
 
 

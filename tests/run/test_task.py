@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.plan.compose import compose
-from pipeline.plan.fingerprint import Fingerprints, SourceIdentity
+from pipeline.plan.fingerprint import Fingerprints, SourceIdentity, nothing_known
 from pipeline.plan.settings import EngineSettings, History, Periods, Settings, Stage
 from pipeline.run.freshness import Freshness, Selection, Status, Wanted
 from pipeline.run.task import Task, plan_task, state_of
@@ -87,7 +87,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         plan,
         {"source": "raw.parquet"},
         {"source": source},
-        lambda *_: None,
+        nothing_known,
         prints,
         {},
         {},
