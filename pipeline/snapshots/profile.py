@@ -61,8 +61,12 @@ def contents_of(columns: Iterable[ColumnProfile]) -> dict[str, str]:
 
 def with_row_hash(lf: pl.LazyFrame, by: Iterable[str]) -> pl.LazyFrame:
     """Add what `figures` tells rows apart by, such as the columns of their key."""
-    cells = [_cell(name) for name in by]
-    return lf.with_columns(pl.sum_horizontal(cells).hash().alias(_ROW))
+    return lf.with_columns(row_hash(by).alias(_ROW))
+
+
+def row_hash(columns: Iterable[str]) -> pl.Expr:
+    """Hash the cells of columns together."""
+    return pl.sum_horizontal(_cell(name) for name in columns).hash()
 
 
 def figures(schema: pl.Schema) -> list[pl.Expr]:

@@ -25,7 +25,7 @@ from pipeline.modeling.predictor import Predictor, fit_model
 from pipeline.modeling.records import TrainingRecord, all_trainings
 from pipeline.modeling.settings import STEP, ModelConfig, Modeling, ModelingSettings
 from pipeline.panel.periods import parsed, written
-from pipeline.snapshots.profile import content_hash, content_sum
+from pipeline.snapshots.profile import row_hash
 from pipeline.snapshots.publish import contribute
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import open_store, read_runs, verified_object
@@ -73,10 +73,10 @@ def _outcome_hashes(settings: ModelingSettings, of: RunRecord) -> dict[str, str]
         .select(*modeling.entity, modeling.time, y=_outcome(modeling))
         .drop_nulls("y")
     )
-    schema = rows.collect_schema()
-    sums = rows.group_by(modeling.time).agg(n=pl.len(), sum=content_sum(schema))
+    hashed = row_hash(rows.collect_schema()).sum()
+    sums = rows.group_by(modeling.time).agg(n=pl.len(), sum=hashed)
     return {
-        str(written(period)): content_hash(schema, n, total)
+        str(written(period)): f"{n}-{total:x}"
         for period, n, total in sums.collect().iter_rows()
     }
 
