@@ -1,6 +1,7 @@
 """Several periods ahead: features, rows, models and forecasts, held to a few lines."""
 
 import random
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -16,11 +17,13 @@ from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import folds, forecast_since, parts
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.forecast import forecast
+from pipeline.modeling.monitor.scores import score_forecasts
 from pipeline.modeling.promote import promote
 from pipeline.modeling.registry.registry import champion
 from pipeline.modeling.score import score
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.train import train
+from pipeline.run.run import run
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 
@@ -289,6 +292,42 @@ def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -
     # One of a shorter horizon answers another question.
     with pytest.raises(ModelError, match="horizon: found 3, expected 1"):
         champion(make("modeling.horizon=1"))
+
+
+@pytest.mark.slow
+def test_each_step_is_scored_when_its_period_comes(
+    make: Make, root: Path, tmp_path: Path
+) -> None:
+    made = forecast(make("modeling.baselines=[mean]")).predictions
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True, symlinks=True)
+    settings = load_modeling(tmp_path, overrides=("modeling.baselines=[mean]",))
+    path = tmp_path / "sales.csv"
+    for m, step in ((27, 1), (28, 2)):
+        with path.open("a") as file:
+            file.writelines(f"{month(m)},s{i:02},{50 + i}\n" for i in range(1, N_SHOPS))
+        run(settings.pipeline)
+        scores = score_forecasts(settings).filter(slice_by="all")
+        assert scores["step"].unique().to_list() == [step]
+        assert scores["period"].unique().to_list() == [str(month(m))]
+        own, mean = (
+            scores.filter(model=name).row(0, named=True) for name in ("ridge", "mean")
+        )
+        # The first shop does not come, and the last is no candidate.
+        counts = ("n_rows", "n_forecast", "n_not_come", "n_not_forecast")
+        assert [own[name] for name in counts] == [10, 11, 1, 1]
+        said = made.filter(step=step).with_columns(
+            i=pl.col("shop").str.tail(2).cast(int)
+        )
+        error = (pl.col("prediction") - 50 - pl.col("i")).abs().mean()
+        expected = said.filter(pl.col("i") > 0).select(error).item()
+        assert own["mae"] == pytest.approx(expected)
+        # What the mean knows ends before the first month, at any step.
+        sold = sales()
+        sold = sold[sold["shop"].isin(said.filter(pl.col("i") > 0)["shop"].to_list())]
+        last = sold[number(sold) >= 25].groupby("shop")["sold"].mean()
+        naive = abs(last - 50 - last.index.str[-2:].astype(int)).mean()
+        assert mean["mae"] == pytest.approx(naive)
+    assert not score_forecasts(settings).height
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,8 @@ def _drift(
     last = panel.filter(time == time.max()).select(modeling.entity).unique().collect()
     rows = features.join(last, on=modeling.entity, how="semi")
     table = drift(inputs.learned, rows, inputs.schema)
-    period = ", ".join(str(written(t)) for t in features[modeling.time].unique().sort())
+    ends = features[modeling.time].min(), features[modeling.time].max()
+    period = " to ".join(dict.fromkeys(str(written(t)) for t in ends))  # pyright: ignore[reportArgumentType]
     return (
         table.join(_importance(settings, known.model, version, inputs), on="feature")
         .sort("importance", "psi", descending=True, nulls_last=True)

@@ -36,6 +36,7 @@ def test_a_forecast_is_kept_as_it_was_published(promoted: Path) -> None:
     assert not own_forecasts(promoted, settings.modeling, "origin")
 
 
+@pytest.mark.slow
 def test_one_that_was_lost_is_kept_again(copied: Load) -> None:
     settings = copied()
     [kept] = all_forecasts(settings.root)

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from pipeline.modeling.monitor.monitor import faults, monitor
+from pipeline.modeling.monitor.monitor import faults
 from pipeline.modeling.settings import Modeling
 from tests.modeling.conftest import LENIENT, Load, load_in
 from tests.modeling.monitor.test_scores import ask
@@ -95,36 +95,7 @@ def test_a_champion_without_baselines_is_held_to_its_intervals(
     assert found(rows(off=9, width=30).filter(model="ridge"), modeling) == []
 
 
-def test_drift_is_named_with_what_it_weighs(arrived: Path) -> None:
-    path = arrived / "data" / "raw.csv"
-    is_new = pl.col("Year") == 2018
-    dearer = pl.when(is_new).then(pl.col("Mean Charge") * 10).otherwise("Mean Charge")
-    pl.read_csv(path).with_columns(dearer.alias("Mean Charge")).write_csv(path)
-    # Of the only baseline it is itself, so that its intervals alone are judged.
-    settings = load_in(arrived, *LENIENT, "modeling.baselines=[ridge]")
-    found = monitor(settings)
-    assert found.faults == []
-    drift = {row["feature"]: row for row in found.drift.iter_rows(named=True)}
-    charge, size = drift["w_mean_charge_lag1"], drift["sum_discharges_lag1"]
-    assert charge["why"].startswith("PSI ")
-    assert (size["why"], size["is_drifted"]) == (None, False)
-    assert (charge["period"], charge["version"]) == ("2019", 1)
-    # A feature weighs what its group does: the charge of all years before.
-    assert charge["importance"] == drift["w_mean_charge_rolling2"]["importance"] > 0
-    features = ask(arrived, "from features")
-    # What the next period knows of the newest one stands there one period later.
-    now = ask(
-        arrived,
-        "select median(w_mean_charge) as q50 from facility_drg_year where year = 2018",
-    )
-    assert charge["q50"] == pytest.approx(now["q50"][0], rel=0.05)
-    assert charge["q50_learned"] == pytest.approx(
-        features.filter(pl.col("year") <= 2017)["w_mean_charge_lag1"].median(), rel=0.02
-    )
-    assert ask(arrived, "from meta.drift").height == found.drift.height
-
-
-def test_the_exit_code_says_whether_the_champion_stays(
+def test_the_exit_code_is_of_the_champion_and_drift_is_named_with_its_weight(
     arrived: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     result = command_in(arrived, monkeypatch)("monitor", *LENIENT)
@@ -135,7 +106,28 @@ def test_the_exit_code_says_whether_the_champion_stays(
     assert line.split()[:3] == ["2018", "1", "1"]
     assert "last_value" in line
 
+    rows = ask(arrived, "from meta.drift").iter_rows(named=True)
+    drift = {row["feature"]: row for row in rows}
+    charge, size = drift["w_mean_charge_lag1"], drift["sum_discharges_lag1"]
+    assert charge["why"].startswith("PSI ")
+    share = f"importance {charge['importance']:.0%}"
+    assert f"  w_mean_charge_lag1, {share}: {charge['why']}\n" in result.stdout
+    assert (size["why"], size["is_drifted"]) == (None, False)
+    assert "sum_discharges" not in result.stdout
+    assert (charge["period"], charge["version"]) == ("2019", 1)
+    # A feature weighs what its group does: the charge of all years before.
+    assert charge["importance"] == drift["w_mean_charge_rolling2"]["importance"] > 0
+    # What the next period knows of the newest one is told by that.
+    now = ask(arrived, "select w_mean_charge from facility_drg_year where year = 2018")
+    then = ask(arrived, "select w_mean_charge_lag1 from features where year <= 2017")
+    for found, values, rel in (
+        (charge["q50"], now, 0.1),
+        (charge["q50_learned"], then, 0.02),
+    ):
+        assert found == pytest.approx(values.to_series().median(), rel=rel)
 
+
+@pytest.mark.slow
 def test_nothing_scored_yet_is_a_plain_word(
     copied: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from tests.modeling.conftest import LENIENT, load_in
 from tests.modeling.monitor.conftest import NEW, bring
+from tests.modeling.test_commands import command_in
 
 KEY = ["facility_id", "apr_drg_code"]
 TARGET = "w_total_median_profit"
@@ -105,22 +106,26 @@ def test_who_did_not_come_and_who_was_not_forecast_is_counted(arrived: Path) -> 
     assert row["n_rows"] == len(forecast & there)
 
 
-def test_what_is_scored_is_scored_again_only_if_it_came_otherwise(
-    arrived: Path,
+def test_what_is_scored_is_scored_again_by_a_run_if_it_came_otherwise(
+    arrived: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load_in(arrived, *LENIENT)
     first = score_forecasts(settings)
     assert score_forecasts(settings).is_empty()
     path = arrived / "data" / "raw.csv"
-    rows = pl.read_csv(path)
-    is_one = (pl.col("Year") == 2018) & (pl.col("Mean Cost") > 0)
-    dearer = pl.when(is_one).then(pl.col("Median Cost") * 0.5).otherwise("Median Cost")
-    rows.with_columns(dearer.alias("Median Cost")).write_csv(path)
-    run(settings.pipeline)
-    second = score_forecasts(settings)
-    assert second.height == first.height
-    assert not second["mae"].equals(first["mae"])
-    assert ask(arrived, "from meta.forecast_scores").height == first.height
+    is_new = pl.col("Year") == 2018
+    cost = pl.col("Median Cost")
+    other = pl.when(is_new).then(cost * 0.5).otherwise(cost)
+    pl.read_csv(path).with_columns(other).write_csv(path)
+    result = command_in(arrived, monkeypatch)("run")
+    assert result.exit_code == 0, result.output
+    [line] = [text for text in result.stdout.splitlines() if " 2018 " in text]
+    assert line.split()[:3] == ["2018", "1", "1"]
+    second = ask(arrived, "from meta.forecast_scores")
+    before, after = (table.filter(model="ridge") for table in (first, second))
+    assert before["slice"].to_list() == after["slice"].to_list()
+    assert (before["mae"] != after["mae"]).all()
+    assert score_forecasts(settings).is_empty()
 
 
 @pytest.mark.slow
