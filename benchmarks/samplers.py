@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
+from benchmarks.semantics import KEY
 
 PANDAS, KERNEL, BARE, PYTHON = "pandas", "kernel", "bare script", "Python's imports"
 RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
+WHY, SWEEP, CUTOFF = "just why", "just sweep", "early cutoff"
 N_ROUNDS = 8
 N_STARTS = 4
 IMPORTS = (
@@ -79,7 +81,7 @@ def workbench() -> Generator[Workbench]:
 
 def all_samplers(bench: Workbench) -> list[Sampler]:
     """List what is measured."""
-    return [cases(bench), whole_run(bench), commands(bench)]
+    return [cases(bench), whole_run(bench), of_what_is_there(bench), commands(bench)]
 
 
 def cases(bench: Workbench) -> Sampler:
@@ -120,6 +122,46 @@ def whole_run(bench: Workbench) -> Sampler:
         }
 
     return Sampler((RUN, MEMORY), take)
+
+
+def of_what_is_there(bench: Workbench) -> Sampler:
+    """Compare what begins with published snapshots with the bare script.
+
+    The sweep makes six variants; what is explained is one value of the features. No DRG
+    of these rows has 555 discharges in the first year, so that nothing comes out
+    otherwise that begins with a count of more than 554.
+    """
+    column = "w_mean_cost_lag1"
+    row = f"from features where {column} is not null order by all limit 1"
+    sql = ("sql", f"select {', '.join(KEY)} {row}", "--format", "csv")
+    printed, _ = run_process("-m", "pipeline", *sql, cwd=bench.project)
+    values = printed.split()[-1].split(",")
+    key = (f"{name}={value}" for name, value in zip(KEY, values, strict=True))
+    asks = {
+        WHY: ("why", "features", *key, column, *source(bench.csv)),
+        SWEEP: (
+            *("sweep", "lag_columns.periods=1,2,3", "rolling_columns.window=2,4"),
+            *("--profile", "bench"),
+        ),
+        CUTOFF: ("run", "drop_rare_drgs.min_total=554", *source(bench.csv)),
+    }
+
+    def take(wanted: Sequence[str]) -> dict[str, Sample]:
+        with tempfile.TemporaryDirectory() as folder:
+            words = ("-m", "benchmarks.bare", "run", bench.plans, Path(folder, "bare"))
+            bare = run_process(*words, env=TWO_THREADS)[1]
+            place = Path("configs", "profiles", "bench.yaml")
+            profile = {"source": {"use": "csv", "path": str(bench.csv.absolute())}}
+            found: dict[str, Sample] = {}
+            for name in wanted:
+                project = Path(folder, name)
+                shutil.copytree(bench.project, project, symlinks=True)
+                (project / place).write_text(json.dumps(profile))
+                cpu_s = run_pipeline(project, *asks[name]).cpu_s
+                found[name] = {BARE: cpu_s / bare.cpu_s}
+        return found
+
+    return Sampler(tuple(asks), take)
 
 
 def commands(bench: Workbench) -> Sampler:
