@@ -202,12 +202,20 @@ def _group_by(walk: Walk, node: Node, frame: Frame) -> Frame:
 def _join(walk: Walk, node: Node, left: Frame, right: Frame) -> Frame:
     """Put two frames side by side where their keys match."""
     how, _, _, suffix, coalesce, _ = node.view.options
-    if not isinstance(how, str) or node.view.predicate is not None:
+    if node.view.predicate is not None:
         raise NotFollowed("join")
+    left_by, right_by = list[str](), list[str]()
+    if not isinstance(how, str):  # as of: the nearest row of those that agree
+        how, _, _, _, left_by, right_by, *_ = how
+        left_by, right_by = left_by or [], right_by or []
     by = walk.total(node, "left_on", left) | walk.total(node, "right_on", right)
+    by = by.union(*(left.columns[name].total for name in left_by))
+    by = by.union(*(right.columns[name].total for name in right_by))
     rows = left.rows | right.rows | through("join", by)
     if how in {"Semi", "Anti"}:
         return Frame(left.columns, rows)
+    rest = {name: of for name, of in right.columns.items() if name not in right_by}
+    right = Frame(rest, right.rows)
     columns = _side_by_side(node, left, right, how if coalesce else "", suffix)
     if list(columns) != list(node.schema):
         raise NotFollowed("names of a join")

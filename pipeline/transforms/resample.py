@@ -55,6 +55,11 @@ def resample(lf: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     return _resampled(lf, _latest(_last(lf, config), config), config)
 
 
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each figure is of its own period."""
+    return dict.fromkeys(config.columns, range(1))
+
+
 def split(config: Config) -> Split:
     """Keep entities whole; the panel's last period, all rows tell."""
     return Split(tuple(config.keys), Fact(_last, _latest, _resampled))

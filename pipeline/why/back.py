@@ -11,10 +11,9 @@ from pipeline.lineage.graph import Column, Edge
 from pipeline.lineage.trace import trace_function
 from pipeline.lineage.value import UNKNOWN
 from pipeline.panel.keys import WORKING
-from pipeline.panel.periods import number
+from pipeline.panel.periods import Every, number
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Node
-from pipeline.transforms import EntityPastConfig, PastConfig
 from pipeline.why.rows import Periods, Rows, Values, Where
 
 _CHOOSING = ("filter", "join", UNKNOWN)
@@ -112,11 +111,12 @@ class Back:
         found |= {
             handed[c].column for c in told if c in handed and handed[c].stage == given
         }
-        config = node.stage.config
-        kept = [config.time] if isinstance(config, PastConfig) else []
-        kept += split.keys if split else ()
+        kept = [_clock(node)[0], *(split.keys if split else ())]
         kept += split.fact.groups if split and split.fact else ()
         found |= {column for column in kept if column in plan.schema(given)}
+        if split == ROW_WISE:
+            lost = [c for c in told if c not in handed]
+            found |= {*self._inputs_of(node, lost, given)}
         if split == ROW_WISE and not self.rows.keeps_rows(node):
             found |= {
                 edge.input_column
@@ -130,8 +130,17 @@ class Back:
     def _step(self, node: Node, target: _Target) -> Iterator[tuple[str, _Target]]:
         """Find the rows of a stage's inputs that some of its rows are made of."""
         name, handed = node.stage.name, self.rows.carried(node.stage.name)
-        yield from _handed_on(target, handed)
         made = [c for c in target.values if c not in handed]
+        if lost := self._lost(node, target):
+            for given in node.stage.inputs:
+                of = self._inputs_of(node, [*lost, *target.values], given)
+                rows, _ = self._made_of(node, given, target, lost, of)
+                same = [handed[c] for c in target.values if c in handed]
+                values = tuple(at.column for at in same if at.stage == given)
+                if values:
+                    yield given, _Target(rows, values)
+        else:
+            yield from _handed_on(target, handed)
         edges = [e for e in self.rows.plan.edges(name) if e.column in made]
         if any(edge.kind == UNKNOWN for edge in edges):
             self.unknown.append(name)
@@ -144,8 +153,31 @@ class Back:
                     rows, note = self._made_of(node, given, target, columns, used)
                     of = node.stage.transform.name
                     self.steps.append(Step(name, of, columns, given, rows, {}, note))
-                    yield given, _Target(rows, tuple(used))
+                    yield given, _Target(rows, self._worth(node, columns, used))
         self._decided(node, target)
+
+    def _lost(self, node: Node, target: _Target) -> list[str]:
+        """Name what tells rows apart, and was made of each of them by this stage."""
+        name = node.stage.name
+        if self.rows.split(name) != ROW_WISE:
+            return []
+        told, handed = self._names[name], self.rows.carried(name)
+        return [c for c in target.rows.columns if c in told and c not in handed]
+
+    def _inputs_of(self, node: Node, columns: Collection[str], given: str) -> list[str]:
+        """Name the columns of an input on which some of a stage's depend."""
+        return _inputs_of(self.rows.plan.edges(node.stage.name), columns, given)
+
+    def _worth(
+        self, node: Node, columns: Sequence[str], used: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Leave out what only says which rows belong together, and when they are of.
+
+        That rows have such a key is what decides that they are there.
+        """
+        split, look = self.rows.split(node.stage.name), self._lookback(node, columns)
+        keys = {*(split.keys if split else ()), *(_clock(node)[:1] if look else ())}
+        return tuple(c for c in used if c not in keys) or tuple(used)
 
     def _made_of(
         self,
@@ -157,7 +189,9 @@ class Back:
     ) -> tuple[pl.DataFrame, str]:
         """Read the rows of an input that may matter for columns of some rows."""
         name, schema = node.stage.name, self.rows.plan.schema(given)
-        names = [c for c in schema if c in {*self._names.get(given, ()), *used}]
+        lost = self._inputs_of(node, self._lost(node, target), given)
+        asked = {*self._names.get(given, ()), *used, *lost}
+        names = [column for column in schema if column in asked]
         pairs, note = self.rows.pairs(name, given), ""
         if self._needs_fact(name, columns):
             pairs, note = {}, "a figure of all rows"
@@ -165,23 +199,42 @@ class Back:
             note = "the stage does not say which rows it looks at: all"
         on = {c: g for c, g in pairs.items() if c in target.rows.columns}
         asked = target.rows.select(pl.col(c).alias(g) for c, g in on.items()).unique()
-        config, look = node.stage.config, self._lookback(node, columns)
-        time = config.time if isinstance(config, PastConfig) else ""
+        look, (time, every) = self._lookback(node, columns), _clock(node)
         if look is None or time not in target.rows.columns or time not in schema:
-            return self._matching(given, _where(asked), names, asked), note
-        assert isinstance(config, PastConfig)
-        period = number(time, config.every, schema[time]).cast(pl.Int64).alias(_PERIOD)
+            rows = self._matching(given, _where(asked), names, asked)
+            return self._those_of(node, given, target, rows), note
+        period = number(time, every, schema[time]).cast(pl.Int64).alias(_PERIOD)
         on = {c: g for c, g in on.items() if c != time}
         others = [pl.col(c).alias(g) for c, g in on.items()]
         at = target.rows.select(*others, period).drop_nulls(_PERIOD).unique()
         asked, where = at.drop(_PERIOD), _where(at.drop(_PERIOD))
-        if _is_by_row(config):
+        if _is_by_row(node):
             rows = self._matching(given, where, names, asked).with_columns(period)
             return _rows_up(rows, at, look).select(names), note
         first, last = (int(n) for n in at.select(f=_MIN, l=_MAX).fill_null(0).row(0))
-        where[time] = Periods(first - look[-1], last - look[0], config.every)
+        where[time] = Periods(first - look[-1], last - look[0], every)
         rows = self._matching(given, where, names, asked).with_columns(period)
         return _within(rows, at, look).select(names), note
+
+    def _those_of(
+        self, node: Node, given: str, target: _Target, rows: pl.DataFrame
+    ) -> pl.DataFrame:
+        """Keep the rows of which a stage, applied again, makes rows asked for.
+
+        Of one that looks at one row at a time, and hands on what it does not know.
+        """
+        lost, inputs = self._lost(node, target), node.stage.inputs
+        if not lost or len(inputs) > 1:
+            return rows
+        index = rows.with_row_index(_AT)
+        filled = self.rows.filled(index.lazy(), given, rows.columns)
+        made = node.stage.apply(filled.with_columns(index[_AT]))
+        if _AT not in made.collect_schema():
+            return rows
+        asked = target.rows.select(lost).unique()
+        own = made.select(_AT, *lost).collect()
+        kept = own.join(asked, on=lost, how="semi", nulls_equal=True)[_AT]
+        return index.filter(pl.col(_AT).is_in(kept.implode())).drop(_AT)
 
     def _matching(
         self, given: str, where: Where, names: Sequence[str], asked: pl.DataFrame
@@ -253,9 +306,7 @@ class Back:
         None if that is not said, or is not the same of all.
         """
         ask, config = node.stage.transform.lookback, node.stage.config
-        if ask is None or not isinstance(config, PastConfig):
-            return None
-        if _is_by_row(config) and config.ahead > 1:
+        if ask is None or (_is_by_row(node) and getattr(config, "ahead", 1) > 1):
             return None
         looks = ask(config)
         found = {looks.get(c) for c in columns or looks}
@@ -280,9 +331,15 @@ def _where(asked: pl.DataFrame) -> dict[str, Values | Periods]:
     }
 
 
-def _is_by_row(config: PastConfig) -> bool:
+def _is_by_row(node: Node) -> bool:
     """Tell whether the past is counted in rows."""
-    return isinstance(config, EntityPastConfig) and config.by == "row"
+    return getattr(node.stage.config, "by", "calendar") == "row"
+
+
+def _clock(node: Node) -> tuple[str, Every]:
+    """Name a stage's time, if it has one, and the length of a period."""
+    config = node.stage.config
+    return getattr(config, "time", ""), getattr(config, "every", 1)
 
 
 def _handed_on(

@@ -156,12 +156,12 @@ class Rows:
                 if ours in where
             }
             rows = self._rows(given, on, needed | {*on})
-            inputs.append(self._filled(rows, given, needed | {*on}))
+            inputs.append(self.filled(rows, given, needed | {*on}))
         if split is None or split.fact is None or split.is_whole:
             return node.stage.apply(*inputs)
         return apply_split(node.stage, inputs, {stage: self.fact(stage)})
 
-    def _filled(
+    def filled(
         self, rows: pl.LazyFrame, stage: str, known: Collection[str]
     ) -> pl.LazyFrame:
         """Give all columns of a stage, those that are not needed without values."""

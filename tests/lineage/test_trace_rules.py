@@ -209,6 +209,21 @@ def test_join_keys_that_are_coalesced_come_from_both() -> None:
     assert found["a"] == {"a:identity", "B.a:identity"}
 
 
+@pytest.mark.parametrize("by", [None, "b"])
+def test_join_as_of_takes_what_is_nearest(by: str | None) -> None:
+    found = deps(
+        lambda x, y: x.select("a", "b").join_asof(
+            y.select("a", "b", "d"), on="a", by=by
+        ),
+        A,
+        B,
+    )
+    assert found["a"] == {"a:identity"}
+    assert found["d"] == {"B.d:identity"}
+    keys = ("a", "b") if by else ("a",)
+    assert found[None] == {f"{of}{key}:join" for of in ("", "B.") for key in keys}
+
+
 def test_join_by_comparison() -> None:
     found = deps(
         lambda x, y: x.select("a").join_where(y.select("d"), pl.col("a") > pl.col("d")),
@@ -227,7 +242,6 @@ def test_merged_rows_come_from_both_and_are_sorted_by_the_key() -> None:
 
 UNKNOWN_FRAMES = {
     "udf": lambda lf: lf.select("a", "b").map_batches(lambda df: df),
-    "asof": lambda lf: lf.select("a").join_asof(lf.select("a", "b"), on="a"),
     "dynamic": lambda lf: lf.group_by_dynamic("a", every="2i").agg(pl.sum("b")),
     "group-udf": lambda lf: lf.group_by("a").map_groups(
         lambda df: df, schema={"a": pl.Int64}
