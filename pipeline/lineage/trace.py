@@ -204,10 +204,11 @@ def _join(walk: Walk, node: Node, left: Frame, right: Frame) -> Frame:
     how, _, _, suffix, coalesce, _ = node.view.options
     if node.view.predicate is not None:
         raise NotFollowed("join")
-    left_by, right_by = list[str](), list[str]()
+    left_by: list[str] = []
+    right_by: list[str] = []
     if not isinstance(how, str):  # as of: the nearest row of those that agree
-        how, _, _, _, left_by, right_by, *_ = how
-        left_by, right_by = left_by or [], right_by or []
+        left_by, right_by = ([*(names or ())] for names in how[4:6])
+        how = "AsOf"
     by = walk.total(node, "left_on", left) | walk.total(node, "right_on", right)
     by = by.union(*(left.columns[name].total for name in left_by))
     by = by.union(*(right.columns[name].total for name in right_by))
