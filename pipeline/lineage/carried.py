@@ -5,12 +5,10 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from pipeline.lineage.graph import Column
-from pipeline.lineage.ir import Ir, Node, NotFollowed
-from pipeline.lineage.trace import Frame, Walk, leaves
-from pipeline.lineage.value import DIRECT, NOTHING, Deps, Value
+from pipeline.lineage.ir import Ir, Node
 
-_BY_OTHER_ROWS = {"Distinct", "Slice"}
-"""Nodes that choose among rows: which value is handed on depends on other rows."""
+_SAME = {"Cache", "Filter", "SimpleProjection", "Sort"}
+"""Nodes that arrange rows, or leave out some for what is in them."""
 
 
 def carried(
@@ -20,47 +18,62 @@ def carried(
 
     So a row of the result, and of these columns alone, stands in the input as well.
     Lineage tells that a value is handed on as it is, but not of which row: a frame that
-    is joined to itself a period later hands on those of others. What is read of an
-    input a second time counts as another's. Nothing is carried where the plan cannot be
-    followed.
+    is joined to itself a period later hands on those of others. So only one way through
+    the plan counts, that of the first input of each node. Nothing is carried where it
+    cannot be followed, nor where rows are chosen for their place among others.
     """
     frames = [pl.DataFrame(schema=s).clear(i).lazy() for i, (_, s) in enumerate(inputs)]
     lf = function(*frames)
-    n_read = 0
-
-    def leaf(node: Node) -> Frame:
-        nonlocal n_read
-        n_read += 1
-        read = known(node)
-        return read if n_read == 1 else Frame(dict.fromkeys(read.columns, other), rows)
-
-    known = leaves(inputs)
-    rows: Deps = NOTHING
-    other = Value(frozenset([(("", ""), DIRECT[1])]))
-    names = lf.collect_schema().names()
     # NOTE: As in `trace_function`: any error means that the view is another.
     try:
         view = Ir(lf)
-        if any(node.kind in _BY_OTHER_ROWS for node in _spine(view)):
-            return {}
-        frame = Walk(view, leaf, other).frame(view.root)
-        if list(frame.columns) != names:
-            raise NotFollowed("names of columns")
+        node = view.node(view.root)
+        found = {name: name for name in lf.collect_schema()}
+        while node.inputs and found:
+            found = {
+                name: before
+                for name, at in found.items()
+                if (before := _before(view, node, at)) is not None
+            }
+            node = view.node(node.inputs[0])
     except Exception:
         return {}
-    found: dict[str, Column] = {}
-    for name, value in frame.columns.items():
-        match [*value.total]:
-            case [(ref, kind)] if kind == DIRECT[0]:
-                found[name] = Column(*ref)
-            case _:
-                pass
-    return found
+    if node.inputs or node.kind != "DataFrameScan":
+        return {}
+    for i, (name, schema) in enumerate(inputs):
+        if node.view.df.height() == i and node.schema == dict(schema):
+            return {made: Column(name, at) for made, at in found.items()}
+    return {}
 
 
-def _spine(view: Ir) -> list[Node]:
-    """List the nodes from the root to the first leaf."""
-    nodes = [view.node(view.root)]
-    while nodes[-1].inputs:
-        nodes.append(view.node(nodes[-1].inputs[0]))
-    return nodes
+def _before(view: Ir, node: Node, name: str) -> str | None:
+    """Say what a node's first input calls a column it hands on; None of one it makes.
+
+    Of a join the left rows stay whole, but for keys that may come from either side.
+    """
+    match node.kind:
+        case kind if kind in _SAME:
+            return name
+        case "HStack" | "Select" | "GroupBy":
+            part = {"HStack": "exprs", "Select": "expr", "GroupBy": "keys"}[node.kind]
+            made = {root.name: root.expr for root in node.roots(part)}
+            if name in made:
+                return _column(view, made[name])
+            return name if node.kind == "HStack" else None
+        case "Join":
+            how = node.view.options[0]
+            left = view.node(node.inputs[0]).schema
+            return name if name in left and how not in ("Right", "Full") else None
+        case "HConcat":
+            return name if name in view.node(node.inputs[0]).schema else None
+        case _:
+            return None
+
+
+def _column(view: Ir, root: int) -> str | None:
+    """Name the column that an expression is, under whatever name."""
+    expr = view.expr(root)
+    while expr.kind == "Alias":
+        [part] = expr.parts(("expr",))
+        expr = view.expr(part)
+    return expr.view.name if expr.kind == "Column" else None

@@ -97,14 +97,15 @@ class Ir:
         self.root = self._visitor.get_node()
         self._exprs: dict[int, Expr] = {}
         self._shown: set[int] = set()
+        self._roots: list[int] = []
+        """Of expressions that are shown, but not yet in `_shown`."""
 
     def node(self, node: int) -> Node:
         """Look at a node of the plan; one that Polars does not show is ``Opaque``."""
         self._visitor.set_node(node)
         inputs = tuple(self._visitor.get_inputs())
         schema = dict(self._visitor.get_schema())
-        for root in self._visitor.get_exprs():
-            self._shown.update(self._below(root.node))
+        self._roots += [root.node for root in self._visitor.get_exprs()]
         try:
             view = self._visitor.view_current_node()
         except NotImplementedError:
@@ -125,6 +126,8 @@ class Ir:
         coercion leaves literals behind that belong to nothing. What does not look like
         this, or belongs to another expression, is refused.
         """
+        while self._roots:  # few plans ask for it
+            self._shown.update(self._below(self._roots.pop()))
         evaluated = expr - 1
         input_ = self._first(evaluated) - 1
         while input_ >= 0 and self.expr(input_).kind == "Literal":

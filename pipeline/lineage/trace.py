@@ -54,7 +54,7 @@ def trace_function(
     # As many rows as its position tell apart two inputs of the same columns.
     frames = [pl.DataFrame(schema=s).clear(i).lazy() for i, (_, s) in enumerate(inputs)]
     lf = function(*frames)
-    frame = _follow(lf, leaves(inputs), everything)
+    frame = _follow(lf, _leaves(inputs), everything)
     deps: dict[str | None, Deps] = {
         name: value.total for name, value in frame.columns.items()
     }
@@ -84,7 +84,7 @@ def _follow(
     return frame
 
 
-def leaves(inputs: Sequence[tuple[str, pl.Schema]]) -> Callable[[Node], Frame]:
+def _leaves(inputs: Sequence[tuple[str, pl.Schema]]) -> Callable[[Node], Frame]:
     """Tell the inputs by their rows and columns; other frames are constants."""
 
     def leaf(node: Node) -> Frame:
