@@ -135,9 +135,17 @@ def _print_training(training: "Training", unit: str) -> None:
 
 @click.command()
 @options.profile
+@click.option("--variants", is_flag=True, help="Of each one's features; no card.")
 @_words
-def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
-    """Judge a model on the test periods, against the baselines; writes its card."""
+def evaluate(profile: str | None, variants: bool, words: tuple[str, ...]) -> None:
+    """Judge a model on the test periods, against the baselines; writes its card.
+
+    With --variants it is trained on each variant's features, and these are ranked by
+    what it errs by on the validation periods: those of the test judge what is adopted.
+    """
+    if variants:
+        _rank_variants(profile, words)
+        return
     from pipeline.modeling.evaluate import evaluate as evaluate_model
     from pipeline.modeling.registry.publish import publish_models
 
@@ -152,6 +160,52 @@ def evaluate(profile: str | None, words: tuple[str, ...]) -> None:
         '  just sql "from meta.evaluations where slice_by ='
         f" '{settings.modeling.time}'\""
     )
+
+
+def _rank_variants(profile: str | None, words: tuple[str, ...]) -> None:
+    """Say what each variant's features are worth, the best first."""
+    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.variants import PRESENT, rank_variants
+    from pipeline.snapshots.store import open_store
+    from pipeline.snapshots.variants import read_variants
+
+    settings, model = _load(profile, words)
+    others = tuple(word for word in words if "=" in word)
+    ranking = rank_variants(
+        settings,
+        model,
+        read_variants(open_store(settings.root)),
+        lambda v: _load(v.run.profile, (*v.words, *others))[0],
+    )
+    rows = [*ranking.table.iter_rows(named=True)]
+    width = max(len(row["variant"]) for row in rows)
+    modeling = settings.modeling
+    click.echo(
+        f"{model}, parameters of {ranking.study or 'the YAML'}, on the validation rows"
+        f" of {ranking.judged}\namounts in {modeling.unit or 'an unknown unit'};"
+        " difference to the published features on the rows of both, 95 % bounds"
+        " in brackets"
+    )
+    click.echo(f"  {'':{width}} {modeling.metric.upper():>10}  {'rows':>9}  difference")
+    for row in rows:
+        bounds = ""
+        if row["variant"] != PRESENT:
+            ends = [row["lower"], row["upper"]]
+            inside = None in ends or ends[0] <= 0 <= ends[1]
+            said = "no difference beyond chance" if inside else "better"
+            said = "worse" if not inside and ends[0] > 0 else said
+            shown_ends = ", ".join("-" if e is None else amount(e) for e in ends)
+            bounds = f"{amount(row['difference'])} [{shown_ends}]  {said}"
+        click.echo(
+            f"  {row['variant']:{width}} {amount(row['value']):>10}"
+            f"  {row['n_rows']:>9,}  {bounds}".rstrip()
+        )
+    for name, error in ranking.left_out.items():
+        click.secho(f"left out: {name}", fg="yellow", err=True)
+        options.say(str(error), err=True)
+    best = rows[0]["variant"]
+    if best != PRESENT:
+        options.say(f"next:\n  just adopt {best}")
 
 
 def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:

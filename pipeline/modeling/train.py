@@ -71,7 +71,7 @@ def train_on(settings: ModelingSettings, model: str, features: Features) -> Trai
             f"{model}: parameters of the YAML, as its study is of other data, settings"
             f" or code; `just tune {model}` repeats it"
         )
-    return _trained(settings, features, model, config, study)
+    return train_as(settings, features, model, config, study)
 
 
 def train_windows(
@@ -85,7 +85,7 @@ def train_windows(
     record, older = newest.record, windows[1:]
     refit = settings.modeling.backtest.refit
     trained = [
-        _trained(
+        train_as(
             replace(settings, modeling=window),
             newest.features,
             record.model,
@@ -97,7 +97,7 @@ def train_windows(
     return [newest, *(trained if refit else trained * len(older))]
 
 
-def _trained(
+def train_as(
     settings: ModelingSettings,
     features: Features,
     model: str,

@@ -23,6 +23,7 @@ from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.run.freshness import look
 from pipeline.run.run import check
+from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import open_store, read_runs
 
 MODULE = "pipeline/modeling/audit/guard.py"
@@ -50,9 +51,15 @@ def learnable_features(settings: ModelingSettings) -> Features:
     If the run fails, the previous one stays.
     """
     features = current_features(settings)
+    return without_leaks(settings, features, read_runs(open_store(settings.root))[-1])
+
+
+def without_leaks(
+    settings: ModelingSettings, features: Features, run: RunRecord
+) -> Features:
+    """Refuse features of a run that leak; give them with what no audit proves."""
     features.require_columns(settings.modeling)
-    runs = read_runs(open_store(settings.root))
-    of = _fingerprint(settings, {s.name: s.fingerprint for s in runs[-1].snapshots})
+    of = _fingerprint(settings, run.fingerprints)
     found = _read(settings, of)
     if found is None:
         LOG.info("looking whether features know their own period")
