@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SnapshotError
+from pipeline.modeling.data import published_features
 from pipeline.modeling.predictor import load_predictor
 from pipeline.modeling.records import all_trainings
 from pipeline.modeling.registry.registry import versions
@@ -59,15 +60,13 @@ def test_a_variant_is_judged_by_its_own_model_on_the_validation_rows(
     store, modeling = open_store(root), load_in(root).modeling
     longer = find_variant(store, "longer").run
     names = {"published": read_runs(store)[-1], "longer": longer}
-    objects = {n: run.fingerprints["features"] for n, run in names.items()}
+    learned = {n: published_features(load_in(root), run) for n, run in names.items()}
     trained = {t.features: (folder, t) for folder, t in all_trainings(root)}
     errors: dict[str, pl.DataFrame] = {}
-    for name, fingerprint in objects.items():
-        folder, record = trained[fingerprint]
+    for name, features in learned.items():
+        folder, record = trained[features.fingerprint]
         assert record.spans["valid"] == [ranking.judged, ranking.judged]
-        rows = pl.read_parquet(store.object("features", fingerprint)).filter(
-            pl.col("year") == int(ranking.judged)
-        )
+        rows = pl.read_parquet(features.path).filter(year=int(ranking.judged))
         made = load_predictor(folder / "predictor").predict(rows)["prediction"]
         error = (made - rows[modeling.target]).abs().alias(name)
         errors[name] = rows.select(modeling.key).with_columns(error)
