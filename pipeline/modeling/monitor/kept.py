@@ -156,6 +156,7 @@ def own_forecasts(
     ]
 
 
-def _order(record: ForecastRecord) -> tuple[str, int]:
-    """Sort forecasts of a name; periods of as many digits, or as ISO writes them."""
-    return str(record.periods[0]), record.version
+def _order(record: ForecastRecord) -> tuple[int, str, int]:
+    """Sort forecasts of a name by their first period, 9 before 10."""
+    first = str(record.periods[0])
+    return len(first), first, record.version

@@ -57,8 +57,10 @@ def describe_scores(scores: pl.DataFrame, modeling: Modeling) -> Iterator[str]:
         .unique(key, keep="first", maintain_order=True)
         .select(*key, best="model", best_error=metric)
     )
-    lines = own.join(best, on=key, how="left").sort(key)
-    time = modeling.time
+    lines = own.join(best, on=key, how="left")
+    lines = lines.sort(pl.col("period").str.len_chars(), *key)  # 9 comes before 10
+    time, unit = modeling.time, f"; amounts in {modeling.unit}" if modeling.unit else ""
+    yield f"forecasts whose periods have come{unit}"
     yield (
         f"  {time:>12} version step {'rows':>9} {metric.upper():>9}"
         f" {'best baseline':>24} {'bias':>7} {'coverage':>9} {'not come':>9}"

@@ -25,7 +25,7 @@ def scores(n: int) -> pl.DataFrame:
     """Scores of some years, of a champion and two baselines."""
     rows = [
         {
-            "period": str(2000 + i),
+            "period": str(990 + i),
             "version": 1,
             "step": 1,
             "model": model,
@@ -45,17 +45,18 @@ def scores(n: int) -> pl.DataFrame:
 
 
 def test_a_line_per_forecast_names_the_best_baseline(modeling: Modeling) -> None:
-    head, line = describe_scores(scores(1), modeling)
+    title, head, line = describe_scores(scores(1), modeling)
+    assert title == "forecasts whose periods have come; amounts in $"
     assert head.split()[:5] == ["year", "version", "step", "rows", "MAE"]
     assert line.split() == [
-        *("2000", "1", "1", "1,200", "12k", "mean", "14k", "+2.1%", "90.0%", "30", "4"),
+        *("990", "1", "1", "1,200", "12k", "mean", "14k", "+2.1%", "90.0%", "30", "4"),
     ]
     assert len(head) == len(line)
 
 
 def test_of_many_the_newest_are_shown(modeling: Modeling) -> None:
-    _, *lines, more = describe_scores(scores(25), modeling)
-    assert [line.split()[0] for line in lines] == [str(y) for y in range(2005, 2025)]
+    _, _, *lines, more = describe_scores(scores(25), modeling)
+    assert [line.split()[0] for line in lines] == [str(y) for y in range(995, 1_015)]
     assert more == "  and 5 before: `just sql 'from meta.forecast_scores'`"
 
 

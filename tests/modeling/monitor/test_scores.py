@@ -12,6 +12,7 @@ import pytest
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.monitor.kept import all_forecasts
 from pipeline.modeling.monitor.scores import score_forecasts
+from pipeline.modeling.predictor import fit_model
 from pipeline.run.run import run
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
@@ -143,6 +144,18 @@ def test_a_forecast_outlives_the_runs_and_is_scored_years_later(
     [row] = scores.filter(slice_by="all", model="last_value").iter_rows(named=True)
     assert row["mae"] == 0  # 2018 came as 2017 was
     assert row["difference"] > 0
+
+
+def test_a_baseline_has_learned_no_more_than_the_champion(arrived: Path) -> None:
+    settings = load_in(arrived, *LENIENT, "modeling.baselines=[lightgbm]")
+    scores = score_forecasts(settings).filter(slice_by="all", model="lightgbm")
+    modeling, config = settings.modeling, settings.models["lightgbm"]
+    features = ask(arrived, "from features").sort(modeling.key)
+    fitted = fit_model(features.filter(pl.col("year") <= 2017), config, modeling)
+    [kept] = all_forecasts(arrived)
+    now = features.filter(year=2018).join(kept.predictions, on=KEY, how="semi")
+    error = fitted.point(now) - now[TARGET].to_numpy()
+    assert scores["mae"].item() == pytest.approx(np.abs(error).mean())
 
 
 def test_another_profile_or_target_scores_nothing(arrived: Path) -> None:
