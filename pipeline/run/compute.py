@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import polars as pl
@@ -33,8 +34,11 @@ from pipeline.run.kept import describe, is_full, open_parts
 from pipeline.run.task import Task
 from pipeline.snapshots.records import QUARANTINE, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
-from pipeline.sources.scan import Scan
+from pipeline.sources.scan import Scan, Streams
 from pipeline.transforms import PastConfig
+
+_Scanning: TypeAlias = Callable[[bool, Streams], Scan]
+"""Scans the source, with repair or without."""
 
 
 def compute(
@@ -59,11 +63,12 @@ def compute(
         If the source cannot be read, or the pass fails.
     """
     others = _read_others(wanted, task)
-    execution = _compute_once(wanted, task, work, store, staging, others)
+    scan = _scanning(wanted) if task.reads_source else None
+    execution = _compute_once(wanted, task, work, store, staging, others, scan)
     if execution is None:
         LOG.info("some values do not fit their column's type: reading again, repairing")
         execution = _compute_once(
-            wanted, task, work, store, staging, others, repair=True
+            wanted, task, work, store, staging, others, scan, repair=True
         )
         assert execution is not None
     if execution.bad is not None:
@@ -84,6 +89,7 @@ def _compute_once(
     store: Store,
     staging: Path,
     others: Mapping[str, tuple[pl.DataFrame, pl.DataFrame]],
+    scan_source: _Scanning | None,
     *,
     repair: bool = False,
 ) -> Execution | None:
@@ -91,9 +97,7 @@ def _compute_once(
     settings = wanted.settings
     given = {stage: scan_parquet(path) for stage, path in task.leaves.items()}
     given |= {name: rows.lazy() for name, (rows, _) in others.items()}
-    scan = None
-    if task.reads_source:
-        scan = sources.scan(settings.source, settings.root, repair=repair)
+    scan = scan_source(repair, "whole") if scan_source else None
     with _explained(wanted, scan, failed):
         # Without stages there are objects to check, or cells to set aside: no rows.
         n_parts = 1
@@ -102,9 +106,26 @@ def _compute_once(
         if not task.stages or (n_parts == 1 and settings.engine.use == "polars"):
             return _in_one_pass(wanted, work, given, scan, staging)
         with _splitting(wanted, task, store, n_parts, repair=repair) as splitting:
-            return _in_parts(
-                wanted, work, given, scan, staging, splitting, repair=repair
-            )
+            pieces = scan_source(repair, "pieces") if scan_source else None
+            return _in_parts(wanted, work, given, pieces, staging, splitting)
+
+
+def _scanning(wanted: Wanted) -> _Scanning:
+    """Say how the source is scanned: of several CSV files, what was parsed of each."""
+    source, root = wanted.settings.source, wanted.settings.root
+    identity = wanted.identities[SOURCE]
+    with _explained(wanted, None, failed), progress("parsing"):
+        parsed = sources.parse_once(
+            source,
+            root,
+            identity.files,
+            partial(require_same_source, wanted),
+        )
+    if parsed is not None:
+        return lambda _, streams: parsed.scan(streams)
+    return lambda repair, streams: sources.scan(
+        source, root, repair=repair, streams=streams
+    )
 
 
 def _read_others(
@@ -184,13 +205,9 @@ def _in_parts(
     scan: Scan | None,
     staging: Path,
     splitting: Splitting,
-    *,
-    repair: bool,
 ) -> Execution | None:
     """Compute part by part."""
     source, root = wanted.settings.source, wanted.settings.root
-    if scan is not None:
-        scan = sources.scan(source, root, repair=repair, streams="pieces")
 
     def accept(cells: pl.DataFrame) -> bool:
         found = _numbered(cells, wanted, scan)

@@ -23,7 +23,7 @@ from pipeline.snapshots.variants import read_variants
 
 _N_LOGS = 100
 
-_OF_SOURCES = re.compile(r"(made|query|rows|utf8)-.*\.(csv|parquet)")
+_OF_SOURCES = re.compile(r"(made|parsed|query|rows|utf8)-.*\.(csv|parquet)")
 """What sources make in ``.pipeline/data``, and can make again."""
 
 _IDLE_S = 30 * 24 * 3600

@@ -7,7 +7,7 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 
 import math
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
@@ -91,13 +91,7 @@ def scan_csv(
     }
     reading = _Reading(found.columns, found.notation, cleaned, config.nulls, repair)
     pieces = [
-        (places, some)
-        for places, group in groups
-        for some in (
-            cut(group, attrgetter("n_bytes"), _PIECE)
-            if streams == "pieces"
-            else [group]
-        )
+        (places, some) for places, group in groups for some in _cut(group, streams)
     ]
     heads = {shown(head.file, root): head for _, group in groups for head in group}
     if streams == "stand-ins":
@@ -113,6 +107,17 @@ def scan_csv(
         {str(copy): file for file, copy in copies.items()},
         tuple(_said(heads, found.said)),
     )
+
+
+def _cut(group: list[Head], streams: Streams) -> Iterable[list[Head]]:
+    """Cut alike files into those of a stream each."""
+    match streams:
+        case "pieces":
+            return cut(group, attrgetter("n_bytes"), _PIECE)
+        case "files":
+            return [[head] for head in group]
+        case _:
+            return [group]
 
 
 def _groups(heads: Sequence[Head], config: CsvSource) -> list[_Group]:

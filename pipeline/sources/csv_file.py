@@ -53,11 +53,24 @@ class Head:
             yield record[position] if position < len(record) else None
 
 
+_heads: dict[tuple[object, ...], Head] = {}
+"""Those read last, of files as they were: a run looks at them more than once."""
+
+
 def read_heads(files: Sequence[Path], config: Dialect) -> list[Head]:
     """Read the heads of files: of many, less of each."""
     share = _ALL_HEADS_BYTES // max(len(files), 1)
     n_bytes = min(_HEAD_BYTES, max(_LEAST_HEAD_BYTES, share))
-    return [read_head(file, config, n_bytes) for file in files]
+    how = repr(config)
+    heads: dict[tuple[object, ...], Head] = {}
+    for file in files:
+        stat = file.stat()
+        times = (stat.st_mtime_ns, stat.st_ctime_ns)
+        of = (file, stat.st_ino, stat.st_size, *times, how, n_bytes)
+        heads[of] = _heads.get(of) or read_head(file, config, n_bytes)
+    _heads.clear()
+    _heads.update(heads)
+    return [*heads.values()]
 
 
 def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:

@@ -43,10 +43,10 @@ _MOST_SHOWN = 200
 _MOST_STREAMS = 32
 """Streams that are read in one pass, at most."""
 
-Streams: TypeAlias = Literal["whole", "pieces", "stand-ins"]
+Streams: TypeAlias = Literal["whole", "pieces", "files", "stand-ins"]
 """What alike files that follow one another become: a stream; several, each large enough
-for a task; or one of a file called 0, whose plan says how they are read, wherever they
-are, and cannot be run."""
+for a task; one each; or one of a file called 0, whose plan says how they are read,
+wherever they are, and cannot be run."""
 
 _Item = TypeVar("_Item")
 

@@ -1,6 +1,6 @@
 """A source of any kind: fetched, scanned into the declared columns, and judged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.files.local import SourceFile
+from pipeline.files.local import FileContent, SourceFile
 from pipeline.files.remote import is_remote
 from pipeline.sources import excel, json_lines, parquet
 from pipeline.sources.columns import (
@@ -31,6 +31,7 @@ from pipeline.sources.excel import ExcelSource, scan_excel
 from pipeline.sources.json_lines import JsonLinesSource, scan_json_lines
 from pipeline.sources.made import MadeSource, load_maker, made_path, make, own_kinds
 from pipeline.sources.parquet import ParquetSource, scan_parquet
+from pipeline.sources.parsed import ParsedFiles, parse_files, pays
 from pipeline.sources.query import QuerySource, rows_path
 from pipeline.sources.scan import MOST_BAD, Scan, Streams, declared_names
 from pipeline.sources.sql import SqlSource, fetch_sql
@@ -204,6 +205,26 @@ def scan(
             return scan_excel(files, root, streams=streams)
         case files:
             return scan_parquet(files, root, streams=streams)
+
+
+def parse_once(
+    config: SourceConfig,
+    root: Path,
+    contents: Sequence[FileContent],
+    require_same: Callable[[], None],
+) -> ParsedFiles | None:
+    """Parse those of several large CSV files that were not before; else None.
+
+    See `pipeline.sources.parsed.parse_files`.
+    """
+    files = reads(config, root)
+    if not isinstance(files, CsvSource) or not pays(contents):
+        return None
+
+    def scan_files(repair: bool, streams: Streams) -> Scan:
+        return scan_csv(files, root, repair=repair, streams=streams)
+
+    return parse_files(scan_files, contents, root, require_same)
 
 
 def ending_of(file: Path) -> str:

@@ -1,5 +1,6 @@
 """A project is the same whatever kind of file its rows stand in."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.run.start import start
+from pipeline.sources import parsed
 from tests.run.conftest import query
 
 FEATURES = "from features order by all"
@@ -87,3 +89,30 @@ def test_database_is_asked_by_every_run_and_other_rows_alone_restale(
     third = start(project, None, words)
     assert isinstance(third, RunReport)
     assert third.is_new
+
+
+@pytest.mark.parametrize("engine", ["engine.partitions=1", "engine.partitions=3"])
+def test_a_file_more_gives_what_a_reading_of_all_gives(
+    project: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.setattr(parsed, "LEAST_BYTES", 1)
+    header, *lines = (project / "data" / "raw.csv").read_text().splitlines(True)
+    lines[1700] = lines[1700].replace(",", ",odd ", 1)  # a cell to set aside
+    words = ("source=csv", "source.path=data/part*.csv", engine)
+    for part in range(3):
+        text = "".join(lines[part * 1000 : (part + 1) * 1000])
+        (project / "data" / f"part{part}.csv").write_text(header + text)
+        if part == 1:
+            run(load_settings(project, overrides=words))
+    again = run(load_settings(project, overrides=words))
+    n_kept = len([*(project / ".pipeline" / "data").iterdir()])
+    assert n_kept == 3 + 1
+    shutil.rmtree(project / ".pipeline")
+    monkeypatch.undo()
+    first = run(load_settings(project, overrides=words))
+    hashes = [
+        {name: found.content_hash for name, found in report.objects.items()}
+        for report in (again, first)
+    ]
+    assert hashes[0] == hashes[1]
+    assert first.objects["quarantine"].n_rows == 1
