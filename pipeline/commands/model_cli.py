@@ -188,24 +188,28 @@ def _rank_variants(profile: str | None, words: tuple[str, ...]) -> None:
     )
     click.echo(f"  {'':{width}} {modeling.metric.upper():>10}  {'rows':>9}  difference")
     for row in rows:
-        bounds = ""
-        if row["variant"] != PRESENT:
-            ends = [row["lower"], row["upper"]]
-            inside = None in ends or ends[0] <= 0 <= ends[1]
-            said = "no difference beyond chance" if inside else "better"
-            said = "worse" if not inside and ends[0] > 0 else said
-            shown_ends = ", ".join("-" if e is None else amount(e) for e in ends)
-            bounds = f"{amount(row['difference'])} [{shown_ends}]  {said}"
-        click.echo(
-            f"  {row['variant']:{width}} {amount(row['value']):>10}"
-            f"  {row['n_rows']:>9,}  {bounds}".rstrip()
-        )
+        shown_value = f"{amount(row['value']):>10}  {row['n_rows']:>9,}"
+        said = "" if row["variant"] == PRESENT else f"  {_difference(row)}"
+        click.echo(f"  {row['variant']:{width}} {shown_value}{said}")
     for name, error in ranking.left_out.items():
         click.secho(f"left out: {name}", fg="yellow", err=True)
         options.say(str(error), err=True)
-    best = rows[0]["variant"]
-    if best != PRESENT:
-        options.say(f"next:\n  just adopt {best}")
+    if rows[0]["upper"] is not None and rows[0]["upper"] < 0:
+        options.say(f"next:\n  just adopt {rows[0]['variant']}")
+
+
+def _difference(row: dict[str, Any]) -> str:
+    """Say how much more a variant errs than what is published, or if by chance."""
+    from pipeline.modeling.fit.loss import amount
+
+    lower, upper = row["lower"], row["upper"]
+    if lower is None or lower <= 0 <= upper:
+        is_same = row["difference"] == lower == upper == 0
+        verdict = "the same" if is_same else "no difference beyond chance"
+    else:
+        verdict = "better" if upper < 0 else "worse"
+    bounds = f"[{amount(lower)}, {amount(upper)}]"
+    return f"{amount(row['difference'])} {bounds}  {verdict}"
 
 
 def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:

@@ -8,6 +8,7 @@ from pipeline.commands import options
 from pipeline.errors import masked, n_of, some
 
 if TYPE_CHECKING:
+    from pipeline.snapshots.store import Store
     from pipeline.variants.sweep import Swept
 
 
@@ -81,12 +82,31 @@ def adopt(name: str) -> None:
     from pipeline.snapshots.store import open_store
     from pipeline.variants.adopt import adopt as adopt_variant
 
-    changes = adopt_variant(open_store(options.project_root()), name)
+    store = open_store(options.project_root())
+    changes = adopt_variant(store, name)
     if not changes:
         click.echo(f"'{name}' has the values of the configuration: nothing to do")
         return
     click.echo(changes, nl=False)
+    for column, other in _gone_columns(store, name).items():
+        note = f"note: the settings of models name {column}, in whose place is {other}"
+        click.secho(note, fg="yellow")
     options.say("next:\n  just run                 publish it, from the store")
+
+
+def _gone_columns(store: "Store", name: str) -> dict[str, str]:
+    """Name the columns of models' settings that a variant has no more."""
+    from pipeline.snapshots.store import read_runs
+    from pipeline.snapshots.variants import find_variant
+
+    runs = read_runs(store)
+    if not runs or not (store.root / "configs" / "modeling.yaml").exists():
+        return {}
+    from pipeline.modeling.settings import load_modeling
+    from pipeline.modeling.variants import gone_columns
+
+    now = find_variant(store, name).run
+    return gone_columns(load_modeling(store.root), runs[-1], now)
 
 
 COMMANDS = (sweep, variants, adopt)

@@ -132,6 +132,18 @@ def in_place_of(before: RunRecord, now: RunRecord) -> dict[str, str]:
     }
 
 
+def gone_columns(
+    settings: ModelingSettings, before: RunRecord, now: RunRecord
+) -> dict[str, str]:
+    """Name the columns that settings still name, and those now in their place."""
+    modeling = settings.modeling
+    sizes = [modeling.slices.size] if modeling.slices.size else []
+    cut = [name for names in modeling.slices.cut.values() for name in names]
+    named = {*modeling.past, *modeling.leaks, *sizes, *cut, *modeling.slices.columns}
+    found = in_place_of(before, now).items()
+    return {column: other for column, other in found if column in named}
+
+
 def _made(run: RunRecord) -> dict[tuple[str, frozenset[Any]], list[str]]:
     """Group the columns that stages add by stage, and by what they are made of."""
     edges: dict[tuple[str, str | None], set[Any]] = {}

@@ -1,5 +1,6 @@
 """Variants as they are typed: made, listed, asked, dropped."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,15 @@ def test_a_sweep_with_a_failure_says_it_last_and_ends_with_1(root: Path) -> None
     assert invoke(root, "variants", "--drop", name).exit_code == 0
 
 
+def test_an_adopted_variant_is_the_configuration(root: Path, tmp_path: Path) -> None:
+    project = shutil.copytree(root, tmp_path / "project", symlinks=True)
+    adopted = invoke(project, "adopt", "lag_2").output
+    assert "+source: {use: csv, path: data/raw.csv}\n" in adopted
+    assert "columns: [mean_cost, mean_charge], periods: 2}\n" in adopted
+    assert "nothing to do" in invoke(project, "adopt", "lag_2").output
+    assert "restored" in invoke(project, "run").output
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -51,6 +61,7 @@ def test_a_sweep_with_a_failure_says_it_last_and_ends_with_1(root: Path) -> None
         (("sql", "--variant", "lag2", "from features"), "did you mean 'lag_2'"),
         (("diff", "drgs", "--variant", "lag2"), "no variant 'lag2'"),
         (("diff", "drgs", "-1", "-2", "--variant", "lag_2"), "one run"),
+        (("adopt", "lag2"), "did you mean 'lag_2'"),
         (("variants", "--drop", "lag2"), "did you mean 'lag_2'"),
     ],
 )

@@ -12,7 +12,7 @@ from pipeline.modeling.predictor import load_predictor
 from pipeline.modeling.records import all_trainings
 from pipeline.modeling.registry.registry import versions
 from pipeline.modeling.tracking.tracking import tracking
-from pipeline.modeling.variants import PRESENT, Ranking, rank_variants
+from pipeline.modeling.variants import PRESENT, Ranking, gone_columns, rank_variants
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.snapshots.variants import find_variant, read_variants
 from pipeline.variants.sweep import make_variants
@@ -106,6 +106,16 @@ def test_nothing_is_published_or_registered_and_models_are_kept(
     again = rank(root)
     assert again.table.equals(ranking.table)
     assert {t.created_at for _, t in all_trainings(root)} == there
+
+
+def test_columns_that_have_another_name_are_found_by_what_makes_them(
+    root: Path,
+) -> None:
+    store, settings = open_store(root), load_in(root)
+    gone = gone_columns(
+        settings, read_runs(store)[-1], find_variant(store, "longer").run
+    )
+    assert gone == {"w_total_median_profit_rolling2": "w_total_median_profit_rolling3"}
 
 
 def test_without_variants_there_is_nothing_to_judge(root: Path) -> None:
