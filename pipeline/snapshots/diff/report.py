@@ -103,19 +103,19 @@ def to_json(diff: Diff) -> str:
     are strings; bytes are hexadecimal.
     """
     fields = {"is_equal": diff.is_equal} | msgspec.structs.asdict(diff)
-    return msgspec.json.format(msgspec.json.encode(_plain(fields))).decode() + "\n"
+    return msgspec.json.format(msgspec.json.encode(plain(fields))).decode() + "\n"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Turn a value into what JSON can tell apart."""
     match value:
         case msgspec.Struct():
-            return _plain(msgspec.structs.asdict(value))
+            return plain(msgspec.structs.asdict(value))
         case dict():
             items = cast("dict[str, Any]", value)
-            return {name: _plain(item) for name, item in items.items()}
+            return {name: plain(item) for name, item in items.items()}
         case list() | tuple():
-            return [_plain(item) for item in cast("Sequence[Any]", value)]
+            return [plain(item) for item in cast("Sequence[Any]", value)]
         case float() if not math.isfinite(value):
             return "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
         case int() if not -(2**63) <= value < 2**64:

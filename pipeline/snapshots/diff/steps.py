@@ -13,7 +13,7 @@ import polars as pl
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.exact import to_fixed_point
 from pipeline.snapshots.diff.diff import Diff, RowCounts, SchemaDiff, diff
-from pipeline.snapshots.diff.report import MAX_COLUMNS, aligned, schema_lines
+from pipeline.snapshots.diff.report import MAX_COLUMNS, aligned, plain, schema_lines
 
 _LARGEST = 1e18
 """Floats beyond it have no exact sum here."""
@@ -197,8 +197,8 @@ def to_markdown(found: Steps) -> str:
 
 
 def to_json(found: Steps) -> str:
-    """Write the fields by their names."""
-    return msgspec.json.format(msgspec.json.encode(found)).decode() + "\n"
+    """Write the fields by their names, as the JSON of a diff."""
+    return msgspec.json.format(msgspec.json.encode(plain(found))).decode() + "\n"
 
 
 def _rows(step: Step) -> str:

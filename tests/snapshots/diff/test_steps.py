@@ -1,5 +1,6 @@
 """Steps of a snapshot add up, whatever their columns hold."""
 
+import json
 from pathlib import Path
 
 import polars as pl
@@ -11,9 +12,15 @@ NAN = float("nan")
 
 def test_sums_are_exact_and_none_where_there_is_none(tmp_path: Path) -> None:
     frames = [
-        {"k": [1, 2], "n": [2**62, 2**62], "x": [0.1, 0.2], "odd": [NAN, 1.0]},
-        {"k": [1, 2], "n": [2**62, 1], "x": [0.1, None], "odd": [1.0, 1.0]},
-        {"k": [1, 3], "n": [2**62, 1], "x": [1e16, 0.2], "text": ["a", "b"]},
+        {
+            "k": [1, 2],
+            "n": [2**63 - 1, 2**63 - 1],
+            "u": [2**63, 2**63],
+            "x": [0.1, 0.2],
+            "odd": [NAN, 1.0],
+        },
+        {"k": [1, 2], "n": [2**63 - 1, 1], "x": [0.1, None], "odd": [1.0, 1.0]},
+        {"k": [1, 3], "n": [2**63 - 1, 1], "x": [1e16, 0.2], "text": ["a", "b"]},
     ]
     paths = [tmp_path / f"{i}.parquet" for i in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
@@ -22,14 +29,15 @@ def test_sums_are_exact_and_none_where_there_is_none(tmp_path: Path) -> None:
     found = diff_steps("s", ("a", "b"), ["k"], paths, causes, ["a note"])
     first, second = ({c.name: c for c in step.columns} for step in found.steps)
     whole = {c.name: c for c in found.whole.columns}
-    assert (first["n"].sum_before, first["n"].sum_diff) == (2**63, 1 - 2**62)
+    assert (first["n"].sum_before, first["n"].sum_diff) == (2**64 - 2, 2 - 2**63)
     assert (first["odd"].sum_before, first["odd"].sum_diff) == (None, None)
     assert (first["odd"].n_changed, second["odd"].sum_diff) == (1, -2)
     assert first["x"].sum_after == second["x"].sum_before
-    assert whole["n"].sum_diff == 1 - 2**62
+    assert whole["n"].sum_diff == 2 - 2**63
     assert second["x"].sum_diff == 1e16 + 0.2 - 0.1
     assert "text" not in second
     assert [step.rows.added for step in found.steps] == [0, 1]
+    assert json.loads(show(found, "json"))["notes"] == ["a note"]
     text = show(found, "text")
     assert "by data: +0 rows: 1 added, 1 removed, 1 changed" in text
     assert "  a note\n" in text
