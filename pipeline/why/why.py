@@ -167,7 +167,7 @@ def find_row(
                 f"expected: {', '.join(published.key)}"
             )
     tests = [equals(name, text, schema[name]) for name, text in key.items()]
-    found = rows.filter(pl.lit(True), *tests).head(_MOST_FOUND).collect()
+    found = rows.filter(pl.lit(True), *tests).head(2).collect()
     lacking = [name for name in published.key if name not in key]
     if found.height == 1:
         return found
@@ -177,10 +177,10 @@ def find_row(
             f"why: '{published.name}' has no row of {asked}\n"
             f"hint: {_nearby(rows, published, key, schema)}"
         )
-    n = f"{found.height} rows" if found.height < _MOST_FOUND else "many rows"
+    count = rows.filter(pl.lit(True), *tests).select(pl.len()).collect().item()
     also = " ".join(f"{name}={found[name][0]}" for name in lacking)
     raise LineageError(
-        f"why: {asked}: {n} of '{published.name}', expected one\n"
+        f"why: {asked}: {count:,} rows of '{published.name}', expected one\n"
         f"lacking of the key: {', '.join(lacking)}\n"
         f"hint: say also, as for the first of them, {also}"
     )

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.panel.periods import later, moved
+from pipeline.panel.periods import later, moved, number
 from tests.transforms.panels import SETTINGS, inputs_of, panel, stage_of
 
 OF_THE_PAST = [name for name, values in SETTINGS.items() if "lag" in values]
@@ -76,3 +76,35 @@ def test_what_is_known_three_ahead_is_what_was_known_one_ahead_two_before(
     assert both.height > 20
     for column in added:
         assert both[column].equals(both[f"{column}_before"].alias(column)), column
+
+
+LOOKING = [n for n in SETTINGS if stage_of(n).transform.lookback]
+
+
+@pytest.mark.parametrize("name", LOOKING)
+@pytest.mark.parametrize("ahead", [1, 3])
+def test_what_lies_beside_the_lookback_changes_nothing(name: str, ahead: int) -> None:
+    changes: dict[str, object] = {} if name == "resample" else {"ahead": ahead}
+    stage = stage_of(name, **changes)
+    config: Any = stage.config
+    assert stage.transform.lookback
+    looks = stage.transform.lookback(config)
+    period = number("day", config.every, pl.Date())
+    cut = panel().filter(pl.col("day") <= CUT).select(period.max()).item()
+    made = result(name, panel(), **changes).filter(period == cut)
+    assert made.height
+    for look in {*looks.values()}:
+        columns = [column for column, of in looks.items() if of == look]
+        back = cut - period
+        is_in = (
+            (back >= look[0]) & (back <= look[-1]) & ((back - look[0]) % look.step == 0)
+        )
+        other = panel().with_columns(
+            pl.when(is_in).then(c).otherwise(2 * pl.col(c) + 7).alias(c) for c in "nx"
+        )
+        again = result(name, other, **changes).filter(period == cut)
+        key = [c for c in ("unit", "kind", "day") if c in made.columns]
+        assert_frame_equal(
+            made.select(*key, *columns).sort(key),
+            again.select(*key, *columns).sort(key),
+        )

@@ -1,7 +1,6 @@
 """A small project in which a value is made in every way that there is."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -174,6 +173,3 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     settings = load_settings(root)
     report = run(settings)
     return Shop(settings, compose_declared(settings), open_store(root), report.run)
-
-
-Ask = Callable[..., Why]
