@@ -228,7 +228,9 @@ class Bundle:
             f"{name} ({why})" for name, why in found.select("feature", "why").rows()
         )
         shown = some(named)
-        return [f"not as in the rows that were learned from: {shown}"] if shown else []
+        return (
+            [f"drifted from the rows that were learned from: {shown}"] if shown else []
+        )
 
     def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
         """Predict the periods after a panel's last one, sorted by entity."""

@@ -103,7 +103,7 @@ def test_rows_that_drifted_are_warned_of_by_their_features(packed: Packed) -> No
     def drifted(rows: pl.DataFrame, times: float) -> str:
         dearer = pl.col("Mean Charge").cast(pl.Float64) * times
         _, warnings = packed.bundle.answer(rows.with_columns(dearer))
-        return "".join(w for w in warnings if w.startswith("not as in the rows"))
+        return "".join(w for w in warnings if w.startswith("drifted from the rows"))
 
     last = packed.rows.filter(pl.col("Year") == 2017)
     warning = drifted(last, 20)
