@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.errors import n_of, some
 from pipeline.sources.located import PLACE
@@ -36,7 +37,7 @@ def plain(why: Why, *, every_row: bool) -> dict[str, Any]:
         "made": [_plain_step(step, most) for step in why.steps if step.columns],
         "decided": [_plain_step(step, most) for step in why.steps if not step.columns],
         "sources": {
-            name: {"n_rows": rows.height, "rows": _named(rows).head(most).to_dicts()}
+            name: {"n_rows": rows.height, "rows": _dicts(_named(rows), most)}
             for name, rows in why.sources.items()
         },
         "unknown": list(why.unknown),
@@ -53,8 +54,15 @@ def _plain_step(step: Step, most: int) -> dict[str, Any]:
         "settings": dict(step.settings),
         "note": step.note,
         "n_rows": step.rows.height,
-        "rows": step.rows.head(most).to_dicts(),
+        "rows": _dicts(step.rows, most),
     }
+
+
+def _dicts(rows: pl.DataFrame, most: int) -> list[dict[str, Any]]:
+    """Turn the first rows into what JSON has, which has no number that is none."""
+    floats = cs.float()
+    finite = pl.when(floats.is_finite()).then(floats)
+    return rows.head(most).with_columns(finite).to_dicts()
 
 
 def lines(why: Why, *, every_row: bool, is_markdown: bool) -> Iterator[str]:
