@@ -14,7 +14,6 @@ QUICK = [
     ("panel", "bin_lag1", 0),
     ("features", "sum_sold_max_lag1", 0),
     ("features", "w_price_rolling2", 1),
-    ("odd", "rank", 0),
 ]
 """Columns, and whether an entity's own rows alone can matter."""
 
@@ -31,6 +30,7 @@ SLOW = [
     ("features", "rank_lag1", 0),
     ("features", "w_revenue_up2", 1),
     ("features", "w_price_difference2_lag1", 1),
+    ("odd", "rank", 0),
     ("odd", "behind", 0),
 ]
 
