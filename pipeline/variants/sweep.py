@@ -22,6 +22,7 @@ from pipeline.engine.one_pass import Execution
 from pipeline.errors import ConfigError, PipelineError, SourceError, mask_tree
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.settings import Settings, load_settings
+from pipeline.process import is_asked
 from pipeline.run.compute import failed, work_of
 from pipeline.run.freshness import Selection, Wanted, look
 from pipeline.run.kept import forget_parts
@@ -126,7 +127,13 @@ def make_variants(base: Settings, asked: Sequence[Asked]) -> Swept:
         with logged(store.logs / f"{run_id}.jsonl"):
             LOG.debug("started", extra=fields(event="started"))
             making = _Making(base, store, staging, runs, there, run_id, started)
-            swept = making.make(asked)
+            try:
+                swept = making.make(asked)
+            except BaseException as error:
+                is_stop = isinstance(error, KeyboardInterrupt) or is_asked()
+                how = "stopped" if is_stop else "failed"
+                LOG.debug(str(error), extra=fields(event=how))
+                raise
             how = "failed" if swept.failed else "published"
             text = "".join(f"{name}: {error}\n" for name, error in swept.failed.items())
             LOG.debug(text or "variants are made", extra=fields(event=how))
@@ -280,6 +287,8 @@ class _Making:
         except SourceError:
             raise
         except PipelineError as error:
+            if is_asked():  # to stop, which Polars may have raised for
+                raise
             if len(group) == 1:
                 failures[group[0].asked.name] = error
                 return {}

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.files.yaml_core import read_yaml
@@ -72,6 +72,7 @@ leaves = (
 )
 
 
+@settings(max_examples=40)
 @given(
     st.recursive(
         leaves,

@@ -57,10 +57,8 @@ def test_a_comment_is_no_change_and_stays(swept: Path) -> None:
     [
         (["source.decimal=,"], "pipeline.yaml", 'path: data/raw.csv, decimal: ","}'),
         (["source=parquet"], "pipeline.yaml", "source: {use: parquet, path"),
-        (["engine.spark[spark.ui.port]=1"], "pipeline.yaml", "{spark.ui.port: 1}"),
         (["checks.drgs.finite=true"], "checks/drgs.yaml", "finite: true"),
         (["stages.drgs=null", "checks.drgs=null"], "pipeline.yaml", "  drgs: null"),
-        (["panel.key=[year]"], "pipeline.yaml", "  key: [year]\n"),
         (["lag_columns.by=row"], "transforms/lag_columns.yaml", "by: row # how"),
     ],
 )

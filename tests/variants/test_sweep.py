@@ -54,9 +54,8 @@ def test_what_is_published_stays_as_it_is(swept: Path) -> None:
 def test_variants_stay_through_runs_and_gc_until_they_are_dropped(swept: Path) -> None:
     store = open_store(swept)
     own = {s.object for v in read_variants(store) for s in v.run.snapshots}
-    for total in (30, 31):  # with one run kept, objects of all others go
-        words = (f"drop_rare_drgs.min_total={total}", "history.runs=1")
-        run(load_settings(swept, overrides=words))
+    words = ("drop_rare_drgs.min_total=30", "history.runs=1")
+    run(load_settings(swept, overrides=words))
     clear_up(store, dry_run=False)
     assert all(read_object(store, *each) for each in own)
     assert not verify(store)
@@ -64,8 +63,10 @@ def test_variants_stay_through_runs_and_gc_until_they_are_dropped(swept: Path) -
     for path in store.variants.iterdir():
         path.unlink()
     clear_up(store, dry_run=False)
-    published = {s.object for s in read_runs(store)[-1].snapshots}
-    assert {each for each in own if read_object(store, *each)} <= published
+    # A reader may yet open the run before the newest.
+    shown = {s.object for run in read_runs(store)[-2:] for s in run.snapshots}
+    left = {each for each in own if read_object(store, *each)}
+    assert left == own & shown != own
 
 
 def test_the_same_again_is_nothing_to_do(swept: Path) -> None:
@@ -76,6 +77,7 @@ def test_the_same_again_is_nothing_to_do(swept: Path) -> None:
     assert {p: p.read_bytes() for p in files} == files
 
 
+@pytest.mark.slow
 def test_a_variant_of_what_changed_since_is_made_anew(swept: Path) -> None:
     raw = swept / "data" / "raw.csv"
     raw.write_text("\n".join(raw.read_text().splitlines()[:2000]) + "\n")
@@ -148,6 +150,7 @@ def test_credentials_are_not_kept(swept: Path) -> None:
         make_variant(swept, "mine", ["source.password=secret"])
 
 
+@pytest.mark.slow
 def test_without_a_run_a_sweep_makes_all_it_needs(swept: Path) -> None:
     shutil.rmtree(swept / ".pipeline")
     found = sweep(swept, WORDS)
