@@ -200,3 +200,13 @@ def test_folds_of_a_panel_of_every_fifth_year_are_five_years_apart() -> None:
         ((1980, 1990), (1995, 1995)),
         ((1980, 1995), (2000, 2000)),
     ]
+
+
+def test_features_of_the_same_rows_are_the_same_whatever_made_them(ml: Load) -> None:
+    """Study and model of these are fresh then."""
+    before = current_features(ml())
+    same = current_features(ml("drop_rare_drgs.min_total=556"))
+    assert same.run_id != before.run_id
+    assert same.fingerprint == before.fingerprint
+    other = current_features(ml("rolling_columns.window=3"))
+    assert other.fingerprint != before.fingerprint
