@@ -9,16 +9,15 @@ import pytest
 from filelock import FileLock
 
 from pipeline.files.manifest import write_manifest
+from pipeline.modeling.audit.audit import Audit
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
-from pipeline.modeling.registry.pack import pack
 from pipeline.modeling.registry.registry import Version
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import environment, store_uri, tracking
-from pipeline.modeling.train import train
 from tests.conftest import make_project
 
 Load: TypeAlias = Callable[..., ModelingSettings]
@@ -33,6 +32,21 @@ def load_in(root: Path, *overrides: str) -> ModelingSettings:
 def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """Let cards have empty charts: to draw them takes longer than to train."""
     patch.setattr("pipeline.modeling.card.charts.to_svg", lambda chart: "<svg/>")
+
+
+def hold_all(patch: pytest.MonkeyPatch) -> None:
+    """Let bundles hold the whole panel: to find out what they need takes seconds."""
+    kept = "pipeline.modeling.registry.pack._needed_periods"
+    patch.setattr(kept, lambda bundle, panel: panel)
+
+
+def audit_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Let features pass unseen: to audit them takes more than all that tests do then.
+
+    What a model may learn from is tested in `audit/`, and by whoever promotes a leak.
+    """
+    passed = Audit([], features=[], times=[], n_values=0, of_names=[], part=1.0)
+    patch.setattr("pipeline.modeling.audit.guard.audit", lambda *_, **__: passed)
 
 
 def forecast_here(patch: pytest.MonkeyPatch) -> None:
@@ -66,6 +80,12 @@ def forecast_here(patch: pytest.MonkeyPatch) -> None:
 def charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw no charts; the tests of cards do."""
     draw_nothing(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let bundles hold the whole panel; what is `packed` or `promoted` needs less."""
+    hold_all(monkeypatch)
 
 
 @pytest.fixture
@@ -141,11 +161,10 @@ class Packed(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def packed(promoted: Path, tmp_path_factory: pytest.TempPathFactory) -> Packed:
-    """The champion's model, packed; not to change."""
+def packed(promoted: Path) -> Packed:
+    """The champion's bundle; not to change."""
     settings = load_in(promoted, *LENIENT)
-    folder = tmp_path_factory.mktemp("packed") / "bundle"
-    bundle = pack(settings, train(settings, "ridge"), {}, folder)
+    bundle = load_bundle(champion_folder(promoted) / "artifacts" / "bundle")
     rows = read_rows(settings.pipeline).select(list(bundle.record.columns))
     return Packed(bundle, rows)
 
@@ -173,14 +192,16 @@ def register_as_it_is(root: Path) -> None:
 
 
 @pytest.fixture
-def copied(promoted: Path, tmp_path: Path) -> Load:
+def copied(promoted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load the settings of a copy of the project with a champion."""
+    audit_nothing(monkeypatch)
     shutil.copytree(promoted, tmp_path, dirs_exist_ok=True, symlinks=True)
     return lambda *overrides: load_in(tmp_path, *LENIENT, *overrides)
 
 
 @pytest.fixture
-def ml(prepared: Path, tmp_path: Path) -> Load:
+def ml(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Load:
     """Load the settings of a copy of the prepared project."""
+    audit_nothing(monkeypatch)
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     return lambda *overrides: load_in(tmp_path, *overrides)

@@ -16,6 +16,7 @@ from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run.run import run
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
+from tests.modeling.shops import with_store_of
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -109,7 +110,10 @@ def test_lags_are_those_of_pandas_by_the_calendar(settings: ModelingSettings) ->
         assert lag is None or lag == wanted
 
 
-def test_months_reach_a_forecast_of_the_month_after(settings: ModelingSettings) -> None:
+def test_months_reach_a_forecast_of_the_month_after(
+    prepared: Path, settings: ModelingSettings
+) -> None:
+    with_store_of(prepared, settings.root)
     promotion = promote(settings, "ridge", withdraw=False)
     assert promotion.is_champion, promotion.reasons
     made = forecast(settings).predictions

@@ -26,6 +26,7 @@ from pipeline.modeling.train import train
 from pipeline.run.run import run
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
+from tests.modeling.shops import with_store_of
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -110,9 +111,11 @@ def project(root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def root(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project for all tests: what one has made is there for the others."""
-    return project(tmp_path_factory.mktemp("steps"))
+    made = project(tmp_path_factory.mktemp("steps"))
+    with_store_of(prepared, made)
+    return made
 
 
 @pytest.fixture

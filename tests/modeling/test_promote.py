@@ -33,7 +33,7 @@ from pipeline.modeling.registry.registry import (
     versions,
 )
 from pipeline.modeling.score import score
-from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
@@ -44,9 +44,11 @@ from tests.modeling.conftest import (
     champion_folder,
     draw_nothing,
     forecast_here,
+    hold_all,
     load_in,
     register_as_it_is,
 )
+from tests.modeling.shops import shops, with_store_of
 
 WEAK = """
 kind: ridge
@@ -78,6 +80,7 @@ def story(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Story:
     with pytest.MonkeyPatch.context() as patch:
         draw_nothing(patch)
         forecast_here(patch)
+        hold_all(patch)
         for model, baseline in (
             ("weak", "last_value"),
             ("last_value", "weak"),
@@ -152,15 +155,20 @@ def test_what_was_eased_is_kept_with_the_decision(story: Story) -> None:
     assert told[2] == ("0.99", story.promotions[3].notes)
 
 
-def test_a_leak_that_is_let_pass_is_said_with_the_model(ml: Load) -> None:
-    let_pass = ("drop_non_lag_columns.columns=[]", "modeling.leaks=${panel.values}")
-    settings = ml(*LENIENT, *let_pass, "modeling.bootstrap.samples=100")
-    promotion = promote(settings, "ridge")
-    assert promotion.notes[0].startswith("sum_discharges, severity_1_portion, ")
-    assert promotion.notes[0].endswith(
-        ": know their own period, and are let pass by `modeling.leaks`"
+def test_a_leak_that_is_let_pass_is_said_with_the_model(
+    prepared: Path, tmp_path: Path
+) -> None:
+    root = shops(tmp_path, range(2010, 2016))
+    with_store_of(prepared, root)
+    let_pass = ("drop_present.columns=[]", "modeling.leaks=[price, visits]")
+    settings = load_modeling(
+        root, overrides=(f"source.path={root}/data.csv", *let_pass)
     )
-    assert any(note.startswith("leaks is ['sum_dis") for note in promotion.notes)
+    promotion = promote(settings, "ridge")
+    assert promotion.notes == [
+        "price, visits: know their own period, and are let pass by `modeling.leaks`",
+        "leaks is ['price', 'visits'], by the command line",
+    ]
     with connect(open_store(settings.root)) as con:
         told = con.execute(
             "select on_trust, notes from meta.models join meta.promotions"
@@ -185,6 +193,7 @@ def test_a_champion_by_hand_is_asked_nothing(story: Story, tmp_path: Path) -> No
             ask()
 
 
+@pytest.mark.usefixtures("here")
 def test_a_champion_that_was_refused_since_then_can_be_gone_back_to(
     story: Story, tmp_path: Path
 ) -> None:
@@ -423,6 +432,7 @@ def test_a_slice_loses_beyond_chance_and_a_period_where_they_are_few(
     assert slices_that_lose(modeling, table)["slice"].to_list() == losing
 
 
+@pytest.mark.usefixtures("here")
 def test_the_best_baseline_is_crowned_where_no_model_deserves_it(story: Story) -> None:
     baselines = "modeling.baselines=[last_value, rolling_mean]"
     settings = load_in(story.root, *LENIENT, baselines, "modeling.name=simple")

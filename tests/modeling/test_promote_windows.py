@@ -85,6 +85,7 @@ def test_a_model_that_is_best_in_the_newest_window_alone_is_no_champion(
     assert "backtest.windows is 4, of version 1 it was 1" in second.notes
 
 
+@pytest.mark.slow
 def test_a_champion_whose_training_is_lost_is_asked_what_it_has_not_learned(
     load: Callable[..., ModelingSettings],
 ) -> None:

@@ -83,12 +83,10 @@ def without_leaks(
 def _on_trust(settings: ModelingSettings, found: Audit) -> Iterator[str]:
     """Say what no audit proves of features that have passed it."""
     leaks = describe_leaks(found.leaks)
-    others = [
-        (column for column in columns if column in found.features)
-        for columns in made_of_others(
-            check(settings.pipeline), settings.modeling
-        ).values()
-    ]
+    others: list[list[str]] = []
+    if settings.pipeline.others:  # the plan takes long to compose
+        made = made_of_others(check(settings.pipeline), settings.modeling)
+        others = [[n for n in names if n in found.features] for names in made.values()]
     of_others = "of other sources, taken to say of a period what is known before it"
     for names, why in (
         (leaks, "know their own period, and are let pass by `modeling.leaks`"),

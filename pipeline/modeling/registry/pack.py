@@ -135,14 +135,15 @@ def _needed_periods(bundle: Bundle, panel: pl.DataFrame) -> pl.DataFrame:
     """Leave out the periods that the next one's features do not need.
 
     Half of them at a time, then a quarter, while that is more than an eighth of what is
-    left; the newest first, so that of a first period no later one takes the place.
+    left; the newest first, so that of a first period no later one takes the place. The
+    very newest is needed always: it says which is next.
     """
     time = bundle.record.horizon.time
     wanted = bundle.next_features(panel.lazy())
     size = panel[time].n_unique() // 2
     while size > panel[time].n_unique() // 8:
         periods = panel[time].unique().sort(descending=True)
-        for start in range(0, len(periods), size):
+        for start in range(1, len(periods), size):
             tried = periods[start : start + size].implode()
             fewer = panel.filter(~pl.col(time).is_in(tried))
             if fewer.height and bundle.next_features(fewer.lazy()).equals(wanted):
