@@ -422,8 +422,9 @@ def test_second_writer_is_told_who_holds_the_lock_and_readers_go_on(
     [
         (words_of(3), 20_000),  # an object
         (words_of(3), 1_000_000),  # the catalog
-        (words_of(1), 20_000),  # the record of a run that has its objects
-        (words_of(1), 50_000),  # the log of the catalog
+        # The record of a run that has its objects, and the log of the catalog.
+        pytest.param(words_of(1), 20_000, marks=pytest.mark.slow),
+        pytest.param(words_of(1), 50_000, marks=pytest.mark.slow),
     ],
     ids=["object", "catalog", "record", "catalog's log"],
 )
@@ -685,7 +686,11 @@ def test_damaged_object_that_a_run_needs_is_named_and_made_again(
     assert verify(store) == []
 
 
-@pytest.mark.parametrize("symlinks", [True, False], ids=["links", "no links"])
+@pytest.mark.parametrize(
+    "symlinks",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["links", "no links"],
+)
 def test_copied_project_works_alone(small: Path, symlinks: bool) -> None:
     publish(small)
     copy = small.with_name(f"{small.name}-copy")

@@ -1,6 +1,8 @@
 import pytest
 
-from tests.modeling.conftest import draw_nothing, forecast_here
+from tests.modeling.conftest import draw_nothing, forecast_here, prepared
+
+__all__ = ["prepared"]
 
 
 @pytest.fixture(autouse=True)

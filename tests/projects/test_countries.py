@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tests.modeling.shops import with_store_of
 from tests.projects.walk import project, walk
 
 EDIT = """\
@@ -47,8 +48,10 @@ def countries(file: Path) -> Path:
     return file
 
 
-def test_countries_reach_a_forecast(tmp_path: Path) -> None:
-    walked = walk(project(tmp_path, EDIT, countries(tmp_path / "gdp.csv")))
+def test_countries_reach_a_forecast(prepared: Path, tmp_path: Path) -> None:
+    settings = project(tmp_path, EDIT, countries(tmp_path / "gdp.csv"))
+    with_store_of(prepared, tmp_path)
+    walked = walk(settings)
     assert walked.leaks == []
     pd.testing.assert_frame_equal(
         walked.table("features").drop(columns="gdp"),
