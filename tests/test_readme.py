@@ -50,7 +50,7 @@ def test_its_own_test_passes(clone: Path) -> None:
     python(clone, *words, "tests/transforms/test_add_trend.py")
 
 
-@pytest.mark.parametrize("n_parts", [1, 3])
+@pytest.mark.parametrize("n_parts", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_its_column_reaches_the_features(clone: Path, n_parts: int) -> None:
     source = ("source=csv", f"source.path={GOLDEN / 'raw.csv'}")
     words = ("run", "--force", *source, f"engine.partitions={n_parts}")

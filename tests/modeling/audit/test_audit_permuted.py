@@ -18,9 +18,11 @@ from tests.modeling.conftest import Load
 
 KINDS = [
     "none",
-    "asinh, scale: 100000",
-    "difference",
     "growth, scale: 100000",
+    *(
+        pytest.param(kind, marks=pytest.mark.slow)
+        for kind in ("asinh, scale: 100000", "difference")
+    ),
 ]
 
 
