@@ -1,7 +1,7 @@
 """The kind of each column, told by its first cells."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,12 @@ class Kinds:
         return self.settings.get("nulls", [])
 
 
+def _without_nulls(texts: pl.Series, nulls: Iterable[str]) -> pl.Series:
+    """Leave out what says that there is nothing."""
+    said = texts.is_in(pl.Series([*nulls], dtype=pl.String).implode())
+    return texts.filter(~texts.str.contains(_NOTHING) & ~said)
+
+
 def kinds_of(
     head: pl.DataFrame,
     given: Mapping[str, Declared],
@@ -102,10 +108,7 @@ def kinds_of(
                 left_out[name] = f"{dtype} is no kind of column"
             continue
         texts = _texts(head[name])
-        words = texts
-        if source is not None:
-            said = texts.is_in(pl.Series([*nulls], dtype=pl.String).implode())
-            words = texts.filter(~texts.str.contains(_NOTHING) & ~said)
+        words = texts if source is None else _without_nulls(texts, nulls)
         if words.is_empty():
             left_out[name] = "no value in the first rows"
             continue

@@ -249,16 +249,22 @@ def _fresh_if_same(
 
     plan = wanted.plan
     prints = fingerprint(plan, wanted.identities, as_published).snapshots
-    snapshot_of = {node.stage.name: name for name, node in plan.snapshots.items()}
-    found: dict[str, tuple[str, ...]] = {}
-    for name, node in plan.snapshots.items():
-        if name in stale & {*before} and prints[name] == before[name].fingerprint:
-            others = [stage for stage in snapshot_of if stage != node.stage.name]
-            way = plan.upstream([node.stage.name], others).values()
-            given = dict.fromkeys(i for each in way for i in each.stage.inputs)
-            direct = (snapshot_of[i] for i in given if i in snapshot_of)
-            found[name] = tuple(each for each in direct if each in stale)
+    right = {n for n in stale & {*before} if prints[n] == before[n].fingerprint}
+    found = {
+        name: tuple(n for n in _snapshots_before(plan, node) if n in stale)
+        for name, node in plan.snapshots.items()
+        if name in right
+    }
     return {name: those for name, those in found.items() if those}
+
+
+def _snapshots_before(plan: Plan, node: Node) -> list[str]:
+    """Name the snapshots that a stage is made of, without those before these."""
+    names = {of.stage.name: name for name, of in plan.snapshots.items()}
+    others = [stage for stage in names if stage != node.stage.name]
+    way = plan.upstream([node.stage.name], others).values()
+    given = dict.fromkeys(name for each in way for name in each.stage.inputs)
+    return [names[name] for name in given if name in names]
 
 
 def _unseen(settings: Settings) -> str:

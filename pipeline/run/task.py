@@ -1,13 +1,14 @@
 """What a run has to do, given what is fresh."""
 
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from pipeline.config import Tree
+from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import SOURCE
 from pipeline.run.contracts import contract_hash
 from pipeline.run.freshness import Selection, Status, Wanted, select
@@ -70,45 +71,69 @@ def plan_task(
     made = made or {}
     states = _states(wanted, statuses, selection, store, published)
     states |= dict.fromkeys(made, "restored")
-    idle = set[str]()
-    if selection.is_all and not made:
-        idle = uncounted(wanted, runs)
-    waits = set[str]() if is_one_pass else _waiting(statuses, states)
+    idle = uncounted(wanted, runs) if selection.is_all and not made else set[str]()
     there = _outputs(statuses, states, store)
-    stage_of = {s.name: s.stage for s in statuses if s.stage}
-    computed = {stage_of[n] for n in stage_of if states[n] == "computed"}
-    waiting = {stage_of[name] for name in waits}
-    stages = wanted.plan.upstream((computed - waiting) | idle, there)
+    waits = set[str]() if is_one_pass else _waiting(statuses, states)
+    stages = _stages_of(wanted.plan, statuses, states, waits, idle, there)
     # What the pass goes through anyway comes with it.
-    waits = {name for name in waits if stage_of[name] not in stages}
+    waits -= {s.name for s in statuses if s.stage in stages}
     states |= dict.fromkeys(waits, "kept")
-    inputs = {name for node in stages.values() for name in node.stage.inputs}
+    task = _task_of(wanted, statuses, states, there, stages, published, made)
+    snapshots = [*task.snapshots, *guests(wanted, task.snapshots, store, runs)]
+    is_done = _is_as_published(snapshots, published)
+    is_nothing = is_done and not (task.check or idle or waits)
+    return replace(
+        task, snapshots=snapshots, is_nothing=is_nothing, waits=tuple(sorted(waits))
+    )
+
+
+def _task_of(
+    wanted: Wanted,
+    statuses: Sequence[Status],
+    states: dict[str, State],
+    there: Mapping[str, Path],
+    stages: Collection[str],
+    published: Published,
+    made: Published,
+) -> Task:
+    """Say what a pass through some stages has to do for their snapshots."""
+    nodes = [wanted.plan.nodes[name] for name in stages]
+    inputs = {name for node in nodes for name in node.stage.inputs}
     reads_source = SOURCE in inputs or states[QUARANTINE] == "computed"
     if reads_source and states[QUARANTINE] == "kept":
         # Cells are parsed anew in any case.
         states[QUARANTINE] = "computed"
-    snapshots = _records(wanted, statuses, states, published)
-    snapshots = [made.get(s.name, s) for s in snapshots]
-    snapshots += guests(wanted, snapshots, store, runs)
-    check = tuple(
-        s.name for s in snapshots if s.name not in made and _is_to_check(s, published)
-    )
+    snapshots = _records(wanted, statuses, states, published, made)
+    new = [s for s in snapshots if s.name not in made]
+    check = tuple(s.name for s in new if _is_to_check(s, published))
+    leaves = {name: path for name, path in there.items() if name in inputs}
     return Task(
         snapshots,
-        tuple(
-            s.name for s in snapshots if s.state == "computed" and s.name not in made
-        ),
+        tuple(s.name for s in new if s.state == "computed"),
         check,
-        {name: path for name, path in there.items() if name in inputs},
-        _reads(statuses, states, inputs & {*there}, check),
+        leaves,
+        _reads(statuses, states, leaves.keys(), check),
         tuple(stages),
         reads_source,
-        is_nothing=_is_as_published(snapshots, published)
-        and not check
-        and not idle
-        and not waits,
-        waits=tuple(name for name in states if name in waits),
+        is_nothing=False,
     )
+
+
+def _stages_of(
+    plan: Plan,
+    statuses: Sequence[Status],
+    states: Mapping[str, State],
+    waits: Set[str],
+    idle: Set[str],
+    there: Collection[str],
+) -> dict[str, Node]:
+    """Find the stages that a pass goes through, for what does not wait."""
+    computed = {
+        s.stage
+        for s in statuses
+        if s.stage and states[s.name] == "computed" and s.name not in waits
+    }
+    return plan.upstream(computed | idle, there)
 
 
 def _waiting(statuses: Sequence[Status], states: Mapping[str, State]) -> set[str]:
@@ -241,11 +266,15 @@ def _records(
     statuses: Sequence[Status],
     states: Mapping[str, State],
     published: Published,
+    made: Published,
 ) -> list[SnapshotRecord]:
     """Record the snapshots; there is none to keep that was never published."""
     found: list[SnapshotRecord] = []
     for status in statuses:
         before, state = published.get(status.name), states[status.name]
+        if status.name in made:
+            found.append(made[status.name])
+            continue
         if state == "kept":
             found += [_kept(before)] if before else []
             continue

@@ -68,16 +68,21 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     ]
     # Of a download that was killed: runs hold the lock while theirs is at work.
     parts = store.data.glob("*.part")
+    unused = _unused(store, kept)
+    return sorted([*(objects - needed), *idle, *logs, *records, *parts, *unused])
+
+
+def _unused(store: Store, kept: Iterable[RunRecord]) -> list[Path]:
+    """List what sources have made and nothing has used for long."""
     named = {file.stat.path for run in kept for file in run.files}
     before = time.time() - _IDLE_S
-    unused = [
+    return [
         path
         for path in store.data.glob("*")
         if _OF_SOURCES.fullmatch(path.name)
         and path.relative_to(store.root).as_posix() not in named
         and path.stat().st_mtime < before
     ]
-    return sorted([*(objects - needed), *idle, *logs, *records, *parts, *unused])
 
 
 def _others(

@@ -139,19 +139,16 @@ def parse_files(
         n_kept = len(keys) - len(missing)
         LOG.info(f"{n_kept} of {len(keys)} files were parsed before")
     for start in range(0, len(missing), _AT_ONCE):
-        some = missing[start : start + _AT_ONCE]
-        parts = {i: folder / f"{keys[i]}.part" for i in some}
+        parts = {
+            i: folder / f"{keys[i]}.part" for i in missing[start : start + _AT_ONCE]
+        }
         try:
             bad = _parse(of, parts)
-            odd = [i for i, cells in bad.items() if cells.height]
-            if odd:
-                bad |= {
-                    i: exact.numbered(cells, root).drop("file")
-                    for i, cells in _parse(exact, {i: parts[i] for i in odd}).items()
-                }
+            odd = {i: parts[i] for i, cells in bad.items() if cells.height}
+            bad |= _repaired(exact, odd, root)
             require_same()
-            for i in some:
-                there[keys[i]] = _keep(folder, keys[i], parts[i], bad[i])
+            for i, part in parts.items():
+                there[keys[i]] = _keep(folder, keys[i], part, bad[i])
         except PolarsError as error:
             require_same()
             raise of.diagnose(of.files) or error from error
@@ -210,6 +207,18 @@ def _parse(scan: Scan, parts: Mapping[int, Path]) -> dict[int, pl.DataFrame]:
     bad = [pl.concat(stream.all_bad()) for stream in streams.values()]
     results = pl.collect_all([*sinks, *bad], engine="streaming")
     return dict(zip(streams, results[len(sinks) :], strict=True))
+
+
+def _repaired(
+    scan: Scan, parts: Mapping[int, Path], root: Path
+) -> dict[int, pl.DataFrame]:
+    """Write them as `_parse` does, of an exact scan; give the bad cells by line."""
+    if not parts:
+        return {}
+    return {
+        i: scan.numbered(cells, root).drop("file")
+        for i, cells in _parse(scan, parts).items()
+    }
 
 
 def _keep(folder: Path, key: str, part: Path, bad: pl.DataFrame) -> _Rows:
