@@ -472,10 +472,22 @@ def _transform_layers(stages: dict[str, Tree], root: Path) -> list[Layer]:
         if transform in known:
             home = home_of(transform, root)
             defaults = defaults_of(transform, home)
+            if home and not defaults.exists():
+                raise _without_yaml(defaults.relative_to(home))
             layers.append(load_layer(defaults, home or PACKAGE.parent, under=name))
         if transform in known and transform in there:
             layers.append(load_layer(folder / f"{transform}.yaml", root, under=name))
     return layers
+
+
+def _without_yaml(path: Path) -> ConfigError:
+    """Say what belongs beside a transformation of a project's own."""
+    return ConfigError(
+        f"{path.as_posix()}: no such file\n"
+        f"expected: the settings of '{path.stem}', a line for each field of its Config;"
+        " an empty file if it has none\n"
+        "hint: `just new-transform NAME` writes all files of a new transformation"
+    )
 
 
 def _check_layers(folder: Path, root: Path) -> list[Layer]:

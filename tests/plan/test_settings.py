@@ -116,6 +116,32 @@ def test_transformation_serves_two_stages_under_two_names() -> None:
     assert stages["lag_two"].config != stages["lag_columns"].config
 
 
+def write_stages(root: Path, name: str) -> None:
+    """Write a project of a stage more than the least."""
+    (root / "configs").mkdir()
+    text = LEAST.replace("stages: {", f"stages: {{{name}: {{}}, ")
+    panel = "panel: {entity: [shop], time: year, values: [sold]}\n"
+    (root / "configs" / "pipeline.yaml").write_text(panel + text)
+
+
+def test_a_transformation_without_its_yaml_says_what_belongs_there(
+    tmp_path: Path,
+) -> None:
+    write_stages(tmp_path, "boost")
+    (tmp_path / "transforms").mkdir()
+    (tmp_path / "transforms" / "boost.py").touch()
+    with pytest.raises(ConfigError, match=r"(?s)boost\.yaml: no such.*new-transform"):
+        load_settings(tmp_path)
+
+
+def test_figures_of_windows_need_no_stage_of_lags(tmp_path: Path) -> None:
+    write_stages(tmp_path, "rolling_columns")
+    assert load_settings(tmp_path).shown["rolling_columns"]["by"] == "calendar"
+    words = ("rolling_columns.by=row",)
+    shown = load_settings(tmp_path, overrides=words).shown
+    assert shown["rolling_columns"]["by"] == "row"
+
+
 def test_profile_takes_a_stage_out(project: Path) -> None:
     profile = project / "configs" / "profiles" / "short.yaml"
     profile.write_text("stages: {facilities: null}\nfacilities: null\n")
