@@ -186,7 +186,9 @@ def to_text(found: Steps) -> str:
     for step in found.steps:
         by = f"{'nothing ' * bool(step.proof)}by {' and '.join(step.causes)}"
         lines += [f"{by}: {step.proof or _rows(step)}", *_details(step)]
-    lines += [f"in all: {_rows(found.whole)}", *_details(found.whole)]
+    lines.append(f"in all: {_rows(found.whole)}")
+    if not any(_did(step) == _did(found.whole) for step in found.steps):
+        lines += _details(found.whole)
     return "\n".join(lines) + "\n"
 
 
@@ -199,6 +201,11 @@ def to_markdown(found: Steps) -> str:
 def to_json(found: Steps) -> str:
     """Write the fields by their names, as the JSON of a diff."""
     return msgspec.json.format(msgspec.json.encode(plain(found))).decode() + "\n"
+
+
+def _did(step: Step) -> tuple[RowCounts, SchemaDiff, tuple[ColumnStep, ...]]:
+    """Take what a step did, whatever its cause."""
+    return step.rows, step.schema, step.columns
 
 
 def _rows(step: Step) -> str:

@@ -44,6 +44,17 @@ def test_sums_are_exact_and_none_where_there_is_none(tmp_path: Path) -> None:
     assert "+ text String" in text
 
 
+def test_what_one_cause_did_alone_stands_there_once(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.parquet", tmp_path / "new.parquet"
+    pl.DataFrame({"k": [1], "x": [1.5]}).write_parquet(old)
+    pl.DataFrame({"k": [1], "x": [2.5]}).write_parquet(new)
+    causes = [Cause(("code",), (), "a proof"), Cause(("data",), ())]
+    found = diff_steps("s", ("a", "b"), ["k"], [old, old, new], causes, [])
+    text = show(found, "text")
+    assert text.count("sum before") == 1
+    assert text.endswith("in all: +0 rows: 0 added, 0 removed, 1 changed\n")
+
+
 def test_the_same_object_twice_is_no_difference(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"k": [1], "x": [1.5]}).write_parquet(path)
