@@ -490,16 +490,19 @@ def bisect(statement: str) -> None:
     The statement is a SELECT of one boolean; it sees the snapshots of one run at a
     time. The exit code is 1 if it is true of none.
     """
-    from pipeline.run.changes import changes_between
+    from pipeline.run.causes import changes_of_rows
     from pipeline.snapshots.bisect import bisect as bisect_runs
 
-    found = bisect_runs(_open(), statement)
+    store = _open()
+    found = bisect_runs(store, statement)
     for line in found.lines():
         click.echo(line)
     if found.first is None:
         raise SystemExit(1)
     if found.before is not None:
-        for line in changes_between(found.before.run, found.first.run).lines():
+        _forget_racy_modules()
+        changes = changes_of_rows(store.root, found.before.run, found.first.run)
+        for line in changes.lines():
             click.echo(f"  {line}")
 
 

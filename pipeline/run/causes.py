@@ -8,6 +8,7 @@ stages before it do what they did in the run that made it, or is computed aside.
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, cast
@@ -52,6 +53,9 @@ if TYPE_CHECKING:
 
 _POLARS = "polars"
 
+_MODULES = ("pipeline/", "transforms/", "sources/")
+"""Where modules of package and project are; others are named by path or library."""
+
 _State: TypeAlias = Path | str
 """The rows of a snapshot in Parquet, or why they cannot be made."""
 
@@ -84,6 +88,41 @@ def diff_by_cause(
         states, causes = _joined(first, steps, said)
         said = [*notes, *said]
         return diff_steps(snapshot, ids, key, states, causes, said, tolerance=tolerance)
+
+
+def changes_of_rows(root: Path, before: RunRecord, now: RunRecord) -> Changes:
+    """Say what may make the rows of a run others than those of one before it.
+
+    Code counts as far as stages or sources do something else by it. Where they also
+    have another configuration, that is known if today's code does what both runs did.
+    """
+    changes = changes_between(before, now)
+    other = changed(before.code, now.code)
+    if not other:
+        return changes
+    plans = _plans_of_today(root, before), _plans_of_today(root, now)
+    then = {stage.name: stage for stage in before.stages}
+    counted = set[str]()
+    for stage in now.stages:
+        was = then.get(stage.name, stage)
+        is_of_today = [was.plan, stage.plan] == [of.get(stage.name) for of in plans]
+        if was.plan != stage.plan and not is_of_today:
+            files = {f"{of}transforms/{stage.transform}.py" for of in ("pipeline/", "")}
+            counted |= files.union(*(imports_of(name, root) for name in files))
+    if before.source_plan != now.source_plan:
+        counted |= imports_of("pipeline/sources/source.py", root)
+        counted |= {name for name in other if "sources/" in name}
+    elsewhere = {name for name in other if not name.startswith(_MODULES)}
+    named = other & (counted | (elsewhere if counted else set()))
+    return replace(changes, code=tuple(f"{name} changed" for name in sorted(named)))
+
+
+def _plans_of_today(root: Path, run: RunRecord) -> dict[str, str]:
+    """Hash what each stage of a run would do by today's code; none if it fails."""
+    with suppress(PipelineError):
+        settings = recorded_settings(root, run.config, f"run {run.run_id}")
+        return {name: node.digest for name, node in check(settings).nodes.items()}
+    return {}
 
 
 def _record_of(run: RunRecord, snapshot: str) -> SnapshotRecord:

@@ -1,11 +1,11 @@
 """Find the first kept run in which a statement in SQL became true."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
 
-from pipeline.errors import QueryError, SnapshotError, n_of
+from pipeline.errors import QueryError, SnapshotError, n_of, some
 from pipeline.process import when_asked
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.sql import connect_to, select
@@ -37,6 +37,8 @@ class Bisection:
     answers: tuple[Answer, ...]
     n_gone: int
     """Runs before them, whose snapshots are no longer kept."""
+    contents: Mapping[tuple[str, str], str]
+    """The content hash of each object that is there."""
 
     @property
     def first(self) -> Answer | None:
@@ -71,20 +73,27 @@ class Bisection:
             yield f"true in none of the {len(self.answers)} kept runs{gone}"
             return
         name = first.run.run_id
-        if before is None:
+        if before is None and self.lost:
+            ended = self.lost[0].run.run_id
+            yield f"true in the first kept run, no longer since {ended}{gone}"
+        elif before is None:
             yield f"true from the first kept run on, {name}{gone}"
         else:
             was_not = f"not in {before.run.run_id}, the one before"
             yield f"became true in run {name}; {was_not}"
-        if self.lost:
+        if self.lost and before is not None:
             names = ", ".join(answer.run.run_id for answer in self.lost)
-            yield f"  and is not true again in {names}"
+            yield f"  no longer true in {names}"
         if before is not None:
             if first.run.restores:
                 yield f"  it restores run {first.run.restores}"
-            was = {s.object for s in before.run.snapshots}
-            others = [s.name for s in first.run.snapshots if s.object not in was]
-            yield f"  other rows in: {', '.join(others)}"
+            was, is_ = self._rows_of(before.run), self._rows_of(first.run)
+            others = [name for name in is_ if is_[name] != was.get(name)]
+            yield f"  other rows in: {some(others) or 'none'}"
+
+    def _rows_of(self, run: RunRecord) -> dict[str, object]:
+        """Say by hash what is in each snapshot of a run."""
+        return {s.name: self.contents.get(s.object, s.object) for s in run.snapshots}
 
 
 def bisect(store: Store, sql: str) -> Bisection:
@@ -111,7 +120,10 @@ def bisect(store: Store, sql: str) -> Bisection:
             f"bisect: no kept run can answer\nfound: {'; '.join(faults)}\n"
             "hint: `just sql` asks the newest run alone"
         )
-    return Bisection(answers, len(runs) - len(kept))
+    shown = {s.object for run in kept for s in run.snapshots}
+    there = {key: read_object(store, *key) for key in shown}
+    contents = {key: of.content_hash for key, of in there.items() if of}
+    return Bisection(answers, len(runs) - len(kept), contents)
 
 
 def _answers(store: Store, runs: Sequence[RunRecord], sql: str) -> Iterator[Answer]:

@@ -9,8 +9,9 @@ import pytest
 from pipeline.files.checksum import write_sealed
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
-from pipeline.snapshots.bisect import bisect
-from pipeline.snapshots.store import open_store, read_runs
+from pipeline.snapshots.bisect import Answer, Bisection, bisect
+from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.store import open_store, read_object, read_runs
 from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import LEAN, make_project
 
@@ -57,7 +58,7 @@ def test_first_run_of_which_it_is_true_is_named_with_what_changed(
     found = invoke(project, "bisect", LAG_2)
     assert found.exit_code == 0
     assert f"became true in run {ids[1]}; not in {ids[0]}" in found.output
-    assert f"not true again in {ids[3]}" in found.output
+    assert f"no longer true in {ids[3]}" in found.output
     assert "other rows in: features\n" in found.output
     assert "configuration: lag_columns.periods: 1 -> 2" in found.output
     always = invoke(project, "bisect", "select count(*) > 0 from features")
@@ -67,6 +68,49 @@ def test_first_run_of_which_it_is_true_is_named_with_what_changed(
         1,
         True,
     )
+
+
+def test_code_of_the_same_meaning_and_other_objects_of_the_same_rows_are_not_named(
+    project: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(project, root, symlinks=True)
+    store = open_store(root)
+    _, second, *_ = read_runs(store)
+
+    def output(run: RunRecord) -> str:
+        write_sealed(store.runs / f"{run.run_id}.json", run)
+        found = invoke(root, "bisect", LAG_2)
+        assert found.exit_code == 0, found.output
+        return found.output
+
+    # The bytes of a module were others, while its stage did what today's code does.
+    module = "pipeline/transforms/lag_columns.py"
+    commented = msgspec.structs.replace(second, code=second.code | {module: "1"})
+    assert "code:" not in output(commented)
+    stages = [msgspec.structs.replace(s, plan="1") for s in second.stages]
+    other = output(msgspec.structs.replace(commented, stages=stages))
+    assert f"code: {module} changed\n" in other
+    # An object of another fingerprint that holds the same rows.
+    [drgs] = [s for s in second.snapshots if s.name == "drgs"]
+    again = msgspec.structs.replace(drgs, fingerprint="0" * 64)
+    shutil.copy(store.object(*drgs.object), store.object(*again.object))
+    record = read_object(store, *drgs.object)
+    assert record is not None
+    record = msgspec.structs.replace(record, fingerprint=again.fingerprint)
+    write_sealed(store.object(*again.object).with_suffix(".json"), record)
+    snapshots = [again if s is drgs else s for s in second.snapshots]
+    text = output(msgspec.structs.replace(second, snapshots=snapshots))
+    assert "other rows in: features\n" in text
+
+
+def test_what_was_true_in_the_first_kept_run_alone_is_said_to_have_ended(
+    project: Path,
+) -> None:
+    first, second, *_ = read_runs(open_store(project))
+    answers = (Answer(first, "true", True), Answer(second, "false", True))
+    *_, line = Bisection(answers, 0, {}).lines()
+    assert line == f"true in the first kept run, no longer since {second.run_id}"
 
 
 @pytest.mark.parametrize(
