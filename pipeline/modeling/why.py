@@ -27,7 +27,7 @@ from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.records import PREDICTIONS, RunRecord
 from pipeline.snapshots.store import Store
 from pipeline.why.show import lines, plain, table
-from pipeline.why.why import Why, find_row, scan_object, why_of_row
+from pipeline.why.why import Why, find_row, read_words, scan_object, why_of_row
 
 _N_BIGGER, _MOST_ROWS = 3, 20
 
@@ -105,12 +105,11 @@ def why_prediction(
             "hint: `just forecast` makes them of the champion"
         )
     published, modeling = found[0], settings.modeling
-    key = dict(word.split("=", 1) for word in words if "=" in word)
-    others = {word for word in words if "=" not in word} - {"prediction"}
-    if others:
+    column, key = read_words(words)
+    if column not in (None, "prediction"):
         raise LineageError(
             f"why: of '{PREDICTIONS}', expected the column 'prediction' or none, found"
-            f" {', '.join(sorted(others))}"
+            f" {column}"
         )
     rows = scan_object(store, published)
     row = find_row(rows, published, {"target": modeling.target} | key)

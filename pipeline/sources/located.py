@@ -39,11 +39,21 @@ def locate(
             if len(rows) == len(parts):
                 return pl.concat(rows)
             found = scan(config, root, repair=True)
-        return _placed(found, root, test, columns)
+        return _placed(found, root, pl.col(GOOD) & test, columns)
     except (PolarsError, OSError) as error:
         raise found.diagnose(found.files) or SourceError(
             f"the source cannot be read\nfound: {error}"
         ) from error
+
+
+def locate_bad(
+    config: SourceConfig, root: Path, test: pl.Expr, columns: Sequence[str]
+) -> pl.DataFrame:
+    """Read the rows that are set aside, as `locate` does good ones.
+
+    Their bad cells are null, to the test as well.
+    """
+    return _placed(scan(config, root, repair=True), root, ~pl.col(GOOD) & test, columns)
 
 
 def _clean(
@@ -84,9 +94,9 @@ def _clean(
 def _placed(
     found: Scan, root: Path, test: pl.Expr, columns: Sequence[str]
 ) -> pl.DataFrame:
-    """Read rows of streams that are exact, and look up the line of each."""
+    """Read rows of streams that are exact, good or bad, and look up their lines."""
     rows = pl.concat(
-        stream.rows.filter(pl.col(GOOD), test).select(FILE, RECORD, *columns)
+        stream.rows.filter(test).select(FILE, RECORD, *columns)
         for stream in found.streams
     ).collect(engine="streaming")
     index = pl.int_range(pl.len()).cast(pl.String)

@@ -41,6 +41,11 @@ def plain(why: Why, *, every_row: bool) -> dict[str, Any]:
             for name, rows in why.sources.items()
         },
         "unknown": list(why.unknown),
+        "set_aside": {
+            "n_cells": why.set_aside.height,
+            "n_others": why.n_others,
+            "cells": _dicts(why.set_aside, most),
+        },
     }
 
 
@@ -89,6 +94,7 @@ def lines(why: Why, *, every_row: bool, is_markdown: bool) -> Iterator[str]:
         yield ""
         yield f"{at}{name}{at}: {n_of(rows.height, 'row')}"
         yield from table(_named(rows), most, is_markdown=is_markdown)
+    yield from _set_aside(why, most, is_markdown=is_markdown)
     if decided := [step for step in why.steps if not step.columns]:
         yield ""
         yield "what only decides which rows there are:"
@@ -98,6 +104,22 @@ def lines(why: Why, *, every_row: bool, is_markdown: bool) -> Iterator[str]:
         how = f"{step.transform}: {_pairs(step.settings)}"
         yield f"{at}{step.stage}{at} ({how}), by {of}"
         yield from table(step.rows, most, is_markdown=is_markdown)
+
+
+def _set_aside(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
+    """Name the bad cells that might be of it, mended."""
+    n, n_others = why.set_aside.height, why.n_others
+    if not n + n_others:
+        return
+    yield ""
+    if n:
+        yield f"{n_of(n, 'cell')} set aside, which may change the value if mended:"
+        yield from table(why.set_aside, most, is_markdown=is_markdown)
+    if n_others:
+        yield (
+            f"{n_of(n_others, 'cell')} set aside of rows of other keys, which may"
+            " change only what decides"
+        )
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -10,11 +10,13 @@ from pipeline import sources
 from pipeline.errors import LineageError, SnapshotError, nearest, some
 from pipeline.files.local import SourceFile, contents, find_files, shown, stat_of
 from pipeline.files.parquet import scan_parquet
+from pipeline.panel.split import ROW_WISE
 from pipeline.plan.compose import compose_declared
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings
 from pipeline.snapshots.records import FORECASTS, QUARANTINE, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
+from pipeline.why.aside import set_aside
 from pipeline.why.back import Back, Step
 from pipeline.why.rows import Rows
 
@@ -34,6 +36,10 @@ class Why:
     """The rows of each source, with their `PLACE`."""
     unknown: Sequence[str]
     """Stages of which it is not known what they look at."""
+    set_aside: pl.DataFrame
+    """Cells of the quarantine without which the value might be another."""
+    n_others: int
+    """Cells of the quarantine that only what decides may depend on."""
 
 
 def why(
@@ -51,7 +57,7 @@ def why(
         If the snapshot is not what configuration, code and source now make.
     """
     published = published_of(run, name)
-    column, key = _read(words)
+    column, key = read_words(words)
     rows = scan_object(store, published)
     schema = rows.collect_schema()
     if column is None or column not in schema:
@@ -62,9 +68,39 @@ def why(
             f"why: {what}\nfound: {', '.join(schema)}\n"
             f"hint: {_example(published, schema)}"
         )
-    row = find_row(rows, published, key).row(0, named=True)
+    try:
+        row = find_row(rows, published, key).row(0, named=True)
+    except NoRowError as error:
+        raise LineageError(
+            f"{error}{_taken(settings, store, run, published, key)}"
+        ) from error
     wanted = {name: row[name] for name in published.key}
     return why_of_row(settings, store, run, name, wanted, column, row[column])
+
+
+class NoRowError(LineageError):
+    """A snapshot has no row of the key that is asked for."""
+
+
+def _taken(
+    settings: Settings,
+    store: Store,
+    run: RunRecord,
+    published: SnapshotRecord,
+    key: Mapping[str, str],
+) -> str:
+    """Name a cell that was set aside, in a row of a key that is nowhere else."""
+    bad = _quarantine(store, run)
+    if bad.is_empty():
+        return ""
+    plan = compose_declared(settings)
+    _require_as_published(settings, plan, run, published)
+    found = set_aside(settings, plan, bad, published.stage, key, {})
+    return "".join(
+        f"\nset aside, which may be why: {cell['file']}:{cell['line']} {cell['column']}"
+        f" {cell['value']!r}: {cell['reason']}"
+        for cell in found.head(1).to_dicts()
+    )
 
 
 def why_of_row(
@@ -84,8 +120,29 @@ def why_of_row(
     asked = pl.DataFrame({c: pl.Series([v], dtype=schema[c]) for c, v in row.items()})
     back = Back(rows_of(settings, plan, store, run))
     back.follow(published.stage, asked, [column])
+    bad = _quarantine(store, run)
+    aside = bad
+    if bad.height and not (back.unknown or any(s.note for s in _made(back))):
+        time = settings.periods.time
+        splits = [back.rows.split(step.stage) for step in _made(back)]
+        if any(s is None or (s != ROW_WISE and time not in s.keys) for s in splits):
+            alike = {name: value for name, value in key.items() if name != time}
+        else:
+            alike = key
+        aside = set_aside(settings, plan, bad, published.stage, alike, back.sources)
     of = (run.run_id, back.steps, back.sources, back.unknown)
-    return Why(name, key, column, value, *of)
+    return Why(name, key, column, value, *of, aside, bad.height - aside.height)
+
+
+def _made(back: Back) -> list[Step]:
+    """Give the steps that made columns."""
+    return [step for step in back.steps if step.columns]
+
+
+def _quarantine(store: Store, run: RunRecord) -> pl.DataFrame:
+    """Read the cells that a run has set aside."""
+    [found] = [s for s in run.snapshots if s.name == QUARANTINE]
+    return scan_object(store, found).collect()
 
 
 def tell_apart(
@@ -140,7 +197,7 @@ def scan_object(store: Store, snapshot: SnapshotRecord) -> pl.LazyFrame:
     return scan_parquet(path)
 
 
-def _read(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
+def read_words(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
     """Tell the column from the values of the key."""
     names = [word for word in words if "=" not in word]
     if len(names) > 1:
@@ -149,6 +206,13 @@ def _read(words: Sequence[str]) -> tuple[str | None, dict[str, str]]:
             "hint: `just why SNAPSHOT KEY=VALUE... COLUMN`"
         )
     pairs = [word.partition("=") for word in words if "=" in word]
+    keys = [name for name, _, _ in pairs]
+    if twice := [name for name in dict.fromkeys(keys) if keys.count(name) > 1]:
+        raise LineageError(
+            f"why: {twice[0]} is given {keys.count(twice[0])} times, expected once\n"
+            f"found: {' '.join(word for word in words if '=' in word)}\n"
+            "hint: a key names one row"
+        )
     return names[0] if names else None, {name: value for name, _, value in pairs}
 
 
@@ -173,9 +237,10 @@ def find_row(
         return found
     asked = " ".join(f"{name}={value}" for name, value in key.items()) or "no key"
     if found.is_empty():
-        raise LineageError(
+        nearby = _nearby(rows, published, key, schema)
+        raise NoRowError(
             f"why: '{published.name}' has no row of {asked}\n"
-            f"hint: {_nearby(rows, published, key, schema)}"
+            f"hint: {_misspelt(rows, key, schema) or nearby}"
         )
     count = rows.filter(pl.lit(True), *tests).select(pl.len()).collect().item()
     also = " ".join(f"{name}={found[name][0]}" for name in lacking)
@@ -186,7 +251,17 @@ def find_row(
     )
 
 
-_MOST_FOUND = 100
+def _misspelt(
+    rows: pl.LazyFrame, key: Mapping[str, str], schema: Mapping[str, pl.DataType]
+) -> str:
+    """Say what a text that no row has is probably meant to be."""
+    for name, text in key.items():
+        if schema[name].is_(pl.String) or isinstance(schema[name], pl.Enum):
+            column = rows.select(pl.col(name).cast(pl.String)).unique().collect()
+            known = column.to_series().drop_nulls()
+            if text not in known and (meant := nearest(text, known)):
+                return f"no row has {name}={text}{meant}"
+    return ""
 
 
 def _nearby(

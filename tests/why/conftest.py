@@ -169,7 +169,54 @@ class Shop(NamedTuple):
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A project that has run; not to change."""
-    root = make_sales(tmp_path_factory.mktemp("shop"))
+    return run_in(make_sales(tmp_path_factory.mktemp("shop")))
+
+
+STALLS = """
+source: {use: csv, path: stalls.csv, max_bad_rows: 9}
+columns: {Stall: text, Kind: text, Year: code, Sold: number}
+sources:
+  limits: {use: csv, path: limits.csv, columns: {Kind: text, limit: number}}
+  prices:
+    {use: csv, path: prices.csv, columns: {Kind: text, year: code, price: number}}
+panel: {time: year, every: 1, entity: [stall]}
+stages:
+  sanitize_column_names: {}
+  kinds: {transform: sanitize_column_names, inputs: [limits]}
+  dated: {transform: sanitize_column_names, inputs: [prices]}
+  limited: {transform: join, inputs: [sanitize_column_names, kinds]}
+  below: {transform: filter}
+  lag_columns: {}
+  priced: {transform: join_past, inputs: [lag_columns, dated]}
+  of_kind: {transform: expanding, snapshot: stalls, key: [stall, year]}
+limited: {keys: [kind], columns: [limit]}
+below: {where: sold < limit}
+lag_columns: {columns: [sold], periods: [1]}
+priced: {keys: [kind], columns: [price], lag: 1}
+of_kind: {keys: [kind], columns: [sold]}
+"""
+
+
+@pytest.fixture(scope="session")
+def stalls(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A project with bad cells and several sources that has run; not to change."""
+    root = tmp_path_factory.mktemp("stalls")
+    (root / "configs").mkdir()
+    (root / "configs" / "pipeline.yaml").write_text(STALLS)
+    lines = ["Stall,Kind,Year,Sold"]
+    for stall, kind in (("Ann", "tea"), ("Bob", "tea"), ("Cid", "nuts")):
+        for year in range(2010, 2014):
+            bad = (stall, year) in {("Ann", 2012), ("Cid", 2010)}
+            lines.append(f"{stall},{kind},{year},{'many' if bad else year - 2000}")
+    (root / "stalls.csv").write_text("\n".join([*lines, ""]))
+    (root / "limits.csv").write_text("Kind,limit\nnuts,99\ntea,98\n")
+    years = "".join(f"tea,{year},{year - 2005}.5\n" for year in range(2010, 2014))
+    (root / "prices.csv").write_text(f"Kind,year,price\n{years}")
+    return run_in(root)
+
+
+def run_in(root: Path) -> Shop:
+    """Run a project."""
     settings = load_settings(root)
     report = run(settings)
     return Shop(settings, compose_declared(settings), open_store(root), report.run)

@@ -91,3 +91,22 @@ def test_values_are_read_by_the_dtype_of_their_column(
     if value.dtype == pl.Date:
         value = pl.Series(["2015-03-01"]).str.to_date()
     assert value.to_frame("v").filter(equals("v", text, value.dtype)).height == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("stall=Ann", "year=2012", "sold"),
+            "set aside, which may be why: stalls.csv:4 Sold 'many'",
+        ),
+        (("stall=Anna", "year=2013", "sold"), "no row has stall=Anna; did you mean"),
+        (("stall=Ann", "stall=Bob", "sold"), "stall is given 2 times, expected once"),
+    ],
+)
+def test_a_key_without_a_row_is_led_to_what_there_is(
+    stalls: Shop, words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(LineageError) as error:
+        stalls.why("stalls", *words)
+    assert said in str(error.value)
