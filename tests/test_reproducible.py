@@ -28,7 +28,9 @@ plan = compose(rows, settings.stages)
 report = run(settings)
 streaming = {{name: there.content_hash for name, there in report.objects.items()}}
 in_memory = {{
-    name: collect_profile(lf.collect(engine="in-memory")).content_hash
+    name: collect_profile(
+        lf.collect(engine="in-memory"), plan.snapshots[name].stage.key
+    ).content_hash
     for name, lf in snapshot_frames(plan).items()
 }}
 print(json.dumps([streaming, in_memory]))

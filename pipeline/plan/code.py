@@ -165,7 +165,7 @@ def code_elsewhere(names: Iterable[str], project: Path | None = None) -> dict[st
 
 
 def unfollowed_imports(names: Iterable[str], project: Path | None = None) -> list[str]:
-    """Find where a project's modules, or what they use, import by a name made up then.
+    """Find where a project's modules, or what they use, import by names made up then.
 
     Libraries do not count. The modules are named as of `code_hashes`.
     """
@@ -174,14 +174,40 @@ def unfollowed_imports(names: Iterable[str], project: Path | None = None) -> lis
     files = {file for file in own if not file.is_relative_to(PACKAGE)}
     files |= {Path(name) for name in code_elsewhere(names, project)}
     return [
-        f"{file.name}, line {call.lineno}"
+        f"{file.name}, line {line}"
         for file in sorted(files)
         if file.suffix == ".py"
-        for call in ast.walk(ast.parse(_text(file)))
-        if isinstance(call, ast.Call)
-        and _is_import(call)
-        and not [*_imported_by_call(call)]
+        for line in sorted(_made_up_imports(ast.parse(_text(file))))
     ]
+
+
+_IMPORTERS = (
+    *("import_module", "__import__", "import_string", "load_module"),
+    *("spec_from_file_location", "SourceFileLoader", "run_path", "run_module"),
+)
+"""What imports by a name that it is given."""
+
+
+def _made_up_imports(tree: ast.Module) -> set[int]:
+    """Find the lines that may import by a name that is no text in the code."""
+    spelled = {
+        id(node.func)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and any(_imported_by_call(node))
+    }
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(name) | ast.Attribute(attr=name):
+                is_run = name in ("exec", "eval") and isinstance(node, ast.Name)
+                if is_run or (name in _IMPORTERS and id(node) not in spelled):
+                    lines.add(node.lineno)
+            case ast.ImportFrom(names=names):
+                if any(of.name in _IMPORTERS and of.asname for of in names):
+                    lines.add(node.lineno)
+            case _:
+                pass
+    return lines
 
 
 def identity(name: str) -> str:
@@ -296,12 +322,8 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
 
 def _imported_by_call(call: ast.Call) -> Iterator[str]:
     """Yield what ``import_module("x")`` or ``__import__("x")`` means."""
-    name = getattr(call.args[0], "value", None) if _is_import(call) else None
-    if isinstance(name, str):
-        yield name
-
-
-def _is_import(call: ast.Call) -> bool:
-    """Tell whether a call is one of ``import_module`` or ``__import__``."""
     called = getattr(call.func, "id", getattr(call.func, "attr", ""))
-    return called in ("import_module", "__import__") and bool(call.args)
+    if called in ("import_module", "__import__") and call.args:
+        name = getattr(call.args[0], "value", None)
+        if isinstance(name, str):
+            yield name

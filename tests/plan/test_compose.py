@@ -166,15 +166,29 @@ def test_code_that_a_function_given_by_its_name_reaches_counts(
     assert first == again != other
 
 
+@pytest.mark.parametrize(
+    "importing",
+    [
+        'importlib.import_module("_".join(["made", "up"]))',
+        'named("_".join(["made", "up"]))',
+        '(importlib.import_module)("_".join(["made", "up"]))',
+        'importlib.util.spec_from_file_location("up", "made_up.py")',
+        'exec(open("made_up.py").read())',
+    ],
+    ids=["name", "alias", "function", "path", "exec"],
+)
 def test_a_function_whose_code_cannot_be_followed_is_refused(
-    scaled: Callable[[str], str],
+    scaled: Callable[[str], str], importing: str
 ) -> None:
-    code = """
-        from importlib import import_module
+    code = f"""
+        import importlib
+        from importlib import import_module as {"named" if "named" in importing else ""}
         def scale(df):
-            return import_module("_".join(["made", "up"])).scale(df)
+            return df, {importing}
     """
-    with pytest.raises(SchemaError, match=r"\.py, line 4"):
+    if "named" not in importing:
+        code = code.replace(" as ", "")
+    with pytest.raises(SchemaError, match=r"\.py, line [35]"):
         scaled(dedent(code))
 
 
