@@ -375,10 +375,10 @@ def why(
 ) -> None:
     """Show what a value is made of, stage by stage back to the source's lines.
 
-    Of a snapshot's row, named by its key: why features year=2015 shop=12
-    apr_drg_code=194 w_mean_cost_lag1. Of `predictions`, without a column: what each
-    feature adds, the interval's parts, and the way down from the largest. A run with
-    settings of its own is asked with these, as PATH=VALUE.
+    Of a snapshot's row, named by its key: why features year=2015 shop=12 sales_lag1. Of
+    `predictions`, without a column: what each feature adds, the interval's parts, and
+    the way down from the largest. A run with settings of its own is asked with these,
+    as PATH=VALUE.
     """
     if not words or "=" in words[0]:
         raise click.UsageError("expected a snapshot, then its key and a column")

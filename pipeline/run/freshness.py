@@ -73,6 +73,11 @@ class Status:
     fresh_if_same: tuple[str, ...] = ()
     """Stale snapshots that it follows: it is fresh if they come out as published."""
 
+    @property
+    def object(self) -> tuple[str, str]:
+        """What its object is known by."""
+        return self.name, self.fingerprint
+
 
 @dataclass(frozen=True)
 class Selection:

@@ -238,12 +238,9 @@ def guests(
     champion has its own; but one of other rows, of another target, or of another
     profile's model, is no forecast of what is published beside it.
     """
-    # Its fingerprint is that of the source's content, and of how it is read.
-    rows = {s.name: s.fingerprint for s in snapshots}.get(QUARANTINE)
     for run in reversed(runs):
-        shown = {s.name: s.fingerprint for s in run.snapshots}
         if (
-            shown.get(QUARANTINE, "") == rows
+            _is_of_same_rows(run.snapshots, snapshots)
             and run.profile == wanted.settings.profile
             and _target(run.config) == _target(wanted.settings.shown)
         ):
@@ -253,6 +250,19 @@ def guests(
                 if s.is_guest and read_object(store, s.name, s.fingerprint)
             ]
     return []
+
+
+def _is_of_same_rows(
+    before: Sequence[SnapshotRecord], now: Sequence[SnapshotRecord]
+) -> bool:
+    """Tell whether snapshots are of the same source, or came out the same."""
+    # The fingerprint of this one is that of the source's content, and how it is read.
+    rows = [
+        {s.name: s.fingerprint for s in some}.get(QUARANTINE) for some in (before, now)
+    ]
+    made = [{s.name: s.contents for s in some if s.stage} for some in (before, now)]
+    is_known = all(made[1].values())
+    return rows[0] == rows[1] is not None or (is_known and made[0] == made[1])
 
 
 def _target(config: Tree) -> Any:
@@ -288,6 +298,7 @@ def _records(
                 contract_hash(wanted.settings, wanted.plan, status.name),
                 list(status.reasons),
                 before.checks if before and state == "fresh" else [],
+                contents=dict(wanted.contents(*status.object) or {}),
             )
         )
     return found

@@ -159,6 +159,7 @@ def plan_after(
     *runs: RunRecord,
     selection: Selection | None = None,
     min_rows: int | None = None,
+    made: Mapping[str, SnapshotRecord] | None = None,
 ) -> Task:
     """Plan what follows some runs; by default one of which everything is fresh."""
     return plan_task(
@@ -167,6 +168,7 @@ def plan_after(
         selection or Selection(),
         store,
         runs or [published(store)],
+        made,
     )
 
 
@@ -269,6 +271,11 @@ def test_what_no_stage_makes_stays_with_the_rows_and_the_profile_it_is_of(
     other_rows = [msgspec.structs.replace(s, fingerprint="other") for s in own]
     task = plan_after(store, FRESH, run_of(*other_rows, guest()))
     assert "guest" not in states(task)
+    # Of these, as of a file in another order, came what there was.
+    same = {s.name: msgspec.structs.replace(s, contents={"x": "1"}) for s in own}
+    named = [same.get(s.name, s) if s.stage else s for s in other_rows]
+    task = plan_after(store, FRESH, run_of(*named, guest()), made=same)
+    assert states(task)["guest"] == "kept"
 
     store.object("guest", "g" * 20).unlink()
     assert "guest" not in states(plan_after(store, FRESH, shown))
