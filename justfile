@@ -209,7 +209,7 @@ export file: env
 restore run: env
     @.venv/bin/python -m pipeline restore "$@"
 
-# Compare every kept object with its checksum, and drop what is damaged; --lock: a run with pipeline.lock
+# Compare every kept object with its checksum, and drop what is damaged; --lock: prove pipeline.lock
 [group('history')]
 [no-exit-message]
 verify *args: env

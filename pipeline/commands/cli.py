@@ -645,14 +645,15 @@ def restore(run: str) -> None:
 
 
 @main.command()
-@click.option("--lock", is_flag=True, help="Hold a run here to pipeline.lock.")
+@click.option("--lock", is_flag=True, help="Hold what a run gives to pipeline.lock.")
 @options.profile
 @options.overrides
 def verify(lock: bool, profile: str | None, overrides: tuple[str, ...]) -> None:
     """Compare every kept object with its checksum, and drop what is damaged.
 
-    With --lock, run what is not fresh, and hold it to pipeline.lock: the same rows, or
-    the first stage that differs, and whether data, configuration, code or versions do.
+    With --lock, compute what is not fresh, beside what is published, and hold it to
+    pipeline.lock: the same rows, or the first stage that differs, and whether data,
+    configuration, code or versions do.
     The exit code is 1 if something is damaged, or differs.
     """
     if lock:
@@ -683,14 +684,14 @@ def verify(lock: bool, profile: str | None, overrides: tuple[str, ...]) -> None:
 
 
 def _verify_lock(profile: str | None, overrides: tuple[str, ...]) -> None:
-    """Run what the lock is of, unless another profile is named, and compare."""
+    """Compute what the lock is of, unless another profile is named, and compare."""
     _forget_racy_modules()
     from pipeline.run.lock import compare, lock_of, read_lock
-    from pipeline.run.run import run
+    from pipeline.variants.sweep import run_beside
 
     expected = read_lock(options.project_root())
     settings = _settings(profile or expected.profile or None, overrides)
-    verdict = compare(expected, lock_of(run(settings)))
+    verdict = compare(expected, lock_of(run_beside(settings)))
     for line in verdict.lines:
         click.echo(line)
     if not verdict.is_same:

@@ -100,7 +100,7 @@ class Verdict:
 
 
 def lock_of(report: RunReport) -> Lock:
-    """Say what a run gives, and what of; the objects must be whole.
+    """Say what a run gives, and what of; what is published must be whole.
 
     Raises
     ------
@@ -211,7 +211,11 @@ def write_lock(root: Path, lock: Lock) -> Path:
     path = root / NAME
     partial = path.with_name(f"{NAME}.next")
     partial.write_text(to_toml(lock), encoding="utf-8", newline="\n")
-    partial.replace(path)
+    try:
+        partial.replace(path)
+    except IsADirectoryError:
+        partial.unlink()
+        raise _folder(path) from None
     return path
 
 
@@ -250,13 +254,15 @@ def read_lock(root: Path) -> Lock:
     Raises
     ------
     SnapshotError
-        If it is not there, damaged, or of another format.
+        If it is not there, a folder, damaged, or of another format.
     """
     path = root / NAME
     if not path.exists():
         raise SnapshotError(
             f"{path}: is not there\nhint: `just lock-results` writes it; commit it"
         )
+    if path.is_dir():
+        raise _folder(path)
     try:
         text = path.read_text(encoding="utf-8")
         tree = tomllib.loads(text)
@@ -275,6 +281,14 @@ def read_lock(root: Path) -> Lock:
         return msgspec.convert(tree, Lock)
     except msgspec.ValidationError as error:
         raise _damaged(path, str(error)) from error
+
+
+def _folder(path: Path) -> SnapshotError:
+    """Say that a folder has the name of the lock."""
+    return SnapshotError(
+        f"{path}: expected a file, found a folder\n"
+        "hint: move it away; `just lock-results` writes the file"
+    )
 
 
 def _damaged(path: Path, found: str) -> SnapshotError:

@@ -250,7 +250,7 @@ def _run(
     collect_garbage(store, [*runs, record])
     forget_parts(store)
     _warn_of_snapshots(runs[-1].snapshots if runs else [], record.snapshots)
-    return _report(store, record, wanted, is_new=True)
+    return report_of(store, record, wanted, is_new=True)
 
 
 def _together(first: Execution, second: Execution) -> Execution:
@@ -302,7 +302,7 @@ def _leave(begun: Begun, wanted: Wanted, task: Task) -> RunReport:
         runs[-1] = msgspec.structs.replace(runs[-1], n_kept=settings.history.runs)
         publish_run(store, runs)
         collect_garbage(store, runs)
-    return _report(store, runs[-1], wanted, is_new=False)
+    return report_of(store, runs[-1], wanted, is_new=False)
 
 
 def refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
@@ -453,7 +453,7 @@ def _how(config: Tree) -> Tree:
     return {name: source.get(name) for name in Dialect.__struct_fields__}
 
 
-def _report(
+def report_of(
     store: Store, record: RunRecord, wanted: Wanted, *, is_new: bool
 ) -> RunReport:
     """Say what is published now."""

@@ -7,7 +7,8 @@ import dataclasses
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from pipeline.run.kept import forget_parts
 from pipeline.run.record import record_of
 from pipeline.run.run import (
     Begun,
+    RunReport,
     check,
     comparable,
     look_at_files,
@@ -36,6 +38,7 @@ from pipeline.run.run import (
     publish_made,
     refuse_too_many,
     refuse_unsound,
+    report_of,
     stored_bad,
 )
 from pipeline.run.task import Task
@@ -114,32 +117,48 @@ def make_variant(
 
 def make_variants(base: Settings, asked: Sequence[Asked]) -> Swept:
     """Make variants of a configuration; see `sweep`."""
-    started_at, started = datetime.now(UTC), time.perf_counter()
     for each in asked:
         require_name(each.name)
         _refuse_secrets(each)
+    with _begin(base, asked) as making:
+        swept = making.make(asked)
+        how = "failed" if swept.failed else "published"
+        text = "".join(f"{name}: {error}\n" for name, error in swept.failed.items())
+        LOG.debug(text or "variants are made", extra=fields(event=how))
+    return dataclasses.replace(swept, total_s=time.perf_counter() - making.started)
+
+
+def run_beside(settings: Settings) -> RunReport:
+    """Compute what a run would publish, but publish nothing and keep no variant."""
+    with _begin(settings) as making:
+        report = making.report()
+        LOG.debug("nothing is published", extra=fields(event="published"))
+    return report
+
+
+@contextmanager
+def _begin(base: Settings, kept: Sequence[Asked] | None = None) -> Generator["_Making"]:
+    """Hold the writer's lock, and log; keep what is made if it is said what of."""
+    started_at, started = datetime.now(UTC), time.perf_counter()
     store = open_store(base.root)
     with writing(store), staged_run(store) as staging:
         runs, there = read_runs(store), read_variants(store)
-        for each in asked:
+        for each in kept or ():
             _refuse_taken(each, base.profile, there)
         run_id = new_run_id(max(_ids(runs, there), default=""), started_at)
         with logged(store.logs / f"{run_id}.jsonl"):
             LOG.debug("started", extra=fields(event="started"))
-            making = _Making(base, store, staging, runs, there, run_id, started)
+            keeps = kept is not None
+            making = _Making(base, store, staging, runs, there, run_id, started, keeps)
             try:
-                swept = making.make(asked)
+                yield making
             except BaseException as error:
                 is_stop = isinstance(error, KeyboardInterrupt) or is_asked()
                 how = "stopped" if is_stop else "failed"
                 LOG.debug(str(error), extra=fields(event=how))
                 raise
-            how = "failed" if swept.failed else "published"
-            text = "".join(f"{name}: {error}\n" for name, error in swept.failed.items())
-            LOG.debug(text or "variants are made", extra=fields(event=how))
         collect_garbage(store, runs)
         forget_parts(store)
-    return dataclasses.replace(swept, total_s=time.perf_counter() - started)
 
 
 def _ids(runs: Sequence[RunRecord], variants: Sequence[Variant]) -> Iterator[str]:
@@ -217,6 +236,18 @@ class _Making:
     there: list[Variant]
     run_id: str
     started: float
+    keeps: bool
+    """Whether what is made is kept as variants."""
+
+    def report(self) -> RunReport:
+        """Make what the configuration says as it is, and say what a run would."""
+        failures: dict[str, PipelineError] = {}
+        prepared = self._look(Asked("beside", ()), self.base)
+        made = self._make_group([prepared], failures)
+        for error in failures.values():
+            raise error
+        [record] = (variant.run for variant in made.values())
+        return report_of(self.store, record, prepared.wanted, is_new=False)
 
     def make(self, asked: Sequence[Asked]) -> Swept:
         """Make them, and drop the oldest of those that are then too many."""
@@ -237,10 +268,14 @@ class _Making:
         return Swept(made, names, failures, dropped, 0.0)
 
     def _prepare(self, asked: Asked) -> _Prepared:
-        """Load, compose and fingerprint a variant, and decide what is to be done."""
+        """Load the configuration of a variant, and look what is to be done."""
         settings = load_settings(
             self.base.root, profile=self.base.profile, overrides=asked.words
         )
+        return self._look(asked, settings)
+
+    def _look(self, asked: Asked, settings: Settings) -> _Prepared:
+        """Compose and fingerprint a variant, and decide what is to be done."""
         plan = check(settings)
         for config in settings.sources.values():
             sources.fetch(config, settings.root)
@@ -359,7 +394,8 @@ class _Making:
             files_of(self.base),
             record,
         )
-        write_variant(self.store, variant)
+        if self.keeps:
+            write_variant(self.store, variant)
         self.there = [v for v in self.there if v.name != variant.name] + [variant]
         return variant
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pipeline.errors import SnapshotError
-from pipeline.run.lock import Lock, compare, read_lock, to_toml
+from pipeline.run.lock import Lock, compare, read_lock, to_toml, write_lock
 from tests.commands.test_cli import SOURCE, invoke
 from tests.conftest import LEAN, make_project
 
@@ -83,6 +83,21 @@ def test_the_first_stage_that_differs_is_named(
     assert f"first difference: {first}" in found.output
 
 
+@pytest.mark.parametrize("words", [(), ("lag_columns.periods=2",)])
+def test_nothing_is_published_or_kept_to_verify(
+    project: Path, words: tuple[str, ...]
+) -> None:
+    def state() -> dict[str, str | bytes]:
+        files = [*(project / ".pipeline").glob("*/*.json"), project / "pipeline.lock"]
+        link = project / ".pipeline" / "snapshots.duckdb"
+        return {**{str(p): p.read_bytes() for p in files}, "link": str(link.readlink())}
+
+    before = state()
+    found = invoke(project, "verify", "--lock", *SOURCE, *words)
+    assert found.exit_code == bool(words), found.output
+    assert state() == before
+
+
 def test_other_rows_of_the_source_are_data(elsewhere: Path, tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(elsewhere, root, symlinks=True)
@@ -154,6 +169,12 @@ def test_a_lock_that_cannot_be_read_is_one_error(
     with pytest.raises(SnapshotError, match="is not there"):
         read_lock(tmp_path)
     spoil, fault = SPOILT[how]
+    (tmp_path / "pipeline.lock").mkdir()
+    for refused in (read_lock, lambda root: write_lock(root, lock)):
+        with pytest.raises(SnapshotError, match="expected a file, found a folder"):
+            refused(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipeline.lock"]
+    (tmp_path / "pipeline.lock").rmdir()
     (tmp_path / "pipeline.lock").write_text(spoil(to_toml(lock)))
     with pytest.raises(SnapshotError, match=fault):
         read_lock(tmp_path)
