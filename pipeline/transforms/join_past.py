@@ -8,7 +8,7 @@ from msgspec import Meta
 from pipeline.panel.keys import WORKING
 from pipeline.panel.past import dated
 from pipeline.panel.periods import label, number, time_dtype
-from pipeline.panel.split import Split
+from pipeline.panel.split import EVER, Split
 from pipeline.panel.unique import added_columns, unique_by
 from pipeline.transforms import LaggedConfig
 
@@ -70,6 +70,12 @@ def past(config: Config) -> list[str]:
     """Name the columns that are added, unless they may be of the row's own period."""
     columns = config.columns if config.lag else []
     return [dated(column, config.suffix, config.lag) for column in columns]
+
+
+def lookback(config: Config) -> dict[str, range]:
+    """Say that each column is of the second input's rows up to the newest."""
+    names = [dated(column, config.suffix, config.lag) for column in config.columns]
+    return dict.fromkeys(names, range(config.back(config.lag), EVER))
 
 
 def split(config: Config) -> Split:

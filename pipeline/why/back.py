@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from pipeline.errors import some
 from pipeline.lineage.graph import Column, Edge
 from pipeline.lineage.trace import trace_function
 from pipeline.lineage.value import UNKNOWN
@@ -71,7 +72,7 @@ class Back:
         for name in reversed(plan.nodes):
             node = plan.nodes[name]
             for target in _merged(targets.pop(name, [])):
-                for given, found in self._step(node, target):
+                for given, found in self._step(node, self._grouped(node, target)):
                     targets.setdefault(given, []).append(found)
         for name, found in targets.items():
             columns = {c for target in found for c in target.values}
@@ -156,6 +157,24 @@ class Back:
                     yield given, _Target(rows, self._worth(node, columns, used))
         self._decided(node, target)
 
+    def _grouped(self, node: Node, target: _Target) -> _Target:
+        """Add the columns by which a stage keeps rows together, as the rows hold them.
+
+        Left out where they are not the stage's any more, or the rows are still to come.
+        """
+        name, handed = node.stage.name, self.rows.carried(node.stage.name)
+        split = self.rows.split(name)
+        kept = split.keys if split else ()
+        lacking = [c for c in kept if c not in target.rows.columns and c in handed]
+        on = [c for c in target.rows.columns if c in handed]
+        if not lacking or not on:
+            return target
+        asked = target.rows.select(on).unique()
+        own = self.rows.read(name, _where(asked), [*on, *lacking]).unique()
+        rows = target.rows.join(own, on=on, how="inner", nulls_equal=True)
+        is_there = rows.select(on).unique().height == asked.height
+        return _Target(rows, target.values) if is_there else target
+
     def _lost(self, node: Node, target: _Target) -> list[str]:
         """Name what tells rows apart, and was made of each of them by this stage."""
         name = node.stage.name
@@ -193,13 +212,17 @@ class Back:
         asked = {*self._names.get(given, ()), *used, *lost}
         names = [column for column in schema if column in asked]
         pairs, note = self.rows.pairs(name, given), ""
+        look, (time, every) = self._lookback(node, columns), _clock(node)
+        if look and given != node.stage.inputs[-1]:
+            look = range(1)
         if self._needs_fact(name, columns):
             pairs, note = {}, "a figure of all rows"
         elif not pairs:
             note = "the stage does not say which rows it looks at: all"
+        elif lacking := [c for c in pairs if c not in {*target.rows.columns, time}]:
+            note = f"some of these, of the same {some(lacking)}"
         on = {c: g for c, g in pairs.items() if c in target.rows.columns}
         asked = target.rows.select(pl.col(c).alias(g) for c, g in on.items()).unique()
-        look, (time, every) = self._lookback(node, columns), _clock(node)
         if look is None or time not in target.rows.columns or time not in schema:
             rows = self._matching(given, _where(asked), names, asked)
             return self._those_of(node, given, target, rows), note

@@ -133,3 +133,14 @@ def test_a_stage_that_does_not_say_what_it_looks_at_may_look_at_all(
     [step] = [step for step in found.steps if step.stage == "odd"]
     assert step.rows.height == shop.rows("panel").height
     assert "does not say" in step.note
+
+
+def test_rows_are_of_the_category_and_the_periods_that_a_stage_looks_at(
+    stalls: Shop,
+) -> None:
+    words = ("stalls", "stall=Ann", "year=2013")
+    of_kind = stalls.why(*words, "sold_expanding_mean_lag1").sources["source"]
+    assert {*of_kind["Kind"]} == {"tea"}
+    assert {*of_kind["Stall"]} == {"Ann", "Bob"}
+    prices = stalls.why(*words, "price_lag1").sources["prices"]
+    assert prices["year"].to_list() == [2010, 2011, 2012]
