@@ -1,7 +1,7 @@
 """From rows of a stage back, stage by stage, to the rows they are made of."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -10,11 +10,12 @@ import polars as pl
 from pipeline.errors import some
 from pipeline.lineage.graph import Column, Edge
 from pipeline.lineage.trace import trace_function
-from pipeline.lineage.value import UNKNOWN
+from pipeline.lineage.value import DIRECT, UNKNOWN
 from pipeline.panel.keys import WORKING
 from pipeline.panel.periods import Every, number
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Node
+from pipeline.sources.located import PLACE
 from pipeline.why.rows import Periods, Rows, Values, Where
 
 _CHOOSING = ("filter", "join", UNKNOWN)
@@ -37,12 +38,14 @@ class Step:
     stage: str
     transform: str
     columns: Sequence[str]
-    """Those it made; empty where it has chosen rows."""
+    """Those it made; none where it has chosen rows."""
     given: str
     """The stage, or source, of the rows; ``fact`` if all rows have told them."""
     rows: pl.DataFrame
     settings: Mapping[str, Any]
     note: str
+    decides: bool = False
+    """Whether what it made, or chose, only decides which rows there are."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Back:
     steps: list[Step] = field(default_factory=list[Step])
     sources: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
     """The rows of sources that were come to, with their places."""
+    deciding: dict[str, pl.DataFrame] = field(default_factory=dict[str, pl.DataFrame])
+    """The rows of sources of which what decides was joined, with their places."""
     unknown: list[str] = field(default_factory=list[str])
     """Stages of which Polars' plan does not tell what they do."""
 
@@ -295,7 +300,7 @@ class Back:
             if groups and {*groups} <= {*target.rows.columns}:
                 asked = target.rows.select(groups).unique()
                 told = told.join(asked, on=groups, how="semi", nulls_equal=True)
-            step = Step(name, of.transform.name, [], "fact", told, settings, "")
+            step = Step(name, of.transform.name, [], "fact", told, settings, "", True)
             self.steps.append(step)
             return
         for given in of.inputs:
@@ -303,8 +308,35 @@ class Back:
             if used:
                 rows, note = self._made_of(node, given, target, [], used)
                 self.steps.append(
-                    Step(name, of.transform.name, [], given, rows, settings, note)
+                    Step(name, of.transform.name, [], given, rows, settings, note, True)
                 )
+                joined = [c for c in used if self._is_joined(given, c)]
+                if given != of.inputs[0] or joined:
+                    self._follow_decided(given, rows, joined or used)
+
+    def _follow_decided(
+        self, given: str, rows: pl.DataFrame, columns: Sequence[str]
+    ) -> None:
+        """Follow columns that decide, and come from another input than the rows."""
+        found = Back(self.rows)
+        found.follow(given, rows.select(pl.exclude(PLACE)), columns)
+        for step in found.steps:
+            is_join = len(self.rows.plan.nodes[step.stage].stage.inputs) > 1
+            if step.columns and is_join:
+                self.steps.append(replace(step, decides=True))
+        for name, places in (found.sources | found.deciding).items():
+            self.deciding[name] = places
+
+    def _is_joined(self, stage: str, column: str) -> bool:
+        """Tell whether a stage's column is made of other than first inputs."""
+        plan = self.rows.plan
+        found = {(stage, column)}
+        for edge in reversed(plan.lineage().edges):
+            if edge.kind in DIRECT and (edge.stage, edge.column) in found:
+                if edge.input != plan.nodes[edge.stage].stage.inputs[0]:
+                    return True
+                found.add((edge.input, edge.input_column))
+        return False
 
     def _needs_fact(self, stage: str, columns: Collection[str]) -> bool:
         """Tell whether values of columns depend on a fact of all rows."""

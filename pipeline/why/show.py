@@ -34,12 +34,10 @@ def plain(why: Why, *, every_row: bool) -> dict[str, Any]:
         "column": why.column,
         "value": why.value,
         "run": why.run_id,
-        "made": [_plain_step(step, most) for step in why.steps if step.columns],
-        "decided": [_plain_step(step, most) for step in why.steps if not step.columns],
-        "sources": {
-            name: {"n_rows": rows.height, "rows": _dicts(_named(rows), most)}
-            for name, rows in why.sources.items()
-        },
+        "made": [_plain_step(step, most) for step in why.steps if not step.decides],
+        "decided": [_plain_step(step, most) for step in why.steps if step.decides],
+        "sources": _plain_sources(why.sources, most),
+        "decided_sources": _plain_sources(why.deciding, most),
         "unknown": list(why.unknown),
         "set_aside": {
             "n_cells": why.set_aside.height,
@@ -63,6 +61,16 @@ def _plain_step(step: Step, most: int) -> dict[str, Any]:
     }
 
 
+def _plain_sources(
+    sources: Mapping[str, pl.DataFrame], most: int
+) -> dict[str, dict[str, Any]]:
+    """Turn rows of sources into what JSON has."""
+    return {
+        name: {"n_rows": rows.height, "rows": _dicts(_named(rows), most)}
+        for name, rows in sources.items()
+    }
+
+
 def _dicts(rows: pl.DataFrame, most: int) -> list[dict[str, Any]]:
     """Turn the first rows into what JSON has, which has no number that is none."""
     floats = cs.float()
@@ -75,35 +83,51 @@ def lines(why: Why, *, every_row: bool, is_markdown: bool) -> Iterator[str]:
     most = sys.maxsize if every_row else _MOST_ROWS
     at, head = ("`", "## ") if is_markdown else ("", "")
     yield (
-        f"{head}{at}{why.snapshot}.{why.column}{at} = {why.value!r}"
+        f"{head}{at}{why.snapshot}.{why.column}{at} = {_value(why.value)}"
         f"  ({_pairs(why.key)}; run {why.run_id})"
     )
     for name in why.unknown:
         yield f"what stage {at}{name}{at} looks at is unknown: more may matter"
     for step in why.steps:
-        if step.columns:
-            note = f" ({step.note})" if step.note else ""
-            rows = n_of(step.rows.height, "row")
-            yield ""
-            yield (
-                f"{at}{step.stage}{at} ({step.transform}) made"
-                f" {some(step.columns)} of {rows} of {at}{step.given}{at}{note}"
-            )
-            yield from table(step.rows, most, is_markdown=is_markdown)
-    for name, rows in why.sources.items():
-        yield ""
-        yield f"{at}{name}{at}: {n_of(rows.height, 'row')}"
-        yield from table(_named(rows), most, is_markdown=is_markdown)
+        if not step.decides:
+            yield from _made(step, most, is_markdown=is_markdown)
+    yield from _sources(why.sources, most, is_markdown=is_markdown)
     yield from _set_aside(why, most, is_markdown=is_markdown)
-    if decided := [step for step in why.steps if not step.columns]:
+    if decided := [step for step in why.steps if step.decides]:
         yield ""
         yield "what only decides which rows there are:"
     for step in decided:
+        if step.columns:
+            yield from _made(step, most, is_markdown=is_markdown)
+            continue
         of = "all rows" if step.given == "fact" else f"{at}{step.given}{at}"
         yield ""
         how = f"{step.transform}: {_pairs(step.settings)}"
         yield f"{at}{step.stage}{at} ({how}), by {of}"
         yield from table(step.rows, most, is_markdown=is_markdown)
+    yield from _sources(why.deciding, most, is_markdown=is_markdown)
+
+
+def _made(step: Step, most: int, *, is_markdown: bool) -> Iterator[str]:
+    """Say of which rows a stage has made columns."""
+    at, note = "`" if is_markdown else "", f" ({step.note})" if step.note else ""
+    yield ""
+    yield (
+        f"{at}{step.stage}{at} ({step.transform}) made {some(step.columns)} of"
+        f" {n_of(step.rows.height, 'row')} of {at}{step.given}{at}{note}"
+    )
+    yield from table(step.rows, most, is_markdown=is_markdown)
+
+
+def _sources(
+    sources: Mapping[str, pl.DataFrame], most: int, *, is_markdown: bool
+) -> Iterator[str]:
+    """Name rows of sources."""
+    at = "`" if is_markdown else ""
+    for name, rows in sources.items():
+        yield ""
+        yield f"{at}{name}{at}: {n_of(rows.height, 'row')}"
+        yield from table(_named(rows), most, is_markdown=is_markdown)
 
 
 def _set_aside(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
@@ -124,7 +148,7 @@ def _set_aside(why: Why, most: int, *, is_markdown: bool) -> Iterator[str]:
 
 def _pairs(values: Mapping[str, Any]) -> str:
     """Write names with their values."""
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+    return ", ".join(f"{name}={_text(value)}" for name, value in values.items())
 
 
 def _named(rows: pl.DataFrame) -> pl.DataFrame:
@@ -158,6 +182,11 @@ def table(rows: pl.DataFrame, most: int, *, is_markdown: bool) -> Iterator[str]:
 def _text(value: object) -> str:
     """Write a value."""
     return "null" if value is None else str(value)
+
+
+def _value(value: object) -> str:
+    """Write a value so that texts are told from others."""
+    return repr(value) if isinstance(value, str | float) else _text(value)
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -34,6 +34,8 @@ class Why:
     """From the snapshot back."""
     sources: Mapping[str, pl.DataFrame]
     """The rows of each source, with their `PLACE`."""
+    deciding: Mapping[str, pl.DataFrame]
+    """Those of which what only decides was joined."""
     unknown: Sequence[str]
     """Stages of which it is not known what they look at."""
     set_aside: pl.DataFrame
@@ -130,13 +132,13 @@ def why_of_row(
         else:
             alike = key
         aside = set_aside(settings, plan, bad, published.stage, alike, back.sources)
-    of = (run.run_id, back.steps, back.sources, back.unknown)
+    of = (run.run_id, back.steps, back.sources, back.deciding, back.unknown)
     return Why(name, key, column, value, *of, aside, bad.height - aside.height)
 
 
 def _made(back: Back) -> list[Step]:
     """Give the steps that made columns."""
-    return [step for step in back.steps if step.columns]
+    return [step for step in back.steps if not step.decides]
 
 
 def _quarantine(store: Store, run: RunRecord) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from pipeline.sources.located import PLACE
+from pipeline.why.show import show
 from pipeline.why.why import Why
 from tests.why.conftest import Shop
 
@@ -144,3 +145,22 @@ def test_rows_are_of_the_category_and_the_periods_that_a_stage_looks_at(
     assert {*of_kind["Stall"]} == {"Ann", "Bob"}
     prices = stalls.why(*words, "price_lag1").sources["prices"]
     assert prices["year"].to_list() == [2010, 2011, 2012]
+
+
+def test_a_joined_row_that_decides_is_named_with_its_line(stalls: Shop) -> None:
+    found = stalls.why("stalls", "stall=Ann", "year=2013", "sold")
+    assert [(s.stage, s.decides) for s in found.steps] == [
+        ("below", True),
+        ("limited", True),
+    ]
+    [limit] = found.deciding["limits"].to_dicts()
+    assert limit == {
+        PLACE[0]: "limits.csv",
+        PLACE[1]: 3,
+        "Kind": "tea",
+        "limit": 98.0,
+    }
+    text = show(found, "table", every_row=False)
+    only = text.partition("what only decides")[2]
+    assert "limited (join) made limit of 1 row of kinds" in only
+    assert "  limits.csv  3     tea   98.0" in only
