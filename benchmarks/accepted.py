@@ -59,7 +59,7 @@ def carried_over(
     """Change what other processors are held to by as much as what changed here.
 
     `ratios` are the figures of now on the processor `here`; where nothing was accepted
-    on it before, the others stay.
+    on it before, the others stay. What is measured for the first time is theirs, too.
     """
     before = processors[here].ratios if here in processors else {}
 
@@ -70,7 +70,8 @@ def carried_over(
     return {
         processor: msgspec.structs.replace(
             figures,
-            ratios={
+            ratios={**ratios}
+            | {
                 name: {ref: changed(name, ref, ratio) for ref, ratio in of.items()}
                 for name, of in figures.ratios.items()
             },

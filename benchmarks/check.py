@@ -15,7 +15,7 @@ from benchmarks import accepted
 from benchmarks.accepted import Accepted, Figures
 from benchmarks.machine import machine, versions
 from benchmarks.samplers import Sample, Sampler, all_samplers, structure, workbench
-from benchmarks.verdict import ELSEWHERE, FEWEST, Finding, decide
+from benchmarks.verdict import ELSEWHERE, Finding, decide
 
 AT_ONCE = min(2, os.cpu_count() or 1)
 SLACK = {"scans": 0.5, "sinks": 0, "rows": 0}
@@ -29,7 +29,7 @@ def check() -> list[str]:
     with workbench() as bench:
         worse = wrong_structure(structure(bench), known.structure)
         for sampler in all_samplers(bench):
-            samples = take(sampler, sampler.names, FEWEST)
+            samples = take(sampler, sampler.names, sampler.fewest)
             findings = settle(sampler, samples, held_to.ratios, allowance)
             for name, finding in findings.items():
                 click.echo(f"{name:16} {finding}")

@@ -72,7 +72,7 @@ def prove_once(bench: Workbench, planted: str) -> dict[str, object]:
     noting = Sampler(of_cases.names, take_noting_slowed)
     unchanged: dict[str, Finding] = {}
     for sampler in (noting, *others):
-        samples = take(sampler, sampler.names, FEWEST)
+        samples = take(sampler, sampler.names, sampler.fewest)
         unchanged |= settle(sampler, samples, ratios)
     false_alarms += [
         f"{name}: {found}"

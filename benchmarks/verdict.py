@@ -23,7 +23,7 @@ ELSEWHERE = 4
 
 CONFIDENCE = 0.99
 FEWEST, MOST = 4, 16
-"""Processes: always, and at most, for a figure that is neither clear nor clean."""
+"""Processes: at first, and at most, for a figure that is neither clear nor clean."""
 
 
 @dataclass(frozen=True)

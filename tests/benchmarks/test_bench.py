@@ -87,8 +87,10 @@ def test_what_is_accepted_on_one_processor_moves_the_others_by_as_much() -> None
     now = {"run": {"bare": 2.5}, "help": {"imports": 0.5}, "new": {"bare": 1.0}}
     others = carried_over(before, "A", now)
     assert list(others) == ["B"]
-    assert others["B"].ratios == {"run": {"bare": 3.75}, "help": {"imports": 0.7}}
-    assert carried_over(before, "C", now) == before
+    moved = {"run": {"bare": 3.75}, "help": {"imports": 0.7}}
+    assert others["B"].ratios == {**moved, "new": {"bare": 1.0}}
+    unmoved = carried_over(before, "C", now)
+    assert unmoved["B"].ratios == {**before["B"].ratios, "new": {"bare": 1.0}}
 
 
 def record() -> BenchmarkRecord:

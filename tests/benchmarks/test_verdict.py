@@ -115,6 +115,21 @@ def test_only_what_is_unclear_is_measured_again() -> None:
     assert set(asked[FEWEST:]) == {("noisy",)}
 
 
+@pytest.mark.parametrize(("times", "verdict"), [(1.1, "same"), (1.4, "slower")])
+def test_two_processes_do_only_where_they_show_nothing(
+    times: float, verdict: str
+) -> None:
+    noise = iter([*NOISE, *NOISE])
+
+    def measure(names: Sequence[str]) -> dict[str, Sample]:
+        return {name: {"bare": times * next(noise)} for name in names}
+
+    sampler = Sampler(("sweep",), measure, fewest=2)
+    taken = take(sampler, sampler.names, sampler.fewest)
+    found = settle(sampler, taken, {"sweep": {"bare": 1.0}})["sweep"]
+    assert (found.verdict, found.n > 2) == (verdict, verdict == "slower")
+
+
 def test_a_scan_a_sink_and_a_row_more_are_said() -> None:
     wanted = {"scans": 1.3, "sinks": 5, "rows": 100}
     assert wrong_structure(wanted, wanted) == []
