@@ -22,6 +22,7 @@ from pipeline.modeling.occurrence import (
     load_occurrence,
 )
 from pipeline.modeling.settings import STEP, ModelConfig, Modeling
+from pipeline.panel.periods import number
 
 
 class PredictorRecord(msgspec.Struct, frozen=True):
@@ -124,7 +125,7 @@ def fit_predictor(
         )
         for part in by_step(valid, modeling.horizon)
     ]
-    return _kept(fitted, train, calibrations)
+    return _kept(fitted, train, calibrations, modeling)
 
 
 def refitted(
@@ -136,18 +137,32 @@ def refitted(
     the judged one only; the other sees one period more, and forecasts the next as well.
     """
     fitted = fit_model(df, config, modeling, quantiles=tails(modeling))
-    return _kept(fitted, df, judged.record.calibrations)
+    return _kept(fitted, df, judged.record.calibrations, modeling)
 
 
 def _kept(
-    fitted: Predictor, df: pl.DataFrame, calibrations: list[Calibration]
+    fitted: Predictor,
+    df: pl.DataFrame,
+    calibrations: list[Calibration],
+    modeling: Modeling,
 ) -> Predictor:
     """Add what a model that is kept knows beside what it predicts."""
-    learned = distributions(df, fitted.record.schema)
+    forecast = _forecast_of(modeling, df.schema[modeling.time])
+    learned = distributions(df, fitted.record.schema, forecast)
     record = msgspec.structs.replace(
         fitted.record, calibrations=calibrations, learned=learned
     )
     return Predictor(record, fitted.model)
+
+
+def _forecast_of(modeling: Modeling, dtype: pl.DataType) -> pl.Expr:
+    """Count periods to the last one that a row knows; null if it lacks steps."""
+    made_in = number(modeling.time, modeling.every, dtype)
+    if modeling.horizon == 1:
+        return made_in
+    known = made_in.cast(pl.Int64) - pl.col(STEP)
+    n_steps = pl.col(STEP).n_unique().over(known)
+    return pl.when(n_steps == modeling.horizon).then(known)
 
 
 def fit_occurrence_of(

@@ -341,6 +341,10 @@ def slices_that_lose(modeling: Modeling, comparison: pl.DataFrame) -> pl.DataFra
     """
     by = [*modeling.asked, *modeling.windowed, SIZE_DECILE, *modeling.slices.cut]
     held = comparison.filter(pl.col("slice_by").is_in(by))
+    times = held.filter(slice_by=modeling.time)["slice"].n_unique()
+    for window in modeling.windowed:
+        if held.filter(slice_by=window)["slice"].n_unique() == times:  # of one period
+            held = held.filter(pl.col("slice_by") != window)
     for many in (modeling.time, *modeling.windowed):
         if held.filter(slice_by=many).height > _FEW:
             held = held.filter(pl.col("slice_by") != many)

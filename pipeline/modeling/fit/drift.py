@@ -31,11 +31,17 @@ more, as each has its few that are the largest of all."""
 
 _TENTHS = [i / 10 for i in range(11)]
 _N_SAMPLED = 1 << 16
+_N_FORECASTS = 64
+"""That are kept apart: more than the weeks of a year."""
+
 _PER_BIN = 10
 """Rows a bin should have; with fewer, chance makes an index of any size."""
 
 _Z = 3.0902
 """Of what a normal variable exceeds once in a thousand times."""
+
+_FORECAST = "forecast of rows"
+"""Column that tells forecasts apart, of a name that no feature has."""
 
 _OF_NOW_AND_THEN = ("nulls", "q10", "q50", "q90")
 
@@ -64,6 +70,10 @@ class Distribution(msgspec.Struct, frozen=True):
     """Of the values: up to each edge and above the last, or of each category."""
     tenths: list[float]
     """Quantiles of numbers, from the smallest to the largest; of categories none."""
+    counts: list[list[int]] | None = []
+    """Values as in `shares`, of the rows of each of the newest forecasts, but of those
+    with few; None of what has one value in each, as the month has: that it is another
+    one now says nothing."""
 
     @property
     def edges(self) -> list[float]:
@@ -78,12 +88,18 @@ class Learned(msgspec.Struct, frozen=True):
     features: dict[str, Distribution]
 
 
-def distributions(df: pl.DataFrame, schema: FeatureSchema) -> Learned:
+def distributions(
+    df: pl.DataFrame, schema: FeatureSchema, forecast: pl.Expr
+) -> Learned:
     """Note how the features of a schema are distributed in a frame.
 
-    Of more than 65,536 rows, every n-th is looked at, but for the ends of numbers.
+    `forecast` tells apart the rows that are forecast at once, null of those that are
+    not all there. Of more than 65,536 rows, every n-th is looked at, but for the ends
+    of numbers.
     """
     sample = df.gather_every(-(-df.height // _N_SAMPLED))
+    asked = sample.with_columns(forecast.alias(_FORECAST)).drop_nulls(_FORECAST)
+    parts = asked.sort(_FORECAST).partition_by(_FORECAST, maintain_order=True)
     features: dict[str, Distribution] = {}
     for name in schema.dtypes:
         nulls = sample[name].null_count() / sample.height
@@ -97,8 +113,27 @@ def distributions(df: pl.DataFrame, schema: FeatureSchema) -> Learned:
         empty = Distribution(nulls, [], tenths)
         counts = _counts(values, empty, known)
         shares = (counts / max(counts.sum(), 1)).round(6).tolist()
-        features[name] = msgspec.structs.replace(empty, shares=shares)
+        one = msgspec.structs.replace(empty, shares=shares)
+        apart = _counts_apart(one, [part[name] for part in parts], known)
+        features[name] = msgspec.structs.replace(one, counts=apart)
     return Learned(sample.height, features)
+
+
+def _counts_apart(
+    known: Distribution, parts: list[pl.Series], vocabulary: list[Any] | None
+) -> list[list[int]] | None:
+    """Count the values of each forecast; see `Distribution.counts`."""
+    values = [_values(part, vocabulary) for part in parts]
+    if len(parts) > 1 and all((v[1:] == v[:-1]).all() for v in values):
+        return None
+    newest = values[-_N_FORECASTS:]
+    # Of a few rows, what else there may be cannot be told.
+    least = max(map(len, newest), default=0) / 2
+    return [
+        _counts(v, known, vocabulary).tolist()
+        for v in newest
+        if len(v) >= max(least, 1)
+    ]
 
 
 def drift(
@@ -111,6 +146,8 @@ def drift(
     above `MAX_PSI` or `nulls` that are `MAX_MORE_NULLS` more, both beyond what chance
     makes of so many rows once in a thousand times; more than `MAX_UNSEEN` of the values
     in categories never seen, or `MAX_BEYOND` of them beyond all that were seen.
+    The `psi` is the least: against all rows, or those of the one forecast that they are
+    most alike, as the months of a year are unlike each other.
     Of rows that are a part of a panel only (not `is_whole`), the last two are looked
     at, with `MAX_BEYOND_OF_PART`: a part may be distributed as it likes.
     """
@@ -126,6 +163,11 @@ def drift(
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
+def is_plain(why: pl.Expr) -> pl.Expr:
+    """Tell whether nulls or categories never seen are among what `drift` says."""
+    return why.str.contains("% null, |never seen")
+
+
 def _held(
     known: Distribution, n_learned: int, column: pl.Series, vocabulary: list[Any] | None
 ) -> dict[str, Any]:
@@ -139,10 +181,11 @@ def _held(
     if not len(values) or not known.shares:
         return row
     counts = _counts(values, known, vocabulary)
-    n = round(n_learned * (1 - known.nulls))
-    row["psi"], row["psi_by_chance"] = _index(
-        counts, np.array(known.shares), n, is_ordered=vocabulary is None
-    )
+    if known.counts is not None:
+        n = round(n_learned * (1 - known.nulls))
+        then = [np.array(known.shares) * n, *map(np.array, known.counts)]
+        indices = [_index(counts, of, is_ordered=vocabulary is None) for of in then]
+        row["psi"], row["psi_by_chance"] = min(indices, key=_excess)
     if vocabulary is not None:
         row["unseen"] = 1 - counts.sum() / len(values)
     elif known.tenths:
@@ -158,14 +201,14 @@ def _faults(
 ) -> Iterator[str]:
     """Say what of a feature drifted."""
     psi = row["psi"]
-    if psi is not None and psi > max(MAX_PSI, row["psi_by_chance"]):
-        yield f"PSI {psi:.2f}"
     now, then = row["nulls"], row["nulls_learned"]
     by_chance = _Z * (then * (1 - then) / row["n_rows"]) ** 0.5
     if is_whole and now - then > max(MAX_MORE_NULLS, by_chance):
         yield f"{now:.1%} null, {then:.1%} then"
     if (row["unseen"] or 0) > MAX_UNSEEN:
         yield f"{row['unseen']:.1%} in categories never seen"
+    if psi is not None and _excess((psi, row["psi_by_chance"])) > 0:
+        yield f"PSI {psi:.2f}"
     if (row["beyond"] or 0) > (MAX_BEYOND if is_whole else MAX_BEYOND_OF_PART):
         ends = f"{known.tenths[0]:,.6g} to {known.tenths[-1]:,.6g}"
         yield f"{row['beyond']:.1%} beyond {ends}"
@@ -194,12 +237,14 @@ def _counts(
     return all_counts
 
 
+def _excess(index: tuple[float, float]) -> float:
+    """Tell how far an index is above what it may be, and what chance makes it."""
+    psi, by_chance = index
+    return psi - max(MAX_PSI, by_chance)
+
+
 def _index(
-    counts: _Counts,
-    shares: npt.NDArray[np.float64],
-    n_learned: int,
-    *,
-    is_ordered: bool,
+    counts: _Counts, learned: npt.NDArray[Any], *, is_ordered: bool
 ) -> tuple[float, float]:
     """Give the population stability index, and what chance makes of so many rows.
 
@@ -207,10 +252,10 @@ def _index(
     it finite. Of the same distribution, it is the chi-squared of one degree of freedom
     less than there are bins, times 1/n + 1/m.
     """
-    n = int(counts.sum())
-    bins = _merged(shares, n, is_ordered=is_ordered)
+    n, n_learned = int(counts.sum()), max(float(learned.sum()), 1.0)
+    bins = _merged(learned / n_learned, n, is_ordered=is_ordered)
     n_bins = int(bins.max()) + 1
-    then = np.bincount(bins, shares) * n_learned + 0.5
+    then = np.bincount(bins, learned) + 0.5
     now = np.bincount(bins, counts) + 0.5
     p, q = then / then.sum(), now / now.sum()
     psi = float(np.sum((q - p) * np.log(q / p)))

@@ -10,7 +10,7 @@ from pipeline.files.parquet import read_parquet
 from pipeline.modeling.card.explain import feature_groups
 from pipeline.modeling.data import current_features, published_panel, read_others
 from pipeline.modeling.fit.design import FeatureSchema
-from pipeline.modeling.fit.drift import SCHEMA, Learned, drift
+from pipeline.modeling.fit.drift import SCHEMA, Learned, drift, is_plain
 from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.judge.comparison import compare
@@ -40,7 +40,8 @@ class Monitoring:
     never_forecast: list[str]
     """Periods that came, after the first forecast, and were in none."""
     drift: pl.DataFrame
-    """A row per feature, the most important first: see `drift`, and `importance`."""
+    """A row per feature, with its importance, and what `drift` says: first those with
+    more nulls or categories never seen; of each kind, the most important first."""
 
 
 class Inputs(msgspec.Struct, frozen=True):
@@ -164,7 +165,13 @@ def _drift(
     period = " to ".join(dict.fromkeys(str(written(t)) for t in ends))  # pyright: ignore[reportArgumentType]
     return (
         table.join(_importance(settings, known.model, version, inputs), on="feature")
-        .sort("importance", "psi", descending=True, nulls_last=True)
+        .sort(
+            is_plain(pl.col("why")),
+            "importance",
+            "psi",
+            descending=True,
+            nulls_last=True,
+        )
         .select(
             pl.lit(version.name).alias("name"),
             pl.lit(version.number).alias("version"),

@@ -84,7 +84,7 @@ def describe_scores(scores: pl.DataFrame, modeling: Modeling) -> Iterator[str]:
 
 
 def _describe_drift(drift: pl.DataFrame) -> Iterator[str]:
-    """Name the features that have drifted, the most important first."""
+    """Name the features that have drifted, in their order."""
     if drift.is_empty():
         yield "drift: not known of a champion trained before it was kept; train anew"
         return

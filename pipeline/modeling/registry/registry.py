@@ -313,6 +313,8 @@ def _log(
     example = read_parquet(bundle.folder / "example.parquet")
     kinds = msgspec.convert(record.config, ModelConfig).kinds
     libraries = dict.fromkeys(lib for kind in kinds for lib in libraries_of(kind))
+    # What it warns of is of the example, not of rows of the user's.
+    answer, _ = bundle.answer(example)
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
@@ -324,7 +326,7 @@ def _log(
                 pip_requirements=[
                     f"{lib}=={version_of(lib)}" for lib in (*REQUIREMENTS, *libraries)
                 ],
-                signature=_signature(example, bundle.forecast(example)),
+                signature=_signature(example, answer),
                 input_example=example.to_pandas(),
                 metadata=tags,
             )
