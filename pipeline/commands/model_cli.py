@@ -314,7 +314,7 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
 def _print_promotion(promotion: "Promotion") -> None:
     """Say who is champion, and why."""
     version, before = promotion.version, promotion.before
-    title = f"{version.name}: version {version.number}"
+    title = f"{version.name}: version {version.number} ({promotion.model})"
     if promotion.is_champion:
         was = "" if before is None else f", in place of version {before.number}"
         if before is not None and before.number == version.number:

@@ -62,6 +62,8 @@ class Promotion:
     """What was decided."""
 
     version: Version
+    model: str
+    """What it is, and that it is a baseline if so."""
     before: Version | None
     """The champion it was held against."""
     reasons: list[str]
@@ -135,9 +137,10 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     evaluation = evaluate(settings, model)
     before = champion(settings)
     comparison = evaluation.table("comparison")
-    if before and before.fingerprint == evaluation.training.record.fingerprint:
-        return Promotion(before, before, [], comparison)
     modeling = settings.modeling
+    named = modeling.described(evaluation.training.record.model)
+    if before and before.fingerprint == evaluation.training.record.fingerprint:
+        return Promotion(before, named, before, [], comparison)
     rivals = [comparison]
     if before is not None:
         rivals.append(_against_champion(settings, evaluation, before))
@@ -156,7 +159,7 @@ def _promote(settings: ModelingSettings, model: str) -> Promotion:
     against, terms = before and before.number, _terms(modeling)
     decision = Decision(datetime.now(UTC), against, reasons, terms, notes)
     decide(settings, version, decision)
-    return Promotion(version, before, reasons, comparison, notes)
+    return Promotion(version, named, before, reasons, comparison, notes)
 
 
 def _terms(modeling: Modeling) -> dict[str, Any]:

@@ -238,6 +238,10 @@ class Modeling(BaseConfig, frozen=True, kw_only=True):
         """What the target is counted in; empty if `units` does not say it."""
         return self.units.get(self.target, "")
 
+    def described(self, model: str) -> str:
+        """Name a model, and say so if it is a baseline."""
+        return f"{model}, a baseline" if model in self.baselines else model
+
     @property
     def question(self) -> "Question":
         """What a model answers that is made by these settings."""

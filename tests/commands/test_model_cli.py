@@ -39,14 +39,29 @@ def test_trials_are_those_of_the_study_and_the_model_is_the_default_one(
     assert model == "ridge"
 
 
+TITLE = "m: version 2 (naive, a baseline)"
+
+
 @pytest.mark.parametrize(
     ("is_champion", "before", "said"),
     [
-        (True, None, "m: version 2 is champion\n"),
-        (True, 1, "m: version 2 is champion, in place of version 1\n"),
-        (True, 2, "m: version 2 is champion already\n"),
-        (False, 1, "m: version 2 is challenger, not champion (version 1 stays):\n"),
-        (False, None, "m: version 2 is challenger, not champion (there is none):\n"),
+        (True, None, f"{TITLE} is champion\n"),
+        (
+            True,
+            1,
+            f"{TITLE} is champion, in place of version 1\n",
+        ),
+        (True, 2, f"{TITLE} is champion already\n"),
+        (
+            False,
+            1,
+            f"{TITLE} is challenger, not champion (version 1 stays):\n",
+        ),
+        (
+            False,
+            None,
+            f"{TITLE} is challenger, not champion (there is none):\n",
+        ),
     ],
 )
 def test_who_is_champion_is_said_and_why(
@@ -57,6 +72,7 @@ def test_who_is_champion_is_said_and_why(
 ) -> None:
     promotion = SimpleNamespace(
         version=SimpleNamespace(name="m", number=2),
+        model="naive, a baseline",
         before=None if before is None else SimpleNamespace(number=before),
         is_champion=is_champion,
         reasons=[] if is_champion else ["it is worse"],

@@ -77,7 +77,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
         "training ridge, parameters of ridge-",
         "trained\n",
         "test rows; amounts in $; 95 % bounds in brackets",
-        "version 1 is champion\n",
+        "version 1 (ridge) is champion\n",
         "rows of inpatient_profit_ci version 1, in run r",
     ):
         assert part in lines
@@ -90,7 +90,7 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
         "2 trials, nothing to do",
         "there already, nothing to do",
         "as evaluated before",
-        "version 1 is champion already",
+        "version 1 (ridge) is champion already",
         ": nothing to do",
     ):
         assert part in second.output
@@ -104,7 +104,8 @@ def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     assert result.exit_code == 1
     title, *reasons = result.stdout.splitlines()
     assert title == (
-        "inpatient_profit_ci: version 2 is challenger, not champion (version 1 stays):"
+        "inpatient_profit_ci: version 2 (last_value) is challenger, not champion"
+        " (version 1 stays):"
     )
     assert reasons[0].startswith("  - MAE")
     assert "  note: baselines is ['ridge'], by the command line" in reasons

@@ -432,6 +432,24 @@ def test_a_slice_loses_beyond_chance_and_a_period_where_they_are_few(
     assert slices_that_lose(modeling, table)["slice"].to_list() == losing
 
 
+@pytest.mark.parametrize(
+    ("window", "losing"), [("2016", ["year"]), ("2016 to 2017", ["year", "window"])]
+)
+def test_a_window_of_one_period_loses_once(
+    prepared: Path, window: str, losing: list[str]
+) -> None:
+    worse = {"value": [2.0, 1.5], "lower": [0.5, 0.1], "reference_value": [1.0, 1.0]}
+    years = pl.DataFrame({"slice_by": "year", "slice": ["2016", "2017"], **worse})
+    windows = [window] if "to" in window else ["2016", "2017"]
+    of_windows = years.head(len(windows)).with_columns(
+        slice_by=pl.lit("window"), slice=pl.Series(windows)
+    )
+    words = ("modeling.promotion.max_slice_loss=0.6", "modeling.backtest.windows=2")
+    modeling = load_in(prepared, *words).modeling
+    found = slices_that_lose(modeling, pl.concat([years, of_windows]))
+    assert found["slice_by"].to_list() == losing
+
+
 @pytest.mark.usefixtures("here")
 def test_the_best_baseline_is_crowned_where_no_model_deserves_it(story: Story) -> None:
     baselines = "modeling.baselines=[last_value, rolling_mean]"

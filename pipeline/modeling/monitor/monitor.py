@@ -32,6 +32,8 @@ class Monitoring:
     """What is known of the champion by now."""
 
     version: Version | None
+    model: str
+    """What the version is, and that it is a baseline if so; empty without one."""
     kept: list[KeptForecast]
     scores: pl.DataFrame
     """Of all forecasts of the name, over all rows of a period and step, in order."""
@@ -68,6 +70,7 @@ def monitor(settings: ModelingSettings) -> Monitoring:
     contribute(open_store(settings.root), {TABLE: scores, "drift": drifted})
     return Monitoring(
         version=version,
+        model="" if version is None else modeling.described(packed(version).model),
         kept=kept,
         scores=scores.filter(name=modeling.name, slice_by="all"),
         faults=version and _faults_of(version, kept, modeling),

@@ -33,7 +33,7 @@ def describe_monitoring(found: Monitoring, modeling: Modeling) -> Iterator[str]:
     if version is None:
         yield f"{modeling.name}: no champion yet; `just promote` makes one"
         return
-    title = f"{version.name} version {version.number}"
+    title = f"{version.name} version {version.number} ({found.model})"
     if found.faults is None:
         yield f"{title}, the champion: none of its forecasts is scored yet"
     elif found.faults:

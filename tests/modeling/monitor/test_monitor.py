@@ -100,8 +100,8 @@ def test_the_exit_code_is_of_the_champion_and_drift_is_named_with_its_weight(
 ) -> None:
     result = command_in(arrived, monkeypatch)("monitor", *LENIENT)
     assert result.exit_code == 1
-    verdict = "inpatient_profit_ci version 1, the champion, no longer earns its place:"
-    assert f"{verdict}\n  - MAE $" in result.stdout
+    verdict = "inpatient_profit_ci version 1 (ridge), the champion, no longer earns its"
+    assert f"{verdict} place:\n  - MAE $" in result.stdout
     [line] = [text for text in result.stdout.splitlines() if " 2018 " in text]
     assert line.split()[:3] == ["2018", "1", "1"]
     assert "last_value" in line

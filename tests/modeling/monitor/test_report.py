@@ -18,7 +18,7 @@ def modeling(promoted: Path) -> Modeling:
     return load_in(promoted, *LENIENT).modeling
 
 
-NOTHING = Monitoring(None, [], pl.DataFrame(), None, [], pl.DataFrame())
+NOTHING = Monitoring(None, "", [], pl.DataFrame(), None, [], pl.DataFrame())
 
 
 def scores(n: int) -> pl.DataFrame:
