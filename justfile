@@ -269,7 +269,11 @@ fix: env
 
 # What CI runs: check, quick tests, an audit, that nothing became slower, what is quick on clusters
 [group('develop')]
-ci: check test (audit "--profile" "ci") bench-check (test-spark "-m" "not slow")
+ci: env proofs test bench-check (test-spark "-m" "not slow")
+
+[private]
+[parallel]
+proofs: check (audit "--profile" "ci")
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]
