@@ -29,11 +29,25 @@ def load_module(
     except (Exception, SystemExit) as error:  # a user's file may do anything
         raise ConfigError(
             f"{file}: cannot be imported\nfound: {type(error).__name__}: {error}"
+            f"{_hint(package, project, error)}"
         ) from error
     missing = [part for part in parts if not hasattr(module, part)]
     if missing:
         raise ConfigError(f"{file}: defines no {' and no '.join(missing)}")
     return module
+
+
+def _hint(package: str, project: Path | None, error: BaseException) -> str:
+    """Say where a module of the project has to stand, if one is asked for elsewhere."""
+    if not project or not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    name = error.name.partition(".")[0]
+    if not (project / name).is_dir() and not (project / f"{name}.py").exists():
+        return ""
+    return (
+        f"\nhint: what several files of {package}/ share stands in"
+        f" {package}/_{name}.py, and is imported as {package}._{name}"
+    )
 
 
 def enter(package: str, project: Path) -> None:

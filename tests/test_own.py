@@ -26,3 +26,17 @@ def test_a_name_means_the_module_of_the_project_that_is_asked(tmp_path: Path) ->
 
 def test_a_module_of_the_package_needs_no_project() -> None:
     assert load_module("pipeline.transforms", "join", ["Config"], None).join
+
+
+def test_a_helper_that_stands_elsewhere_in_the_project_is_told_where(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    (tmp_path / "lib.py").touch()
+    (folder / "it.py").write_text("from lib import mean")
+    (folder / "other.py").write_text("import nosuchlib")
+    with pytest.raises(ConfigError, match=r"parts/_lib\.py, and is imported as parts"):
+        load_module("parts", "it", [], tmp_path)
+    with pytest.raises(ConfigError, match=r"'nosuchlib'$"):
+        load_module("parts", "other", [], tmp_path)
