@@ -6,7 +6,7 @@ from pipeline.init.choose import Panel
 from pipeline.init.history import History
 from pipeline.init.look import Survey
 from pipeline.init.names import Names
-from pipeline.init.words import dumped, lines
+from pipeline.init.words import WINDOW, dumped, lines
 
 _ALPHA = {"alpha": {"kind": "float", "low": 0.1, "high": 10000, "log": True}}
 
@@ -17,7 +17,7 @@ def modeling_text(
     """Write ``configs/modeling.yaml``."""
     target = names.stages[panel.target]
     entity = names.of(panel.entity)
-    past = [f"{target}_rolling{history.window}", f"{target}_lag1"]
+    past = [f"{target}_rolling{WINDOW}", f"{target}_lag1"]
     few = "# part of the outcomes within intervals: few rows tell no more"
     coverage = (
         f"coverage: {history.coverage} {few}\n" if history.coverage != 0.9 else ""
@@ -46,7 +46,7 @@ def modeling_text(
 
 def model_texts(survey: Survey, panel: Panel, history: History) -> dict[str, str]:
     """Write the models, by name; all but the first are baselines."""
-    rolling = f"${{modeling.target}}_rolling{history.window}"
+    rolling = f"${{modeling.target}}_rolling{WINDOW}"
     lag = "${modeling.target}_lag"
     n_rows = panel.n_entities * history.n_train
     leaf = min(50, max(10, n_rows // 100))

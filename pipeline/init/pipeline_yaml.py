@@ -10,7 +10,8 @@ from pipeline.init.history import History
 from pipeline.init.look import Seen, Survey
 from pipeline.init.names import Names
 from pipeline.init.wide import Wide
-from pipeline.init.words import dumped, lines, sql
+from pipeline.init.words import WINDOW, dumped, lines, sql
+from pipeline.snapshots.catalog import identifier
 
 _CALENDAR = {
     "q": ["quarter"],
@@ -181,7 +182,7 @@ def _stages(
     stages["rolling_columns"] = {}
     sections["rolling_columns"] = {"window": history.window}
     stages["with_past"] = {"transform": "filter"}
-    rolling = sql(f"{target}_rolling{history.window}")
+    rolling = identifier(f"{target}_rolling{WINDOW}")
     sections["with_past"] = {"where": f"{rolling} is not null"}
     stages["drop_present"] = {"snapshot": "features", "key": key}
     return stages, sections

@@ -12,7 +12,11 @@ from pipeline.snapshots.catalog import identifier
 _WORD = re.compile(r"[\w.][\w./*-]*")
 """Text that needs no quotes, if it is no number."""
 
-_REFERENCE = re.compile(r"\$\{modeling\.")
+_NO_REFERENCE = re.compile(r"\$\{(?!(modeling\.target|rolling_columns\.window)\})")
+"""What begins a reference, where it is to none of the settings that are meant."""
+
+WINDOW = "${rolling_columns.window}"
+"""A part of the names of rolling means, so that another window changes all of them."""
 
 _RESERVED = frozenset(
     re.findall(
@@ -54,8 +58,8 @@ def _escaped(value: Any) -> Any:
             return {key: _escaped(item) for key, item in tree.items()}
         case list():
             return [_escaped(item) for item in cast("list[Any]", value)]
-        case str() if not _REFERENCE.match(value):
-            return value.replace("${", "\\${")
+        case str():
+            return _NO_REFERENCE.sub(r"\\${", value)
         case _:
             return value
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from pipeline.files.yaml_core import read_yaml
+from pipeline.modeling.settings import load_modeling
 from pipeline.plan.settings import load_settings
-from pipeline.run.run import run
+from pipeline.run.run import check, run
 from tests.init.tables import DAYS, MONTHS, made, panel
 
 
@@ -44,8 +45,17 @@ def test_a_plain_panel_is_few_lines(tmp_path: Path) -> None:
         "calendar_columns": {"parts": ["month"], "prefix": "calendar_"},
         "lag_columns": {"periods": [1, 2, 3, 12]},
         "rolling_columns": {"window": 3},
-        "with_past": {"where": "sold_rolling3 is not null"},
+        "with_past": {"where": '"sold_rolling${rolling_columns.window}" is not null'},
     }
+
+
+def test_another_window_is_one_word(tmp_path: Path) -> None:
+    made(tmp_path, panel(tmp_path / "sales.csv", MONTHS, names="month,shop,sold"))
+    words = ("rolling_columns.window=2",)
+    plan = check(load_settings(tmp_path, overrides=words))
+    assert "sold_rolling2" in plan.snapshots["features"].schema
+    modeling = load_modeling(tmp_path, overrides=words).modeling
+    assert modeling.past == ["sold_rolling2", "sold_lag1"]
 
 
 def test_month_ends_are_put_into_their_months(tmp_path: Path) -> None:
