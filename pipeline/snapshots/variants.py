@@ -12,7 +12,7 @@ import msgspec
 from pipeline.errors import SnapshotError, nearest, some
 from pipeline.files.checksum import read_sealed, write_sealed
 from pipeline.log import LOG
-from pipeline.snapshots.records import FORMAT, RunRecord
+from pipeline.snapshots.records import FORMAT, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object, read_runs, writing
 
 
@@ -82,18 +82,33 @@ def drop_variants(store: Store, names: Sequence[str]) -> None:
             _path(store, name).unlink()
 
 
+def unlike_published(store: Store, run: RunRecord) -> list[SnapshotRecord]:
+    """Give the snapshots of a run whose rows are others than those published."""
+    published = [s for newest in read_runs(store)[-1:] for s in newest.snapshots]
+    objects = {s.object for s in published}
+    contents = {(s.name, _content(store, s)) for s in published}
+    return [
+        s
+        for s in run.snapshots
+        if s.object not in objects and (s.name, _content(store, s)) not in contents
+    ]
+
+
+def _content(store: Store, snapshot: SnapshotRecord) -> str:
+    """Hash what is in a snapshot; of one that is gone, what it was made of."""
+    found = read_object(store, *snapshot.object)
+    return found.content_hash if found else snapshot.fingerprint
+
+
 def describe_variants(store: Store) -> list[str]:
     """Write what each variant changes, and what came of it; the newest first."""
-    runs = read_runs(store)
-    published = {s.object for run in runs[-1:] for s in run.snapshots}
     lines: list[str] = []
     for variant in reversed(read_variants(store)):
         run = variant.run
         profile = f"--profile {run.profile} " if run.profile else ""
         others = [
             s.name + (" (not in the store)" * (read_object(store, *s.object) is None))
-            for s in run.snapshots
-            if s.object not in published
+            for s in unlike_published(store, run)
         ]
         lines += [
             f"{variant.name}  made {run.started_at:%d %b %H:%M}",

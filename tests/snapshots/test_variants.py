@@ -3,11 +3,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pipeline.errors import SnapshotError
+from pipeline.files.checksum import write_sealed
 from pipeline.snapshots.history import diff_variant
 from pipeline.snapshots.sql import connect_to_variant
-from pipeline.snapshots.store import Store, drop_object, open_store, read_runs
+from pipeline.snapshots.store import (
+    Store,
+    drop_object,
+    open_store,
+    read_object,
+    read_runs,
+)
 from pipeline.snapshots.variants import (
     Variant,
     describe_variants,
@@ -34,6 +42,25 @@ def test_a_variant_is_found_as_it_was_written(kept: Store) -> None:
         "    --profile ci a.b=1" if variant.run.profile else "    a.b=1",
         "    other than published: nothing",
     ]
+
+
+def test_what_has_equal_rows_is_as_published(kept: Store) -> None:
+    run = read_runs(kept)[-1]
+    features = next(s for s in run.snapshots if s.name == "features")
+    record = read_object(kept, *features.object)
+    assert record
+    for fingerprint, content, said in (
+        ("1" * 64, record.content_hash, "nothing"),
+        ("2" * 64, "others", "features"),
+    ):
+        made = replace(record, fingerprint=fingerprint, content_hash=content)
+        path = kept.object("features", fingerprint)
+        shutil.copy(kept.object(*features.object), path)
+        write_sealed(path.with_suffix(".json"), made)
+        other = replace(features, fingerprint=fingerprint)
+        of = replace(run, snapshots=[other])
+        write_variant(kept, Variant("mine", [], {}, of))
+        assert describe_variants(kept)[2] == f"    other than published: {said}"
 
 
 def test_an_unknown_name_is_refused_with_the_one_that_was_meant(kept: Store) -> None:
