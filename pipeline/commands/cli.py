@@ -242,11 +242,11 @@ def run(
 
 def _run_variant(name: str, profile: str | None, overrides: tuple[str, ...]) -> None:
     """Make a variant, and say what came of it."""
-    from pipeline.commands.variant_cli import print_swept
+    from pipeline.commands.variant_cli import load_with_models, print_swept
     from pipeline.variants.sweep import make_variant
 
     root = options.project_root()
-    swept = make_variant(root, name, overrides, profile=profile)
+    swept = make_variant(root, name, overrides, profile=profile, load=load_with_models)
     if not is_quiet():
         print_swept(swept)
 

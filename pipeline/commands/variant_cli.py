@@ -1,5 +1,6 @@
 """The commands of variants: parse, call one function, print."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -8,6 +9,7 @@ from pipeline.commands import options
 from pipeline.errors import masked, n_of, some
 
 if TYPE_CHECKING:
+    from pipeline.plan.settings import Settings
     from pipeline.snapshots.store import Store
     from pipeline.variants.sweep import Swept
 
@@ -25,7 +27,8 @@ def sweep(profile: str | None, name: str | None, words: tuple[str, ...]) -> None
     """
     from pipeline.variants.sweep import sweep as sweep_values
 
-    swept = sweep_values(options.project_root(), words, profile=profile, name=name)
+    root = options.project_root()
+    swept = sweep_values(root, words, profile=profile, name=name, load=load_with_models)
     print_swept(swept)
     if swept.failed:
         raise SystemExit(1)
@@ -33,22 +36,28 @@ def sweep(profile: str | None, name: str | None, words: tuple[str, ...]) -> None
 
 def print_swept(swept: "Swept") -> None:
     """Say of each variant what it has of its own, and what to try next."""
+    from pipeline.snapshots.store import open_store
+    from pipeline.snapshots.variants import unlike_published
+
+    store = open_store(options.project_root())
     width = max((len(v.name) for v in swept.made), default=0)
     for variant in swept.made:
-        states = {s.name: s.state for s in variant.run.snapshots}
-        own = [name for name, state in states.items() if state != "fresh"]
+        own = [s.name for s in unlike_published(store, variant.run)]
         what = some(own) if own else "as published"
         new = "" if variant.name in swept.new else "  there already, nothing to do"
         click.echo(f"  {variant.name:{width}}  {what}{new}")
+    failed: dict[str, list[str]] = {}
     for name, error in swept.failed.items():
-        click.secho(f"failed: {name}", fg="red", err=True)
-        options.say(masked(str(error)), err=True)
+        failed.setdefault(masked(str(error)), []).append(name)
+    for text, names in failed.items():
+        click.secho(f"failed: {', '.join(names)}", fg="red", err=True)
+        options.say(text, err=True)
     if swept.dropped:
         n = n_of(len(swept.dropped), "older variant")
         click.echo(f"dropped {n}, as `history.variants` says: {some(swept.dropped)}")
-    made = n_of(len(swept.made), "variant")
-    click.echo(f"{made}, {len(swept.new)} new, in {swept.total_s:.1f} s")
     if swept.made:
+        made = n_of(len(swept.made), "variant")
+        click.echo(f"{made}, {len(swept.new)} new, in {swept.total_s:.1f} s")
         name = swept.made[-1].name
         options.say(
             "next:\n"
@@ -57,6 +66,19 @@ def print_swept(swept: "Swept") -> None:
             "  just evaluate --variants\n"
             f"  just adopt {name}"
         )
+
+
+def load_with_models(
+    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+) -> "Settings":
+    """Load the configuration, with the settings of models if the project has some."""
+    if (root / "configs" / "modeling.yaml").exists():
+        from pipeline.modeling.settings import load_modeling
+
+        return load_modeling(root, profile=profile, overrides=overrides).pipeline
+    from pipeline.plan.settings import load_settings
+
+    return load_settings(root, profile=profile, overrides=overrides)
 
 
 @click.command()
@@ -83,7 +105,7 @@ def adopt(name: str) -> None:
     from pipeline.variants.adopt import adopt as adopt_variant
 
     store = open_store(options.project_root())
-    changes = adopt_variant(store, name)
+    changes = adopt_variant(store, name, load_with_models)
     if not changes:
         click.echo(f"'{name}' has the values of the configuration: nothing to do")
         return

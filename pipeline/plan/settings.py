@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, Protocol, cast
 
 import msgspec
 import polars as pl
@@ -287,6 +287,20 @@ def load_settings(
         *top,
     ]
     return _decode(root, profile, layers, others)
+
+
+class Load(Protocol):
+    """`load_settings`, or what loads the settings of models with it."""
+
+    def __call__(
+        self,
+        root: Path,
+        *,
+        profile: str | None = None,
+        overrides: tuple[str, ...] = (),
+    ) -> Settings:
+        """Raise ConfigError with all mistakes."""
+        ...
 
 
 def recorded_settings(root: Path, tree: Tree, name: str) -> Settings:

@@ -10,25 +10,28 @@ from pipeline.config import Layer, Tree, holds, parse_overrides
 from pipeline.errors import ConfigError, PipelineError, some
 from pipeline.files.yaml_core import read_yaml
 from pipeline.files.yaml_edit import set_value
-from pipeline.plan.settings import SOURCE, Settings, load_settings
+from pipeline.plan.settings import SOURCE, Load, Settings, load_settings
 from pipeline.run.changes import config_changes
 from pipeline.snapshots.store import Store
 from pipeline.snapshots.variants import Variant, find_variant
 from pipeline.variants.sweep import files_of
 
 PIPELINE = "configs/pipeline.yaml"
+MODELING = "configs/modeling.yaml"
 
 
-def adopt(store: Store, name: str) -> str:
+def adopt(store: Store, name: str, load: Load = load_settings) -> str:
     """Write a variant's values into the project's YAML; give what that changed.
 
-    Comments stay. The changes are a unified diff, empty if there are none.
+    Comments stay. The changes are a unified diff, empty if there are none. `load` loads
+    the settings of models, too, if there are some.
 
     Raises
     ------
     ConfigError
-        If the variant used a profile, the YAML has other values since, or cannot be
-        changed so that it says what the variant says; nothing is written then.
+        If the variant used a profile, the YAML has other values since, its values are
+        none that models take, or the YAML cannot be changed so that it says what the
+        variant says; nothing is written then.
     SnapshotError
         If there is no such variant.
     """
@@ -41,11 +44,10 @@ def adopt(store: Store, name: str) -> str:
             f" yourself: {' '.join(variant.words)}"
         )
     root = store.root
-    base = load_settings(root)
-    wanted = load_settings(root, overrides=tuple(variant.words))
-    if base.tree == wanted.tree:
+    wanted = load(root, overrides=tuple(variant.words))
+    if load(root).tree == wanted.tree:
         return ""
-    _refuse_changed(variant, base)
+    _refuse_changed(variant, load_settings(root))
     before: dict[Path, str] = {}
     after: dict[Path, str] = {}
     for path, value in _values(variant.words):
@@ -55,7 +57,7 @@ def adopt(store: Store, name: str) -> str:
         after[root / file] = set_value(text, *_fitting(text, below, value))
     _write(after)
     try:
-        fault = next(config_changes("", wanted.tree, load_settings(root).tree), "")
+        fault = next(config_changes("", wanted.tree, load(root).tree), "")
     except PipelineError as error:
         fault = str(error)
     if fault:
@@ -109,7 +111,8 @@ def _place(settings: Settings, path: Sequence[str]) -> tuple[str, Sequence[str]]
     """Find the project's file in which a value stands, and where it stands there.
 
     A file that is the default of several stages or sources is none of a single one's.
-    What stands in none belongs into ``configs/pipeline.yaml``.
+    What stands in none belongs into that of its model or of all models, if there is
+    one, else into ``configs/pipeline.yaml``.
     """
     names = [layer.name for layer in settings.layers]
     for layer in reversed(settings.layers):
@@ -117,16 +120,21 @@ def _place(settings: Settings, path: Sequence[str]) -> tuple[str, Sequence[str]]
         below = path[_depth(layer) :]
         if is_own and below and holds(layer.tree, path):
             return layer.name, below
+    model = f"configs/models/{path[1]}.yaml" if len(path) > 1 else ""
+    for section, file in (("models", model), ("modeling", MODELING)):
+        below = path[2:] if section == "models" else path[1:]
+        if path[0] == section and below and file in names:
+            return file, below
     return PIPELINE, path
 
 
 def _depth(layer: Layer) -> int:
     """Say how many keys the composed tree has above those of a file."""
-    if layer.name.startswith("configs/checks/"):
+    if layer.name.startswith(("configs/checks/", "configs/models/")):
         return 2
     if layer.name.startswith("configs/sources/"):
         return 1 if SOURCE in layer.tree else 2
-    return 1 if layer.name.startswith("configs/transforms/") else 0
+    return 1 if layer.name.startswith(("configs/transforms/", MODELING)) else 0
 
 
 def _fitting(text: str, path: Sequence[str], value: Any) -> tuple[Sequence[str], Any]:

@@ -22,7 +22,7 @@ from pipeline.config import parse_overrides
 from pipeline.engine.one_pass import Execution
 from pipeline.errors import ConfigError, PipelineError, SourceError, mask_tree
 from pipeline.log import LOG, fields, logged
-from pipeline.plan.settings import Settings, load_settings
+from pipeline.plan.settings import Load, Settings, load_settings
 from pipeline.process import is_asked
 from pipeline.run.compute import failed, work_of
 from pipeline.run.freshness import Selection, Wanted, look
@@ -54,7 +54,7 @@ from pipeline.snapshots.store import (
 )
 from pipeline.snapshots.variants import Variant, read_variants, write_variant
 from pipeline.variants.together import Member, compute_together
-from pipeline.variants.words import Asked, combine, require_name
+from pipeline.variants.words import Asked, combine, is_of_models, require_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,10 +81,12 @@ def sweep(
     *,
     profile: str | None = None,
     name: str | None = None,
+    load: Load = load_settings,
 ) -> Swept:
     """Make a variant of each combination of the values of ``path=value,value`` words.
 
-    Of a single one, the name may be said.
+    Of a single one, the name may be said. `load` loads the settings of models, too,
+    where words change them.
 
     Raises
     ------
@@ -101,27 +103,34 @@ def sweep(
                 "hint: without --name they are named after their values"
             )
         asked = [dataclasses.replace(asked[0], name=name)]
-    return make_variants(base, asked)
+    return make_variants(base, asked, load)
 
 
 def make_variant(
-    root: Path, name: str, words: Sequence[str], *, profile: str | None = None
+    root: Path,
+    name: str,
+    words: Sequence[str],
+    *,
+    profile: str | None = None,
+    load: Load = load_settings,
 ) -> Swept:
     """Make one variant of the words as they are; raises what is wrong with it."""
     base = load_settings(root, profile=profile)
-    swept = make_variants(base, [Asked(name, tuple(words))])
+    swept = make_variants(base, [Asked(name, tuple(words))], load)
     for error in swept.failed.values():
         raise error
     return swept
 
 
-def make_variants(base: Settings, asked: Sequence[Asked]) -> Swept:
+def make_variants(
+    base: Settings, asked: Sequence[Asked], load: Load = load_settings
+) -> Swept:
     """Make variants of a configuration; see `sweep`."""
     for each in asked:
         require_name(each.name)
         _refuse_secrets(each)
     with _begin(base, asked) as making:
-        swept = making.make(asked)
+        swept = making.make(asked, load)
         how = "failed" if swept.failed else "published"
         text = "".join(f"{name}: {error}\n" for name, error in swept.failed.items())
         LOG.debug(text or "variants are made", extra=fields(event=how))
@@ -187,7 +196,7 @@ def _refuse_taken(asked: Asked, profile: str | None, there: Sequence[Variant]) -
         ):
             of = f"--profile {variant.run.profile} " if variant.run.profile else ""
             raise ConfigError(
-                f"variant '{asked.name}': is there, of other values\n"
+                f"variant '{asked.name}': exists already, with other values\n"
                 f"found: {of}{' '.join(variant.words) or 'no changed value'}\n"
                 f"expected: {' '.join(asked.words) or 'no changed value'}\n"
                 f"hint: choose another name, or `just variants --drop {asked.name}`"
@@ -249,13 +258,13 @@ class _Making:
         [record] = (variant.run for variant in made.values())
         return report_of(self.store, record, prepared.wanted, is_new=False)
 
-    def make(self, asked: Sequence[Asked]) -> Swept:
+    def make(self, asked: Sequence[Asked], load: Load) -> Swept:
         """Make them, and drop the oldest of those that are then too many."""
         failures: dict[str, PipelineError] = {}
         prepared: list[_Prepared] = []
         for each in asked:
             try:
-                prepared.append(self._prepare(each))
+                prepared.append(self._prepare(each, load))
             except PipelineError as error:
                 failures[each.name] = error
         records = {p.asked.name: v for p in prepared if (v := self._as_before(p))}
@@ -267,11 +276,12 @@ class _Making:
         names = [p.asked.name for p in new if p.asked.name in records]
         return Swept(made, names, failures, dropped, 0.0)
 
-    def _prepare(self, asked: Asked) -> _Prepared:
+    def _prepare(self, asked: Asked, load: Load) -> _Prepared:
         """Load the configuration of a variant, and look what is to be done."""
-        settings = load_settings(
-            self.base.root, profile=self.base.profile, overrides=asked.words
-        )
+        root, profile = self.base.root, self.base.profile
+        if is_of_models(asked.words):
+            load(root, profile=profile, overrides=asked.words)
+        settings = load_settings(root, profile=profile, overrides=asked.words)
         return self._look(asked, settings)
 
     def _look(self, asked: Asked, settings: Settings) -> _Prepared:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
+from pipeline.config import parse_overrides
 from pipeline.errors import ConfigError
 
 NAME = r"[a-z][a-z0-9_]{0,59}"
 """A pattern of the names of variants, which are files, and words of SQL."""
+
+TAKEN = ("latest", "meta", "previous", "published")
+"""Words for runs, and schemas of SQL."""
 
 _CLOSING = {"[": "]", "{": "}"}
 
@@ -57,6 +61,11 @@ def combine(words: Sequence[str], at_most: int) -> list[Asked]:
     return _named(paths, [tuple(each) for each in product(*values)])
 
 
+def is_of_models(words: Sequence[str]) -> bool:
+    """Tell whether words change settings of models, which a run has no use for."""
+    return not {"modeling", "models"}.isdisjoint(parse_overrides(words).tree)
+
+
 def require_name(name: str) -> None:
     """Refuse what cannot name a variant.
 
@@ -70,6 +79,11 @@ def require_name(name: str) -> None:
             f"variant '{name}': expected a name of up to 60 lower case letters, digits"
             " and underscores that begins with a letter\n"
             "hint: such as lag_2"
+        )
+    if name in TAKEN:
+        raise ConfigError(
+            f"variant '{name}': is a word for a run or a schema\n"
+            f"expected: another name than {', '.join(TAKEN)}"
         )
 
 

@@ -42,6 +42,15 @@ def test_a_sweep_with_a_failure_says_it_last_and_ends_with_1(root: Path) -> None
     assert invoke(root, "variants", "--drop", name).exit_code == 0
 
 
+def test_equal_failures_are_said_once(root: Path) -> None:
+    words = ("lag_columns.columns=[nosuch]", "drop_rare_drgs.min_total=1,2", *SOURCE)
+    done = invoke(root, "sweep", *words)
+    assert done.exit_code == 1
+    assert "failed: min_total_1, min_total_2\n" in done.output
+    assert done.output.count('unable to find column "nosuch"') == 1
+    assert "0 variants" not in done.output
+
+
 def test_an_adopted_variant_is_the_configuration(root: Path, tmp_path: Path) -> None:
     project = shutil.copytree(root, tmp_path / "project", symlinks=True)
     adopted = invoke(project, "adopt", "lag_2").output

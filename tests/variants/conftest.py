@@ -25,6 +25,26 @@ def make_published(root: Path) -> Path:
     return root
 
 
+MODELING = """panel: discharges
+entity: [facility_id, apr_drg_code]
+target: mean_cost
+known: []
+past: [mean_cost_lag1]
+split: {train: 3, valid: 1, test: 1} # few
+model: last
+baselines: [last]
+"""
+
+
+def add_model(root: Path) -> None:
+    """Let a project have settings of models."""
+    (root / "configs" / "models").mkdir()
+    (root / "configs" / "modeling.yaml").write_text(MODELING)
+    (root / "configs" / "models" / "last.yaml").write_text(
+        "kind: known_value\nparams: {columns: [mean_cost_lag1]} # one\n"
+    )
+
+
 @pytest.fixture(scope="session")
 def swept_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = make_published(tmp_path_factory.mktemp("swept"))

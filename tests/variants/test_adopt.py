@@ -3,13 +3,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from pipeline.commands.variant_cli import load_with_models
 from pipeline.errors import ConfigError, SnapshotError
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
 from pipeline.snapshots.store import Store, open_store, read_runs
 from pipeline.snapshots.variants import Variant, write_variant
 from pipeline.variants.adopt import adopt
-from pipeline.variants.sweep import files_of
+from pipeline.variants.sweep import files_of, make_variant
+from tests.variants.conftest import MODELING, add_model
 
 
 def yaml_of(root: Path) -> str:
@@ -76,6 +78,48 @@ def test_a_value_is_written_where_it_stands(
     assert adopt(store, "mine")
     assert line in (configs / file).read_text()
     assert load_settings(swept).tree == wanted
+
+
+@pytest.mark.parametrize(
+    ("word", "file", "before", "after"),
+    [
+        ("modeling.split.train=4", "modeling.yaml", "train: 3,", "train: 4,"),
+        ("modeling.horizon=1", "modeling.yaml", "", ""),
+        (
+            "modeling.seed=7",
+            "modeling.yaml",
+            "baselines: [last]\n",
+            "baselines: [last]\nseed: 7\n",
+        ),
+        (
+            "models.last.params.columns=[mean_charge_lag1]",
+            "models/last.yaml",
+            "[mean_cost_lag1]} # one",
+            "[mean_charge_lag1]} # one",
+        ),
+    ],
+)
+def test_settings_of_models_are_written_where_they_stand(
+    swept: Path, word: str, file: str, before: str, after: str
+) -> None:
+    add_model(swept)
+    store, pipeline = open_store(swept), yaml_of(swept)
+    record(store, word)
+    text = (swept / "configs" / file).read_text()
+    adopt(store, "mine", load_with_models)
+    assert (swept / "configs" / file).read_text() == text.replace(before, after)
+    assert yaml_of(swept) == pipeline
+
+
+def test_settings_that_models_do_not_take_are_not_written(swept: Path) -> None:
+    add_model(swept)
+    store = open_store(swept)
+    record(store, "modeling.horizon=2")
+    with pytest.raises(ConfigError, match=r"split\.valid: expected at least 2 periods"):
+        adopt(store, "mine", load_with_models)
+    assert (swept / "configs" / "modeling.yaml").read_text() == MODELING
+    with pytest.raises(ConfigError, match=r"split\.valid: expected at least 2 periods"):
+        make_variant(swept, "two", ["modeling.horizon=2"], load=load_with_models)
 
 
 def test_the_default_of_two_stages_is_not_changed_for_one(swept: Path) -> None:

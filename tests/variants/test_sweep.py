@@ -90,7 +90,7 @@ def test_a_name_of_other_values_is_refused_before_anything_is_made(
 ) -> None:
     before = sorted((swept / ".pipeline").rglob("*"))
     name = "periods_2_min_total_20"
-    with pytest.raises(ConfigError, match="is there, of other values"):
+    with pytest.raises(ConfigError, match="exists already, with other values"):
         make_variant(swept, name, ["lag_columns.periods=5"])
     many = ",".join(map(str, range(10_000)))
     with pytest.raises(ConfigError, match="10,000 variants, expected at most 20"):

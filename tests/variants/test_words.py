@@ -79,6 +79,12 @@ def test_what_is_no_sweep_is_refused(words: list[str], message: str) -> None:
         combine(words, 20)
 
 
+@pytest.mark.parametrize("name", ["latest", "meta", "previous", "published"])
+def test_a_word_for_a_run_or_a_schema_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="a word for a run or a schema"):
+        require_name(name)
+
+
 @pytest.mark.parametrize("name", ["", "A", "a b", "../a", "a.b", "1a", "a" * 61])
 def test_a_name_that_is_no_file_and_no_word_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="letters, digits"):
