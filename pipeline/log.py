@@ -26,7 +26,7 @@ LOG = logging.getLogger("pipeline")
 _PATIENCE_S = 2.0
 _TICK_S = 0.5
 _LOGS = "r????????_??????_???.jsonl"
-_ENDS = ("published", "failed", "stopped")
+_ENDS = ("published", "finished", "failed", "stopped")
 
 Event: TypeAlias = dict[str, Any]
 

@@ -141,7 +141,7 @@ def run_beside(settings: Settings) -> RunReport:
     """Compute what a run would publish, but publish nothing and keep no variant."""
     with _begin(settings) as making:
         report = making.report()
-        LOG.debug("nothing is published", extra=fields(event="published"))
+        LOG.debug("nothing is published", extra=fields(event="finished"))
     return report
 
 

@@ -96,6 +96,8 @@ def test_nothing_is_published_or_kept_to_verify(
     found = invoke(project, "verify", "--lock", *SOURCE, *words)
     assert found.exit_code == bool(words), found.output
     assert state() == before
+    last = invoke(project, "runs").output.splitlines()[0]
+    assert last.split()[1] == "finished"
 
 
 def test_other_rows_of_the_source_are_data(elsewhere: Path, tmp_path: Path) -> None:
