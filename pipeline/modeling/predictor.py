@@ -14,7 +14,7 @@ from pipeline.modeling.fit.design import Design, FeatureSchema, design, feature_
 from pipeline.modeling.fit.drift import Learned, distributions
 from pipeline.modeling.fit.intervals import UNCALIBRATED, Calibration, calibrate
 from pipeline.modeling.fit.target import Array, TargetConfig
-from pipeline.modeling.models import Regressor, load_kind
+from pipeline.modeling.models import OCCURRENCE, Regressor, load_kind, takes_categories
 from pipeline.modeling.occurrence import (
     OCCURS,
     Occurrence,
@@ -170,11 +170,11 @@ def fit_occurrence_of(
 ) -> Occurrence:
     """Fit whether the candidates occur; see `pipeline.modeling.candidates`."""
     assert config.occurrence is not None
-    names = [name for name in features_of(candidates, modeling) if name != OCCURS]
+    given = candidates.drop(OCCURS)
+    trees = msgspec.structs.replace(config, kind=OCCURRENCE)
     return fit_occurrence(
         candidates,
-        names,
-        config.categorical,
+        *inputs_of(given, trees, modeling),
         config.occurrence,
         seed=modeling.seed,
         n_threads=cpu_count() or 1,
@@ -196,7 +196,7 @@ def fit_model(
 ) -> Predictor:
     """Fit the model alone, for point predictions; see `fit_predictor`."""
     kind = load_kind(config.kind)
-    schema = feature_schema(train, features_of(train, modeling), config.categorical)
+    schema = feature_schema(train, *inputs_of(train, config, modeling))
     past = past_of(train, modeling.past)
     y = varying_target_of(train, modeling.target)
     model = kind.fit(
@@ -229,6 +229,20 @@ def features_of(df: pl.DataFrame, modeling: Modeling) -> list[str]:
     """Name the features of a frame: all but entity, period and target."""
     other = {*modeling.entity, modeling.time, modeling.target}
     return [name for name in df.columns if name not in other]
+
+
+def inputs_of(
+    df: pl.DataFrame, config: ModelConfig, modeling: Modeling
+) -> tuple[list[str], list[str]]:
+    """Name the features that a model takes as they are, and its categories.
+
+    Features that are strings are categories as well; a kind that takes none goes
+    without them.
+    """
+    names = features_of(df, modeling)
+    texts = [name for name in names if df.schema[name] == pl.String]
+    labels = texts if takes_categories(config.kind) else []
+    return [name for name in names if name not in texts], [*config.categorical, *labels]
 
 
 def past_of(df: pl.DataFrame, past: list[str]) -> Array:

@@ -21,7 +21,7 @@ from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of
 from pipeline.modeling.judge.totals import calibrate_totals
 from pipeline.modeling.models import kind_names
-from pipeline.modeling.predictor import features_of
+from pipeline.modeling.predictor import inputs_of
 from pipeline.modeling.records import TrainingRecord, all_trainings
 from pipeline.modeling.registry.apart import backtest_apart
 from pipeline.modeling.registry.publish import publish_models
@@ -278,8 +278,10 @@ def _trained_as_before(
             continue
         trained = Training(folder, record, features, is_new=False, is_logged=True)
         schema = trained.load().record.schema
-        names = {*features_of(features.read(modeling), modeling)}
-        is_same = {*schema.dtypes} - {*trained.config.categorical} == names
+        numbers, categories = inputs_of(
+            features.read(modeling), trained.config, modeling
+        )
+        is_same = {*schema.dtypes} == {*numbers, *categories}
         if is_same and past == modeling.past:
             return train_windows(settings, trained, evaluation.windows)[1:]
     return []

@@ -259,7 +259,8 @@ class ModelConfig(BaseConfig, frozen=True, kw_only=True):
     weight: Weight | None = None
     """What a row counts; None: all the same."""
     categorical: list[str] = field(default_factory=list[str])
-    """Columns of the entity that are given to the model as categories."""
+    """Columns of the entity that are given to the model as categories, as texts are
+    that are features."""
     occurrence: dict[str, Any] | None = None
     """Params of `OCCURRENCE`, the trees that say how probable a row is; None: all is
     given that there is one."""
@@ -359,7 +360,10 @@ def _check_model(
         mistakes.append(_mistake(f"{at}.space.{path}", text, layers))
     for column in config.categorical:
         if modeling is not None and column not in modeling.entity:
-            text = f"expected one of {', '.join(modeling.entity)}, found '{column}'"
+            text = (
+                f"expected one of {', '.join(modeling.entity)}, found '{column}'; a"
+                " feature that is a text is a category by itself"
+            )
             mistakes.append(_mistake(f"{at}.categorical", text, layers))
     return config, mistakes
 

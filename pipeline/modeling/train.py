@@ -11,6 +11,7 @@ from typing import get_args
 
 import msgspec
 
+from pipeline.errors import some
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
@@ -20,6 +21,7 @@ from pipeline.modeling.data import Features, parts, spans_of
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.occurrence import calibrated
 from pipeline.modeling.predictor import (
+    features_of,
     fit_occurrence_of,
     fit_predictor,
     target_of,
@@ -133,6 +135,9 @@ def _fit(
     train_rows, valid_rows, _ = parts(df, modeling)
     started_at, started = datetime.now(UTC), time.perf_counter()
     predictor = fit_predictor(train_rows, valid_rows, config, modeling)
+    taken = predictor.record.schema.dtypes
+    if left := [name for name in features_of(df, modeling) if name not in taken]:
+        LOG.info(f"{model}: takes no labels, and goes without {some(left)}")
     if config.occurrence is not None:
         seen, unseen = (
             candidates(settings, features, rows[modeling.time].unique().sort())

@@ -1,5 +1,6 @@
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -11,6 +12,7 @@ from pipeline.modeling.data import between, current_features
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.predictor import (
     Predictor,
+    fit_model,
     fit_predictor,
     load_predictor,
     past_of,
@@ -158,3 +160,29 @@ def test_training_takes_no_categories_of_the_key_as_numbers(ml: Load) -> None:
     predictor = fit_predictor(train, valid, config, settings.modeling)
     assert not set(predictor.record.schema.dtypes) & set(settings.modeling.key)
     assert settings.modeling.target not in predictor.record.schema.dtypes
+
+
+SHOPS = pl.DataFrame(
+    {
+        "shop": [i for i in range(40) for _ in range(5)],
+        "year": [*range(2010, 2015)] * 40,
+        "region": [f"r{i % 4}" for i in range(40) for _ in range(5)],
+        "sold_lag1": [float(i) for i in range(200)],
+        "sold": [100.0 * (i % 4) + t for i in range(40) for t in range(5)],
+    }
+)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "ridge"])
+def test_a_label_is_a_category_or_left_out(kind: str) -> None:
+    names = {"time": "year", "entity": ["shop"], "target": "sold"}
+    shipped = {"past": ["sold_lag1"], "horizon": 1, "coverage": 0.9, "seed": 1}
+    modeling = cast("Modeling", SimpleNamespace(**names, **shipped))
+    config = ModelConfig(kind=kind)
+    predictor = fit_model(SHOPS, config, modeling)
+    here = {"lightgbm": {"region": ["r0", "r1", "r2", "r3"]}, "ridge": {}}[kind]
+    assert predictor.record.schema.vocabulary == here
+    said = SHOPS.with_columns(said=predictor.point(SHOPS)).group_by("region")
+    means = said.agg(pl.mean("said", "sold")).sort("region")
+    is_near = (means["said"] - means["sold"]).abs().max() < 5  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
+    assert is_near == (kind == "lightgbm")

@@ -109,6 +109,11 @@ def load_kind(name: str) -> Kind:
     return cast("Kind", importlib.import_module(f"{__name__}.{name}"))
 
 
+def takes_categories(name: str) -> bool:
+    """Tell whether a kind takes categories, as its ``TAKES_CATEGORIES`` says."""
+    return getattr(load_kind(name), "TAKES_CATEGORIES", False)
+
+
 def libraries_of(name: str) -> tuple[str, ...]:
     """Name the libraries of a kind, as its ``LIBRARIES`` does, if it has any.
 

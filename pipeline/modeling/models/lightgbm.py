@@ -20,6 +20,7 @@ Part = Annotated[float, Meta(gt=0, le=1)]
 
 
 LIBRARIES = ("lightgbm",)
+TAKES_CATEGORIES = True
 
 
 class Params(BaseConfig, frozen=True, kw_only=True):
