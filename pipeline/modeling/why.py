@@ -15,7 +15,13 @@ from pipeline.errors import LineageError, ModelError, SnapshotError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.fit.design import Design, design
-from pipeline.modeling.fit.target import Array, AsinhTarget, GrowthTarget
+from pipeline.modeling.fit.target import (
+    Array,
+    AsinhTarget,
+    GrowthTarget,
+    NoneTarget,
+    TargetConfig,
+)
 from pipeline.modeling.models import Regressor
 from pipeline.modeling.models.known_value import KnownValue
 from pipeline.modeling.models.lightgbm import LightGBM
@@ -29,7 +35,7 @@ from pipeline.snapshots.store import Store
 from pipeline.why.show import lines, plain, table
 from pipeline.why.why import Why, find_row, read_words, scan_object, why_of_row
 
-_N_BIGGER, _MOST_ROWS = 3, 20
+_N_BIGGER, _MOST_ROWS, _MOST_FOLLOWED = 3, 20, 5
 
 
 @dataclass(frozen=True)
@@ -72,15 +78,19 @@ class WhyPrediction:
     """Of the predictions of the period, the largest is 1."""
     bigger: Sequence[Mapping[str, Any]]
     """The nearest that are larger, the nearest first."""
+    past: Contribution | None
+    """The column of the target's past to which a change is added, and what is that of
+    the base; 0 where the base is not in units of the target."""
     base: float
-    """What the contributions are added to."""
+    """What the contributions are added to, the past among it."""
     contributions: Sequence[Contribution]
     """The largest first."""
     fitted: str
     """What base and contributions are in, if not in units of the target."""
     interval: Interval
     largest: Why | None
-    """The feature that contributes most, followed down."""
+    """The target's past, or else the feature that contributes most of those that are
+    made of rows of a source, followed down."""
     not_followed: str
     """Why it is not."""
 
@@ -133,7 +143,10 @@ def why_prediction(
     made.sort(key=lambda one: (-abs(one.amount), one.feature))
     wanted = {name: at[name] for name in modeling.key}
     rank, bigger = _bigger(rows, modeling, at)
-    largest, reason = _followed(settings, store, run, wanted, made[0])
+    target, names = predictor.record.target, predictor.record.past
+    target_past = past_added(target, names, features)
+    ways = [*([target_past] if target_past else []), *made[:_MOST_FOLLOWED]]
+    largest, reason = _followed(settings, store, run, wanted, ways)
     return WhyPrediction(
         wanted,
         at["prediction"],
@@ -144,6 +157,7 @@ def why_prediction(
         run.run_id,
         rank,
         bigger,
+        target_past,
         base,
         made,
         fitted,
@@ -183,6 +197,22 @@ def _features(
                 if found is not None:
                     return found
     return same(bundle.panel_of(read_rows(settings.pipeline)).lazy())
+
+
+def past_added(
+    target: TargetConfig, names: Sequence[str], features: pl.DataFrame
+) -> Contribution | None:
+    """Find the past of the only row to which a change is added; None if none is.
+
+    It is the first of the named columns that is not null.
+    """
+    if isinstance(target, NoneTarget | AsinhTarget):
+        return None
+    name = next(name for name in names if features[name].item() is not None)
+    value = features[name].item()
+    return Contribution(
+        name, value, 0.0 if isinstance(target, GrowthTarget) else float(value)
+    )
 
 
 def _in_units(predictor: Predictor, X: Design, past: Array) -> tuple[float, Array, str]:
@@ -280,23 +310,23 @@ def _followed(
     store: Store,
     run: RunRecord,
     key: Mapping[str, Any],
-    one: Contribution,
+    ways: Sequence[Contribution],
 ) -> tuple[Why | None, str]:
-    """Follow a feature of a period to come down to the source, if that can be."""
+    """Follow the first feature of a period to come that leads down to a source.
+
+    One of the calendar has no rows there.
+    """
     if STEP in key:
         return None, "features of several periods ahead are no snapshot"
-    try:
-        return why_of_row(
-            settings.pipeline,
-            store,
-            run,
-            settings.modeling.features,
-            key,
-            one.feature,
-            one.value,
-        ), ""
-    except (LineageError, SnapshotError) as error:
-        return None, str(error).partition("\n")[0]
+    asked = settings.pipeline, store, run, settings.modeling.features, key
+    for one in ways:
+        try:
+            found = why_of_row(*asked, one.feature, one.value)
+        except (LineageError, SnapshotError) as error:
+            return None, str(error).partition("\n")[0]
+        if any(rows.height for rows in found.sources.values()):
+            return found, ""
+    return None, "none of the largest is made of rows of a source"
 
 
 def show_prediction(found: WhyPrediction, format_: str, *, every_row: bool) -> str:
@@ -304,6 +334,7 @@ def show_prediction(found: WhyPrediction, format_: str, *, every_row: bool) -> s
     if format_ == "json":
         of = {k: v for k, v in vars(found).items() if k != "largest"}
         of["contributions"] = [asdict(one) for one in found.contributions]
+        of["past"] = found.past and asdict(found.past)
         of["interval"] = asdict(found.interval)
         of["largest"] = found.largest and plain(found.largest, every_row=every_row)
         return json.dumps(of, indent=2, default=str)
@@ -331,9 +362,7 @@ def _lines(
         bigger = pl.DataFrame(found.bigger)
         yield from table(bigger, most, is_markdown=is_markdown)
     yield ""
-    yield f"base {found.base!r}, and what features add" + (
-        f", in units of {found.fitted}:" if found.fitted else ":"
-    )
+    yield from base_lines(found)
     added = pl.DataFrame(
         [(c.feature, str(c.value), c.amount) for c in found.contributions],
         {"feature": pl.String, "value": pl.String, "adds": pl.Float64},
@@ -354,3 +383,15 @@ def _lines(
         yield f"not followed down: {found.not_followed}"
     else:
         yield from lines(found.largest, every_row=every_row, is_markdown=is_markdown)
+
+
+def base_lines(found: WhyPrediction) -> Iterator[str]:
+    """Say what contributions are added to."""
+    past, unit = found.past, f", in units of {found.fitted}:" if found.fitted else ":"
+    if past is None or found.fitted:
+        if past is not None:
+            yield f"grown from its past, {past.feature} = {past.value:,.6g}"
+        yield f"base {found.base!r}, and what features add{unit}"
+        return
+    yield f"from its past, {past.feature} = {past.value:,.6g}"
+    yield f"usual growth {found.base - past.amount:+,.6g}, and what features add:"

@@ -1,6 +1,7 @@
 """A forecast is the sum of what is said to make it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 
 from pipeline.errors import LineageError
 from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.target import GrowthTarget, NoneTarget, RelativeTarget
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.models.known_value import KnownValue
 from pipeline.modeling.why import (
+    Contribution,
     WhyPrediction,
+    base_lines,
     contributions,
+    past_added,
     show_prediction,
     why_prediction,
 )
@@ -66,6 +71,7 @@ def test_the_largest_is_followed_to_the_source(
     asked: tuple[WhyPrediction, pl.DataFrame],
 ) -> None:
     found, _ = asked
+    assert found.past is None
     first = max(found.contributions, key=lambda one: abs(one.amount))
     down = found.largest
     assert down is not None, found.not_followed
@@ -78,6 +84,25 @@ def test_the_largest_is_followed_to_the_source(
     plain: dict[str, Any] = json.loads(show_prediction(found, "json", every_row=True))
     assert plain["largest"]["sources"]["source"]["n_rows"] == rows.height
     assert len(plain["contributions"]) == len(found.contributions)
+
+
+def test_a_base_of_a_change_is_said_as_past_and_usual_growth(
+    asked: tuple[WhyPrediction, pl.DataFrame],
+) -> None:
+    features = pl.DataFrame({"b_rolling2": [None], "b_lag1": [300_829.0], "c": [1.0]})
+    names = ["b_rolling2", "b_lag1"]
+    past = past_added(RelativeTarget(scale=1), names, features)
+    assert past == Contribution("b_lag1", 300_829.0, 300_829.0)
+    assert past_added(NoneTarget(), names, features) is None
+    found = replace(asked[0], past=past, base=310_829.0)
+    assert list(base_lines(found)) == [
+        "from its past, b_lag1 = 300,829",
+        "usual growth +10,000, and what features add:",
+    ]
+    grown = past_added(GrowthTarget(scale=1), names, features)
+    lines = list(base_lines(replace(asked[0], past=grown, fitted="growth", base=0.5)))
+    assert lines[0] == "grown from its past, b_lag1 = 300,829"
+    assert "in units of growth" in lines[1]
 
 
 def test_a_question_without_an_answer(promoted: Path) -> None:
