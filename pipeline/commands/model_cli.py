@@ -600,16 +600,27 @@ def impact(
     from pipeline.modeling.impact import describe_impact, describe_unused, plain
     from pipeline.modeling.impact import impact as impact_of
     from pipeline.modeling.impact import unused as all_unused
+    from pipeline.plan.settings import load_settings
 
     column, overrides = options.split(words, "column")
-    if (column is None) != unused:
+    if column is None and not unused:
         raise click.UsageError("expected a column or a stage, or --unused")
-    settings, _ = _load(profile, overrides)
+    if column is not None and unused:
+        raise click.UsageError(
+            f"expected a column or --unused, found '{column}' and --unused, which is of"
+            " all columns"
+        )
+    root, models = options.project_root(), None
+    if (root / "configs" / "modeling.yaml").exists():
+        models, _ = _load(profile, overrides)
+        settings = models.pipeline
+    else:
+        settings = load_settings(root, profile=profile, overrides=overrides)
     if column is None:
-        idle = all_unused(settings)
+        idle = all_unused(settings, models)
         found, lines = plain(idle), describe_unused(idle)
     else:
-        fed = impact_of(settings, column)
+        fed = impact_of(settings, models, column)
         found, lines = plain(fed), describe_impact(fed)
     options.say(json.dumps(found, indent=2) if format_ == "json" else "\n".join(lines))
 

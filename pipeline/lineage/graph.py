@@ -87,7 +87,9 @@ def find_stage(lineage: Lineage, name: str) -> str:
         return known[name]
     names = list(dict.fromkeys([*snapshots, *known]))
     holders = [n for n in names if name in lineage.columns_of(known[n])]
-    meant = "" if holders else nearest(name, names)
+    meant = nearest(name, names)
+    if holders:
+        meant = f"; did you mean '{holders[0]}.{name}'?"
     example = f"{holders[0]}.{name}" if holders else example_of(lineage)
     raise LineageError(
         f"lineage: no snapshot or stage '{name}'{meant}\n"

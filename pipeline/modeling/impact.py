@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.errors import some
+from pipeline.errors import LineageError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import Lineage, downstream, find_columns
 from pipeline.lineage.value import DIRECT, UNKNOWN
@@ -12,6 +12,7 @@ from pipeline.modeling.card.explain import feature_groups
 from pipeline.modeling.records import all_trainings, read_evaluation
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.plan.plan import Plan
+from pipeline.plan.settings import Settings
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 from pipeline.snapshots.store import open_store, read_current
@@ -68,21 +69,23 @@ class Impact:
     """Of the newest evaluation of each model of this target, the largest first."""
 
 
-def impact(settings: ModelingSettings, name: str) -> Impact:
+def impact(settings: Settings, models: ModelingSettings | None, name: str) -> Impact:
     """Find all that depends on a column, or on those of a stage or snapshot.
 
     A LineageError if there is none of the name.
     """
-    plan = check(settings.pipeline)
-    lineage, modeling = plan.lineage(), settings.modeling
-    stages = _fed(lineage, name)
+    plan = check(settings)
+    lineage = plan.lineage()
+    try:
+        stages = _fed(lineage, name)
+    except LineageError as error:
+        text = str(error).removeprefix("lineage: ")
+        raise LineageError(f"impact: {text}") from error
     snapshots = {s: stages[of] for s, of in lineage.snapshots.items() if of in stages}
-    nothing = Fed([], [], rows=False)
-    of = snapshots.get(modeling.features, nothing)
-    other = {*modeling.entity, modeling.time, modeling.target}
-    features, decided = (
-        [c for c in columns if c not in other] for columns in (of.values, of.decided)
-    )
+    of = snapshots.get(models.modeling.features) if models else None
+    other = _no_features(models) if models else set[str]()
+    features = [c for c in of.values if c not in other] if of else []
+    decided = [c for c in of.decided if c not in other] if of else []
     asked = {s: [*fed.values, *fed.decided] for s, fed in snapshots.items()}
     store = open_store(settings.root)
     is_run = read_current(store) is not None
@@ -95,8 +98,10 @@ def impact(settings: ModelingSettings, name: str) -> Impact:
         not is_run,
         features,
         decided,
-        modeling.target if modeling.target in of.values else None,
-        _importances(settings, plan, features),
+        models.modeling.target
+        if models and of and models.modeling.target in of.values
+        else None,
+        _importances(models, plan, features) if models else [],
     )
 
 
@@ -122,23 +127,28 @@ def _fed(lineage: Lineage, name: str) -> dict[str, Fed]:
 
 
 def _checks(
-    settings: ModelingSettings, plan: Plan, asked: Mapping[str, Collection[str]]
+    settings: Settings, plan: Plan, asked: Mapping[str, Collection[str]]
 ) -> list[tuple[str, str]]:
     """Name the checks that look at some columns of the snapshots."""
     return [
         (snapshot, one.name)
         for snapshot, columns in asked.items()
-        for one in compile_checks(settings.pipeline, plan, snapshot)
+        for one in compile_checks(settings, plan, snapshot)
         if {*one.failures.meta.root_names()} & {*columns}
     ]
+
+
+def _no_features(settings: ModelingSettings) -> set[str]:
+    """Name the columns of the features that models do not learn from."""
+    modeling = settings.modeling
+    return {*modeling.entity, modeling.time, modeling.target}
 
 
 def _importances(
     settings: ModelingSettings, plan: Plan, features: Sequence[str]
 ) -> list[Importance]:
     """Read what the newest evaluations say of features, by their groups."""
-    modeling = settings.modeling
-    other = {*modeling.entity, modeling.time, modeling.target}
+    modeling, other = settings.modeling, _no_features(settings)
     schema = plan.snapshots[modeling.features].schema
     groups = feature_groups([c for c in schema if c not in other], settings.bases)
     newest = {
@@ -172,9 +182,9 @@ class Unused:
     needs."""
 
 
-def unused(settings: ModelingSettings) -> Unused:
+def unused(settings: Settings, models: ModelingSettings | None) -> Unused:
     """Find what feeds nothing; a SnapshotError if there is no run yet."""
-    plan = check(settings.pipeline)
+    plan = check(settings)
     lineage = plan.lineage()
     needed, stages = _needed(lineage, {*lineage.snapshots.values()})
     handed = {(e.stage, e.column) for e in lineage.edges if e.column == e.input_column}
@@ -185,12 +195,15 @@ def unused(settings: ModelingSettings) -> Unused:
         if (owner, column) not in needed | handed
     ]
     idle = [name for name in lineage.stages if name not in stages]
-    return Unused(idle, columns, _for_nobody(settings, plan, lineage))
+    return Unused(idle, columns, _for_nobody(settings, models, plan, lineage))
 
 
-def _for_nobody(settings: ModelingSettings, plan: Plan, lineage: Lineage) -> list[str]:
+def _for_nobody(
+    settings: Settings, models: ModelingSettings | None, plan: Plan, lineage: Lineage
+) -> list[str]:
     """Name columns of snapshots, but for keys, that nothing needs."""
-    features, store = settings.modeling.features, open_store(settings.root)
+    features = models.modeling.features if models else None
+    store = open_store(settings.root)
     asked = {
         snapshot: [c for c in node.schema if c not in node.stage.key]
         for snapshot, node in plan.snapshots.items()

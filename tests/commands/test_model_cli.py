@@ -28,6 +28,20 @@ def test_two_models_are_one_too_many(project: Path) -> None:
     assert "expected one model, found ridge, lightgbm" in result.stderr
 
 
+def test_impact_is_of_a_column_or_of_all(project: Path) -> None:
+    result = invoke(project, "impact", "--unused", "discharges", *SOURCE)
+    assert result.exit_code == 2
+    assert "expected a column or --unused, found 'discharges' and" in result.stderr
+
+
+def test_impact_needs_no_models(project: Path) -> None:
+    (project / "configs" / "modeling.yaml").unlink()
+    result = invoke(project, "impact", "source.Year", *SOURCE)
+    assert result.exit_code == 0, result.stderr
+    assert "features: " in result.stdout
+    assert "models:" not in result.stdout
+
+
 def test_trials_are_those_of_the_study_and_the_model_is_the_default_one(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ def settings(promoted: Path) -> ModelingSettings:
 def test_a_column_of_the_source_is_followed_to_the_models(
     settings: ModelingSettings,
 ) -> None:
-    found = impact(settings, "source.Mean Cost")
+    found = impact(settings.pipeline, settings, "source.Mean Cost")
     of_costs = ("mean_cost", "mean_profit")
     assert found.features
     assert all(any(cost in name for cost in of_costs) for name in found.features)
@@ -40,7 +40,7 @@ def test_a_column_of_the_source_is_followed_to_the_models(
 
 
 def test_a_column_of_the_target_says_so(settings: ModelingSettings) -> None:
-    found = impact(settings, "discharges.total_median_profit")
+    found = impact(settings.pipeline, settings, "discharges.total_median_profit")
     assert found.target == "w_total_median_profit"
     assert "what models learn to predict: w_total_median_profit" in describe_impact(
         found
@@ -48,17 +48,29 @@ def test_a_column_of_the_target_says_so(settings: ModelingSettings) -> None:
 
 
 def test_what_feeds_nothing_is_named(settings: ModelingSettings) -> None:
-    found = unused(settings)
+    found = unused(settings.pipeline, settings)
     assert "source.APR Medical Surgical Description" in found.columns
     assert "source.APR DRG Description" not in found.columns  # in drgs
     assert "source.Mean Cost" not in found.columns
     assert found.stages == []
     assert "discharges.mean_cost" not in found.published
     for column in found.columns:
-        assert impact(settings, column).snapshots == {}
+        assert impact(settings.pipeline, settings, column).snapshots == {}
     assert describe_unused(found)[0] == "columns that no snapshot is made of:"
 
 
 def test_a_name_that_is_none_is_refused(settings: ModelingSettings) -> None:
-    with pytest.raises(LineageError, match="did you mean 'w_mean_cost_lag1'"):
-        impact(settings, "features.w_mean_cost_lag2")
+    for name, said in (
+        ("features.w_mean_cost_lag2", "^impact: .*did you mean 'w_mean_cost_lag1'"),
+        ("w_mean_cost_lag1", "^impact: .*mean 'features.w_mean_cost_lag1'"),
+    ):
+        with pytest.raises(LineageError, match=said):
+            impact(settings.pipeline, settings, name)
+
+
+def test_a_project_without_models_has_none(settings: ModelingSettings) -> None:
+    found = impact(settings.pipeline, None, "source.Mean Cost")
+    assert found.snapshots["features"].values
+    assert (found.features, found.target, found.importances) == ([], None, [])
+    idle = unused(settings.pipeline, None)
+    assert "features.sum_discharges_lag1" in idle.published
