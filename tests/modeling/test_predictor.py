@@ -12,13 +12,14 @@ from pipeline.modeling.data import between, current_features
 from pipeline.modeling.fit.intervals import Calibration
 from pipeline.modeling.predictor import (
     Predictor,
+    _forecast_of,
     fit_model,
     fit_predictor,
     load_predictor,
     past_of,
     target_of,
 )
-from pipeline.modeling.settings import ModelConfig, Modeling
+from pipeline.modeling.settings import STEP, ModelConfig, Modeling
 from tests.modeling.conftest import Load, load_in
 
 TARGETS = [
@@ -186,3 +187,13 @@ def test_a_label_is_a_category_or_left_out(kind: str) -> None:
     means = said.agg(pl.mean("said", "sold")).sort("region")
     is_near = (means["said"] - means["sold"]).abs().max() < 5  # pyright: ignore[reportOperatorIssue, reportOptionalOperand]
     assert is_near == (kind == "lightgbm")
+
+
+def test_the_rows_of_a_forecast_know_the_same_last_period() -> None:
+    df = pl.DataFrame({"year": [1, 2, 2, 3, 3], "periods_ahead": [1, 1, 2, 1, 2]})
+    df = df.rename({"periods_ahead": STEP})
+    of = {"time": "year", "every": 1}
+    for horizon, expected in ((1, [1, 2, 2, 3, 3]), (2, [0, 1, 0, None, 1])):
+        modeling = cast("Modeling", SimpleNamespace(**of, horizon=horizon))
+        found = df.select(_forecast_of(modeling, df.schema["year"])).to_series()
+        assert found.to_list() == expected
