@@ -12,7 +12,7 @@ from pipeline.lineage.graph import Column, Edge
 from pipeline.lineage.trace import trace_function
 from pipeline.lineage.value import DIRECT, UNKNOWN
 from pipeline.panel.keys import WORKING
-from pipeline.panel.periods import Every, number
+from pipeline.panel.periods import Every, label, number
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Node
 from pipeline.sources.located import PLACE
@@ -300,6 +300,7 @@ class Back:
             if groups and {*groups} <= {*target.rows.columns}:
                 asked = target.rows.select(groups).unique()
                 told = told.join(asked, on=groups, how="semi", nulls_equal=True)
+            told = self._dated(node, told)
             step = Step(name, of.transform.name, [], "fact", told, settings, "", True)
             self.steps.append(step)
             return
@@ -313,6 +314,19 @@ class Back:
                 joined = [c for c in used if self._is_joined(given, c)]
                 if given != of.inputs[0] or joined:
                     self._follow_decided(given, rows, joined or used)
+
+    def _dated(self, node: Node, told: pl.DataFrame) -> pl.DataFrame:
+        """Write periods that a fact counts, in working columns, as their times."""
+        (time, every), schema = (
+            _clock(node),
+            self.rows.plan.schema(node.stage.inputs[0]),
+        )
+        counted = [c for c in told.columns if c.startswith(WORKING)]
+        if time not in schema:
+            return told
+        return told.with_columns(
+            label(pl.col(c), every, schema[time]).alias(c) for c in counted
+        ).rename({c: c.removeprefix(WORKING) for c in counted})
 
     def _follow_decided(
         self, given: str, rows: pl.DataFrame, columns: Sequence[str]

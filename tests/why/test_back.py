@@ -1,5 +1,7 @@
 """What is shown of a value is all that it is made of: nothing else changes it."""
 
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -8,7 +10,7 @@ import pytest
 from pipeline.sources.located import PLACE
 from pipeline.why.show import show
 from pipeline.why.why import Why
-from tests.why.conftest import Shop
+from tests.why.conftest import Shop, run_in
 
 QUICK = [
     ("panel", "above", 1),
@@ -164,3 +166,24 @@ def test_a_joined_row_that_decides_is_named_with_its_line(stalls: Shop) -> None:
     only = text.partition("what only decides")[2]
     assert "limited (join) made limit of 1 row of kinds" in only
     assert "  limits.csv  3     tea   98.0" in only
+
+
+MONTHS = """
+source: {use: csv, path: visits.csv}
+columns: {Shop: text, Day: date, Visits: number}
+panel: {time: day, every: 1mo, entity: [shop]}
+stages:
+  sanitize_column_names: {}
+  resample: {snapshot: months, key: [shop, day]}
+resample: {columns: {visits: sum}, until: panel, keys: [shop]}
+"""
+
+
+def test_a_period_that_all_rows_tell_is_written_as_a_date(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pipeline.yaml").write_text(MONTHS)
+    rows = "A,2022-10-03,1\nA,2022-12-09,2\nB,2022-11-05,4\n"
+    (tmp_path / "visits.csv").write_text(f"Shop,Day,Visits\n{rows}")
+    found = run_in(tmp_path).why("months", "shop=B", "day=2022-12-01", "visits")
+    [last] = [step for step in found.steps if step.given == "fact"]
+    assert last.rows.to_dicts() == [{"last": date(2022, 12, 1)}]
