@@ -1,6 +1,6 @@
 """Cells that were set aside, of rows that a value might have been made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -15,13 +15,14 @@ def set_aside(
     settings: Settings,
     plan: Plan,
     bad: pl.DataFrame,
-    stage: str,
+    stages: Sequence[str],
     key: Mapping[str, Any],
     rows: Mapping[str, pl.DataFrame],
 ) -> pl.DataFrame:
     """Keep the bad cells of rows that have a key, as far as their other cells tell.
 
     Or that of one of some rows of the sources; other sources are not looked at then.
+    The names are columns of the stages; of one without a value only rows tell.
     """
     found: list[pl.DataFrame] = []
     for source, config in settings.sources.items():
@@ -30,7 +31,8 @@ def set_aside(
         tests = [
             _holds(column, value, rows.get(source))
             for name, value in key.items()
-            for column in _of_source(plan, stage, name, source)
+            for column in _of_source(plan, stages, name, source)
+            if value is not None or rows.get(source, pl.DataFrame()).height
         ]
         is_it = pl.all_horizontal(pl.lit(True), *tests)
         one = [next(iter(plan.schema(source)))]
@@ -41,17 +43,19 @@ def set_aside(
 
 def _holds(column: str, value: object, rows: pl.DataFrame | None) -> pl.Expr:
     """Test whether a column holds a value, or one of some rows', or cannot be read."""
-    known = {str(value)}
-    if rows is not None and column in rows:
+    known = set[str]() if value is None else {str(value)}
+    if rows is not None and column in rows.columns:
         known |= {*rows[column].cast(pl.String).drop_nulls()}
-    cell = pl.col(column)
-    return cell.is_null() | cell.cast(pl.String).is_in(pl.Series([*known]).implode())
+    cell, values = pl.col(column), pl.Series([*known], dtype=pl.String)
+    return cell.is_null() | cell.cast(pl.String).is_in(values.implode())
 
 
-def _of_source(plan: Plan, stage: str, column: str, source: str) -> list[str]:
-    """Name the columns of a source whose values a stage's column holds."""
-    found = {(stage, column)}
+def _of_source(
+    plan: Plan, stages: Sequence[str], column: str, source: str
+) -> list[str]:
+    """Name the columns of a source whose values a column of stages holds."""
+    found: set[tuple[str, str | None]] = {(stage, column) for stage in stages}
     for edge in reversed(plan.lineage().edges):
         if edge.kind == DIRECT[0] and (edge.stage, edge.column) in found:
             found.add((edge.input, edge.input_column))
-    return [name for owner, name in found if owner == source]
+    return [name for owner, name in found if owner == source and name is not None]

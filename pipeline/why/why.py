@@ -97,7 +97,7 @@ def _taken(
         return ""
     plan = compose_declared(settings)
     _require_as_published(settings, plan, run, published)
-    found = set_aside(settings, plan, bad, published.stage, key, {})
+    found = set_aside(settings, plan, bad, [published.stage], key, {})
     return "".join(
         f"\nset aside, which may be why: {cell['file']}:{cell['line']} {cell['column']}"
         f" {cell['value']!r}: {cell['reason']}"
@@ -125,13 +125,13 @@ def why_of_row(
     bad = _quarantine(store, run)
     aside = bad
     if bad.height and not (back.unknown or any(s.note for s in _made(back))):
-        time = settings.periods.time
-        splits = [back.rows.split(step.stage) for step in _made(back)]
-        if any(s is None or (s != ROW_WISE and time not in s.keys) for s in splits):
-            alike = {name: value for name, value in key.items() if name != time}
-        else:
-            alike = key
-        aside = set_aside(settings, plan, bad, published.stage, alike, back.sources)
+        stages = [step.stage for step in _made(back)]
+        splits = [back.rows.split(stage) for stage in stages]
+        kept = [{*(s.keys if s else ())} for s in splits if s != ROW_WISE]
+        names = set[str].intersection(*kept) if kept else {*key}
+        held = {name: key.get(name) for name in names}
+        of = [published.stage, *stages]
+        aside = set_aside(settings, plan, bad, of, held, back.sources)
     of = (run.run_id, back.steps, back.sources, back.deciding, back.unknown)
     return Why(name, key, column, value, *of, aside, bad.height - aside.height)
 

@@ -208,7 +208,7 @@ def stalls(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         for year in range(2010, 2014):
             bad = (stall, year) in {("Ann", 2012), ("Cid", 2010)}
             lines.append(f"{stall},{kind},{year},{'many' if bad else year - 2000}")
-    (root / "stalls.csv").write_text("\n".join([*lines, ""]))
+    (root / "stalls.csv").write_text("\n".join([*lines, "Dee,tea,2010,many", ""]))
     (root / "limits.csv").write_text("Kind,limit\nnuts,12.5\ntea,98\n")
     years = "".join(f"tea,{year},{year - 2005}.5\n" for year in range(2010, 2014))
     (root / "prices.csv").write_text(f"Kind,year,price\n{years}")

@@ -13,9 +13,11 @@ def test_cells_that_were_set_aside_are_named_where_they_may_matter(
     assert [(c["file"], c["line"], c["column"], c["value"]) for c in cells] == [
         ("stalls.csv", 4, "Sold", "many")
     ]
-    assert found.n_others == 1
+    assert found.n_others == 2
     own = stalls.why("stalls", "stall=Ann", "year=2013", "sold")
-    assert (own.set_aside.height, own.n_others) == (0, 2)
+    assert (own.set_aside.height, own.n_others) == (0, 3)
+    of_kind = stalls.why("stalls", "stall=Bob", "year=2011", "sold_expanding_mean_lag1")
+    assert of_kind.set_aside["line"].to_list() == [4, 14]
     text = show(found, "table", every_row=False)
     assert "1 cell set aside, which may change the value if mended:" in text
     assert "  stalls.csv  4     Sold    many" in text
