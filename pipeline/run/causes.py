@@ -18,7 +18,7 @@ import msgspec
 from pipeline import sources
 from pipeline.config import Tree
 from pipeline.engine.one_pass import Work
-from pipeline.errors import MASK, ConfigError, PipelineError, SnapshotError
+from pipeline.errors import MASK, ConfigError, PipelineError, SnapshotError, n_of
 from pipeline.files.local import FileContent, contents, find_local
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
 from pipeline.plan.fingerprint import VERSIONS, Fingerprints, nothing_known
@@ -286,8 +286,8 @@ class _Made:
             by_versions = Cause(("versions",), (), f"Polars is {now} as then")
         modules = self._changed_modules(composed, run, unlike)
         if not unlike:
-            n = len(composed.stages)
-            proof = f"a proof, its {n} stages have the plans they had then"
+            stages = n_of(len(composed.stages), "stage")
+            proof = f"a proof, of {stages} with the plans of then"
             return [Cause(("code",), (), proof), by_versions]
         if not modules and was != now:
             proof = "a proof, its modules are as they were then"
