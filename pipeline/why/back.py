@@ -216,16 +216,13 @@ class Back:
         lost = self._inputs_of(node, self._lost(node, target), given)
         asked = {*self._names.get(given, ()), *used, *lost}
         names = [column for column in schema if column in asked]
-        pairs, note = self.rows.pairs(name, given), ""
+        pairs = self.rows.pairs(name, given)
         look, (time, every) = self._lookback(node, columns), _clock(node)
         if look and given != node.stage.inputs[-1]:
             look = range(1)
-        if self._needs_fact(name, columns):
-            pairs, note = {}, "a figure of all rows"
-        elif not pairs:
-            note = "the stage does not say which rows it looks at: all"
-        elif lacking := [c for c in pairs if c not in {*target.rows.columns, time}]:
-            note = f"some of these, of the same {some(lacking)}"
+        is_of_all = self._needs_fact(name, columns)
+        note = _note(pairs, {*target.rows.columns, time}, is_of_all=is_of_all)
+        pairs = {} if is_of_all else pairs
         on = {c: g for c, g in pairs.items() if c in target.rows.columns}
         asked = target.rows.select(pl.col(c).alias(g) for c, g in on.items()).unique()
         if look is None or time not in target.rows.columns or time not in schema:
@@ -289,18 +286,10 @@ class Back:
         ]
         if not edges or self.rows.keeps_rows(node):
             return
-        settings = {
-            key: value
-            for key, value in msgspec.to_builtins(of.config).items()
-            if value is not None and not isinstance(value, list | dict)
-        }
+        settings = _settings(node)
         split = self.rows.split(name)
         if split and split.fact and not split.is_whole:
-            told, groups = self.rows.fact(name).collect(), split.fact.groups
-            if groups and {*groups} <= {*target.rows.columns}:
-                asked = target.rows.select(groups).unique()
-                told = told.join(asked, on=groups, how="semi", nulls_equal=True)
-            told = self._dated(node, told)
+            told = self._told(node, split.fact.groups, target)
             step = Step(name, of.transform.name, [], "fact", told, settings, "", True)
             self.steps.append(step)
             return
@@ -315,12 +304,18 @@ class Back:
                 if given != of.inputs[0] or joined:
                     self._follow_decided(given, rows, joined or used)
 
+    def _told(self, node: Node, groups: Sequence[str], target: _Target) -> pl.DataFrame:
+        """Give what all rows tell a stage, of the groups that rows are of."""
+        told = self.rows.fact(node.stage.name).collect()
+        if groups and {*groups} <= {*target.rows.columns}:
+            asked = target.rows.select(groups).unique()
+            told = told.join(asked, on=groups, how="semi", nulls_equal=True)
+        return self._dated(node, told)
+
     def _dated(self, node: Node, told: pl.DataFrame) -> pl.DataFrame:
         """Write periods that a fact counts, in working columns, as their times."""
-        (time, every), schema = (
-            _clock(node),
-            self.rows.plan.schema(node.stage.inputs[0]),
-        )
+        time, every = _clock(node)
+        schema = self.rows.plan.schema(node.stage.inputs[0])
         counted = [c for c in told.columns if c.startswith(WORKING)]
         if time not in schema:
             return told
@@ -389,6 +384,25 @@ class Back:
         names = [c for c in target.rows.columns if c in told] or [*target.values]
         asked = target.rows.select(names).unique()
         return self._matching(source, _where(asked), [*{*told, *columns}], asked)
+
+
+def _settings(node: Node) -> dict[str, Any]:
+    """Take the values of a stage that stand in a line."""
+    return {
+        key: value
+        for key, value in msgspec.to_builtins(node.stage.config).items()
+        if value is not None and not isinstance(value, list | dict)
+    }
+
+
+def _note(pairs: Mapping[str, str], known: Collection[str], *, is_of_all: bool) -> str:
+    """Say of rows that were found why there may be more than matter."""
+    if is_of_all:
+        return "a figure of all rows"
+    if not pairs:
+        return "the stage does not say which rows it looks at: all"
+    lacking = [column for column in pairs if column not in known]
+    return f"some of these, of the same {some(lacking)}" if lacking else ""
 
 
 def _where(asked: pl.DataFrame) -> dict[str, Values | Periods]:
