@@ -301,7 +301,9 @@ def test_a_forecast_has_a_row_per_step_and_a_bundle_gives_the_same(make: Make) -
 def test_each_step_is_scored_when_its_period_comes(
     make: Make, root: Path, tmp_path: Path
 ) -> None:
-    made = forecast(make("modeling.baselines=[mean]")).predictions
+    settings = make("modeling.baselines=[mean]")
+    promote(settings, "ridge", withdraw=False)
+    made = forecast(settings).predictions
     shutil.copytree(root, tmp_path, dirs_exist_ok=True, symlinks=True)
     settings = load_modeling(tmp_path, overrides=("modeling.baselines=[mean]",))
     path = tmp_path / "sales.csv"
