@@ -134,9 +134,10 @@ def parse_files(
         for content, *streams in zip(contents, of.streams, exact.streams, strict=True)
     ]
     there = {key: _find(folder, key) for key in dict.fromkeys(keys)}
-    missing = [i for i, key in enumerate(keys) if there[key] is None]
-    if 0 < len(missing) < len(keys):
-        n_kept = len(keys) - len(missing)
+    # Of files of one content, the first.
+    missing = [keys.index(key) for key, kept in there.items() if kept is None]
+    if 0 < len(missing) < len(there):
+        n_kept = sum(there[key] is not None for key in keys)
         LOG.info(f"{n_kept} of {len(keys)} files were parsed before")
     for start in range(0, len(missing), _AT_ONCE):
         parts = {

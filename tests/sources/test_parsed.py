@@ -78,6 +78,12 @@ def test_only_what_is_new_or_changed_is_parsed(files: Path) -> None:
     assert kept(files) == after
 
 
+def test_files_of_the_same_content_are_parsed_once_and_read_each(files: Path) -> None:
+    (files / "2013.csv").write_text(TEXTS["2011.csv"])
+    assert_as_read(files)
+    assert len(kept(files)) == 4
+
+
 def test_what_is_kept_and_damaged_is_parsed_again(files: Path) -> None:
     parse(files)
     before = kept(files)
