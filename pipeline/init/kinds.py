@@ -95,20 +95,20 @@ def kinds_of(
     """
     columns: dict[str, Column] = {}
     left_out: dict[str, str] = {}
-    numbers: dict[str, pl.Series] = {}
-    nulls: dict[str, None] = dict.fromkeys(source.nulls if source else [])
+    texts: dict[str, pl.Series] = {}
     for name, dtype in head.schema.items():
         if name in given:
             columns[name] = column_of(given[name])
-            continue
-        if not isinstance(dtype, TEXT):
-            if kind := _kind_of_values(head[name]):
-                columns[name] = kind
-            else:
-                left_out[name] = f"{dtype} is no kind of column"
-            continue
-        texts = _texts(head[name])
-        words = texts if source is None else _without_nulls(texts, nulls)
+        elif isinstance(dtype, TEXT):
+            texts[name] = _texts(head[name])
+        elif kind := _kind_of_values(head[name]):
+            columns[name] = kind
+        else:
+            left_out[name] = f"{dtype} is no kind of column"
+    numbers: dict[str, pl.Series] = {}
+    nulls: dict[str, None] = dict.fromkeys(source.nulls if source else [])
+    for name, cells in texts.items():
+        words = cells if source is None else _without_nulls(cells, nulls)
         if words.is_empty():
             left_out[name] = "no value in the first rows"
             continue
@@ -117,7 +117,7 @@ def kinds_of(
         else:
             columns[name] = _kind_of_words(name, words, place)
         if name in numbers or columns[name].kind != "label":
-            nulls |= dict.fromkeys(texts.filter(~texts.is_in(words.implode())))
+            nulls |= dict.fromkeys(cells.filter(~cells.is_in(words.implode())))
     notation, settings = Notation(), dict[str, object]()
     if isinstance(source, CsvSource):
         notation = _notation(numbers, source, place, by_commas=by_commas)
@@ -126,12 +126,17 @@ def kinds_of(
             settings["nulls"] = [*nulls]
     for name, words in numbers.items():
         columns[name] = _number(name, words, notation)
-    for name in _INDEX:
-        if name not in given and name in columns and columns[name].kind == "integer":
-            del columns[name]
-            left_out[name] = "the numbers of pandas' rows"
+    for name in _indexes(columns, given):
+        del columns[name]
+        left_out[name] = "the numbers of pandas' rows"
     ordered = {name: columns[name] for name in head.columns if name in columns}
     return Kinds(ordered, notation, settings, left_out)
+
+
+def _indexes(columns: Mapping[str, Column], given: Mapping[str, Declared]) -> list[str]:
+    """Name the columns in which pandas has left the numbers of rows."""
+    found = [name for name in _INDEX if name in columns and name not in given]
+    return [name for name in found if columns[name].kind == "integer"]
 
 
 def _kind_of_words(name: str, words: pl.Series, place: str) -> Column:
