@@ -290,11 +290,11 @@ def select(plan: Plan, selection: Selection) -> set[str]:
         return {*plan.snapshots, QUARANTINE}
     chosen = set(plan.nodes)
     if selection.to is not None:
-        chosen &= set(plan.upstream([_stage_named(plan, selection.to)]))
+        chosen &= set(plan.upstream([stage_named(plan, selection.to)]))
     if selection.from_ is not None:
-        chosen &= set(plan.downstream(_stage_named(plan, selection.from_)))
+        chosen &= set(plan.downstream(stage_named(plan, selection.from_)))
     if selection.only is not None:
-        chosen &= {_stage_named(plan, selection.only)}
+        chosen &= {stage_named(plan, selection.only)}
     found = {name for name, n in plan.snapshots.items() if n.stage.name in chosen}
     if not found:
         raise ConfigError(
@@ -306,7 +306,7 @@ def select(plan: Plan, selection: Selection) -> set[str]:
     return found
 
 
-def _stage_named(plan: Plan, name: str) -> str:
+def stage_named(plan: Plan, name: str) -> str:
     """Accept the name of a stage, or of its snapshot."""
     if name in plan.snapshots:
         return plan.snapshots[name].stage.name
