@@ -83,6 +83,12 @@ plan *args: env
 config *args: env
     @.venv/bin/python -m pipeline config "$@"
 
+# Write pages to look at, into .pipeline/docs: just docs --open; --serve; -o DIR
+[group('ask')]
+[no-exit-message]
+docs *args: env
+    @.venv/bin/python -m pipeline docs "$@"
+
 # Ask the snapshots: just sql "from features limit 5"; without a statement, a prompt
 [group('ask')]
 [no-exit-message]

@@ -622,6 +622,39 @@ def export(target: Path) -> None:
 
 
 @main.command()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to write instead of .pipeline/docs; only pages of ours may be there.",
+)
+@click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
+@click.option("--serve", is_flag=True, help="Serve them to this machine, until Ctrl-C.")
+@click.option("--port", default=8000, show_default=True, help="Of --serve.")
+@options.profile
+def docs(
+    output: Path | None, opened: bool, serve: bool, port: int, profile: str | None
+) -> None:
+    """Write pages to look at: runs, plan, columns, snapshots, models.
+
+    One folder, which opens from the disk and from any static host.
+    """
+    _forget_racy_modules()
+    from pipeline.files.state import State
+    from pipeline.pages.docs import write_pages
+
+    root = options.project_root()
+    folder = output or State(root).docs
+    n_pages = write_pages(root, folder, profile=profile)
+    if not is_quiet():
+        click.echo(f"{n_pages:,} pages: {shown(folder / 'index.html')}")
+    if serve or opened:
+        from pipeline.pages.serve import open_pages
+
+        open_pages(folder, serve=serve, opened=opened, port=port)
+
+
+@main.command()
 @click.argument("snapshot", required=False)
 def history(snapshot: str | None) -> None:
     """List the runs; of a snapshot, its versions and what made each."""

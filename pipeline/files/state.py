@@ -49,6 +49,8 @@ class State:
         """A journal per search for parameters."""
         self.mlflow = folder / "mlflow"
         self.artifacts = self.mlflow / "artifacts"
+        self.docs = folder / "docs"
+        """The pages that `just docs` writes."""
         self.benchmarks = folder / "benchmarks"
         """One record per run of ``just bench``."""
 

@@ -150,17 +150,25 @@ def _rows_of(
 
 def _insert_contributed(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Add the rows that others than runs have left, by the names of their columns."""
+    for table, file in contributed(store).items():
+        con.execute(f"INSERT INTO meta.{table} BY NAME FROM {rows_of(file)}")
+
+
+def contributed(store: Store) -> dict[str, Path]:
+    """Find the rows that others than runs have left for each table, and are whole."""
     files = sorted(store.meta.glob("*.parquet"), key=lambda path: path.stat().st_mtime)
+    found: dict[str, Path] = {}
     # Of a table that was just being written anew there may be two.
     for table, file in {file.name.partition(".")[0]: file for file in files}.items():
         if file.stem == f"{table}.{checksum(file)}":
-            con.execute(f"INSERT INTO meta.{table} BY NAME FROM {rows_of(file)}")
+            found[table] = file
         else:
             LOG.warning(
                 "%s: is not what was written, and left out; the next command that has"
                 " rows for it writes it",
                 file,
             )
+    return found
 
 
 def _schemas(

@@ -1,0 +1,1 @@
+"""What is known of a project, as a folder of static pages."""

@@ -1,0 +1,49 @@
+"""Make the pages of a project."""
+
+from pathlib import Path
+
+from pipeline.pages.facts import Facts, read_facts
+from pipeline.pages.home import home
+from pipeline.pages.names import COLUMNS, HOME, PLAN, QUERIES
+from pipeline.pages.plan import plan
+from pipeline.pages.queries import queries
+from pipeline.pages.site import Frame, Page, write_site
+
+SECTIONS = {
+    HOME: "Home",
+    PLAN: "Plan",
+    COLUMNS: "Columns",
+    "snapshots.html": "Snapshots",
+    "quality.html": "Quality",
+    "model.html": "Model",
+    "speed.html": "Speed",
+    QUERIES: "Queries",
+}
+"""The navigation."""
+
+_MAKERS = (home, plan, queries)
+"""What makes pages of the facts."""
+
+
+def write_pages(root: Path, folder: Path, *, profile: str | None = None) -> int:
+    """Write the pages of a project into a folder, and count them.
+
+    Raises
+    ------
+    SnapshotError
+        If nothing has been published yet, or the folder holds something else.
+    """
+    facts = read_facts(root, profile=profile)
+    pages = pages_of(facts)
+    write_site(pages, frame_of(facts), folder)
+    return len(pages)
+
+
+def frame_of(facts: Facts) -> Frame:
+    """Say what is around every page."""
+    return Frame(facts.name, facts.run.run_id, SECTIONS)
+
+
+def pages_of(facts: Facts) -> list[Page]:
+    """Make all pages."""
+    return [page for make in _MAKERS for page in make(facts)]

@@ -1,0 +1,266 @@
+"""All that the pages tell, read once: records, logs and what is wanted now.
+
+No snapshot is read. Of a project whose configuration cannot be read, the pages tell
+what its runs recorded.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.config import Tree, origin_of
+from pipeline.errors import PipelineError, QueryError, SnapshotError, masked
+from pipeline.files.parquet import read_parquet
+from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
+from pipeline.log import Event, logs_of, read_log
+from pipeline.plan.code import PACKAGE
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import Settings, load_settings
+from pipeline.run.freshness import Status, look, statuses_of
+from pipeline.run.run import check
+from pipeline.snapshots.catalog import contributed
+from pipeline.snapshots.profile import ColumnProfile
+from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
+from pipeline.snapshots.sql import NamedQuery, load_query, query_names
+from pipeline.snapshots.store import Store, kept_runs, open_store, read_object
+from pipeline.snapshots.store import read_runs as read_all_runs
+from pipeline.transforms import OWN
+
+
+@dataclass(frozen=True)
+class Code:
+    """The file of a transformation, as it is now."""
+
+    file: str
+    text: str
+    purpose: str
+    """The docstring of its function."""
+    is_changed: bool
+    """Whether the newest run was of another text."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a project."""
+
+    store: Store
+    runs: Sequence[RunRecord]
+    """Those kept, the oldest first; at least one."""
+    objects: Mapping[tuple[str, str], ObjectRecord]
+    """By snapshot and fingerprint, those that are there."""
+    settings: Settings | None
+    """None where the configuration of now cannot be read."""
+    plan: Plan | None
+    statuses: Mapping[str, Status]
+    """Of snapshots, as of now; none without settings."""
+    fault: str
+    """Why there are no settings, or no statuses."""
+
+    @property
+    def root(self) -> Path:
+        """The folder of the project."""
+        return self.store.root
+
+    @property
+    def name(self) -> str:
+        """What the pages call the project."""
+        return self.root.resolve().name or "project"
+
+    @property
+    def run(self) -> RunRecord:
+        """The newest run."""
+        return self.runs[-1]
+
+    @property
+    def before(self) -> RunRecord | None:
+        """The run before it, if that is kept."""
+        return self.runs[-2] if len(self.runs) > 1 else None
+
+    @cached_property
+    def snapshots(self) -> dict[str, SnapshotRecord]:
+        """The snapshots of the newest run."""
+        return {s.name: s for s in self.run.snapshots}
+
+    def object(
+        self, snapshot: str, run: RunRecord | None = None
+    ) -> ObjectRecord | None:
+        """Find what is in a snapshot of a run, the newest by default."""
+        of = run or self.run
+        return self.objects.get((snapshot, of.fingerprints.get(snapshot, "")))
+
+    def profile(self, snapshot: str) -> dict[str, ColumnProfile]:
+        """Give the figures of a snapshot's columns; none if its object is not there."""
+        found = self.object(snapshot)
+        return {c.name: c for c in found.columns} if found else {}
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        """The graph of columns, as the newest run recorded it."""
+        run = self.run
+        stages = {
+            s.name: TracedStage(
+                s.transform, s.inputs, s.snapshot, [name for name, _ in s.columns]
+            )
+            for s in run.stages
+        }
+        edges = [Edge(*edge) for edge in run.lineage]
+        columns = {SOURCE: self._declared(run.config.get(SOURCE))}
+        others = cast("Tree", run.config.get("sources") or {})
+        columns |= {name: self._declared(tree) for name, tree in others.items()}
+        for edge in edges:  # of a source that found its columns itself
+            known = columns.get(edge.input)
+            if known is not None and edge.input_column not in known:
+                known.append(edge.input_column)
+        return Lineage(columns.pop(SOURCE), stages, edges, columns)
+
+    @staticmethod
+    def _declared(source: Any) -> list[str]:
+        """Name the columns that a source's configuration declares."""
+        tree = cast("Tree", source or {})
+        return [*cast("Tree", tree.get("columns") or {})]
+
+    @cached_property
+    def dtypes(self) -> dict[tuple[str, str], str]:
+        """The dtype of each column of a stage, or what a source declares it to be."""
+        found = {(s.name, c): dtype for s in self.run.stages for c, dtype in s.columns}
+        for name, tree in self.sources.items():
+            for column, kind in cast("Tree", tree.get("columns") or {}).items():
+                is_more = isinstance(kind, dict)
+                found[name, column] = str(
+                    cast("Tree", kind).get("kind", "") if is_more else kind
+                )
+        return found
+
+    @property
+    def sources(self) -> dict[str, Tree]:
+        """What the newest run was told of each source."""
+        config = self.run.config
+        others = cast("dict[str, Tree]", config.get("sources") or {})
+        return {SOURCE: cast("Tree", config.get(SOURCE) or {}), **others}
+
+    @cached_property
+    def logs(self) -> dict[str, list[Event]]:
+        """What each kept run logged; nothing of a run whose log is gone."""
+        files = logs_of(self.store.logs)
+        found: dict[str, list[Event]] = {}
+        for run in self.runs:
+            if run.run_id in files:
+                try:
+                    found[run.run_id] = read_log(files[run.run_id])[0]
+                except SnapshotError:
+                    continue
+        return found
+
+    def peak_mib(self, run: RunRecord) -> int | None:
+        """Tell the memory that a run took at most, if its log does."""
+        return max(
+            (e.get("peak_mib", 0) for e in self.logs.get(run.run_id, [])), default=None
+        )
+
+    def meta(self, table: str) -> list[dict[str, Any]]:
+        """Read the rows of a table that others than runs have for the catalog."""
+        if table not in self._meta:
+            file = self._contributed.get(table)
+            self._meta[table] = read_parquet(file).to_dicts() if file else []
+        return self._meta[table]
+
+    @cached_property
+    def _meta(self) -> dict[str, list[dict[str, Any]]]:
+        return {}
+
+    @cached_property
+    def _contributed(self) -> dict[str, Path]:
+        return contributed(self.store)
+
+    @cached_property
+    def codes(self) -> dict[str, Code]:
+        """The code of each transformation that the newest run has used."""
+        names = dict.fromkeys(stage.transform for stage in self.run.stages)
+        found = {name: self._code(name) for name in names}
+        return {name: code for name, code in found.items() if code}
+
+    def _code(self, name: str) -> Code | None:
+        """Read the file of a transformation, of the project or the package."""
+        for home in (self.root, PACKAGE.parent):
+            folder = OWN if home is self.root else f"{PACKAGE.name}/transforms"
+            file = f"{folder}/{name}.py"
+            try:
+                content = (home / file).read_bytes()
+            except OSError:
+                continue
+            text = content.decode(errors="replace")
+            then = self.run.code.get(file)
+            now = hashlib.sha256(content).hexdigest()
+            is_changed = then is not None and not now.startswith(then)
+            return Code(file, text, purpose_of(text, name), is_changed)
+        return None
+
+    @cached_property
+    def queries(self) -> dict[str, NamedQuery]:
+        """The named queries that can be read."""
+        folder = self.root / "queries"
+        found: dict[str, NamedQuery] = {}
+        for name in query_names(folder):
+            try:
+                found[name] = load_query(folder, name)
+            except QueryError:
+                continue
+        return found
+
+    def values(self, stage: str) -> Iterator[tuple[str, Any, str, Any]]:
+        """Yield each setting of a stage: name, value, file, and default if it differs.
+
+        Of the newest run; the file is that of the configuration of now.
+        """
+        [record] = [s for s in self.run.stages if s.name == stage]
+        layers = self.settings.layers if self.settings else ()
+        default = next((la.tree.get(stage) for la in layers if stage in la.tree), None)
+        for name, value in record.config.items():
+            path = f"{stage}.{name}"
+            usual = cast("Tree", default or {}).get(name, value)
+            yield name, value, origin_of(path, layers) if layers else "", usual
+
+
+def purpose_of(text: str, function: str) -> str:
+    """Take the docstring of a function of a module, or else of the module."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return ""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            return ast.get_docstring(node) or ast.get_docstring(tree) or ""
+    return ast.get_docstring(tree) or ""
+
+
+def read_facts(root: Path, *, profile: str | None = None) -> Facts:
+    """Read what is known of a project, with the profile of its newest run by default.
+
+    Raises
+    ------
+    SnapshotError
+        If nothing has been published yet, or the newest run cannot be read.
+    """
+    store = open_store(root)
+    runs = kept_runs(read_all_runs(store))
+    if not runs:
+        raise SnapshotError(
+            f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
+        )
+    found = {
+        s.object: read_object(store, *s.object) for run in runs for s in run.snapshots
+    }
+    objects = {of: record for of, record in found.items() if record}
+    settings, plan, statuses, fault = None, None, dict[str, Status](), ""
+    try:
+        settings = load_settings(root, profile=profile or runs[-1].profile)
+        plan = check(settings)
+        wanted = look(settings, plan, store, runs, fetched=False)
+        statuses = {s.name: s for s in statuses_of(wanted, store, runs[-1])}
+    except PipelineError as error:
+        fault = masked(str(error))
+    return Facts(store, runs, objects, settings, plan, statuses, fault)

@@ -1,0 +1,38 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from pipeline.pages import numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, numbers.NONE),
+        (0, "0"),
+        (3.0, "3"),
+        (1234567.8, "1,234,568"),
+        (12.3456, "12.35"),
+        (0.012345, "0.01235"),
+        (-0.5, "-0.5"),
+        (1e-7, "1.000e-07"),
+        (float("nan"), "NaN"),
+        (float("-inf"), "-∞"),
+    ],
+)
+def test_a_number_has_four_digits_that_matter(value: float | None, text: str) -> None:
+    assert numbers.number(value) == text
+
+
+def test_figures_stand_in_units_that_fit() -> None:
+    assert numbers.size(67_300_000) == "67.3 MB"
+    assert numbers.seconds(0.25) == "250 ms"
+    assert numbers.seconds(600) == "10 min"
+    assert numbers.percent(0.0004) == "< 0.1 %"
+    assert numbers.percent(0.9999) == "> 99.9 %"
+    assert numbers.percent(1) == "100.0 %"
+    assert numbers.signed(-1200) == "\N{MINUS SIGN}1,200"
+    assert numbers.n_of(1, "row") == "1 row"
+    assert (
+        numbers.when(datetime(2026, 11, 30, 6, 5, tzinfo=UTC)) == "30 Nov 2026, 06:05"
+    )
