@@ -48,7 +48,7 @@ from pipeline.transforms import (
 
 RESERVED = (
     *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
-    *("engine", "modeling", "models"),
+    *("engine", "docs", "modeling", "models"),
 )
 """Top-level sections that are not a stage's."""
 
@@ -203,6 +203,14 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
             raise ValueError("expected engine.master instead of spark.master")
 
 
+class Docs(BaseConfig, frozen=True, kw_only=True):
+    """The section ``docs``: what `pipeline.pages` may show; no row depends on it."""
+
+    samples: Annotated[int, Meta(ge=0, le=100)] = 0
+    """First rows of each snapshot that stand on its page; else no value of a row does,
+    but for extremes and quantiles of columns."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """All that a run needs to know."""
@@ -221,6 +229,7 @@ class Settings:
     periods: Periods
     history: History
     engine: EngineSettings
+    docs: Docs
     tree: Tree
     """The resolved configuration, plain."""
     shown: Tree
@@ -347,6 +356,7 @@ def _decode(
     mistakes += _known_target(tree, layers)
     history = checked(tree.get("history", {}), History, "history")
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")
+    docs = checked(tree.get("docs", {}), Docs, "docs")
     stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
@@ -365,6 +375,7 @@ def _decode(
         periods,
         history,
         engine,
+        docs,
         tree,
         resolved.shown,
         resolved.environment,

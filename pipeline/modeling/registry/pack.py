@@ -158,7 +158,10 @@ def without_places(settings: ModelingSettings) -> dict[str, object]:
     What a profile has taken out is left out: a bundle has no layers to tell by.
     """
     tree = settings.pipeline.tree
-    others = ("source", "sources", "engine", "history", "models", "stages", "checks")
+    others = (
+        *("source", "sources", "engine", "history", "docs"),
+        *("models", "stages", "checks"),
+    )
     return {
         **{key: tree[key] for key in tree if key not in others},
         "sources": {name: {} for name in settings.pipeline.others},
