@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pipeline.pages.numbers import number
 from pipeline.snapshots.profile import QUANTILES
 
 WIDTH, HEIGHT = 160.0, 40.0
@@ -75,17 +76,6 @@ class Bar:
     text: str
 
 
-def number(value: float | None) -> str:
-    """Write a figure so that it can be read: whole, or of four digits."""
-    if value is None:
-        return "–"
-    if not math.isfinite(value):
-        return str(value)
-    if value == int(value) or abs(value) >= 1000:
-        return f"{value:,.0f}" if abs(value) < 1e15 else f"{value:.3g}"
-    return f"{value:.4g}"
-
-
 def histogram(
     least: float, quantiles: Sequence[float | None], greatest: float
 ) -> Histogram | None:
@@ -147,18 +137,24 @@ def line(
         share = (value - least) / span if span else 0.5
         return HEIGHT - _EDGE - share * (HEIGHT - 2 * _EDGE)
 
+    def text_of(value: float | None) -> str:
+        # What differs is to be seen in the text, too.
+        is_close = value is not None and 0 < span < abs(value) / 1000
+        return f"{value:,.8g}" if is_close else number(value)
+
     step = (WIDTH - 2 * _EDGE) / max(len(points) - 1, 1)
     pieces: list[list[Point]] = [[]]
     for i, (name, value) in enumerate(points):
         if value is None:
             pieces.append([])
         else:
-            text = f"{name}: {number(value)}"
+            text = f"{name}: {text_of(value)}"
             pieces[-1].append(Point(_EDGE + i * step, y_of(value), text))
-    first, last = there[0], there[-1]
-    text = f"{number(first)}, then {number(last)}" if len(there) > 1 else number(first)
+    text = text_of(there[0])
+    if len(there) > 1:
+        text += f", then {text_of(there[-1])}"
     if span and len(there) > 2:
-        text += f"; least {number(min(there))}, greatest {number(max(there))}"
+        text += f"; least {text_of(min(there))}, greatest {text_of(max(there))}"
     if missing := len(points) - len(there):
         text += f"; missing in {missing} of {len(points)}"
     held_to = None

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.pages.charts import HEIGHT, WIDTH, bars, histogram, line, number
+from pipeline.pages.charts import HEIGHT, WIDTH, bars, histogram, line
 
 
 def test_a_bars_area_is_the_share_of_its_values() -> None:
@@ -84,17 +84,7 @@ def test_bars_share_an_axis_that_holds_zero_and_all_ends() -> None:
     assert first.text == "2, interval 1 to 4"
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, "–"),
-        (3.0, "3"),
-        (1234567.891, "1,234,568"),
-        (0.0123456, "0.01235"),
-        (-12.5, "-12.5"),
-        (1e20, "1e+20"),
-        (float("nan"), "nan"),
-    ],
-)
-def test_a_figure_is_whole_or_of_four_digits(value: float | None, text: str) -> None:
-    assert number(value) == text
+def test_what_moved_by_little_can_be_told_apart_in_the_text() -> None:
+    chart = line([("a", 2013.41), ("b", 2013.42)])
+    assert chart is not None
+    assert chart.text == "2,013.41, then 2,013.42"
