@@ -1,4 +1,4 @@
-"""Small charts: where their marks stand is worked out here, `charts.html.j2` draws them.
+"""Small charts: where their marks stand is said here, `charts.html.j2` draws them.
 
 Their colours are those of the style sheet, so that they follow dark, light and print.
 Each has a text that says what it shows; no figure is told by colour alone.
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.pages.numbers import number
+from pipeline.pages.numbers import datum, number
 from pipeline.snapshots.profile import QUANTILES
 
 WIDTH, HEIGHT = 160.0, 40.0
@@ -112,9 +112,9 @@ def histogram(
         for a, b, share in pieces
     )
     text = (
-        f"half of the values lie between {number(lower)} and {number(upper)},"
-        f" nine tenths between {number(low)} and {number(high)},"
-        f" all between {number(least)} and {number(greatest)}"
+        f"half of the values lie between {datum(lower)} and {datum(upper)},"
+        f" nine tenths between {datum(low)} and {datum(high)},"
+        f" all between {datum(least)} and {datum(greatest)}"
     )
     return Histogram(text, tuple(dict.fromkeys(drawn)), is_logarithmic)
 

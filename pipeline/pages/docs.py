@@ -4,24 +4,37 @@ from pathlib import Path
 
 from pipeline.pages.facts import Facts, read_facts
 from pipeline.pages.home import home
-from pipeline.pages.names import COLUMNS, HOME, PLAN, QUERIES
+from pipeline.pages.model import model
+from pipeline.pages.names import (
+    COLUMNS,
+    HOME,
+    MODEL,
+    PLAN,
+    QUALITY,
+    QUERIES,
+    SNAPSHOTS,
+    SPEED,
+)
 from pipeline.pages.plan import plan
+from pipeline.pages.quality import quality
 from pipeline.pages.queries import queries
 from pipeline.pages.site import Frame, Page, write_site
+from pipeline.pages.snapshot import snapshots
+from pipeline.pages.speed import speed
 
 SECTIONS = {
     HOME: "Home",
     PLAN: "Plan",
     COLUMNS: "Columns",
-    "snapshots.html": "Snapshots",
-    "quality.html": "Quality",
-    "model.html": "Model",
-    "speed.html": "Speed",
+    SNAPSHOTS: "Snapshots",
+    QUALITY: "Quality",
+    MODEL: "Model",
+    SPEED: "Speed",
     QUERIES: "Queries",
 }
 """The navigation."""
 
-_MAKERS = (home, plan, queries)
+_MAKERS = (home, plan, snapshots, quality, model, speed, queries)
 """What makes pages of the facts."""
 
 

@@ -14,7 +14,7 @@ from pipeline.pages import charts
 from pipeline.pages.charts import Bar, Line
 from pipeline.pages.facts import Facts
 from pipeline.pages.names import MODEL, slug
-from pipeline.pages.numbers import percent
+from pipeline.pages.numbers import NONE, percent
 from pipeline.pages.site import Found, Page
 
 CHAMPION = "champion"
@@ -204,7 +204,7 @@ def _difference(row: Mapping[str, Any] | None, unit: str) -> str:
 def _figure(metric: str, value: float | None) -> str:
     """Write a figure that has no unit."""
     if value is None:
-        return "–"
+        return NONE
     if metric in ("r2", "mase"):
         return f"{value:.3f}"
     return f"{value:+.1%}" if metric == "bias" else f"{value:.1%}"
@@ -222,11 +222,15 @@ def _promotions(
 
 
 def _overall(facts: Facts) -> list[dict[str, Any]]:
-    """The scores of whole forecasts, in the order of their periods."""
+    """List the scores of whole forecasts, in the order of their periods."""
     rows = [row for row in facts.meta("forecast_scores") if row["slice_by"] == "all"]
-    # 9 comes before 10.
-    key = lambda row: (len(row["period"]), row["period"], row["version"], row["step"])  # noqa: E731
-    return sorted(rows, key=key)
+    return sorted(
+        rows,
+        key=lambda row: (
+            len(row["period"]),  # 9 comes before 10
+            *(row[name] for name in ("period", "version", "step")),
+        ),
+    )
 
 
 def _metric_of(facts: Facts, name: str) -> str:
@@ -255,8 +259,8 @@ def _scored(facts: Facts) -> Iterator[Scored]:
             row["step"],
             row["n_rows"],
             f"{metric.upper()} {amount(row[metric], unit)}",
-            f"{beside['model']}, {amount(beside[metric], unit)}" if beside else "–",
-            "–" if row["bias"] is None else f"{row['bias']:+.1%}",
+            f"{beside['model']}, {amount(beside[metric], unit)}" if beside else NONE,
+            NONE if row["bias"] is None else f"{row['bias']:+.1%}",
             covered if nominal is None else f"{covered} of {percent(nominal)} meant",
             row["n_not_come"],
             row["n_not_forecast"],

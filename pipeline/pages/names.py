@@ -7,6 +7,10 @@ HOME = "index.html"
 PLAN = "plan.html"
 COLUMNS = "columns.html"
 QUERIES = "queries.html"
+SNAPSHOTS = "snapshots.html"
+QUALITY = "quality.html"
+MODEL = "model.html"
+SPEED = "speed.html"
 
 _SAFE = re.compile(r"[a-z0-9_]{1,60}")
 

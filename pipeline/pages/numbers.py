@@ -32,6 +32,13 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
 
 
+def datum(value: float) -> str:
+    """Write a value of a column: short whole ones, as years, as they are."""
+    if abs(value) < 1e4 and value == int(value):
+        return f"{value:.0f}"
+    return number(value)
+
+
 def size(n_bytes: float | None) -> str:
     """Write bytes in a unit that fits."""
     if n_bytes is None:

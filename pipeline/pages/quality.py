@@ -100,11 +100,13 @@ def _faults(facts: Facts) -> tuple[Sequence[Fault], str]:
     rows = (
         scan_parquet([path])
         .group_by(by)
-        .agg(pl.len().alias("n"), pl.struct("file", "line").min().alias("at"))
+        .agg(
+            pl.len().alias("n"), pl.col("file", "line").sort_by("file", "line").first()
+        )
         .sort(pl.col("n"), *by, descending=[True, False, False, False])
         .collect()
     )
     return [
-        Fault(source, column, reason, n, f"{at['file']}, line {at['line']:,}")
-        for source, column, reason, n, at in rows.iter_rows()
+        Fault(source, column, reason, n, f"{file}, line {line:,}")
+        for source, column, reason, n, file, line in rows.iter_rows()
     ], ""

@@ -9,7 +9,7 @@ from pipeline.files.state import CATALOG
 from pipeline.pages.charts import Histogram, Line, histogram, line
 from pipeline.pages.facts import Facts
 from pipeline.pages.names import SNAPSHOTS, snapshot_page
-from pipeline.pages.numbers import number
+from pipeline.pages.numbers import NONE, datum
 from pipeline.pages.quality import checks_over_runs
 from pipeline.pages.site import Found, Page
 from pipeline.snapshots.catalog import identifier
@@ -151,12 +151,11 @@ def _as_number(text: str | None) -> float | None:
 def _cell(text: str | None) -> str:
     """Write a value: numbers to be read, but years and codes as they are."""
     if text is None:
-        return "–"
+        return NONE
     value = _as_number(text)
     if value is None:
         return text if len(text) <= _N_CHARACTERS else f"{text[:_N_CHARACTERS]}…"
-    is_short = value == int(value) and abs(value) < 1e4 if abs(value) < 1e15 else False
-    return f"{value:.0f}" if is_short else number(value)
+    return datum(value)
 
 
 def _versions(facts: Facts, name: str) -> Iterator[Version]:

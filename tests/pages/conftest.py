@@ -1,5 +1,6 @@
 """A small project that has run twice, and all its pages, made once."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,38 @@ def facts(seen: Path) -> Facts:
 def files(facts: Facts) -> dict[str, str]:
     """The text of each page, by its path."""
     return render(pages_of(facts), frame_of(facts))
+
+
+HOSTILE = "<script>alert('a')</script>"
+
+
+@pytest.fixture(scope="session")
+def dirty(seen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`seen` after a third run, which set cells aside, warned, and may show rows."""
+    root = tmp_path_factory.mktemp("dirty") / "project"
+    shutil.copytree(seen, root, symlinks=True)
+    raw = root / "data" / "raw.csv"
+    rows = raw.read_text().splitlines(keepends=True)
+    spoilt = [row.rstrip().rpartition(",")[0] for row in rows[1:4]]
+    values = ("x", HOSTILE, "x")
+    rows[1:4] = [f"{row},{v}\n" for row, v in zip(spoilt, values, strict=True)]
+    raw.write_text("".join(rows))
+    config = root / "configs" / "pipeline.yaml"
+    config.write_text(config.read_text() + "\ndocs: {samples: 2}\n")
+    (root / "configs" / "checks").mkdir(exist_ok=True)
+    (root / "configs" / "checks" / "discharges.yaml").write_text(
+        "ranges: {mean_cost: {max: 10}}\nwarn: [ranges.mean_cost]\n"
+    )
+    run(load_settings(root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def dirty_facts(dirty: Path) -> Facts:
+    return read_facts(dirty)
+
+
+@pytest.fixture(scope="session")
+def dirty_files(dirty_facts: Facts) -> dict[str, str]:
+    """The text of each page, by its path."""
+    return render(pages_of(dirty_facts), frame_of(dirty_facts))

@@ -36,3 +36,8 @@ def test_figures_stand_in_units_that_fit() -> None:
     assert (
         numbers.when(datetime(2026, 11, 30, 6, 5, tzinfo=UTC)) == "30 Nov 2026, 06:05"
     )
+
+
+def test_years_and_codes_are_written_as_they_are() -> None:
+    found = [numbers.datum(value) for value in (2009.0, -7.0, 12345.0, 0.5)]
+    assert found == ["2009", "-7", "12,345", "0.5"]
