@@ -11,7 +11,14 @@ import pytest
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.plan.compose import compose
 from pipeline.plan.fingerprint import Fingerprints, SourceIdentity, nothing_known
-from pipeline.plan.settings import Docs, EngineSettings, History, Periods, Settings, Stage
+from pipeline.plan.settings import (
+    Docs,
+    EngineSettings,
+    History,
+    Periods,
+    Settings,
+    Stage,
+)
 from pipeline.run.freshness import Freshness, Selection, Status, Wanted
 from pipeline.run.task import Task, plan_task, state_of
 from pipeline.snapshots.profile import collect_profile
