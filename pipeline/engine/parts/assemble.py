@@ -7,6 +7,7 @@ import polars as pl
 
 from pipeline.contracts.checks import Check, Outcome, outcomes_of
 from pipeline.engine.one_pass import collect_all, sink
+from pipeline.engine.parts.work import sink_for_a_while
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
 from pipeline.snapshots.profile import (
@@ -25,8 +26,36 @@ _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
 # Rows that are looked at together.
 _PIECE = SAMPLE_EVERY << 14
 
+# Bytes of files that are merged into one: no more than any part's rows may take.
+_MERGED = 1 << 26
+
 # Of so many slices, a plan would take longer than the sort it saves.
 _N_SLICES = 20_000
+
+
+def merged(files: Mapping[str, int], key: Sequence[str], folder: Path) -> list[str]:
+    """Sort small files into larger ones, each of some that follow one another.
+
+    The files are given with their length. Of hundreds, each slice would cost more to
+    plan than to copy.
+    """
+    groups: list[list[str]] = []
+    size = _MERGED
+    for file, n_bytes in files.items():
+        size += n_bytes
+        if size > _MERGED:
+            groups.append([])
+            size = n_bytes
+        groups[-1].append(file)
+    found: list[str] = []
+    for i, group in enumerate(groups):
+        if len(group) == 1:
+            found += group
+            continue
+        found.append(str(folder / f"{i:05}.parquet"))
+        rows = pl.concat(map(scan_parquet, group)).sort(key)
+        collect_all([sink_for_a_while(rows, found[-1], needs_folder=True)])
+    return found
 
 
 def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFrame:

@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.contracts.checks import outcomes_of
 from pipeline.engine.one_pass import Execution, Work, collect_all, failures
-from pipeline.engine.parts.assemble import in_order, write
+from pipeline.engine.parts.assemble import in_order, merged, write
 from pipeline.engine.parts.layout import lay_out
 from pipeline.engine.parts.sizes import (
     MOST,
@@ -118,7 +118,8 @@ def execute_parts(
             lf = small[stage.name].sort(stage.key)
         else:
             sorted_ = parts.files(done, f"snapshot-{stage.name}.parquet")
-            lf = in_order(sorted_, stage.key, parts.layout.column)
+            files_ = merged(sorted_, stage.key, folder / f"merged-{stage.name}")
+            lf = in_order(files_, stage.key, parts.layout.column)
         LOG.info("putting %s together", name)
         files[name] = folder / f"{name}.parquet"
         checks = work.checks.get(name, [])

@@ -88,7 +88,8 @@ class Done(msgspec.Struct, frozen=True):
     """What a slice or a part has finished."""
 
     files: dict[str, str]
-    """What shows that each is whole, by the path in the parts' folder, sorted."""
+    """What shows that each is whole, by the path in the parts' folder, sorted: its
+    length, and a checksum where nothing else keeps it."""
     n_rows: dict[str, int]
     """Per counted stage."""
     bounds: str
@@ -150,14 +151,17 @@ class Parts:
         """Read what all items of a finished round have, in their order."""
         return [self.done(number, item) for item in range(self.n_items(number))]
 
-    def files(self, done: Iterable[Done], name: str) -> list[str]:
-        """List the files of a name, or in a folder of it, that items have written."""
-        return [
-            self.folder.at(file)
+    def files(self, done: Iterable[Done], name: str) -> dict[str, int]:
+        """List the files of a name, or in a folder of it, that items have written.
+
+        With their length, in bytes.
+        """
+        return {
+            self.folder.at(file): int(whole.partition(" ")[0])
             for item in done
-            for file in item.files
+            for file, whole in item.files.items()
             if f"/{name}/" in f"{file}/"
-        ]
+        }
 
     def read(self, item: int, slice_: Slice) -> None:
         """Read a slice of the source, or of a snapshot, and split its rows.
@@ -293,7 +297,7 @@ class Parts:
             files = self.files([self.done(number, part)], f"spill-{stage}.parquet")
         if not files:  # of no file has the part any rows
             return pl.LazyFrame(schema=self.schemas[stage])
-        return scan_parquet(files)
+        return scan_parquet([*files])
 
     def _split(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
         """Write a frame to a file per part."""
@@ -310,18 +314,27 @@ class Parts:
         )
 
     def _sink(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
-        """Write a frame for a while: fast rather than small."""
-        return lf.sink_parquet(
-            self.folder.at(*names),
-            compression="uncompressed",
-            row_group_size=_ROW_GROUP,
-            mkdir=self.folder.needs_folders,
-            lazy=True,
+        """Write a frame to a file in the folder."""
+        return sink_for_a_while(
+            lf, self.folder.at(*names), needs_folder=self.folder.needs_folders
         )
 
     def _fact_file(self, stage: str) -> str:
         """Name the file of a stage's fact."""
         return self.folder.at("facts", f"{stage}.parquet")
+
+
+def sink_for_a_while(
+    lf: pl.LazyFrame, file: str, *, needs_folder: bool
+) -> pl.LazyFrame:
+    """Write a frame that is soon read again: fast rather than small."""
+    return lf.sink_parquet(
+        file,
+        compression="uncompressed",
+        row_group_size=_ROW_GROUP,
+        mkdir=needs_folder,
+        lazy=True,
+    )
 
 
 def _fact(stage: Stage) -> Fact:

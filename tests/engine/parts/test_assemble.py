@@ -60,3 +60,25 @@ def test_slices_bring_parts_in_the_order_of_a_key(tmp_path: Path) -> None:
         files.append(str(tmp_path / f"{part}.parquet"))
         rows.filter(pl.col("unit").is_in(units)).sort(key).write_parquet(files[-1])
     assert assemble.in_order(files, key, "unit").collect().equals(rows.sort(key))
+
+
+def test_small_files_are_merged_with_their_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ["year", "unit"]
+    rows = pl.DataFrame(
+        {"year": [2010, 2009] * 50, "unit": range(100), "x": range(100)}
+    )
+    files: dict[str, int] = {}
+    for part in range(10):
+        file = tmp_path / f"{part}.parquet"
+        units = range(10 * part, 10 * part + 10)
+        rows.filter(pl.col("unit").is_in(units)).sort(key).write_parquet(file)
+        files[str(file)] = 30 if part == 4 else 10
+    monkeypatch.setattr(assemble, "_MERGED", 30)
+    found = assemble.merged(files, key, tmp_path / "merged")
+    counts = [pl.read_parquet(file)["unit"].to_list() for file in found]
+    assert list(map(len, counts)) == [30, 10, 10, 30, 20]
+    assert [min(units) for units in counts] == [0, 30, 40, 50, 80]
+    assert found[1:3] == [*files][3:5]
+    assert assemble.in_order(found, key, "unit").collect().equals(rows.sort(key))
