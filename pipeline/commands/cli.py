@@ -344,6 +344,7 @@ def lineage(
     its columns. Reads no data.
     """
     from pipeline.lineage.show import show
+    from pipeline.plan.descriptions import describe
     from pipeline.run.run import check
     from pipeline.snapshots.records import PREDICTIONS
 
@@ -355,8 +356,11 @@ def lineage(
             "hint: the lineage ends at the features: `just lineage features` says what"
             " each of these is made of, and the model's card which of them count"
         )
-    composed = check(_settings(profile, overrides))
-    click.echo(show(composed.lineage(), column, format_, forward=downstream))
+    settings = _settings(profile, overrides)
+    plan = check(settings)
+    means = describe(settings, plan)
+    said = show(plan.lineage(), column, format_, forward=downstream, descriptions=means)
+    click.echo(said)
 
 
 @main.command()

@@ -12,6 +12,8 @@ from pipeline.init.queries import query_texts
 from pipeline.init.wide import Wide
 from pipeline.init.words import dumped, lines
 
+_EMPTY = " ''"
+
 _JUSTFILE = """\
 set positional-arguments
 
@@ -39,6 +41,7 @@ def files_of(
         "configs/pipeline.yaml": pipeline_text(
             survey, panel, names, history, snapshot, wide
         ),
+        "configs/columns.yaml": _meanings(names),
         "configs/modeling.yaml": modeling_text(
             panel, names, history, snapshot, list(models)
         ),
@@ -61,6 +64,16 @@ def _wide_of(survey: Survey, panel: Panel) -> Wide | None:
     """Find which columns of a wide table were chosen."""
     values = {wide.value: wide for wide in survey.wide}
     return values.get(panel.target) or next(iter(survey.wide), None)
+
+
+def _meanings(names: Names) -> str:
+    """Begin to say what the columns mean."""
+    columns = lines(dict.fromkeys(names.declared.values(), ""))
+    return (
+        "# What columns mean, also those that stages make; without the # in front, such"
+        " as\n#   Price: {description: Price of a piece, unit: euros}\n"
+        + "".join(f"# {line.removesuffix(_EMPTY)}\n" for line in columns.splitlines())
+    )
 
 
 def _contract(survey: Survey, panel: Panel, names: Names, wide: Wide | None) -> str:

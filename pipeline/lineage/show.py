@@ -1,7 +1,7 @@
 """The lineage in words, as a diagram, and for other programs."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 
@@ -31,14 +31,20 @@ _N_SHOWN = 4
 
 
 def show(
-    lineage: Lineage, name: str | None, format_: str, *, forward: bool = False
+    lineage: Lineage,
+    name: str | None,
+    format_: str,
+    *,
+    forward: bool = False,
+    descriptions: Mapping[str, Mapping[str, object]] | None = None,
 ) -> str:
     """Show the stages, or the way from a column back to the source or forward.
 
     `name` is ``snapshot.column``, ``stage.column``, or a snapshot or stage alone, for
     all of its columns; None shows the stages. Formats are text, mermaid, dot, json, and
-    openlineage, which is of all snapshots. A LineageError if there is no such column,
-    or the format cannot show what is asked.
+    openlineage, which is of all snapshots. What columns mean is said by stage and
+    column; text and openlineage show it. A LineageError if there is no such column, or
+    the format cannot show what is asked.
     """
     if forward and name is None:
         raise LineageError(
@@ -51,11 +57,12 @@ def show(
                 f"lineage: openlineage is of all snapshots, not of '{name}' alone\n"
                 "hint: leave the column out, or take --format json"
             )
-        return json.dumps(to_openlineage(lineage), indent=2)
+        return json.dumps(to_openlineage(lineage, descriptions or {}), indent=2)
     if format_ == "json":
         return _to_json(lineage, name, forward=forward)
     if format_ == "text":
-        return _to_text(lineage, name, forward=forward)
+        shown = _to_text(lineage, name, forward=forward)
+        return f"{_meaning(lineage, name, descriptions or {})}{shown}"
     if name is None:
         diagram = stage_diagram(lineage)
     else:
@@ -75,6 +82,17 @@ def _to_json(lineage: Lineage, name: str | None, *, forward: bool) -> str:
     direction = "downstream" if forward else "upstream"
     shown = {"column": name, direction: [asdict(edge) for edge in found]}
     return json.dumps(shown, indent=2)
+
+
+def _meaning(
+    lineage: Lineage, name: str | None, descriptions: Mapping[str, Mapping[str, object]]
+) -> str:
+    """Say what a column means, in a line of its own; nothing where that is not said."""
+    if name is None or "." not in name:
+        return ""
+    stage, column = find_column(lineage, name)
+    said = descriptions.get(stage, {}).get(column)
+    return "" if said is None else f"{name}: {said}\n"
 
 
 def _to_text(lineage: Lineage, name: str | None, *, forward: bool) -> str:

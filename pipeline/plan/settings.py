@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, cast
 
@@ -33,7 +33,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
-from pipeline.snapshots.records import FORECASTS, QUARANTINE
+from pipeline.snapshots.records import FORECASTS, QUARANTINE, Description
 from pipeline.sources import SourceConfig, kinds_of, type_of
 from pipeline.sources.columns import Declared
 from pipeline.sources.made import OWN as OWN_SOURCES
@@ -54,6 +54,9 @@ RESERVED = (
 
 FORMAT = 1
 """Of configurations, which a project says as ``version``; one that does not is of 1."""
+
+COLUMNS_FILE = "columns.yaml"
+"""What columns mean, in ``configs/`` of a project that says so."""
 
 SCHEMAS = (
     *("main", "meta", "previous", "temp", "system"),
@@ -238,6 +241,10 @@ class Settings:
     """Variables of the environment that it asks for."""
     layers: tuple[Layer, ...]
     """What it was composed of, to say where a value comes from."""
+    descriptions: dict[str, Description]
+    """What `COLUMNS_FILE` says, by name; see `pipeline.plan.descriptions`."""
+    is_as_written: bool
+    """Whether it is the project's, without profile and words of the command line."""
 
     @property
     def sources(self) -> dict[str, SourceConfig]:
@@ -295,7 +302,8 @@ def load_settings(
         *_check_layers(configs / "checks", root),
         *top,
     ]
-    return _decode(root, profile, layers, others)
+    settings = _decode(root, profile, layers, others, _read_descriptions(root))
+    return replace(settings, is_as_written=not (profile or overrides))
 
 
 class Load(Protocol):
@@ -326,8 +334,32 @@ def recorded_settings(root: Path, tree: Tree, name: str) -> Settings:
     return _decode(root, None, layers, _mapping(tree, "sources"))
 
 
+def _read_descriptions(root: Path) -> Layer | None:
+    """Read what columns mean, if it is said; no run records it as configuration."""
+    path = root / "configs" / COLUMNS_FILE
+    return load_layer(path, root) if path.exists() else None
+
+
+def _descriptions_of(layer: Layer) -> tuple[dict[str, Description], list[Mistake]]:
+    """Decode what columns mean: a text, or a text and a unit."""
+    found: dict[str, Description] = {}
+    mistakes: list[Mistake] = []
+    for name, value in layer.tree.items():
+        is_text = not isinstance(value, dict)
+        type_ = Annotated[str, Meta(min_length=1)] if is_text else Description
+        what, wrong = check(value, type_, name, [layer])
+        mistakes += wrong
+        if what:
+            found[name] = Description(what) if is_text else what
+    return found, mistakes
+
+
 def _decode(
-    root: Path, profile: str | None, layers: Sequence[Layer], others: Iterable[str]
+    root: Path,
+    profile: str | None,
+    layers: Sequence[Layer],
+    others: Iterable[str],
+    said: Layer | None = None,
 ) -> Settings:
     """Resolve and check layers; of other sources than `source` there are so many."""
     for folder in (OWN, OWN_SOURCES):
@@ -361,6 +393,8 @@ def _decode(
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
     mistakes += wrong
+    descriptions, wrong = _descriptions_of(said) if said else ({}, [])
+    mistakes += wrong
     # What could not be resolved is absent from the tree: one message is enough.
     n_unresolved = len(unresolved)
     rest = [m for m in mistakes[n_unresolved:] if m.path not in unresolved]
@@ -380,6 +414,8 @@ def _decode(
         resolved.shown,
         resolved.environment,
         tuple(layers),
+        descriptions,
+        is_as_written=False,
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.contracts.checks import Outcome
 from pipeline.engine.one_pass import Execution
+from pipeline.plan.descriptions import describe
 from pipeline.plan.fingerprint import VERSIONS
 from pipeline.run.freshness import Wanted
 from pipeline.run.task import Task
@@ -55,6 +56,7 @@ def record_of(
         stages=_stages(wanted, execution.n_rows, runs),
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
         lineage=_lineage(wanted, runs),
+        descriptions=describe(settings, wanted.plan),
     )
 
 

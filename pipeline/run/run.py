@@ -23,6 +23,7 @@ from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.compose import compose_declared
+from pipeline.plan.descriptions import describe, refuse_unknown
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
@@ -101,6 +102,8 @@ def check(settings: Settings) -> Plan:
     ------
     SchemaError
         If a stage does not fit what it is given, or a contract its snapshot.
+    ConfigError
+        If what is described is no column.
     """
     try:
         plan = compose_declared(settings)
@@ -108,6 +111,7 @@ def check(settings: Settings) -> Plan:
         raise SchemaError(f"{error}{_said_in_panel(settings, error)}") from error
     for name in plan.snapshots:
         compile_checks(settings, plan, name)
+    refuse_unknown(settings, plan)
     return plan
 
 
@@ -294,12 +298,18 @@ def plan_on_whole_objects(
 
 
 def _leave(begun: Begun, wanted: Wanted, task: Task) -> RunReport:
-    """Leave all as it is, but for what is kept of earlier runs."""
+    """Leave all as it is, but for what is kept, and what columns are said to mean."""
     store, runs, settings = begun.store, begun.runs, wanted.settings
     refuse_too_many(stored_bad(store, task), wanted)
     forget_parts(store)
-    if runs[-1].n_kept != settings.history.runs:
-        runs[-1] = msgspec.structs.replace(runs[-1], n_kept=settings.history.runs)
+    described = describe(settings, wanted.plan)
+    told = (settings.history.runs, described)
+    if told != (runs[-1].n_kept, runs[-1].descriptions):
+        if described != runs[-1].descriptions:
+            LOG.info("other descriptions of columns: the catalog shows them now")
+        runs[-1] = msgspec.structs.replace(
+            runs[-1], n_kept=settings.history.runs, descriptions=described
+        )
         publish_run(store, runs)
         collect_garbage(store, runs)
     return report_of(store, runs[-1], wanted, is_new=False)

@@ -20,7 +20,12 @@ from pipeline.files.checksum import checksum
 from pipeline.log import LOG
 from pipeline.snapshots.linked import CATALOG_FORMAT
 from pipeline.snapshots.profile import QUANTILES
-from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
+from pipeline.snapshots.records import (
+    Description,
+    ObjectRecord,
+    RunRecord,
+    SnapshotRecord,
+)
 from pipeline.snapshots.store import Store, kept_runs, read_object
 
 # The oldest storage version that DuckDB 1.5 and later clients open.
@@ -75,6 +80,10 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
             for snapshot in run.snapshots:
                 if objects[snapshot.object]:
                     create_view(con, schema, snapshot, store)
+        for snapshot in runs[-1].snapshots:
+            if objects[snapshot.object]:
+                said = runs[-1].descriptions.get(snapshot.stage, {})
+                _comment_columns(con, snapshot.name, said)
         con.execute("COMMIT")
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")
@@ -116,7 +125,10 @@ def _rows_of(
             },
         )
         for i, (column, dtype) in enumerate(stage.columns if is_kept else ()):
-            named = {"position": i, "column_name": column, "dtype": dtype}
+            named: _Row = {"position": i, "column_name": column, "dtype": dtype}
+            said = run.descriptions.get(stage.name, {}).get(column)
+            named["description"] = said and said.description
+            named["unit"] = said and said.unit
             yield "columns", of | named
     for s in run.snapshots:
         of = {"run_id": run.run_id, "snapshot": s.name}
@@ -194,6 +206,15 @@ def create_view(
     stale = ", STALE: left as it was" if snapshot.is_left_behind else ""
     comment = f"{of}, sorted by {', '.join(snapshot.key)}{stale}"
     con.execute(f"COMMENT ON VIEW {name} IS {text(comment)}")
+
+
+def _comment_columns(
+    con: duckdb.DuckDBPyConnection, view: str, said: Mapping[str, Description]
+) -> None:
+    """Say what the columns of a view of the newest run mean."""
+    for column, what in said.items():
+        at = f"main.{identifier(view)}.{identifier(column)}"
+        con.execute(f"COMMENT ON COLUMN {at} IS {text(str(what))}")
 
 
 def _insert(con: duckdb.DuckDBPyConnection, table: str, rows: list[_Row]) -> None:

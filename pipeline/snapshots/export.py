@@ -168,6 +168,14 @@ def _export(
     con.execute(f"CREATE TABLE {table} AS {rows}")
     why = _add_primary_key(con, table, known) if known else "no key is known"
     _comment(con, table, comment)
+    said = con.execute(
+        "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = 'live'"
+        " AND schema_name = 'main' AND table_name = ? AND comment IS NOT NULL",
+        [name],
+    ).fetchall()
+    for column, what in said:
+        at = f"{table}.{identifier(column)}"
+        con.execute(f"COMMENT ON COLUMN {at} IS {text(what)}")
     [(n_rows,)] = con.execute(f"SELECT count(*) FROM {table}").fetchall()
     return ExportedTable(name, n_rows, known, why)
 

@@ -28,9 +28,10 @@ COMMENT ON TABLE meta.snapshots IS
 
 CREATE TABLE meta.columns (
     run_id VARCHAR, stage VARCHAR, snapshot VARCHAR, position INTEGER,
-    column_name VARCHAR, dtype VARCHAR
+    column_name VARCHAR, dtype VARCHAR, description VARCHAR, unit VARCHAR
 );
-COMMENT ON TABLE meta.columns IS 'the columns of each stage of the kept runs';
+COMMENT ON TABLE meta.columns IS
+    'the columns of each stage of the kept runs; description as it was said then';
 
 CREATE TABLE meta.profiles (
     run_id VARCHAR, snapshot VARCHAR, position INTEGER, column_name VARCHAR,

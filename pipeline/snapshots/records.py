@@ -1,7 +1,7 @@
 """What the store remembers, as JSON beside the objects; the catalog is made of it."""
 
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,18 @@ class ObjectRecord(msgspec.Struct, frozen=True):
     content_hash: str
     """What came of it: equal for equal rows, columns and dtypes."""
     columns: list[ColumnProfile]
+
+
+class Description(
+    msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
+):
+    """What a column means, and what its values are measured in."""
+
+    description: Annotated[str, msgspec.Meta(min_length=1)]
+    unit: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.description} ({self.unit})" if self.unit else self.description
 
 
 class StageRecord(msgspec.Struct, frozen=True):
@@ -129,6 +141,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     stages: list[StageRecord]
     snapshots: list[SnapshotRecord]
     lineage: list[EdgeRecord]
+    descriptions: dict[str, dict[str, Description]] = {}
+    """What columns mean, by stage or source and column, as far as it is said."""
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -134,6 +134,9 @@ class Transform:
     lookback: Callable[[Any], Mapping[str, range]] | None = None
     """Says how many periods before the row's own those are which a column it makes is
     of; with a setting `by` of 'row', how many rows. Of others, any may matter."""
+    lagged: Callable[[Any], Mapping[str, str]] | None = None
+    """Names the columns it makes whose values are those of another one, as they are, so
+    many periods before as `lookback` says."""
     project: Path | None = None
     """Whose own it is; None of those of the package."""
 
@@ -205,9 +208,9 @@ def load_transform(name: str, project: Path | None = None) -> Transform:
     module = load_module(package, name, [name, "Config"], project)
     function = cast("Callable[..., pl.LazyFrame]", getattr(module, name))
     n_inputs = len(inspect.signature(function).parameters) - 1
-    split, past, lookback = (
-        getattr(module, part, None) for part in ("split", "past", "lookback")
+    split, past, lookback, lagged = (
+        getattr(module, part, None) for part in ("split", "past", "lookback", "lagged")
     )
     return Transform(
-        name, function, module.Config, n_inputs, split, past, lookback, project
+        name, function, module.Config, n_inputs, split, past, lookback, lagged, project
     )

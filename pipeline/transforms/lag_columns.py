@@ -75,6 +75,12 @@ def lookback(config: Config) -> dict[str, range]:
     }
 
 
+def lagged(config: Config) -> dict[str, str]:
+    """Say whose value each column has."""
+    columns = [column for _ in _distances(config) for column in config.columns]
+    return dict(zip(past(config), columns, strict=True))
+
+
 def split(config: Config) -> Split:
     """Keep entities whole."""
     return Split(keys=tuple(config.keys))

@@ -9,6 +9,7 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
     names = [path.relative_to(tmp_path).as_posix() for path in written.files]
     assert names == [
         "configs/pipeline.yaml",
+        "configs/columns.yaml",
         "configs/modeling.yaml",
         "configs/models/lightgbm.yaml",
         "configs/models/last_value.yaml",
@@ -24,6 +25,15 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
     ]
     recipe = '\n# Compute\nrun *args:\n    @pipeline run "$@"\n'
     assert (tmp_path / "justfile").read_text().endswith(recipe)
+
+
+def test_columns_are_listed_to_be_described(tmp_path: Path) -> None:
+    made(tmp_path, panel(tmp_path / "sales.csv", MONTHS))
+    file = tmp_path / "configs" / "columns.yaml"
+    assert not read_yaml(file.read_text())
+    listed = file.read_text().split("euros}\n")[1].replace("# ", "")
+    source = read_yaml((tmp_path / "configs" / "pipeline.yaml").read_text())
+    assert [*read_yaml(listed)] == [*source["columns"]]
 
 
 def test_a_contract_is_what_the_data_show(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_openlineage_has_a_facet_per_snapshot_with_every_column(
 
 
 def test_openlineage_of_a_feature_by_hand(lineage: Lineage) -> None:
-    features = to_openlineage(lineage)[-1]["facets"]["columnLineage"]
+    features = to_openlineage(lineage, {})[-1]["facets"]["columnLineage"]
     found = {
         (f["field"], way["type"], way["subtype"])
         for f in features["fields"]["yearly_discharge_bin_lag1"]["inputFields"]
@@ -46,3 +46,15 @@ def test_openlineage_of_a_feature_by_hand(lineage: Lineage) -> None:
         ("Year", "INDIRECT", "WINDOW"),
     }
     assert "Facility Name" not in {field["field"] for field in features["dataset"]}
+
+
+def test_openlineage_says_what_columns_mean(lineage: Lineage) -> None:
+    means = {lineage.snapshots["drgs"]: {"apr_drg_code": "Code (of a DRG)"}}
+    shown = json.loads(show(lineage, None, "openlineage", descriptions=means))
+    [drgs] = [dataset for dataset in shown if dataset["name"] == "drgs"]
+    assert drgs["facets"]["schema"]["fields"] == [
+        {"name": "apr_drg_code", "description": "Code (of a DRG)"},
+        {"name": "apr_drg_description"},
+    ]
+    column = show(lineage, "drgs.apr_drg_code", "text", descriptions=means)
+    assert column.startswith("drgs.apr_drg_code: Code (of a DRG)\ndrgs.apr_drg_code <-")

@@ -157,7 +157,7 @@ def test_lineage_leads_back_to_each_source(priced: Path) -> None:
     lineage = check(load(priced)).lineage()
     assert "priced.price <- prices.price\n" in describe_column(lineage, "priced.price")
     assert describe_column(lineage, "prices.price")
-    [dataset] = [d for d in to_openlineage(lineage) if d["name"] == "priced"]
+    [dataset] = [d for d in to_openlineage(lineage, {}) if d["name"] == "priced"]
     fields = dataset["facets"]["columnLineage"]["fields"]
     assert [f["name"] for f in fields["price"]["inputFields"]] == ["prices"]
     assert {f["name"] for f in fields["mean_cost"]["inputFields"]} == {"source"}
