@@ -80,7 +80,7 @@ class _Commands(click.Group):
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
             options.say(describe_failure(error, is_told=is_verbose()), err=True)
             # As of diff(1): 1 says that there is a difference.
-            ctx.exit(2 if ctx.invoked_subcommand == "diff" else 1)
+            ctx.exit(2 if ctx.invoked_subcommand in ("diff", "show") else 1)
         return result
 
 
@@ -484,6 +484,71 @@ def sql(
         with when_asked(con.interrupt):
             for one in statements:
                 write_result(select(con, one), format_, output)
+
+
+@main.command(context_settings=_RUNS)
+@click.argument("stage")
+@click.option("--where", metavar="SQL", help="Rows for which this is true.")
+@click.option("--columns", metavar="A,B", help="These columns only.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="So many rows; 20 of a table, else all.",
+)
+@click.option("--stats", is_flag=True, help="Figures of each column, not rows.")
+@click.option("--against", metavar="RUN", help="Compare with the rows of a run.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="Default: by the suffix of the output file, else a table.",
+)
+@options.output
+@options.profile
+@options.overrides
+def show(
+    stage: str,
+    where: str | None,
+    columns: str | None,
+    limit: int | None,
+    stats: bool,
+    against: str | None,
+    format_: str | None,
+    output: Path | None,
+    profile: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Show the rows after any stage, of a snapshot or a source; publish nothing.
+
+    They are computed from the nearest snapshots that are fresh. --against compares them
+    with those of a run; the exit code is 1 then if they differ.
+    """
+    if against and (stats or output or format_ not in (None, "table", "json")):
+        raise click.UsageError("--against prints a diff, as a table or json")
+    settings = _settings(profile, overrides)
+    from pipeline.run.rows import look_now
+    from pipeline.run.show import Asked, diff_against, show_figures
+    from pipeline.run.show import show as show_rows
+
+    is_table = output is None and format_ in (None, "table")
+    if limit is None and is_table and not (stats or against):
+        limit = 20
+    now, asked = look_now(settings), Asked(where, options.names_in(columns), limit)
+    if against:
+        from pipeline.snapshots.diff.report import show as show_diff
+
+        title, found = diff_against(now, stage, against, asked)
+        click.echo(show_diff(found, title, "json" if format_ else "text"), nl=False)
+        if not found.is_equal:
+            raise SystemExit(1)
+        return
+    from pipeline.snapshots.result import write_frame
+
+    made = (show_figures if stats else show_rows)(now.rows(stage), asked)
+    write_frame(made.rows, format_, output)
+    if not is_quiet():
+        click.echo(made.said, err=True)
 
 
 @main.command(cls=_Statement)

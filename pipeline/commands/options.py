@@ -129,6 +129,14 @@ def split(words: tuple[str, ...], what: str) -> tuple[str | None, tuple[str, ...
     return names[0] if names else None, tuple(word for word in words if "=" in word)
 
 
+def names_in(text: str | None) -> tuple[str, ...]:
+    """Read names between commas; one that holds a comma stands in double quotes."""
+    import csv
+
+    rows = csv.reader([text or ""], skipinitialspace=True)
+    return tuple(name.strip() for row in rows for name in row)
+
+
 def shown(path: Path) -> str:
     """Show a path relative to the working folder where that is shorter."""
     here = Path.cwd()

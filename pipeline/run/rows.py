@@ -33,9 +33,15 @@ class StageRows:
     name: str
     lf: pl.LazyFrame
     key: tuple[str, ...]
-    """That of the snapshot the stage publishes; its rows are sorted by it."""
+    """That of the snapshot it publishes, by which its rows are sorted. Else that of one
+    it leads to, or comes from, as far as it has the columns; the longest there is."""
+    is_sorted: bool
+    n_rows: int | None
+    """How many there are, where a run has counted them."""
     starts: Mapping[str, Path]
     """Stages that the rows begin at, and the objects of their snapshots."""
+    sources: tuple[str, ...]
+    """Those that are read."""
     scan: Scan | None
     """The source, if it is read."""
 
@@ -63,37 +69,86 @@ def stage_rows(settings: Settings, stage: str) -> pl.LazyFrame:
     SourceError
         If a source must be read and is not there.
     """
-    return rows_of(settings, stage).lf
+    return look_now(settings).rows(stage).lf
 
 
-def rows_of(settings: Settings, stage: str) -> StageRows:
-    """Give the rows after a stage, and say where they begin; see `stage_rows`."""
+@dataclass(frozen=True)
+class Now:
+    """What is wanted of all stages, and what of it is there."""
+
+    wanted: Wanted
+    store: Store
+    runs: Sequence[RunRecord]
+    objects: Mapping[str, tuple[str, str]]
+    """What the objects are known by that hold what stages give."""
+
+    def rows(self, stage: str) -> StageRows:
+        """Give the rows after a stage; objects that are read are whole."""
+        plan, there = self.wanted.plan, {**self.objects}
+        name = named(plan, stage)
+        is_whole = False
+        while not is_whole:
+            is_whole = True
+            for given in given_of(plan, name, there) & there.keys():
+                if fault := object_fault(self.store, *there[given]):
+                    snapshot = there[given][0]
+                    path = self.store.object(*there.pop(given))
+                    what = "%s: the object of snapshot '%s' %s; `just verify` drops it"
+                    LOG.warning(what, path, snapshot, fault)
+                    is_whole = False
+        paths = {given: self.store.object(*of) for given, of in there.items()}
+        return rows_from(self.wanted, paths, name, self.runs)
+
+
+def look_now(settings: Settings) -> Now:
+    """Look what is fresh, or has only to be restored; see `stage_rows`."""
     plan, store = check(settings), open_store(settings.root)
-    name = named(plan, stage)
     runs = read_runs(store)
     wanted = look(settings, plan, store, runs, fetched=False)
-    return rows_from(wanted, _objects(wanted, store, runs, name), name, runs)
+    there = {
+        status.stage: status.object
+        for status in statuses_of(wanted, store, runs[-1] if runs else None)
+        if status.stage and status.freshness != "stale"
+    }
+    return Now(wanted, store, runs, there)
 
 
 def rows_from(
-    wanted: Wanted, there: Mapping[str, Path], name: str, runs: list[RunRecord]
+    wanted: Wanted, there: Mapping[str, Path], name: str, runs: Sequence[RunRecord]
 ) -> StageRows:
     """Compose the rows of a stage, of objects that hold the rows of some stages."""
     plan = wanted.plan
-    key = plan.nodes[name].stage.key if name in plan.nodes else ()
-    given = _given(plan, name, there)
+    key = _key(plan, name)
+    is_sorted = name in plan.nodes and bool(plan.nodes[name].stage.key)
+    counted = {stage.fingerprint: stage.n_rows for r in runs for stage in r.stages}
+    n_rows = counted.get(wanted.fingerprints.stages.get(name, ""))
+    given = given_of(plan, name, there)
     starts = {stage: there[stage] for stage in given if stage in there}
-    if name in starts:
-        return StageRows(name, scan_parquet(starts[name]), key, starts, None)
     scan = _scan(wanted, runs) if SOURCE in given else None
     rows = scan.frames()[0] if scan else plan.source
     frames = {stage: scan_parquet(path) for stage, path in starts.items()}
     frames |= {other: _read(wanted, other) for other in plan.others if other in given}
     lf = compose_again(plan, rows, frames).lf(name)
-    return StageRows(name, lf.sort(key) if key else lf, key, starts, scan)
+    if is_sorted and name not in starts:
+        lf = lf.sort(key)
+    read = tuple(source for source in plan.sources if source in given)
+    return StageRows(name, lf, key, is_sorted, n_rows, starts, read, scan)
 
 
-def _given(plan: Plan, name: str, there: Collection[str]) -> set[str]:
+def _key(plan: Plan, name: str) -> tuple[str, ...]:
+    """Find the columns that tell rows of a stage apart, or most of them."""
+    if name in plan.sources:
+        return ()
+    node = plan.nodes[name]
+    keys = [
+        of.stage.key
+        for of in (*plan.downstream(name).values(), *plan.upstream([name]).values())
+        if {*of.stage.key} <= {*node.schema}
+    ]
+    return node.stage.key or max(keys, key=len)
+
+
+def given_of(plan: Plan, name: str, there: Collection[str]) -> set[str]:
     """Name the sources that rows are made of, and the stages that they begin at."""
     if name in plan.sources or name in there:
         return {name}
@@ -119,28 +174,7 @@ def named(plan: Plan, name: str) -> str:
     return stage_named(plan, name)
 
 
-def _objects(
-    wanted: Wanted, store: Store, runs: Sequence[RunRecord], name: str
-) -> dict[str, Path]:
-    """Name the objects that hold what stages give; those that are read are whole."""
-    there = {
-        status.stage: status.object
-        for status in statuses_of(wanted, store, runs[-1] if runs else None)
-        if status.stage and status.freshness != "stale"
-    }
-    is_whole = False
-    while not is_whole:
-        is_whole = True
-        for stage in _given(wanted.plan, name, there) & there.keys():
-            if fault := object_fault(store, *there[stage]):
-                path, snapshot = store.object(*there[stage]), there.pop(stage)[0]
-                what = "%s: the object of snapshot '%s' %s; `just verify` drops it"
-                LOG.warning(what, path, snapshot, fault)
-                is_whole = False
-    return {stage: store.object(*of) for stage, of in there.items()}
-
-
-def _scan(wanted: Wanted, runs: list[RunRecord]) -> Scan:
+def _scan(wanted: Wanted, runs: Sequence[RunRecord]) -> Scan:
     """Scan the source, with repair if some of its cells may need it.
 
     Whether they do is known once all are parsed, which rows that are yet to be

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -418,7 +418,7 @@ def stamp(report: RunReport, stamp_key: str) -> None:
         )
 
 
-def look_at_files(wanted: Wanted, runs: list[RunRecord]) -> None:
+def look_at_files(wanted: Wanted, runs: Sequence[RunRecord]) -> None:
     """Say how the source is written, and refuse files that are plainly damaged."""
     for line in wanted.source.said:
         LOG.info(line)
@@ -426,7 +426,7 @@ def look_at_files(wanted: Wanted, runs: list[RunRecord]) -> None:
     sources.guard(_unread(wanted, runs), settings.source, settings.root)
 
 
-def _unread(wanted: Wanted, runs: list[RunRecord]) -> list[Path]:
+def _unread(wanted: Wanted, runs: Sequence[RunRecord]) -> list[Path]:
     """Name the source's files of a content that no run has read with code of now."""
     code = "pipeline/sources/csv_guard.py"
     read = {

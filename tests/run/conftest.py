@@ -8,8 +8,10 @@ import duckdb
 import pytest
 
 from pipeline.plan.settings import load_settings
+from pipeline.run.rows import Now, look_now
 from pipeline.run.run import RunReport, run
 from tests.conftest import LEAN, make_project
+from tests.why.conftest import Shop, make_sales, run_in
 
 
 def query(project: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -40,3 +42,22 @@ def first(run_once: tuple[Path, RunReport], project: Path) -> RunReport:
     root, report = run_once
     shutil.copytree(root / ".pipeline", project / ".pipeline", symlinks=True)
     return report
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A project of eighteen stages that has run; only to be looked at, or copied."""
+    return run_in(make_sales(tmp_path_factory.mktemp("shop")))
+
+
+@pytest.fixture(scope="session")
+def now(shop: Shop) -> Now:
+    """What of it is there."""
+    return look_now(shop.settings)
+
+
+@pytest.fixture(scope="session")
+def changed(shop: Shop) -> Now:
+    """What is of another configuration, in which more items are rare."""
+    words = ("common.min_total=60",)
+    return look_now(load_settings(shop.settings.root, overrides=words))

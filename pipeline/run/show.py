@@ -1,0 +1,252 @@
+"""Show rows of any stage: some or all of them, their figures, or against a run's."""
+
+import json
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import ColumnNotFoundError, PolarsError
+
+from pipeline.errors import MASK, ConfigError, SnapshotError, nearest, some
+from pipeline.panel.unique import repeated
+from pipeline.plan.plan import Plan
+from pipeline.plan.settings import recorded_settings
+from pipeline.run.freshness import look
+from pipeline.run.rows import (
+    Now,
+    StageRows,
+    cannot_read,
+    given_of,
+    named,
+    rows_from,
+)
+from pipeline.run.run import check
+from pipeline.snapshots.diff.diff import Diff, diff
+from pipeline.snapshots.profile import (
+    QUANTILES,
+    Profile,
+    figures,
+    is_large,
+    read_profile,
+    with_row_hash,
+)
+from pipeline.snapshots.records import RunRecord
+from pipeline.snapshots.store import (
+    find_run,
+    object_fault,
+)
+from pipeline.transforms.filter import Config as Filter
+from pipeline.transforms.filter import filter as rows_where
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What of a stage's rows is asked for."""
+
+    where: str | None = None
+    """An expression in SQL, as of the transformation `filter`."""
+    columns: tuple[str, ...] = ()
+    """All, where none is named."""
+    limit: int | None = None
+
+    def of(self, rows: StageRows) -> pl.LazyFrame:
+        """Choose rows in the order of their key, then columns.
+
+        Raises
+        ------
+        ConfigError
+            If the expression is none of one row, or names a column that is not there.
+        """
+        lf = rows.lf if self.where is None else _where(rows, self.where)
+        if rows.key and not rows.is_sorted:
+            lf = lf.sort(rows.key)
+        if self.limit is not None:
+            lf = lf.head(self.limit)
+        return lf.select(_known(rows, self.columns)) if self.columns else lf
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Rows that were asked for, and what there is to say of them."""
+
+    rows: pl.DataFrame
+    said: str
+
+
+def show(rows: StageRows, asked: Asked) -> Shown:
+    """Collect what is asked for of the rows after a stage."""
+    found = _collect(rows, asked.of(rows))
+    n, n_all = found.height, rows.n_rows if asked.where is None else None
+    is_cut = asked.limit is not None and n == asked.limit and n != n_all
+    count = f"{n:,} rows"
+    if is_cut:
+        count = f"the first {n:,} rows" + (f" of {n_all:,}" if n_all else "")
+    return Shown(found, f"{rows.name}: {count}, {_origin(rows)}")
+
+
+def show_figures(rows: StageRows, asked: Asked) -> Shown:
+    """Aggregate each column of the rows after a stage, as of a snapshot."""
+    lf = asked.of(rows)
+    profile = _profile(rows, lf, lf.collect_schema())
+    table = pl.DataFrame(
+        [
+            {
+                "column": column.name,
+                "dtype": column.dtype,
+                "nulls": column.n_nulls,
+                "distinct": column.n_distinct,
+                "min": column.min,
+                **dict(zip(_QUANTILE_NAMES, column.quantiles or _NONE, strict=True)),
+                "max": column.max,
+                "mean": column.mean,
+            }
+            for column in profile.columns
+        ],
+        schema_overrides=dict.fromkeys((*_QUANTILE_NAMES, "mean"), pl.Float64)
+        | {"distinct": pl.Int64},
+    )
+    return Shown(table, f"{rows.name}: {profile.n_rows:,} rows, {_origin(rows)}")
+
+
+_QUANTILE_NAMES = [f"q{100 * q:02.0f}" for q in QUANTILES]
+_NONE = [None] * len(QUANTILES)
+
+
+def _profile(rows: StageRows, lf: pl.LazyFrame, schema: pl.Schema) -> Profile:
+    """Aggregate rows in one pass; few of them are collected, to be counted exactly."""
+    looked = with_row_hash(lf, schema).select(figures(schema))
+    found = _collect(rows, looked)
+    whole = None if is_large(found["n_rows"].item()) else _collect(rows, lf)
+    return read_profile(schema, found, whole)
+
+
+def diff_against(now: Now, stage: str, run: str, asked: Asked) -> tuple[str, Diff]:
+    """Diff the rows after a stage with those of a run, below a title that says which.
+
+    Of a snapshot, those are what the run has published; else what today's code makes,
+    by the run's configuration, of the nearest snapshots that are kept of it.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no such run, or what it read is neither kept nor there as it was.
+    """
+    if not now.runs:
+        raise SnapshotError("there are no runs yet\nhint: `just run` makes the first")
+    before = find_run(now.runs, run)
+    after, then = now.rows(stage), _rows_then(now, before, stage)
+    key = [*(after.key or after.lf.collect_schema())]
+    if asked.columns:
+        names = dict.fromkeys((*key, *asked.columns))
+        asked = replace(asked, columns=tuple(names))
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "then.parquet"), Path(folder, "now.parquet")
+        for rows, file in zip((then, after), files, strict=True):
+            with _explained(rows):
+                asked.of(rows).sink_parquet(file)
+        found = diff(*files, key)
+    made = "" if then.name in then.starts else "today's code, "
+    was = f"{before.run_id} ({made}{_origin(then)})"
+    return f"{after.name}: {was} -> now ({_origin(after)})", found
+
+
+def _rows_then(now: Now, run: RunRecord, stage: str) -> StageRows:
+    """Give the rows after a stage of what a run has kept."""
+    root, store = now.wanted.settings.root, now.store
+    what = f"the configuration of run {run.run_id}"
+    then = recorded_settings(root, run.config, what)
+    plan = check(then)
+    name = named(plan, stage)
+    wanted = look(then, plan, store, [run], fetched=False)
+    there = {
+        s.stage: store.object(*s.object)
+        for s in run.snapshots
+        if s.stage in plan.upstream([name] if name in plan.nodes else [])
+        and not s.is_left_behind
+        and not object_fault(store, *s.object)
+        and _is_of_schema(plan, s.stage, store.object(*s.object))
+    }
+    files = [file.sha256 for file in run.files]
+    if given_of(plan, name, there) & {*plan.sources} and files != [
+        f.sha256 for f in wanted.source.files
+    ]:
+        raise SnapshotError(
+            f"run {run.run_id}: what it read is not there as it was, and of no stage"
+            f" before '{name}' rows are kept\n"
+            f"hint: compare a later one; kept are {some(s.name for s in run.snapshots)}"
+        )
+    needed = plan.upstream([name] if name in plan.nodes else [], there)
+    if masked := [of for of in needed if MASK in json.dumps(run.config.get(of))]:
+        raise SnapshotError(f"{what} holds what is masked, in {masked[0]}")
+    return rows_from(wanted, there, name, [run])
+
+
+def _is_of_schema(plan: Plan, stage: str, path: Path) -> bool:
+    """Tell whether an object holds the columns that a stage gives by today's code."""
+    with path.open("rb") as file:
+        return pl.read_parquet_schema(file) == plan.schema(stage)
+
+
+def _where(rows: StageRows, where: str) -> pl.LazyFrame:
+    """Take the rows for which an expression is true."""
+    schema = rows.lf.collect_schema()
+    try:
+        lf = rows_where(rows.lf, Filter(where=where))
+        lf.collect_schema()
+    except (PolarsError, ValueError) as error:
+        what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
+        meant = ""
+        if isinstance(error, ColumnNotFoundError) and what.count('"') >= 2:
+            meant = nearest(what.split('"')[1], schema)
+        raise ConfigError(
+            f"show: --where: {what}{meant}\n"
+            f"found in {rows.name}: {', '.join(schema)}\n"
+            "hint: an SQL expression of one row, as of the transformation `filter`: a"
+            " name with blanks stands in double quotes, a text in single ones"
+        ) from error
+    return lf
+
+
+def _known(rows: StageRows, columns: Sequence[str]) -> list[str]:
+    """Refuse columns that are not there."""
+    schema = rows.lf.collect_schema()
+    names = list(dict.fromkeys(columns))
+    if absent := [name for name in names if name not in schema]:
+        raise ConfigError(
+            f"show: --columns: no column '{absent[0]}'{nearest(absent[0], schema)}\n"
+            f"found in {rows.name}: {', '.join(schema)}"
+        )
+    return names
+
+
+def _origin(rows: StageRows) -> str:
+    """Say what rows are made of."""
+    snapshots = [path.parent.name for path in rows.starts.values()]
+    if rows.name in rows.starts:
+        return f"snapshot {snapshots[0]}"
+    if rows.name in rows.sources:
+        return "as in its files"
+    return f"computed from {some([*snapshots, *rows.sources])}"
+
+
+def _collect(rows: StageRows, lf: pl.LazyFrame) -> pl.DataFrame:
+    """Collect what is made of rows."""
+    with _explained(rows):
+        return lf.collect(engine="streaming")
+
+
+@contextmanager
+def _explained(rows: StageRows) -> Generator[None]:
+    """Say why rows cannot be made."""
+    try:
+        yield
+    except (PolarsError, OSError) as error:
+        fault = repeated(error)
+        if fault is None and rows.scan is not None:
+            raise rows.scan.diagnose(rows.scan.files) or cannot_read(
+                rows.name, error
+            ) from error
+        raise fault or cannot_read(rows.name, error) from error
