@@ -95,6 +95,12 @@ docs *args: env
 sql *args: env
     @.venv/bin/python -m pipeline sql "$@"
 
+# Show rows after any stage: just show lag_columns --where "year = 2015"; --stats; --against RUN
+[group('ask')]
+[no-exit-message]
+show *args: env
+    @.venv/bin/python -m pipeline show "$@"
+
 # Run a query of queries/: just query costliest_drgs year=2016; without a name, list
 [group('ask')]
 [no-exit-message]

@@ -234,6 +234,11 @@ def run(
     from pipeline.run.start import start
 
     report = start(options.project_root(), profile, overrides, **selection)
+    if report is None:
+        from pipeline.run.explain import no_snapshot
+
+        options.say(no_snapshot(selection["only"]))
+        return
     if not is_quiet():
         _print_run(report, "the selected" if any(selection.values()) else "all")
     if not isinstance(report, str) and report.is_new:
@@ -322,11 +327,12 @@ def plan(
     """Show stages, schemas and what is fresh, or why not; read no data."""
     settings = _settings(profile, overrides)
     from pipeline.run.explain import describe, optimized_plan
+    from pipeline.run.freshness import Selection
 
     if optimized:
         click.echo(optimized_plan(settings))
         return
-    click.echo(f"{describe(settings)}\n")
+    click.echo(f"{describe(settings, Selection(**selection))}\n")
     _print_freshness(settings, selection)
 
 

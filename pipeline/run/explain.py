@@ -16,7 +16,13 @@ from pipeline.plan.known import Why, why_known
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
 from pipeline.run.compute import is_one_pass, most_rows
-from pipeline.run.freshness import Selection, look, statuses_of
+from pipeline.run.freshness import (
+    Selection,
+    is_unpublished,
+    look,
+    selected_stages,
+    statuses_of,
+)
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
 from pipeline.snapshots.store import open_store, read_runs
@@ -29,8 +35,8 @@ _REASONS: dict[Why, str] = {
 }
 
 
-def describe(settings: Settings) -> str:
-    """List stages, inputs, snapshots and the schema at each.
+def describe(settings: Settings, selection: Selection | None = None) -> str:
+    """List stages, inputs, snapshots and the schema at each: all, or those selected.
 
     Parameters
     ----------
@@ -48,11 +54,15 @@ def describe(settings: Settings) -> str:
     schemas["source"] = plan.source.collect_schema()
     lines = [f"source: {settings.tree['source']['kind']}"]
     lines += _schema_lines(schemas["source"], schemas["source"], width)
+    nodes = selected_stages(plan, selection or Selection())
+    read = plan.reads(nodes)
     for name, lf in plan.others.items():
         schemas[name] = lf.collect_schema()
+        if name not in read:
+            continue
         lines.append(f"{name}: {settings.tree['sources'][name]['kind']}")
         lines += _schema_lines(schemas[name], schemas[name], width)
-    for node in plan.nodes.values():
+    for node in nodes.values():
         lines.append(_title(node))
         lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
         if isinstance(node.stage.config, PastOnly):
@@ -96,6 +106,8 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     PipelineError
         If the rows must be split, and cannot.
     """
+    if is_unpublished(settings, selection):
+        return no_snapshot(str(selection.only))
     plan = check(settings)
     store = open_store(settings.root)
     runs = read_runs(store)
@@ -129,6 +141,11 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         how = _execution(settings.engine, plan, task, n_rows)
     asked = [_ASKED] if any(map(sources.is_asked, settings.sources.values())) else []
     return "\n".join([*asked, *lines, *_todo(task), *_wrapped(how)])
+
+
+def no_snapshot(stage: str) -> str:
+    """Say how to see the rows of a stage that publishes none."""
+    return f"{stage} publishes no snapshot: `just show {stage}` shows its rows"
 
 
 def _todo(task: Task) -> Iterator[str]:

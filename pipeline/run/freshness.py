@@ -288,6 +288,21 @@ def select(plan: Plan, selection: Selection) -> set[str]:
     """
     if selection.is_all:
         return {*plan.snapshots, QUARANTINE}
+    chosen = selected_stages(plan, selection)
+    found = {name for name, n in plan.snapshots.items() if n.stage.name in chosen}
+    if not found:
+        raise ConfigError(
+            "the selected stages publish no snapshot\n"
+            f"found: {', '.join(chosen) or 'no stage'}\n"
+            "expected one of: "
+            + ", ".join(node.stage.name for node in plan.snapshots.values())
+            + "\nhint: `just show STAGE` shows the rows of any"
+        )
+    return found
+
+
+def selected_stages(plan: Plan, selection: Selection) -> dict[str, Node]:
+    """Find the selected stages; a ConfigError if one that is named is not there."""
     chosen = set(plan.nodes)
     if selection.to is not None:
         chosen &= set(plan.upstream([stage_named(plan, selection.to)]))
@@ -295,15 +310,14 @@ def select(plan: Plan, selection: Selection) -> set[str]:
         chosen &= set(plan.downstream(stage_named(plan, selection.from_)))
     if selection.only is not None:
         chosen &= {stage_named(plan, selection.only)}
-    found = {name for name, n in plan.snapshots.items() if n.stage.name in chosen}
-    if not found:
-        raise ConfigError(
-            "the selected stages publish no snapshot\n"
-            f"found: {', '.join(sorted(chosen)) or 'no stage'}\n"
-            "expected one of: "
-            + ", ".join(node.stage.name for node in plan.snapshots.values())
-        )
-    return found
+    return {name: node for name, node in plan.nodes.items() if name in chosen}
+
+
+def is_unpublished(settings: Settings, selection: Selection) -> bool:
+    """Tell whether a single stage is selected, and publishes no snapshot."""
+    snapshots = {stage.name: stage.snapshot for stage in settings.stages}
+    only = selection.only
+    return only in snapshots and not snapshots[only] and only not in snapshots.values()
 
 
 def stage_named(plan: Plan, name: str) -> str:

@@ -19,9 +19,10 @@ def start(
     from_: str | None = None,
     only: str | None = None,
     force: bool = False,
-) -> "RunReport | str":
+) -> "RunReport | str | None":
     """Run what is chosen; return the id of the run that has done it all, if one has.
 
+    None if a single stage is chosen and publishes nothing: nothing is run then.
     Only a run of everything looks for such a stamp, and leaves one.
     """
     forget_racy_bytecode(PACKAGE)
@@ -32,11 +33,14 @@ def start(
         return stamped.run_id
 
     from pipeline.plan.settings import load_settings
-    from pipeline.run.freshness import Selection
+    from pipeline.run.freshness import Selection, is_unpublished
     from pipeline.run.run import run, stamp
 
     settings = load_settings(root, profile=profile, overrides=overrides)
-    report = run(settings, Selection(to, from_, only, force))
+    selection = Selection(to, from_, only, force)
+    if is_unpublished(settings, selection):
+        return None
+    report = run(settings, selection)
     if is_plain and stamp_key == key(root, words):
         stamp(report, stamp_key)
     return report

@@ -111,3 +111,19 @@ def test_description_shows_stages_inputs_snapshots_and_schemas(
     assert any("+median_profit" in line for line in lines[at : at + 5])
     at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
     assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])
+
+
+def test_stages_are_listed_that_a_selection_needs(small: Path) -> None:
+    settings = load_settings(small, overrides=WORDS)
+
+    def listed(selection: Selection) -> list[str]:
+        lines = describe(settings, selection).splitlines()
+        return [line.split()[0] for line in lines if " <- " in line]
+
+    names = [stage.name for stage in settings.stages]
+    assert listed(Selection()) == names
+    of_facilities = ["sanitize_column_names", "facilities"]
+    assert listed(Selection(to="facilities")) == of_facilities
+    assert listed(Selection(only="lag_columns")) == ["lag_columns"]
+    i = names.index("lag_columns")
+    assert listed(Selection(from_="lag_columns")) == names[i:]

@@ -224,6 +224,8 @@ def test_plan_says_what_a_run_would_do_and_does_nothing(
     assert "features    fresh       computed anyway: --force" in text
     assert text.count("--force") == 1
     assert "to compute: features; starting at drop_rare_drgs" in text
+    only = Selection(only="drop_description_columns")
+    assert "publishes no snapshot: `just show " in describe_freshness(load(), only)
 
 
 def test_plan_without_the_source_says_so(load: Load, first: RunReport) -> None:

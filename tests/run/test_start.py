@@ -54,3 +54,8 @@ def test_the_run_that_has_done_it_all_is_named(
     monkeypatch.setattr("pipeline.run.start.read_stamp", lambda *_: found)
     assert start(project, None, SOURCE) == "r1"
     assert not (project / ".pipeline").exists()
+
+
+def test_a_stage_that_publishes_nothing_is_not_run(project: Path) -> None:
+    assert start(project, None, SOURCE, only="drop_description_columns") is None
+    assert not (project / ".pipeline").exists()
