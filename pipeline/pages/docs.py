@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline.pages.columns import columns
 from pipeline.pages.facts import Facts, read_facts
 from pipeline.pages.home import home
 from pipeline.pages.model import model
@@ -21,6 +22,7 @@ from pipeline.pages.queries import queries
 from pipeline.pages.site import Frame, Page, write_site
 from pipeline.pages.snapshot import snapshots
 from pipeline.pages.speed import speed
+from pipeline.pages.stages import stages
 
 SECTIONS = {
     HOME: "Home",
@@ -34,7 +36,7 @@ SECTIONS = {
 }
 """The navigation."""
 
-_MAKERS = (home, plan, snapshots, quality, model, speed, queries)
+_MAKERS = (home, plan, stages, columns, snapshots, quality, model, speed, queries)
 """What makes pages of the facts."""
 
 

@@ -12,12 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.config import Tree, origin_of
+from omegaconf import MISSING
+
+from pipeline.config import Tree, holds
 from pipeline.errors import PipelineError, QueryError, SnapshotError, masked
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
 from pipeline.log import Event, logs_of, read_log
+from pipeline.pages.written import expressions_of
 from pipeline.plan.code import PACKAGE
+from pipeline.plan.descriptions import Descriptions, describe
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.freshness import Status, look, statuses_of
@@ -41,6 +45,25 @@ class Code:
     """The docstring of its function."""
     is_changed: bool
     """Whether the newest run was of another text."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A setting of a stage."""
+
+    name: str
+    value: Any
+    file: str
+    """Where it is said; empty of what only the code says."""
+    written: Any
+    """How it is said there, if that is by the name of another value."""
+    default: Any
+    is_default: bool
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it has no default."""
+        return self.default == MISSING
 
 
 @dataclass(frozen=True)
@@ -161,6 +184,25 @@ class Facts:
             (e.get("peak_mib", 0) for e in self.logs.get(run.run_id, [])), default=None
         )
 
+    def describe(self, owner: str, column: str) -> str:
+        """Tell what a column of a stage or source means, if that is said."""
+        found = self._descriptions.get(owner, {}).get(column)
+        return str(found) if found else ""
+
+    @cached_property
+    def _descriptions(self) -> Descriptions:
+        """What is said now, or else was when the newest run was."""
+        if self.settings and self.plan:
+            return describe(self.settings, self.plan)
+        return self.run.descriptions
+
+    def learned_from(self, model: Mapping[str, Any]) -> str | None:
+        """Name the snapshot that a row of ``meta.models`` learned from."""
+        found = self.objects.values()
+        return next(
+            (o.snapshot for o in found if o.content_hash == model["features"]), None
+        )
+
     def meta(self, table: str) -> list[dict[str, Any]]:
         """Read the rows of a table that others than runs have for the catalog."""
         if table not in self._meta:
@@ -200,6 +242,12 @@ class Facts:
         return None
 
     @cached_property
+    def expressions(self) -> dict[str, dict[str, str]]:
+        """How each stage writes its columns; empty without a plan of now."""
+        nodes = self.plan.nodes if self.plan else ()
+        return {name: expressions_of(self.plan, name) for name in nodes if self.plan}
+
+    @cached_property
     def queries(self) -> dict[str, NamedQuery]:
         """The named queries that can be read."""
         folder = self.root / "queries"
@@ -211,18 +259,23 @@ class Facts:
                 continue
         return found
 
-    def values(self, stage: str) -> Iterator[tuple[str, Any, str, Any]]:
-        """Yield each setting of a stage: name, value, file, and default if it differs.
+    def values(self, stage: str) -> Iterator[Value]:
+        """Yield each setting of a stage in the newest run.
 
-        Of the newest run; the file is that of the configuration of now.
+        Files and defaults are those of the configuration of now.
         """
         [record] = [s for s in self.run.stages if s.name == stage]
         layers = self.settings.layers if self.settings else ()
-        default = next((la.tree.get(stage) for la in layers if stage in la.tree), None)
+        first = next((la for la in layers if stage in la.tree), None)
         for name, value in record.config.items():
-            path = f"{stage}.{name}"
-            usual = cast("Tree", default or {}).get(name, value)
-            yield name, value, origin_of(path, layers) if layers else "", usual
+            parts = [stage, name]
+            last = next((la for la in reversed(layers) if holds(la.tree, parts)), None)
+            written = last.tree[stage][name] if last else value
+            default = first and first.tree[stage].get(name)
+            if written == value or "${" not in str(written):
+                written = None
+            file = last.name if last else ""
+            yield Value(name, value, file, written, default, first is last)
 
 
 def purpose_of(text: str, function: str) -> str:

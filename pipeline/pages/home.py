@@ -1,10 +1,12 @@
 """The first page: the latest run, what needs a look, and the runs before."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pipeline.pages import numbers
 from pipeline.pages.facts import Facts
 from pipeline.pages.look import remarks
 from pipeline.pages.names import HOME
@@ -53,6 +55,15 @@ class Past:
     """What was otherwise than in the run before."""
 
 
+@dataclass(frozen=True)
+class Champion:
+    """The model that forecasts."""
+
+    model: str
+    version: int
+    score: str
+
+
 def home(facts: Facts) -> list[Page]:
     """Make the first page."""
     values = {
@@ -63,6 +74,7 @@ def home(facts: Facts) -> list[Page]:
         "peak_mib": facts.peak_mib(facts.run),
         "is_known_now": bool(facts.statuses),
         "before": facts.before,
+        "champions": [*_champions(facts)],
         "past": [*_past(facts)][::-1],
     }
     found = [Found("page", "Home", "the latest run")]
@@ -85,3 +97,16 @@ def _past(facts: Facts) -> Iterator[Past]:
         states = ", ".join(f"{n} {state}" for state, n in counts.items())
         changes = tuple(changes_between(before, run).lines()) if before else ()
         yield Past(run, facts.peak_mib(run), states, changes)
+
+
+def _champions(facts: Facts) -> Iterator[Champion]:
+    """Tell the models that forecast, and how good each was on its test periods."""
+    for row in facts.meta("models"):
+        if "champion" in (row["aliases"] or ()):
+            metric = row["metric"] or "mae"
+            value = json.loads(row["metrics"] or "{}").get(f"test_{metric}")
+            unit = row["unit"] or ""
+            score = (
+                f"{metric.upper()} {numbers.amount(value, unit)} for {row['target']}"
+            )
+            yield Champion(row["model"], row["version"], score)

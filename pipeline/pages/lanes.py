@@ -32,6 +32,11 @@ class Lanes(Generic[Key]):
     rows: Sequence[Row[Key]]
     n_lanes: int
 
+    @property
+    def step(self) -> int:
+        """From one lane to the next, in pixels: many stand closer together."""
+        return 16 if self.n_lanes <= 6 else max(3, 96 // self.n_lanes)
+
 
 def lay_out(inputs: Mapping[Key, Iterable[Key]]) -> Lanes[Key]:
     """Give each box a lane; the boxes stand inputs first, and others are left out."""
@@ -57,6 +62,30 @@ def lay_out(inputs: Mapping[Key, Iterable[Key]]) -> Lanes[Key]:
         (lane + 1 for row in rows for lane in (row.lane, *row.passes)), default=0
     )
     return Lanes(rows, n_lanes)
+
+
+def depth_first(inputs: Mapping[Key, Iterable[Key]]) -> dict[Key, Iterable[Key]]:
+    """Put what is made of a box next behind it, as far as its inputs stand before it.
+
+    A graph that fans out then needs few lanes.
+    """
+    users: dict[Key, list[Key]] = {key: [] for key in inputs}
+    missing: dict[Key, int] = {}
+    for key, given in inputs.items():
+        parents = {parent for parent in given if parent in inputs}
+        missing[key] = len(parents)
+        for parent in parents:
+            users[parent].append(key)
+    waiting = [key for key in reversed(inputs) if not missing[key]]
+    ordered: dict[Key, Iterable[Key]] = {}
+    while waiting:
+        key = waiting.pop()
+        ordered[key] = inputs[key]
+        for user in reversed(users[key]):
+            missing[user] -= 1
+            if not missing[user]:
+                waiting.append(user)
+    return ordered
 
 
 def _free(taken: Mapping[int, object]) -> int:

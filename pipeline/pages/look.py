@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.pages.facts import Facts
-from pipeline.pages.names import HOME, snapshot_page
+from pipeline.pages.names import HOME, MODEL, snapshot_page
 from pipeline.snapshots.records import QUARANTINE
 
 _N_SHOWN = 5
@@ -25,7 +25,8 @@ class Remark:
 
 def remarks(facts: Facts) -> list[Remark]:
     """Collect what needs a look, the worst first."""
-    found = [*_settings(facts), *_snapshots(facts), *_checks(facts), *_drift(facts)]
+    found = [*_settings(facts), *_snapshots(facts), *_checks(facts)]
+    found += [*_drift(facts), *_refused(facts)]
     return sorted(found, key=lambda remark: remark.weight != "bad")
 
 
@@ -71,4 +72,15 @@ def _drift(facts: Facts) -> Iterator[Remark]:
     if drifted:
         names = tuple(f"{row['feature']}: {row['why']}" for row in drifted[:_N_SHOWN])
         what = f"{len(drifted)} feature{'s' * (len(drifted) != 1)} drifted"
-        yield Remark("warn", what, names, "model.html", "drift")
+        yield Remark("warn", what, names, MODEL, "drift")
+
+
+def _refused(facts: Facts) -> Iterator[Remark]:
+    """Say that the newest version has not become champion."""
+    decided = facts.meta("promotions")
+    newest = max(decided, key=lambda row: row["decided_at"], default=None)
+    if newest and not newest["is_champion"]:
+        what = (
+            f"version {newest['version']} of {newest['name']} did not become champion"
+        )
+        yield Remark("warn", what, tuple(newest["reasons"]), MODEL, "promotions")

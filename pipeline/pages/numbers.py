@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from datetime import datetime
 from typing import Any
 
@@ -32,11 +33,28 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
 
 
+<<<<<<< HEAD
 def datum(value: float) -> str:
     """Write a value of a column: short whole ones, as years, as they are."""
     if abs(value) < 1e4 and value == int(value):
         return f"{value:.0f}"
     return number(value)
+=======
+def amount(value: float | None, unit: str) -> str:
+    """Write a number with its unit, a currency's before it."""
+    if value is None or not unit:
+        return number(value)
+    is_sign = not unit[0].isalnum() and len(unit) == 1 and unit != "%"
+    return f"{unit}{number(value)}" if is_sign else f"{number(value)} {unit}"
+
+
+def extreme(text: str | None) -> str:
+    """Write a smallest or largest value: of numbers that are no codes, as numbers."""
+    if text is None:
+        return NONE
+    is_number = re.fullmatch(r"-?\d{5,}|-?\d+\.\d+(e[+-]?\d+)?", text)
+    return number(float(text)) if is_number else text
+>>>>>>> 3052d20 (wip)
 
 
 def size(n_bytes: float | None) -> str:
@@ -89,6 +107,19 @@ def n_of(n: int, noun: str) -> str:
 
 FILTERS = {
     f.__name__: f
-    for f in (count, signed, number, size, mib, seconds, percent, when, value, n_of)
+    for f in (
+        count,
+        signed,
+        number,
+        amount,
+        extreme,
+        size,
+        mib,
+        seconds,
+        percent,
+        when,
+        value,
+        n_of,
+    )
 }
 """What templates call, by name."""

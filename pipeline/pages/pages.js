@@ -5,7 +5,7 @@
   const box = document.getElementById("search");
   const list = document.getElementById("found");
   const index = window.pipelinePages;
-  const root = document.documentElement.dataset.root + "/";
+  const root = document.documentElement.dataset.root;
   if (!index) return;
   box.disabled = false;
 

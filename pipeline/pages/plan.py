@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pipeline.pages.facts import Facts
 from pipeline.pages.lanes import lay_out
-from pipeline.pages.names import PLAN, stage_page
+from pipeline.pages.names import MODEL, PLAN, stage_page
 from pipeline.pages.site import Found, Page
 
 
@@ -60,11 +60,10 @@ def _boxes(facts: Facts) -> Iterator[Box]:
 
 
 def _models(facts: Facts) -> Iterator[Box]:
-    """Yield the models that have an alias, such as the champion."""
-    learned = {s.fingerprint: s for run in facts.runs for s in run.snapshots}
+    """Yield the models that are registered, such as the champion."""
     for row in facts.meta("models"):
-        snapshot = learned.get(row["features"])
+        snapshot = facts.snapshots.get(facts.learned_from(row) or "")
         if snapshot and row["aliases"]:
-            name = f"{row['model']} {row['version']}"
+            name = f"{row['model']} version {row['version']}"
             what = ", ".join(row["aliases"])
-            yield Box(name, "model.html", (snapshot.stage,), what)
+            yield Box(name, MODEL, (snapshot.stage,), what)

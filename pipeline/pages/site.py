@@ -1,11 +1,12 @@
 """Pages to a folder, whole or not at all: frame, links, style, script, search index."""
 
 import json
-import posixpath
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from markupsafe import Markup, escape
 
 from pipeline.errors import SnapshotError
 from pipeline.pages import numbers
-from pipeline.pages.names import anchor, slug
+from pipeline.pages.names import anchor, column_page, snapshot_page, stage_page
 
 _HERE = Path(__file__).parent
 _ASSETS = ("style.css", "pages.js")
@@ -125,7 +126,7 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
                 "run_id": frame.run_id,
                 "sections": sections,
                 "section": page.section or page.path,
-                "root": posixpath.relpath(".", posixpath.dirname(page.path) or "."),
+                "root": links.root,
                 "href": links.href,
                 "link": links.link,
             }
@@ -143,8 +144,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     filters = cast("dict[str, Any]", env.filters)  # pyright: ignore[reportUnknownMemberType]
-    filters |= {**numbers.FILTERS, "slug": slug, "anchor": anchor}
+    filters |= numbers.FILTERS
+    filters |= {f.__name__: f for f in (anchor, column_page, snapshot_page, stage_page)}
+    filters |= {"quote": shlex.quote, "words": _words}
     return env
+
+
+def _words(text: str) -> Markup:
+    """Write words of ours, in which code stands in backquotes."""
+    parts = text.replace("``", "`").split("`")
+    code = (f"<code>{escape(part)}</code>" for part in parts[1::2])
+    plain = (str(escape(part)) for part in parts[::2])
+    return Markup("".join(chain(*zip_longest(plain, code, fillvalue=""))))
 
 
 @dataclass(frozen=True)
@@ -154,21 +165,27 @@ class _Links:
     here: str
     there: set[str]
 
+    @property
+    def root(self) -> str:
+        """The way from the page to the folder of all."""
+        return "../" * self.here.count("/")
+
     def href(self, path: str, anchor: str = "") -> str:
-        """Name a page, or a place in it, from here; nothing if it is not there."""
+        """Name a page, or a place in it, from here; nothing if it is not there.
+
+        Paths and anchors are of letters that stand in an address as they are.
+        """
         if path not in self.there:
             return ""
-        if path == self.here and anchor:
-            return f"#{anchor}"
-        way = posixpath.relpath(path, posixpath.dirname(self.here) or ".")
-        return f"{way}#{anchor}" if anchor else way
+        place = f"#{anchor}" if anchor else ""
+        return place if place and path == self.here else f"{self.root}{path}{place}"
 
     def link(self, text: str, path: str, anchor: str = "", class_: str = "") -> Markup:
         """Write a link to a page, or the text alone if that is not there."""
-        of = Markup(' class="{}"').format(class_) if class_ else Markup()
+        of = f' class="{class_}"' if class_ else ""
         if href := self.href(path, anchor):
-            return Markup('<a href="{}"{}>{}</a>').format(href, of, text)
-        return Markup("<span{}>{}</span>").format(of, text) if class_ else escape(text)
+            return Markup(f'<a href="{href}"{of}>{escape(text)}</a>')
+        return Markup(f"<span{of}>{escape(text)}</span>")
 
 
 def _search_index(pages: Sequence[Page]) -> str:

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.pages.lanes import Row, lay_out
+from pipeline.pages.lanes import Row, depth_first, lay_out
 
 
 def test_a_chain_stays_in_one_lane() -> None:
@@ -19,6 +19,17 @@ def test_two_ways_come_together() -> None:
     graph = lay_out({"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c", "elsewhere"]})
     assert graph.rows[-1].comes == (0, 1)
     assert graph.n_lanes == 2
+
+
+def test_what_fans_out_needs_few_lanes_depth_first() -> None:
+    fan = {"a": [], **{f"b{i}": ["a"] for i in range(5)}}
+    fan |= {f"c{i}": [f"b{i}"] for i in range(5)}
+    assert lay_out(fan).n_lanes > 4
+    ordered = depth_first(fan)
+    assert [*ordered][:3] == ["a", "b0", "c0"]
+    assert lay_out(ordered).n_lanes == 2
+    both = {"a": [], "b": ["a"], "c": ["a"], "d": ["c", "b"]}
+    assert [*depth_first(both)] == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("n", [2, 7])
