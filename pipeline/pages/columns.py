@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.lineage.graph import Column
@@ -118,7 +119,7 @@ def _page(
         "rows": [],
         "queries": [*_queries(facts, column)],
         "models": _models(facts, column),
-        "place_of": lambda at: place_of(facts, at),
+        "place_of": partial(place_of, facts),
         "n_rows": (found := facts.object(column.owner)) and found.n_rows,
     }
     if stage:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.pages import numbers
+from pipeline.modeling.fit.loss import amount
 from pipeline.pages.facts import Facts
 from pipeline.pages.look import remarks
 from pipeline.pages.names import HOME
@@ -106,7 +106,5 @@ def _champions(facts: Facts) -> Iterator[Champion]:
             metric = row["metric"] or "mae"
             value = json.loads(row["metrics"] or "{}").get(f"test_{metric}")
             unit = row["unit"] or ""
-            score = (
-                f"{metric.upper()} {numbers.amount(value, unit)} for {row['target']}"
-            )
+            score = f"{metric.upper()} {amount(value, unit)} for {row['target']}"
             yield Champion(row["model"], row["version"], score)

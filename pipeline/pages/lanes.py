@@ -76,7 +76,7 @@ def depth_first(inputs: Mapping[Key, Iterable[Key]]) -> dict[Key, Iterable[Key]]
         missing[key] = len(parents)
         for parent in parents:
             users[parent].append(key)
-    waiting = [key for key in reversed(inputs) if not missing[key]]
+    waiting = [key for key in [*inputs][::-1] if not missing[key]]
     ordered: dict[Key, Iterable[Key]] = {}
     while waiting:
         key = waiting.pop()

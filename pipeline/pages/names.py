@@ -11,10 +11,6 @@ QUALITY = "quality.html"
 MODEL = "model.html"
 SPEED = "speed.html"
 QUERIES = "queries.html"
-SNAPSHOTS = "snapshots.html"
-QUALITY = "quality.html"
-MODEL = "model.html"
-SPEED = "speed.html"
 
 _SAFE = re.compile(r"[a-z0-9_]{1,60}")
 

@@ -2,12 +2,14 @@
 
 import json
 import math
-import re
 from datetime import datetime
 from typing import Any
 
 NONE = "\N{EN DASH}"
 """What stands where there is no figure."""
+
+_N_CHARACTERS = 40
+"""Of a text that is an extreme."""
 
 
 def count(value: float | None) -> str:
@@ -33,28 +35,29 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
 
 
-<<<<<<< HEAD
 def datum(value: float) -> str:
     """Write a value of a column: short whole ones, as years, as they are."""
     if abs(value) < 1e4 and value == int(value):
         return f"{value:.0f}"
     return number(value)
-=======
-def amount(value: float | None, unit: str) -> str:
-    """Write a number with its unit, a currency's before it."""
-    if value is None or not unit:
-        return number(value)
-    is_sign = not unit[0].isalnum() and len(unit) == 1 and unit != "%"
-    return f"{unit}{number(value)}" if is_sign else f"{number(value)} {unit}"
 
 
 def extreme(text: str | None) -> str:
-    """Write a smallest or largest value: of numbers that are no codes, as numbers."""
+    """Write a value that is recorded as text: numbers as numbers, some text cut."""
     if text is None:
         return NONE
-    is_number = re.fullmatch(r"-?\d{5,}|-?\d+\.\d+(e[+-]?\d+)?", text)
-    return number(float(text)) if is_number else text
->>>>>>> 3052d20 (wip)
+    value = as_number(text)
+    if value is None:
+        return text if len(text) <= _N_CHARACTERS else f"{text[:_N_CHARACTERS]}…"
+    return datum(value)
+
+
+def as_number(text: str | None) -> float | None:
+    """Read a recorded value, if it is a number."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def size(n_bytes: float | None) -> str:
@@ -111,7 +114,6 @@ FILTERS = {
         count,
         signed,
         number,
-        amount,
         extreme,
         size,
         mib,

@@ -9,7 +9,7 @@ from pipeline.files.state import CATALOG
 from pipeline.pages.charts import Histogram, Line, histogram, line
 from pipeline.pages.facts import Facts
 from pipeline.pages.names import SNAPSHOTS, snapshot_page
-from pipeline.pages.numbers import NONE, datum
+from pipeline.pages.numbers import as_number, extreme
 from pipeline.pages.quality import checks_over_runs
 from pipeline.pages.site import Found, Page
 from pipeline.snapshots.catalog import identifier
@@ -124,7 +124,7 @@ def _figures(column: ColumnProfile, n_rows: int) -> ColumnFigures:
     elif column.quantiles is None:
         instead = "no quantiles"
     else:
-        ends = [_as_number(end) for end in (column.min, column.max)]
+        ends = [as_number(end) for end in (column.min, column.max)]
         least, greatest = ends
         if least is not None and greatest is not None:
             chart = histogram(least, quantiles, greatest)
@@ -132,30 +132,12 @@ def _figures(column: ColumnProfile, n_rows: int) -> ColumnFigures:
     return ColumnFigures(
         column,
         nulls,
-        _cell(column.min),
-        _cell(column.max),
-        [_cell(None if q is None else str(q)) for q in quantiles],
+        extreme(column.min),
+        extreme(column.max),
+        [extreme(None if q is None else str(q)) for q in quantiles],
         chart,
         instead,
     )
-
-
-def _as_number(text: str | None) -> float | None:
-    """Read an extreme, if it is a number."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return None
-
-
-def _cell(text: str | None) -> str:
-    """Write a value: numbers to be read, but years and codes as they are."""
-    if text is None:
-        return NONE
-    value = _as_number(text)
-    if value is None:
-        return text if len(text) <= _N_CHARACTERS else f"{text[:_N_CHARACTERS]}…"
-    return datum(value)
 
 
 def _versions(facts: Facts, name: str) -> Iterator[Version]:

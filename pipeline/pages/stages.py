@@ -1,6 +1,7 @@
 """A page per stage and source: what it is for, is given, does and makes."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.config import Tree
@@ -85,7 +86,7 @@ def _stage(facts: Facts, ways: Ways, record: StageRecord) -> Page:
         "n_rows": n_rows,
         "users": _users(facts, record.name),
         "rows": ways.rows_of(record.name),
-        "place_of": lambda at: place_of(facts, at),
+        "place_of": partial(place_of, facts),
     }
     found = [Found("stage", record.name, record.snapshot or "")]
     found += [

@@ -36,7 +36,7 @@ def test_a_page_has_the_figures_of_the_snapshot(
 
 def test_a_page_names_the_queries_that_name_it(files: dict[str, str]) -> None:
     assert "costliest_drgs" in files[column_page("discharges", "mean_cost")]
-    assert "costliest_drgs" not in files[column_page("drgs", "apr_drg_code")]
+    assert "costliest_drgs" not in files[column_page("discharges", "median_cost")]
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,15 @@ def test_what_a_run_took_comes_of_its_log(facts: Facts) -> None:
 
 
 def test_settings_say_where_they_come_from(facts: Facts) -> None:
-    values = {
-        name: (value, file, usual)
-        for name, value, file, usual in facts.values("lag_columns")
-    }
-    value, file, usual = values["columns"]
-    assert value == ["mean_cost", "mean_charge"]
-    assert file == "configs/pipeline.yaml"
-    assert usual != value
-    assert values["periods"][1] == "pipeline/transforms/lag_columns.yaml"
+    values = {of.name: of for of in facts.values("lag_columns")}
+    columns, keys = values["columns"], values["keys"]
+    assert columns.value == ["mean_cost", "mean_charge"]
+    assert columns.file == "configs/pipeline.yaml"
+    assert not columns.is_default
+    assert (keys.written, keys.default) == ("${panel.key}", "${panel.entity}")
+    assert len(keys.value) == 4
+    assert values["periods"].file == "pipeline/transforms/lag_columns.yaml"
+    assert values["periods"].is_default
 
 
 def test_code_is_that_of_the_transformation(facts: Facts) -> None:
