@@ -17,6 +17,7 @@ LATE = {
     "optuna": {"modeling"},
 }
 OF_SEVERAL = {
+    "pages/test_browser.py": "all pages, as a browser shows them",
     "modeling/test_commands.py": "its commands, one after the other",
     "modeling/test_readme.py": "what its README says to write",
     "modeling/test_rooms.py": "who imports whom in it",
