@@ -29,6 +29,11 @@ spark-env: env
         cp requirements-spark.lock .venv/requirements-spark.lock; \
     fi
 
+# Install what drives Chromium in the tests of pages, 160 MB; Chromium must be there
+[group('setup')]
+browser-env: env
+    @uv pip install --python .venv --quiet --group browser
+
 # Renew the locks: every dependency, pinned with hashes
 [group('setup')]
 lock:
