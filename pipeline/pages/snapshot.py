@@ -26,6 +26,7 @@ class ColumnFigures:
     """A column of a snapshot, in figures."""
 
     profile: ColumnProfile
+    description: str
     nulls: float | None
     """The part of the rows without a value; None without rows."""
     least: str
@@ -73,7 +74,10 @@ def snapshots(facts: Facts) -> Iterator[Page]:
 def _page(facts: Facts, name: str) -> Page:
     """Make the page of a snapshot."""
     record, found = facts.snapshots[name], facts.object(name)
-    columns = [_figures(c, found.n_rows) for c in found.columns] if found else []
+    columns = [
+        _figures(c, found.n_rows, facts.describe(record.stage, c.name))
+        for c in (found.columns if found else ())
+    ]
     versions = list(_versions(facts, name))
     values = {
         "record": record,
@@ -110,7 +114,7 @@ def _queries(name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _figures(column: ColumnProfile, n_rows: int) -> ColumnFigures:
+def _figures(column: ColumnProfile, n_rows: int, description: str) -> ColumnFigures:
     """Write the figures of a column, and draw how its values are distributed."""
     quantiles = column.quantiles or []
     nulls = column.n_nulls / n_rows if n_rows else None
@@ -131,6 +135,7 @@ def _figures(column: ColumnProfile, n_rows: int) -> ColumnFigures:
         instead = "" if chart else "no finite quantiles"
     return ColumnFigures(
         column,
+        description,
         nulls,
         extreme(column.min),
         extreme(column.max),
