@@ -15,8 +15,12 @@ default:
 [group('setup')]
 env:
     @if ! cmp -s requirements.lock .venv/requirements.lock; then \
+        quiet=--quiet; \
+        if [ -t 2 ] && [ -z "${CI:-}" ]; then \
+            quiet= && echo "installing $(grep -c == requirements.lock) packages into .venv, 1.5 GB; once" >&2; \
+        fi; \
         uv venv --quiet --allow-existing .venv && \
-        uv pip sync --python .venv --quiet --require-hashes --compile-bytecode requirements.lock && \
+        uv pip sync --python .venv $quiet --require-hashes --compile-bytecode requirements.lock && \
         uv pip install --python .venv --quiet --no-deps --no-build-isolation --editable . && \
         cp requirements.lock .venv/requirements.lock; \
     fi

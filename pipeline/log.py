@@ -8,8 +8,6 @@ import json
 import logging
 import resource
 import sys
-import threading
-import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -23,8 +21,6 @@ from pipeline.files.checksum import seal, unseal
 
 LOG = logging.getLogger("pipeline")
 
-_PATIENCE_S = 2.0
-_TICK_S = 0.5
 _LOGS = "r????????_??????_???.jsonl"
 _ENDS = ("published", "finished", "failed", "stopped")
 
@@ -150,34 +146,6 @@ def peak_mib() -> int:
     """Return the peak memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak // (1 << 20 if sys.platform == "darwin" else 1 << 10)
-
-
-@contextmanager
-def progress(text: str) -> Generator[None]:
-    """Count the seconds on a terminal while something takes longer than two of them."""
-    if not sys.stderr.isatty() or is_quiet():
-        yield
-        return
-    done = threading.Event()
-    started = time.monotonic()
-
-    def tick() -> None:
-        wait_s = _PATIENCE_S
-        while not done.wait(wait_s):
-            wait_s = _TICK_S
-            click.echo(
-                f"\r{text}: {time.monotonic() - started:.0f} s ", nl=False, err=True
-            )
-
-    thread = threading.Thread(target=tick, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-        if time.monotonic() - started > _PATIENCE_S:
-            click.echo("\r\033[K", nl=False, err=True)
 
 
 class _Terminal(logging.Handler):

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pipeline.errors import ConfigError
+from pipeline.progress import stop
 
 _AGAIN_S = 1.0
 """Requests that are closer are one, as where a shell passes a Ctrl-C on, too."""
@@ -77,6 +78,7 @@ def _watch(signals: int) -> None:
             _n_put_off -= 1
             continue
         if number in (signal.SIGINT, signal.SIGTERM):
+            stop()
             _act()
         now = time.monotonic()
         if number == signal.SIGTERM:

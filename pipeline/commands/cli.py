@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import progress
 from pipeline.commands import options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.model_cli import COMMANDS, score_come
@@ -42,6 +43,8 @@ def _show_log(*, quiet: bool, verbose: bool) -> None:
 
     level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     show_on_terminal(level, options.as_typed)
+    if quiet:
+        progress.stop()
 
 
 class _Commands(click.Group):
@@ -101,8 +104,10 @@ def main(
     project: Path | None,  # noqa: ARG001 # read by `options.project_root`
 ) -> None:
     """Turn raw panel data into features, and ask the snapshots anything in SQL."""
-    if os.environ.get("NO_COLOR"):  # https://no-color.org
+    # https://no-color.org; a dumb terminal shows the codes of colours
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
+    ctx.with_resource(progress.shown(ctx.invoked_subcommand or ""))
     _show_log(quiet=quiet, verbose=verbose)
     require_room()
 
@@ -479,7 +484,8 @@ def sql(
         if statement is None and sys.stdin.isatty():
             from pipeline.snapshots.prompt import prompt
 
-            prompt(con, store.folder)
+            with progress.hidden():
+                prompt(con, store.folder)
             return
         statements = [statement or ""]
         if statement is None:

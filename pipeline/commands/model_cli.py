@@ -9,6 +9,7 @@ import click
 from pipeline.commands import options
 from pipeline.commands.options import shown
 from pipeline.errors import some
+from pipeline.progress import doing, hidden
 
 if TYPE_CHECKING:
     import polars as pl
@@ -561,7 +562,6 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
     worth nothing. What was found of the features is kept, and found again. The exit
     code is 1 if there is a leak that `modeling.leaks` does not let pass.
     """
-    from pipeline.log import progress
     from pipeline.modeling.audit.audit import (
         audit_permuted,
         describe_audit,
@@ -571,11 +571,10 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
 
     settings, _ = _load(profile, overrides)
     allowed = settings.modeling.leaks
-    with progress("auditing"):
-        found = audit_all(settings)
+    found = audit_all(settings)
     for line in describe_audit(found, allowed=allowed):
         click.echo(line)
-    with progress("training on permuted rows"):
+    with doing("training on permuted rows"):
         permuted = audit_permuted(settings)
     click.echo(describe_permuted(permuted))
     if permuted.is_leak or {leak.column for leak in found.leaks} - {*allowed}:
@@ -639,7 +638,8 @@ def ui(port: int) -> None:
     words = ["ui", "--backend-store-uri", store_uri(root)]
     place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ |= environment()
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
+    with hidden():
+        os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
 
 
 COMMANDS = (

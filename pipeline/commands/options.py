@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.progress import hidden
+
 if TYPE_CHECKING:
     from pipeline.init import Unsure
 
@@ -63,8 +65,9 @@ def ask(question: "Unsure") -> str:
     """Ask on a terminal what nobody else can tell; elsewhere raise the question."""
     if not question.options or not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise question
-    click.echo(str(question))
-    return click.prompt(f"--{question.what}", type=click.Choice(question.options))
+    with hidden():
+        click.echo(str(question))
+        return click.prompt(f"--{question.what}", type=click.Choice(question.options))
 
 
 def _joined(

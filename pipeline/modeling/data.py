@@ -27,6 +27,7 @@ from pipeline.modeling.settings import (
 )
 from pipeline.panel.periods import Time, number, parsed, written
 from pipeline.plan.settings import SOURCE, Settings
+from pipeline.progress import doing
 from pipeline.run.run import run
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
@@ -149,6 +150,7 @@ def published_panel(settings: ModelingSettings, of: RunRecord) -> pl.LazyFrame:
     return scan_parquet([verified_object(store, panel, fingerprint)])
 
 
+@doing("making the features of each step")
 def _of_all_steps(
     settings: ModelingSettings, panel: pl.LazyFrame, fingerprint: str
 ) -> tuple[Path, str]:

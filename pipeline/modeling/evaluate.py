@@ -41,6 +41,7 @@ from pipeline.modeling.tracking.tracking import (
 from pipeline.modeling.train import train_on, train_windows
 from pipeline.modeling.training import Training
 from pipeline.modeling.tune import trials_of
+from pipeline.progress import doing
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -171,6 +172,7 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     return evaluation
 
 
+@doing("measuring")
 def _figures(predictions: pl.DataFrame, modeling: Modeling) -> pl.DataFrame:
     """Measure rows and totals of each model; those of all rows come first."""
     how = resampling_of(modeling)
@@ -244,6 +246,7 @@ def _log_rivals(
         log_figures(settings, runs)
 
 
+@doing("predicting")
 def _predictions(
     judged: Sequence[Sequence[Training]], windows: Sequence[Window], modeling: Modeling
 ) -> tuple[pl.DataFrame, float]:

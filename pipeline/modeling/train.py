@@ -51,6 +51,7 @@ from pipeline.modeling.tracking.tracking import (
 from pipeline.modeling.training import Training
 from pipeline.modeling.tune import best_params, has_other_study
 from pipeline.plan.code import code_hashes
+from pipeline.progress import doing
 
 MODULE = "pipeline/modeling/train.py"
 
@@ -112,7 +113,8 @@ def train_as(
     there = read_training(folder)
     if there is None:
         LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
-        record = _fit(settings, features, model, config, study)
+        with doing(f"training {model}"):
+            record = _fit(settings, features, model, config, study)
     elif not is_logged(settings.root, there.mlflow_run):
         record = _log_again(settings, features, there)
     else:

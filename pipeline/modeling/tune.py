@@ -11,12 +11,13 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, Span, between, folds, forecast_since
-from pipeline.modeling.fit.loss import mean_error
+from pipeline.modeling.fit.loss import amount, mean_error
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
 from pipeline.modeling.tracking.tracking import log_study
+from pipeline.progress import doing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ def tune(
     `on_trial` is called with each trial that ends.
     If a trial fails, what is done stays done.
     """
-    from pipeline.modeling.study.study import read_trials, run_study
+    from pipeline.modeling.study.study import best_trial, read_trials, run_study
 
     features = learnable_features(settings)
     modeling, config = settings.modeling, model_config(settings, model)
@@ -85,6 +86,10 @@ def tune(
     n_before = len(ended)
 
     def objective(params: dict[str, Any], fold: int) -> float:
+        best = best_trial(ended)
+        so_far = f", the best {amount(best.value)}" if best and best.value else ""
+        number, of = len(ended) + 1, modeling.study.trials
+        step.say(f"trial {number} of {of}, fold {fold + 1} of {len(judged)}{so_far}")
         return fold_error(df, with_params(config, params), modeling, judged[fold])
 
     def tell(trial: "FrozenTrial") -> None:
@@ -93,16 +98,17 @@ def tune(
         if on_trial:
             on_trial(trial)
 
-    trials = run_study(
-        journal,
-        config.space,
-        msgspec.to_builtins(params),
-        objective,
-        n_folds=len(judged),
-        n_trials=modeling.study.trials,
-        seed=modeling.seed,
-        on_trial=tell,
-    )
+    with doing(f"tuning {model}") as step:
+        trials = run_study(
+            journal,
+            config.space,
+            msgspec.to_builtins(params),
+            objective,
+            n_folds=len(judged),
+            n_trials=modeling.study.trials,
+            seed=modeling.seed,
+            on_trial=tell,
+        )
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials, is_over=True)
     return Tuning(name, trials, max(0, len(trials) - n_before))

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +23,12 @@ from pipeline.errors import ConfigError, PipelineError, SchemaError, SourceError
 from pipeline.files.folder import Folder, open_folder
 from pipeline.files.local import require_unchanged
 from pipeline.files.parquet import scan_parquet
-from pipeline.log import LOG, fields, progress
+from pipeline.log import LOG, fields
 from pipeline.panel.unique import repeated
 from pipeline.plan.compose import compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE
+from pipeline.progress import doing
 from pipeline.run.contracts import compile_checks
 from pipeline.run.freshness import Wanted
 from pipeline.run.kept import describe, is_full, open_parts
@@ -114,7 +115,7 @@ def _scanning(wanted: Wanted) -> _Scanning:
     """Say how the source is scanned: of several CSV files, what was parsed of each."""
     source, root = wanted.settings.source, wanted.settings.root
     identity = wanted.identities[SOURCE]
-    with _explained(wanted, None, failed), progress("parsing"):
+    with _explained(wanted, None, failed), doing("parsing"):
         parsed = sources.parse_once(
             source,
             root,
@@ -188,7 +189,8 @@ def _in_one_pass(
     staging: Path,
 ) -> Execution | None:
     """Compute all rows at once."""
-    with progress("computing"):
+    n_bytes = sum(file.stat.n_bytes for file in wanted.source.files) if scan else 0
+    with doing("computing", _read_and_written(n_bytes, staging)):
         settings = wanted.settings
         rows, bad = sources.declared(settings.source, settings.root), None
         if scan is not None:
@@ -196,6 +198,32 @@ def _in_one_pass(
         plan = compose_again(wanted.plan, rows, given)
         execution = execute(plan, work, bad, staging)
     return _with_lines(execution, wanted, scan)
+
+
+def _read_and_written(n_bytes: int, staging: Path) -> Callable[[], str]:
+    """Say how much of the source this process has read since, then how much written.
+
+    Polars reads the files of a pass before it writes the first rows; what it has read
+    is seen where there is a ``/proc``.
+    """
+    before = _n_read()
+
+    def how_far() -> str:
+        n_read = _n_read() - before
+        if n_read < n_bytes:
+            return f"{n_read / 1e6:,.0f} of {n_bytes / 1e6:,.0f} MB read"
+        written = sum(file.stat().st_size for file in staging.glob("*.parquet"))
+        return f"{written / 1e6:,.0f} MB written"
+
+    return how_far
+
+
+def _n_read() -> int:
+    """Count the bytes that this process has read so far, from files or their cache."""
+    with suppress(OSError):
+        first, *_ = Path("/proc/self/io").read_text().splitlines()
+        return int(first.removeprefix("rchar: "))
+    return 0
 
 
 def _in_parts(

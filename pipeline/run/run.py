@@ -27,6 +27,7 @@ from pipeline.plan.descriptions import describe, refuse_unknown
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.process import arrive, is_asked
+from pipeline.progress import doing
 from pipeline.run.compute import compute, failed, require_same_source, work_of
 from pipeline.run.contracts import compile_checks, hold
 from pipeline.run.freshness import (
@@ -216,7 +217,8 @@ def _run(
     if runs and begun.lost is None:
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
-    wanted = look(settings, plan, store, runs, fetched=True)
+    with doing("looking what is fresh"):
+        wanted = look(settings, plan, store, runs, fetched=True)
     for name, config in settings.sources.items():
         if isinstance(config, DownloadSource):
             [file] = wanted.identities[name].files
@@ -328,6 +330,7 @@ def refuse_too_many(bad: pl.DataFrame, wanted: Wanted) -> int:
     )
 
 
+@doing("checking what was made")
 def refuse_unsound(
     begun: Begun, wanted: Wanted, task: Task, execution: Execution
 ) -> None:
@@ -345,6 +348,7 @@ def refuse_unsound(
     hold(settings, wanted.plan, execution.outcomes, files, begun.failed)
 
 
+@doing("publishing")
 def publish_made(
     begun: Begun, wanted: Wanted, task: Task, execution: Execution, bad: pl.DataFrame
 ) -> tuple[Wanted, dict[str, SnapshotRecord]]:

@@ -7,6 +7,7 @@ import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, n_of, some
 from pipeline.process import when_asked
+from pipeline.progress import each
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.sql import connect_to, select
 from pipeline.snapshots.store import Store, kept_runs, read_object, read_runs
@@ -129,7 +130,7 @@ def bisect(store: Store, sql: str) -> Bisection:
 def _answers(store: Store, runs: Sequence[RunRecord], sql: str) -> Iterator[Answer]:
     """Ask each run; one that shows the same objects as another gives its answer."""
     known: dict[frozenset[tuple[str, str]], tuple[str, bool]] = {}
-    for run in runs:
+    for run in each(runs, "asking runs"):
         objects = frozenset(s.object for s in run.snapshots)
         if objects not in known:
             known[objects] = _ask(store, run, sql)

@@ -13,6 +13,7 @@ import duckdb
 
 from pipeline.errors import SnapshotError
 from pipeline.process import when_asked
+from pipeline.progress import each
 from pipeline.snapshots.catalog import STORAGE_VERSION, identifier, text
 
 SUFFIXES = (".duckdb", ".db")
@@ -148,7 +149,8 @@ def _copy(con: duckdb.DuckDBPyConnection) -> list[ExportedTable]:
     if "snapshots" in {name for name, *_ in metadata}:  # as of the newest run of each
         newest = "SELECT snapshot, arg_max(key, run_id) FROM meta.snapshots GROUP BY 1"
         keys = dict(con.execute(newest).fetchall())
-    return [_export(con, name, comment, keys) for name, comment in views]
+    copied = each(views, "copying snapshots")
+    return [_export(con, name, comment, keys) for name, comment in copied]
 
 
 def _export(

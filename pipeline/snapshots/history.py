@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SnapshotError, nearest
+from pipeline.progress import each
 from pipeline.snapshots.diff.diff import Diff, diff
 from pipeline.snapshots.publish import new_run_id, publish_run, renew_catalog
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
@@ -205,7 +206,7 @@ def _damaged_objects(store: Store, runs: Sequence[RunRecord]) -> Iterator[Damage
         for s in run.snapshots:
             shown_by.setdefault(s.object, []).append(shown_as)
             made_by[s.name] = s.made_by
-    for (name, fingerprint), ids in shown_by.items():
+    for (name, fingerprint), ids in each(shown_by.items(), "reading objects"):
         path = store.object(name, fingerprint)
         if fault := object_fault(store, name, fingerprint):
             drop_object(store, name, fingerprint)

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from pipeline.errors import SourceError, masked
 from pipeline.files.state import State
+from pipeline.progress import doing
 from pipeline.sources.csv_file import read_head
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.csv_text import is_packed
@@ -191,13 +192,11 @@ def _is_final(error: Exception) -> bool:
 
 def _write(config: DownloadSource, response: Any, part: Path) -> _Answer:
     """Write an answer to a file as it comes; urllib3 holds it to its length."""
-    from tqdm import tqdm  # imported late: few runs need it
-
     length = response.headers.get("Content-Length")
     expected = int(length) if length and length.isdigit() else None
     digest, n_bytes, most = hashlib.sha256(), 0, int(config.max_gib * _GIB)
-    bar = tqdm(total=expected, unit="B", unit_scale=True, leave=False, disable=None)
-    with bar, part.open("wb") as out:
+    of = f" of {expected / 1e6:,.1f}" if expected else ""
+    with doing(f"downloading {config.file_name}") as step, part.open("wb") as out:
         for block in _blocks(response.raw):
             n_bytes += len(block)
             if max(n_bytes, expected or 0) > most:
@@ -209,7 +208,7 @@ def _write(config: DownloadSource, response: Any, part: Path) -> _Answer:
                 )
             out.write(block)
             digest.update(block)
-            bar.update(len(block))
+            step.say(f"{n_bytes / 1e6:,.1f}{of} MB")
     is_chunked = response.headers.get("Transfer-Encoding", "").lower() == "chunked"
     return _Answer(digest.hexdigest(), n_bytes, expected is not None or is_chunked)
 

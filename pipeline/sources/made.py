@@ -13,7 +13,7 @@ settings in a YAML of its name beside it::
 
 import hashlib
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.files.state import State
 from pipeline.log import LOG
 from pipeline.own import enter, load_module
+from pipeline.progress import Step, doing
 from pipeline.sources.columns import DeclaredColumns
 from pipeline.sources.kept import kept
 
@@ -102,13 +103,11 @@ def make(config: MadeSource, root: Path) -> None:
     path, kind = made_path(config, root), _kind(config)
     if path.exists():
         return
-    from tqdm import tqdm  # imported late: few runs make rows
-
     LOG.info("making the rows of '%s', once: %s", kind, path.relative_to(root))
-    frames = tqdm(_frames(kind, config, root), unit="part", leave=False, disable=None)
     older = f"{_stem(config)}-*.{config.format}"
     try:
-        with kept(path, instead_of=older) as part:
+        with kept(path, instead_of=older) as part, doing(f"making '{kind}'") as step:
+            frames = _counted(_frames(kind, config, root), step)
             _write(part, frames, kind, config.format)
     except (OSError, PolarsError) as error:
         raise SourceError(f"{path}: cannot be made\nfound: {error}") from error
@@ -164,6 +163,15 @@ def _frames(kind: str, config: MadeSource, root: Path) -> Iterable[pl.DataFrame]
             f"{OWN}/{kind}.py: {type(error).__name__}: {error}\n"
             f"found in {Path(last.filename).name}, line {last.lineno}: {last.line}"
         ) from error
+
+
+def _counted(frames: Iterable[pl.DataFrame], step: Step) -> Iterator[pl.DataFrame]:
+    """Say how many rows there are so far."""
+    n_rows = 0
+    for df in frames:
+        n_rows += df.height
+        step.say(f"{n_rows:,} rows")
+        yield df
 
 
 def _write(path: Path, frames: Iterable[pl.DataFrame], kind: str, format_: str) -> None:

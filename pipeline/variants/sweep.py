@@ -24,6 +24,7 @@ from pipeline.errors import ConfigError, PipelineError, SourceError, mask_tree
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.settings import Load, Settings, load_settings
 from pipeline.process import is_asked
+from pipeline.progress import numbered
 from pipeline.run.compute import failed, work_of
 from pipeline.run.freshness import Selection, Wanted, look
 from pipeline.run.kept import forget_parts
@@ -262,7 +263,7 @@ class _Making:
         """Make them, and drop the oldest of those that are then too many."""
         failures: dict[str, PipelineError] = {}
         prepared: list[_Prepared] = []
-        for each in asked:
+        for each in numbered(asked, "looking at variants", len(asked)):
             try:
                 prepared.append(self._prepare(each, load))
             except PipelineError as error:

@@ -25,9 +25,10 @@ from pipeline.engine.parts.sizes import (
 from pipeline.engine.parts.work import Done, Parts, Slice
 from pipeline.files.folder import Folder
 from pipeline.files.parquet import read_parquet
-from pipeline.log import LOG, progress
+from pipeline.log import LOG
 from pipeline.plan.compose import compose_again
 from pipeline.plan.plan import Plan
+from pipeline.progress import doing, each, numbered
 from pipeline.sources.scan import MOST_BAD
 
 if TYPE_CHECKING:
@@ -57,9 +58,10 @@ class Splitting:
 def run_here(what: str, todo: Todo, of: int) -> None:
     """Do one part after the other; say how far it is every few seconds."""
     started = said = time.perf_counter()
-    for number, do in enumerate(todo.values(), start=of - len(todo) + 1):
-        with progress(f"{what}: {number} of {of}"):
-            do()
+    first = of - len(todo) + 1
+    items = numbered(todo.values(), what, of, first)
+    for number, do in enumerate(items, start=first):
+        do()
         now = time.perf_counter()
         is_due = number == of or now - said > _SAY_EVERY_S
         level = logging.INFO if is_due else logging.DEBUG
@@ -112,7 +114,7 @@ def execute_parts(
         name: outcomes_of(work.checks[name], row)
         for name, row in zip(broken, collect_all([*broken.values()]), strict=True)
     }
-    for name in work.compute:
+    for name in each(work.compute, "putting snapshots together"):
         stage = plan.snapshots[name].stage
         if stage.name in small:
             lf = small[stage.name].sort(stage.key)
@@ -160,7 +162,7 @@ def _begin(
     rows = pl.concat(read) if read else plan.source
     whole = compose_again(plan, rows, snapshots)
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
-    with progress("counting rows"):
+    with doing("counting rows"):
         values = values_of(frames, layout.column, splitting.folder)
     refuse_too_large(values, row_bytes(plan, given), splitting.memory)
     parts = replace(parts, bounds=bounds_of(values, splitting.n_parts))

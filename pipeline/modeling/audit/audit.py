@@ -47,6 +47,7 @@ from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import Time, written
 from pipeline.plan.known import Why, trace_known
 from pipeline.plan.plan import Plan
+from pipeline.progress import numbered
 
 MOST_PERIODS = 40
 """That are looked at; of more, as of hours, every so many."""
@@ -115,7 +116,10 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     for step in ground.horizon.steps:
         there = ground if step == 1 else ground.ahead(step)
         world_then = world if step == 1 else real_world(there)
-        for change, at, after in other_worlds(there, _some(times, step, modeling)):
+        some = _some(times, step, modeling)
+        worlds = other_worlds(there, some)
+        n_worlds = 2 * len(some) + 2
+        for change, at, after in numbered(worlds, "other worlds", n_worlds):
             # There, the last value stands in for what is known before its period.
             compared = [c for c in columns if change != CUT_OFF or c not in named]
             is_then = pl.col(modeling.time).is_in(at)

@@ -21,6 +21,7 @@ from pipeline.modeling.audit.worlds import RENAMED, describe_leaks
 from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.progress import doing
 from pipeline.run.freshness import look
 from pipeline.run.run import check
 from pipeline.snapshots.records import RunRecord
@@ -130,6 +131,7 @@ def _read(settings: ModelingSettings, of: str) -> Audit | None:
     return there.audit if there and there.fingerprint == of else None
 
 
+@doing("auditing the features")
 def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> Audit:
     """Look, and keep what was found."""
     found = audit(settings, most_rows=most_rows)

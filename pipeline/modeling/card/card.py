@@ -19,6 +19,7 @@ from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord, span
 from pipeline.modeling.settings import STEP, UNKNOWN_UNIT, WINDOW, Modeling
+from pipeline.progress import doing
 
 if TYPE_CHECKING:
     from altair.typing import ChartType
@@ -87,6 +88,7 @@ def _metrics(modeling: Modeling) -> list[str]:
     return [first, *(metric for metric in _METRICS if metric != first), *by]
 
 
+@doing("drawing the card")
 def write_card(card: Card, folder: Path) -> None:
     """Write ``card.html`` and its charts into a folder."""
     figures = draw_figures(card)

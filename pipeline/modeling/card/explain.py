@@ -11,6 +11,7 @@ from pipeline.modeling.fit.design import design
 from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.models.lightgbm import LightGBM
 from pipeline.modeling.predictor import Predictor
+from pipeline.progress import doing, each
 
 if TYPE_CHECKING:
     from lightgbm import Booster
@@ -35,6 +36,7 @@ SHAP_SCHEMA = {
 }
 
 
+@doing("explaining")
 def explain(
     predictor: Predictor,
     df: pl.DataFrame,
@@ -143,7 +145,10 @@ def permutation_importance(
     positive = pl.col("increase").clip(lower_bound=0)
     return (
         pl.DataFrame(
-            [(group, increases(columns)) for group, columns in groups.items()],
+            [
+                (group, increases(columns))
+                for group, columns in each(groups.items(), "shuffling")
+            ],
             schema={"group": pl.String, "increase": pl.List(pl.Float64)},
             orient="row",
         )

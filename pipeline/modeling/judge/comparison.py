@@ -14,8 +14,10 @@ from pipeline.modeling.judge.bootstrap import (
     bootstrap,
 )
 from pipeline.modeling.judge.metrics import measurable
+from pipeline.progress import doing
 
 
+@doing("comparing")
 def compare(
     predictions: pl.DataFrame,
     model: str,

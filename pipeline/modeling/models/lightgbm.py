@@ -12,9 +12,11 @@ from msgspec import Meta
 from pipeline.config import BaseConfig
 from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
+from pipeline.progress import doing
 
 if TYPE_CHECKING:
     from lightgbm import Booster
+    from lightgbm.callback import CallbackEnv
 
 Part = Annotated[float, Meta(gt=0, le=1)]
 
@@ -140,9 +142,14 @@ def _train(
         weight=weight,
         categorical_feature=[X.columns.index(name) for name in X.categorical],
     )
-    return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
-        fixed | given | objective, data, num_boost_round=rounds
-    )
+    with doing("rounds") as step:
+
+        def say(env: "CallbackEnv") -> None:
+            step.say(f"{env.iteration + 1} of {rounds}")
+
+        return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
+            fixed | given | objective, data, num_boost_round=rounds, callbacks=[say]
+        )
 
 
 def load(folder: Path) -> LightGBM:

@@ -20,6 +20,7 @@ from pipeline.modeling.data import read_rows
 from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import environment, store_uri
+from pipeline.progress import doing
 
 _PROGRAM = Path(__file__).with_name("apart_main.py")
 
@@ -44,6 +45,7 @@ def backtest_apart(
     return _apart(settings, version, "backtest", rows, periods.to_frame())
 
 
+@doing("predicting with what is registered")
 def _apart(
     settings: ModelingSettings, version: Version, how: str, *given: pl.DataFrame
 ) -> pl.DataFrame:

@@ -10,10 +10,12 @@ from pipeline.modeling.records import all_trainings, read_evaluation
 from pipeline.modeling.registry.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
+from pipeline.progress import doing
 from pipeline.snapshots.publish import contribute
 from pipeline.snapshots.store import open_store
 
 
+@doing("keeping what is known of models")
 def publish_models(settings: ModelingSettings) -> None:
     """Make the catalog of the newest run again, with all models there are."""
     trainings = all_trainings(settings.root)

@@ -30,6 +30,7 @@ from pipeline.modeling.settings import (
 from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
 from pipeline.modeling.training import Training
 from pipeline.plan.code import PACKAGE
+from pipeline.progress import doing
 from pipeline.transforms import OWN
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _MANIFEST = "manifest"
 
 REQUIREMENTS = (
     *("mlflow", "polars", "pandas", "pyarrow", "numpy", "msgspec"),
-    *("omegaconf", "optuna", "tqdm", "cloudpickle"),
+    *("omegaconf", "optuna", "cloudpickle"),
 )
 """What a bundle needs to be loaded and used, besides what its kind of model does."""
 
@@ -112,6 +113,7 @@ class Version:
             )
 
 
+@doing("registering")
 def register(
     settings: ModelingSettings, training: Training, totals: TotalCalibrations
 ) -> Version:
