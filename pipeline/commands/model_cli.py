@@ -72,7 +72,7 @@ def _tune(settings: "ModelingSettings", model: str) -> None:
 
 def _print_trial(trial: "FrozenTrial", unit: str) -> None:
     """Say what a trial gave."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
 
     is_pruned = trial.value is None or trial.state.name == "PRUNED"
     value = "pruned" if is_pruned else amount(trial.value, unit)
@@ -85,7 +85,7 @@ def _print_trial(trial: "FrozenTrial", unit: str) -> None:
 
 def _print_tuning(tuning: "Tuning", unit: str) -> None:
     """Say what a study found."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
     from pipeline.modeling.study.study import best_trial
 
     best = best_trial(tuning.trials)
@@ -114,7 +114,7 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _print_training(training: "Training", unit: str) -> None:
     """Say what was trained."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
     from pipeline.modeling.records import span
 
     record = training.record
@@ -165,7 +165,7 @@ def evaluate(profile: str | None, variants: bool, words: tuple[str, ...]) -> Non
 
 def _rank_variants(profile: str | None, words: tuple[str, ...]) -> None:
     """Say what each variant's features are worth, the best first."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
     from pipeline.modeling.variants import PRESENT, rank_variants
     from pipeline.snapshots.store import open_store
     from pipeline.snapshots.variants import read_variants
@@ -201,7 +201,7 @@ def _rank_variants(profile: str | None, words: tuple[str, ...]) -> None:
 
 def _difference(row: dict[str, Any]) -> str:
     """Say how much more a variant errs than what is published, or if by chance."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
 
     lower, upper = row["lower"], row["upper"]
     if lower is None or lower <= 0 <= upper:
@@ -215,7 +215,7 @@ def _difference(row: dict[str, Any]) -> str:
 
 def _print_evaluation(evaluation: "Evaluation", modeling: "Modeling") -> None:
     """Show the figures over all test rows, a line per model, the best first."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
 
     table = evaluation.table("evaluation")
     overall = table.filter(slice_by="all")
@@ -264,7 +264,7 @@ def _by_step(figures: "pl.DataFrame", modeling: "Modeling") -> Iterator[str]:
 
 def _in_short(figures: "pl.DataFrame", modeling: "Modeling") -> str:
     """Say how good a model is on a slice."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
 
     value = dict(figures.select("metric", "value").iter_rows())
     error, held = value[modeling.metric], value["coverage"]
@@ -539,7 +539,7 @@ def _print_comparison(table: "pl.DataFrame") -> None:
 
 def _compared(row: "dict[str, Any]", name: str) -> str:
     """Write a figure of a model, with its bounds if it has any."""
-    from pipeline.modeling.fit.loss import amount
+    from pipeline.modeling.fit.amount import amount
 
     if not isinstance(row[name], float):
         return row[name] or "-"

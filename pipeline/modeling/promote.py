@@ -15,7 +15,7 @@ from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.data import cut, read_rows
 from pipeline.modeling.evaluate import Evaluation, evaluate
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.forecast import withdraw_another
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import SIZE_DECILE, resampling_of

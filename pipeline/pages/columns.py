@@ -1,6 +1,5 @@
 """A page per column of a source and of a snapshot: its way there, and on from it."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -170,9 +169,9 @@ def place_of(facts: Facts, at: Column, ways: Ways | None = None) -> Place:
 def _queries(facts: Facts, column: Listed) -> Iterator[str]:
     """Name the queries that name a column and its snapshot."""
     if column.owner in facts.snapshots:
-        for name, query in facts.queries.items():
-            words = set(re.findall(r"\w+", query.sql.lower()))
-            if {column.name.lower(), column.owner.lower()} <= words:
+        named = {column.name.lower(), column.owner.lower()}
+        for name, words in facts.words.items():
+            if named <= words:
                 yield name
 
 

@@ -4,8 +4,9 @@ No snapshot is read. Of a project whose configuration cannot be read, the pages 
 what its runs recorded.
 """
 
-import ast
 import hashlib
+import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -259,6 +260,14 @@ class Facts:
                 continue
         return found
 
+    @cached_property
+    def words(self) -> dict[str, set[str]]:
+        """The words that stand in each query, in small letters."""
+        return {
+            name: set(re.findall(r"\w+", query.sql.lower()))
+            for name, query in self.queries.items()
+        }
+
     def values(self, stage: str) -> Iterator[Value]:
         """Yield each setting of a stage in the newest run.
 
@@ -279,15 +288,9 @@ class Facts:
 
 
 def purpose_of(text: str, function: str) -> str:
-    """Take the docstring of a function of a module, or else of the module."""
-    try:
-        tree = ast.parse(text)
-    except SyntaxError:
-        return ""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function:
-            return ast.get_docstring(node) or ast.get_docstring(tree) or ""
-    return ast.get_docstring(tree) or ""
+    """Take the docstring of a function of a module, if it has one."""
+    found = re.search(rf'(?sm)^def {re.escape(function)}\([^"]*:\n\s+"""(.*?)"""', text)
+    return inspect.cleandoc(found[1]) if found else ""
 
 
 def read_facts(root: Path, *, profile: str | None = None) -> Facts:

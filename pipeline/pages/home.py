@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.pages.facts import Facts
 from pipeline.pages.look import remarks
 from pipeline.pages.names import HOME

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from pipeline.files.checksum import read_sealed
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.pages import charts
 from pipeline.pages.charts import Bar, Line
 from pipeline.pages.facts import Facts

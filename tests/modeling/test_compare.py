@@ -11,7 +11,7 @@ from sklearn.metrics import mean_absolute_error
 from pipeline.commands.cli import main
 from pipeline.modeling.compare import compare_models
 from pipeline.modeling.evaluate import evaluate
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from tests.modeling.conftest import Load
 
 BASELINES = "modeling.baselines=[last_value,rolling_mean]"

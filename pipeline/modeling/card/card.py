@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.modeling.card import charts
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.judge.slices import SIZE_DECILE
 from pipeline.modeling.judge.totals import TOTAL
 from pipeline.modeling.records import TrainingRecord, span

@@ -23,7 +23,7 @@ import vl_convert
 from altair.typing import ChartType
 
 from pipeline.modeling.card.explain import mean_abs_shap
-from pipeline.modeling.fit.loss import amount, is_sign
+from pipeline.modeling.fit.amount import amount, is_sign
 
 WIDTH = 820
 """Pixels of a chart over the whole width of a page, its labels included."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.modeling.card import charts
 from pipeline.modeling.card.card import ends_text, figure_text, name_of, render
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.records import span
 from pipeline.modeling.settings import Modeling
 

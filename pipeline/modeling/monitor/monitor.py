@@ -9,9 +9,9 @@ import polars as pl
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.card.explain import feature_groups
 from pipeline.modeling.data import current_features, published_panel, read_others
+from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.fit.design import FeatureSchema
 from pipeline.modeling.fit.drift import SCHEMA, Learned, drift, is_plain
-from pipeline.modeling.fit.loss import amount
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import NAIVE_ERROR, measure

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from pipeline.errors import some
-from pipeline.modeling.fit.loss import amount
+from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.monitor.monitor import Monitoring
 from pipeline.modeling.settings import Modeling
 
