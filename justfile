@@ -92,7 +92,7 @@ plan *args: env
 config *args: env
     @.venv/bin/python -m pipeline config "$@"
 
-# Write pages to look at, into .pipeline/docs: just docs --open; --serve; -o DIR
+# Write pages to look at, into .pipeline/docs: just docs --open; --serve; -o DIR; --check: names columns without a description
 [group('ask')]
 [no-exit-message]
 docs *args: env

@@ -712,14 +712,24 @@ def export(target: Path) -> None:
 @click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
 @click.option("--serve", is_flag=True, help="Serve them to this machine, until Ctrl-C.")
 @click.option("--port", default=8000, show_default=True, help="Of --serve.")
+@click.option("--check", is_flag=True, help="Only name columns without a description.")
 @options.profile
 def docs(
-    output: Path | None, opened: bool, serve: bool, port: int, profile: str | None
+    output: Path | None,
+    opened: bool,
+    serve: bool,
+    port: int,
+    check: bool,
+    profile: str | None,
 ) -> None:
     """Write pages to look at: runs, plan, columns, snapshots, models.
 
-    One folder, which opens from the disk and from any static host.
+    One folder, which opens from the disk and from any static host. With --check, the
+    exit code is 1 if configs/columns.yaml describes not all published columns.
     """
+    if check:
+        _check_descriptions(_settings(profile, ()))
+        return
     _forget_racy_modules()
     from pipeline.files.state import State
     from pipeline.pages.docs import write_pages
@@ -733,6 +743,25 @@ def docs(
         from pipeline.pages.serve import open_pages
 
         open_pages(folder, serve=serve, opened=opened, port=port)
+
+
+def _check_descriptions(settings: "Settings") -> None:
+    """Name the published columns without a description; exit with 1 if there are."""
+    from pipeline.plan.descriptions import describe, undescribed
+    from pipeline.run.run import check
+
+    plan = check(settings)
+    missing = undescribed(plan, describe(settings, plan))
+    for name in missing:
+        click.echo(name)
+    if missing:
+        click.echo(
+            f"{len(missing)} published columns without a description: write them into"
+            " configs/columns.yaml",
+            err=True,
+        )
+        raise SystemExit(1)
+    click.echo("all published columns are described")
 
 
 @main.command()

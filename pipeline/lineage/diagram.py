@@ -1,5 +1,6 @@
 """Stages and columns as boxes and arrows, in the languages of Mermaid and Graphviz."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.lineage.graph import Column, Edge, Lineage
@@ -26,6 +27,18 @@ class Diagram:
         """Draw an arrow to a snapshot, or a column of one."""
         self.arrow(start, snapshot)
         self.snapshots.add(snapshot)
+
+    @property
+    def direction(self) -> str:
+        """Down, as of a chain of stages, unless it is broader than it is deep.
+
+        What is deep would be as wide as many boxes, on no page to be read.
+        """
+        depth = dict.fromkeys(self.boxes.values(), 0)
+        for start, end, _ in self.arrows:  # what leads to a box stands before it
+            depth[end] = max(depth[end], depth[start] + 1)
+        levels = Counter(depth.values())
+        return "TB" if len(levels) >= max(levels.values(), default=0) else "LR"
 
 
 def stage_diagram(lineage: Lineage) -> Diagram:
@@ -76,7 +89,7 @@ def column_diagram(
 
 def to_mermaid(diagram: Diagram) -> str:
     """Write a flowchart in Mermaid's language."""
-    lines = ["flowchart LR"]
+    lines = [f"flowchart {diagram.direction}"]
     for label, id_ in diagram.boxes.items():
         text = label.replace('"', "#quot;")
         shape = f'[("{text}")]' if label in diagram.snapshots else f'["{text}"]'
@@ -88,7 +101,8 @@ def to_mermaid(diagram: Diagram) -> str:
 
 def to_dot(diagram: Diagram) -> str:
     """Write a directed graph in Graphviz' language."""
-    lines = ["digraph lineage {", "    rankdir=LR; node [shape=box];"]
+    head = f"    rankdir={diagram.direction}; node [shape=box];"
+    lines = ["digraph lineage {", head]
     for label, id_ in diagram.boxes.items():
         text = label.replace("\\", "\\\\").replace('"', '\\"')
         shape = " shape=cylinder" if label in diagram.snapshots else ""

@@ -458,3 +458,22 @@ def test_why_leads_from_a_value_to_the_lines_of_the_source(published: Path) -> N
     refused = invoke(published, "why", "features", *key[:2], "w_mean_cost_lag1")
     assert refused.exit_code == 1
     assert "lacking of the key: year" in refused.output
+
+
+def test_docs_writes_pages_where_nothing_else_is(
+    published: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "draft.txt").touch()
+    refused = invoke(published, "docs", "-o", str(tmp_path / "thesis"))
+    assert refused.exit_code == 1
+    assert "something else" in refused.output
+    written = invoke(published, "docs", "-o", str(tmp_path / "pages"))
+    assert written.exit_code == 0, written.output
+    assert (tmp_path / "pages" / "index.html").is_file()
+
+
+def test_docs_check_names_columns_without_a_description(published: Path) -> None:
+    result = invoke(published, "docs", "--check")
+    assert result.exit_code == 1
+    assert "features.w_mean_cost_lag1" in result.output.splitlines()

@@ -22,7 +22,7 @@ def test_diagrams_draw_each_box_that_an_arrow_names(
     mermaid = show(lineage, name, "mermaid", forward=forward).splitlines()
     boxes = {line.split("[")[0].strip() for line in mermaid if "[" in line}
     arrows = [line.split() for line in mermaid if "-->" in line]
-    assert mermaid[0] == "flowchart LR"
+    assert mermaid[0] in ("flowchart TB", "flowchart LR")
     assert boxes == {end for arrow in arrows for end in (arrow[0], arrow[-1])}
     dot = show(lineage, name, "dot", forward=forward)
     assert dot.count("->") == len(arrows)
@@ -34,3 +34,10 @@ def test_diagram_leaves_out_stages_that_pass_a_column_on(lineage: Lineage) -> No
     assert "drop_rare_drgs" not in mermaid
     assert "agg_severities.w_mean_cost" in mermaid
     assert "snapshot features.w_mean_cost_lag1" in mermaid
+
+
+def test_a_chain_is_drawn_down_and_what_fans_out_to_the_right(lineage: Lineage) -> None:
+    assert show(lineage, None, "mermaid").startswith("flowchart TB\n")
+    assert "rankdir=TB;" in show(lineage, "features.w_mean_cost_lag1", "dot")
+    fan = show(lineage, "source.Discharges", "mermaid", forward=True)
+    assert fan.startswith("flowchart LR\n")
