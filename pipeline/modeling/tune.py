@@ -11,7 +11,8 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, Span, between, folds, forecast_since
-from pipeline.modeling.fit.loss import amount, mean_error
+from pipeline.modeling.fit.amount import amount
+from pipeline.modeling.fit.loss import mean_error
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
