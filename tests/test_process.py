@@ -121,7 +121,7 @@ with duckdb.connect() as con:
     threading.Thread(target=strike, daemon=True).start()
     try:
         with when_asked(con.interrupt):
-            write_result(con.sql("{sql}"), {format!r}, None)
+            write_result(con, con.sql("{sql}"), {format!r}, None)
     except KeyboardInterrupt:
         print("stopped", stop_status(), con.sql("SELECT 1").fetchall())
 """

@@ -475,17 +475,19 @@ def sql(
     from pipeline.snapshots.sql import (
         connect,
         connect_to_variant,
+        key_columns,
         select,
         split_statements,
     )
 
     store = _open()
+    keys = key_columns(store)
     with connect_to_variant(store, variant) if variant else connect(store) as con:
         if statement is None and sys.stdin.isatty():
             from pipeline.snapshots.prompt import prompt
 
             with progress.hidden():
-                prompt(con, store.folder)
+                prompt(con, store.folder, keys)
             return
         statements = [statement or ""]
         if statement is None:
@@ -495,7 +497,7 @@ def sql(
             raise click.UsageError(f"{output} would hold one of {len(statements)}")
         with when_asked(con.interrupt):
             for one in statements:
-                write_result(select(con, one), format_, output)
+                write_result(con, select(con, one), format_, output, keys=keys)
 
 
 @main.command(context_settings=_RUNS)
@@ -598,7 +600,13 @@ def query(
     """Run a query of queries/; without a name, list them."""
     from pipeline.process import when_asked
     from pipeline.snapshots.result import write_result
-    from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+    from pipeline.snapshots.sql import (
+        connect,
+        key_columns,
+        load_query,
+        query_names,
+        run_query,
+    )
 
     folder = options.project_root() / "queries"
     if name is None:
@@ -615,8 +623,10 @@ def query(
         return
     given = dict(_assignment(word) for word in values)
     wanted = load_query(folder, name)
-    with connect(_open()) as con, when_asked(con.interrupt):
-        write_result(run_query(con, wanted, given), format_, output)
+    store = _open()
+    with connect(store) as con, when_asked(con.interrupt):
+        found = run_query(con, wanted, given)
+        write_result(con, found, format_, output, keys=key_columns(store))
 
 
 def _assignment(word: str) -> tuple[str, str]:

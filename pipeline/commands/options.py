@@ -87,12 +87,28 @@ profile = click.option(
     help="Overlay of configs/profiles/, e.g. origin; of several, the last one wins.",
 )
 overrides = click.argument("overrides", nargs=-1, metavar="[PATH=VALUE]...")
-format_ = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    help="Default: by the suffix of the output file, else a table.",
-)
+
+
+def format_(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose how a result is written."""
+    for option in (
+        click.option(
+            "--vertical",
+            "format_",
+            flag_value="vertical",
+            help="Show a table of a line per value.",
+        ),
+        click.option(
+            "--format",
+            "format_",
+            type=click.Choice(["table", "vertical", "csv", "json", "parquet"]),
+            help="Default: by the suffix of the output file, else a table.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 output = click.option(
     "-o",
     "--output",

@@ -19,8 +19,8 @@ from msgspec.structs import asdict
 from pipeline.files.checksum import checksum
 from pipeline.log import LOG
 from pipeline.snapshots.linked import CATALOG_FORMAT
-from pipeline.snapshots.profile import QUANTILES
 from pipeline.snapshots.records import (
+    QUANTILES,
     Description,
     ObjectRecord,
     RunRecord,

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-import msgspec
 import polars as pl
 
 from pipeline.panel.keys import WORKING
-
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+from pipeline.snapshots.records import QUANTILES, ColumnProfile
 
 SAMPLE_EVERY = 32
 """Quantiles of a large snapshot are those of every n-th row in the order of its key."""
@@ -24,25 +22,6 @@ N_ROWS = "n_rows"
 _HASH = "content hash"
 _SAMPLE = "sample"
 _ROW = f"{WORKING}row"
-
-
-class ColumnProfile(msgspec.Struct, frozen=True):
-    """Statistics of a column, nulls left out; None where a dtype has no such figure."""
-
-    name: str
-    dtype: str
-    n_nulls: int
-    """Rows without a value."""
-    n_distinct: int | None
-    """Above 65,536 rows by HyperLogLog, within a few per cent."""
-    min: str | None
-    max: str | None
-    mean: float | None
-    quantiles: list[float | None] | None
-    """Of numbers, at `QUANTILES`; of every 32nd row where there are more than 65,536.
-    """
-    content_hash: str = ""
-    """Equal for equal values in equal rows; empty where it was not yet looked at."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 import readline
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ import duckdb
 from pipeline.errors import PipelineError
 from pipeline.process import go_on, when_asked
 from pipeline.snapshots.catalog import identifier
-from pipeline.snapshots.result import write_result
+from pipeline.snapshots.result import VERTICAL, write_result
 from pipeline.snapshots.sql import select
 
 HISTORY = "sql_history"
@@ -31,8 +31,12 @@ show tables;                the snapshots
 describe features;          the columns of one
 from features limit 5;      its first rows
 show all tables;            and what is in meta, and in the runs before
+.vertical                   a value a line, or rows beside each other again
 Tab completes names, the arrow up gives what was asked before, Ctrl-C ends a query.
 `just sql "..." -o FILE` writes all rows of a result."""
+
+_WORDS = ("help", ".help", ".tables", ".vertical")
+"""What is answered without a semicolon."""
 
 _NAMES = """
 SELECT name FROM (
@@ -45,8 +49,9 @@ SELECT name FROM (
 """
 
 
-def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
+def prompt(con: duckdb.DuckDBPyConnection, state: Path, keys: Collection[str]) -> None:
     """Answer what is typed, until the end; it is kept in a folder for the next time."""
+    form = None
     with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY):
         cast("Any", sys.stdin).reconfigure(errors="surrogateescape")
         click.echo(_WELCOME)
@@ -57,9 +62,13 @@ def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
                 statement = "\n".join(lines).strip()
                 if statement.rstrip(";").lower() in ("exit", "quit", ".exit", ".quit"):
                     return
-                if _is_whole(statement):
-                    lines.clear()
-                    _answer(con, statement)
+                if not _is_whole(statement):
+                    continue
+                lines.clear()
+                if statement.rstrip(";") == ".vertical":
+                    form = None if form else VERTICAL
+                else:
+                    _answer(con, statement, form, keys)
             except KeyboardInterrupt:
                 go_on()
                 lines.clear()
@@ -71,10 +80,15 @@ def prompt(con: duckdb.DuckDBPyConnection, state: Path) -> None:
 
 def _is_whole(typed: str) -> bool:
     """Tell whether there is something to answer, or nothing at all."""
-    return not typed or typed.endswith(";") or typed in ("help", ".help", ".tables")
+    return not typed or typed.endswith(";") or typed in _WORDS
 
 
-def _answer(con: duckdb.DuckDBPyConnection, statement: str) -> None:
+def _answer(
+    con: duckdb.DuckDBPyConnection,
+    statement: str,
+    form: str | None,
+    keys: Collection[str],
+) -> None:
     """Run one statement, and go on after a mistake."""
     if statement.strip(".;") == "help":
         click.echo(_HELP)
@@ -82,7 +96,7 @@ def _answer(con: duckdb.DuckDBPyConnection, statement: str) -> None:
         sql = "SHOW TABLES" if statement == ".tables" else statement
         try:
             with when_asked(con.interrupt):
-                write_result(select(con, sql), None, None)
+                write_result(con, select(con, sql), form, None, keys=keys)
         except PipelineError as error:
             click.secho(str(error), fg="red", err=True)
 

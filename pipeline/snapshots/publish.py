@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
-import polars as pl
 
 from pipeline.errors import SnapshotError, some
 from pipeline.files.checksum import checksum, flush, write_sealed
@@ -22,7 +22,6 @@ from pipeline.snapshots.linked import (
     is_being_written,
     run_of,
 )
-from pipeline.snapshots.profile import Profile
 from pipeline.snapshots.records import FORMAT, ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     WAIT_S,
@@ -37,6 +36,11 @@ from pipeline.snapshots.store import (
     writing,
 )
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from pipeline.snapshots.profile import Profile
+
 
 def new_run_id(last: str, started_at: datetime) -> str:
     """Name a run by its start in UTC, so that names sort by time and are SQL names.
@@ -50,7 +54,7 @@ def new_run_id(last: str, started_at: datetime) -> str:
 
 
 def require_same(
-    store: Store, made: Sequence[SnapshotRecord], profiles: Mapping[str, Profile]
+    store: Store, made: Sequence[SnapshotRecord], profiles: Mapping[str, "Profile"]
 ) -> list[SnapshotRecord]:
     """Return those whose object is not there yet.
 
@@ -96,7 +100,7 @@ def publish_objects(
     store: Store,
     made: Sequence[SnapshotRecord],
     files: Mapping[str, Path],
-    profiles: Mapping[str, Profile],
+    profiles: Mapping[str, "Profile"],
     run_id: str,
 ) -> None:
     """Move Parquet files to their places in the store, then say what is in them.
@@ -159,7 +163,7 @@ def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
         raise
 
 
-def contribute(store: Store, tables: Mapping[str, pl.DataFrame]) -> None:
+def contribute(store: Store, tables: Mapping[str, "pl.DataFrame"]) -> None:
     """Show rows in ``meta``, instead of those that its tables had, and publish that.
 
     Where there is no run yet, the catalog of the first one shows them. Columns go by

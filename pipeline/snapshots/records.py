@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from pipeline.files.local import FileContent
-from pipeline.snapshots.profile import ColumnProfile
 
 QUARANTINE = "quarantine"
 """The snapshot of the cells that were set aside."""
@@ -22,6 +21,28 @@ FORMAT = 2
 State: TypeAlias = Literal["computed", "restored", "fresh", "kept"]
 """How a run came by a snapshot: made it; found it in the store; had it already; or left
 it as it was, because it was not selected."""
+
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class ColumnProfile(msgspec.Struct, frozen=True):
+    """Statistics of a column, nulls left out; None where a dtype has no such figure."""
+
+    name: str
+    dtype: str
+    n_nulls: int
+    """Rows without a value."""
+    n_distinct: int | None
+    """Above 65,536 rows by HyperLogLog, within a few per cent."""
+    min: str | None
+    max: str | None
+    mean: float | None
+    quantiles: list[float | None] | None
+    """Of numbers, at `QUANTILES`; of every 32nd row where there are more than 65,536.
+    """
+    content_hash: str = ""
+    """Equal for equal values in equal rows; empty where it was not yet looked at."""
 
 
 class ObjectRecord(msgspec.Struct, frozen=True):

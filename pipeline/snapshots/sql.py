@@ -131,6 +131,12 @@ def connect_to_variant(store: Store, name: str) -> duckdb.DuckDBPyConnection:
     return connect_to(store, variant.run, read_current(store))
 
 
+def key_columns(store: Store) -> set[str]:
+    """Name the columns that are of the key of some published snapshot."""
+    current = read_current(store)
+    return {name for s in (current.snapshots if current else ()) for name in s.key}
+
+
 def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Let SQL read the objects, rows that broke a contract, and nothing else."""
     # Views name a folder with brackets as a pattern of itself.

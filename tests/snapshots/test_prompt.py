@@ -78,6 +78,8 @@ def test_prompt_completes_keeps_ends_and_leaves(
         ("SELECT median_ch\t FROM dischar\t;", "3\\.0"),
         ("SELECT '\udcff';", "a byte that is not UTF-8"),
         (".tables", "discharges"),
+        (".vertical\nSELECT 43 AS answer;", "row 1\\s+answer  43"),
+        (".vertical\nSELECT 44 AS answer;", "----\\s+44"),
         ("help", "describe features;"),
     ):
         terminal.type(f"{typed}\n")
@@ -90,8 +92,8 @@ def test_prompt_completes_keeps_ends_and_leaves(
         time.sleep(0.01)
     terminal.type("\x03")
     terminal.expect("sql> ", within_s=10)
-    terminal.type("SELECT 'still here' AS a;\n")
-    terminal.expect("varchar")
+    terminal.type("SELECT 'still' || ' here' AS a;\n")
+    terminal.expect("still here")
     terminal.type("quit\n")
     assert "interrupted" not in terminal.expect("left with 0")
     history = open_store(tmp_path / "copy").folder / HISTORY

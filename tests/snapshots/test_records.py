@@ -6,11 +6,11 @@ import msgspec
 import pytest
 
 from pipeline.files.local import FileContent, FileStat
-from pipeline.snapshots.profile import ColumnProfile
 from pipeline.snapshots.records import (
     FORMAT,
     QUARANTINE,
     CheckRecord,
+    ColumnProfile,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,

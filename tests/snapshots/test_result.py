@@ -1,6 +1,8 @@
 """Results in all formats: whole, of any type, and never more of them in memory."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -8,7 +10,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.snapshots.result import write_frame, write_result
+from pipeline.snapshots.result import MAX_ROWS, write_frame, write_result
+from tests.conftest import ROOT
 
 # Of all types that Polars does not know, or cannot write.
 ODD = """
@@ -28,7 +31,7 @@ LATE = (
 
 def written(sql: str, path: Path) -> Path:
     with duckdb.connect() as con:
-        write_result(con.sql(sql), None, path)
+        write_result(con, con.sql(sql), None, path)
     return path
 
 
@@ -90,7 +93,7 @@ def test_rows_are_written_before_the_last_is_there(
     with duckdb.connect(config={"threads": 1}) as con:
         relation = con.sql(LATE.format(10**12))
         with pytest.raises(QueryError, match="late"):
-            write_result(relation, format_, None)
+            write_result(con, relation, format_, None)
     assert capfdbinary.readouterr().out.startswith(first)
 
 
@@ -120,10 +123,74 @@ def test_link_that_leads_nowhere_is_said(tmp_path: Path) -> None:
 
 def test_disk_that_is_full_is_said(tmp_path: Path) -> None:
     with duckdb.connect() as con, pytest.raises(QueryError) as error:
-        write_result(con.sql("FROM range(10)"), "csv", Path("/dev/full"))
+        write_result(con, con.sql("FROM range(10)"), "csv", Path("/dev/full"))
     assert str(error.value) == (
         "/dev/full: cannot be written\nfound: No space left on device"
     )
+
+
+def test_csv_tells_a_null_from_no_text_and_quotes_what_it_must(tmp_path: Path) -> None:
+    cells = ["plain", "a,b", 'say "x"', "two\nlines", "cr\r", "", None]
+    listed = ", ".join("NULL" if c is None else f"'{c}'" for c in cells)
+    path = written(f'SELECT unnest([{listed}]) AS "a,""b"', tmp_path / "cells.csv")
+    assert path.read_bytes() == (
+        b'"a,""b"\nplain\n"a,b"\n"say ""x"""\n"two\nlines"\n"cr\r"\n""\n\n'
+    )
+
+
+def shown(sql: str, capsys: pytest.CaptureFixture[str], **given: object) -> list[str]:
+    with duckdb.connect() as con:
+        write_result(con, con.sql(sql), None, None, **given)  # pyright: ignore[reportArgumentType]
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_table_has_a_line_per_row_and_counts_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sql = "SELECT range * 1000 AS n, 7236.169999999998::DOUBLE AS x FROM range(2)"
+    assert shown(sql, capsys) == [
+        "    n         x",
+        "-----  --------",
+        "    0  7,236.17",
+        "1,000  7,236.17",
+        "2 rows",
+    ]
+    many = shown("FROM range(365039)", capsys)
+    assert (len(many), many[-1]) == (MAX_ROWS + 3, "40 of 365,039 rows")
+    assert shown("FROM range(1)", capsys)[-1] == "1 row"
+    assert shown("SELECT 1 AS x WHERE false", capsys) == ["x", "-", "0 rows"]
+    assert shown("SELECT 4000 AS Unit", capsys, keys=["unit"])[2] == "4000"
+
+
+def test_rows_that_take_long_to_count_are_not_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.snapshots.result._COUNT_S", 0.01)
+    endless = "SELECT a.range FROM range(10000000) a, range(10000000) b"
+    with_filter = f"{endless} WHERE a.range * b.range <> -1"
+    assert shown(with_filter, capsys)[-1] == "40 of more rows; `-o FILE` writes all"
+
+
+def test_plans_are_shown_as_they_are_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    for explain in ("EXPLAIN", "EXPLAIN ANALYZE"):
+        plan = shown(f"{explain} SELECT 1 AS x", capsys)
+        assert any("Projection" in line for line in plan)
+        assert len(plan) > 3
+        assert not any("\\n" in line for line in plan)
+
+
+def test_only_parquet_needs_dataframes() -> None:
+    code = (
+        "import sys, duckdb, pipeline.snapshots.sql\n"
+        "from pipeline.snapshots.result import write_result\n"
+        "with duckdb.connect() as con:\n"
+        "    for form in ('table', 'vertical', 'csv', 'json'):\n"
+        "        write_result(con, con.sql('FROM range(50)'), form, None)\n"
+        "loaded = {'polars', 'pyarrow', 'numpy'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    words = [sys.executable, "-c", code]
+    subprocess.run(words, cwd=ROOT, check=True, stdout=subprocess.PIPE)
 
 
 def test_terminal_without_boxes_gets_lines_of_ascii(
@@ -132,17 +199,12 @@ def test_terminal_without_boxes_gets_lines_of_ascii(
     path = tmp_path / "out.txt"
     with path.open("w", encoding="latin-1") as stdout, duckdb.connect() as con:
         monkeypatch.setattr("sys.stdout", stdout)
-        write_result(con.sql("SELECT 'ü' AS ä"), None, None)
+        write_result(con, con.sql("SELECT 'ü' AS ä, '€' AS money"), None, None)
+        write_result(con, con.sql("EXPLAIN SELECT 1"), None, None)
         monkeypatch.undo()
-    assert path.read_text("latin-1").splitlines() == [
-        "+---------+",
-        "|    ä    |",
-        "| varchar |",
-        "+---------+",
-        "| ü       |",
-        "+---------+",
-        "",
-    ]
+    lines = path.read_text("latin-1").splitlines()
+    assert lines[:3] == ["ä  money", "-  ------", "ü  \\u20ac"]
+    assert lines[4].startswith("+- Projection -")
 
 
 def test_a_frame_is_written_as_the_suffix_says_or_shown(
