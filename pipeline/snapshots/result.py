@@ -267,14 +267,16 @@ def _as_text(relation: _Relation, *kinds: str) -> _Relation:
 def _write_csv(con: _Connection, relation: _Relation, file: IO[bytes]) -> None:
     """Write a line of names and a line per row; a null is empty, no text is ``""``."""
     unique = relation.project("*")
-    file.write((",".join(map(_csv_text, unique.columns)) + "\n").encode())
+    head = ",".join(map(_csv_text, unique.columns)) + "\n"
     cells = [
         _csv_cell(f"CAST({identifier(column)} AS VARCHAR)", str(type_))
         for column, type_ in zip(unique.columns, unique.types, strict=True)
     ]
     row = ", ',', ".join(cells)
     for lines in _lines(con, unique.project(f"concat({row}, chr(10)) AS line")):
-        file.write("".join(lines).encode())
+        file.write((head + "".join(lines)).encode())
+        head = ""
+    file.write(head.encode())
 
 
 def _csv_text(value: str) -> str:
