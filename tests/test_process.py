@@ -111,6 +111,7 @@ import duckdb
 from pipeline.snapshots.result import write_result
 
 with duckdb.connect() as con:
+    con.execute("SET enable_progress_bar = false")
     began = time.process_time()
 
     def strike():

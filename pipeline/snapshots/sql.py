@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -145,6 +146,8 @@ def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
         for folder in (store.objects, store.failed)
         for form in dict.fromkeys((text(folder), pattern(folder)))
     )
+    # NOTE: DuckDB draws it after two seconds, into a pipe or file, too.
+    con.execute(f"SET enable_progress_bar = {sys.stdout.isatty()}")
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET python_enable_replacements = false")
