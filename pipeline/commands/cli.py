@@ -512,12 +512,7 @@ def sql(
 )
 @click.option("--stats", is_flag=True, help="Figures of each column, not rows.")
 @click.option("--against", metavar="RUN", help="Compare with the rows of a run.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(["table", "csv", "json", "parquet"]),
-    help="Default: by the suffix of the output file, else a table.",
-)
+@options.format_
 @options.output
 @options.profile
 @options.overrides
@@ -545,7 +540,7 @@ def show(
     from pipeline.run.show import Asked, diff_against, show_figures
     from pipeline.run.show import show as show_rows
 
-    is_table = output is None and format_ in (None, "table")
+    is_table = output is None and format_ in (None, "table", "vertical")
     if limit is None and is_table and not (stats or against):
         limit = 20
     now, asked = look_now(settings), Asked(where, options.names_in(columns), limit)
@@ -559,8 +554,9 @@ def show(
         return
     from pipeline.snapshots.result import write_frame
 
-    made = (show_figures if stats else show_rows)(now.rows(stage), asked)
-    write_frame(made.rows, format_, output)
+    rows = now.rows(stage)
+    made = (show_figures if stats else show_rows)(rows, asked)
+    write_frame(made.rows, format_, output, keys=rows.key)
     if not is_quiet():
         click.echo(made.said, err=True)
 
