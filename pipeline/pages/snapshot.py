@@ -74,10 +74,14 @@ def snapshots(facts: Facts) -> Iterator[Page]:
 def _page(facts: Facts, name: str) -> Page:
     """Make the page of a snapshot."""
     record, found = facts.snapshots[name], facts.object(name)
-    columns = [
-        _figures(c, found.n_rows, facts.describe(record.stage, c.name))
-        for c in (found.columns if found else ())
-    ]
+    columns = (
+        [
+            _figures(c, found.n_rows, facts.describe(record.stage, c.name))
+            for c in found.columns
+        ]
+        if found
+        else []
+    )
     versions = list(_versions(facts, name))
     values = {
         "record": record,

@@ -3,8 +3,12 @@
 It needs Chromium, as of Debian's package, and what drives it (`just browser-env`).
 """
 
+import html
+import re
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlparse
@@ -19,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 EVIL = "Cost <script>alert('x')</script> \"a\"=b & é"
 WINDOWS = {390: 844, 1440: 900}
-SCHEMES = ("light", "dark")
+SCHEMES = {"light": "[255, 255, 255, 1]", "dark": "[18, 18, 18, 1]"}
 
 _CONTRAST = """() => {
   const parse = text => {
@@ -38,7 +42,6 @@ _CONTRAST = """() => {
       layers.push(parse(getComputedStyle(at).backgroundColor));
     return layers.reverse().reduce((below, top) => over(top, below), CANVAS);
   };
-  document.querySelectorAll("details").forEach(d => { d.open = true; });
   const faults = [];
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
@@ -63,6 +66,14 @@ _CONTRAST = """() => {
   return faults;
 }"""
 """Texts whose contrast is below that of WCAG 2.2, 1.4.3 (AA)."""
+
+_UNFOLD = """() =>
+  document.querySelectorAll("details").forEach(d => { d.open = true; })"""
+
+_LINKS_AND_IDS = """() => [
+  [...document.querySelectorAll("[href], [src]")].map(e => e.href ?? e.src)
+    .filter(link => !link.startsWith("data:")),
+  [...document.querySelectorAll("[id]")].map(e => e.id)]"""
 
 _WITHIN_REACH = """() => [...document.querySelectorAll(
     "a[href], button, input, select, summary, iframe, [tabindex='0']"
@@ -138,9 +149,9 @@ def files_of(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.html"))
 
 
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A tab in which nothing may go wrong: no error in the console, no dialog."""
+@contextmanager
+def opened(browser: Any) -> Iterator[tuple[Any, list[str]]]:
+    """A tab, and what goes wrong in it: errors in the console, dialogs, lost files."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     tab = context.new_page()
     wrong: list[str] = []
@@ -148,65 +159,92 @@ def page(browser: Any) -> Iterator[Any]:
     tab.on("pageerror", lambda error: wrong.append(str(error)))
     tab.on("requestfailed", lambda request: wrong.append(request.url))
     tab.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    yield tab
+    yield tab, wrong
     context.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A tab in which nothing may go wrong."""
+    with opened(browser) as (tab, wrong):
+        yield tab
     assert not wrong
 
 
-def test_every_link_leads_somewhere_without_a_network(page: Any, site: Path) -> None:
-    links: list[tuple[str, str]] = []
-    anchors: dict[str, set[str]] = {}
-    for file in files_of(site):
-        page.goto(file.as_uri())
-        found = page.evaluate(
-            "() => [[...document.querySelectorAll('[href], [src]')]"
-            ".map(e => e.href?.baseVal ?? e.href ?? e.src),"
-            " [...document.querySelectorAll('[id]')].map(e => e.id)]"
-        )
-        links += [(str(file.relative_to(site)), link) for link in found[0]]
-        anchors[str(file)] = {"", *found[1]}
-        assert len(found[1]) == len({*found[1]}), f"{file}: an id stands twice"
-    lost = []
-    for here, link in links:
-        path, anchor = urldefrag(link)
-        target = Path(unquote(urlparse(path).path))
-        is_here = path.startswith("file:") and target.is_relative_to(site)
-        known = anchors.get(str(target), {""})
-        is_lost = not is_here or not target.is_file() or unquote(anchor) not in known
-        if is_lost and not link.startswith("data:"):
-            lost.append((here, link))
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a page, with all that folds open."""
+
+    links: list[str]
+    ids: list[str]
+    widths: dict[int, int]
+    """Of the content, by that of the window."""
+    pale: dict[str, list[str]]
+    """Texts of too little contrast, by scheme."""
+    wrong: list[str]
+
+
+@pytest.fixture(scope="module")
+def looks(browser: Any, site: Path) -> dict[str, Look]:
+    """Every page, by its path."""
+    found: dict[str, Look] = {}
+    with opened(browser) as (tab, wrong):
+        for file in files_of(site):
+            path = file.relative_to(site).as_posix()
+            found[path] = look_at(tab, file)
+            found[path].wrong.extend(wrong)
+            wrong.clear()
+    return found
+
+
+def look_at(tab: Any, file: Path) -> Look:
+    tab.goto(file.as_uri())
+    tab.evaluate(_UNFOLD)
+    widths: dict[int, int] = {}
+    for width, height in WINDOWS.items():
+        tab.set_viewport_size({"width": width, "height": height})
+        widths[width] = tab.evaluate("document.documentElement.scrollWidth")
+    pale: dict[str, list[str]] = {}
+    for scheme, canvas in SCHEMES.items():
+        tab.emulate_media(color_scheme=scheme)
+        pale[scheme] = tab.evaluate(_CONTRAST.replace("CANVAS", canvas))
+    return Look(*tab.evaluate(_LINKS_AND_IDS), widths, pale, [])
+
+
+def test_no_page_has_an_error_in_the_console(looks: dict[str, Look]) -> None:
+    assert {path: look.wrong for path, look in looks.items() if look.wrong} == {}
+
+
+def test_every_link_leads_somewhere_without_a_network(
+    looks: dict[str, Look], site: Path
+) -> None:
+    anchors = {(site / path): {"", *look.ids} for path, look in looks.items()}
+    lost: list[tuple[str, str]] = []
+    for here, look in looks.items():
+        assert len(look.ids) == len({*look.ids}), f"{here}: an id stands twice"
+        for link in look.links:
+            path, anchor = urldefrag(link)
+            target = Path(unquote(urlparse(path).path))
+            is_file = path.startswith("file:") and target.is_file()
+            is_here = is_file and target.is_relative_to(site)
+            if not is_here or unquote(anchor) not in anchors.get(target, {""}):
+                lost.append((here, link))
     assert not lost
-    assert len(links) > 100
+    assert sum(len(look.links) for look in looks.values()) > 100
 
 
 @pytest.mark.parametrize("width", WINDOWS)
-def test_nothing_is_wider_than_the_window(page: Any, site: Path, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": WINDOWS[width]})
-    wide = []
-    for file in files_of(site):
-        page.goto(file.as_uri())
-        page.evaluate(
-            "() => document.querySelectorAll('details')"
-            ".forEach(d => { d.open = true; })"
-        )
-        found = page.evaluate("() => document.documentElement.scrollWidth")
-        if found > width:
-            wide.append((str(file.relative_to(site)), found))
-    assert not wide
+def test_nothing_is_wider_than_the_window(looks: dict[str, Look], width: int) -> None:
+    widths = {path: look.widths[width] for path, look in looks.items()}
+    assert {path: found for path, found in widths.items() if found > width} == {}
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_all_text_has_the_contrast_of_wcag_aa(
-    page: Any, site: Path, scheme: str
+    looks: dict[str, Look], scheme: str
 ) -> None:
-    page.emulate_media(color_scheme=scheme)
-    canvas = "[255, 255, 255, 1]" if scheme == "light" else "[18, 18, 18, 1]"
-    pale = {}
-    for file in files_of(site):
-        page.goto(file.as_uri())
-        if faults := page.evaluate(_CONTRAST.replace("CANVAS", canvas)):
-            pale[str(file.relative_to(site))] = faults
-    assert not pale
+    pale = {path: look.pale[scheme] for path, look in looks.items()}
+    assert {path: found for path, found in pale.items() if found} == {}
 
 
 def test_a_column_is_found_in_three_keys_and_opened(page: Any, site: Path) -> None:
@@ -266,23 +304,22 @@ def test_pages_print_dark_on_white(page: Any, site: Path) -> None:
 
 
 def test_without_javascript_all_is_linked(browser: Any, site: Path) -> None:
+    waiting, seen = [site / "index.html"], set[Path]()
+    while waiting:
+        here = waiting.pop()
+        if here not in seen:
+            seen.add(here)
+            written = re.findall(r'(?:href|src)="([^"]+)"', here.read_text())
+            ways = [unquote(urldefrag(html.unescape(way))[0]) for way in written]
+            found = [(here.parent / way).resolve() for way in ways]
+            waiting += [path for path in found if path.suffix == ".html"]
+    assert seen == {*files_of(site)}
     context = browser.new_context(java_script_enabled=False)
     tab = context.new_page()
-    waiting, seen = ["index.html"], set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            tab.goto((site / name).as_uri())
-            hrefs = [a.get_attribute("href") for a in tab.locator("a[href]").all()]
-            hrefs += [f.get_attribute("src") for f in tab.locator("iframe").all()]
-            base = (site / name).parent
-            found = [(base / unquote(urldefrag(href)[0])).resolve() for href in hrefs]
-            waiting += [
-                str(path.relative_to(site)) for path in found if path.suffix == ".html"
-            ]
+    tab.goto((site / "index.html").as_uri())
+    assert not tab.locator("#search").is_visible()
+    assert tab.locator("nav a").first.is_visible()
     context.close()
-    assert seen == {str(file.relative_to(site)) for file in files_of(site)}
 
 
 def test_hostile_names_stay_text(page: Any, hostile: Path, tmp_path: Path) -> None:
