@@ -110,6 +110,12 @@ sql *args: env
 show *args: env
     @.venv/bin/python -m pipeline show "$@"
 
+# Time stages one by one, or one: seconds, CPU, rows, memory; kept in meta.stage_times
+[group('ask')]
+[no-exit-message]
+profile *args: env
+    @.venv/bin/python -m pipeline profile "$@"
+
 # Run a query of queries/: just query costliest_drgs year=2016; without a name, list
 [group('ask')]
 [no-exit-message]

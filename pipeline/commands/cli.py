@@ -561,6 +561,30 @@ def show(
         click.echo(made.said, err=True)
 
 
+@main.command("profile")
+@click.argument("words", nargs=-1, metavar="[STAGE] [PATH=VALUE]...")
+@options.profile
+def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
+    """Time each stage alone, or one, and keep that in meta.stage_times.
+
+    Each is given its inputs in memory, in a process of its own; seconds are the best of
+    three, memory is the peak with inputs and output. A run takes less: it shares work
+    and leaves columns out.
+    """
+    stage, overrides = options.split(words, "stage")
+    settings = _settings(profile, overrides)
+    from pipeline.run.rows import look_now, named
+    from pipeline.run.times import describe, keep, time_stages
+
+    now = look_now(settings)
+    plan = now.wanted.plan
+    names = [named(plan, stage)] if stage else [*plan.sources, *plan.nodes]
+    times = list(time_stages(now, names))
+    for line in describe(times):
+        click.echo(line)
+    keep(now, times)
+
+
 @main.command(cls=_Statement)
 @click.argument("statement")
 def bisect(statement: str) -> None:
