@@ -579,7 +579,7 @@ def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
     now = look_now(settings)
     plan = now.wanted.plan
     names = [named(plan, stage)] if stage else [*plan.sources, *plan.nodes]
-    times = list(time_stages(now, names))
+    times = time_stages(now, names)
     for line in describe(times):
         click.echo(line)
     keep(now, times)

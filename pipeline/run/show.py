@@ -145,7 +145,7 @@ def diff_against(now: Now, stage: str, run: str, asked: Asked) -> tuple[str, Dif
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "then.parquet"), Path(folder, "now.parquet")
         for rows, file in zip((then, after), files, strict=True):
-            with _explained(rows):
+            with explained(rows):
                 asked.of(rows).sink_parquet(file)
         found = diff(*files, key)
     made = "" if then.name in then.starts else "today's code, "
@@ -234,12 +234,12 @@ def _origin(rows: StageRows) -> str:
 
 def _collect(rows: StageRows, lf: pl.LazyFrame) -> pl.DataFrame:
     """Collect what is made of rows."""
-    with _explained(rows):
+    with explained(rows):
         return lf.collect(engine="streaming")
 
 
 @contextmanager
-def _explained(rows: StageRows) -> Generator[None]:
+def explained(rows: StageRows) -> Generator[None]:
     """Say why rows cannot be made."""
     try:
         yield

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +19,14 @@ from pathlib import Path
 import msgspec
 import polars as pl
 
+from pipeline import sources
 from pipeline.errors import PipelineError
 from pipeline.files.parquet import read_parquet
-from pipeline.log import progress
 from pipeline.plan.fingerprint import VERSIONS
-from pipeline.plan.settings import SOURCE
+from pipeline.plan.plan import Plan
+from pipeline.progress import each
 from pipeline.run.rows import Now
+from pipeline.run.show import explained
 from pipeline.run.timed import Job, Timed, write_rows
 from pipeline.snapshots.catalog import contributed
 from pipeline.snapshots.diff.report import aligned
@@ -51,8 +53,8 @@ class StageTime:
     threads, rows received and sent."""
 
 
-def time_stages(now: Now, stages: Sequence[str]) -> Iterator[StageTime]:
-    """Time some stages, and the source where it is among them, in their order.
+def time_stages(now: Now, stages: Collection[str]) -> list[StageTime]:
+    """Time some stages and sources, in their order.
 
     Of a single one, the nodes of Polars' plan are told, too.
 
@@ -62,41 +64,52 @@ def time_stages(now: Now, stages: Sequence[str]) -> Iterator[StageTime]:
         If a stage cannot be computed.
     """
     plan = now.wanted.plan
-    names = [name for name in (SOURCE, *plan.nodes) if name in stages]
+    names = [name for name in (*plan.sources, *plan.nodes) if name in stages]
+    found: list[StageTime] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder, f"{i}.arrow") for i, name in enumerate(names)}
-        for i, name in enumerate(names):
-            later = {given for n in names[i + 1 :] for given in _inputs(now, n)}
-            for given in _inputs(now, name):
-                file = files.setdefault(given, Path(folder, f"of-{len(files)}.arrow"))
-                if not file.exists():
-                    write_rows(now.rows(given).lf, file)
-            job = Job(
-                plan.nodes[name].stage if name in plan.nodes else None,
-                _source_plans(now) if name == SOURCE else (),
-                [(files[given], plan.schema(given)) for given in _inputs(now, name)],
-                files[name] if name in later else None,
-                shows_nodes=len(names) == 1,
-            )
-            with progress(f"timing {name}"):
-                timed, nodes = time_alone(name, job)
-            transform = plan.nodes[name].stage.transform.name if job.stage else ""
+        files = {
+            name: Path(folder, f"{i}.arrow")
+            for i, name in enumerate((*plan.sources, *plan.nodes))
+        }
+        for i, name in enumerate(each(names, "timing")):
+            later = {given for n in names[i + 1 :] for given in _inputs(plan, n)}
+            for given in _inputs(plan, name):
+                if not files[given].exists():
+                    rows = now.rows(given)
+                    with explained(rows):
+                        write_rows(rows.lf, files[given])
+            output = files[name] if name in later else None
+            job = _job(now, name, files, output, shows_nodes=len(names) == 1)
+            timed, nodes = time_alone(name, job)
+            transform = job.stage.transform.name if job.stage else ""
             print_ = now.wanted.fingerprints.stages.get(name, "")
-            yield StageTime(name, transform, timed, print_, nodes)
-            for given in {*files} - later - {name}:
+            found.append(StageTime(name, transform, timed, print_, nodes))
+            for given in {*files} - later:
                 files[given].unlink(missing_ok=True)
+    return found
 
 
-def _inputs(now: Now, name: str) -> tuple[str, ...]:
+def _inputs(plan: Plan, name: str) -> tuple[str, ...]:
     """Name what a stage is given."""
-    nodes = now.wanted.plan.nodes
-    return nodes[name].stage.inputs if name in nodes else ()
+    return plan.nodes[name].stage.inputs if name in plan.nodes else ()
 
 
-def _source_plans(now: Now) -> list[bytes]:
-    """Write the plans of the source's rows and of its bad cells."""
-    scan = now.rows(SOURCE).scan
-    return [lf.serialize() for lf in scan.frames()] if scan else []
+def _job(
+    now: Now,
+    name: str,
+    files: Mapping[str, Path],
+    output: Path | None,
+    *,
+    shows_nodes: bool,
+) -> Job:
+    """Say what another process is to time."""
+    plan, settings = now.wanted.plan, now.wanted.settings
+    if name in plan.nodes:
+        given = [(files[of], plan.schema(of)) for of in _inputs(plan, name)]
+        return Job(plan.nodes[name].stage, (), given, output, shows_nodes)
+    scan = now.rows(name).scan or sources.scan(settings.others[name], settings.root)
+    plans = [lf.serialize() for lf in scan.frames()]
+    return Job(None, plans, (), output, shows_nodes)
 
 
 def time_alone(name: str, job: Job) -> tuple[Timed, list[tuple[str, str, int, int]]]:
@@ -127,18 +140,18 @@ def describe(times: Sequence[StageTime]) -> list[str]:
     header = ("stage", "seconds", "CPU s", "rows in", "rows out", "columns", "MiB")
     rows = [
         (
-            each.stage,
-            f"{each.timed.seconds:.3f}",
-            f"{each.timed.cpu_s:.3f}",
-            f"{n:,}" if (n := each.timed.n_rows_in) is not None else "",
-            f"{each.timed.n_rows:,}",
-            f"{each.timed.n_columns}",
-            f"{each.timed.memory_mib:,}",
+            one.stage,
+            f"{one.timed.seconds:.3f}",
+            f"{one.timed.cpu_s:.3f}",
+            f"{n:,}" if (n := one.timed.n_rows_in) is not None else "",
+            f"{one.timed.n_rows:,}",
+            f"{one.timed.n_columns}",
+            f"{one.timed.memory_mib:,}",
         )
-        for each in times
+        for one in times
     ]
     lines = aligned([header, *rows])
-    nodes = [node for each in times for node in each.nodes][:_N_NODES]
+    nodes = [node for one in times for node in one.nodes][:_N_NODES]
     if nodes:
         lines += ["", "its longest nodes in Polars, of the time of all threads:"]
         lines += aligned(
@@ -156,21 +169,21 @@ def keep(now: Now, times: Sequence[StageTime]) -> None:
     rows = pl.DataFrame(
         [
             {
-                "stage": each.stage,
-                "transform": each.transform,
+                "stage": one.stage,
+                "transform": one.transform,
                 "measured_at": measured_at,
-                **msgspec.structs.asdict(each.timed),
+                **msgspec.structs.asdict(one.timed),
                 "polars": VERSIONS["polars"],
-                "fingerprint": each.fingerprint,
+                "fingerprint": one.fingerprint,
             }
-            for each in times
+            for one in times
         ],
         infer_schema_length=None,
         schema_overrides={"n_rows_in": pl.Int64},
     )
     before = contributed(now.store).get(TABLE)
     if before is not None and (kept := read_parquet(before)).schema == rows.schema:
-        known = [SOURCE, *now.wanted.plan.nodes]
+        known = [*now.wanted.plan.sources, *now.wanted.plan.nodes]
         is_left = pl.col("stage").is_in(known) & ~pl.col("stage").is_in(rows["stage"])
         rows = pl.concat([kept.filter(is_left), rows])
     contribute(now.store, {TABLE: rows})

@@ -73,4 +73,4 @@ def test_a_stage_that_cannot_be_computed_is_named(shop: Shop) -> None:
     root = shop.settings.root
     now = look_now(load_settings(root, overrides=("joined.keys=[store]",)))
     with pytest.raises(PipelineError, match="stage 'joined': cannot be timed\nfound: "):
-        list(time_stages(now, ["joined"]))
+        time_stages(now, ["joined"])
