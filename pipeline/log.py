@@ -21,6 +21,15 @@ from pipeline.files.checksum import seal, unseal
 
 LOG = logging.getLogger("pipeline")
 
+
+def _mask(record: logging.LogRecord) -> bool:
+    """Write a line without secrets, whoever shows it."""
+    record.msg, record.args = masked(record.getMessage()), ()
+    return True
+
+
+LOG.addFilter(_mask)
+
 _LOGS = "r????????_??????_???.jsonl"
 _ENDS = ("published", "finished", "failed", "stopped")
 
@@ -156,7 +165,7 @@ class _Terminal(logging.Handler):
         self.typed = typed
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.typed(masked(record.getMessage()))
+        text = self.typed(record.getMessage())
         with suppress(BrokenPipeError):
             if record.levelno >= logging.WARNING:
                 click.secho(f"warning: {text}", fg="yellow", err=True)

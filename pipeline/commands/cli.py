@@ -430,12 +430,9 @@ def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Print the resolved configuration as YAML, that of the models last."""
     from omegaconf import OmegaConf
 
-    from pipeline.modeling.settings import load_modeling
+    from pipeline.modeling.settings import load_shown
 
-    settings = load_modeling(
-        options.project_root(), profile=profile, overrides=overrides
-    )
-    shown = settings.pipeline.shown
+    shown = load_shown(options.project_root(), profile=profile, overrides=overrides)
     last = dict(sorted(shown.items(), key=lambda item: item[0] in _OF_MODELS))
     click.echo(OmegaConf.to_yaml(OmegaConf.create(last)), nl=False)
 

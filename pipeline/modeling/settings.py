@@ -337,6 +337,15 @@ def load_modeling(
     return ModelingSettings(settings, modeling, models)
 
 
+def load_shown(
+    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+) -> Tree:
+    """Compose a configuration to be seen, with that of the models, if there are any."""
+    if not (root / "configs" / "modeling.yaml").exists():
+        return load_settings(root, profile=profile, overrides=overrides).shown
+    return load_modeling(root, profile=profile, overrides=overrides).pipeline.shown
+
+
 def _check_model(
     name: str, tree: Any, layers: tuple[Layer, ...], modeling: Modeling | None
 ) -> tuple[ModelConfig | None, list[Mistake]]:

@@ -167,8 +167,21 @@ def diff_variant(
 
 
 def object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
-    """Find the object of a snapshot of a run."""
-    found = {s.name: s.fingerprint for s in run.snapshots}
+    """Find the object of a snapshot of a run, and hold it to what was written."""
+    path = find_object(store, run, snapshot)
+    verified_object(store, snapshot, run.fingerprints[snapshot])
+    return path
+
+
+def find_object(store: Store, run: RunRecord, snapshot: str) -> Path:
+    """Find the object of a snapshot of a run, as whole as SQL takes it to be.
+
+    Raises
+    ------
+    SnapshotError
+        If the run has no such snapshot, or its object is not in the store.
+    """
+    found = run.fingerprints
     if snapshot not in found:
         raise SnapshotError(
             f"run {run.run_id}: no snapshot '{snapshot}'{nearest(snapshot, found)}\n"
@@ -180,7 +193,7 @@ def object_of(store: Store, run: RunRecord, snapshot: str) -> Path:
             "hint: the last runs stay, as many as `history.runs` says; if this is one"
             " of them, its object was damaged, or removed by hand"
         )
-    return verified_object(store, snapshot, found[snapshot])
+    return store.object(snapshot, found[snapshot])
 
 
 def verify(store: Store) -> list[Damage]:

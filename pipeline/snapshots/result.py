@@ -141,6 +141,20 @@ def write_frame(
         write_result(con, relation, format_, output, keys=keys)
 
 
+def to_frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """Fetch all of a result; what Polars has no type for comes as text.
+
+    Raises
+    ------
+    QueryError
+        If the statement fails while it runs.
+    """
+    try:
+        return _as_text(relation, *_NOT_IN_PARQUET).pl()
+    except duckdb.Error as error:
+        raise QueryError(f"sql: {error}") from error
+
+
 class _FailedQuery(Exception):
     """What DuckDB says of a statement that fails while its rows are fetched."""
 

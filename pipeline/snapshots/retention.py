@@ -11,6 +11,7 @@ import duckdb
 
 from pipeline.files.state import CATALOG
 from pipeline.log import LOG
+from pipeline.snapshots.lease import is_held
 from pipeline.snapshots.linked import RUN_ID, is_run_id, run_of
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
@@ -156,13 +157,13 @@ def _holds_others_tables(catalog: Path) -> bool:
 
 
 def _is_read(catalog: Path) -> bool:
-    """Tell whether a DuckDB client has a catalog open: it holds a lock on it then."""
+    """Tell whether a DuckDB client has a catalog open, or a process holds it."""
     if not catalog.is_file():
         return False
     try:
         catalog.chmod(0o600)  # only who may write may ask for a lock that excludes
         with catalog.open("rb+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return is_held(file)
     except OSError:
         return True
-    return False
