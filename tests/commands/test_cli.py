@@ -412,7 +412,7 @@ def test_init_says_why_and_what_to_try_next(tmp_path: Path) -> None:
         ["every", "1", "sure"],
         ["target", "Sold", "sure"],
     ]
-    assert "wrote configs/pipeline.yaml, configs/modeling.yaml" in result.stdout
+    assert "wrote configs/pipeline.yaml, configs/columns.yaml, " in result.stdout
     assert invoke(tmp_path, "plan").exit_code == 0
     again = invoke(tmp_path, "init", "sales.csv")
     assert again.exit_code == 1
