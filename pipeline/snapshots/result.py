@@ -141,7 +141,7 @@ def write_frame(
         write_result(con, relation, format_, output, keys=keys)
 
 
-def to_frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+def to_frame(relation: duckdb.DuckDBPyRelation) -> "pl.DataFrame":
     """Fetch all of a result; what Polars has no type for comes as text.
 
     Raises
