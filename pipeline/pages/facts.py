@@ -220,6 +220,13 @@ class Facts:
         return contributed(self.store)
 
     @cached_property
+    def stage_times(self) -> dict[str, dict[str, Any]]:
+        """What `just profile` has last measured of stages and sources of the run."""
+        there = {*self.sources, *(stage.name for stage in self.run.stages)}
+        rows = {row["stage"]: row for row in self.meta("stage_times")}
+        return {name: row for name, row in rows.items() if name in there}
+
+    @cached_property
     def codes(self) -> dict[str, Code]:
         """The code of each transformation that the newest run has used."""
         names = dict.fromkeys(stage.transform for stage in self.run.stages)

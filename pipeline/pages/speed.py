@@ -131,6 +131,8 @@ def speed(facts: Facts) -> Iterator[Page]:
         for run in reversed(facts.runs)
     ]
     oldest_first = runs[::-1]
+    alone = [*facts.stage_times.values()]
+    drawn = charts.bars([(row["cpu_s"], None, None) for row in alone])
     values = {
         "runs": [
             (run, peak, {state: states.count(state) for state in dict.fromkeys(states)})
@@ -138,6 +140,7 @@ def speed(facts: Facts) -> Iterator[Page]:
         ],
         "seconds": charts.line([(r.run_id, r.total_s) for r, _, _ in oldest_first]),
         "memory": charts.line([(r.run_id, peak) for r, peak, _ in oldest_first]),
+        "stages": list(zip(alone, drawn, strict=True)),
         "tasks": list(_tasks(measured)),
         "held": list(_held(accepted, measured)) if accepted else [],
         "processors": list(accepted.processors) if accepted else [],

@@ -55,6 +55,7 @@ def _source(facts: Facts, name: str, tree: Tree) -> Page:
         "files": facts.run.files,
         "dialects": facts.run.dialects,
         "n_bad_rows": facts.run.n_bad_rows,
+        "took": facts.stage_times.get(name),
         "users": _users(facts, name),
     }
     found = [Found("stage", name, "source")]
@@ -84,6 +85,7 @@ def _stage(facts: Facts, ways: Ways, record: StageRecord) -> Page:
         "code": code,
         "settings": [*facts.values(record.name)],
         "n_rows": n_rows,
+        "took": facts.stage_times.get(record.name),
         "users": _users(facts, record.name),
         "rows": ways.rows_of(record.name),
         "place_of": partial(place_of, facts),

@@ -10,6 +10,11 @@ from pipeline.pages.docs import frame_of
 from pipeline.pages.facts import read_facts
 from pipeline.pages.site import render
 from pipeline.pages.speed import speed
+from pipeline.pages.stages import stages
+from pipeline.plan.settings import load_settings
+from pipeline.run.rows import look_now
+from pipeline.run.timed import Timed
+from pipeline.run.times import StageTime, keep
 from pipeline.snapshots.publish import contribute
 from pipeline.snapshots.store import open_store
 from tests.conftest import ROOT
@@ -92,6 +97,20 @@ def test_benchmarks_are_a_history_beside_what_is_accepted(measured: Path) -> Non
     assert held.history.text == "2, then 1.5; accepted 1.25"
 
 
+def test_times_of_stages_stand_on_their_pages_too(measured: Path) -> None:
+    now = look_now(load_settings(measured))
+    timed = Timed(0.25, 0.125, 94, 3_000, 2_999, 7, 2)
+    keep(now, [StageTime("lag_columns", "lag_columns", timed, "", ())])
+    facts = read_facts(measured)
+    [page] = speed(facts)
+    [(row, bar)] = page.values["stages"]
+    assert (row["stage"], row["n_rows"], bar.text) == ("lag_columns", 2_999, "0.125")
+    pages = render([page, *stages(facts)], frame_of(facts))
+    for path in ("speed.html", "stages/lag_columns.html"):
+        assert "94 MiB" in pages[path]
+    assert "Alone, CPU seconds" not in pages["stages/drgs.html"]
+
+
 def test_figures_that_cannot_be_read_are_named(measured: Path) -> None:
     (measured / "benchmarks" / "results.json").write_text('{"figures": 3}')
     (measured / "benchmarks" / "accepted.json").write_text("")
@@ -108,3 +127,4 @@ def test_a_project_without_benchmarks_shows_its_runs(files: dict[str, str]) -> N
     text = files["speed.html"]
     assert text.count("<code>r2") >= 2
     assert "Nothing has been measured yet" in text
+    assert "<code>just profile</code> times each stage alone" in text
