@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import polars as pl
 from omegaconf import MISSING
 
 from pipeline.config import Tree, holds
@@ -205,10 +206,15 @@ class Facts:
         )
 
     def meta(self, table: str) -> list[dict[str, Any]]:
-        """Read the rows of a table that others than runs have for the catalog."""
+        """Read the rows of a table that others than runs have for the catalog.
+
+        Of figures by slice, those of all rows.
+        """
         if table not in self._meta:
             file = self._contributed.get(table)
-            self._meta[table] = read_parquet(file).to_dicts() if file else []
+            df = read_parquet(file) if file else pl.DataFrame()
+            overall = df.filter(slice_by="all") if "slice_by" in df.columns else df
+            self._meta[table] = overall.to_dicts()
         return self._meta[table]
 
     @cached_property

@@ -136,12 +136,9 @@ def _judged(facts: Facts, models: Iterable[Mapping[str, Any]]) -> Iterator[Judge
     """Show models that have been judged, champions first, beside their baselines."""
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in facts.meta("evaluations"):
-        if row["slice_by"] == "all":
-            rows.setdefault(row["fingerprint"], []).append(row)
+        rows.setdefault(row["fingerprint"], []).append(row)
     differences = {
-        (row["fingerprint"], row["reference"]): row
-        for row in facts.meta("comparisons")
-        if row["slice_by"] == "all"
+        (row["fingerprint"], row["reference"]): row for row in facts.meta("comparisons")
     }
     there = [m for m in models if m["fingerprint"] in rows]
     there.sort(key=lambda m: CHAMPION not in (m["aliases"] or ()))
@@ -223,9 +220,8 @@ def _promotions(
 
 def _overall(facts: Facts) -> list[dict[str, Any]]:
     """List the scores of whole forecasts, in the order of their periods."""
-    rows = [row for row in facts.meta("forecast_scores") if row["slice_by"] == "all"]
     return sorted(
-        rows,
+        facts.meta("forecast_scores"),
         key=lambda row: (
             len(row["period"]),  # 9 comes before 10
             *(row[name] for name in ("period", "version", "step")),
