@@ -124,8 +124,9 @@ def line(
 ) -> Line | None:
     """Draw a line through named figures, the oldest first; None if there is none.
 
-    It is broken where a figure is missing.
+    It is broken where a figure is missing, or is none that can be drawn.
     """
+    points = [(name, _finite(value)) for name, value in points]
     there = [value for _, value in points if value is not None]
     if not there:
         return None
@@ -168,6 +169,7 @@ def bars(
     rows: Sequence[tuple[float | None, float | None, float | None]],
 ) -> list[Bar | None]:
     """Draw figures with the ends of their intervals on one axis that has the zero."""
+    rows = [(_finite(value), _finite(low), _finite(high)) for value, low, high in rows]
     known = [end for row in rows for end in row if end is not None]
     least, greatest = min(known, default=0.0), max(known, default=0.0)
     least, greatest = min(least, 0.0), max(greatest, 0.0)
@@ -188,3 +190,8 @@ def bars(
         x, width = min(at(value), at(0.0)), abs(at(value) - at(0.0))
         drawn.append(Bar(at(0.0), x, width, *(ends or (None, None)), text))
     return drawn
+
+
+def _finite(value: float | None) -> float | None:
+    """Take a figure that can be drawn."""
+    return value if value is not None and math.isfinite(value) else None

@@ -13,7 +13,7 @@ from pipeline.pages.numbers import as_number, extreme
 from pipeline.pages.quality import checks_over_runs
 from pipeline.pages.site import Found, Page
 from pipeline.snapshots.catalog import identifier
-from pipeline.snapshots.profile import QUANTILES, ColumnProfile
+from pipeline.snapshots.profile import QUANTILES, ColumnProfile, is_large
 from pipeline.snapshots.records import QUARANTINE, ObjectRecord, RunRecord
 from pipeline.snapshots.store import object_fault
 
@@ -90,7 +90,7 @@ def _page(facts: Facts, name: str) -> Page:
         "is_quarantine": name == QUARANTINE,
         "columns": columns,
         "quantiles": [f"{q:.0%}".replace("%", " %") for q in QUANTILES],
-        "is_sampled": bool(found and found.n_rows > 1 << 16),
+        "is_sampled": bool(found and is_large(found.n_rows)),
         "moved": list(_moved(facts, name)),
         "versions": versions[::-1],
         "checks": list(checks_over_runs(facts, name)),

@@ -208,7 +208,8 @@ def look_at(tab: Any, file: Path) -> Look:
     for scheme, canvas in SCHEMES.items():
         tab.emulate_media(color_scheme=scheme)
         pale[scheme] = tab.evaluate(_CONTRAST.replace("CANVAS", canvas))
-    return Look(*tab.evaluate(_LINKS_AND_IDS), widths, pale, [])
+    links, ids = tab.evaluate(_LINKS_AND_IDS)
+    return Look(links, ids, widths, pale, [])
 
 
 def test_no_page_has_an_error_in_the_console(looks: dict[str, Look]) -> None:

@@ -64,6 +64,16 @@ def test_a_line_is_broken_where_a_run_lacks_the_figure() -> None:
     assert line([("a", None)]) is None
 
 
+def test_what_is_no_number_is_missing() -> None:
+    nan, infinity = float("nan"), float("inf")
+    chart = line([("a", 1.0), ("b", nan), ("c", infinity)])
+    assert chart is not None
+    assert [p.text for piece in chart.pieces for p in piece] == ["a: 1"]
+    drawn, none = bars([(2.0, nan, 3.0), (infinity, None, None)])
+    assert drawn is not None
+    assert (drawn.width, drawn.lower, none) == (pytest.approx(100 * 2 / 3), None, None)
+
+
 def test_a_line_shows_what_it_is_held_against() -> None:
     chart = line([("a", 1.0), ("b", 1.1)], reference=2.0)
     assert chart is not None
