@@ -147,7 +147,8 @@ def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
         for form in dict.fromkeys((text(folder), pattern(folder)))
     )
     # NOTE: DuckDB draws it after two seconds, into a pipe or file, too.
-    con.execute(f"SET enable_progress_bar = {sys.stdout.isatty()}")
+    with suppress(duckdb.InvalidInputException):  # in Jupyter, it may lack a library
+        con.execute(f"SET enable_progress_bar = {sys.stdout.isatty()}")
     con.execute(f"SET allowed_directories = [{folders}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET python_enable_replacements = false")
