@@ -25,6 +25,11 @@ env:
         cp requirements.lock .venv/requirements.lock; \
     fi
 
+# Make bash, zsh or fish complete names, of just too: just completion bash >> ~/.bashrc
+[group('setup')]
+completion shell: env
+    @.venv/bin/python -m pipeline completion "$@"
+
 # Install what engine=spark needs beside it, half a gigabyte; Java must be there
 [group('setup')]
 spark-env: env

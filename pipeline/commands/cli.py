@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import progress
-from pipeline.commands import options
+from pipeline.commands import completion, options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.model_cli import COMMANDS, score_come
 from pipeline.commands.options import shown
@@ -342,7 +342,12 @@ def plan(
 
 
 @main.command()
-@click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[COLUMN] [PATH=VALUE]...",
+    shell_complete=completion.cells_or_settings,
+)
 @click.option("--downstream", is_flag=True, help="Show what is made of the column.")
 @options.text_or("mermaid", "dot", "json", "openlineage")
 @options.profile
@@ -375,7 +380,12 @@ def lineage(
 
 
 @main.command()
-@click.argument("words", nargs=-1, metavar="SNAPSHOT [KEY=VALUE]... COLUMN")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="SNAPSHOT [KEY=VALUE]... COLUMN",
+    shell_complete=completion.key_or_column,
+)
 @click.option("--all", "every_row", is_flag=True, help="Every row of long lists.")
 @click.option(
     "--format",
@@ -450,9 +460,8 @@ class _Statement(click.Command):
 
 @main.command(cls=_Statement)
 @click.argument("statement", required=False)
-@click.option(
+@options.variant(
     "--variant",
-    metavar="NAME",
     help="Ask it; `published.features` is what is published.",
 )
 @options.format_
@@ -498,9 +507,14 @@ def sql(
 
 
 @main.command(context_settings=_RUNS)
-@click.argument("stage")
+@click.argument("stage", shell_complete=completion.frames)
 @click.option("--where", metavar="SQL", help="Rows for which this is true.")
-@click.option("--columns", metavar="A,B", help="These columns only.")
+@click.option(
+    "--columns",
+    metavar="A,B",
+    shell_complete=completion.columns,
+    help="These columns only.",
+)
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
@@ -508,7 +522,12 @@ def sql(
     help="So many rows; 20 of a table, else all.",
 )
 @click.option("--stats", is_flag=True, help="Figures of each column, not rows.")
-@click.option("--against", metavar="RUN", help="Compare with the rows of a run.")
+@click.option(
+    "--against",
+    metavar="RUN",
+    shell_complete=completion.runs,
+    help="Compare with the rows of a run.",
+)
 @options.format_
 @options.output
 @options.profile
@@ -607,8 +626,10 @@ def bisect(statement: str) -> None:
 
 
 @main.command()
-@click.argument("name", required=False)
-@click.argument("values", nargs=-1, metavar="[PARAM=VALUE]...")
+@click.argument("name", required=False, shell_complete=completion.queries)
+@click.argument(
+    "values", nargs=-1, metavar="[PARAM=VALUE]...", shell_complete=completion.parameters
+)
 @options.format_
 @options.output
 def query(
@@ -655,9 +676,9 @@ def _assignment(word: str) -> tuple[str, str]:
 
 
 @main.command(context_settings=_RUNS)
-@click.argument("snapshot")
-@click.argument("run_a", required=False)
-@click.argument("run_b", required=False)
+@click.argument("snapshot", shell_complete=completion.snapshots)
+@click.argument("run_a", required=False, shell_complete=completion.runs)
+@click.argument("run_b", required=False, shell_complete=completion.runs)
 @click.option(
     "--tolerance",
     type=float,
@@ -665,7 +686,7 @@ def _assignment(word: str) -> tuple[str, str]:
     show_default=True,
     help="Numbers are equal if they differ by no more of the larger one.",
 )
-@click.option("--variant", metavar="NAME", help="Compare RUN_A, or latest, with it.")
+@options.variant("--variant", help="Compare RUN_A, or latest, with it.")
 @click.option("--why", is_flag=True, help="Split it by what made the difference.")
 @options.text_or("markdown", "json")
 def diff(
@@ -792,7 +813,7 @@ def _check_descriptions(settings: "Settings") -> None:
 
 
 @main.command()
-@click.argument("snapshot", required=False)
+@click.argument("snapshot", required=False, shell_complete=completion.snapshots)
 def history(snapshot: str | None) -> None:
     """List the runs; of a snapshot, its versions and what made each."""
     from pipeline.snapshots.history import describe_history
@@ -804,7 +825,7 @@ def history(snapshot: str | None) -> None:
 
 
 @main.command(context_settings=_RUNS)
-@click.argument("run")
+@click.argument("run", shell_complete=completion.runs)
 def restore(run: str) -> None:
     """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
     from pipeline.snapshots.history import restore as restore_run
@@ -896,7 +917,7 @@ def gc(dry_run: bool) -> None:
 
 
 @main.command(context_settings=_RUNS)
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completion.runs)
 def runs(run: str | None) -> None:
     """List the logs of all runs, also of those that failed; of one, its steps."""
     from pipeline.log import describe_log, describe_logs, logs_of
@@ -924,5 +945,5 @@ def new_transform(name: str) -> None:
     click.echo(f"and a line in {shown(stages)}")
 
 
-for command in (*OF_VARIANTS, *COMMANDS):
+for command in (*OF_VARIANTS, *COMMANDS, *completion.COMMANDS):
     main.add_command(command)

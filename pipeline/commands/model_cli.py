@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.commands import options
+from pipeline.commands import completion, options
 from pipeline.commands.options import shown
 from pipeline.errors import some
 from pipeline.progress import doing, hidden
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from pipeline.modeling.training import Training
     from pipeline.modeling.tune import Tuning
 
-_words = click.argument("words", nargs=-1, metavar="[MODEL] [PATH=VALUE]...")
+_words = click.argument(
+    "words",
+    nargs=-1,
+    metavar="[MODEL] [PATH=VALUE]...",
+    shell_complete=completion.models_or_settings,
+)
 
 
 def _load(
@@ -496,7 +501,12 @@ def _say_scored(settings: "ModelingSettings") -> None:
 @options.profile
 @options.format_
 @options.output
-@click.argument("words", nargs=-1, metavar="[MODEL]... [PATH=VALUE]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[MODEL]... [PATH=VALUE]...",
+    shell_complete=completion.models_or_settings,
+)
 def compare(
     profile: str | None,
     format_: str | None,
@@ -585,7 +595,12 @@ def audit(profile: str | None, overrides: tuple[str, ...]) -> None:
 @click.option("--unused", is_flag=True, help="What feeds nothing instead.")
 @options.text_or("json")
 @options.profile
-@click.argument("words", nargs=-1, metavar="[COLUMN] [PATH=VALUE]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[COLUMN] [PATH=VALUE]...",
+    shell_complete=completion.cells_or_settings,
+)
 def impact(
     unused: bool, format_: str, profile: str | None, words: tuple[str, ...]
 ) -> None:

@@ -4,11 +4,13 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.commands import completion
 from pipeline.progress import hidden
 
 if TYPE_CHECKING:
@@ -84,9 +86,15 @@ profile = click.option(
     metavar="NAME",
     multiple=True,
     callback=_joined,
+    shell_complete=completion.profiles,
     help="Overlay of configs/profiles/, e.g. origin; of several, the last one wins.",
 )
-overrides = click.argument("overrides", nargs=-1, metavar="[PATH=VALUE]...")
+overrides = click.argument(
+    "overrides",
+    nargs=-1,
+    metavar="[PATH=VALUE]...",
+    shell_complete=completion.settings,
+)
 
 
 def format_(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,13 +136,17 @@ def text_or(*others: str) -> Callable[[Callable[..., None]], Callable[..., None]
     )
 
 
+_stage = partial(click.option, metavar="STAGE", shell_complete=completion.stages)
+variant = partial(click.option, metavar="NAME", shell_complete=completion.variants)
+
+
 def selection(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that choose stages."""
     for option in (
         click.option("--force", is_flag=True, help="Compute what is fresh, too."),
-        click.option("--only", metavar="STAGE", help="This stage's snapshot only."),
-        click.option("--from", "from_", metavar="STAGE", help="It, and all after it."),
-        click.option("--to", metavar="STAGE", help="This stage, and all before it."),
+        _stage("--only", help="This stage's snapshot only."),
+        _stage("--from", "from_", help="It, and all after it."),
+        _stage("--to", help="This stage, and all before it."),
     ):
         command = option(command)
     return command

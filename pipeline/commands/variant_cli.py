@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.commands import options
+from pipeline.commands import completion, options
 from pipeline.errors import masked, n_of, some
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @options.profile
 @click.option("--name", metavar="NAME", help="Of a single variant; else of its values.")
-@click.argument("words", nargs=-1, metavar="PATH=VALUE[,VALUE]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="PATH=VALUE[,VALUE]...",
+    shell_complete=completion.settings,
+)
 def sweep(profile: str | None, name: str | None, words: tuple[str, ...]) -> None:
     """Make a variant of every combination of values, all in one pass.
 
@@ -82,7 +87,7 @@ def load_with_models(
 
 
 @click.command()
-@click.option("--drop", metavar="NAME", multiple=True, help="Forget this one.")
+@options.variant("--drop", multiple=True, help="Forget this one.")
 def variants(drop: tuple[str, ...]) -> None:
     """List the variants: what each changes, and what of it is not as published."""
     from pipeline.snapshots.store import open_store
@@ -98,7 +103,7 @@ def variants(drop: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.variants)
 def adopt(name: str) -> None:
     """Make a variant's values those of the configuration, in YAML; shows the diff."""
     from pipeline.snapshots.store import open_store
