@@ -553,7 +553,7 @@ def _snapshots(store: Store, record: RunRecord) -> Listing[Snapshot]:
     found: dict[str, Snapshot] = {}
     for s in record.snapshots:
         if there := read_object(store, *s.object):
-            said = record.descriptions.get(s.stage, {})
+            said = record.descriptions_of(s)
             columns = {
                 c.name: Column(
                     c.name,

@@ -76,7 +76,9 @@ def _page(facts: Facts, name: str) -> Page:
     record, found = facts.snapshots[name], facts.object(name)
     columns = (
         [
-            _figures(c, found.n_rows, facts.describe(record.stage, c.name))
+            _figures(
+                c, found.n_rows, facts.describe(record.stage or record.name, c.name)
+            )
             for c in found.columns
         ]
         if found

@@ -17,10 +17,49 @@ from pipeline.lineage.value import DIRECT, UNKNOWN
 from pipeline.panel.split import Split
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import COLUMNS_FILE, Settings
-from pipeline.snapshots.records import Description
+from pipeline.snapshots.records import (
+    PREDICTED_TOTALS,
+    PREDICTIONS,
+    QUARANTINE,
+    Description,
+)
 
 Descriptions = dict[str, dict[str, Description]]
-"""By stage or source, and column, in their order."""
+"""By stage or source, or snapshot that no stage makes, and column."""
+
+_OF_FORECASTS = {
+    "lower": "Lower end of the interval of the prediction",
+    "upper": "Upper end of the interval of the prediction",
+    "fitted_through": "Last period that the model has learned from",
+    "step": "How many periods after the last known one it is",
+    "target": "Column that is predicted",
+    "unit": "What it is measured in",
+    "model_version": "Version of the model in the registry",
+    "run": "Run that published it",
+}
+_OWN = {
+    QUARANTINE: {
+        "source": "Source that the cell is of",
+        "file": "File it stands in",
+        "line": "Line of the file; of Parquet the row, from 1",
+        "column": "Column it is of; null where the whole row is meant",
+        "value": "What stands there",
+        "reason": "Why it was set aside",
+    },
+    PREDICTIONS: _OF_FORECASTS
+    | {
+        "prediction": "Value that is predicted, given that there is such a row then",
+        "probability": "Probability that there is such a row, of a model that tells",
+    },
+    PREDICTED_TOTALS: _OF_FORECASTS
+    | {
+        "total_by": "Column whose values have a total each",
+        "total_of": "Value of that column",
+        "total": "Sum of the predictions",
+        "n_rows": "Rows that are predicted of it",
+    },
+}
+"""What the columns mean of the snapshots that no stage makes."""
 
 
 def refuse_unknown(settings: Settings, plan: Plan) -> None:
@@ -51,12 +90,18 @@ def describe(settings: Settings, plan: Plan) -> Descriptions:
     """Say what the columns of sources and stages mean, those of which it is known."""
     said = settings.descriptions
     found: Descriptions = {}
+    keys: dict[str, Description] = {}
     if said:
         for name in plan.sources:
             columns = plan.schema(name).names()
             found[name] = {c: what for c in columns if (what := _said(said, c, name))}
         for name, node in plan.nodes.items():
             found[name] = dict(_of_stage(plan, node, said, found))
+            known = found[name]
+            keys |= {c: known[c] for c in node.stage.key if c in known}
+    for name, columns in _OWN.items():
+        own = {column: Description(text) for column, text in columns.items()}
+        found.setdefault(name, own if name == QUARANTINE else keys | own)
     return found
 
 

@@ -81,9 +81,12 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
                 if objects[snapshot.object]:
                     create_view(con, schema, snapshot, store)
         for snapshot in runs[-1].snapshots:
-            if objects[snapshot.object]:
-                said = runs[-1].descriptions.get(snapshot.stage, {})
-                _comment_columns(con, snapshot.name, said)
+            if found := objects[snapshot.object]:
+                said = runs[-1].descriptions_of(snapshot)
+                columns = {
+                    c.name: said[c.name] for c in found.columns if c.name in said
+                }
+                _comment_columns(con, snapshot.name, columns)
         con.execute("COMMIT")
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")

@@ -163,9 +163,13 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: list[SnapshotRecord]
     lineage: list[EdgeRecord]
     descriptions: dict[str, dict[str, Description]] = {}
-    """What columns mean, by stage or source and column, as far as it is said."""
+    """What columns mean, by stage, source, or snapshot without a stage, and column."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
         """Those of the objects, by snapshot."""
         return {snapshot.name: snapshot.fingerprint for snapshot in self.snapshots}
+
+    def descriptions_of(self, snapshot: SnapshotRecord) -> dict[str, Description]:
+        """Say what columns of a snapshot mean, and perhaps of columns it lacks."""
+        return self.descriptions.get(snapshot.stage or snapshot.name, {})

@@ -14,7 +14,8 @@ from pipeline.plan.descriptions import describe, undescribed
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import check
-from pipeline.snapshots.records import Description
+from pipeline.snapshots.records import PREDICTIONS, QUARANTINE, Description
+from pipeline.sources.scan import BAD_SCHEMA
 from tests.conftest import LEAN, PROJECT, ROOT
 
 Described = Callable[..., tuple[Settings, Plan, dict[str, dict[str, str]]]]
@@ -35,6 +36,7 @@ def described(tmp_path: Path) -> Described:
         said = {
             stage: {column: str(what) for column, what in columns.items()}
             for stage, columns in describe(settings, plan).items()
+            if stage in plan.nodes or stage in plan.sources
         }
         return settings, plan, said
 
@@ -147,3 +149,14 @@ def test_another_configuration_may_lack_what_is_described(described: Described) 
     _, plan, said = described("mean_cost_lag1: Cost before", "lag_columns.periods=2")
     assert "mean_cost_lag2" in plan.nodes["lag_columns"].schema
     assert not any(said.values())
+
+
+def test_what_no_stage_makes_is_described_too(described: Described) -> None:
+    settings, plan, _ = described("Year: Year\n")
+    found = describe(settings, plan)
+    assert found[PREDICTIONS]["year"].description == "Year"
+    assert found[PREDICTIONS]["prediction"]
+    assert {*found[QUARANTINE]} == {*BAD_SCHEMA.names()} - {"record"} | {
+        "source",
+        "line",
+    }
