@@ -3,7 +3,7 @@
 It is made of the run and object records, and of what others contribute. ``main`` has a
 view per snapshot of the newest run, ``previous`` those of the run before, and every
 kept run a schema of its id. The tables of ``meta`` are declared in the `meta.sql` of
-each folder that has rows for some.
+each folder that has rows for some; its `rows.sql` takes them from files beside it.
 """
 
 import json
@@ -88,6 +88,7 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
                 }
                 _comment_columns(con, snapshot.name, columns)
         con.execute("COMMIT")
+        _insert_committed(con, store)
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")
 
@@ -167,6 +168,16 @@ def _insert_contributed(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     """Add the rows that others than runs have left, by the names of their columns."""
     for table, file in contributed(store).items():
         con.execute(f"INSERT INTO meta.{table} BY NAME FROM {rows_of(file)}")
+
+
+def _insert_committed(con: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """Add the rows that files of the project have, as its `rows.sql` read them."""
+    for file in sorted(store.root.glob("*/rows.sql")):
+        try:
+            con.execute(f"SET file_search_path = {text(file.parent)}")
+            con.execute(file.read_text())
+        except duckdb.Error as error:
+            LOG.warning("%s: its rows are left out: %s", file, error)
 
 
 def contributed(store: Store) -> dict[str, Path]:

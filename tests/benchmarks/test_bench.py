@@ -16,7 +16,8 @@ from benchmarks.report import README, kept, section, written
 from benchmarks.structure import structure
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
-from pipeline.snapshots.store import open_store
+from pipeline.snapshots.publish import publish_catalog
+from pipeline.snapshots.store import open_store, read_runs, writing
 from tests.conftest import ROOT
 
 RAW = Path(__file__).parents[1] / "golden" / "raw.csv"
@@ -118,14 +119,27 @@ def record() -> BenchmarkRecord:
     )
 
 
-def test_measured_figures_are_rows_of_the_catalog(project: Path) -> None:
+def test_figures_are_rows_of_the_catalog_committed_ones_until_some_are_measured(
+    project: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     # They are of the project that has them, as this repository's root is one.
     (project / "benchmarks").mkdir()
-    shutil.copy(ROOT / "benchmarks" / "meta.sql", project / "benchmarks")
+    for name in ("meta.sql", "rows.sql", "results.json", "scale.json"):
+        shutil.copy(ROOT / "benchmarks" / name, project / "benchmarks")
     store = open_store(project)
+    run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
+    committed = [kept(RESULTS), kept(SCALE_RESULTS)]
+    figures = [(f.task, f.contender, f.n_rows) for r in committed for f in r.figures]
+    with duckdb.connect(store.catalog, read_only=True) as con:
+        found = con.execute("SELECT task, contender, n_rows FROM meta.benchmarks")
+        assert sorted(found.fetchall()) == sorted(figures)
+    (project / "benchmarks" / "scale.json").unlink()
+    with writing(store):
+        publish_catalog(store, read_runs(store))
+    assert "rows.sql: its rows are left out: IO Error" in caplog.text
+
     keep(record(), project / "results.json", project)
     assert records(store.benchmarks) == [kept(project / "results.json")] == [record()]
-    run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
     with duckdb.connect(store.catalog, read_only=True) as con:
         found = con.execute(
             "SELECT measured_at, \"commit\", versions->>'polars', contender, n_rows,"

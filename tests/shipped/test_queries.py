@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -359,10 +360,14 @@ def test_panel_turnover_counts_pairs_that_come_and_go(project: Project) -> None:
         set(panel.filter(year=year).select("facility_id", "apr_drg_code").iter_rows())
         for year in range(2009, 2018)
     ]
-    before, after = [set(), *by_year[:-1]], [*by_year[1:], set()]
-    come = [len(now - then) for now, then in zip(by_year, before, strict=True)]
-    go = [len(now - then) for now, then in zip(by_year, after, strict=True)]
-    assert (found["n_come"].to_list(), found["n_go"].to_list()) == (come, go)
+    pairs_of_years = [*pairwise(by_year)]
+    come = [len(after - before) for before, after in pairs_of_years]
+    stay = [len(after & before) for before, after in pairs_of_years]
+    go = [len(before - after) for before, after in pairs_of_years]
+    # Of the years before the first and after the last, nothing is known.
+    assert found["n_come"].to_list() == [None, *come]
+    assert found["n_stay"].to_list() == [None, *stay]
+    assert found["n_go"].to_list() == [*go, None]
 
 
 def test_feature_nulls_counts_every_column(project: Project) -> None:
