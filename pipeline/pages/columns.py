@@ -1,6 +1,6 @@
 """A page per column of a source and of a snapshot: its way there, and on from it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from pipeline.pages.names import (
     stage_page,
 )
 from pipeline.pages.site import Found, Page
-from pipeline.pages.ways import Ways, before, kinds_of
+from pipeline.pages.ways import Ways
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,20 @@ class Listed:
     n_distinct: int | None
     sources: list[Column]
     """What it comes from, in the sources."""
+    is_within: bool
+    """Whether they are in its values; else they only decide them."""
 
 
 def columns(facts: Facts) -> list[Page]:
     """Make the list of columns, and a page for each."""
-    ways = Ways(facts.lineage)
-    written = facts.expressions
+    ways = Ways(facts.lineage, facts.expressions)
     owners = _owners(facts)
     listed = [*_listed(facts, ways, owners)]
     found = [Found("page", "Columns", "of sources and snapshots")]
     values = {"owners": owners, "columns": listed}
     return [
         Page(COLUMNS, "Columns", "columns", values, found),
-        *(_page(facts, ways, written, column) for column in listed),
+        *(_page(facts, ways, column) for column in listed),
     ]
 
 
@@ -84,7 +85,7 @@ def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed
     """Yield the columns of sources, then those of snapshots."""
     for owner in owners:
         stage, profile = _stage_of(facts, owner), facts.profile(owner)
-        is_source = owner in facts.lineage.sources
+        is_made = stage in facts.lineage.stages
         names = facts.lineage.columns_of(stage) if stage else [*profile]
         for name in names:
             figures = profile.get(name)
@@ -96,13 +97,11 @@ def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed
                 facts.describe(stage, name),
                 figures and figures.n_nulls,
                 figures and figures.n_distinct,
-                ways.sources_of(Column(stage, name)) if stage and not is_source else [],
+                *(ways.sources_of(Column(stage, name)) if is_made else ([], True)),
             )
 
 
-def _page(
-    facts: Facts, ways: Ways, written: Mapping[str, dict[str, str]], column: Listed
-) -> Page:
+def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
     """Make the page of a column."""
     stage = _stage_of(facts, column.owner)
     values: dict[str, Any] = {
@@ -115,35 +114,34 @@ def _page(
         "boxes": {},
         "places": {},
         "deciders": [],
+        "decides": [],
         "rows": [],
         "queries": [*_queries(facts, column)],
-        "models": _models(facts, column),
+        "models": _models(facts, ways, column),
         "place_of": partial(place_of, facts),
         "n_rows": (found := facts.object(column.owner)) and found.n_rows,
     }
     if stage:
         at = Column(stage, column.name)
-        made, arrows = ways.made_at[at], ways.graph(f"{column.owner}.{column.name}")
-        arrows = arrows or {made: []}
+        made, arrows = ways.made_at[at], depth_first(ways.graph(at))
         boxes = {
             box: Box(
                 box,
                 place_of(facts, box, ways),
-                dict(kinds_of(ways.made_of.get(box, []))),
-                written.get(box.stage, {}).get(box.column, ""),
+                ways.kinds(box),
+                ways.written(box),
                 ways.published.get(box, []),
                 box == made,
             )
             for box in arrows
         }
-        arrows = depth_first(arrows)
         graph = lay_out(arrows)
-        back = before(arrows, made)
         values |= {
             "graph": graph,
             "boxes": boxes,
             "places": {row.key: i for i, row in enumerate(graph.rows)},
-            "deciders": ways.deciders(back),
+            "deciders": ways.deciders(ways.back(at)),
+            "decides": ways.decides(at),
             "rows": ways.rows(stage) if stage in facts.lineage.stages else [],
             "inputs": arrows,
         }
@@ -175,15 +173,22 @@ def _queries(facts: Facts, column: Listed) -> Iterator[str]:
                 yield name
 
 
-def _models(facts: Facts, column: Listed) -> dict[str, str]:
-    """Name the models that learned from a column's snapshot, and what it was to each.
-
-    What is neither target nor of the entity is a feature.
-    """
+def _models(facts: Facts, ways: Ways, column: Listed) -> dict[str, str]:
+    """Name the models that learned from a column, and what it was to each."""
+    stage = _stage_of(facts, column.owner)
+    way = ways.on(Column(stage, column.name)) if stage else []
     found: dict[str, str] = {}
     for row in facts.meta("models"):
-        if facts.learned_from(row) == column.owner:
-            is_key = column.name in (row["entity"] or ())
-            role = "entity" if is_key else "feature"
-            found[row["model"]] = "target" if column.name == row["target"] else role
+        learned = facts.learned_from(row) or ""
+        names = ways.shown(way, learned)
+        of_key = {*(row["entity"] or ()), row["target"]}
+        n_features = len({*names} - of_key)
+        parts = ["entity"] * (column.name in of_key and column.owner == learned)
+        if row["target"] in names:
+            parts = ["target" if column.name == row["target"] else "in the target"]
+        if n_features:
+            is_one = column.owner == learned and n_features == 1
+            parts.append("feature" if is_one else f"in {n_features} features")
+        if parts:
+            found[row["model"]] = ", ".join(parts)
     return found

@@ -24,7 +24,7 @@ from pipeline.log import Event, logs_of, read_log
 from pipeline.pages.written import expressions_of
 from pipeline.plan.code import PACKAGE
 from pipeline.plan.descriptions import Descriptions, describe
-from pipeline.plan.plan import Plan
+from pipeline.plan.plan import Plan, has_as_many_rows, never_read
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.freshness import Status, look, statuses_of
 from pipeline.run.run import check
@@ -158,6 +158,18 @@ class Facts:
                 found[name, column] = str(
                     cast("Tree", kind).get("kind", "") if is_more else kind
                 )
+        return found
+
+    @cached_property
+    def n_rows(self) -> dict[str, int | None]:
+        """The rows of each stage, and of sources of which a stage keeps all rows."""
+        found = {stage.name: stage.n_rows for stage in self.run.stages}
+        for stage in self.run.stages:
+            node = self.plan.nodes.get(stage.name) if self.plan else None
+            if node and self.plan and {*stage.inputs} & {*self.sources}:
+                given = [never_read(self.plan.schema(n)) for n in node.stage.inputs]
+                if has_as_many_rows(node.stage.apply(*given), given[0]):
+                    found.setdefault(stage.inputs[0], stage.n_rows)
         return found
 
     @property

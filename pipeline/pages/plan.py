@@ -39,9 +39,8 @@ def _boxes(facts: Facts) -> Iterator[Box]:
     """Yield sources, stages and models, inputs first."""
     for name, tree in facts.sources.items():
         n_columns = len(facts.lineage.columns_of(name))
-        yield Box(
-            name, stage_page(name), (), str(tree.get("kind", "")), None, None, n_columns
-        )
+        kind, n_rows = str(tree.get("kind", "")), facts.n_rows.get(name)
+        yield Box(name, stage_page(name), (), kind, None, n_rows, n_columns)
     for stage in facts.run.stages:
         given = {c for name in stage.inputs for c in facts.lineage.columns_of(name)}
         names = {name for name, _ in stage.columns}

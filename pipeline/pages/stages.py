@@ -10,7 +10,7 @@ from pipeline.pages.columns import Place, place_of
 from pipeline.pages.facts import Facts
 from pipeline.pages.names import PLAN, stage_page
 from pipeline.pages.site import Found, Page
-from pipeline.pages.ways import Ways, kinds_of
+from pipeline.pages.ways import Decided, Ways
 from pipeline.snapshots.records import StageRecord
 
 
@@ -24,13 +24,14 @@ class Made:
     place: Place
     kinds: dict[str, list[Column]]
     expression: str
+    decided: Decided | None
     is_same: bool
     """Whether it is an input's as it is."""
 
 
 def stages(facts: Facts) -> list[Page]:
     """Make the pages of sources and stages."""
-    ways = Ways(facts.lineage)
+    ways = Ways(facts.lineage, facts.expressions)
     sources = [_source(facts, name, tree) for name, tree in facts.sources.items()]
     return [*sources, *(_stage(facts, ways, record) for record in facts.run.stages)]
 
@@ -45,6 +46,7 @@ def _source(facts: Facts, name: str, tree: Tree) -> Page:
             place_of(facts, Column(name, column)),
             {},
             "",
+            None,
             is_same=True,
         )
         for column in facts.lineage.columns_of(name)
@@ -57,6 +59,7 @@ def _source(facts: Facts, name: str, tree: Tree) -> Page:
         "n_bad_rows": facts.run.n_bad_rows,
         "took": facts.stage_times.get(name),
         "users": _users(facts, name),
+        "n_rows": facts.n_rows.get(name),
     }
     found = [Found("stage", name, "source")]
     return Page(stage_page(name), name, "source", values, found, PLAN)
@@ -69,14 +72,9 @@ def _users(facts: Facts, name: str) -> list[str]:
 
 def _stage(facts: Facts, ways: Ways, record: StageRecord) -> Page:
     """Make the page of a stage."""
-    written = facts.expressions.get(record.name, {})
-    made = [
-        _made(facts, ways, record, name, dtype, written)
-        for name, dtype in record.columns
-    ]
+    made = [_made(facts, ways, record, name, dtype) for name, dtype in record.columns]
     given = [c for name in record.inputs for c in facts.lineage.columns_of(name)]
     names = {name for name, _ in record.columns}
-    n_rows = {stage.name: stage.n_rows for stage in facts.run.stages}
     code = facts.codes.get(record.transform)
     values: dict[str, Any] = {
         "record": record,
@@ -84,7 +82,7 @@ def _stage(facts: Facts, ways: Ways, record: StageRecord) -> Page:
         "dropped": [*dict.fromkeys(c for c in given if c not in names)],
         "code": code,
         "settings": [*facts.values(record.name)],
-        "n_rows": n_rows,
+        "n_rows": facts.n_rows,
         "took": facts.stage_times.get(record.name),
         "users": _users(facts, record.name),
         "rows": ways.rows_of(record.name),
@@ -113,7 +111,6 @@ def _made(
     record: StageRecord,
     name: str,
     dtype: str,
-    written: dict[str, str],
 ) -> Made:
     """Tell what a column of a stage is made of."""
     at = Column(record.name, name)
@@ -122,7 +119,8 @@ def _made(
         dtype,
         facts.describe(*at),
         place_of(facts, at),
-        dict(kinds_of(ways.made_of.get(at, []))),
-        written.get(name, ""),
+        ways.kinds(at),
+        ways.written(at),
+        ways.decided(at),
         is_same=ways.is_handed_on(at),
     )

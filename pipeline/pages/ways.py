@@ -1,10 +1,10 @@
 """The ways of columns through the stages, but for those that hand them on as is."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from pipeline.lineage.graph import Column, Edge, Lineage, downstream, origins, upstream
+from pipeline.lineage.graph import Column, Edge, Lineage, origins
 from pipeline.lineage.show import VALUE
 from pipeline.lineage.value import DIRECT, INDIRECT, KINDS
 
@@ -25,6 +25,21 @@ class Ways:
     """All columns, each where it was made, and what each is made of."""
 
     lineage: Lineage
+    expressions: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict[str, Mapping[str, str]]
+    )
+    """How columns are written, by stage, as far as that can be read."""
+
+    def kinds(self, at: Column) -> dict[str, list[Column]]:
+        """Tell what a column is made of, by kind."""
+        return kinds_of(self.made_of.get(at, []))
+
+    def written(self, at: Column) -> str:
+        """Write how a column is computed; nothing of one that is only renamed."""
+        is_renamed = [*self.kinds(at)] == [DIRECT[0]]
+        return (
+            "" if is_renamed else self.expressions.get(at.stage, {}).get(at.column, "")
+        )
 
     @cached_property
     def _handed_on(self) -> dict[Column, Column]:
@@ -39,12 +54,17 @@ class Ways:
 
     @cached_property
     def made_of(self) -> dict[Column, list[Edge]]:
-        """What each column of a stage is made of, in its inputs."""
-        found: dict[Column, list[Edge]] = {}
+        """What each column of a stage is made of, in its inputs.
+
+        Of one that no value is in, as of a count, what decides it.
+        """
+        within: dict[Column, list[Edge]] = {}
+        around: dict[Column, list[Edge]] = {}
         for edge in self.lineage.edges:
-            if edge.column is not None and edge.kind in VALUE:
+            if edge.column is not None:
+                found = within if edge.kind in VALUE else around
                 found.setdefault(Column(edge.stage, edge.column), []).append(edge)
-        return found
+        return around | within
 
     @cached_property
     def made_at(self) -> dict[Column, Column]:
@@ -77,38 +97,97 @@ class Ways:
                 )
         return found
 
-    def graph(self, name: str) -> dict[Column, list[Column]]:
+    @cached_property
+    def _inputs(self) -> dict[Column, list[Column]]:
+        """What each box is made of, as boxes, inputs first."""
+        boxes = dict.fromkeys(self.made_at.values())
+        return {
+            box: [
+                *dict.fromkeys(
+                    self.made_at[Column(edge.input, edge.input_column)]
+                    for edge in self.made_of.get(box, [])
+                )
+            ]
+            for box in boxes
+        }
+
+    @cached_property
+    def _users(self) -> dict[Column, list[Column]]:
+        """What is made of each box."""
+        found: dict[Column, list[Column]] = {box: [] for box in self._inputs}
+        for box, inputs in self._inputs.items():
+            for given in inputs:
+                found[given].append(box)
+        return found
+
+    def graph(self, at: Column) -> dict[Column, list[Column]]:
         """Draw the way of a column: what it is made of, and what is made of it.
 
-        It is named as for `find_column`. Boxes stand inputs first.
+        Boxes stand inputs first, each with those of its inputs that are on the way.
         """
-        edges = [
-            *upstream(self.lineage, name, VALUE),
-            *downstream(self.lineage, name, VALUE),
-        ]
-        arrows: dict[Column, dict[Column, None]] = {}
-        for edge in edges:
-            if edge.column is not None:
-                end = self.made_at[Column(edge.stage, edge.column)]
-                start = self.made_at[Column(edge.input, edge.input_column)]
-                arrows.setdefault(start, {})
-                of = arrows.setdefault(end, {})
-                if start != end:
-                    of[start] = None
-        return {at: [*arrows[at]] for at in sorted(arrows, key=self._all.__getitem__)}
+        box = self.made_at[at]
+        on_way = {*reached(self._inputs, box), *reached(self._users, box)}
+        return {
+            box: [given for given in inputs if given in on_way]
+            for box, inputs in self._inputs.items()
+            if box in on_way
+        }
+
+    def back(self, at: Column) -> list[Column]:
+        """Name the boxes that a column is made of, its own first."""
+        return reached(self._inputs, self.made_at[at])
+
+    def on(self, at: Column) -> list[Column]:
+        """Name the boxes that are made of a column, its own first."""
+        return reached(self._users, self.made_at[at])
+
+    def shown(self, boxes: Iterable[Column], snapshot: str) -> list[str]:
+        """Name the columns of a snapshot that boxes are, where they were made."""
+        stage, wanted = self.lineage.snapshots.get(snapshot), {*boxes}
+        names = self.lineage.columns_of(stage) if stage else ()
+        return [c for c in names if stage and self.made_at[Column(stage, c)] in wanted]
 
     @cached_property
     def _origins(self) -> dict[tuple[str, str | None], list[tuple[Column, str]]]:
         return origins(self.lineage)
 
-    def sources_of(self, at: Column) -> list[Column]:
-        """Name the columns of sources that a value is made of, or may be."""
-        found = (column for column, kind in self._origins[at] if kind in VALUE)
-        return [*dict.fromkeys(found)]
+    def sources_of(self, at: Column) -> tuple[list[Column], bool]:
+        """Name the columns of sources that are, or may be, in a value.
+
+        Where there are none, those that decide it, as of a count; the second says
+        which it is.
+        """
+        found = self._origins[at]
+        within = dict.fromkeys(column for column, kind in found if kind in VALUE)
+        return [*(within or dict.fromkeys(c for c, _ in found))], bool(within)
+
+    def decided(self, at: Column) -> Decided | None:
+        """Tell what decides the values of a column, beside what it is made of."""
+        kinds = self.kinds(at)
+        is_within = any(kind in VALUE for kind in kinds)
+        return self._decided.get(at) if is_within else None
+
+    def decides(self, at: Column) -> list[Decided]:
+        """Tell of which values and rows a column decides, without being in them.
+
+        `Decided.by` has the boxes of the way of the column only.
+        """
+        way = {*self.on(at)}
+        found: list[Decided] = []
+        for (stage, column), decided in self._decided.items():
+            by = {
+                kind: [c for c in columns if self.made_at[c] in way]
+                for kind, columns in decided.by.items()
+            }
+            by = {kind: columns for kind, columns in by.items() if columns}
+            is_made = column is not None and self.made_at[Column(stage, column)] in way
+            if by and not is_made:
+                found.append(Decided(stage, column, by))
+        return found
 
     def deciders(self, boxes: Iterable[Column]) -> list[Decided]:
         """Tell what else decides the values of columns, where they were made."""
-        return [found for box in boxes if (found := self._decided.get(box))]
+        return [found for box in boxes if (found := self.decided(box))]
 
     def rows(self, stage: str) -> list[Decided]:
         """Tell what decides which rows of a stage there are, in it and those before."""
@@ -133,8 +212,8 @@ class Ways:
         return {at: Decided(*at, kinds_of(found)) for at, found in edges.items()}
 
 
-def before(arrows: Mapping[Column, Iterable[Column]], box: Column) -> list[Column]:
-    """Name a box of a graph, and those that lead to it."""
+def reached(arrows: Mapping[Column, Iterable[Column]], box: Column) -> list[Column]:
+    """Name a box, and those that arrows lead to from it."""
     found, waiting = dict[Column, None](), [box]
     while waiting:
         at = waiting.pop()
@@ -144,7 +223,7 @@ def before(arrows: Mapping[Column, Iterable[Column]], box: Column) -> list[Colum
     return [*found]
 
 
-def kinds_of(edges: Iterable[Edge]) -> Mapping[str, list[Column]]:
+def kinds_of(edges: Iterable[Edge]) -> dict[str, list[Column]]:
     """Gather the inputs of edges by kind, the plainest first."""
     found = {kind: list[Column]() for kind in KINDS}
     for edge in edges:

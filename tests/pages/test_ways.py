@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline.lineage.graph import Column
+from pipeline.lineage.graph import Column, Edge, Lineage, TracedStage
 from pipeline.pages.facts import Facts
-from pipeline.pages.ways import Ways, before
+from pipeline.pages.ways import Ways
 
 
 @pytest.fixture
@@ -22,9 +22,9 @@ def test_a_graph_leads_from_the_source_to_what_is_made(ways: Ways) -> None:
     lag = Column("lag_columns", "mean_cost_lag1")
     source = Column("source", "Mean Cost")
     expected = {source: [], cost: [source], lag: [cost]}
-    assert ways.graph("source.Mean Cost") == expected
-    assert ways.graph("features.mean_cost_lag1") == expected
-    assert before(expected, cost) == [cost, source]
+    assert ways.graph(source) == expected
+    assert ways.graph(lag) == expected
+    assert ways.back(cost) == [cost, source]
 
 
 def test_what_decides_rows_is_told_by_stage_and_kind(ways: Ways) -> None:
@@ -41,3 +41,25 @@ def test_what_decides_a_value_without_being_in_it(ways: Ways) -> None:
     by = {at.column for columns in decided.by.values() for at in columns}
     assert "year" in by
     assert "mean_cost" not in by
+
+
+def test_a_column_decides_where_it_is_not_in_the_value(ways: Ways) -> None:
+    decides = ways.decides(Column("source", "Discharges"))
+    assert [(of.stage, of.column) for of in decides] == [("drop_rare_drgs", None)]
+    assert [*decides[0].by] == ["filter"]
+    year = {(of.stage, of.column) for of in ways.decides(Column("source", "Year"))}
+    assert ("lag_columns", "mean_cost_lag1") in year
+
+
+def test_a_count_is_made_of_what_decides_it() -> None:
+    edges = [
+        Edge("count", "n", "source", "key", "group_by"),
+        Edge("count", "key", "source", "key", "identity"),
+    ]
+    stages = {"count": TracedStage("count", ["source"], "counts", ["key", "n"])}
+    ways = Ways(Lineage(["key"], stages, edges))
+    n = Column("count", "n")
+    assert ways.graph(n) == {Column("source", "key"): [], n: [Column("source", "key")]}
+    assert ways.sources_of(n) == ([Column("source", "key")], False)
+    assert ways.decided(n) is None
+    assert ways.shown(ways.on(Column("source", "key")), "counts") == ["key", "n"]
