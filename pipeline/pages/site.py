@@ -1,6 +1,7 @@
 """Pages to a folder, whole or not at all: frame, links, style, script, search index."""
 
 import json
+import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,12 @@ from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, cast
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+)
 from markupsafe import Markup, escape
 
 from pipeline.errors import SnapshotError
@@ -135,8 +141,15 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
 
 
 def _environment() -> Environment:
-    """Prepare the templates: all text is escaped, and what is missing is a mistake."""
+    """Prepare the templates: all text is escaped, and what is missing is a mistake.
+
+    To compile them takes longer than to fill them, so they stay compiled where Python
+    keeps its own modules so.
+    """
+    compiled = _HERE / "__pycache__"
+    is_kept = os.access(compiled, os.W_OK)
     env = Environment(
+        bytecode_cache=FileSystemBytecodeCache(str(compiled)) if is_kept else None,
         loader=FileSystemLoader(_HERE),
         autoescape=True,
         undefined=StrictUndefined,

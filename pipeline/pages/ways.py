@@ -21,6 +21,17 @@ class Decided:
 
 
 @dataclass(frozen=True)
+class Decides:
+    """What a column decides in a stage, without being in it."""
+
+    stage: str
+    rows: list[str]
+    """The ways in which it decides which rows there are."""
+    columns: dict[str, list[Column]]
+    """Whose values it decides, by the way."""
+
+
+@dataclass(frozen=True)
 class Ways:
     """All columns, each where it was made, and what each is made of."""
 
@@ -167,23 +178,25 @@ class Ways:
         is_within = any(kind in VALUE for kind in kinds)
         return self._decided.get(at) if is_within else None
 
-    def decides(self, at: Column) -> list[Decided]:
-        """Tell of which values and rows a column decides, without being in them.
-
-        `Decided.by` has the boxes of the way of the column only.
-        """
+    def decides(self, at: Column) -> list[Decides]:
+        """Tell of which values and rows a column decides, without being in them."""
         way = {*self.on(at)}
-        found: list[Decided] = []
+        found: dict[str, Decides] = {}
         for (stage, column), decided in self._decided.items():
-            by = {
-                kind: [c for c in columns if self.made_at[c] in way]
+            kinds = [
+                kind
                 for kind, columns in decided.by.items()
-            }
-            by = {kind: columns for kind, columns in by.items() if columns}
-            is_made = column is not None and self.made_at[Column(stage, column)] in way
-            if by and not is_made:
-                found.append(Decided(stage, column, by))
-        return found
+                if any(self.made_at[c] in way for c in columns)
+            ]
+            if not kinds:
+                continue
+            of = found.setdefault(stage, Decides(stage, [], {}))
+            if column is None:
+                of.rows.extend(kinds)
+            elif self.made_at[Column(stage, column)] not in way:
+                for kind in kinds:
+                    of.columns.setdefault(kind, []).append(Column(stage, column))
+        return [of for of in found.values() if of.rows or of.columns]
 
     def deciders(self, boxes: Iterable[Column]) -> list[Decided]:
         """Tell what else decides the values of columns, where they were made."""
