@@ -112,7 +112,12 @@ def _queries(name: str) -> list[tuple[str, str]]:
         ("just", f"just sql '{rows}'"),
         ("DuckDB", f"duckdb -readonly {catalog} '{rows}'"),
         (
-            "Python",
+            "Polars",
+            "from pipeline import Project\n\n"
+            f'Project().snapshot("{name}").head(10).collect()',
+        ),
+        (
+            "DuckDB in Python",
             "import duckdb\n\n"
             f'con = duckdb.connect("{catalog}", read_only=True)\n'
             f"con.sql('{rows}').pl()",
