@@ -7,6 +7,7 @@ what its runs recorded.
 import hashlib
 import inspect
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,20 +218,23 @@ class Facts:
             (o.snapshot for o in found if o.content_hash == model["features"]), None
         )
 
-    def meta(self, table: str) -> list[dict[str, Any]]:
+    def meta(self, table: str) -> list[defaultdict[str, Any]]:
         """Read the rows of a table that others than runs have for the catalog.
 
-        Of figures by slice, those of all rows.
+        Of figures by slice, those of all rows. What an older version of the package
+        did not know is None, as the catalog has it.
         """
         if table not in self._meta:
             file = self._contributed.get(table)
             df = read_parquet(file) if file else pl.DataFrame()
             overall = df.filter(slice_by="all") if "slice_by" in df.columns else df
-            self._meta[table] = overall.to_dicts()
+            self._meta[table] = [
+                defaultdict[str, Any](lambda: None, row) for row in overall.to_dicts()
+            ]
         return self._meta[table]
 
     @cached_property
-    def _meta(self) -> dict[str, list[dict[str, Any]]]:
+    def _meta(self) -> dict[str, list[defaultdict[str, Any]]]:
         return {}
 
     @cached_property
@@ -238,7 +242,7 @@ class Facts:
         return contributed(self.store)
 
     @cached_property
-    def stage_times(self) -> dict[str, dict[str, Any]]:
+    def stage_times(self) -> dict[str, defaultdict[str, Any]]:
         """What `just profile` has last measured of stages and sources of the run."""
         there = {*self.sources, *(stage.name for stage in self.run.stages)}
         rows = {row["stage"]: row for row in self.meta("stage_times")}

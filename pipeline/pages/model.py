@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from markupsafe import Markup
 
 from pipeline.files.checksum import read_sealed
@@ -33,6 +34,32 @@ _OTHERS = {
     "mase": "MASE",
 }
 """Further figures of candidates, as they stand in a head."""
+
+
+class _Leak(msgspec.Struct, frozen=True):
+    """A feature that differs where it must not."""
+
+    column: str
+    check: str
+    n_values: int
+
+
+class _Audit(msgspec.Struct, frozen=True):
+    """What an audit has left: those of modelling are read without importing that."""
+
+    leaks: list[_Leak]
+    features: list[str]
+    times: list[int | str]
+    n_values: int
+    of_names: list[str] = []
+    part: float = 1
+    unseen: list[str] = []
+
+
+class _AuditRecord(msgspec.Struct, frozen=True):
+    """An audit in its file."""
+
+    audit: _Audit
 
 
 @dataclass(frozen=True)
@@ -105,7 +132,7 @@ def model(facts: Facts) -> Iterator[Page]:
         "n_features": len(drift),
         "audit": _audit(facts),
         "is_modeled": "modeling" in facts.run.config or _has_modeling(facts.root),
-        "spans": {m["fingerprint"]: json.loads(m["spans"]) for m in champions},
+        "spans": {m["fingerprint"]: _spans(m) for m in champions},
     }
     names = [Found("page", "Model")]
     names += [Found("page", m["name"], "champion") for m in champions]
@@ -175,11 +202,15 @@ def _beside_baselines(
         )
         for row, bar in zip(own, bars, strict=True)
     ]
-    first, last = json.loads(m["spans"])["test"]
-    test = first if first == last else f"{first} to {last}"
+    test = " to ".join(dict.fromkeys(_spans(m).get("test", ())))
     heads = [_OTHERS[name] for name in others]
     n_rows = own[0]["n_rows"] if own else 0
     return Judged(m, metric.upper(), test, n_rows, candidates, heads)
+
+
+def _spans(m: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Read the first and the last period of what a model learned from, and the like."""
+    return json.loads(m["spans"] or "{}")
 
 
 def _ends(row: Mapping[str, Any], unit: str) -> str:
@@ -287,10 +318,10 @@ def _bar(share: float | None) -> Bar | None:
     return charts.bars([(share, None, None), (1.0, None, None)])[0]
 
 
-def _audit(facts: Facts) -> Mapping[str, Any] | None:
+def _audit(facts: Facts) -> _Audit | None:
     """Read the newest audit that was kept: what it looked at, and what it found."""
     files = sorted(
         facts.store.audits.glob("*.json"), key=lambda path: (path.stat().st_mtime, path)
     )
-    found = read_sealed(files[-1], dict[str, Any]) if files else None
-    return found["audit"] if found else None
+    found = read_sealed(files[-1], _AuditRecord) if files else None
+    return found.audit if found else None

@@ -11,6 +11,8 @@ import pytest
 
 from pipeline.files.checksum import write_sealed
 from pipeline.files.state import State
+from pipeline.modeling.audit.audit import Audit
+from pipeline.modeling.audit.guard import AuditRecord
 from pipeline.pages.docs import frame_of, pages_of
 from pipeline.pages.facts import Facts, read_facts
 from pipeline.pages.site import render
@@ -202,14 +204,6 @@ def modeled(dirty: Path, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     card.parent.mkdir(parents=True)
     card.write_text("<!doctype html><title>a card</title>")
     state.audits.mkdir()
-    audit = {
-        "leaks": [],
-        "features": ["a", "b"],
-        "times": [1, 2, 3],
-        "n_values": 600,
-        "of_names": [],
-        "part": 0.5,
-        "unseen": [],
-    }
-    write_sealed(state.audits / "a.json", {"fingerprint": "x", "audit": audit})
+    audit = Audit([], ["a", "b"], [1, 2, 3], n_values=600, of_names=[], part=0.5)
+    write_sealed(state.audits / "a.json", AuditRecord("x", audit))
     return read_facts(root)

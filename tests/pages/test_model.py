@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from pipeline.pages.docs import frame_of
@@ -64,6 +66,17 @@ def test_the_audit_says_what_it_looked_at_and_what_is_on_trust(text: str) -> Non
     assert "50.0 % of the rows" in text
     assert "&lt;script&gt;" in text
     assert HOSTILE not in text
+
+
+def test_rows_of_an_older_store_say_less(modeled: Facts) -> None:
+    older = replace(modeled)
+    for row in older.meta("models"):
+        del row["spans"], row["horizon"], row["on_trust"], row["entity"]
+    for row in older.meta("drift"):
+        del row["psi"], row["importance"]
+    text = render([*model(older)], frame_of(older))["model.html"]
+    assert "Champion" in text
+    assert "Judged on" not in text
 
 
 def test_a_project_without_a_model_is_told_what_to_do_next(
