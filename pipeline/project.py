@@ -345,9 +345,6 @@ class Project:
             settings = load_settings(
                 self._root, profile=self._profile, overrides=overrides
             )
-            catalog = open_store(self._root).catalog
-            if catalog.exists():
-                hold(catalog.resolve())
             return stage_rows(settings, name)
 
     def sql(self, query: str, /, **parameters: Any) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.freshness import Wanted, look, stage_named, statuses_of
 from pipeline.run.run import check, look_at_files
+from pipeline.snapshots.lease import hold
 from pipeline.snapshots.records import FORECASTS, QUARANTINE, RunRecord
 from pipeline.snapshots.store import Store, object_fault, open_store, read_runs
 from pipeline.sources.scan import Scan
@@ -52,7 +53,8 @@ def stage_rows(settings: Settings, stage: str) -> pl.LazyFrame:
     Parameters
     ----------
     settings : Settings
-        The checked configuration. Nothing is fetched or published, and no lock held.
+        The checked configuration. Nothing is fetched or published, and nobody kept
+        from it; what is there stays as long as this process.
     stage : str
         A stage, a snapshot that a stage publishes, or a source.
 
@@ -103,6 +105,8 @@ class Now:
 def look_now(settings: Settings) -> Now:
     """Look what is fresh, or has only to be restored; see `stage_rows`."""
     plan, store = check(settings), open_store(settings.root)
+    if store.catalog.exists():
+        hold(store.catalog.resolve())
     runs = read_runs(store)
     wanted = look(settings, plan, store, runs, fetched=False)
     there = {

@@ -17,6 +17,7 @@ from pipeline.errors import ConfigError, SourceError
 from pipeline.plan.compose import compose_again, compose_declared
 from pipeline.plan.settings import load_settings
 from pipeline.run.rows import Now, look_now, stage_rows
+from pipeline.snapshots.lease import is_held
 from pipeline.snapshots.store import open_store, writing
 from tests.why.conftest import Shop
 
@@ -77,6 +78,8 @@ def test_asking_changes_nothing_and_waits_for_nobody(copied: Path) -> None:
         before = hashes(copied)
         stage_rows(settings, "rolled").collect()
         assert hashes(copied) == before
+    with (copied / ".pipeline" / "snapshots.duckdb").resolve().open("rb+") as catalog:
+        assert is_held(catalog)  # clearing up leaves what the rows may be made of
 
 
 def test_a_damaged_object_is_not_begun_at(
