@@ -96,19 +96,17 @@ def test_show_writes_all_rows_to_a_file_and_the_first_ones_as_a_table(
     assert pl.read_parquet(file).columns == ["year", "facility_id"]
     n_rows = pl.read_parquet(file).height
     result = invoke(published, *given)
-    assert "│ year  │ facility_id │" in result.stdout
+    assert "facility_id" in result.stdout
     first = f"lag_columns: the first 20 rows of {n_rows:,}, computed from"
     assert result.stderr == f"{first} facility_drg_year\n"
 
 
 def test_show_against_a_run_ends_as_diff_does(published: Path) -> None:
     given = ("show", "agg_severities", "--against", "latest", *SOURCE)
-    same = invoke(published, *given, "--where", "year = 2015")
-    assert (same.exit_code, ": equal" in same.output) == (0, True)
     other = invoke(published, *given, "drop_rare_drgs.min_total=2000")
     assert (other.exit_code, ": different" in other.output) == (1, True)
     assert invoke(published, *given, "--stats").exit_code == 2
-    assert invoke(published, *given, "--where", "yaer = 1").exit_code == 2
+    assert invoke(published, *given, "dorp_rare_drgs.min_total=1").exit_code == 2
 
 
 def test_optimized_plan_is_polars_own(published: Path) -> None:

@@ -36,7 +36,7 @@ def hashes(root: Path) -> dict[Path, str]:
 
 def test_rows_of_stages_are_those_of_the_whole_plan(shop: Shop, now: Now) -> None:
     plan = compose_again(shop.plan, shop.source().lazy(), {})
-    for name in ("source", "revenue", "ranked", "of_store", "joined", "rolled"):
+    for name in ("source", "ranked", "of_store", "rolled"):
         found = now.rows(name).lf.collect()
         assert_frame_equal(found, plan.lf(name).collect(), check_row_order=False)
 
