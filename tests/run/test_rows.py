@@ -98,14 +98,20 @@ def test_a_damaged_object_is_not_begun_at(
     assert_frame_equal(rows.lf.collect(), expected, check_row_order=False)
 
 
-def test_cells_are_mended_and_bad_rows_left_out_as_in_a_run(copied: Path) -> None:
-    with (copied / "sales.csv").open("a") as file:
-        file.write('2010,S1,1,1,"1,000",4.5\n2010,S1,1,2,many,4.5\n')
-    settings = load_settings(copied)
-    expected, bad = sources.read(settings.source, copied)
+def test_cells_are_mended_and_bad_rows_left_out_as_in_a_run(project: Path) -> None:
+    row = "2017,1,One,53,2,Odd,Moderate,M,Medical,{},4.0,3.0,2.0,1.0\n"
+    raw = project / "data" / "raw.csv"  # longer than what is looked at beforehand
+    with raw.open("a") as file:
+        file.write(row.format('"9,000,000"') + row.format("many"))
+    words = ("source=csv", "source.path=data/raw.csv")
+    settings = load_settings(project, overrides=words)
     found = stage_rows(settings, "source").collect()
+    assert found.height == 3_000 + 1
+    assert found.row(-1, named=True)["Discharges"] == 9_000_000
+    expected, bad = sources.read(settings.source, project)
     assert_frame_equal(found, expected)
-    assert (found["Sold"].max(), bad["value"].to_list()) == (1000, ["many"])
+    assert bad["value"].to_list() == ["many"]
+    assert not (project / ".pipeline").exists()
 
 
 def test_what_is_not_there_is_said(now: Now, copied: Path) -> None:
