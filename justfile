@@ -247,6 +247,12 @@ restore run: env
 verify *args: env
     @.venv/bin/python -m pipeline verify "$@"
 
+# What a change does to what is published, in Markdown: just review --against lock -o review.md
+[group('history')]
+[no-exit-message]
+review *args: env
+    @.venv/bin/python -m pipeline review "$@"
+
 # Write hashes of data, stages and snapshots into pipeline.lock, for verify --lock elsewhere
 [group('history')]
 [no-exit-message]

@@ -19,7 +19,7 @@ from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_o
 from pipeline.commands.model_cli import COMMANDS, score_come
 from pipeline.commands.options import shown
 from pipeline.commands.variant_cli import COMMANDS as OF_VARIANTS
-from pipeline.errors import LineageError, PipelineError
+from pipeline.errors import LineageError, PipelineError, SnapshotError
 from pipeline.log import is_quiet, is_verbose, show_on_terminal
 from pipeline.process import is_asked, require_room, stop_status
 
@@ -882,11 +882,57 @@ def _verify_lock(profile: str | None, overrides: tuple[str, ...]) -> None:
 
     expected = read_lock(options.project_root())
     settings = _settings(profile or expected.profile or None, overrides)
-    verdict = compare(expected, lock_of(run_beside(settings)))
+    with run_beside(settings) as report:
+        verdict = compare(expected, lock_of(report))
     for line in verdict.lines:
         click.echo(line)
     if not verdict.is_same:
         raise SystemExit(1)
+
+
+@main.command()
+@click.option(
+    "--against",
+    metavar="RUN",
+    default="latest",
+    show_default=True,
+    help="A run, `lock` for pipeline.lock, or a DuckDB file of `just export`.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write instead of the terminal.",
+)
+@options.profile
+@options.overrides
+def review(
+    against: str, output: Path | None, profile: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Write, in Markdown, what a change of the project does to what is published.
+
+    Computes what is stale, beside what is published, which stays as it is.
+    """
+    settings = _settings(profile, overrides)
+    features = None
+    if (settings.root / "configs" / "modeling.yaml").exists():
+        from pipeline.modeling.settings import load_modeling
+
+        models = load_modeling(settings.root, profile=profile, overrides=overrides)
+        settings, features = models.pipeline, models.modeling.features
+    from pipeline.review.markdown import to_comment
+    from pipeline.review.review import review as review_of
+
+    text = to_comment(review_of(settings, features, against))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise SnapshotError(
+            f"{output}: cannot be written\nfound: {error.strerror or error}"
+        ) from error
 
 
 @main.command("lock-results")

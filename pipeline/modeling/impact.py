@@ -15,7 +15,8 @@ from pipeline.plan.plan import Plan
 from pipeline.plan.settings import Settings
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
-from pipeline.snapshots.store import open_store, read_current
+from pipeline.snapshots.sql import connect
+from pipeline.snapshots.store import Store, open_store, read_current
 from pipeline.snapshots.uses import Use, uses
 
 _VALUE = (*DIRECT, UNKNOWN)
@@ -94,7 +95,7 @@ def impact(settings: Settings, models: ModelingSettings | None, name: str) -> Im
         stages,
         snapshots,
         _checks(settings, plan, asked),
-        uses(store, settings.root / "queries", asked) if is_run else [],
+        _uses(store, asked) if is_run else [],
         not is_run,
         features,
         decided,
@@ -136,6 +137,12 @@ def _checks(
         for one in compile_checks(settings, plan, snapshot)
         if {*one.failures.meta.root_names()} & {*columns}
     ]
+
+
+def _uses(store: Store, asked: Mapping[str, Collection[str]]) -> list[Use]:
+    """Find the queries that need some columns of what is published."""
+    with connect(store) as con:
+        return uses(con, store.root / "queries", asked)
 
 
 def _no_features(settings: ModelingSettings) -> set[str]:
@@ -209,7 +216,7 @@ def _for_nobody(
         for snapshot, node in plan.snapshots.items()
         if snapshot != features
     }
-    found = uses(store, settings.root / "queries", asked)
+    found = _uses(store, asked)
     used = {(use.snapshot, use.column) for use in found}
     later = _of_other_snapshots(lineage)
     return [

@@ -9,8 +9,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.snapshots.catalog import identifier, text
-from pipeline.snapshots.sql import NamedQuery, connect, load_query, query_names
-from pipeline.snapshots.store import Store
+from pipeline.snapshots.sql import NamedQuery, load_query, query_names
 
 _ASKED = "column that is asked for"
 
@@ -26,32 +25,33 @@ class Use(NamedTuple):
 
 
 def uses(
-    store: Store, folder: Path, columns: Mapping[str, Collection[str]]
+    con: duckdb.DuckDBPyConnection,
+    folder: Path,
+    columns: Mapping[str, Collection[str]],
 ) -> list[Use]:
-    """Tell which queries of a folder need some columns, by snapshot.
+    """Tell which queries of a folder need some columns, by snapshot; not all are there.
 
     A query is planned, not run, with a column of another name: if it cannot be, or the
     optimized plan still reads that column, as of a ``*``, it needs it.
     """
     found: list[Use] = []
-    with connect(store) as con:
-        for name in query_names(folder):
-            sql = (folder / f"{name}.sql").read_text(errors="replace")
-            named = {s: of for s, of in columns.items() if _stands_in(s, sql)}
-            try:
-                sql = _with_defaults(con, load_query(folder, name))
-                _plan(con, sql)
-            except (QueryError, duckdb.Error):
-                found += [
-                    Use(name, snapshot, column, is_sure=False)
-                    for snapshot, of in named.items()
-                    for column in of
-                    if _stands_in(column, sql)
-                ]
-                continue
-            for snapshot, of in named.items():
-                needed = _needed(con, sql, snapshot, of)
-                found += [Use(name, snapshot, c, is_sure=True) for c in needed]
+    for name in query_names(folder):
+        sql = (folder / f"{name}.sql").read_text(errors="replace")
+        named = {s: of for s, of in columns.items() if _stands_in(s, sql)}
+        try:
+            sql = _with_defaults(con, load_query(folder, name))
+            _plan(con, sql)
+        except (QueryError, duckdb.Error):
+            found += [
+                Use(name, snapshot, column, is_sure=False)
+                for snapshot, of in named.items()
+                for column in of
+                if _stands_in(column, sql)
+            ]
+            continue
+        for snapshot, of in named.items():
+            needed = _needed(con, sql, snapshot, of)
+            found += [Use(name, snapshot, c, is_sure=True) for c in needed]
     return found
 
 
@@ -61,7 +61,8 @@ def _needed(
     """Plan a query with one column after the other called otherwise."""
     [(catalog,)] = con.execute("SELECT current_database()").fetchall()
     view, asked = identifier(snapshot), identifier(_ASKED)
-    for column in columns:
+    there = con.sql(f"FROM {identifier(catalog)}.main.{view}").columns
+    for column in (name for name in columns if name in there):
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT *"
             f" RENAME ({identifier(column)} AS {asked})"

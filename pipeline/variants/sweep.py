@@ -138,12 +138,15 @@ def make_variants(
     return dataclasses.replace(swept, total_s=time.perf_counter() - making.started)
 
 
-def run_beside(settings: Settings) -> RunReport:
-    """Compute what a run would publish, but publish nothing and keep no variant."""
+@contextmanager
+def run_beside(settings: Settings) -> Generator[RunReport]:
+    """Compute what a run would publish, but publish nothing and keep no variant.
+
+    The objects that are made are there until the end of the block.
+    """
     with _begin(settings) as making:
-        report = making.report()
+        yield making.report()
         LOG.debug("nothing is published", extra=fields(event="finished"))
-    return report
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.snapshots.uses import uses
 
@@ -40,7 +41,9 @@ def test_a_query_needs_what_its_plan_reads(
     for name, sql in QUERIES.items():
         text = f"-- question: What of {name}?\n{sql}\n"
         (tmp_path / f"{name}.sql").write_text(text)
-    found = uses(open_store(published), tmp_path, {"discharges": [column], "drgs": []})
+    asked = {"discharges": [column, "no longer there"], "drgs": []}
+    with connect(open_store(published)) as con:
+        found = uses(con, tmp_path, asked)
     assert {use.query for use in found if use.is_sure} == sure
     assert {use.query for use in found if not use.is_sure} == perhaps
     assert {(use.snapshot, use.column) for use in found} == {("discharges", column)}

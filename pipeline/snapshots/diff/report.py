@@ -77,20 +77,20 @@ def to_markdown(diff: Diff, title: str) -> str:
     Markdown.
     """
     changed = _changed(diff)
-    numbers = [_numbers(column, _quoted) for column in changed[:MAX_COLUMNS]]
-    cells = [list(map(_code, cell)) for cell in _cells(changed)]
+    numbers = [_numbers(column, quoted) for column in changed[:MAX_COLUMNS]]
+    cells = [list(map(code, cell)) for cell in _cells(changed)]
     counts = ("before", "after", "added", "removed", "changed", "unchanged")
-    schema = schema_lines(diff.schema, _quoted)
+    schema = schema_lines(diff.schema, quoted)
     parts = [
-        f"### {_code(title)}: {_verdict(diff)}",
-        _table(counts, [[f"{getattr(diff.rows, name):,}" for name in counts]]),
-        _listed(_notes(diff, _quoted)),
-        _listed(f"{_KINDS[sign]}: {change}" for sign, change in schema),
-        _table(_HEADER, numbers),
+        f"### {code(title)}: {_verdict(diff)}",
+        table(counts, [[f"{getattr(diff.rows, name):,}" for name in counts]]),
+        listed(_notes(diff, quoted)),
+        listed(f"{_KINDS[sign]}: {change}" for sign, change in schema),
+        table(_HEADER, numbers),
         *_rest(changed),
-        _folded("changed", _table(("key", "column", "before", "after"), cells)),
-        _folded("added", _listed(map(_code, _keys(diff, diff.added)))),
-        _folded("removed", _listed(map(_code, _keys(diff, diff.removed)))),
+        folded("changed", table(("key", "column", "before", "after"), cells)),
+        folded("added", listed(map(code, _keys(diff, diff.added)))),
+        folded("removed", listed(map(code, _keys(diff, diff.removed)))),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -236,29 +236,29 @@ def aligned(rows: Sequence[Sequence[str]], *, right: bool = True) -> list[str]:
     ]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Draw a Markdown table, if there is a row."""
     lines = (header, ["---"] * len(header), *rows) if rows else ()
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
     """Write a Markdown list."""
     return "\n".join(f"- {item}" for item in items)
 
 
-def _folded(summary: str, body: str) -> str:
+def folded(summary: str, body: str) -> str:
     """Hide a part of a comment, if there is one, until it is asked for."""
     shown = f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
     return shown if body else ""
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """Quote a name as code."""
-    return _code(_name(name))
+    return code(_name(name))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """Quote as code that may stand in a table.
 
     Backslashes of the text come in pairs, so one more before a pipe escapes it.
