@@ -58,7 +58,7 @@ class Listed:
 
 def columns(facts: Facts) -> list[Page]:
     """Make the list of columns, and a page for each."""
-    ways = Ways(facts.lineage, facts.expressions)
+    ways = facts.ways
     owners = _owners(facts)
     listed = [*_listed(facts, ways, owners)]
     found = [Found("page", "Columns", "of sources and snapshots")]

@@ -22,6 +22,7 @@ from pipeline.errors import PipelineError, QueryError, SnapshotError, masked
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
 from pipeline.log import Event, logs_of, read_log
+from pipeline.pages.ways import Ways
 from pipeline.pages.written import expressions_of
 from pipeline.plan.code import PACKAGE
 from pipeline.plan.descriptions import Descriptions, describe
@@ -276,6 +277,11 @@ class Facts:
         """How each stage writes its columns; empty without a plan of now."""
         nodes = self.plan.nodes if self.plan else ()
         return {name: expressions_of(self.plan, name) for name in nodes if self.plan}
+
+    @cached_property
+    def ways(self) -> Ways:
+        """The ways of columns through the stages."""
+        return Ways(self.lineage, self.expressions)
 
     @cached_property
     def queries(self) -> dict[str, NamedQuery]:

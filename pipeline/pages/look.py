@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.pages.facts import Facts
-from pipeline.pages.names import HOME, MODEL, snapshot_page
+from pipeline.pages.names import MODEL, snapshot_page
 from pipeline.snapshots.records import QUARANTINE
 
 _N_SHOWN = 5
@@ -18,8 +18,8 @@ class Remark:
     weight: Literal["bad", "warn"]
     what: str
     why: tuple[str, ...]
-    page: str
-    """Where more is said of it."""
+    page: str = ""
+    """Where more is said of it, if somewhere."""
     anchor: str = ""
 
 
@@ -34,7 +34,7 @@ def _settings(facts: Facts) -> Iterator[Remark]:
     """Say that the configuration cannot be read."""
     if facts.fault:
         first, *rest = facts.fault.splitlines()
-        yield Remark("bad", first, tuple(line.strip() for line in rest), HOME)
+        yield Remark("bad", first, tuple(line.strip() for line in rest))
 
 
 def _snapshots(facts: Facts) -> Iterator[Remark]:

@@ -3,12 +3,12 @@
 import json
 import os
 import shlex
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from jinja2 import (
@@ -80,25 +80,24 @@ def write_site(pages: Sequence[Page], frame: Frame, folder: Path) -> None:
     """
     target = folder.resolve()
     refuse_foreign(target)
-    partial = target.with_name(f".{target.name}.next")
-    old = target.with_name(f".{target.name}.old")
+    files = render(pages, frame)
     try:
-        for left in (partial, old):
-            shutil.rmtree(left, ignore_errors=True)
-        for path, text in render(pages, frame).items():
-            file = partial / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-        with suppress(FileNotFoundError):
-            target.rename(old)
-        partial.rename(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+            new, old = Path(beside, "new"), Path(beside, "old")
+            for path, text in files.items():
+                file = new / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, encoding="utf-8")
+            with suppress(FileNotFoundError):
+                target.rename(old)
+            try:
+                new.rename(target)
+            except OSError:
+                old.rename(target)
+                raise
     except OSError as error:
-        if old.exists() and not target.exists():
-            old.rename(target)
         raise SnapshotError(f"{folder}: cannot be written\nfound: {error}") from error
-    finally:
-        for left in (partial, old):
-            shutil.rmtree(left, ignore_errors=True)
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -31,7 +31,7 @@ class Made:
 
 def stages(facts: Facts) -> list[Page]:
     """Make the pages of sources and stages."""
-    ways = Ways(facts.lineage, facts.expressions)
+    ways = facts.ways
     sources = [_source(facts, name, tree) for name, tree in facts.sources.items()]
     return [*sources, *(_stage(facts, ways, record) for record in facts.run.stages)]
 

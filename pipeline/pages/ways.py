@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeAlias
 
 from pipeline.lineage.graph import Column, Edge, Lineage, origins
 from pipeline.lineage.show import VALUE
 from pipeline.lineage.value import DIRECT, INDIRECT, KINDS
+
+_Decision: TypeAlias = tuple[str, str | None, str]
+"""A stage, a column of it or None for its rows, and the way they are decided."""
 
 
 @dataclass(frozen=True)
@@ -182,21 +186,30 @@ class Ways:
         """Tell of which values and rows a column decides, without being in them."""
         way = {*self.on(at)}
         found: dict[str, Decides] = {}
-        for (stage, column), decided in self._decided.items():
-            kinds = [
-                kind
-                for kind, columns in decided.by.items()
-                if any(self.made_at[c] in way for c in columns)
-            ]
-            if not kinds:
-                continue
+        ways = {of: None for box in way for of in self._decided_by.get(box, ())}
+        for stage, column, kind in sorted(ways, key=self._decisions.__getitem__):
             of = found.setdefault(stage, Decides(stage, [], {}))
             if column is None:
-                of.rows.extend(kinds)
+                of.rows.append(kind)
             elif self.made_at[Column(stage, column)] not in way:
-                for kind in kinds:
-                    of.columns.setdefault(kind, []).append(Column(stage, column))
+                of.columns.setdefault(kind, []).append(Column(stage, column))
         return [of for of in found.values() if of.rows or of.columns]
+
+    @cached_property
+    def _decisions(self) -> dict[_Decision, int]:
+        """The places of all decisions, in the order of the edges."""
+        ways = [(*at, kind) for at, of in self._decided.items() for kind in of.by]
+        return {way: i for i, way in enumerate(ways)}
+
+    @cached_property
+    def _decided_by(self) -> dict[Column, list[_Decision]]:
+        """What each box decides."""
+        found: dict[Column, list[_Decision]] = {}
+        for (stage, column), decided in self._decided.items():
+            for kind, columns in decided.by.items():
+                for box in {self.made_at[c]: None for c in columns}:
+                    found.setdefault(box, []).append((stage, column, kind))
+        return found
 
     def deciders(self, boxes: Iterable[Column]) -> list[Decided]:
         """Tell what else decides the values of columns, where they were made."""
