@@ -34,7 +34,13 @@ from pipeline.snapshots.catalog import contributed
 from pipeline.snapshots.profile import ColumnProfile
 from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
 from pipeline.snapshots.sql import NamedQuery, load_query, query_names
-from pipeline.snapshots.store import Store, kept_runs, open_store, read_object
+from pipeline.snapshots.store import (
+    Store,
+    is_writing,
+    kept_runs,
+    open_store,
+    read_object,
+)
 from pipeline.snapshots.store import read_runs as read_all_runs
 from pipeline.transforms import OWN
 
@@ -193,6 +199,24 @@ class Facts:
                 except SnapshotError:
                     continue
         return found
+
+    @cached_property
+    def failed(self) -> tuple[str, str] | None:
+        """The newest run and why, if it failed or died instead of publishing."""
+        if is_writing(self.store):
+            return None
+        *_, (run_id, file) = [("", None), *logs_of(self.store.logs).items()]
+        if file is None or run_id <= self.run.run_id:
+            return None
+        try:
+            events, _ = read_log(file)
+        except SnapshotError:
+            return None
+        last = events[-1] if events else {}
+        how = last.get("event", "")
+        if how in ("published", "finished", "stopped"):
+            return None
+        return run_id, str(last.get("text", "")) if how == "failed" else "it died"
 
     def peak_mib(self, run: RunRecord) -> int | None:
         """Tell the memory that a run took at most, if its log does."""

@@ -25,7 +25,7 @@ class Remark:
 
 def remarks(facts: Facts) -> list[Remark]:
     """Collect what needs a look, the worst first."""
-    found = [*_settings(facts), *_snapshots(facts), *_checks(facts)]
+    found = [*_settings(facts), *_failed(facts), *_snapshots(facts), *_checks(facts)]
     found += [*_drift(facts), *_refused(facts)]
     return sorted(found, key=lambda remark: remark.weight != "bad")
 
@@ -35,6 +35,13 @@ def _settings(facts: Facts) -> Iterator[Remark]:
     if facts.fault:
         first, *rest = facts.fault.splitlines()
         yield Remark("bad", first, tuple(line.strip() for line in rest))
+
+
+def _failed(facts: Facts) -> Iterator[Remark]:
+    """Say that the newest run has published nothing."""
+    if facts.failed:
+        run_id, text = facts.failed
+        yield Remark("bad", f"run {run_id} failed", tuple(text.splitlines()))
 
 
 def _snapshots(facts: Facts) -> Iterator[Remark]:

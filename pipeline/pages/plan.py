@@ -7,6 +7,9 @@ from pipeline.pages.facts import Facts
 from pipeline.pages.lanes import lay_out
 from pipeline.pages.names import MODEL, PLAN, stage_page
 from pipeline.pages.site import Found, Page
+from pipeline.snapshots.records import PREDICTIONS
+
+CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Box:
     inputs: tuple[str, ...]
     what: str
     """Its kind of source, transformation or version."""
+    purpose: str = ""
     snapshot: str | None = None
     n_rows: int | None = None
     n_columns: int | None = None
@@ -40,15 +44,17 @@ def _boxes(facts: Facts) -> Iterator[Box]:
     for name, tree in facts.sources.items():
         n_columns = len(facts.lineage.columns_of(name))
         kind, n_rows = str(tree.get("kind", "")), facts.n_rows.get(name)
-        yield Box(name, stage_page(name), (), kind, None, n_rows, n_columns)
+        yield Box(name, stage_page(name), (), kind, "", None, n_rows, n_columns)
     for stage in facts.run.stages:
         given = {c for name in stage.inputs for c in facts.lineage.columns_of(name)}
         names = {name for name, _ in stage.columns}
+        code = facts.codes.get(stage.transform)
         yield Box(
             stage.name,
             stage_page(stage.name),
             tuple(stage.inputs),
             stage.transform,
+            code.purpose.partition("\n")[0] if code else "",
             stage.snapshot,
             stage.n_rows,
             len(names),
@@ -65,4 +71,11 @@ def _models(facts: Facts) -> Iterator[Box]:
         if snapshot and row["aliases"]:
             name = f"{row['model']} version {row['version']}"
             what = ", ".join(row["aliases"])
-            yield Box(name, MODEL, (snapshot.stage,), what)
+            forecasts = CHAMPION in row["aliases"] and PREDICTIONS in facts.snapshots
+            yield Box(
+                name,
+                MODEL,
+                (snapshot.stage,),
+                what,
+                snapshot=PREDICTIONS if forecasts else None,
+            )

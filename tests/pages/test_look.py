@@ -1,7 +1,14 @@
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
-from pipeline.pages.facts import Facts
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.pages.facts import Facts, read_facts
 from pipeline.pages.look import remarks
+from pipeline.plan.settings import load_settings
+from pipeline.run.run import run
 
 
 def test_a_run_that_is_right_needs_no_look(facts: Facts) -> None:
@@ -26,3 +33,15 @@ def test_a_configuration_that_cannot_be_read_is_said(facts: Facts) -> None:
         replace(facts, settings=None, statuses={}, fault="bad\nfound: x")
     )
     assert (remark.what, remark.why) == ("bad", ("found: x",))
+
+
+def test_a_run_that_failed_since_is_said(seen: Path, tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(seen, root, symlinks=True)
+    raw = root / "data" / "raw.csv"
+    raw.write_text(raw.read_text().replace("2009,", "twenty,"))
+    with pytest.raises(PipelineError) as error:
+        run(load_settings(root))
+    [remark, *_] = remarks(read_facts(root))
+    assert remark.weight == "bad"
+    assert remark.why[0] == str(error.value).splitlines()[0]

@@ -10,4 +10,6 @@ def test_stages_stand_below_their_inputs_with_rows_and_columns(facts: Facts) -> 
     assert [*boxes] == ["source", *(stage.name for stage in facts.run.stages)]
     assert boxes["lag_columns"].added == 2
     assert boxes["drgs"].dropped > 10
+    assert boxes["lag_columns"].purpose.startswith("Add the value")
+    assert boxes["source"].n_rows == boxes["sanitize_column_names"].n_rows
     assert boxes["drop_rare_drgs"].n_rows < boxes["sanitize_column_names"].n_rows
