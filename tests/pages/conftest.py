@@ -63,6 +63,7 @@ def dirty(seen: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spoilt = [row.rstrip().rpartition(",")[0] for row in rows[1:4]]
     values = ("x", HOSTILE, "x")
     rows[1:4] = [f"{row},{v}\n" for row, v in zip(spoilt, values, strict=True)]
+    rows[4] = f"never,{rows[4].partition(',')[2]}"
     raw.write_text("".join(rows))
     config = root / "configs" / "pipeline.yaml"
     config.write_text(config.read_text() + "\ndocs: {samples: 2}\n")

@@ -8,9 +8,9 @@ def test_cells_set_aside_are_counted_by_column_and_reason(
 ) -> None:
     [page] = quality(dirty_facts)
     faults = page.values["faults"]
-    assert [(f.column, f.n_cells) for f in faults] == [("Median Cost", 3)]
+    assert [(f.column, f.n_cells) for f in faults] == [("Median Cost", 3), ("Year", 1)]
     assert faults[0].place.endswith("raw.csv, line 2")
-    assert page.values["n_bad_rows"] == 3
+    assert page.values["n_bad_rows"] == 4
     assert "Median Cost" in dirty_files["quality.html"]
 
 
@@ -22,7 +22,7 @@ def test_no_value_that_was_set_aside_is_shown(dirty_files: dict[str, str]) -> No
 def test_rows_set_aside_are_a_line_over_the_runs(dirty_facts: Facts) -> None:
     [page] = quality(dirty_facts)
     points = [p for piece in page.values["bad"].pieces for p in piece]
-    assert [p.text.rpartition(": ")[2] for p in points] == ["0", "0", "3"]
+    assert [p.text.rpartition(": ")[2] for p in points] == ["0", "0", "4"]
 
 
 def test_a_check_that_warns_needs_a_look_and_says_since_when(
