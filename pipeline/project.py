@@ -475,10 +475,9 @@ class Project:
             try:
                 scores = score(settings, file)
             except PipelineError as error:
-                told = str(error).replace(str(file), "the frame")
-                raise type(error)(told) from error
+                raise type(error)(_of_frame(str(error), file)) from error
             if not scores.bad.is_empty():
-                cells = "\n  ".join(describe_bad(scores.bad))
+                cells = _of_frame("\n  ".join(describe_bad(scores.bad)), file)
                 left = "left out of the frame: %s rows that cannot be read\n  %s"
                 LOG.warning(left, scores.n_left_out, cells)
             return scores.predictions
@@ -571,6 +570,11 @@ def _snapshots(store: Store, record: RunRecord) -> Listing[Snapshot]:
                 Listing(columns, "column"),
             )
     return Listing(found, "snapshot")
+
+
+def _of_frame(text: str, file: Path) -> str:
+    """Say of a frame what is said of the file that it was handed over in."""
+    return text.replace(str(file), "the frame")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pipeline import Project
 from pipeline.errors import ModelError, PipelineError, SourceError
 from pipeline.modeling.score import score
 from tests.conftest import GOLDEN
@@ -76,6 +77,27 @@ def test_a_file_of_any_kind_gets_the_same_forecast(
     assert by_csv["prediction"].count()
     for made in others:
         assert made.equals(by_csv)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_frame_gets_what_its_file_gets(
+    promoted: Path, raw: pl.DataFrame, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "new.csv"
+    raw.tail(150).write_csv(file)
+    typed = pl.read_csv(file)
+    project = Project(promoted, profile="ci")
+    by_file = score(load_in(promoted), file).predictions
+    assert by_file["prediction"].count()
+    assert_frame_equal(project.predict(typed.lazy()), by_file)
+    none = pl.when(pl.int_range(pl.len()) > 0).then("Mean Cost")
+    with caplog.at_level("WARNING"):
+        made = project.predict(typed.with_columns(none))
+    assert made.height == 149
+    assert "left out of the frame: 1 rows that cannot be read" in caplog.text
+    assert "  the frame:1: Mean Cost: None" in caplog.text
+    with pytest.raises(PipelineError, match=r"^the frame: 1 of \d+ declared"):
+        project.predict(typed.drop("Mean Cost"))
 
 
 @pytest.mark.usefixtures("here")
