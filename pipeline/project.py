@@ -24,7 +24,6 @@ from pipeline.files.local import find_root, require_project
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG
 from pipeline.plan.code import PACKAGE
-from pipeline.plan.edited import forget_edited
 from pipeline.snapshots.history import find_object
 from pipeline.snapshots.lease import hold
 from pipeline.snapshots.linked import RUN_ID
@@ -338,6 +337,7 @@ class Project:
             needed and not there.
         """
         with _worded():
+            from pipeline.plan.edited import forget_edited
             from pipeline.plan.settings import load_settings
             from pipeline.run.rows import stage_rows
 
@@ -466,6 +466,7 @@ class Project:
         with _worded(), TemporaryDirectory(prefix="pipeline-") as folder:
             from pipeline.modeling.score import score
             from pipeline.modeling.settings import load_modeling
+            from pipeline.plan.edited import forget_edited
             from pipeline.sources import describe_bad
 
             forget_edited(self._root)

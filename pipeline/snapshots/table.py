@@ -87,7 +87,7 @@ class Column:
 
 
 def _is_code(name: str) -> bool:
-    """Tell whether a name is of codes, such as `facility_id`, which count nothing."""
+    """Tell whether a name is of codes, such as `shop_id`, which count nothing."""
     words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return words[-1] in _CODE and _OF_COUNTS.isdisjoint(words)
 
