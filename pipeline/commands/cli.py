@@ -790,7 +790,8 @@ def docs(
     if serve or opened:
         from pipeline.pages.serve import open_pages
 
-        open_pages(folder, serve=serve, opened=opened, port=port)
+        with progress.hidden():
+            open_pages(folder, serve=serve, opened=opened, port=port)
 
 
 def _check_descriptions(settings: "Settings") -> None:

@@ -13,6 +13,7 @@ from pipeline.init.choose import Panel, choose
 from pipeline.init.look import Survey, survey
 from pipeline.init.write import files_of
 from pipeline.modeling.settings import load_modeling
+from pipeline.progress import doing
 from pipeline.run.run import check
 
 Ask = Callable[[Unsure], str]
@@ -56,6 +57,7 @@ def init(
     return Written(written, choices, notes)
 
 
+@doing("choosing time, entity and target")
 def _chosen(seen: Survey, wishes: Wishes, ask: Ask) -> Panel:
     """Choose, and ask what cannot be told."""
     while True:

@@ -22,6 +22,7 @@ from pipeline.errors import ConfigError, SourceError, n_of, nearest, some
 from pipeline.init.files import absolute, find_files, kind_of, path_of
 from pipeline.init.kinds import YEARS, Kinds, kind_of_dtype, kinds_of, says_time
 from pipeline.init.wide import Wide, find_wide
+from pipeline.progress import doing
 from pipeline.sources.cells import TEXT, parse_text, parse_typed
 from pipeline.sources.columns import Column, Declared
 from pipeline.sources.csv import CsvSource
@@ -243,6 +244,7 @@ class _Table:
     """Where copies that Polars can read are put."""
 
 
+@doing("looking at all rows")
 def _look(table: _Table) -> Survey:
     """Find the kinds in the first rows, and hold all rows to them."""
     names, files, at = table.names, table.files, table.at

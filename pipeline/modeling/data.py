@@ -403,6 +403,7 @@ def folds(df: pl.DataFrame, modeling: Modeling) -> list[tuple[Span, Span]]:
     ]
 
 
+@doing("reading the source")
 def read_rows(settings: Settings, name: str = SOURCE) -> pl.DataFrame:
     """Read the good rows of a source; it is fetched if it is not there.
 

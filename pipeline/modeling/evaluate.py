@@ -41,7 +41,7 @@ from pipeline.modeling.tracking.tracking import (
 from pipeline.modeling.train import train_on, train_windows
 from pipeline.modeling.training import Training
 from pipeline.modeling.tune import trials_of
-from pipeline.progress import doing
+from pipeline.progress import doing, each
 
 MODULE = "pipeline/modeling/evaluate.py"
 
@@ -93,7 +93,8 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     training = train_on(settings, model, features)
     rivals = [train_on(settings, name, features) for name in names]
     _warn_of_untuned(settings, training, rivals)
-    judged = [train_windows(settings, t, windows) for t in (training, *rivals)]
+    trained = each((training, *rivals), "windows")
+    judged = [train_windows(settings, t, windows) for t in trained]
     folder = training.folder / "evaluation"
     wanted = _fingerprint(judged, settings)
     there = read_evaluation(folder)

@@ -22,6 +22,7 @@ from markupsafe import Markup, escape
 from pipeline.errors import SnapshotError
 from pipeline.pages import numbers
 from pipeline.pages.names import anchor, column_page, snapshot_page, stage_page
+from pipeline.progress import each
 
 _HERE = Path(__file__).parent
 _ASSETS = ("style.css", "pages.js")
@@ -121,7 +122,7 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
     there = {page.path for page in pages}
     sections = {path: text for path, text in frame.sections.items() if path in there}
     env = _environment()
-    for page in pages:
+    for page in each(pages, "writing pages"):
         links = _Links(page.path, there)
         files[page.path] = env.get_template(f"{page.template}.html.j2").render(
             {

@@ -15,6 +15,7 @@ from pipeline.panel.keys import WORKING
 from pipeline.panel.periods import Every, label, number
 from pipeline.panel.split import ROW_WISE
 from pipeline.plan.plan import Node
+from pipeline.progress import each
 from pipeline.sources.located import PLACE
 from pipeline.why.rows import Periods, Rows, Values, Where
 
@@ -74,7 +75,7 @@ class Back:
         plan = self.rows.plan
         self._names = self._told_by(stage, rows.columns)
         targets: dict[str, list[_Target]] = {stage: [_Target(rows, tuple(values))]}
-        for name in reversed(plan.nodes):
+        for name in each([*reversed(plan.nodes)], "going back: stage"):
             node = plan.nodes[name]
             for target in _merged(targets.pop(name, [])):
                 for given, found in self._step(node, self._grouped(node, target)):
