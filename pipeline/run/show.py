@@ -192,18 +192,17 @@ def _is_of_schema(plan: Plan, stage: str, path: Path) -> bool:
 
 def _where(rows: StageRows, where: str) -> pl.LazyFrame:
     """Take the rows for which an expression is true."""
-    schema = rows.lf.collect_schema()
     try:
         lf = rows_where(rows.lf, Filter(where=where))
         lf.collect_schema()
     except (PolarsError, ValueError) as error:
         what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
-        meant = ""
         if isinstance(error, ColumnNotFoundError) and what.count('"') >= 2:
-            meant = nearest(what.split('"')[1], schema)
+            schema = rows.lf.collect_schema()
+            name = what.split('"')[1]
+            what += f"{nearest(name, schema)}\n{_found(rows)}"
         raise ConfigError(
-            f"show: --where: {what}{meant}\n"
-            f"found in {rows.name}: {', '.join(schema)}\n"
+            f"show: --where: {what}\n"
             "hint: an SQL expression of one row, as of the transformation `filter`: a"
             " name with blanks stands in double quotes, a text in single ones"
         ) from error
@@ -217,9 +216,14 @@ def _known(rows: StageRows, columns: Sequence[str]) -> list[str]:
     if absent := [name for name in names if name not in schema]:
         raise ConfigError(
             f"show: --columns: no column '{absent[0]}'{nearest(absent[0], schema)}\n"
-            f"found in {rows.name}: {', '.join(schema)}"
+            f"{_found(rows)}"
         )
     return names
+
+
+def _found(rows: StageRows) -> str:
+    """List the columns there are."""
+    return f"found in {rows.name}: {', '.join(rows.lf.collect_schema())}"
 
 
 def _origin(rows: StageRows) -> str:
