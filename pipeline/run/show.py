@@ -11,6 +11,7 @@ import polars as pl
 from polars.exceptions import ColumnNotFoundError, PolarsError
 
 from pipeline.errors import MASK, ConfigError, SnapshotError, nearest, some
+from pipeline.files.parquet import scan_parquet
 from pipeline.panel.unique import repeated
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import recorded_settings
@@ -137,42 +138,60 @@ def diff_against(now: Now, stage: str, run: str, asked: Asked) -> tuple[str, Dif
     if not now.runs:
         raise SnapshotError("there are no runs yet\nhint: `just run` makes the first")
     before = find_run(now.runs, run)
-    after, then = now.rows(stage), _rows_then(now, before, stage)
+    after = now.rows(stage)
+    then = _published(now, before, after.name) or _made_again(now, before, stage)
     key = [*(after.key or after.lf.collect_schema())]
-    if asked.columns:
-        names = dict.fromkeys((*key, *asked.columns))
-        asked = replace(asked, columns=tuple(names))
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "then.parquet"), Path(folder, "now.parquet")
-        for rows, file in zip((then, after), files, strict=True):
+        for rows, other, file in zip((then, after), (after, then), files, strict=True):
             with explained(rows):
-                asked.of(rows).sink_parquet(file)
+                _of_both(asked, rows, other, key).of(rows).sink_parquet(file)
         found = diff(*files, key)
     made = "" if then.name in then.starts else "today's code, "
     was = f"{before.run_id} ({made}{_origin(then)})"
     return f"{after.name}: {was} -> now ({_origin(after)})", found
 
 
-def _rows_then(now: Now, run: RunRecord, stage: str) -> StageRows:
-    """Give the rows after a stage of what a run has kept."""
+def _of_both(
+    asked: Asked, rows: StageRows, other: StageRows, key: Sequence[str]
+) -> Asked:
+    """Ask for the key, too, and not for columns that only the other rows have."""
+    if not asked.columns:
+        return asked
+    only_other = {*other.lf.collect_schema()} - {*rows.lf.collect_schema()}
+    names = dict.fromkeys((*key, *asked.columns))
+    return replace(asked, columns=tuple(n for n in names if n not in only_other))
+
+
+def _published(now: Now, run: RunRecord, stage: str) -> StageRows | None:
+    """Give the rows after a stage that a run has published, if they are whole."""
+    for s in run.snapshots:
+        if s.stage == stage and not object_fault(now.store, *s.object):
+            path = now.store.object(*s.object)
+            lf, key = scan_parquet(path), tuple(s.key)
+            return StageRows(stage, lf, key, True, None, {stage: path}, (), None)
+    return None
+
+
+def _made_again(now: Now, run: RunRecord, stage: str) -> StageRows:
+    """Give the rows after a stage of what a run has kept of the stages before."""
     root, store = now.wanted.settings.root, now.store
     what = f"the configuration of run {run.run_id}"
     then = recorded_settings(root, run.config, what)
     plan = check(then)
     name = named(plan, stage)
     wanted = look(then, plan, store, [run], fetched=False)
+    above = plan.upstream([name] if name in plan.nodes else [])
     there = {
         s.stage: store.object(*s.object)
         for s in run.snapshots
-        if s.stage in plan.upstream([name] if name in plan.nodes else [])
+        if s.stage in above
         and not s.is_left_behind
         and not object_fault(store, *s.object)
         and _is_of_schema(plan, s.stage, store.object(*s.object))
     }
-    files = [file.sha256 for file in run.files]
-    if given_of(plan, name, there) & {*plan.sources} and files != [
-        f.sha256 for f in wanted.source.files
-    ]:
+    read, found = ([f.sha256 for f in of.files] for of in (run, wanted.source))
+    if given_of(plan, name, there) & {*plan.sources} and read != found:
         raise SnapshotError(
             f"run {run.run_id}: what it read is not there as it was, and of no stage"
             f" before '{name}' rows are kept\n"

@@ -111,6 +111,17 @@ def test_rows_are_compared_with_those_of_a_run(
     assert title.endswith("(snapshot features) -> now (snapshot features)")
 
 
+def test_a_column_that_only_one_side_has_is_told_as_such(shop: Shop) -> None:
+    words = ("lagged.periods=[1]",)
+    less = look_now(load_settings(shop.settings.root, overrides=words))
+    asked = Asked(columns=("w_price_lag1", "w_price_lag3"))
+    _, found = diff_against(less, "features", "latest", asked)
+    assert [column.name for column in found.schema.removed] == ["w_price_lag3"]
+    assert [column.name for column in found.columns] == ["w_price_lag1"]
+    with pytest.raises(ConfigError, match="no column 'w_price_lag2'"):
+        diff_against(less, "features", "latest", Asked(columns=("w_price_lag2",)))
+
+
 def test_what_a_run_read_must_be_there_or_kept(shop: Shop, tmp_path: Path) -> None:
     root = shutil.copytree(shop.settings.root, tmp_path / "p", symlinks=True)
     with (root / "sales.csv").open("a") as file:
