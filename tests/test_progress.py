@@ -10,9 +10,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+import click
 import pytest
 
 from pipeline import progress
+from pipeline.commands.cli import main
+from pipeline.log import LOG
 from pipeline.progress import (
     Line,
     Step,
@@ -46,16 +49,22 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
 
 
 @contextmanager
-def command_on(stream: TextIO) -> Generator[Line | None]:
-    """Run a command whose standard streams are a stream; give the line, if any."""
+def standard(stream: TextIO) -> Generator[None]:
+    """Make a stream that of all that is printed."""
     before = sys.stdout, sys.stderr
     sys.stdout = sys.stderr = stream
     try:
-        with shown("command"):
-            yield progress._line
+        yield
         assert (sys.stdout, sys.stderr) == (stream, stream)
     finally:
         sys.stdout, sys.stderr = before
+
+
+@contextmanager
+def command_on(stream: TextIO) -> Generator[Line | None]:
+    """Run a command whose standard streams are a stream; give the line, if any."""
+    with standard(stream), shown("command"):
+        yield progress._line
 
 
 def test_command_is_named_where_nothing_is_known_inside(steps: list[Step]) -> None:
@@ -166,6 +175,25 @@ def test_nothing_is_drawn_once_it_is_to_stop(terminal: Terminal) -> None:
         stop()
         line.draw()
         assert terminal.seen() == [""]
+
+
+def test_nothing_is_drawn_for_the_quiet(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOG, "handlers", [*LOG.handlers])
+    seen: list[str] = []
+
+    @click.command()
+    def draw() -> None:
+        assert progress._line
+        progress._line.draw()
+        seen.append(terminal.seen()[-1])
+
+    monkeypatch.setitem(main.commands, "draw", draw)
+    for words in (["draw"], ["--quiet", "draw"]):
+        with standard(terminal.stream):
+            main(words, standalone_mode=False)
+    assert seen == ["draw  0 s", ""]
 
 
 def test_nothing_is_drawn_in_ci_nor_in_a_pipe(

@@ -1,6 +1,7 @@
 """Compute what a task asks for: in one pass, or part by part, here or on a cluster."""
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
@@ -37,6 +38,9 @@ from pipeline.snapshots.records import QUARANTINE, SnapshotRecord
 from pipeline.snapshots.store import Store, read_object
 from pipeline.sources.scan import Scan, Streams
 from pipeline.transforms import PastConfig
+
+_MARK = 4
+"""Bytes at both ends of a file of Parquet."""
 
 _Scanning: TypeAlias = Callable[[bool, Streams], Scan]
 """Scans the source, with repair or without."""
@@ -190,7 +194,8 @@ def _in_one_pass(
 ) -> Execution | None:
     """Compute all rows at once."""
     n_bytes = sum(file.stat.n_bytes for file in wanted.source.files) if scan else 0
-    with doing("computing", _read_and_written(n_bytes, staging)):
+    how_far = read_and_written(n_bytes, staging, len(work.compute))
+    with doing("computing", how_far):
         settings = wanted.settings
         rows, bad = sources.declared(settings.source, settings.root), None
         if scan is not None:
@@ -200,11 +205,11 @@ def _in_one_pass(
     return _with_lines(execution, wanted, scan)
 
 
-def _read_and_written(n_bytes: int, staging: Path) -> Callable[[], str]:
-    """Say how much of the source this process has read since, then how much written.
+def read_and_written(n_bytes: int, staging: Path, of: int) -> Callable[[], str]:
+    """Say how much of the source this process has read since, then what is written.
 
     Polars reads the files of a pass before it writes the first rows; what it has read
-    is seen where there is a ``/proc``.
+    is seen where there is a ``/proc``. A file of Parquet that is whole has an end.
     """
     before = _n_read()
 
@@ -212,10 +217,19 @@ def _read_and_written(n_bytes: int, staging: Path) -> Callable[[], str]:
         n_read = _n_read() - before
         if n_read < n_bytes:
             return f"{n_read / 1e6:,.0f} of {n_bytes / 1e6:,.0f} MB read"
-        written = sum(file.stat().st_size for file in staging.glob("*.parquet"))
-        return f"{written / 1e6:,.0f} MB written"
+        files = [file for file in staging.glob("*.parquet") if file.stat().st_size]
+        n_mb = sum(file.stat().st_size for file in files) / 1e6
+        n_whole = sum(map(_is_whole, files))
+        return f"{n_mb:,.0f} MB written, {n_whole} of {of} snapshots"
 
     return how_far
+
+
+def _is_whole(file: Path) -> bool:
+    """Tell whether a file of Parquet has its end, which is as its beginning."""
+    with file.open("rb") as content:
+        begins = content.read(_MARK)
+        return content.seek(-_MARK, os.SEEK_END) > 0 and content.read(_MARK) == begins
 
 
 def _n_read() -> int:

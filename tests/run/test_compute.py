@@ -10,7 +10,7 @@ import pytest
 from pipeline import sources
 from pipeline.errors import PipelineError, SchemaError, SourceError
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.compute import most_rows
+from pipeline.run.compute import most_rows, read_and_written
 from pipeline.run.run import run
 from pipeline.run.task import Task
 from pipeline.sources.csv import CsvSource
@@ -134,3 +134,21 @@ def test_a_join_to_several_rows_of_a_key_publishes_nothing_and_names_it(
         run(load(*words))
     assert "\nfound: more than one row of apr_drg_code=" in str(caught.value)
     assert not (project / ".pipeline" / "snapshots.duckdb").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="no /proc")
+def test_a_pass_says_what_it_has_read_then_what_is_written(tmp_path: Path) -> None:
+    (tmp_path / "raw.csv").write_bytes(bytes(10_000_000))
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    how_far = read_and_written(10_000_000, staging, 2)
+    assert how_far() == "0 of 10 MB read"
+    (tmp_path / "raw.csv").read_bytes()
+    assert how_far() == "0 MB written, 0 of 2 snapshots"
+    pl.DataFrame({"x": range(500_000)}).write_parquet(
+        staging / "whole.parquet", compression="uncompressed"
+    )
+    whole = (staging / "whole.parquet").read_bytes()
+    (staging / "half.parquet").write_bytes(whole[: len(whole) // 2])
+    n_mb = len(whole) * 1.5 / 1e6
+    assert how_far() == f"{n_mb:.0f} MB written, 1 of 2 snapshots"
