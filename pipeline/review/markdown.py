@@ -10,8 +10,8 @@ from pipeline.review.review import Check, Review
 from pipeline.snapshots.diff.report import listed, quoted, table, to_markdown
 from pipeline.snapshots.uses import Use
 
-MAX_BYTES = 65_536
-"""GitHub takes so many characters, of which some are several bytes."""
+MAX_BYTES = 64_000
+"""GitHub takes 65,536 characters, also of what is put before them."""
 
 _CUT = "\n\n_Cut here: a comment holds no more. `just diff` shows a snapshot whole._\n"
 
