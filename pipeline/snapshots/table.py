@@ -98,7 +98,7 @@ def _floats(values: Sequence[str | None], separator: str) -> list[str]:
     finite = [x for x in numbers if x is not None and math.isfinite(x)]
     largest = max(map(abs, finite), default=0.0)
     readable = max(2, _DIGITS - 1 - math.floor(math.log10(largest or 1.0)))
-    seen = [x for x in finite if abs(x) >= 10.0 ** (1 - readable)]
+    seen = [x for x in finite if not _is_small(x, readable)]
     n_decimals = max(1, min(readable, max(map(_decimals, seen), default=0)))
     texts = [NULL if x is None else _float(x, n_decimals, separator) for x in numbers]
     behind = [len(text.partition(".")[2]) for text in texts]
@@ -115,12 +115,17 @@ def _decimals(x: float) -> int:
 
 
 def _float(x: float, n_decimals: int, separator: str) -> str:
-    """Write a float; one that so many decimals would not show has an exponent."""
-    is_far = abs(x) >= 10**_FLOAT_DIGITS
-    is_lost = abs(x) < 10.0 ** (1 - n_decimals) and _decimals(x) > n_decimals
-    if not math.isfinite(x) or is_far or is_lost:
-        return f"{x:.3g}" if is_lost else f"{x:.{_DIGITS}g}"
-    return f"{x:{separator}.{n_decimals}f}"
+    """Write a float; of one that is small for so many decimals, three digits."""
+    if _is_small(x, n_decimals):
+        return f"{x:.3g}"
+    if abs(x) < 10**_FLOAT_DIGITS:
+        return f"{x:{separator}.{n_decimals}f}"
+    return f"{x:.{_DIGITS}g}"  # also what is not finite
+
+
+def _is_small(x: float, n_decimals: int) -> bool:
+    """Tell whether so many decimals would leave fewer than three digits of it."""
+    return abs(x) < 10.0 ** (2 - n_decimals) and _decimals(x) > n_decimals
 
 
 def harmless(value: str, encoding: str) -> str:
