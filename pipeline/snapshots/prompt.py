@@ -1,11 +1,10 @@
 """Ask in SQL at a terminal, statement by statement."""
 
 import os
-import re
 import readline
 import signal
 import sys
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -16,7 +15,7 @@ import duckdb
 
 from pipeline.errors import PipelineError
 from pipeline.process import go_on, when_asked
-from pipeline.snapshots.catalog import identifier
+from pipeline.snapshots.complete import Known, completions, known
 from pipeline.snapshots.result import VERTICAL, write_result
 from pipeline.snapshots.sql import select
 
@@ -32,30 +31,21 @@ describe features;          the columns of one
 from features limit 5;      its first rows
 show all tables;            and what is in meta, and in the runs before
 .vertical                   a value a line, or rows beside each other again
-Tab completes names, the arrow up gives what was asked before, Ctrl-C ends a query.
+Tab completes names, behind a table's alias its columns; the arrow up gives what was
+asked before, Ctrl-C ends a query.
 `just sql "..." -o FILE` writes all rows of a result."""
 
 _WORDS = ("help", ".help", ".tables", ".vertical")
 """What is answered without a semicolon."""
 
-_NAMES = """
-SELECT name FROM (
-    SELECT view_name AS name FROM duckdb_views()
-    WHERE schema_name = 'main' AND NOT internal
-    UNION SELECT 'meta.' || table_name FROM duckdb_tables() WHERE schema_name = 'meta'
-    UNION SELECT column_name FROM duckdb_columns()
-    WHERE schema_name IN ('main', 'meta') AND NOT internal
-) ORDER BY name
-"""
-
 
 def prompt(con: duckdb.DuckDBPyConnection, state: Path, keys: Collection[str]) -> None:
     """Answer what is typed, until the end; it is kept in a folder for the next time."""
     form = None
-    with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY):
+    lines: list[str] = []
+    with _alone_on_the_terminal(), _edited_lines(con, state / HISTORY, lines):
         cast("Any", sys.stdin).reconfigure(errors="surrogateescape")
         click.echo(_WELCOME)
-        lines: list[str] = []
         while True:
             try:
                 lines.append(input("...> " if lines else "sql> "))
@@ -102,17 +92,21 @@ def _answer(
 
 
 @contextmanager
-def _edited_lines(con: duckdb.DuckDBPyConnection, history: Path) -> Generator[None]:
-    """Complete names, and keep what is typed for the next time."""
+def _edited_lines(
+    con: duckdb.DuckDBPyConnection, history: Path, before: Sequence[str]
+) -> Generator[None]:
+    """Complete names, and keep what is typed for the next time.
+
+    A statement may have begun in lines before.
+    """
 
     @cache
-    def names() -> list[str]:
-        found = [name for (name,) in con.execute(_NAMES).fetchall()]
-        plain = re.compile(r"(meta\.)?[A-Za-z_]\w*")
-        return [n if plain.fullmatch(n) else identifier(n) for n in found]
+    def names() -> Known:
+        return known(con)
 
     def complete(text: str, state: int) -> str | None:
-        found = [name for name in names() if name.lower().startswith(text.lower())]
+        statement = " ".join((*before, readline.get_line_buffer()))
+        found = completions(text, statement, names())
         return found[state] if state < len(found) else None
 
     readline.set_completer(complete)

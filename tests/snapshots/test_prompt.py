@@ -76,6 +76,7 @@ def test_prompt_completes_keeps_ends_and_leaves(
         ("SELECT 40\n + 2 AS answer;", "42"),
         ("SELECT nope;", '"nope" was not found'),
         ("SELECT median_ch\t FROM dischar\t;", "3\\.0"),
+        ("FROM dischar\t d\nSELECT d.median_ch\t;", "3\\.0"),
         ("SELECT '\udcff';", "a byte that is not UTF-8"),
         (".tables", "discharges"),
         (".vertical\nSELECT 43 AS answer;", "row 1\\s+answer  43"),
