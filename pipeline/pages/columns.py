@@ -18,6 +18,9 @@ from pipeline.pages.names import (
 from pipeline.pages.site import Found, Page
 from pipeline.pages.ways import Ways
 
+_MAX_ROWS = 30
+"""Stages that are named as deciding which rows there are: the last ones."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -136,14 +139,17 @@ def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
             for box in arrows
         }
         graph = lay_out(arrows)
+        rows = ways.rows(stage) if stage in facts.lineage.stages else []
         values |= {
             "graph": graph,
             "boxes": boxes,
             "places": {row.key: i for i, row in enumerate(graph.rows)},
             "deciders": ways.deciders(ways.back(at)),
             "decides": ways.decides(at),
-            "rows": ways.rows(stage) if stage in facts.lineage.stages else [],
+            "rows": rows[-_MAX_ROWS:],
+            "n_rows_left_out": max(len(rows) - _MAX_ROWS, 0),
             "inputs": arrows,
+            "n_left_out": ways.n_left_out(at),
         }
     found = [Found("column", column.name, column.owner)]
     path = column_page(column.owner, column.name)

@@ -1,5 +1,6 @@
 """The ways of columns through the stages, but for those that hand them on as is."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,6 +9,9 @@ from typing import TypeAlias
 from pipeline.lineage.graph import Column, Edge, Lineage, origins
 from pipeline.lineage.show import VALUE
 from pipeline.lineage.value import DIRECT, INDIRECT, KINDS
+
+MAX_BOXES = 60
+"""That are drawn of what a column is made of, and of what is made of it."""
 
 _Decision: TypeAlias = tuple[str, str | None, str]
 """A stage, a column of it or None for its rows, and the way they are decided."""
@@ -138,15 +142,19 @@ class Ways:
     def graph(self, at: Column) -> dict[Column, list[Column]]:
         """Draw the way of a column: what it is made of, and what is made of it.
 
-        Boxes stand inputs first, each with those of its inputs that are on the way.
+        Boxes stand inputs first, each with those of its inputs that are on the way. Of
+        long ways those next to the column are drawn.
         """
-        box = self.made_at[at]
-        on_way = {*reached(self._inputs, box), *reached(self._users, box)}
+        on_way = {*self.back(at)[:MAX_BOXES], *self.on(at)[:MAX_BOXES]}
         return {
-            box: [given for given in inputs if given in on_way]
-            for box, inputs in self._inputs.items()
-            if box in on_way
+            box: [given for given in self._inputs[box] if given in on_way]
+            for box in sorted(on_way, key=self._all.__getitem__)
         }
+
+    def n_left_out(self, at: Column) -> int:
+        """Count the boxes of its way that a graph leaves out."""
+        ways = (self.back(at), self.on(at))
+        return sum(max(len(way) - MAX_BOXES, 0) for way in ways)
 
     def back(self, at: Column) -> list[Column]:
         """Name the boxes that a column is made of, its own first."""
@@ -239,10 +247,10 @@ class Ways:
 
 
 def reached(arrows: Mapping[Column, Iterable[Column]], box: Column) -> list[Column]:
-    """Name a box, and those that arrows lead to from it."""
-    found, waiting = dict[Column, None](), [box]
+    """Name a box, and those that arrows lead to from it, the next ones first."""
+    found, waiting = dict[Column, None](), deque([box])
     while waiting:
-        at = waiting.pop()
+        at = waiting.popleft()
         if at not in found:
             found[at] = None
             waiting += arrows[at]

@@ -2,7 +2,7 @@ import pytest
 
 from pipeline.lineage.graph import Column, Edge, Lineage, TracedStage
 from pipeline.pages.facts import Facts
-from pipeline.pages.ways import Ways
+from pipeline.pages.ways import MAX_BOXES, Ways
 
 
 @pytest.fixture
@@ -64,3 +64,22 @@ def test_a_count_is_made_of_what_decides_it() -> None:
     assert ways.sources_of(n) == ([Column("source", "key")], False)
     assert ways.decided(n) is None
     assert ways.shown(ways.on(Column("source", "key")), "counts") == ["key", "n"]
+
+
+def test_of_a_long_way_those_next_to_the_column_are_drawn() -> None:
+    n = MAX_BOXES + 5
+    edges = [
+        Edge(f"s{i}", f"c{i}", f"s{i - 1}", f"c{i - 1}", "aggregation")
+        for i in range(1, n)
+    ]
+    edges.insert(0, Edge("s0", "c0", "source", "c", "aggregation"))
+    stages = {
+        f"s{i}": TracedStage("t", [f"s{i - 1}" if i else "source"], None, [f"c{i}"])
+        for i in range(n)
+    }
+    ways = Ways(Lineage(["c"], stages, edges))
+    last = Column(f"s{n - 1}", f"c{n - 1}")
+    graph = ways.graph(last)
+    assert [*graph][-1] == last
+    assert len(graph) == MAX_BOXES
+    assert ways.n_left_out(last) == n + 1 - MAX_BOXES
