@@ -51,7 +51,11 @@ class Ways:
 
     def kinds(self, at: Column) -> dict[str, list[Column]]:
         """Tell what a column is made of, by kind."""
-        return kinds_of(self.made_of.get(at, []))
+        return self._kinds.get(at, {})
+
+    @cached_property
+    def _kinds(self) -> dict[Column, dict[str, list[Column]]]:
+        return {at: kinds_of(edges) for at, edges in self.made_of.items()}
 
     def written(self, at: Column) -> str:
         """Write how a column is computed; nothing of one that is only renamed."""
@@ -259,7 +263,8 @@ def reached(arrows: Mapping[Column, Iterable[Column]], box: Column) -> list[Colu
 
 def kinds_of(edges: Iterable[Edge]) -> dict[str, list[Column]]:
     """Gather the inputs of edges by kind, the plainest first."""
-    found = {kind: list[Column]() for kind in KINDS}
+    found: dict[str, list[Column]] = {}
     for edge in edges:
-        found[edge.kind].append(Column(edge.input, edge.input_column))
-    return {kind: columns for kind, columns in found.items() if columns}
+        at = Column(edge.input, edge.input_column)
+        found.setdefault(edge.kind, []).append(at)
+    return {kind: found[kind] for kind in sorted(found, key=KINDS.index)}
