@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import polars as pl
 from omegaconf import MISSING
 
@@ -32,7 +33,12 @@ from pipeline.run.freshness import Status, look, statuses_of
 from pipeline.run.run import check
 from pipeline.snapshots.catalog import contributed
 from pipeline.snapshots.profile import ColumnProfile
-from pipeline.snapshots.records import ObjectRecord, RunRecord, SnapshotRecord
+from pipeline.snapshots.records import (
+    QUARANTINE,
+    ObjectRecord,
+    RunRecord,
+    SnapshotRecord,
+)
 from pipeline.snapshots.sql import NamedQuery, load_query, query_names
 from pipeline.snapshots.store import (
     Store,
@@ -378,4 +384,17 @@ def read_facts(root: Path, *, profile: str | None = None) -> Facts:
         statuses = {s.name: s for s in statuses_of(wanted, store, runs[-1])}
     except PipelineError as error:
         fault = masked(str(error))
+    if not settings or not settings.docs.samples:
+        objects = {of: _without_cells(record) for of, record in objects.items()}
     return Facts(store, runs, objects, settings, plan, statuses, fault)
+
+
+def _without_cells(record: ObjectRecord) -> ObjectRecord:
+    """Leave out the extremes of the cells set aside: each is what somebody wrote."""
+    if record.snapshot != QUARANTINE:
+        return record
+    columns = [
+        msgspec.structs.replace(c, min=None, max=None) if c.name == "value" else c
+        for c in record.columns
+    ]
+    return msgspec.structs.replace(record, columns=columns)

@@ -134,7 +134,7 @@ def _figures(column: ColumnProfile, n_rows: int, description: str) -> ColumnFigu
         instead = "no rows"
     elif column.n_nulls == n_rows:
         instead = "nulls only"
-    elif column.min == column.max:
+    elif column.min is not None and column.min == column.max:
         instead = "one value"
     elif column.quantiles is None:
         instead = "no quantiles"

@@ -7,8 +7,9 @@ import duckdb
 import msgspec
 import pytest
 
+from pipeline.pages.docs import frame_of
 from pipeline.pages.facts import Facts
-from pipeline.pages.site import Page
+from pipeline.pages.site import Page, render
 from pipeline.pages.snapshot import snapshots
 from pipeline.plan.settings import load_settings
 from pipeline.run.changes import changes_between
@@ -59,6 +60,7 @@ def test_a_column_of_text_and_one_of_one_value_have_no_chart(facts: Facts) -> No
         ({"min": "3", "max": "3"}, "one value"),
         ({"n_nulls": found.n_rows, "min": None, "max": None}, "nulls only"),
         ({"max": "inf"}, "no finite quantiles"),
+        ({"min": None, "max": None, "quantiles": None}, "no quantiles"),
     ):
         one = msgspec.structs.replace(profile, **changed)
         of = msgspec.structs.replace(found, columns=[one])
@@ -102,14 +104,17 @@ def test_what_opens_a_snapshot_opens_it(
 
 
 def test_no_row_is_shown_unless_the_configuration_asks_for_some(
-    facts: Facts, dirty_facts: Facts, dirty_files: dict[str, str]
+    dirty: Path, dirty_facts: Facts, dirty_files: dict[str, str]
 ) -> None:
-    assert page_of(facts, "features").values["samples"] is None
-    names, rows = page_of(dirty_facts, "quarantine").values["samples"]
+    assert "First rows" not in "".join(dirty_files.values())
+    settings = load_settings(dirty, overrides=("docs.samples=2",))
+    page = page_of(replace(dirty_facts, settings=settings), "quarantine")
+    names, rows = page.values["samples"]
     assert len(rows) == 2
     assert "value" in names
-    assert "First rows" in dirty_files["snapshots/features.html"]
-    assert "&lt;script&gt;" in dirty_files["snapshots/quarantine.html"]
+    text = render([page], frame_of(dirty_facts))[page.path]
+    assert "First rows" in text
+    assert "&lt;script&gt;" in text
 
 
 def test_how_many_rows_are_shown_makes_nothing_stale(dirty: Path) -> None:
