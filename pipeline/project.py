@@ -43,6 +43,14 @@ _ITEM = TypeVar("_ITEM")
 _RAN = re.compile(rf"^run ({RUN_ID}): |fresh, as run ({RUN_ID}) left them", re.M)
 """What `just run` ends with."""
 
+_PROGRAM = f"""
+import sys
+sys.path.append({str(PACKAGE.parent)!r})
+from pipeline.__main__ import start
+start()
+"""
+"""The command line, also where the package was found beside a notebook."""
+
 _WARNING = "warning: "
 _ERROR = "error: "
 
@@ -212,16 +220,26 @@ class Report:
         return f"all is fresh, as run {self.run.run_id} left it: nothing to do"
 
 
-class Config(dict[str, Any]):
+class _Shown:
+    """Shows in a notebook, too, the text that it is."""
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"
+
+
+class _Text(_Shown, str):
+    """A text."""
+
+    __repr__ = str.__str__
+
+
+class Config(_Shown, dict[str, Any]):
     """A resolved configuration, which shows itself as YAML."""
 
     def __repr__(self) -> str:
         from omegaconf import OmegaConf
 
         return OmegaConf.to_yaml(OmegaConf.create(dict(self))).rstrip()
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
 
 
 class Project:
@@ -515,12 +533,12 @@ class Project:
         head = html.escape(repr(self).partition("\n")[0])
         return f"<p><code>{head}</code></p>{table}"
 
-    def _shown(self) -> Listing[Snapshot]:
-        """Show what is published, if that can be told: a repr raises nothing."""
+    def _shown(self) -> "Listing[Snapshot] | _Text":
+        """Show what is published, or why that cannot be told: a repr raises nothing."""
         try:
             return self.snapshots
-        except PipelineError:
-            return Listing({}, "snapshot")
+        except PipelineError as error:
+            return _Text(str(error))
 
 
 def _seen(store: Store) -> object:
@@ -592,7 +610,8 @@ def _command(root: Path, words: Sequence[str]) -> str:
 
     What it says meanwhile is logged. A Ctrl-C is passed on, and waited for.
     """
-    program = [sys.executable, "-P", "-m", PACKAGE.name, "--project", str(root)]
+    program = [sys.executable, "-P", "-c", _PROGRAM, "--project", str(root)]
+    lines: list[str] = []
     error: list[str] = []
     with (
         TemporaryFile("w+", encoding="utf-8") as printed,
@@ -609,6 +628,7 @@ def _command(root: Path, words: Sequence[str]) -> str:
         assert process.stderr
         try:
             for line in map(str.rstrip, process.stderr):
+                lines = [*lines[-9:], line]
                 if error or line.startswith(_ERROR):
                     error.append(line.removeprefix(_ERROR))
                 elif line.startswith(_WARNING):
@@ -624,5 +644,5 @@ def _command(root: Path, words: Sequence[str]) -> str:
     if status in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         raise KeyboardInterrupt(error[0] if error else "stopped")
     if status:
-        raise PipelineError("\n".join(error) or f"run: ended with status {status}")
+        raise PipelineError("\n".join(error or ["run: has failed", *lines]))
     return said

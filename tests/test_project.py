@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,13 @@ def test_sql_takes_values_and_reads_nothing_else(there: Project) -> None:
             there.sql(refused)
 
 
+def test_threads_may_ask_at_once(there: Project) -> None:
+    slow = "select sum(a.range * b.range) as n from range(2000) a, range(2000) b"
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(there.sql, [slow] * 8)]
+    assert {frame.item() for frame in found} == {sum(range(2000)) ** 2}
+
+
 def test_a_query_takes_its_parameters(there: Project) -> None:
     found = there.query("costliest_drgs", n_rows=3, year=None)
     by_hand = (
@@ -185,6 +193,7 @@ def test_it_shows_itself(there: Project, tmp_path: Path) -> None:
     assert "lag_columns:\n  keys:" in repr(there.config)
     before = Project(made(tmp_path))
     assert repr(before).endswith("no snapshots")
+    assert "lag_columns:" in before.config._repr_html_()
     with pytest.raises(PipelineError, match="there are no snapshots yet"):
         before.snapshot("features")
 

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _PARAMETER = re.compile(
 )
 _QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
 
+
+_confining = threading.Lock()
 
 PUBLISHED = "published"
 """The schema of the newest run, beside a variant's snapshots."""
@@ -149,10 +152,14 @@ def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     # NOTE: DuckDB draws it after two seconds, into a pipe or file, too.
     with suppress(duckdb.InvalidInputException):  # in Jupyter, it may lack a library
         con.execute(f"SET enable_progress_bar = {sys.stdout.isatty()}")
-    con.execute(f"SET allowed_directories = [{folders}]")
-    con.execute("SET enable_external_access = false")
-    con.execute("SET python_enable_replacements = false")
-    con.execute("SET lock_configuration = true")
+    with _confining:
+        # Connections of a process to one file share all that is set.
+        asked = con.execute("SELECT current_setting('lock_configuration')")
+        if asked.fetchall() != [(True,)]:
+            con.execute(f"SET allowed_directories = [{folders}]")
+            con.execute("SET enable_external_access = false")
+            con.execute("SET python_enable_replacements = false")
+            con.execute("SET lock_configuration = true")
 
 
 @contextmanager
