@@ -70,10 +70,14 @@ _CONTRAST = """() => {
 _UNFOLD = """() =>
   document.querySelectorAll("details").forEach(d => { d.open = true; })"""
 
-_LINKS_AND_IDS = """() => [
+_PARTS = """() => [
   [...document.querySelectorAll("[href], [src]")].map(e => e.href ?? e.src)
     .filter(link => !link.startsWith("data:")),
-  [...document.querySelectorAll("[id]")].map(e => e.id)]"""
+  [...document.querySelectorAll("[id]")].map(e => e.id),
+  ["aria-labelledby", "aria-controls", "for"].flatMap(name =>
+    [...document.querySelectorAll(`[${name}]`)].map(e => e.getAttribute(name))),
+  [...document.querySelectorAll("svg[role=img]")].filter(e =>
+    !e.querySelector(":scope > title")?.textContent.trim()).length]"""
 
 _WITHIN_REACH = """() => [...document.querySelectorAll(
     "a[href], button, input, select, summary, iframe, [tabindex='0']"
@@ -177,6 +181,10 @@ class Look:
 
     links: list[str]
     ids: list[str]
+    named_by: list[str]
+    """Ids that something is named by, or controls."""
+    n_mute: int
+    """Charts without a text."""
     widths: dict[int, int]
     """Of the content, by that of the window."""
     pale: dict[str, list[str]]
@@ -208,8 +216,7 @@ def look_at(tab: Any, file: Path) -> Look:
     for scheme, canvas in SCHEMES.items():
         tab.emulate_media(color_scheme=scheme)
         pale[scheme] = tab.evaluate(_CONTRAST.replace("CANVAS", canvas))
-    links, ids = tab.evaluate(_LINKS_AND_IDS)
-    return Look(links, ids, widths, pale, [])
+    return Look(*tab.evaluate(_PARTS), widths=widths, pale=pale, wrong=[])
 
 
 def test_no_page_has_an_error_in_the_console(looks: dict[str, Look]) -> None:
@@ -232,6 +239,12 @@ def test_every_link_leads_somewhere_without_a_network(
                 lost.append((here, link))
     assert not lost
     assert sum(len(look.links) for look in looks.values()) > 100
+
+
+def test_what_is_drawn_or_folded_has_a_name(looks: dict[str, Look]) -> None:
+    for path, look in looks.items():
+        assert {*look.named_by} <= {*look.ids}, path
+        assert look.n_mute == 0, path
 
 
 @pytest.mark.parametrize("width", WINDOWS)
