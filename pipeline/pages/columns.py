@@ -16,6 +16,7 @@ from pipeline.pages.names import (
     stage_page,
 )
 from pipeline.pages.site import Found, Page
+from pipeline.pages.snapshot import figures_of
 from pipeline.pages.ways import Ways
 
 _MAX_ROWS = 30
@@ -107,12 +108,15 @@ def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed
 def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
     """Make the page of a column."""
     stage = _stage_of(facts, column.owner)
+    figures = facts.profile(column.owner).get(column.name)
+    found = facts.object(column.owner)
     values: dict[str, Any] = {
         "column": column,
         "owner_page": _owners(facts)[column.owner],
         "stage": stage,
         "stage_page": stage_page(stage),
-        "figures": facts.profile(column.owner).get(column.name),
+        "figures": figures,
+        "drawn": figures_of(figures, found.n_rows, "") if figures and found else None,
         "graph": lay_out(dict[Column, list[Column]]()),
         "boxes": {},
         "places": {},
@@ -122,7 +126,7 @@ def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
         "queries": [*_queries(facts, column)],
         "models": _models(facts, ways, column),
         "place_of": partial(place_of, facts),
-        "n_rows": (found := facts.object(column.owner)) and found.n_rows,
+        "n_rows": found and found.n_rows,
     }
     if stage:
         at = Column(stage, column.name)
@@ -151,9 +155,9 @@ def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
             "inputs": arrows,
             "n_left_out": ways.n_left_out(at),
         }
-    found = [Found("column", column.name, column.owner)]
+    names = [Found("column", column.name, column.owner)]
     path = column_page(column.owner, column.name)
-    return Page(path, column.name, "column", values, found, COLUMNS)
+    return Page(path, column.name, "column", values, names, COLUMNS)
 
 
 def place_of(facts: Facts, at: Column, ways: Ways | None = None) -> Place:

@@ -76,7 +76,7 @@ def _page(facts: Facts, name: str) -> Page:
     record, found = facts.snapshots[name], facts.object(name)
     columns = (
         [
-            _figures(
+            figures_of(
                 c, found.n_rows, facts.describe(record.stage or record.name, c.name)
             )
             for c in found.columns
@@ -125,7 +125,7 @@ def _queries(name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _figures(column: ColumnProfile, n_rows: int, description: str) -> ColumnFigures:
+def figures_of(column: ColumnProfile, n_rows: int, description: str) -> ColumnFigures:
     """Write the figures of a column, and draw how its values are distributed."""
     quantiles = column.quantiles or []
     nulls = column.n_nulls / n_rows if n_rows else None

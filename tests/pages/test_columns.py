@@ -32,6 +32,7 @@ def test_a_page_has_the_figures_of_the_snapshot(
     html = files[column_page("features", "mean_cost_lag1")]
     assert f"<dd>{profile.n_nulls:,} <small>" in html
     assert f"<dd>{profile.n_distinct:,}</dd>" in html
+    assert 'class="chart histogram"' in html
 
 
 def test_a_page_names_the_queries_that_name_it(files: dict[str, str]) -> None:
