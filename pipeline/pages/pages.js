@@ -9,7 +9,7 @@
   if (!index) return;
   box.disabled = false;
 
-  const SHOWN = 12;
+  const SHOWN = 100; // the list scrolls
   let chosen = 0;
 
   // How well a name answers what was typed: the smaller the better, -1 if it does not.

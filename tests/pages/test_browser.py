@@ -280,6 +280,15 @@ def test_a_column_is_found_in_three_keys_and_opened(page: Any, site: Path) -> No
         assert column in page.locator("main").inner_text()
 
 
+def test_the_first_three_letters_find_a_column(page: Any, site: Path) -> None:
+    page.goto((site / "columns.html").as_uri())
+    names = {*page.locator("main th[scope=row] a.name").all_inner_texts()}
+    assert len(names) > 1
+    for name in names:
+        page.locator("#search").fill(name[:3])
+        assert name in page.locator("#found .name").all_inner_texts()
+
+
 def test_the_keyboard_alone_reaches_everything(page: Any, site: Path) -> None:
     names = ["index.html", "plan.html", "columns.html", "model.html", "quality.html"]
     names += [
