@@ -102,7 +102,8 @@ def _queries(found: Sequence[Use]) -> Iterator[str]:
         of = by.setdefault((use.query, use.snapshot, use.is_sure), [])
         of.append(quoted(use.column))
     for (query, snapshot, is_sure), columns in by.items():
-        line = f"{quoted(query)}: {some(columns)} of {quoted(snapshot)}"
+        what = f": {some(columns)} of {quoted(snapshot)}" if snapshot else ""
+        line = f"{quoted(query)}{what}"
         yield line if is_sure else f"{line} (**cannot be planned any more**)"
 
 

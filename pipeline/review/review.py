@@ -1,9 +1,9 @@
 """Say what a change of the project does to what is published; publish nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-
-from msgspec.structs import replace as replace_fields
+from typing import TypeAlias
 
 from pipeline.errors import SnapshotError
 from pipeline.files.parquet import scan_parquet
@@ -11,12 +11,11 @@ from pipeline.plan.settings import Settings
 from pipeline.review.before import Before, Past, before
 from pipeline.review.figures import Judged, Speed, judged, speed
 from pipeline.run.run import RunReport
-from pipeline.snapshots.catalog import create_meta
 from pipeline.snapshots.diff.diff import Diff, diff
 from pipeline.snapshots.records import ObjectRecord, SnapshotRecord
-from pipeline.snapshots.sql import connect_to
-from pipeline.snapshots.store import Store, open_store, read_current
-from pipeline.snapshots.uses import Use, uses
+from pipeline.snapshots.sql import connect, connect_to
+from pipeline.snapshots.store import Store, open_store, read_current, read_object
+from pipeline.snapshots.uses import Use, plannable, uses
 from pipeline.variants.sweep import run_beside
 
 
@@ -68,13 +67,21 @@ class Review:
     speed: Sequence[Speed]
 
 
+_Queries: TypeAlias = Callable[["RunReport", Sequence[Changed]], list[Use]]
+"""Finds the queries that need a column that changes, or rows that do."""
+
+
 def review(settings: Settings, features: str | None, against: str) -> Review:
     """Compute what is stale beside what is published, and compare.
 
     `features` is the snapshot that models learn from. Against see `before`.
     """
     store = open_store(settings.root)
-    with before(store, against) as then, run_beside(settings) as report:
+    with (
+        before(store, against) as then,
+        _published(store) as queries,
+        run_beside(settings) as report,
+    ):
         made = {s.name: s for s in report.run.snapshots if not s.is_guest}
         changed = [*_changed(store, then, made, report.objects)]
         found = Review(
@@ -83,7 +90,7 @@ def review(settings: Settings, features: str | None, against: str) -> Review:
             changed,
             then.causes(report) if changed else [],
             [*_checks(then, made)],
-            _uses(store, report, changed),
+            queries(report, changed),
             features if features in made.keys() & {c.name for c in changed} else None,
             (),
             (),
@@ -141,15 +148,51 @@ def _checks(then: Before, made: Mapping[str, SnapshotRecord]) -> Iterator[Check]
                 yield Check(name, gone, "", n, None)
 
 
-def _uses(store: Store, report: RunReport, changed: Sequence[Changed]) -> list[Use]:
-    """Find the queries that need a column that changes, or rows that do."""
-    asked = {c.name: _columns(c, report) for c in changed if c.after is not None}
-    published = read_current(store)
-    guests = [s for s in published.snapshots if s.is_guest] if published else []
-    run = replace_fields(report.run, snapshots=[*report.run.snapshots, *guests])
-    with connect_to(store, run) as con:
-        create_meta(con, store)
-        return uses(con, store.root / "queries", asked)
+@contextmanager
+def _published(store: Store) -> Generator[_Queries]:
+    """Open what is published, to plan queries on what comes instead.
+
+    The catalog may have to be made anew, so not while rows are made beside it. Without
+    a run, nothing is known of queries that ask what is known of runs.
+    """
+    folder, current = store.root / "queries", read_current(store)
+    if current is None:
+
+        def alone(report: RunReport, changed: Sequence[Changed]) -> list[Use]:
+            with connect_to(store, report.run) as con:
+                found = uses(con, folder, _asked(report, changed))
+                return [use for use in found if use.is_sure]
+
+        yield alone
+        return
+    with connect(store) as con:
+        planned = plannable(con, folder)
+
+        def beside(report: RunReport, changed: Sequence[Changed]) -> list[Use]:
+            rows = {
+                s.name: store.object(*s.object)
+                for s in report.run.snapshots
+                if not s.is_guest
+            }
+            asked = _asked(report, changed)
+            gone = {c.name for c in changed if c.after is None}
+            for s in current.snapshots:
+                if s.name in gone and (was := read_object(store, *s.object)):
+                    asked[s.name] = [column.name for column in was.columns]
+            found = uses(con, folder, asked, rows)
+            broken = planned - plannable(con, folder)
+            broken -= {use.query for use in found}
+            return [
+                *(use for use in found if use.is_sure or use.query in planned),
+                *(Use(name, "", "", is_sure=False) for name in sorted(broken)),
+            ]
+
+        yield beside
+
+
+def _asked(report: RunReport, changed: Sequence[Changed]) -> dict[str, list[str]]:
+    """Name what changes of the snapshots that are there."""
+    return {c.name: _columns(c, report) for c in changed if c.after is not None}
 
 
 def _columns(changed: Changed, report: RunReport) -> list[str]:

@@ -59,7 +59,10 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         con.execute(f"ATTACH {text(path)} AS new (STORAGE_VERSION '{STORAGE_VERSION}')")
         con.execute("USE new")
         con.execute("BEGIN")
-        create_meta(con, store)
+        con.execute("CREATE SCHEMA meta")
+        for folder in (_PACKAGE, store.root):
+            for file in sorted(folder.glob("*/meta.sql")):
+                con.execute(file.read_text())
         rows = defaultdict[str, list[_Row]](list)
         rows["catalog"] = [{"format": CATALOG_FORMAT, "folder": str(store.folder)}]
         for run in runs:
@@ -88,14 +91,6 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
         _insert_committed(con, store)
         # Closing moves DuckDB's log into the file, too, but is silent if it cannot.
         con.execute("CHECKPOINT new")
-
-
-def create_meta(con: duckdb.DuckDBPyConnection, store: Store) -> None:
-    """Create the tables of ``meta``, without rows."""
-    con.execute("CREATE SCHEMA meta")
-    for folder in (_PACKAGE, store.root):
-        for file in sorted(folder.glob("*/meta.sql")):
-            con.execute(file.read_text())
 
 
 def _rows_of(

@@ -181,7 +181,8 @@ def _show(
         lines = vertically(columns, encoding)
     else:
         lines = as_table(columns, width, encoding)
-    click.echo("\n".join(lines))
+    for line in lines:
+        click.echo(line)
     click.echo(_counted(con, relation, len(rows)))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import duckdb
 
 from pipeline.errors import QueryError
-from pipeline.snapshots.catalog import identifier, text
+from pipeline.snapshots.catalog import identifier, rows_of, text
 from pipeline.snapshots.sql import NamedQuery, load_query, query_names
 
 _ASKED = "column that is asked for"
@@ -28,53 +28,74 @@ def uses(
     con: duckdb.DuckDBPyConnection,
     folder: Path,
     columns: Mapping[str, Collection[str]],
+    rows: Mapping[str, Path] | None = None,
 ) -> list[Use]:
     """Tell which queries of a folder need some columns, by snapshot; not all are there.
 
     A query is planned, not run, with a column of another name: if it cannot be, or the
-    optimized plan still reads that column, as of a ``*``, it needs it.
+    optimized plan still reads that column, as of a ``*``, it needs it. Objects can take
+    the place of the snapshots of the connection.
     """
+    [(catalog,)] = con.execute("SELECT current_database()").fetchall()
+    of = {s: f"{identifier(catalog)}.main.{identifier(s)}" for s in columns}
+    of |= {snapshot: rows_of(path) for snapshot, path in (rows or {}).items()}
+    for snapshot in of:
+        _show(con, snapshot, f"FROM {of[snapshot]}")
     found: list[Use] = []
     for name in query_names(folder):
-        sql = (folder / f"{name}.sql").read_text(errors="replace")
-        named = {s: of for s, of in columns.items() if _stands_in(s, sql)}
-        try:
-            sql = _with_defaults(con, load_query(folder, name))
-            _plan(con, sql)
-        except (QueryError, duckdb.Error):
-            found += [
-                Use(name, snapshot, column, is_sure=False)
-                for snapshot, of in named.items()
-                for column in of
-                if _stands_in(column, sql)
-            ]
-            continue
-        for snapshot, of in named.items():
-            needed = _needed(con, sql, snapshot, of)
+        text_ = (folder / f"{name}.sql").read_text(errors="replace")
+        named = {s: names for s, names in columns.items() if _stands_in(s, text_)}
+        sql = _planned(con, folder, name)
+        for snapshot, names in named.items():
+            if sql is None:
+                perhaps = (c for c in names if _stands_in(c, text_))
+                found += [Use(name, snapshot, c, is_sure=False) for c in perhaps]
+                continue
+            needed = _needed(con, sql, snapshot, of[snapshot], names)
             found += [Use(name, snapshot, c, is_sure=True) for c in needed]
     return found
 
 
+def plannable(con: duckdb.DuckDBPyConnection, folder: Path) -> set[str]:
+    """Name the queries of a folder that can be planned."""
+    return {n for n in query_names(folder) if _planned(con, folder, n) is not None}
+
+
+def _planned(con: duckdb.DuckDBPyConnection, folder: Path, name: str) -> str | None:
+    """Write a query with the defaults of its parameters; None if it has no plan."""
+    try:
+        sql = _with_defaults(con, load_query(folder, name))
+        _plan(con, sql)
+    except (QueryError, duckdb.Error):
+        return None
+    return sql
+
+
+def _show(con: duckdb.DuckDBPyConnection, snapshot: str, rows: str) -> None:
+    """Let a snapshot be what comes behind ``SELECT *``."""
+    view = identifier(snapshot)
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * {rows}")
+
+
 def _needed(
-    con: duckdb.DuckDBPyConnection, sql: str, snapshot: str, columns: Collection[str]
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    snapshot: str,
+    rows: str,
+    columns: Collection[str],
 ) -> Iterator[str]:
     """Plan a query with one column after the other called otherwise."""
-    [(catalog,)] = con.execute("SELECT current_database()").fetchall()
-    view, asked = identifier(snapshot), identifier(_ASKED)
-    there = con.sql(f"FROM {identifier(catalog)}.main.{view}").columns
+    asked = identifier(_ASKED)
+    there = con.sql(f"FROM {rows}").columns
     for column in (name for name in columns if name in there):
-        con.execute(
-            f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT *"
-            f" RENAME ({identifier(column)} AS {asked})"
-            f" FROM {identifier(catalog)}.main.{view}"
-        )
+        _show(con, snapshot, f"RENAME ({identifier(column)} AS {asked}) FROM {rows}")
         try:
             is_needed = _ASKED in _plan(con, sql)
         except duckdb.Error:
             is_needed = True
         if is_needed:
             yield column
-    con.execute(f"DROP VIEW IF EXISTS temp.{view}")
+    _show(con, snapshot, f"FROM {rows}")
 
 
 def _plan(con: duckdb.DuckDBPyConnection, sql: str) -> str:

@@ -29,6 +29,11 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "queries" / "runs.sql").write_text(
         "-- question: How many runs?\nSELECT count(*) AS n FROM meta.runs, drgs\n"
     )
+    (root / "queries" / "by_name.sql").write_text(
+        "-- question: What is in a column of a name?\n"
+        "-- param: of VARCHAR = (SELECT 'mean_cost' FROM meta.runs) -- of which\n"
+        "SELECT COLUMNS(lambda c: c = $of || '_lag1') FROM features\n"
+    )
     report = run(load_settings(root, overrides=SOURCE))
     write_lock(root, lock_of(report))
     export(open_store(root).catalog, root / "before.duckdb")

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.review.review import Review
 from pipeline.snapshots.store import open_store
+from pipeline.snapshots.uses import Use
 
 Reviewed = Callable[..., Review]
 
@@ -35,7 +36,7 @@ def test_a_longer_lag_changes_features_alone_and_what_needs_them(
     [features] = found.changed
     assert features.name == found.features == "features"
     assert any("lag_columns" in cause for cause in found.causes)
-    assert {use.query for use in found.uses} == {"costs"}
+    assert {use.query for use in found.uses} == {"costs", "by_name"}
     if against == "lock":
         assert (features.diff, features.why_no_diff) == (None, "only hashes are kept")
         return
@@ -45,7 +46,10 @@ def test_a_longer_lag_changes_features_alone_and_what_needs_them(
     assert [c.name for c in schema.removed] == ["mean_cost_lag1", "mean_charge_lag1"]
     assert schema.changed == ()
     # What the query is about is gone.
-    assert {(u.column, u.is_sure) for u in found.uses} == {("mean_cost_lag1", False)}
+    assert {*found.uses} == {
+        Use("costs", "features", "mean_cost_lag1", False),
+        Use("by_name", "", "", False),
+    }
 
 
 def test_rows_that_go_are_counted_alike_against_a_run_and_an_export(
@@ -62,6 +66,9 @@ def test_rows_that_go_are_counted_alike_against_a_run_and_an_export(
         assert changed.before - changed.diff.rows.removed == changed.after
     assert [*by_run.causes] == [*by_export.causes]
     assert "min_total: 20 -> 60" in by_run.causes[0]
+    # All that need a column of rows that go; none is broken.
+    assert {use.query for use in by_run.uses} == {"costliest_drgs", "costs", "by_name"}
+    assert all(use.is_sure for use in by_run.uses)
 
 
 def test_a_review_leaves_all_as_it_was(reviewed: Path, review_of: Reviewed) -> None:

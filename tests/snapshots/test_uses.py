@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
-from pipeline.snapshots.uses import uses
+from pipeline.snapshots.uses import plannable, uses
 
 QUERIES = {
     "named": "SELECT sum(mean_cost) FROM discharges",
@@ -43,6 +43,7 @@ def test_a_query_needs_what_its_plan_reads(
         (tmp_path / f"{name}.sql").write_text(text)
     asked = {"discharges": [column, "no longer there"], "drgs": []}
     with connect(open_store(published)) as con:
+        assert plannable(con, tmp_path) == QUERIES.keys() - {"broken"}
         found = uses(con, tmp_path, asked)
     assert {use.query for use in found if use.is_sure} == sure
     assert {use.query for use in found if not use.is_sure} == perhaps
