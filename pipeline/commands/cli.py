@@ -564,7 +564,9 @@ def show(
         from pipeline.snapshots.diff.report import show as show_diff
 
         title, found = diff_against(now, stage, against, asked)
-        click.echo(show_diff(found, title, "json" if format_ else "text"), nl=False)
+        click.echo(
+            show_diff(found, title, "json" if format_ == "json" else "text"), nl=False
+        )
         if not found.is_equal:
             raise SystemExit(1)
         return
@@ -578,7 +580,12 @@ def show(
 
 
 @main.command("profile")
-@click.argument("words", nargs=-1, metavar="[STAGE] [PATH=VALUE]...")
+@click.argument(
+    "words",
+    nargs=-1,
+    metavar="[STAGE] [PATH=VALUE]...",
+    shell_complete=completion.frames,
+)
 @options.profile
 def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
     """Time each stage alone, or one, and keep that in meta.stage_times.
