@@ -85,6 +85,8 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         tree={},
         shown={},
         environment=frozenset(),
+        descriptions={},
+        is_as_written=False,
         layers=(),
     )
     plan = compose(pl.LazyFrame({"x": [1.0]}), STAGES)
