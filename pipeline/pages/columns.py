@@ -1,13 +1,12 @@
 """A page per column of a source and of a snapshot: its way there, and on from it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from pipeline.lineage.graph import Column
 from pipeline.pages.facts import Facts
-from pipeline.pages.lanes import depth_first, lay_out
+from pipeline.pages.lanes import Lanes, depth_first, lay_out
 from pipeline.pages.names import (
     COLUMNS,
     anchor,
@@ -17,7 +16,7 @@ from pipeline.pages.names import (
 )
 from pipeline.pages.site import Found, Page
 from pipeline.pages.snapshot import figures_of
-from pipeline.pages.ways import Ways
+from pipeline.pages.ways import Decided, Decides, Ways
 
 _MAX_ROWS = 30
 """Stages that are named as deciding which rows there are: the last ones."""
@@ -42,6 +41,26 @@ class Box:
     expression: str
     snapshots: list[str]
     is_here: bool
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a column comes about, and what comes of it."""
+
+    graph: Lanes[Column]
+    boxes: Mapping[Column, Box]
+    inputs: Mapping[Column, Iterable[Column]]
+    """What each box is made of."""
+    places: Mapping[Column, int]
+    """The row of each box."""
+    n_left_out: int
+    """Boxes that are too far away to be drawn."""
+    deciders: Sequence[Decided]
+    decides: Sequence[Decides]
+    rows: Sequence[Decided]
+    """What decides which rows of its stage there are, in it and those before."""
+    n_rows_left_out: int
+    """Stages that are too far before to be named."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +101,9 @@ def _owners(facts: Facts) -> dict[str, str]:
 def _stage_of(facts: Facts, owner: str) -> str:
     """Name the stage of a snapshot; a source is its own, and others have none."""
     record = facts.snapshots.get(owner)
-    return record.stage if record else owner
+    if record is None:
+        return owner
+    return record.stage if record.stage in facts.lineage.stages else ""
 
 
 def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed]:
@@ -110,54 +131,49 @@ def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
     stage = _stage_of(facts, column.owner)
     figures = facts.profile(column.owner).get(column.name)
     found = facts.object(column.owner)
-    values: dict[str, Any] = {
+    values = {
         "column": column,
         "owner_page": _owners(facts)[column.owner],
-        "stage": stage,
-        "stage_page": stage_page(stage),
+        "n_rows": found and found.n_rows,
         "figures": figures,
         "drawn": figures_of(figures, found.n_rows, "") if figures and found else None,
-        "graph": lay_out(dict[Column, list[Column]]()),
-        "boxes": {},
-        "places": {},
-        "deciders": [],
-        "decides": [],
-        "rows": [],
+        "way": _way(facts, ways, Column(stage, column.name)) if stage else None,
+        "place_of": partial(place_of, facts),
         "queries": [*_queries(facts, column)],
         "models": _models(facts, ways, column),
-        "place_of": partial(place_of, facts),
-        "n_rows": found and found.n_rows,
     }
-    if stage:
-        at = Column(stage, column.name)
-        made, arrows = ways.made_at[at], depth_first(ways.graph(at))
-        boxes = {
-            box: Box(
-                box,
-                place_of(facts, box, ways),
-                ways.kinds(box),
-                ways.written(box),
-                ways.published.get(box, []),
-                box == made,
-            )
-            for box in arrows
-        }
-        graph = lay_out(arrows)
-        rows = ways.rows(stage) if stage in facts.lineage.stages else []
-        values |= {
-            "graph": graph,
-            "boxes": boxes,
-            "places": {row.key: i for i, row in enumerate(graph.rows)},
-            "deciders": ways.deciders(ways.back(at)),
-            "decides": ways.decides(at),
-            "rows": rows[-_MAX_ROWS:],
-            "n_rows_left_out": max(len(rows) - _MAX_ROWS, 0),
-            "inputs": arrows,
-            "n_left_out": ways.n_left_out(at),
-        }
     names = [Found("column", column.name, column.owner)]
     path = column_page(column.owner, column.name)
     return Page(path, column.name, "column", values, names, COLUMNS)
+
+
+def _way(facts: Facts, ways: Ways, at: Column) -> Way:
+    """Draw the way of a column, and tell what decides it, and what it decides."""
+    made, inputs = ways.made_at[at], depth_first(ways.graph(at))
+    graph = lay_out(inputs)
+    boxes = {
+        box: Box(
+            box,
+            place_of(facts, box, ways),
+            ways.kinds(box),
+            ways.written(box),
+            ways.published.get(box, []),
+            box == made,
+        )
+        for box in inputs
+    }
+    rows = ways.rows(at.stage) if at.stage in facts.lineage.stages else []
+    return Way(
+        graph,
+        boxes,
+        inputs,
+        {row.key: i for i, row in enumerate(graph.rows)},
+        ways.n_left_out(at),
+        ways.deciders(ways.back(at)),
+        ways.decides(at),
+        rows[-_MAX_ROWS:],
+        max(len(rows) - _MAX_ROWS, 0),
+    )
 
 
 def place_of(facts: Facts, at: Column, ways: Ways | None = None) -> Place:

@@ -18,8 +18,8 @@ import msgspec
 import polars as pl
 from omegaconf import MISSING
 
-from pipeline.config import Tree, holds
-from pipeline.errors import PipelineError, QueryError, SnapshotError, masked
+from pipeline.config import Layer, Tree, holds
+from pipeline.errors import PipelineError, QueryError, SnapshotError, mask_tree, masked
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
 from pipeline.log import Event, logs_of, read_log
@@ -344,12 +344,17 @@ class Facts:
         for name, value in record.config.items():
             parts = [stage, name]
             last = next((la for la in reversed(layers) if holds(la.tree, parts)), None)
-            written = last.tree[stage][name] if last else value
-            default = first and first.tree[stage].get(name)
+            written = _shown(last, stage, name) if last else value
+            default = first and _shown(first, stage, name)
             if written == value or "${" not in str(written):
                 written = None
             file = last.name if last else ""
             yield Value(name, value, file, written, default, first is last)
+
+
+def _shown(layer: Layer, stage: str, name: str) -> Any:
+    """Take a setting as a layer has it, fit to be seen."""
+    return mask_tree(layer.tree[stage]).get(name)
 
 
 def purpose_of(text: str, function: str) -> str:

@@ -1,8 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from pipeline.errors import SnapshotError
+from pipeline.config import Layer
+from pipeline.errors import MASK, SnapshotError
 from pipeline.lineage.graph import Edge
 from pipeline.pages.facts import Facts, purpose_of, read_facts
 from pipeline.plan.compose import compose_declared
@@ -60,3 +63,16 @@ def test_a_broken_configuration_leaves_what_runs_recorded(
 def test_without_a_run_there_is_nothing_to_tell(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="just run"):
         read_facts(make_project(tmp_path, 2))
+
+
+def test_a_credential_among_settings_is_not_shown(facts: Facts) -> None:
+    assert facts.settings
+    secret = Layer("configs/pipeline.yaml", {"lag_columns": {"password": "dragon"}})
+    [*layers] = facts.settings.layers
+    settings = replace(facts.settings, layers=(*layers, secret))
+    [record] = [s for s in facts.run.stages if s.name == "lag_columns"]
+    stage = msgspec.structs.replace(record, config={"password": MASK})
+    run = msgspec.structs.replace(facts.run, stages=[stage])
+    [value] = replace(facts, settings=settings, runs=[run]).values("lag_columns")
+    assert value.file == "configs/pipeline.yaml"
+    assert "dragon" not in str(value)
