@@ -21,6 +21,9 @@ _EDGE = 3.0
 _SKEWED = 8
 """Times as long as from q05 to q95: a range that is drawn on a logarithmic axis."""
 
+_FAR = 10
+"""Times as long as any other: a bar that is cut off."""
+
 _TICK = 2.0
 """Width of a value that holds much by itself."""
 
@@ -74,6 +77,8 @@ class Bar:
     lower: float | None
     upper: float | None
     text: str
+    is_cut: bool
+    """Whether it would be much longer than all others, and is cut off."""
 
 
 def histogram(
@@ -168,15 +173,21 @@ def line(
 def bars(
     rows: Sequence[tuple[float | None, float | None, float | None]],
 ) -> list[Bar | None]:
-    """Draw figures with the ends of their intervals on one axis that has the zero."""
+    """Draw figures with the ends of their intervals on one axis that has the zero.
+
+    One that is more than `_FAR` times as long as any other would leave nothing of
+    these to be seen, and is cut off.
+    """
     rows = [(_finite(value), _finite(low), _finite(high)) for value, low, high in rows]
     known = [end for row in rows for end in row if end is not None]
-    least, greatest = min(known, default=0.0), max(known, default=0.0)
-    least, greatest = min(least, 0.0), max(greatest, 0.0)
+    tops = sorted(max((end or 0.0 for end in row), default=0.0) for row in rows)
+    least, greatest = min([*known, 0.0]), max([*known, 0.0])
+    if len(tops) > 2 and tops[-1] > _FAR * tops[-2] > 0:
+        greatest = 1.25 * tops[-2]
     span = (greatest - least) or 1.0
 
     def at(value: float) -> float:
-        return 100 * (value - least) / span
+        return 100 * (min(value, greatest) - least) / span
 
     drawn: list[Bar | None] = []
     for value, lower, upper in rows:
@@ -187,8 +198,10 @@ def bars(
         text = number(value)
         if ends:
             text += f", interval {number(lower)} to {number(upper)}"
+        if is_cut := value > greatest:
+            text, ends = f"{text}; the bar is cut off", None
         x, width = min(at(value), at(0.0)), abs(at(value) - at(0.0))
-        drawn.append(Bar(at(0.0), x, width, *(ends or (None, None)), text))
+        drawn.append(Bar(at(0.0), x, width, *(ends or (None, None)), text, is_cut))
     return drawn
 
 

@@ -82,6 +82,18 @@ def test_a_line_shows_what_it_is_held_against() -> None:
     assert "accepted 2" in chart.text
 
 
+def test_one_bar_that_is_far_longer_than_all_others_is_cut_off() -> None:
+    rows = [(1.0, 0.5, 1.5), (4.0, None, None), (1000.0, 900.0, 1100.0)]
+    small, large, cut = (bar for bar in bars(rows) if bar)
+    assert [bar.is_cut for bar in (small, large, cut)] == [False, False, True]
+    assert (small.width, large.width, cut.width) == pytest.approx((20.0, 80.0, 100.0))
+    assert small.upper == pytest.approx(30.0)
+    assert cut.text.endswith("the bar is cut off")
+    [_, beside] = bars([(1.0, None, None), (1000.0, None, None)])
+    assert beside is not None
+    assert not beside.is_cut
+
+
 def test_bars_share_an_axis_that_holds_zero_and_all_ends() -> None:
     first, none, last = bars([(2.0, 1.0, 4.0), (None, None, None), (-1.0, None, None)])
     assert none is None
