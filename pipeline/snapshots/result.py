@@ -168,7 +168,7 @@ def _show(
         for _, plan in relation.fetchall():
             _print_plan(plan, encoding)
         return
-    rows = _as_text(relation).limit(MAX_ROWS + 1).fetchall()
+    rows = _as_text(relation.limit(MAX_ROWS + 1)).fetchall()
     shown, folded = rows[:MAX_ROWS], {key.lower() for key in keys}
     columns = [
         Column(name, str(type_), [row[i] for row in shown], name.lower() in folded)

@@ -30,6 +30,10 @@ _CODE = frozenset({"id", "code", "key", "number"})
 _OF_COUNTS = frozenset({"n", "num", "count", "per"})
 _YEARS = range(1500, 2201)
 
+_UNUSUAL = re.compile(r"[^ -~]")
+_WHOLE = ("DATE", "TIME", "INTERVAL", "BOOLEAN", "UUID")
+"""Types whose values are not cut."""
+
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|BIGNUM")
 _MAX_DIGITS = 40
 """Of integers that are more than text."""
@@ -54,6 +58,12 @@ class Column:
     def is_number(self) -> bool:
         """Whether its values stand at the right."""
         return self._is_integer or self.type.startswith(("DECIMAL", "DOUBLE", "FLOAT"))
+
+    @cached_property
+    def can_be_cut(self) -> bool:
+        """Whether the beginning of its values says something: of text, not of codes."""
+        is_code = self.is_key or _is_code(self.name)
+        return not (self.is_number or is_code or self.type.startswith(_WHOLE))
 
     @cached_property
     def _is_integer(self) -> bool:
@@ -130,13 +140,16 @@ def _is_small(x: float, n_decimals: int) -> bool:
 
 def harmless(value: str, encoding: str) -> str:
     """Escape what a terminal cannot show, or would obey: tabs, ends of lines, ESC."""
-    shown = "".join(
-        ch
-        if ch.isprintable() or unicodedata.category(ch) == "Zs"
-        else ch.encode("unicode_escape").decode()
-        for ch in value
-    )
+    shown = _UNUSUAL.sub(_escaped, value)
     return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """Escape a character, unless it is one to be seen, or a blank."""
+    ch = match[0]
+    if ch.isprintable() or unicodedata.category(ch) == "Zs":
+        return ch
+    return ch.encode("unicode_escape").decode()
 
 
 def width_of(text: str) -> int:
@@ -242,11 +255,12 @@ def _layout(
     if len(cells[0]) <= FEW_ROWS:
         return None
     narrowest = [
-        heads[i] if columns[i].is_number else _wrapped(name, _MIN_TEXT)
+        _wrapped(name, _MIN_TEXT) if columns[i].can_be_cut else heads[i]
         for i, name in enumerate(names)
     ]
     most = [
-        n if c.is_number else _MIN_TEXT for c, n in zip(columns, needed, strict=True)
+        _MIN_TEXT if column.can_be_cut else n
+        for column, n in zip(columns, needed, strict=True)
     ]
     least = _widths(narrowest, list(map(min, needed, most)))
     shown = _kept(least, width)

@@ -116,6 +116,20 @@ def test_columns_that_do_not_fit_are_left_out_in_the_middle_and_named() -> None:
     assert said.startswith("2 of 5 columns not shown: n_of_all_sold, price_per_unit; ")
 
 
+def test_times_and_codes_are_not_cut_but_left_out() -> None:
+    at = "2026-11-30 06:28:05.652"
+    columns = [
+        Column("run_id", "VARCHAR", ["r20261130_062823_952"] * 4),
+        Column("started_at", "TIMESTAMP", [at] * 4),
+        Column("source", "VARCHAR", ["a very long name of a source"] * 4),
+    ]
+    for width in (30, 45, 55, 65):
+        lines = drawn(columns, width)[-5:]
+        shown = {word for line in lines for word in line.split("  ")}
+        assert "r20261130_062823_952" in shown
+        assert not any("…" in word and word.startswith(("r2", "20")) for word in shown)
+
+
 def test_few_rows_that_do_not_fit_are_shown_value_by_value() -> None:
     few = [Column(c.name, c.type, c.values[:2]) for c in WIDE]
     lines = drawn(few, 40)
