@@ -212,9 +212,7 @@ def init(
 @options.profile
 @options.selection
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and why.")
-@click.option(
-    "--variant", metavar="NAME", help="Publish nothing; keep it as a variant."
-)
+@options.variant("--variant", help="Publish nothing; keep it as a variant.")
 @options.overrides
 def run(
     profile: str | None,
@@ -303,7 +301,12 @@ def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:
 
 
 @main.command()
-@click.argument("overrides", nargs=-1, metavar="[SETTING=VALUE]...")
+@click.argument(
+    "overrides",
+    nargs=-1,
+    metavar="[SETTING=VALUE]...",
+    shell_complete=completion.of_source,
+)
 def data(overrides: tuple[str, ...]) -> None:
     """Make or fetch what the sources need, if it is not there: data scale=10."""
     from pipeline import sources
@@ -459,7 +462,7 @@ class _Statement(click.Command):
 
 
 @main.command(cls=_Statement)
-@click.argument("statement", required=False)
+@click.argument("statement", required=False, shell_complete=completion.statement)
 @options.variant(
     "--variant",
     help="Ask it; `published.features` is what is published.",
@@ -584,7 +587,7 @@ def show(
     "words",
     nargs=-1,
     metavar="[STAGE] [PATH=VALUE]...",
-    shell_complete=completion.frames,
+    shell_complete=completion.frames_or_settings,
 )
 @options.profile
 def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
@@ -609,7 +612,7 @@ def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
 
 
 @main.command(cls=_Statement)
-@click.argument("statement")
+@click.argument("statement", shell_complete=completion.statement)
 def bisect(statement: str) -> None:
     """Find the kept run in which a statement became true, and what changed in it.
 
@@ -902,6 +905,7 @@ def _verify_lock(profile: str | None, overrides: tuple[str, ...]) -> None:
 @click.option(
     "--against",
     metavar="RUN",
+    shell_complete=completion.runs_or_lock,
     default="latest",
     show_default=True,
     help="A run, `lock` for pipeline.lock, or a DuckDB file of `just export`.",

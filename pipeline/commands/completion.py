@@ -87,14 +87,17 @@ class Known:
             path = f"{section}.{name}" if section else name
             yield f"{path}." if value and isinstance(value, dict) else f"{path}="
 
+    def frames(self) -> list[str]:
+        """Name what has rows to show: stages, snapshots and the source."""
+        return [*self.named("stages"), *self.named("snapshots"), SOURCE]
+
     def cells(self) -> Iterator[str]:
         """Name stages and snapshots, or the columns of the one that is begun."""
         name, dot, _ = self.begun.rpartition(".")
         if dot:
             yield from (f"{name}.{column}" for column in self.columns(name))
         else:
-            stages = [*self.named("stages"), *self.named("snapshots")]
-            yield from (f"{stage}." for stage in dict.fromkeys([*stages, SOURCE]))
+            yield from (f"{frame}." for frame in self.frames())
 
 
 def _offered(names: Callable[[Known], Iterable[str]]) -> Complete:
@@ -131,6 +134,28 @@ def models_or_settings(known: Known) -> Iterator[str]:
 
 
 @_offered
+def runs_or_lock(known: Known) -> Iterator[str]:
+    """Offer what a review may hold a run to, but for files."""
+    yield from ("latest", "previous", "lock", *known.runs())
+
+
+@_offered
+def of_source(known: Known) -> Iterator[str]:
+    """Offer the settings of the source."""
+    yield from (f"{name}=" for name in known.run["config"][SOURCE])
+
+
+@_offered
+def statement(known: Known) -> Iterator[str]:
+    """Offer snapshots as the next word, and the columns of those that are named."""
+    before, space, _ = known.begun.rpartition(" ")
+    named = re.findall(r"\w+", before)
+    snapshots = known.named("snapshots")
+    columns = (c for name in snapshots if name in named for c in known.columns(name))
+    yield from (f"{before}{space}{name}" for name in [*snapshots, *columns])
+
+
+@_offered
 def cells_or_settings(known: Known) -> Iterator[str]:
     """Offer columns of stages; behind one, settings."""
     is_there = any("=" not in word for word in known.words("words"))
@@ -152,7 +177,15 @@ def key_or_column(known: Known) -> Iterator[str]:
 @_offered
 def frames(known: Known) -> Iterator[str]:
     """Offer what has rows to show: stages, snapshots and the source."""
-    yield from (*known.named("stages"), *known.named("snapshots"), SOURCE)
+    yield from known.frames()
+
+
+@_offered
+def frames_or_settings(known: Known) -> Iterator[str]:
+    """Offer what has rows to show, and the settings that a command may change."""
+    if "." not in known.begun:
+        yield from known.frames()
+    yield from known.settings()
 
 
 @_offered

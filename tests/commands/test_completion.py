@@ -54,6 +54,7 @@ def test_names_are_those_of_the_project(ask: Ask, published: Path) -> None:
     assert ask("run", "--on") == ["--only"]
     assert ask("run", "--profile", "") == ["ci"]
     assert ask("restore", "") == ["latest", "previous", run_id]
+    assert ask("review", "--against", "l") == ["latest", "lock"]
     assert ask("diff", "features", "r2") == [run_id]
     assert ask("sql", "--variant", "") == ask("adopt", "w") == ["wider"]
     assert "ridge" in ask("train", "")
@@ -82,11 +83,21 @@ def test_stages_snapshots_and_columns_are_those_of_the_newest_run(
     ]
 
 
+def test_statement_has_snapshots_and_the_columns_of_those_it_names(ask: Ask) -> None:
+    assert ask("sql", '"from feat') == ["from features"]
+    assert ask("bisect", "'from discharges select ye") == [
+        "from discharges select year"
+    ]
+    assert ask("sql", "from drgs select mean_co") == []
+
+
 def test_settings_are_completed_a_level_at_a_time(ask: Ask) -> None:
     assert ask("run", "hist") == ["history."]
     assert "history.runs=" in ask("run", "history.")
     assert ask("run", "history.runs=1", "history.ru") == ["history.runs="]
     assert ask("lineage", "features.year", "history.ru") == ["history.runs="]
+    assert ask("data", "pa") == ["path="]
+    assert ask("profile", "lag") == ["lag_columns", "lag_columns."]
 
 
 def test_query_has_its_parameters(ask: Ask) -> None:
@@ -117,6 +128,7 @@ TYPED = {
     "pipeline run history.ru": "pipeline run history.runs=",
     "pipeline lineage source.Mean\\ Ch": "pipeline lineage source.Mean\\ Charge ",
     "pipeline lineage 'source.Mean Ch": "pipeline lineage 'source.Mean Charge' ",
+    "pipeline sql 'from feat": "pipeline sql 'from features' ",
     "pipeline score dat": "pipeline score data/",
 }
 """What comes of it, with a Tab."""
