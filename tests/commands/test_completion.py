@@ -58,7 +58,6 @@ def test_names_are_those_of_the_project(ask: Ask, published: Path) -> None:
     assert ask("diff", "features", "r2") == [run_id]
     assert ask("sql", "--variant", "") == ask("adopt", "w") == ["wider"]
     assert "ridge" in ask("train", "")
-    assert ask("profile", "lag") == ["lag_columns"]
     assert ask("completion", "") == ["bash", "zsh", "fish"]
 
 
