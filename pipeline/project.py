@@ -9,12 +9,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Thread
 from typing import Any, Generic, TypeVar, cast
 
 import polars as pl
@@ -50,6 +53,8 @@ from pipeline.__main__ import start
 start()
 """
 """The command line, also where the package was found beside a notebook."""
+
+_TICK_S = 0.1
 
 _WARNING = "warning: "
 _ERROR = "error: "
@@ -627,7 +632,7 @@ def _command(root: Path, words: Sequence[str]) -> str:
     ):
         assert process.stderr
         try:
-            for line in map(str.rstrip, process.stderr):
+            for line in _lines(process.stderr):
                 lines = [*lines[-9:], line]
                 if error or line.startswith(_ERROR):
                     error.append(line.removeprefix(_ERROR))
@@ -638,6 +643,8 @@ def _command(root: Path, words: Sequence[str]) -> str:
             status = process.wait()
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
+            while process.poll() is None:
+                time.sleep(_TICK_S)
             raise
         printed.seek(0)
         said = printed.read()
@@ -646,3 +653,24 @@ def _command(root: Path, words: Sequence[str]) -> str:
     if status:
         raise PipelineError("\n".join(error or ["run: has failed", *lines]))
     return said
+
+
+def _lines(stream: Iterable[str]) -> Iterator[str]:
+    """Yield lines as they come.
+
+    NOTE: Where Polars is imported, a Ctrl-C does not break off a read that waits.
+    """
+    found = SimpleQueue[str | None]()
+
+    def read() -> None:
+        for line in stream:
+            found.put(line.rstrip())
+        found.put(None)
+
+    Thread(target=read, daemon=True).start()
+    while True:
+        with suppress(Empty):
+            line = found.get(timeout=_TICK_S)
+            if line is None:
+                return
+            yield line

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -230,3 +231,28 @@ def test_a_run_says_what_it_made_and_prints_nothing(
     assert capfd.readouterr() == ("", "")
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == len({*messages})
+
+
+STOPPED = """
+import sys
+from pipeline import Project
+project = Project(sys.argv[1])
+print("begins", flush=True)
+try:
+    project.run()
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_is_stopped_as_on_the_command_line(tmp_path: Path) -> None:
+    root = made(tmp_path)
+    program = [sys.executable, "-c", STOPPED, str(root)]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "begins\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "stopped\n"
+    assert not Project(root).runs
+    assert Project(root).run().is_new
