@@ -7,7 +7,7 @@ from pipeline.errors import some
 from pipeline.modeling.fit.amount import amount
 from pipeline.review.figures import Judged, Speed
 from pipeline.review.review import Check, Review
-from pipeline.snapshots.diff.report import listed, quoted, table, to_markdown
+from pipeline.snapshots.diff.report import folded, listed, quoted, table, to_markdown
 from pipeline.snapshots.uses import Use
 
 MAX_BYTES = 64_000
@@ -17,6 +17,9 @@ _CUT = "\n\n_Cut here: a comment holds no more. `just diff` shows a snapshot who
 
 _MAX_LISTED = 30
 """Lines of a list or table."""
+
+_MAX_OPEN = 8
+"""Lines of a list that is not folded."""
 
 _MAX_LINE = 300
 """Characters of one."""
@@ -53,7 +56,10 @@ def _sections(found: Review) -> Iterator[str]:
     head = ("snapshot", "check", "", "failures before", "after")
     yield _section("Checks that fail, or did", head, failing)
     yield _came_and_went(found.checks)
-    yield _list("Queries that need what changes", _queries(found.uses))
+    broken = [use for use in found.uses if not use.is_sure]
+    yield _list("Queries that cannot be planned any more", _queries(broken))
+    sure = [use for use in found.uses if use.is_sure]
+    yield _list("Queries that need what changes", _queries(sure))
     yield _models(found)
     yield _speed(found.speed)
     for changed in found.changed:
@@ -97,14 +103,14 @@ def _check(check: Check) -> list[str]:
 
 def _queries(found: Sequence[Use]) -> Iterator[str]:
     """Name queries, and the columns that each needs."""
-    by: dict[tuple[str, str, bool], list[str]] = {}
+    by: dict[str, dict[str, list[str]]] = {}
     for use in found:
-        of = by.setdefault((use.query, use.snapshot, use.is_sure), [])
-        of.append(quoted(use.column))
-    for (query, snapshot, is_sure), columns in by.items():
-        what = f": {some(columns)} of {quoted(snapshot)}" if snapshot else ""
-        line = f"{quoted(query)}{what}"
-        yield line if is_sure else f"{line} (**cannot be planned any more**)"
+        of = by.setdefault(use.query, {})
+        if use.column:
+            of.setdefault(use.snapshot, []).append(quoted(use.column))
+    for query, of in by.items():
+        needed = [f"{some(names)} of {quoted(s)}" for s, names in of.items()]
+        yield ": ".join(filter(None, (quoted(query), "; ".join(needed))))
 
 
 def _models(found: Review) -> str:
@@ -155,9 +161,12 @@ def _section(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _list(title: str, items: Iterator[str]) -> str:
-    """Write a list, and say how much of it is not shown."""
+    """Write a list, a long one folded, and say how much of it is not shown."""
     lines = [*items]
-    return _below(title, listed(lines[:_MAX_LISTED]), len(lines))
+    body = listed(lines[:_MAX_LISTED])
+    if len(lines) > _MAX_OPEN:
+        body = folded(f"{len(lines):,}", body)
+    return _below(title, body, len(lines))
 
 
 def _below(title: str, body: str, n: int) -> str:
