@@ -18,6 +18,7 @@ def test_nothing_in_a_bundle_is_a_pickle_or_names_a_place(promoted: Path) -> Non
     assert len(files) > 50
     kinds = {path.suffix for path in files}
     texts = {".py", ".json", ".yaml", ".txt", ".md", ".j2", ".sql", ".typed", ""}
+    texts |= {".css", ".js", ".bash", ".fish", ".zsh"}  # of pages, and for shells
     assert kinds <= {*texts, ".parquet"}
     # Protocol 2 and later of pickle begin so; text and Parquet do not.
     assert not [path for path in files if path.read_bytes()[:1] == b"\x80"]
