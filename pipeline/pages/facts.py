@@ -8,8 +8,8 @@ import hashlib
 import inspect
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -222,7 +222,8 @@ class Facts:
         how = last.get("event", "")
         if how in ("published", "finished", "stopped"):
             return None
-        return run_id, str(last.get("text", "")) if how == "failed" else "it died"
+        text = str(last.get("text", "")).replace(f"{self.root}/", "")
+        return run_id, text if how == "failed" else "it died"
 
     def peak_mib(self, run: RunRecord) -> int | None:
         """Tell the memory that a run took at most, if its log does."""
@@ -388,10 +389,30 @@ def read_facts(root: Path, *, profile: str | None = None) -> Facts:
         wanted = look(settings, plan, store, runs, fetched=False)
         statuses = {s.name: s for s in statuses_of(wanted, store, runs[-1])}
     except PipelineError as error:
-        fault = masked(str(error))
+        fault = masked(str(error)).replace(f"{root}/", "")
+    runs = [_without_place(run, root) for run in runs]
+    statuses = {
+        name: replace(status, reasons=_relative(status.reasons, root))
+        for name, status in statuses.items()
+    }
     if not settings or not settings.docs.samples:
         objects = {of: _without_cells(record) for of, record in objects.items()}
     return Facts(store, runs, objects, settings, plan, statuses, fault)
+
+
+def _without_place(run: RunRecord, root: Path) -> RunRecord:
+    """Name files of the project from its folder on, wherever that lies."""
+    snapshots = [
+        msgspec.structs.replace(s, reasons=[*_relative(s.reasons, root)])
+        for s in run.snapshots
+    ]
+    code = dict(zip(_relative(run.code, root), run.code.values(), strict=True))
+    return msgspec.structs.replace(run, snapshots=snapshots, code=code)
+
+
+def _relative(texts: Iterable[str], root: Path) -> tuple[str, ...]:
+    """Take the project's folder out of texts."""
+    return tuple(text.replace(f"{root}/", "") for text in texts)
 
 
 def _without_cells(record: ObjectRecord) -> ObjectRecord:

@@ -1,5 +1,6 @@
 """The pages as a whole: they are there, say the same again, and names stay text."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from pipeline.files.checksum import read_sealed, write_sealed
 from pipeline.pages.docs import frame_of, pages_of, write_pages
-from pipeline.pages.facts import Facts
+from pipeline.pages.facts import Facts, read_facts
 from pipeline.pages.site import render
 from pipeline.snapshots.records import ObjectRecord, RunRecord
 
@@ -86,3 +88,23 @@ def test_names_of_any_kind_stay_text(facts: Facts) -> None:
         assert all(name.replace("-", "").isalpha() for name in page.attributes), path
         n_shown += EVIL in page.text
     assert n_shown > 20
+
+
+def test_pages_do_not_say_where_the_project_lies(
+    seen: Path, files: dict[str, str]
+) -> None:
+    assert not [path for path, text in files.items() if f"{seen}/" in text]
+
+
+def test_code_elsewhere_in_the_project_is_named_from_its_folder_on(
+    seen: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(seen / ".pipeline", tmp_path / ".pipeline", symlinks=True)
+    for number, file in enumerate(sorted((tmp_path / ".pipeline/runs").glob("*.json"))):
+        run = read_sealed(file, RunRecord)
+        assert run
+        code = {**run.code, f"{tmp_path}/mylib.py": f"{number}"}
+        write_sealed(file, msgspec.structs.replace(run, code=code))
+    facts = read_facts(tmp_path)
+    html = render(pages_of(facts), frame_of(facts))["index.html"]
+    assert "code: mylib.py changed" in html
