@@ -1,4 +1,4 @@
-"""What several commands are given, and how they show a path."""
+"""What several commands are given, open and show."""
 
 import re
 import sys
@@ -10,11 +10,29 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline import progress
 from pipeline.commands import completion
+from pipeline.log import show_on_terminal
 from pipeline.progress import hidden
 
 if TYPE_CHECKING:
     from pipeline.init import Unsure
+    from pipeline.plan.settings import Settings
+    from pipeline.snapshots.store import Store
+
+
+RUNS = {"ignore_unknown_options": True}
+"""Of commands that take a run: -1 is one, not an option."""
+
+
+def show_log(*, quiet: bool, verbose: bool) -> None:
+    """Choose what of the log reaches the terminal."""
+    import logging
+
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    show_on_terminal(level, as_typed)
+    if quiet:
+        progress.stop()
 
 
 def project_root() -> Path:
@@ -172,3 +190,55 @@ def shown(path: Path) -> str:
     """Show a path relative to the working folder where that is shorter."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
+    """Load the settings of the project around the working folder."""
+    forget_racy_modules()
+    from pipeline.plan.settings import load_settings
+
+    return load_settings(project_root(), profile=profile, overrides=overrides)
+
+
+def forget_racy_modules() -> None:
+    """Let no cached module of ours stand for one that was edited since."""
+    from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+
+    forget_racy_bytecode(PACKAGE)
+
+
+def open_store() -> "Store":
+    """Return the store of the project, whatever its configuration says."""
+    from pipeline.snapshots.store import open_store as open_of
+
+    return open_of(project_root())
+
+
+class Statement(click.Command):
+    """Takes a statement that begins with a comment, which looks like an option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take comments for words, behind the options."""
+        comments = [word for word in args if re.match(r"--(\s|[^=\n]*\n)", word)]
+        options = [word for word in args if word not in comments]
+        if comments:
+            options += ["--", *comments]
+        return super().parse_args(ctx, options)
+
+
+def quiet_or_verbose(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command that logs choose how much, also after its name."""
+
+    def show(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value and not ctx.resilient_parsing:
+            show_log(quiet=param.name == "quiet", verbose=param.name == "verbose")
+
+    for name, text in (
+        ("--verbose", "Every step, with its rows."),
+        ("--quiet", "Warnings and errors only."),
+    ):
+        option = click.option(
+            name, is_flag=True, expose_value=False, callback=show, help=text
+        )
+        command = option(command)
+    return command

@@ -1,0 +1,43 @@
+"""The commands that look back, as a user types them."""
+
+import json
+from pathlib import Path
+
+import duckdb
+
+from tests.commands.conftest import SOURCE, invoke
+from tests.conftest import LEAN, make_project
+
+
+def test_history_commands_from_change_to_restore(tmp_path: Path) -> None:
+    project = make_project(tmp_path, n_rows=3000, of=LEAN)
+
+    def ran(*args: str, code: int = 0) -> str:
+        result = invoke(project, *args)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", *SOURCE)
+    assert "nothing to do" in ran("run", "--dry-run", *SOURCE)
+    assert "min_total: 20 -> 60" in ran("plan", *SOURCE, "drop_rare_drgs.min_total=60")
+    ran("run", *SOURCE, "drop_rare_drgs.min_total=60")
+
+    assert "different" in ran("diff", "features", code=1)
+    assert ran("diff", "features", "--format", "markdown", code=1).startswith("###")
+    assert json.loads(ran("diff", "features", "--format", "json", code=1))
+    assert "equal" in ran("diff", "drgs", "-1", "latest")
+    assert "did you mean 'features'" in ran("diff", "feature", code=2)
+
+    assert ran("history").count("computed") == 2
+    assert "min_total: 20 -> 60" in ran("history", "features")
+    ran("restore", "-1")
+    assert "equal" in ran("diff", "features", "-2", "latest")
+    assert ran("runs").count("published") == 2
+    assert "all objects are whole" in ran("verify")
+    assert "to remove" in ran("gc", "--dry-run")
+    assert "removed" in ran("gc")
+    assert "0 removed" in ran("gc")
+    assert "features" in ran("export", "shared.duckdb")
+    with duckdb.connect(project / "shared.duckdb", read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM features").fetchone() != (0,)
