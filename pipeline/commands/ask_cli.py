@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder to write instead of .pipeline/docs; only pages of ours may be there.",
+    help="Folder to write instead of .pipeline/docs; what is not of ours there stays.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
 @click.option("--serve", is_flag=True, help="Serve them to this machine, until Ctrl-C.")

@@ -1,14 +1,14 @@
-"""Pages to a folder, whole or not at all: frame, links, style, script, search index."""
+"""Pages to a folder, beside what else it holds: frame, links, style, script, search."""
 
 import json
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, zip_longest
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from pathlib import Path, PurePosixPath
+from shutil import rmtree
 from typing import Any, cast
 
 from jinja2 import (
@@ -27,7 +27,12 @@ from pipeline.progress import each
 _HERE = Path(__file__).parent
 _ASSETS = ("style.css", "pages.js")
 MARKER = "made-by-pipeline-docs"
-"""The file that says that a folder may be written anew."""
+"""The file that lists what of a folder is ours, to be written anew."""
+_MARKED = "Files of `just docs`, which writes them anew; others it leaves as they are."
+_NEW = ".pages-being-written"
+_OF_HOSTS = {".git", ".nojekyll", "CNAME"}
+"""What a folder may hold that pages are first written to, as a branch of a host."""
+_N_NAMED = 5
 
 KINDS = ("column", "stage", "snapshot", "query", "transformation", "page")
 """What the search tells apart, in the order it prefers them."""
@@ -74,42 +79,85 @@ class Frame:
 def write_site(pages: Sequence[Page], frame: Frame, folder: Path) -> None:
     """Write pages into a folder, in the place of those that were there.
 
+    What else is in the folder stays as it is. Nothing is put in place before all is
+    written.
+
     Raises
     ------
     SnapshotError
-        If the folder holds something else, or cannot be written.
+        If something else is in the way, or the folder cannot be written.
     """
     target = folder.resolve()
-    refuse_foreign(target)
     files = render(pages, frame)
+    before = _written(target)
+    _refuse_foreign(folder, target, files, before)
+    new = target / _NEW
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
-            new, old = Path(beside, "new"), Path(beside, "old")
-            for path, text in files.items():
-                file = new / path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text, encoding="utf-8")
-            with suppress(FileNotFoundError):
-                target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                old.rename(target)
-                raise
+        target.mkdir(parents=True, exist_ok=True)
+        rmtree(new, ignore_errors=True)  # of one that was killed
+        for path, text in files.items():
+            file = new / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        (target / MARKER).write_text(_marker({*files, *before}), encoding="utf-8")
+        for path in files:
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (new / path).replace(target / path)
+        for path in before - {*files}:
+            _remove(target, path)
+        (target / MARKER).write_text(_marker(files), encoding="utf-8")
     except OSError as error:
-        raise SnapshotError(f"{folder}: cannot be written\nfound: {error}") from error
+        raise SnapshotError(
+            f"{folder}: cannot be written\nfound: {error.strerror or error}\n"
+            "hint: `just docs -o DIR` names a folder that can be written"
+        ) from error
+    finally:
+        rmtree(new, ignore_errors=True)
 
 
-def refuse_foreign(folder: Path) -> None:
-    """Refuse to write pages where something else is."""
-    if not folder.exists():
+def _marker(paths: Iterable[str]) -> str:
+    """List the files that are ours."""
+    return "\n".join((_MARKED, *sorted(paths), ""))
+
+
+def _written(folder: Path) -> set[str]:
+    """Read which files of a folder are ours."""
+    try:
+        _, *paths = (folder / MARKER).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return set()
+    return {path for path in paths if not {"..", ""} & {*path.split("/")}}
+
+
+def _remove(folder: Path, path: str) -> None:
+    """Remove a file of ours, and the folders that it leaves empty."""
+    with suppress(OSError):
+        (folder / path).unlink(missing_ok=True)
+        for parent in PurePosixPath(path).parents[:-1]:
+            (folder / parent).rmdir()
+
+
+def _refuse_foreign(
+    folder: Path, target: Path, files: Iterable[str], before: set[str]
+) -> None:
+    """Refuse to write where something else is, as far as that is in the way."""
+    if not target.exists():
         return
-    if not folder.is_dir() or (
-        any(folder.iterdir()) and not (folder / MARKER).exists()
-    ):
+    if not target.is_dir():
+        raise SnapshotError(f"{folder}: is no folder\nhint: name a folder")
+    if (target / MARKER).exists():
+        is_listed = bool(before)  # older versions have listed nothing
+        found = {p for p in files if is_listed and (target / p).exists()} - before
+        parents = {str(up) for p in files for up in PurePosixPath(p).parents[:-1]}
+        found |= {up for up in parents if (target / up).is_file()} - before
+    else:
+        found = {path.name for path in target.iterdir()} - _OF_HOSTS - {_NEW}
+    if found:
+        names = ", ".join(sorted(found)[:_N_NAMED])
+        more = f" and {len(found) - _N_NAMED} more" if len(found) > _N_NAMED else ""
         raise SnapshotError(
             f"{folder}: holds something else than pages, and is left as it is\n"
+            f"found: {names}{more}\n"
             "hint: name a folder that is empty, or not there yet"
         )
 
@@ -117,7 +165,6 @@ def refuse_foreign(folder: Path) -> None:
 def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
     """Make the text of each file, by its path."""
     files = {name: (_HERE / name).read_text(encoding="utf-8") for name in _ASSETS}
-    files[MARKER] = "This folder is written anew by `just docs`.\n"
     files["search.js"] = _search_index(pages)
     there = {page.path for page in pages}
     sections = {path: text for path, text in frame.sections.items() if path in there}

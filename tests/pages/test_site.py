@@ -43,6 +43,36 @@ def test_a_folder_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     assert [*text_of(tmp_path)] == ["thesis.txt"]
 
 
+def test_what_is_not_ours_stays(tmp_path: Path) -> None:
+    for path in (".git/config", "CNAME", ".nojekyll"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("theirs")
+    write_site([page("index.html"), page("a/b.html")], FRAME, tmp_path)
+    (tmp_path / "a" / "notes.txt").write_text("theirs")
+    (tmp_path / ".pages-being-written").mkdir()  # by one that was killed
+    write_site([page("index.html")], FRAME, tmp_path)
+    found = text_of(tmp_path)
+    assert [p for p, text in found.items() if text == b"theirs"]
+    assert {p for p in found if "/" in p} == {".git/config", "a/notes.txt"}
+    assert not (tmp_path / ".pages-being-written").exists()
+
+
+def test_a_file_of_others_is_not_written_over(tmp_path: Path) -> None:
+    write_site([page("index.html")], FRAME, tmp_path)
+    (tmp_path / "more.html").write_text("theirs")
+    with pytest.raises(SnapshotError, match=r"found: more\.html"):
+        write_site([page("index.html"), page("more.html")], FRAME, tmp_path)
+    assert (tmp_path / "more.html").read_text() == "theirs"
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SnapshotError) as error:
+        write_site([page("index.html")], FRAME, tmp_path / "file" / "docs")
+    assert ".pages" not in str(error.value)
+    assert "hint: " in str(error.value)
+
+
 def test_pages_that_cannot_be_made_leave_those_before(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     write_site([page("index.html")], FRAME, folder)
