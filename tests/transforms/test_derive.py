@@ -37,3 +37,16 @@ def test_what_looks_at_other_rows_is_refused_with_the_configuration(sql: str) ->
 def test_a_column_that_is_not_there_is_named() -> None:
     with pytest.raises(pl.exceptions.ColumnNotFoundError, match="prize"):
         derive(LF, Config(columns={"x": "prize + 1"})).collect_schema()
+
+
+def test_hundreds_of_columns_are_a_few_nodes() -> None:
+    columns = {f"c{i}": "x * 2" for i in range(300)}
+    columns |= {f"d{i}": f"c{i} + 1" for i in range(300)}
+    lf = derive(pl.LazyFrame({"x": [1]}), Config(columns=columns))
+    assert lf.explain(optimized=False).count("WITH_COLUMNS") == 2
+    assert lf.collect().row(0) == (1, *[2] * 300, *[3] * 300)
+
+
+def test_a_name_behind_self_is_that_of_the_columns_above() -> None:
+    config = Config(columns={"x": "x + 1", "y": "self.x * 10"})
+    assert derive(pl.LazyFrame({"x": [1]}), config).collect().row(0) == (2, 20)
