@@ -19,7 +19,14 @@ import polars as pl
 from omegaconf import MISSING
 
 from pipeline.config import Layer, Tree, holds
-from pipeline.errors import PipelineError, QueryError, SnapshotError, mask_tree, masked
+from pipeline.errors import (
+    ConfigError,
+    PipelineError,
+    QueryError,
+    SnapshotError,
+    mask_tree,
+    masked,
+)
 from pipeline.files.parquet import read_parquet
 from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
 from pipeline.log import Event, logs_of, read_log
@@ -208,7 +215,10 @@ class Facts:
 
     @cached_property
     def failed(self) -> tuple[str, str] | None:
-        """The newest run and why, if it failed or died instead of publishing."""
+        """The newest run and why, if it failed or died instead of publishing.
+
+        What is below the first line of an error may show rows: see ``docs.samples``.
+        """
         if is_writing(self.store):
             return None
         *_, (run_id, file) = [("", None), *logs_of(self.store.logs).items()]
@@ -222,7 +232,9 @@ class Facts:
         how = last.get("event", "")
         if how in ("published", "finished", "stopped"):
             return None
-        text = str(last.get("text", "")).replace(f"{self.root}/", "")
+        text = _from_root(str(last.get("text", "")), self.root)
+        if not (self.settings and self.settings.docs.samples):
+            text = _without_rows(text)
         return run_id, text if how == "failed" else "it died"
 
     def peak_mib(self, run: RunRecord) -> int | None:
@@ -389,7 +401,9 @@ def read_facts(root: Path, *, profile: str | None = None) -> Facts:
         wanted = look(settings, plan, store, runs, fetched=False)
         statuses = {s.name: s for s in statuses_of(wanted, store, runs[-1])}
     except PipelineError as error:
-        fault = masked(str(error)).replace(f"{root}/", "")
+        fault = _from_root(masked(str(error)), root)
+        if not isinstance(error, ConfigError):
+            fault = _without_rows(fault)
     runs = [_without_place(run, root) for run in runs]
     statuses = {
         name: replace(status, reasons=_relative(status.reasons, root))
@@ -407,12 +421,27 @@ def _without_place(run: RunRecord, root: Path) -> RunRecord:
         for s in run.snapshots
     ]
     code = dict(zip(_relative(run.code, root), run.code.values(), strict=True))
-    return msgspec.structs.replace(run, snapshots=snapshots, code=code)
+    dialects = [*_relative(run.dialects, root)]
+    return msgspec.structs.replace(
+        run, snapshots=snapshots, code=code, dialects=dialects
+    )
 
 
 def _relative(texts: Iterable[str], root: Path) -> tuple[str, ...]:
     """Take the project's folder out of texts."""
-    return tuple(text.replace(f"{root}/", "") for text in texts)
+    return tuple(_from_root(text, root) for text in texts)
+
+
+def _from_root(text: str, root: Path) -> str:
+    """Take the project's folder out of a text, however that is reached."""
+    for place in (root.absolute(), root.resolve(), root):
+        text = re.sub(rf"(?<![\w./-]){re.escape(str(place))}/", "", text)
+    return text
+
+
+def _without_rows(text: str) -> str:
+    """Take the first line of an error: those below may show what is in the data."""
+    return text.partition("\n")[0]
 
 
 def _without_cells(record: ObjectRecord) -> ObjectRecord:
