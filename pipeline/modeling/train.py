@@ -1,7 +1,6 @@
 """Fit a model to the training periods, and its intervals to the validation periods."""
 
 import hashlib
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ import msgspec
 
 from pipeline.errors import some
 from pipeline.files.checksum import write_sealed
+from pipeline.files.commit import commit_of
 from pipeline.files.manifest import hashes
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
@@ -171,7 +171,7 @@ def _fit(
             metrics={metric: mean_error(error, metric) for metric in get_args(Metric)},
             versions=versions(config.kinds),
             code=_fingerprint_of_code(settings.root),
-            commit=_commit(settings.root),
+            commit=commit_of(settings.root),
             files=hashes(partial / "predictor"),
             mlflow_run="",
         )
@@ -216,18 +216,3 @@ def _fingerprint_of_code(root: Path) -> str:
     """Hash all modules of package and project."""
     code = sorted(code_hashes(root).items())
     return hashlib.sha256(str(code).encode()).hexdigest()[:16]
-
-
-def _commit(root: Path) -> str | None:
-    """Name the commit of a folder's repository; None without one, or without git."""
-    words = ["--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "-C", str(root), "describe", *words],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()

@@ -10,6 +10,7 @@ import msgspec
 
 from pipeline.contracts.checks import Outcome
 from pipeline.engine.one_pass import Execution
+from pipeline.files.commit import commit_of
 from pipeline.plan.descriptions import describe
 from pipeline.plan.fingerprint import VERSIONS
 from pipeline.run.freshness import Wanted
@@ -57,6 +58,7 @@ def record_of(
         snapshots=[_checked(s, execution.outcomes) for s in task.snapshots],
         lineage=_lineage(wanted, runs),
         descriptions=describe(settings, wanted.plan),
+        commit=commit_of(settings.root),
     )
 
 

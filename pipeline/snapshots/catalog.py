@@ -109,6 +109,7 @@ def _rows_of(
             "n_bad_rows": run.n_bad_rows,
             "execute_s": run.execute_s,
             "total_s": run.total_s,
+            "commit": run.commit,
             "versions": json.dumps(run.versions),
             "config": json.dumps(run.config),
             "kept": is_kept,

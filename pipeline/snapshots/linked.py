@@ -13,7 +13,7 @@ from pathlib import Path
 RUN_ID = r"r\d{8}_\d{6}_\d{3}"
 """A pattern of the names that runs have."""
 
-CATALOG_FORMAT = 4
+CATALOG_FORMAT = 5
 """Counts the changes to what a catalog holds."""
 
 READ_ONLY = 0o444

@@ -6,7 +6,8 @@ COMMENT ON TABLE meta.catalog IS 'what this file is made for';
 CREATE TABLE meta.runs (
     run_id VARCHAR PRIMARY KEY, started_at TIMESTAMP, restores VARCHAR,
     profile VARCHAR, source VARCHAR, files VARCHAR[], n_bad_rows BIGINT,
-    execute_s DOUBLE, total_s DOUBLE, versions JSON, config JSON, kept BOOLEAN
+    execute_s DOUBLE, total_s DOUBLE, versions JSON, "commit" VARCHAR, config JSON,
+    kept BOOLEAN
 );
 COMMENT ON TABLE meta.runs IS
     'one row per run; started_at is UTC, *_s are wall seconds; kept: can be queried';

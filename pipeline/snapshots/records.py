@@ -164,6 +164,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     lineage: list[EdgeRecord]
     descriptions: dict[str, dict[str, Description]] = {}
     """What columns mean, by stage, source, or snapshot without a stage, and column."""
+    commit: str | None = None
+    """Of the project's git repository, with ``-dirty`` if files differ from it."""
 
     @property
     def fingerprints(self) -> dict[str, str]:
