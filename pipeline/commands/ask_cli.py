@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
+    callback=options.harmless,
     help="Folder to write instead of .pipeline/docs; what is not of ours there stays.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
@@ -125,10 +126,13 @@ def show(
     if against and (stats or output or format_ not in (None, "table", "json")):
         raise click.UsageError("--against prints a diff, as a table or json")
     settings = options.settings(profile, overrides)
+    from pipeline.plan.output import refuse_sources
     from pipeline.run.rows import look_now
     from pipeline.run.show import Asked, diff_against, show_figures
     from pipeline.run.show import show as show_rows
 
+    if output:
+        refuse_sources(output, settings)
     is_table = output is None and format_ in (None, "table", "vertical")
     if limit is None and is_table and not (stats or against):
         limit = 20

@@ -111,12 +111,7 @@ def bisect(statement: str) -> None:
     show_default=True,
     help="A run, `lock` for pipeline.lock, or a DuckDB file of `just export`.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write instead of the terminal.",
-)
+@options.output
 @options.profile
 @options.overrides
 def review(
@@ -149,7 +144,7 @@ def review(
 
 
 @click.command()
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path), callback=options.harmless)
 def export(target: Path) -> None:
     """Write the snapshots and meta.* into one native DuckDB file, to share."""
     from pipeline.snapshots.export import export as export_catalog

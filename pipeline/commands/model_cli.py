@@ -380,11 +380,12 @@ def score(
     own. A row has none (null) if its entity has no row in the periods that features
     look back, or is too rare.
     """
-    from pipeline.modeling.score import refuse_to_overwrite
     from pipeline.modeling.score import score as score_file
+    from pipeline.plan.output import refuse_to_overwrite
     from pipeline.snapshots.result import write_frame
 
-    refuse_to_overwrite(file, output)
+    if output:
+        refuse_to_overwrite(output, [file])
     settings, _ = _load(profile, overrides)
     scores = score_file(settings, file, alone=alone)
     write_frame(scores.predictions, format_, output)

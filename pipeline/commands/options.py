@@ -135,10 +135,24 @@ def format_(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def harmless(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001
+    target: Path | None,
+) -> Path | None:
+    """Refuse to write in place of what the project is made of."""
+    if target is not None and not ctx.resilient_parsing:
+        from pipeline.plan.output import refuse_to_lose
+
+        refuse_to_lose(target, project_root())
+    return target
+
+
 output = click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
+    callback=harmless,
     help="File to write instead of the terminal.",
 )
 

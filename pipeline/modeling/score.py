@@ -38,15 +38,6 @@ class Scores:
         return self.bad.select("file", "line").n_unique()
 
 
-def refuse_to_overwrite(file: Path, output: Path | None) -> None:
-    """Refuse an output that is the input, by whatever name or link."""
-    if output and output.exists() and file.exists() and output.samefile(file):
-        raise ModelError(
-            f"{output}: is the file to score, expected another one to write\n"
-            "hint: -o names the file of the predictions"
-        )
-
-
 def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Scores:
     """Forecast the period after the last one of a file of any kind.
 

@@ -7,7 +7,7 @@ import click
 import pytest
 
 from pipeline.commands.cli import main
-from pipeline.commands.options import as_typed, shown, split
+from pipeline.commands.options import as_typed, harmless, shown, split
 from tests.commands.test_cli import invoke
 
 
@@ -93,3 +93,14 @@ def test_a_path_is_shown_from_the_working_folder(
     monkeypatch.chdir(tmp_path)
     assert shown(tmp_path / "a" / "b") == "a/b"
     assert shown(tmp_path.parent) == str(tmp_path.parent)
+
+
+def test_no_command_writes_in_place_of_what_the_project_is_made_of() -> None:
+    written = {
+        name: param.callback
+        for name, command in main.commands.items()
+        for param in command.params
+        if param.name in ("output", "target") and param.type.name != "text"
+    }
+    assert {*written.values()} == {harmless}
+    assert {"show", "sql", "score", "docs", "review", "export"} <= {*written}

@@ -199,7 +199,7 @@ def test_a_score_does_not_overwrite_the_file_it_reads(
         output.hardlink_to(given)
     result = command("score", str(given), "-o", str(output))
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"error: {output}: is the file to score, expected")
+    assert result.stderr.startswith(f"error: {output}: is a file to read, expected")
     assert given.read_bytes() == before
 
 
