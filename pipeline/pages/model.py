@@ -114,7 +114,7 @@ def model(facts: Facts) -> Iterator[Page]:
         facts.meta("models"), key=lambda m: (m["created_at"], m["fingerprint"])
     )[::-1]
     champions = [m for m in models if CHAMPION in (m["aliases"] or ())]
-    cards = [*_cards(facts, champions)]
+    cards = [*_cards(facts, champions or _newest(facts, models))]
     drift = sorted(
         facts.meta("drift"),
         key=lambda r: (not r["is_drifted"], -(r["importance"] or 0)),
@@ -125,6 +125,7 @@ def model(facts: Facts) -> Iterator[Page]:
         "cards": {page.values["of"]: page.path for page in cards},
         "judged": list(_judged(facts, models)),
         "promotions": _promotions(facts, models),
+        "refused": _refused(facts),
         "scored": list(_scored(facts)),
         "errors": list(_errors(facts)),
         "drift": [(r, _bar(r["importance"])) for r in drift[:n_shown]],
@@ -140,27 +141,52 @@ def model(facts: Facts) -> Iterator[Page]:
     yield from cards
 
 
+def _newest(
+    facts: Facts, models: Iterable[Mapping[str, Any]]
+) -> Iterable[Mapping[str, Any]]:
+    """Take the newest of each model that has been judged, of models newest first."""
+    judged = {row["fingerprint"] for row in facts.meta("evaluations")}
+    found: dict[str, Mapping[str, Any]] = {}
+    for m in models:
+        if m["fingerprint"] in judged:
+            found.setdefault(m["model"], m)
+    return found.values()
+
+
+def _refused(facts: Facts) -> Mapping[str, Any] | None:
+    """Find the newest decision on a version, if that was refused."""
+    rows = facts.meta("promotions")
+    newest = max(rows, key=lambda row: row["decided_at"], default=None)
+    return newest if newest and not newest["is_champion"] else None
+
+
 def _has_modeling(root: Path) -> bool:
     """Tell whether a project says what to learn."""
     return (root / "configs" / "modeling.yaml").is_file()
 
 
-def _cards(facts: Facts, champions: Iterable[Mapping[str, Any]]) -> Iterator[Page]:
-    """Copy the cards of champions: each is a whole page, that names no other file."""
-    for m in champions:
+def _cards(facts: Facts, models: Iterable[Mapping[str, Any]]) -> Iterator[Page]:
+    """Copy the cards of models: each is a whole page, that names no other file."""
+    for m in models:
         folder = facts.store.models / m["model"] / m["fingerprint"][:16]
         try:
             card = (folder / "evaluation" / "card.html").read_text(encoding="utf-8")
         except (OSError, UnicodeError):
             continue
-        path = f"cards/{slug(m['name'])}-{m['version']}.html"
+        of = m["version"] or m["fingerprint"][:8]
+        path = f"cards/{slug(m['name'] or m['model'])}-{of}.html"
         # It was written by a template that has escaped all texts.
         values = {"text": Markup(card), "of": m["fingerprint"]}
-        yield Page(path, f"Card of {m['name']}", "as_it_is", values, (), MODEL)
+        yield Page(
+            path, f"Card of {m['name'] or m['model']}", "as_it_is", values, (), MODEL
+        )
 
 
 def _judged(facts: Facts, models: Iterable[Mapping[str, Any]]) -> Iterator[Judged]:
-    """Show models that have been judged, champions first, beside their baselines."""
+    """Show the newest models that have been judged, beside their baselines.
+
+    Champions come first, then those that err least.
+    """
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in facts.meta("evaluations"):
         rows.setdefault(row["fingerprint"], []).append(row)
@@ -169,8 +195,21 @@ def _judged(facts: Facts, models: Iterable[Mapping[str, Any]]) -> Iterator[Judge
     }
     there = [m for m in models if m["fingerprint"] in rows]
     there.sort(key=lambda m: CHAMPION not in (m["aliases"] or ()))
-    for m in there[:_N_JUDGED]:
+
+    def rank(m: Mapping[str, Any]) -> tuple[Any, ...]:
+        of = (m["model"], m["metric"])
+        own = (r["value"] for r in rows[m["fingerprint"]] if _cell(r) == of)
+        error = next(own, None)
+        is_champion = CHAMPION in (m["aliases"] or ())
+        return not is_champion, m["target"], m["metric"], error is None, error or 0
+
+    for m in sorted(there[:_N_JUDGED], key=rank):
         yield _beside_baselines(m, rows[m["fingerprint"]], differences)
+
+
+def _cell(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Tell which model and metric a figure is of."""
+    return row["model"], row["metric"]
 
 
 def _beside_baselines(
@@ -180,7 +219,7 @@ def _beside_baselines(
 ) -> Judged:
     """Set a model beside its baselines, the smallest error first."""
     metric, unit = m["metric"], m["unit"] or ""
-    cells = {(row["model"], row["metric"]): row for row in rows}
+    cells = {_cell(row): row for row in rows}
     own = sorted(
         (row for row in rows if row["metric"] == metric and row["value"] is not None),
         key=lambda row: (row["value"], row["model"]),

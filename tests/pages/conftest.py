@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -206,3 +208,22 @@ def modeled(dirty: Path, tmp_path_factory: pytest.TempPathFactory) -> Facts:
     audit = Audit([], ["a", "b"], [1, 2, 3], n_values=600, of_names=[], part=0.5)
     write_sealed(state.audits / "a.json", AuditRecord("x", audit))
     return read_facts(root)
+
+
+@pytest.fixture(scope="session")
+def unpromoted(modeled: Facts) -> Facts:
+    """`modeled`, where the champion was refused, and a newer model errs more."""
+    facts = replace(modeled)
+    for row in facts.meta("models"):
+        row["aliases"] = []
+        row["created_at"] = MADE.replace(day=1 if row["model"] == "ridge" else 2)
+    newest, *_ = facts.meta("promotions")
+    newest["decided_at"] = MADE.replace(year=2027)
+    [own] = [
+        row
+        for row in facts.meta("evaluations")
+        if (row["model"], row["metric"]) == ("ridge", "mae")
+    ]
+    worse = {"model": "tree", "fingerprint": "e" * 64, "value": own["value"] + 9}
+    facts.meta("evaluations").append(defaultdict(lambda: None, own | worse))
+    return facts

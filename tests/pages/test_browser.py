@@ -15,7 +15,10 @@ from urllib.parse import unquote, urldefrag, urlparse
 
 import pytest
 
-from pipeline.pages.docs import write_pages
+from pipeline.pages.docs import frame_of, write_pages
+from pipeline.pages.facts import Facts
+from pipeline.pages.model import model
+from pipeline.pages.site import write_site
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
 
@@ -251,6 +254,14 @@ def test_what_is_drawn_or_folded_has_a_name(looks: dict[str, Look]) -> None:
 def test_nothing_is_wider_than_the_window(looks: dict[str, Look], width: int) -> None:
     widths = {path: look.widths[width] for path, look in looks.items()}
     assert {path: found for path, found in widths.items() if found > width} == {}
+
+
+def test_a_model_that_was_refused_fits_a_phone(
+    unpromoted: Facts, page: Any, tmp_path: Path
+) -> None:
+    write_site([*model(unpromoted)], frame_of(unpromoted), tmp_path)
+    widths = look_at(page, tmp_path / "model.html").widths
+    assert all(found <= width for width, found in widths.items())
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

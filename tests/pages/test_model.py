@@ -84,3 +84,14 @@ def test_a_project_without_a_model_is_told_what_to_do_next(
 ) -> None:
     assert "<code>configs/modeling.yaml</code>" in files["model.html"]
     assert "iframe" not in files["model.html"]
+
+
+def test_without_a_champion_the_best_comes_first_and_says_why_not(
+    unpromoted: Facts,
+) -> None:
+    page, card = model(unpromoted)
+    assert [one.model["model"] for one in page.values["judged"]] == ["ridge", "tree"]
+    text = render([page, card], frame_of(unpromoted))["model.html"]
+    assert "version 1 of" in text.partition("No version is champion")[2]
+    assert "<li>10% too low in sum</li>" in text
+    assert f'<a href="{card.path}">its card</a>' in text
