@@ -36,9 +36,6 @@ class Step:
         """Say how far it is, as in ``3 of 40``."""
         self.how_far = lambda: how_far
 
-    def __str__(self) -> str:
-        return ": ".join(part for part in (self.what, self.how_far()) if part)
-
 
 @contextmanager
 def doing(what: str, how_far: Callable[[], str] | None = None) -> Generator[Step]:
@@ -184,25 +181,48 @@ class _Above:
 
 
 def fitted(steps: Collection[Step], n_columns: int, encoding: str) -> str:
-    """Write as many of the steps as fit, the inner ones first, and the seconds.
+    """Write as many of the steps as fit, the outer ones first, and the seconds.
 
-    The first is the command: it is said where there is nothing else to say.
+    The first is the command: it is said where there is nothing else to say. What says
+    how far it is counts more than what does not, and at last more than the seconds.
     """
     first, *inner = tuple(steps)
     asked = inner or [first]
     seconds = f"  {time.monotonic() - asked[0].started:.0f} s"
     room = n_columns - len(seconds)
-    texts = [_printable(text, encoding) for step in asked if (text := _told(step))]
-    while len(texts) > 1 and _width(" > ".join(texts)) > room:
-        del texts[0]
-    return _cut(" > ".join(texts), room) + seconds if room > 0 else ""
+    told = [_told(step, encoding) for step in asked]
+    forms = list(_forms(told))
+    for text in forms:
+        if _width(text) <= room:
+            return text + seconds
+    if any(far for _, far in told) and _width(forms[-1]) <= n_columns:
+        return forms[-1]
+    return _cut(forms[-1], room) + seconds if room > 0 else ""
 
 
-def _told(step: Step) -> str:
-    """Ask a step how far it is."""
+def _forms(told: list[tuple[str, str]]) -> Iterator[str]:
+    """Write steps at length, then without what stands behind a comma, then fewer."""
+    yield _joined(told)
+    told = [(what, how_far.partition(", ")[0]) for what, how_far in told]
+    yield _joined(told)
+    while len(told) > 1:
+        del told[max((i for i, (_, far) in enumerate(told) if not far), default=-1)]
+        yield _joined(told)
+    [(what, how_far)] = told
+    yield how_far or what
+
+
+def _joined(told: Iterable[tuple[str, str]]) -> str:
+    """Write steps behind each other, the outer ones first."""
+    return " > ".join(": ".join(part for part in step if part) for step in told)
+
+
+def _told(step: Step, encoding: str) -> tuple[str, str]:
+    """Say what a step is, and how far, if it tells."""
+    how_far = ""
     with suppress(Exception):
-        return str(step)
-    return step.what
+        how_far = step.how_far()
+    return _printable(step.what, encoding), _printable(how_far, encoding)
 
 
 def _printable(text: str, encoding: str) -> str:

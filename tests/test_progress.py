@@ -37,7 +37,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Step]]:
     found = [Step("run")]
     monkeypatch.setattr(progress, "_steps", found)
     yield found
-    assert [str(step) for step in found] == ["run"]
+    assert [step.what for step in found] == ["run"]
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_step_that_fails_is_over() -> None:
 
 @pytest.mark.parametrize("what", ["tuning lightgbm", "数据" * 9, "e\u0301" * 30])
 @pytest.mark.parametrize("n_columns", [4, 9, 17, 18, 77])
-def test_line_fits_into_any_terminal_and_shows_the_inner_step(
+def test_line_fits_into_any_terminal_and_shows_the_outer_step(
     what: str, n_columns: int, steps: list[Step]
 ) -> None:
     steps += [Step(what), Step("folds")]
@@ -104,8 +104,30 @@ def test_line_fits_into_any_terminal_and_shows_the_inner_step(
     assert len(shown) == 1
     assert shown[0].endswith("0 s" if n_columns > 4 else "")
     if n_columns == 18:
-        assert "folds" in text
+        assert text.startswith(what[0])
+        assert "folds" not in text
     del steps[1:]
+
+
+@pytest.mark.parametrize(
+    ("n_columns", "expected"),
+    [
+        (77, "tuning ridge: trial 2 of 9, best 1.5k > folds > rounds: 3 of 40  0 s"),
+        (60, "tuning ridge: trial 2 of 9 > folds > rounds: 3 of 40  0 s"),
+        (54, "tuning ridge: trial 2 of 9 > rounds: 3 of 40  0 s"),
+        (37, "tuning ridge: trial 2 of 9  0 s"),
+        (17, "trial 2 of 9  0 s"),
+        (15, "trial 2 of 9"),
+        (11, "tria..  0 s"),
+    ],
+)
+def test_narrow_line_keeps_the_outer_steps_and_their_numbers(
+    n_columns: int, expected: str, steps: list[Step]
+) -> None:
+    with doing("tuning ridge") as study, doing("folds"), doing("rounds") as rounds:
+        study.say("trial 2 of 9, best 1.5k")
+        rounds.say("3 of 40")
+        assert fitted(steps, n_columns, "utf-8") == expected
 
 
 def test_names_are_written_in_what_a_terminal_has(steps: list[Step]) -> None:

@@ -46,8 +46,9 @@ def docs(
         _check_descriptions(options.settings(profile, ()))
         return
     options.forget_racy_modules()
-    from pipeline.files.state import State
-    from pipeline.pages.docs import write_pages
+    with progress.doing("loading settings and libraries"):
+        from pipeline.files.state import State
+        from pipeline.pages.docs import write_pages
 
     root = options.project_root()
     folder = output or State(root).docs

@@ -35,20 +35,20 @@ def _load(
     profile: str | None, words: tuple[str, ...]
 ) -> "tuple[ModelingSettings, str]":
     """Load the settings, and name the model: a word without ``=``, or the default."""
-    from pipeline.modeling.settings import load_modeling
-
     model, values = options.split(words, "model")
     overrides = tuple(
         f"modeling.study.{word}" if word.startswith("trials=") else word
         for word in values
     )
-    settings = load_modeling(
-        options.project_root(), profile=profile, overrides=overrides
-    )
-    if model:
-        from pipeline.modeling.tune import model_config
+    with doing("loading settings and libraries"):
+        from pipeline.modeling.settings import load_modeling
 
-        model_config(settings, model)  # before anything is computed
+        root = options.project_root()
+        settings = load_modeling(root, profile=profile, overrides=overrides)
+        if model:
+            from pipeline.modeling.tune import model_config
+
+            model_config(settings, model)  # before anything is computed
     return settings, model or settings.modeling.model
 
 
@@ -426,12 +426,13 @@ def _scores_said(
 @_words
 def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
-    from pipeline.modeling.evaluate import evaluate as evaluate_model
-    from pipeline.modeling.forecast import forecast as forecast_next
-    from pipeline.modeling.promote import promote_first
-    from pipeline.modeling.registry.registry import champion, require_same_question
-    from pipeline.modeling.train import train as train_model
-    from pipeline.modeling.tune import tunable
+    with doing("loading settings and libraries"):
+        from pipeline.modeling.evaluate import evaluate as evaluate_model
+        from pipeline.modeling.forecast import forecast as forecast_next
+        from pipeline.modeling.promote import promote_first
+        from pipeline.modeling.registry.registry import champion, require_same_question
+        from pipeline.modeling.train import train as train_model
+        from pipeline.modeling.tune import tunable
 
     settings, model = _load(profile, words)
     require_same_question(settings)

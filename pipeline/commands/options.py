@@ -13,7 +13,7 @@ import click
 from pipeline import progress
 from pipeline.commands import completion
 from pipeline.log import show_on_terminal
-from pipeline.progress import hidden
+from pipeline.progress import doing, hidden
 
 if TYPE_CHECKING:
     from pipeline.init import Unsure
@@ -209,9 +209,10 @@ def shown(path: Path) -> str:
 def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
     forget_racy_modules()
-    from pipeline.plan.settings import load_settings
+    with doing("loading settings and libraries"):
+        from pipeline.plan.settings import load_settings
 
-    return load_settings(project_root(), profile=profile, overrides=overrides)
+        return load_settings(project_root(), profile=profile, overrides=overrides)
 
 
 def forget_racy_modules() -> None:

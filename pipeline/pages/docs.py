@@ -23,6 +23,7 @@ from pipeline.pages.site import Frame, Page, write_site
 from pipeline.pages.snapshot import snapshots
 from pipeline.pages.speed import speed
 from pipeline.pages.stages import stages
+from pipeline.progress import doing, each
 
 SECTIONS = {
     HOME: "Home",
@@ -48,7 +49,8 @@ def write_pages(root: Path, folder: Path, *, profile: str | None = None) -> int:
     SnapshotError
         If nothing has been published yet, or the folder holds something else.
     """
-    facts = read_facts(root, profile=profile)
+    with doing("reading what is known of the project"):
+        facts = read_facts(root, profile=profile)
     pages = pages_of(facts)
     write_site(pages, frame_of(facts), folder)
     return len(pages)
@@ -61,4 +63,5 @@ def frame_of(facts: Facts) -> Frame:
 
 def pages_of(facts: Facts) -> list[Page]:
     """Make all pages."""
-    return [page for make in _MAKERS for page in make(facts)]
+    makers = each(_MAKERS, "making pages")
+    return [page for make in makers for page in make(facts)]

@@ -214,6 +214,8 @@ def read_and_written(n_bytes: int, staging: Path, of: int) -> Callable[[], str]:
     before = _n_read()
 
     def how_far() -> str:
+        if not (n_bytes or of):
+            return ""
         n_read = _n_read() - before
         if n_read < n_bytes:
             return f"{n_read / 1e6:,.0f} of {n_bytes / 1e6:,.0f} MB read"

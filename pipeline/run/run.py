@@ -96,6 +96,7 @@ class RunReport:
         return self.wanted.source.files
 
 
+@doing("checking the plan")
 def check(settings: Settings) -> Plan:
     """Compose the plan on the declared columns alone; no file needs to be there.
 
@@ -250,11 +251,13 @@ def _run(
         begun.run_id, begun.started_at, wanted, task, done, n_bad_rows, runs
     )
     record = msgspec.structs.replace(record, total_s=begun.seconds())
-    publish_run(store, [*runs, record])
+    with doing("publishing"):
+        publish_run(store, [*runs, record])
     if begun.lost is not None:
         begun.lost.unlink(missing_ok=True)
-    collect_garbage(store, [*runs, record])
-    forget_parts(store)
+    with doing("clearing up"):
+        collect_garbage(store, [*runs, record])
+        forget_parts(store)
     _warn_of_snapshots(runs[-1].snapshots if runs else [], record.snapshots)
     return report_of(store, record, wanted, is_new=True)
 

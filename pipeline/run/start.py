@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+from pipeline.progress import doing
 from pipeline.run.stamp import key, read_stamp
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ def start(
     if is_plain and (stamped := read_stamp(root, stamp_key)):
         return stamped.run_id
 
-    from pipeline.plan.settings import load_settings
-    from pipeline.run.freshness import Selection, is_unpublished
-    from pipeline.run.run import run, stamp
+    with doing("loading settings and libraries"):
+        from pipeline.plan.settings import load_settings
+        from pipeline.run.freshness import Selection, is_unpublished
+        from pipeline.run.run import run, stamp
 
-    settings = load_settings(root, profile=profile, overrides=overrides)
+        settings = load_settings(root, profile=profile, overrides=overrides)
     selection = Selection(to, from_, only, force)
     if is_unpublished(settings, selection):
         return None

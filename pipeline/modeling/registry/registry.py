@@ -128,7 +128,8 @@ def register(
         if version.fingerprint == training.record.fingerprint:
             return version
     with tempfile.TemporaryDirectory() as folder:
-        bundle = pack(settings, training, totals, Path(folder, "bundle"))
+        with doing("packing the bundle"):
+            bundle = pack(settings, training, totals, Path(folder, "bundle"))
         return _log(settings, training.record, bundle)
 
 
@@ -316,22 +317,25 @@ def _log(
     kinds = msgspec.convert(record.config, ModelConfig).kinds
     libraries = dict.fromkeys(lib for kind in kinds for lib in libraries_of(kind))
     # What it warns of is of the example, not of rows of the user's.
-    answer, _ = bundle.answer(example)
+    with doing("trying the bundle"):
+        answer, _ = bundle.answer(example)
     with tracking(settings) as store:
         start_run(run_id=run_id)
         try:
-            info = log_model(
-                name="bundle",
-                python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
-                artifacts={"bundle": str(bundle.folder)},
-                code_paths=_code_paths(settings.root),
-                pip_requirements=[
-                    f"{lib}=={version_of(lib)}" for lib in (*REQUIREMENTS, *libraries)
-                ],
-                signature=_signature(example, answer),
-                input_example=example.to_pandas(),
-                metadata=tags,
-            )
+            with doing("trying what MLflow keeps"):
+                info = log_model(
+                    name="bundle",
+                    python_model=str(PACKAGE / "modeling" / "bundle" / "served.py"),
+                    artifacts={"bundle": str(bundle.folder)},
+                    code_paths=_code_paths(settings.root),
+                    pip_requirements=[
+                        f"{lib}=={version_of(lib)}"
+                        for lib in (*REQUIREMENTS, *libraries)
+                    ],
+                    signature=_signature(example, answer),
+                    input_example=example.to_pandas(),
+                    metadata=tags,
+                )
         finally:
             end_run()  # which says that the run has ended now
             store.client.set_terminated(run_id, end_time=lasted(record)[1])

@@ -16,6 +16,7 @@ from pipeline.files.state import State
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.records import TrainingRecord, span
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
+from pipeline.progress import doing
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,10 +90,11 @@ class Tracking:
 def tracking(settings: ModelingSettings) -> Generator[Tracking]:
     """Open the store; it is made at the first time, and mended after a move."""
     os.environ |= environment()
-    import mlflow
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
+    with doing("loading MLflow"):
+        import mlflow
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
     # Errors are raised as well; their tracebacks are not for our users.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
@@ -102,16 +104,17 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
         folder.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        client = MlflowClient()
-        name = settings.modeling.name
-        found = client.get_experiment_by_name(name)
-        experiment = (
-            found.experiment_id
-            if found
-            else client.create_experiment(
-                name, artifact_location=str(folder / "artifacts")
+        with doing("opening MLflow's store"):
+            client = MlflowClient()
+            name = settings.modeling.name
+            found = client.get_experiment_by_name(name)
+            experiment = (
+                found.experiment_id
+                if found
+                else client.create_experiment(
+                    name, artifact_location=str(folder / "artifacts")
+                )
             )
-        )
         yield Tracking(client, experiment, folder / "artifacts")
     except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise _unusable(folder, error) from error
