@@ -18,6 +18,7 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.training import Training, refit
 from pipeline.panel.periods import written
 from pipeline.plan.settings import SOURCE
+from pipeline.progress import doing
 from pipeline.run.contracts import compile_checks
 from pipeline.run.run import check
 from pipeline.sources import columns_of
@@ -69,7 +70,8 @@ def pack(
         others[name].collect().write_parquet(folder / "others" / f"{name}.parquet")
     shutil.copytree(training.folder / "predictor", folder / "judged")
     (folder / "predictor").mkdir()
-    refit(settings, training).save(folder / "predictor")
+    with doing("training on all periods"):
+        refit(settings, training).save(folder / "predictor")
     learned = training.features.read(modeling)[modeling.time].sort()
     bundled = BundleRecord(
         model=record.model,
@@ -92,7 +94,8 @@ def pack(
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
     bundle = load_bundle(folder, settings.root)
     whole = bundle.panel_of(rows)
-    context = _needed_periods(bundle, whole)
+    with doing("finding the periods it needs"):
+        context = _needed_periods(bundle, whole)
     context.write_parquet(folder / "context.parquet", compression_level=9)
     cluster = pl.col(modeling.cluster)
     is_last = pl.col(modeling.time) == pl.col(modeling.time).max()
