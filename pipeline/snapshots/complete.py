@@ -25,6 +25,11 @@ _ALIAS = re.compile(
     re.IGNORECASE,
 )
 
+_NEEDS_TABLE = re.compile(
+    rf"\b(?:join|from(?:\s+[\w.]*(?:{_NAME})(?:\s+(?:as\s+)?(?:{_NAME}))?\s*,)*)\s+$",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -46,16 +51,20 @@ def known(con: duckdb.DuckDBPyConnection) -> Known:
     return Known(tables, words)
 
 
-def completions(text: str, statement: str, known: Known) -> list[str]:
+def completions(text: str, before: str, statement: str, known: Known) -> list[str]:
     """Give what a text may become within a statement, names before words.
 
-    Behind a table or its alias and a dot stand its columns.
+    Behind a table or its alias and a dot stand its columns; behind ``from`` and
+    ``join``, which `before` the text ends with, tables only, if one begins so.
     """
     owner, dot, start = text.rpartition(".")
     table = _table(owner, statement, known) if dot else None
     if table is not None:
         columns = known.tables[table]
         return [f"{owner}.{name}" for name in columns if _begins(name, start)]
+    tables = [name for name in known.tables if _begins(name, text)]
+    if tables and _NEEDS_TABLE.search(before):
+        return tables
     names = dict.fromkeys((*known.tables, *_all_columns(known)))
     found = [name for name in names if _begins(name, text)]
     if text:

@@ -87,6 +87,9 @@ def _answer(
         try:
             with when_asked(con.interrupt):
                 write_result(con, select(con, sql), form, None, keys=keys)
+        except KeyboardInterrupt:
+            go_on()
+            click.echo("\nstopped", err=True)
         except PipelineError as error:
             click.secho(str(error), fg="red", err=True)
 
@@ -105,8 +108,10 @@ def _edited_lines(
         return known(con)
 
     def complete(text: str, state: int) -> str | None:
-        statement = " ".join((*before, readline.get_line_buffer()))
-        found = completions(text, statement, names())
+        line = readline.get_line_buffer()
+        statement = " ".join((*before, line))
+        until = " ".join((*before, line[: readline.get_begidx()]))
+        found = completions(text, until, statement, names())
         return found[state] if state < len(found) else None
 
     readline.set_completer(complete)

@@ -15,6 +15,7 @@ import duckdb
 
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.files.state import CATALOG
+from pipeline.snapshots import complete
 from pipeline.snapshots.catalog import (
     create_view,
     pattern,
@@ -39,6 +40,9 @@ _EXPLAIN = re.compile(
 _PARAMETER = re.compile(
     r"--\s*param:\s*(?P<name>\w+)\s+(?P<type>[A-Z]\w*)\s*=\s*(?P<default>.*?)"
     r"\s*(?:--\s*(?P<meaning>.*))?$"
+)
+_NO_TABLE = re.compile(
+    r'Table with name (?P<name>.+) does not exist!\nDid you mean "(?P<meant>[^\n]+)"\?'
 )
 _QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
 
@@ -225,10 +229,10 @@ def select(
     try:
         return con.sql(query, params=values) if values else con.sql(query)
     except duckdb.Error as error:
-        raise _refused(error) from error
+        raise _refused(con, error) from error
 
 
-def _refused(error: duckdb.Error) -> QueryError:
+def _refused(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> QueryError:
     """Say what DuckDB found wrong, and where to look."""
     for name in FORECASTS:
         if f"Table with name {name} does not exist" in str(error):
@@ -238,7 +242,18 @@ def _refused(error: duckdb.Error) -> QueryError:
             )
     hint = "\nhint: `just sql 'show tables'` lists what there is"
     is_of_names = isinstance(error, duckdb.CatalogException | duckdb.BinderException)
-    return QueryError(f"sql: {error}{hint if is_of_names else ''}")
+    return QueryError(f"sql: {_ours(con, str(error))}{hint if is_of_names else ''}")
+
+
+def _ours(con: duckdb.DuckDBPyConnection, text: str) -> str:
+    """Let DuckDB suggest no table of its own, but one of the catalog if any is near."""
+    if not (found := _NO_TABLE.search(text)):
+        return text
+    tables = complete.known(con).tables
+    if found["meant"] in {*tables, *(name.rpartition(".")[2] for name in tables)}:
+        return text
+    near = nearest(found["name"], tables)
+    return f"{text[: found.end('name')]} does not exist{near}{text[found.end() :]}"
 
 
 def _statements(con: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Statement]:
@@ -253,7 +268,7 @@ def _statements(con: duckdb.DuckDBPyConnection, sql: str) -> list[duckdb.Stateme
     try:
         return con.extract_statements(sql)
     except duckdb.Error as error:
-        raise _refused(error) from error
+        raise _refused(con, error) from error
 
 
 def _kind(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> str:

@@ -26,6 +26,11 @@ KNOWN = Known(
         ("me", "select me", ["meta.runs", "mean_cost", "mean", "median"]),
         ("ME", "SELECT ME", ["meta.runs", "mean_cost", "MEAN", "MEDIAN"]),
         ("fro", "select 1 fro", ["from"]),
+        ("me", "from me", ["meta.runs"]),
+        ("ME", "FROM features f, ME", ["meta.runs"]),
+        ("me", "from features as f join me", ["meta.runs"]),
+        ("me", "from features where me", ["meta.runs", "mean_cost", "mean", "median"]),
+        ("med", "from med", ["median"]),
         ("meta.r", "from meta.r", ["meta.runs"]),
         ("meta.runs.", "select meta.runs. from meta.runs", ["meta.runs.run_id"]),
         (
@@ -48,11 +53,12 @@ KNOWN = Known(
 def test_names_come_before_words(
     text: str, statement: str, expected: list[str]
 ) -> None:
-    assert completions(text, statement, KNOWN) == expected
+    before = statement[: statement.index(text)]
+    assert completions(text, before, statement, KNOWN) == expected
 
 
 def test_nothing_that_is_typed_offers_names_alone() -> None:
-    assert completions("", "select ", KNOWN) == [
+    assert completions("", "select ", "select ", KNOWN) == [
         *KNOWN.tables,
         "year",
         "mean_cost",

@@ -92,7 +92,7 @@ def test_prompt_completes_keeps_ends_and_leaves(
     while terminal.busy_s() < before_s + 0.3:
         time.sleep(0.01)
     terminal.type("\x03")
-    terminal.expect("sql> ", within_s=10)
+    terminal.expect("stopped\\s+sql> ", within_s=10)
     terminal.type("SELECT 'still' || ' here' AS a;\n")
     terminal.expect("still here")
     terminal.type("quit\n")

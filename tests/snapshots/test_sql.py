@@ -76,6 +76,25 @@ def test_what_does_more_is_refused_in_words(
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("nope", "nope does not exist\n"),
+        ("pg_catalog.nope", "nope does not exist\n"),
+        ("dischargs", 'dischargs does not exist!\nDid you mean "discharges"?\n'),
+        ("meta.runz", 'runz does not exist!\nDid you mean "runs"?\n'),
+    ],
+)
+def test_table_that_is_not_there_is_told_with_ours_alone(
+    con: duckdb.DuckDBPyConnection, name: str, told: str
+) -> None:
+    with pytest.raises(QueryError) as error:
+        select(con, f"from {name}")
+    what, _, hint = str(error.value).partition("hint: ")
+    assert what == f"sql: Catalog Error: Table with name {told}"
+    assert hint
+
+
+@pytest.mark.parametrize(
     "sql",
     [
         "WITH w AS (DELETE FROM meta.runs RETURNING *) FROM w",
