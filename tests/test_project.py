@@ -157,6 +157,18 @@ def test_threads_may_ask_at_once(there: Project) -> None:
     assert {frame.item() for frame in found} == {sum(range(2000)) ** 2}
 
 
+def test_a_connection_of_ones_own_beside_it_stays_free(
+    there: Project, tmp_path: Path
+) -> None:
+    file = tmp_path / "own.csv"
+    file.write_text("a\n1\n")
+    with duckdb.connect(State(there.path).catalog, read_only=True) as own:
+        assert there.sql("select 1 as x").item() == 1
+        assert own.sql(f"from '{file}'").fetchall() == [(1,)]
+        spilt = there.sql("select current_setting('temp_directory')").item()
+        assert Path(spilt).is_relative_to(there.path)
+
+
 def test_a_query_takes_its_parameters(there: Project) -> None:
     found = there.query("costliest_drgs", n_rows=3, year=None)
     by_hand = (

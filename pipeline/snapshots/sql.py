@@ -4,7 +4,6 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pipeline.files.state import CATALOG
 from pipeline.snapshots import complete
 from pipeline.snapshots.catalog import (
     create_view,
+    identifier,
     pattern,
     text,
     write_catalog,
@@ -47,7 +47,8 @@ _NO_TABLE = re.compile(
 _QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
 
 
-_confining = threading.Lock()
+_ATTACHED = identifier(Path(CATALOG).stem)
+"""What DuckDB calls the catalog's file where it is opened by itself."""
 
 PUBLISHED = "published"
 """The schema of the newest run, beside a variant's snapshots."""
@@ -91,10 +92,16 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
                 f" snapshot '{snapshot.name}' is missing or cut short\n"
                 "hint: `just run` makes it anew"
             )
+    # Connections of a process to one file share all that is set: a notebook's own one
+    # to the catalog would be confined, too.
+    con = duckdb.connect()
     with current_catalog(store) as catalog:
         try:
-            con = duckdb.connect(catalog, read_only=True)
+            con.execute(f"ATTACH {text(catalog)} AS {_ATTACHED} (READ_ONLY)")
+            con.execute(f"USE {_ATTACHED}")
+            con.execute(f"SET temp_directory = {text(f'{catalog}.tmp')}")
         except duckdb.Error as error:  # opened or damaged since it was looked at
+            con.close()
             raise SnapshotError(
                 f"{catalog}: cannot be opened\nfound: {error}\nhint: try again"
             ) from error
@@ -156,14 +163,10 @@ def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     # NOTE: DuckDB draws it after two seconds, into a pipe or file, too.
     with suppress(duckdb.InvalidInputException):  # in Jupyter, it may lack a library
         con.execute(f"SET enable_progress_bar = {sys.stdout.isatty()}")
-    with _confining:
-        # Connections of a process to one file share all that is set.
-        asked = con.execute("SELECT current_setting('lock_configuration')")
-        if asked.fetchall() != [(True,)]:
-            con.execute(f"SET allowed_directories = [{folders}]")
-            con.execute("SET enable_external_access = false")
-            con.execute("SET python_enable_replacements = false")
-            con.execute("SET lock_configuration = true")
+    con.execute(f"SET allowed_directories = [{folders}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET python_enable_replacements = false")
+    con.execute("SET lock_configuration = true")
 
 
 @contextmanager
