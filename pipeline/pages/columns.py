@@ -73,6 +73,8 @@ class Listed:
     description: str
     n_nulls: int | None
     n_distinct: int | None
+    n_rows: int | None
+    """Of the snapshot; many of them make the number of distinct values an estimate."""
     sources: list[Column]
     """What it comes from, in the sources."""
     is_within: bool
@@ -110,6 +112,7 @@ def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed
     """Yield the columns of sources, then those of snapshots."""
     for owner in owners:
         stage, profile = _stage_of(facts, owner), facts.profile(owner)
+        found = facts.object(owner)
         is_made = stage in facts.lineage.stages
         names = facts.lineage.columns_of(stage) if stage else [*profile]
         for name in names:
@@ -122,6 +125,7 @@ def _listed(facts: Facts, ways: Ways, owners: dict[str, str]) -> Iterator[Listed
                 facts.describe(stage, name),
                 figures and figures.n_nulls,
                 figures and figures.n_distinct,
+                found and found.n_rows,
                 *(ways.sources_of(Column(stage, name)) if is_made else ([], True)),
             )
 
@@ -134,7 +138,6 @@ def _page(facts: Facts, ways: Ways, column: Listed) -> Page:
     values = {
         "column": column,
         "owner_page": _owners(facts)[column.owner],
-        "n_rows": found and found.n_rows,
         "figures": figures,
         "drawn": figures_of(figures, found.n_rows, "") if figures and found else None,
         "way": _way(facts, ways, Column(stage, column.name)) if stage else None,

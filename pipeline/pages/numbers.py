@@ -5,6 +5,8 @@ import math
 from datetime import datetime
 from typing import Any
 
+from pipeline.snapshots.profile import is_large
+
 NONE = "\N{EN DASH}"
 """What stands where there is no figure."""
 
@@ -15,6 +17,17 @@ _N_CHARACTERS = 40
 def count(value: float | None) -> str:
     """Write a whole number with separators of thousands."""
     return NONE if value is None else f"{value:,.0f}"
+
+
+def distinct(value: float | None, n_rows: int | None) -> str:
+    """Write how many values there are in so many rows, and that it is estimated."""
+    if value is None or n_rows is None or not is_large(n_rows) or value <= 1:
+        return count(value)
+    rounded = float(f"{value:.2g}")
+    for unit, of in ((" M", 1e6), (" k", 1e3)):
+        if rounded >= of:
+            return f"about {rounded / of:g}{unit}"
+    return f"about {rounded:.0f}"
 
 
 def signed(value: float | None) -> str:
@@ -112,6 +125,7 @@ FILTERS = {
     f.__name__: f
     for f in (
         count,
+        distinct,
         signed,
         number,
         extreme,

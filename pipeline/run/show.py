@@ -109,7 +109,12 @@ def show_figures(rows: StageRows, asked: Asked) -> Shown:
         schema_overrides=dict.fromkeys((*_QUANTILE_NAMES, "mean"), pl.Float64)
         | {"distinct": pl.Int64},
     )
-    return Shown(table, f"{rows.name}: {profile.n_rows:,} rows, {_origin(rows)}")
+    said = f"{rows.name}: {profile.n_rows:,} rows, {_origin(rows)}"
+    if is_large(profile.n_rows):
+        said += (
+            "; distinct is estimated (standard error 7 %), quantiles are of a sample"
+        )
+    return Shown(table, said)
 
 
 _QUANTILE_NAMES = [f"q{100 * q:02.0f}" for q in QUANTILES]

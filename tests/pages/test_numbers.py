@@ -41,3 +41,21 @@ def test_figures_stand_in_units_that_fit() -> None:
 def test_years_and_codes_are_written_as_they_are() -> None:
     found = [numbers.datum(value) for value in (2009.0, -7.0, 12345.0, 0.5)]
     assert found == ["2009", "-7", "12,345", "0.5"]
+
+
+@pytest.mark.parametrize(
+    ("n_distinct", "n_rows", "text"),
+    [
+        (250_535, 309_004, "about 250 k"),
+        (1_081_672, 1_081_672, "about 1.1 M"),
+        (996, 70_000, "about 1 k"),
+        (13, 70_000, "about 13"),
+        (1, 70_000, "1"),
+        (60_123, 65_536, "60,123"),
+        (None, 70_000, numbers.NONE),
+    ],
+)
+def test_distinct_values_of_many_rows_are_said_to_be_estimated(
+    n_distinct: int | None, n_rows: int, text: str
+) -> None:
+    assert numbers.distinct(n_distinct, n_rows) == text
