@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
+from os import PathLike
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory, TemporaryFile
 from threading import Thread
-from typing import Any, Generic, TypeVar, cast
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, cast
 
 import polars as pl
 
@@ -41,6 +43,9 @@ from pipeline.snapshots.store import (
     read_runs,
 )
 
+if TYPE_CHECKING:
+    from pipeline.config import Tree
+
 _ITEM = TypeVar("_ITEM")
 
 _RAN = re.compile(rf"^run ({RUN_ID}): |fresh, as run ({RUN_ID}) left them", re.M)
@@ -56,6 +61,9 @@ start()
 
 _TICK_S = 0.1
 
+_LONGEST = 60
+"""Characters of a wrong value that are shown."""
+
 _WARNING = "warning: "
 _ERROR = "error: "
 
@@ -63,17 +71,27 @@ _ERROR = "error: "
 class Listing(Mapping[str, _ITEM], Generic[_ITEM]):
     """Things by name, in their order, that show themselves as a table."""
 
-    def __init__(self, items: Mapping[str, _ITEM], what: str) -> None:
+    def __init__(
+        self,
+        items: Mapping[str, _ITEM],
+        what: str,
+        find: Callable[[str], str] | None = None,
+    ) -> None:
         self._items = dict(items)
         self._what = what
+        self._find = find
+        """Gives the name of what is called otherwise, too, or a PipelineError."""
 
-    def __getitem__(self, name: str) -> _ITEM:
+    def __getitem__(self, name: str | int) -> _ITEM:
+        if self._find and name not in self._items:
+            with suppress(PipelineError):
+                name = self._find(str(name))
         if name not in self._items:
             raise KeyError(
                 f"no {self._what} '{name}'{nearest(str(name), self._items)}"
                 f" (found: {', '.join(self._items) or 'none'})"
             )
-        return self._items[name]
+        return self._items[str(name)]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
@@ -239,21 +257,51 @@ class _Text(_Shown, str):
 
 
 class Config(_Shown, dict[str, Any]):
-    """A resolved configuration, which shows itself as YAML."""
+    """A resolved configuration, which shows itself as YAML, and cannot be changed."""
+
+    def __init__(self, tree: Mapping[str, Any]) -> None:
+        super().__init__(
+            (k, Config(cast("Tree", v)) if isinstance(v, dict) else v)
+            for k, v in tree.items()
+        )
 
     def __repr__(self) -> str:
         from omegaconf import OmegaConf
 
-        return OmegaConf.to_yaml(OmegaConf.create(dict(self))).rstrip()
+        return OmegaConf.to_yaml(OmegaConf.create(self._plain())).rstrip()
+
+    def _plain(self) -> "Tree":
+        """Give it as dictionaries."""
+        return {k: v._plain() if isinstance(v, Config) else v for k, v in self.items()}
+
+    def __reduce__(self) -> tuple[type["Config"], tuple["Tree"]]:
+        """Copy and pickle it of what it was made of."""
+        return Config, (self._plain(),)
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise KeyError(f"no setting '{name}'{nearest(str(name), map(str, self))}")
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        """Say where a setting is changed."""
+        raise TypeError(
+            "the configuration is what files say, and cannot be changed here\n"
+            "hint: p.run('lag_columns.periods=2') is a run with another value;"
+            " edit configs/ to keep it"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # pyright: ignore
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore
 
 
 class Project:
     """A project: its snapshots, stages, SQL, forecasts, and a run.
 
     Reads only, but for `run`; also while a run publishes. Whatever is wrong is a
-    `PipelineError`, in the words of the command line. Nothing is printed: warnings go
-    where those of Python's `logging` go, to the logger ``pipeline``, and
-    ``logging.basicConfig(level=logging.INFO)`` shows what a run says.
+    `PipelineError`, in the words of the command line, also an argument of a wrong type;
+    only what is looked up with brackets raises as mappings do. Nothing is printed:
+    warnings go where those of Python's `logging` go, to the logger ``pipeline``, and
+    ``logging.basicConfig(level=logging.INFO)`` shows what a run says. Processes beside
+    it are to be started by spawn, not by fork, once Polars was used.
 
     Parameters
     ----------
@@ -281,6 +329,8 @@ class Project:
         self, path: Path | str | None = None, *, profile: str | None = None
     ) -> None:
         with _worded():
+            _require(path, (str, PathLike, NoneType), "Project: the project's folder")
+            _require(profile, (str, NoneType), "Project: a profile's name")
             given = None if path is None else Path(path).expanduser().resolve()
             self._root = find_root() if given is None else require_project(given)
         self._profile = profile
@@ -318,6 +368,8 @@ class Project:
             If there is no such run or snapshot, or it is no longer kept.
         """
         with _worded():
+            _require(name, str, "snapshot: a snapshot's name")
+            _require(run, (str, int), "snapshot: a run, such as 'latest' or -1")
             store = open_store(self._root)
             record = find_run(self._held_runs(store), str(run))
             return scan_parquet(find_object(store, record, name))
@@ -360,6 +412,8 @@ class Project:
             needed and not there.
         """
         with _worded():
+            _require(name, str, "stage: a stage's name")
+            _require_words("stage", overrides)
             from pipeline.plan.edited import forget_edited
             from pipeline.plan.settings import load_settings
             from pipeline.run.rows import stage_rows
@@ -394,6 +448,7 @@ class Project:
             If it is not one SELECT, or fails.
         """
         with _worded():
+            _require(query, str, "sql: a SELECT as text")
             from pipeline.snapshots.result import to_frame
             from pipeline.snapshots.sql import connect, select
 
@@ -421,6 +476,7 @@ class Project:
             If there is no such query or parameter, a value does not fit, or it fails.
         """
         with _worded():
+            _require(name, str, "query: a query's name")
             from pipeline.snapshots.result import to_frame
             from pipeline.snapshots.sql import connect, load_query, run_query
 
@@ -455,6 +511,7 @@ class Project:
         words = ["--profile", self._profile] if self._profile else []
         words += ["--force"] if force else []
         with _worded():
+            _require_words("run", overrides)
             said = _command(self._root, ["run", *words, "--", *overrides])
             if (ran := _RAN.search(said)) is None:
                 raise PipelineError(
@@ -487,6 +544,10 @@ class Project:
             If there is no champion, or rows do not fit.
         """
         with _worded(), TemporaryDirectory(prefix="pipeline-") as folder:
+            hint = "pl.from_pandas(df), pl.read_csv(file) make one"
+            _require(
+                frame, (pl.DataFrame, pl.LazyFrame), "predict: a frame of Polars", hint
+            )
             from pipeline.modeling.score import score
             from pipeline.modeling.settings import load_modeling
             from pipeline.plan.edited import forget_edited
@@ -524,10 +585,14 @@ class Project:
 
     @property
     def runs(self) -> Listing[Run]:
-        """The runs that are kept, by id, the newest first."""
+        """The runs that are kept, by id, the newest first.
+
+        Brackets take what else names a run, too: ``runs["latest"]``, ``runs[-1]``.
+        """
         with _worded():
-            kept = kept_runs(read_runs(open_store(self._root)))
-            return Listing({run.run_id: _run(run) for run in reversed(kept)}, "run")
+            runs = read_runs(open_store(self._root))
+            by_id = {run.run_id: _run(run) for run in reversed(kept_runs(runs))}
+            return Listing(by_id, "run", lambda name: find_run(runs, name).run_id)
 
     def __repr__(self) -> str:
         of = f", profile {self._profile}" if self._profile else ""
@@ -599,6 +664,28 @@ def _snapshots(store: Store, record: RunRecord) -> Listing[Snapshot]:
 def _of_frame(text: str, file: Path) -> str:
     """Say of a frame what is said of the file that it was handed over in."""
     return text.replace(str(file), "the frame")
+
+
+def _require(
+    value: object, types: type | tuple[type, ...], what: str, hint: str = ""
+) -> None:
+    """Refuse an argument of another type."""
+    if not isinstance(value, types):
+        found = f"{type(value).__module__}.{type(value).__qualname__}"
+        text = repr(value)
+        shown = f" {text}" if len(text) <= _LONGEST and "\n" not in text else ""
+        place, _, expected = what.partition(": ")
+        raise PipelineError(
+            f"{place}: expected {expected}, found {found.removeprefix('builtins.')}"
+            f"{shown}" + (f"\nhint: {hint}" if hint else "")
+        )
+
+
+def _require_words(place: str, overrides: Sequence[object]) -> None:
+    """Refuse overrides that are no words, as a list of them."""
+    for word in overrides:
+        what = f"{place}: words such as 'lag_columns.periods=2'"
+        _require(word, str, what, "of a list of words, give *words")
 
 
 @contextmanager

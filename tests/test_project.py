@@ -1,6 +1,8 @@
 """A project from Python: what it gives, and what it leaves alone."""
 
+import copy
 import inspect
+import json
 import re
 import signal
 import subprocess
@@ -9,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import duckdb
 import polars as pl
@@ -122,7 +124,10 @@ def test_a_run_is_named_as_on_the_command_line(there: Project) -> None:
     latest, previous = there.runs
     assert latest > previous
     assert "mean_cost_lag2" in there.snapshot("features").collect_schema()
+    assert there.runs["latest"].run_id == latest
+    assert "nope" not in there.runs
     for run_ in (-1, "-1", "previous", previous):
+        assert there.runs[run_].run_id == previous
         assert "mean_cost_lag1" in there.snapshot("features", run_).collect_schema()
 
 
@@ -191,6 +196,19 @@ def test_a_query_takes_its_parameters(there: Project) -> None:
         (lambda p: p.stage("lag_colums"), "did you mean 'lag_columns'?"),
         (lambda p: p.stage("features", "lag_columns.x=1"), "lag_columns.x"),
         (lambda p: p.query("costliest"), "no query 'costliest'"),
+        (lambda p: p.query("../queries/costliest_drgs"), "no query '../queries"),
+        (lambda p: p.snapshot(3), "snapshot: expected a snapshot's name, found int 3"),
+        (lambda p: p.snapshot("features", None), "found NoneType None"),
+        (lambda p: p.stage(None), "stage: expected a stage's name, found NoneType"),
+        (lambda p: p.stage("features", ["a=2"]), "give *words"),
+        (lambda p: p.run(["a=2"]), "run: expected words such as"),
+        (lambda p: p.sql(3), "sql: expected a SELECT as text, found int 3"),
+        (lambda p: p.query(None), "query: expected a query's name"),
+        (lambda p: p.predict("x.csv"), "found str 'x.csv'\nhint: pl.from_pandas(df)"),
+        (
+            lambda _: Project(cast("Any", 3)),
+            "Project: expected the project's folder, found int 3",
+        ),
         (lambda p: p.query("costliest_drgs", n=1), "no parameter 'n'"),
         (lambda p: p.query("costliest_drgs", year="x"), "expected INTEGER"),
         (lambda _: Project("/nowhere"), "/nowhere"),
@@ -216,7 +234,13 @@ def test_it_shows_itself(there: Project, tmp_path: Path) -> None:
     assert re.search(r"(?m)^mean_cost +Float64 +0 +<b>cost</b>$", repr(features))
     with pytest.raises(KeyError, match="did you mean 'features'"):
         there.snapshots["feature"]
-    assert "lag_columns:\n  keys:" in repr(there.config)
+    config = there.config
+    assert "lag_columns:\n  keys:" in repr(config)
+    assert json.loads(json.dumps(config)) == config == copy.deepcopy(config)
+    with pytest.raises(KeyError, match="did you mean 'lag_columns'"):
+        config["lag_colums"]
+    with pytest.raises(TypeError, match="cannot be changed here"):
+        config["lag_columns"]["periods"] = 3
     before = Project(made(tmp_path))
     assert repr(before).endswith("no snapshots")
     assert "lag_columns:" in before.config._repr_html_()

@@ -82,7 +82,7 @@ def find_root(start: Path | None = None) -> Path:
         if (folder / _PROJECT).is_file():
             return require_project(folder)
     raise _no_project(
-        start, "in it or above it", "change into a project, name one with"
+        start, "in it or above it", "change into a project, or name one with"
     )
 
 
@@ -101,7 +101,8 @@ def _no_project(folder: Path, where: str, what_to_do: str) -> ConfigError:
     """Say what was looked for, and where."""
     return ConfigError(
         f"{folder}: no project here\nexpected {_PROJECT} {where}\n"
-        f"hint: {what_to_do} --project DIR; configs/README.md says what a project is"
+        f"hint: {what_to_do} --project DIR, in Python Project(DIR); configs/README.md"
+        " says what a project is"
     )
 
 

@@ -333,8 +333,7 @@ def load_query(folder: Path, name: str) -> NamedQuery:
         If there is no such query, or its header states no question.
     """
     path = folder / f"{name}.sql"
-    if not path.is_file():
-        known = query_names(folder)
+    if name not in (known := query_names(folder)):
         raise QueryError(
             f"no query '{name}'{nearest(name, known)}\nfound: {', '.join(known)}"
         )

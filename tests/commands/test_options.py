@@ -69,7 +69,7 @@ def test_what_a_project_has_is_said_where_none_is(
         fault, expected, hint = result.stderr.splitlines()
         assert fault == f"error: {place}: no project here"
         assert expected == f"expected configs/pipeline.yaml {where}"
-        assert "--project DIR; configs/README.md" in hint
+        assert "--project DIR, in Python Project(DIR); configs/README.md" in hint
 
 
 @pytest.mark.parametrize("command", ["lineage", "tune"])
