@@ -28,7 +28,7 @@ _N_NAMED = 4
 _GAP = "  "
 _CODE = frozenset({"id", "code", "key", "number"})
 _OF_COUNTS = frozenset({"n", "num", "count", "per"})
-_YEARS = range(1500, 2201)
+_YEARS = 1500, 2200
 
 _UNUSUAL = re.compile(r"[^ -~]")
 _WHOLE = ("DATE", "TIME", "INTERVAL", "BOOLEAN", "UUID")
@@ -39,7 +39,7 @@ _MAX_DIGITS = 40
 """Of integers that are more than text."""
 
 _DIGITS = 6
-"""Significant digits of the largest float of a column; two decimals it always has."""
+"""Significant digits of the largest float of a column, which may have two decimals."""
 
 _FLOAT_DIGITS = 15
 """What a float holds of any decimal number; the digits behind are noise."""
@@ -75,10 +75,10 @@ class Column:
         return "" if self.is_key or _is_code(self.name) or self._are_years() else ","
 
     def _are_years(self) -> bool:
+        """Tell whether they may be years, or means of years."""
+        first, last = _YEARS
         found = [value for value in self.values if value is not None]
-        return self._is_integer and all(
-            len(value) == 4 and int(value) in _YEARS for value in found
-        )
+        return self.is_number and all(first <= float(value) <= last for value in found)
 
     def cells(self, encoding: str) -> list[str]:
         """Write the values as they are shown."""

@@ -24,6 +24,10 @@ def drawn(columns: list[Column], width: int | None = None) -> list[str]:
 def test_counts_have_separators_and_what_counts_nothing_has_none() -> None:
     assert cells("BIGINT", "1234567", "-1000", None) == ["1,234,567", "-1,000", "NULL"]
     assert cells("INTEGER", "1999", "2017") == ["1999", "2017"]
+    assert cells("DOUBLE", "2013.0", "2017.5") == ["2013.0", "2017.5"]
+    assert cells("DOUBLE", "2013.0", "2200.5") == ["2,013.0", "2,200.5"]
+    assert cells("DECIMAL(6,1)", "2013.0") == ["2013.0"]
+    assert cells("DOUBLE", "nan", "2013.0") == ["nan", "2,013.0"]
     assert cells("INTEGER", "1999", "2017", "3000") == ["1,999", "2,017", "3,000"]
     for name in ("facility_id", "FacilityId", "apr_drg_code", "Order Number"):
         assert cells("INTEGER", "12345", name=name) == ["12345"]
