@@ -18,6 +18,7 @@ from pipeline.progress import doing, hidden
 if TYPE_CHECKING:
     from pipeline.init import Unsure
     from pipeline.plan.settings import Settings
+    from pipeline.snapshots.records import RunRecord
     from pipeline.snapshots.store import Store
 
 
@@ -220,6 +221,14 @@ def forget_racy_modules() -> None:
     from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 
     forget_racy_bytecode(PACKAGE)
+
+
+def last_snapshot(run: "RunRecord") -> str:
+    """Name the last snapshot of a run that a stage makes."""
+    from pipeline.snapshots.records import FORECASTS, QUARANTINE
+
+    of_stages = [s.name for s in run.snapshots if s.name not in FORECASTS]
+    return [QUARANTINE, *(name for name in of_stages if name != QUARANTINE)][-1]
 
 
 def open_store() -> "Store":

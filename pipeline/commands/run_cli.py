@@ -149,14 +149,26 @@ def _print_run(report: "RunReport | str", what: str) -> None:
             f"{report.run.n_bad_rows} bad rows set aside: `just sql 'from quarantine'`",
             fg="yellow",
         )
-    options.say(
-        "next:\n"
-        "  just sql 'from features limit 5'    ask anything\n"
-        "  just query                          questions already asked\n"
-        "  just run lag_columns.periods=2      change a value; only what follows runs\n"
-        "  just diff features                  what that changed\n"
-        "  just plan                           the stages, and what is fresh"
-    )
+    options.say("\n".join(("next:", *_next(report))))
+
+
+def _next(report: "RunReport") -> list[str]:
+    """List what can be tried next: with names that are there."""
+    last = options.last_snapshot(report.run)
+    settings = report.wanted.settings
+    lines = [(f"just sql 'from {last} limit 5'", "ask anything")]
+    if any((settings.root / "queries").glob("*.sql")):
+        lines.append(("just query", "questions already asked"))
+    for stage in settings.stages:
+        if stage.transform.name == "lag_columns":
+            other = 1 if getattr(stage.config, "periods", None) == 2 else 2
+            change = "change a value; only what follows runs"
+            lines.append((f"just run {stage.name}.periods={other}", change))
+            lines.append((f"just diff {last}", "what that changed"))
+            break
+    lines.append(("just plan", "the stages, and what is fresh"))
+    width = max(len(command) for command, _ in lines)
+    return [f"  {command:{width}}    {what}" for command, what in lines]
 
 
 def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:

@@ -64,11 +64,14 @@ def print_swept(swept: "Swept") -> None:
         made = n_of(len(swept.made), "variant")
         click.echo(f"{made}, {len(swept.new)} new, in {swept.total_s:.1f} s")
         name = swept.made[-1].name
+        last = options.last_snapshot(swept.made[-1].run)
+        has_models = (options.project_root() / "configs" / "modeling.yaml").exists()
+        evaluate = "  just evaluate --variants\n" if has_models else ""
         options.say(
             "next:\n"
-            f"  just diff features --variant {name}\n"
-            f'  just sql --variant {name} "from features limit 5"\n'
-            "  just evaluate --variants\n"
+            f"  just diff {last} --variant {name}\n"
+            f'  just sql --variant {name} "from {last} limit 5"\n'
+            f"{evaluate}"
             f"  just adopt {name}"
         )
 

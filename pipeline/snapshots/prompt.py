@@ -27,8 +27,8 @@ _N_LINES = 2_000
 _WELCOME = "A statement ends with ';'. `help` says more, Ctrl-D leaves."
 _HELP = """\
 show tables;                the snapshots
-describe features;          the columns of one
-from features limit 5;      its first rows
+describe NAME;              the columns of one
+from NAME limit 5;          its first rows
 show all tables;            and what is in meta, and in the runs before
 .vertical                   a value a line, or rows beside each other again
 Tab completes names, behind a table's alias its columns; the arrow up gives what was

@@ -20,13 +20,37 @@ def dice(config: Config) -> list[pl.DataFrame]:
     "dice.yaml": "{kind: dice, columns: {eyes: count}}",
 }
 
+SMALL = """
+source: {use: csv, path: a.csv}
+columns: {year: integer, sold: integer}
+stages:
+  con: {transform: drop_columns, snapshot: con, key: [year]}
+  s2: {transform: drop_columns, snapshot: s2, key: [year]}
+con: {suffixes: [x]}
+s2: {suffixes: [y]}
+"""
+
 
 def test_run_says_what_was_made_and_what_to_try_next(project: Path) -> None:
     result = invoke(project, "run", *SOURCE)
     assert result.exit_code == 0
     assert "features" in result.output
     assert "20,629 rows" in result.output
-    assert "just sql" in result.output
+    _, _, hints = result.output.partition("next:\n")
+    for hint in ("just sql 'from features limit 5' ", "lag_columns.periods=2 "):
+        assert hint in hints
+
+
+def test_hints_name_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "pipeline.yaml").write_text(SMALL)
+    (tmp_path / "a.csv").write_text("year,sold\n2015,1\n2016,2\n")
+    result = invoke(tmp_path, "run")
+    assert result.exit_code == 0, result.output
+    _, _, hints = result.output.partition("next:\n")
+    assert "'from s2 limit 5'" in hints
+    assert "features" not in hints
+    assert "lag_columns" not in hints
 
 
 def test_plan_and_config_need_no_data(project: Path) -> None:

@@ -81,7 +81,7 @@ def test_prompt_completes_keeps_ends_and_leaves(
         (".tables", "discharges"),
         (".vertical\nSELECT 43 AS answer;", "row 1\\s+answer  43"),
         (".vertical\nSELECT 44 AS answer;", "----\\s+44"),
-        ("help", "describe features;"),
+        ("help", "describe NAME;"),
     ):
         terminal.type(f"{typed}\n")
         terminal.expect(answer)
