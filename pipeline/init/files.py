@@ -37,7 +37,15 @@ def find_files(given: Sequence[Path]) -> list[Path]:
                     f"expected: {', '.join(source.ENDINGS)}, the first ones also packed"
                 )
         else:
-            found += find_local(str(path), path.parent)
+            try:
+                found += find_local(str(path), path.parent)
+            except SourceError as error:
+                what = str(error).rpartition("\nhint: ")[0] or str(error)
+                raise SourceError(
+                    f"{what}\n"
+                    "hint: name files that are there; the folder of the new project is"
+                    " said before: pipeline --project DIR init FILE"
+                ) from error
     return list(dict.fromkeys(found))
 
 

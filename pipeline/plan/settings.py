@@ -64,6 +64,8 @@ SCHEMAS = (
 )
 """Of the catalog, DuckDB's own and ours; no snapshot may be called so."""
 
+_NAME = "a name of lower case letters, digits and underscores, a letter first"
+
 _SIZE = r"^(?=.*[1-9])[0-9]+(\.[0-9]+)?(MiB|GiB)$"
 
 _NUMBER = "[1-9][0-9]*"
@@ -81,7 +83,9 @@ class StageConfig(BaseConfig, frozen=True, kw_only=True):
 
     transform: str | None = None
     inputs: list[str] | None = None
-    snapshot: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$")] | None = None
+    snapshot: (
+        Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", description=_NAME)] | None
+    ) = None
     key: list[str] = field(default_factory=list[str])
     may_be_empty: bool = False
 

@@ -34,7 +34,9 @@ class DownloadSource(
 ):
     """Raw rows in a CSV file on the web."""
 
-    url: Annotated[str, Meta(pattern="^https?://")]
+    url: Annotated[
+        str, Meta(pattern="^https?://", description="an address, http:// or https://")
+    ]
     file_name: Annotated[
         str,
         Meta(
@@ -44,7 +46,13 @@ class DownloadSource(
             " (made-*, rows-*, query-*, utf8-*, *.part, *.sha256)",
         ),
     ]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+    sha256: (
+        Annotated[
+            str,
+            Meta(pattern="^[0-9a-f]{64}$", description="64 digits of 0 to 9, a to f"),
+        ]
+        | None
+    ) = None
     """What the file must hash to; None takes what comes whole."""
     verify: bool = True
     """Whether to refuse what cannot be shown to be whole."""

@@ -15,7 +15,9 @@ from pipeline.panel.split import ROW_WISE, Split
 class Config(BaseConfig, frozen=True, kw_only=True):
     """Settings of `unpivot`."""
 
-    columns: Annotated[str, Meta(pattern=r"\(")]
+    columns: Annotated[
+        str, Meta(pattern=r"\(", description="a regular expression with a group")
+    ]
     """Regular expression of the columns' whole names; its first group is the time."""
     time: str
     kind: Literal["integer", "date"]

@@ -42,6 +42,13 @@ def test_the_name_tells_the_kind(names: list[str], kind: str) -> None:
     assert kind_of([Path(name) for name in names]) == kind
 
 
+def test_a_folder_for_the_project_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file") as error:
+        find_files([tmp_path / "new", panel(tmp_path / "a.csv", DAYS)])
+    assert "pipeline --project DIR init FILE" in str(error.value)
+    assert "source's config" not in str(error.value)
+
+
 def test_files_of_two_kinds_are_refused() -> None:
     with pytest.raises(SourceError, match=r"several kinds\nfound: csv, excel"):
         kind_of([Path("a.csv"), Path("b.xlsx")])

@@ -223,7 +223,10 @@ def test_all_mistakes_are_reported_at_once_with_file_path_and_nearest_name(
             "stages.facilities.snapshot=previous",
             "names a schema of the catalog",
         ),
-        ("stages.facilities.snapshot=a/b", "expected str matching regex"),
+        (
+            "stages.facilities.snapshot=a/b",
+            "expected a name of lower case letters, digits and underscores",
+        ),
         ("stages.drgs.inputs=[features]", "expected a stage above or 'source'"),
         ("stages.drgs.inputs=[source, source]", "expected 1 input, found 2"),
         ("stages.difference={}", "difference.minuend: a value is required, found none"),
