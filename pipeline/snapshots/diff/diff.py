@@ -44,6 +44,13 @@ class DtypeChange(msgspec.Struct, frozen=True):
     with text, dates with timestamps, timestamps at the coarser unit."""
 
 
+class Renamed(msgspec.Struct, frozen=True):
+    """A column that was removed and one that was added, of the same values."""
+
+    before: str
+    after: str
+
+
 class SchemaDiff(msgspec.Struct, frozen=True):
     """How the columns differ."""
 
@@ -52,6 +59,9 @@ class SchemaDiff(msgspec.Struct, frozen=True):
     changed: tuple[DtypeChange, ...]
     is_reordered: bool
     """Whether the columns both sides have come in another order."""
+    renamed: tuple[Renamed, ...] = ()
+    """Pairs of those removed and added whose values are the same in all rows; where
+    several are alike, nothing tells which is which."""
 
     @property
     def is_equal(self) -> bool:
@@ -150,6 +160,10 @@ def diff(
     try:
         n_before, n_after = _n_rows(before), _n_rows(after)
         repeated_before, repeated_after = diff_rows(before, after, keys, values, tally)
+        schema = _schema_diff(*schemas, dtypes)
+        if not (tally.added.n or tally.removed.n):
+            renamed = _renamed(schema, before, after)
+            schema = msgspec.structs.replace(schema, renamed=renamed)
     except (PolarsError, OSError) as error:
         raise SnapshotError(
             f"{before} and {after}: cannot be compared\nfound: {error}\n"
@@ -158,7 +172,7 @@ def diff(
     return Diff(
         key=tuple(keys),
         tolerance=tolerance,
-        schema=_schema_diff(*schemas, dtypes),
+        schema=schema,
         rows=RowCounts(
             before=n_before,
             after=n_after,
@@ -173,6 +187,36 @@ def diff(
         added=_named(tally.added, [*keys, *values]),
         removed=_named(tally.removed, [*keys, *values]),
     )
+
+
+def _renamed(schema: SchemaDiff, before: Path, after: Path) -> tuple[Renamed, ...]:
+    """Pair columns that one side has, of objects that have the same rows."""
+    if not (schema.added and schema.removed):
+        return ()
+    come = _by_values(schema.added, after)
+    return tuple(
+        Renamed(old, new)
+        for values, (old, *others) in _by_values(schema.removed, before).items()
+        if not others
+        for new, *more in [come.get(values, [""])]
+        if new and not more
+    )
+
+
+def _by_values(
+    columns: Sequence[Column], path: Path
+) -> dict[tuple[str, int], list[str]]:
+    """Group columns, but for nested ones, by dtype and values in the key's order."""
+    schema = _read_schema(path)
+    flat = [c for c in columns if not schema[c.name].is_nested()]
+    place = pl.int_range(pl.len()).hash()
+    hashes = (pl.col(c.name).hash() * place for c in flat)
+    sums = scan_parquet(path).select(pl.len(), *(cells.sum() for cells in hashes))
+    [(n_rows, *row)] = sums.collect().rows()
+    found: dict[tuple[str, int], list[str]] = {}
+    for column, values in zip(flat if n_rows else (), row, strict=False):
+        found.setdefault((column.dtype, values), []).append(column.name)
+    return found
 
 
 def _named(sample: Sample, names: list[str]) -> tuple[dict[str, Any], ...]:

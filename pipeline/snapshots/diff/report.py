@@ -23,7 +23,7 @@ _MAX_VALUE = 40
 _MAX_ROW = 120
 """Characters of what tells which row."""
 
-_KINDS = {"+": "added", "-": "removed", "~": "changed"}
+_KINDS = {"+": "added", "-": "removed", "~": "changed", "=": "renamed"}
 
 _Show = Callable[[str], str]
 
@@ -148,8 +148,17 @@ def schema_lines(
 ) -> list[tuple[str, str]]:
     """Say what changed of the schema, with a sign for the kind of change."""
     show = show or _name
-    changes = [("+", f"{show(c.name)} {show(_cut(c.dtype))}") for c in schema.added]
-    changes += [("-", f"{show(c.name)} {show(_cut(c.dtype))}") for c in schema.removed]
+    old = {c.before for c in schema.renamed}
+    new = {c.after for c in schema.renamed}
+    changes = [
+        (sign, f"{show(c.name)} {show(_cut(c.dtype))}")
+        for sign, columns in (("+", schema.added), ("-", schema.removed))
+        for c in columns
+        if c.name not in (new if sign == "+" else old)
+    ]
+    changes += [
+        ("=", f"{show(c.before)} is {show(c.after)} now") for c in schema.renamed
+    ]
     for c in schema.changed:
         dtypes = f"{show(_cut(c.before))} to {show(_cut(c.after))}"
         note = "" if c.is_compared else ", values not compared"

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from pipeline.errors import SnapshotError
-from pipeline.snapshots.diff.diff import Column, DtypeChange, SchemaDiff, diff
+from pipeline.snapshots.diff.diff import Column, DtypeChange, Renamed, SchemaDiff, diff
+from pipeline.snapshots.diff.report import schema_lines
 from pipeline.snapshots.diff.values import Cell, ColumnDiff
 from tests.snapshots.diff.conftest import DiffTables, counts, whole_rows
 
@@ -60,6 +61,26 @@ def test_columns_of_one_side_are_changes_of_the_schema(diff_tables: DiffTables) 
     assert counts(d) == (0, 0, 0, 2)
     assert [column.name for column in d.columns] == ["x", "y"]
     assert not d.is_equal
+
+
+def test_columns_that_are_only_called_otherwise_are_told(
+    diff_tables: DiffTables,
+) -> None:
+    before = {
+        "k": [1, 2],
+        "cost": [1.5, None],
+        "a": [0, 0],
+        "b": [0, 0],
+        "n": [[1]] * 2,
+    }
+    after = {"k": [1, 2], "price": [1.5, None], "c": [0, 0], "m": [[1]] * 2}
+    d = diff_tables(before, after, "k")
+    assert d.schema.renamed == (Renamed("cost", "price"),)  # c was a or b
+    assert {c.name for c in d.schema.removed} == {"cost", "a", "b", "n"}
+    other = diff_tables(before, after | {"price": [None, 1.5]}, "k")
+    assert other.schema.renamed == ()
+    assert schema_lines(d.schema)[-1] == ("=", "cost is price now")
+    assert ("-", "cost Float64") not in schema_lines(d.schema)
 
 
 @pytest.mark.parametrize(

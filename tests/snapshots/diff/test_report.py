@@ -168,6 +168,7 @@ def test_json_holds_everything_under_documented_names(diff_tables: DiffTables) -
             {"name": "year", "before": "Int64", "after": "Int32", "is_compared": True}
         ],
         "is_reordered": True,
+        "renamed": [],
     }
     assert written["rows"] == {
         "before": 3,
