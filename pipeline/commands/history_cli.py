@@ -1,12 +1,16 @@
 """The commands that look back: at runs, and what is different."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.commands import completion, options
 from pipeline.commands.options import shown
-from pipeline.errors import SnapshotError
+from pipeline.errors import PipelineError, SnapshotError
+
+if TYPE_CHECKING:
+    from pipeline.plan.settings import Settings
 
 
 @click.command()
@@ -121,17 +125,19 @@ def review(
 
     Computes what is stale, beside what is published, which stays as it is.
     """
-    settings = options.settings(profile, overrides)
-    features = None
-    if (settings.root / "configs" / "modeling.yaml").exists():
-        from pipeline.modeling.settings import load_modeling
-
-        models = load_modeling(settings.root, profile=profile, overrides=overrides)
-        settings, features = models.pipeline, models.modeling.features
-    from pipeline.review.markdown import to_comment
+    store = options.open_store()
+    options.forget_racy_modules()
+    from pipeline.review.markdown import refusal, to_comment
     from pipeline.review.review import review as review_of
+    from pipeline.review.review import said
 
-    text = to_comment(review_of(settings, features, against))
+    try:
+        settings, features = _with_features(profile, overrides)
+        text = to_comment(review_of(settings, features, against))
+    except SnapshotError:  # there is nothing to compare with, or no place for rows
+        raise
+    except PipelineError as error:  # of the project: that is what is to be said of it
+        text = f"{refusal([said(error, store)])}\n"
     if output is None:
         click.echo(text, nl=False)
         return
@@ -141,6 +147,19 @@ def review(
         raise SnapshotError(
             f"{output}: cannot be written\nfound: {error.strerror or error}"
         ) from error
+
+
+def _with_features(
+    profile: str | None, overrides: tuple[str, ...]
+) -> tuple["Settings", str | None]:
+    """Load the settings, and say which snapshot models learn from, if any do."""
+    settings = options.settings(profile, overrides)
+    if not (settings.root / "configs" / "modeling.yaml").exists():
+        return settings, None
+    from pipeline.modeling.settings import load_modeling
+
+    models = load_modeling(settings.root, profile=profile, overrides=overrides)
+    return models.pipeline, models.modeling.features
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """What a review compares with: a run, an export, or the lock."""
 
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -48,7 +48,8 @@ class Past:
 class Before:
     """All that is compared with."""
 
-    name: str
+    name: Sequence[tuple[str, str]]
+    """Words, and what each says of it."""
     snapshots: Mapping[str, Past]
     causes: Callable[[RunReport], list[str]]
     """Says, a line each, what may make the rows of a run others."""
@@ -89,7 +90,7 @@ def _of_run(store: Store, run: RunRecord) -> Before:
         return object_of(store, run, name)
 
     return Before(
-        f"run {run.run_id} of {run.started_at:%Y-%m-%d %H:%M} UTC",
+        [("run", run.run_id), ("of", f"{run.started_at:%Y-%m-%d %H:%M} UTC")],
         {
             s.name: Past(
                 found.n_rows if found else -1,
@@ -120,7 +121,7 @@ def _of_export(name: str, exported: Exported, folder: Path) -> Before:
         return [*changes_between(then, report.run).lines()] or [_NOT_TOLD]
 
     return Before(
-        f"{name}, of run {exported.run_id}",
+        [("", name), ("of run", exported.run_id)],
         {
             s.name: Past(s.n_rows, s.content_hash, s.checks, partial(rows, s.name))
             for s in exported.snapshots.values()
@@ -143,7 +144,7 @@ def _of_lock(lock: Lock) -> Before:
         ]
 
     return Before(
-        NAME,
+        [("", NAME)],
         {s.name: Past(s.rows, s.content, None, None) for s in lock.snapshots},
         causes,
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.errors import some
 from pipeline.modeling.fit.amount import amount
 from pipeline.review.figures import Judged, Speed
-from pipeline.review.review import Check, Review
+from pipeline.review.review import Changed, Check, Review
 from pipeline.snapshots.diff.report import folded, listed, quoted, table, to_markdown
 from pipeline.snapshots.uses import Use
 
@@ -14,6 +14,8 @@ MAX_BYTES = 64_000
 """GitHub takes 65,536 characters, also of what is put before them."""
 
 _CUT = "\n\n_Cut here: a comment holds no more. `just diff` shows a snapshot whole._\n"
+
+_HEAD = ("snapshot", "rows before", "after", "added", "removed", "changed", "columns")
 
 _MAX_LISTED = 30
 """Lines of a list or table."""
@@ -23,6 +25,9 @@ _MAX_OPEN = 8
 
 _MAX_LINE = 300
 """Characters of one."""
+
+_MAX_WORDS = 10_000
+"""Characters of all that says why nothing runs."""
 
 
 def to_comment(found: Review) -> str:
@@ -39,18 +44,29 @@ def to_comment(found: Review) -> str:
     return text + "\n"
 
 
+def refusal(words: Sequence[str]) -> str:
+    """Say that nothing runs, in the words of what a run ends with."""
+    text = "\n\n".join(words)
+    if len(text) > _MAX_WORDS:
+        text = f"{text[:_MAX_WORDS]}…"
+    fence = _fence(text, 3)
+    return f"## This does not run\n\n{fence}text\n{text}\n{fence}"
+
+
 def _sections(found: Review) -> Iterator[str]:
     """Write what there is to say, the most important first."""
     n, there = len(found.changed), [c for c in found.changed if c.after is not None]
     n_all = len(found.same) + len(there)
-    against = _line(found.against)
+    against = " ".join(f"{word} {_line(name)}".strip() for word, name in found.against)
+    if found.refused:
+        yield refusal(found.refused)
+        yield "What would change, were it published:"
     if not n and not found.checks:
         yield f"**No snapshot changes**: all {n_all} come out as {against} has them."
         return
     change = "changes" if n == 1 else "change"
     yield f"## {n} of {n_all} snapshots {change}\n\nAgainst {against}."
-    head = ("snapshot", "rows before", "after", "added", "removed", "changed")
-    yield _section("", head, _rows(found))
+    yield _section("", _HEAD, _rows(found))
     yield _list("Why", map(_line, found.causes))
     failing = [_check(check) for check in found.checks if check.has_failures]
     head = ("snapshot", "check", "", "failures before", "after")
@@ -75,12 +91,29 @@ def _rows(found: Review) -> list[list[str]]:
         if c.diff is not None:
             of = c.diff.rows
             counts += [_count(n) for n in (of.added, of.removed, of.changed)]
+            counts.append(_columns(c))
         else:
             is_gone = "not there any more" if c.after is None else ""
             is_new = "new" if c.before is None else is_gone
-            counts += [quoted(c.why_no_diff) if c.why_no_diff else is_new, "", ""]
+            counts += [quoted(c.why_no_diff) if c.why_no_diff else is_new, "", "", ""]
         rows.append([quoted(c.name), *counts])
     return rows
+
+
+def _columns(changed: Changed) -> str:
+    """Count the columns that are not what they were; nothing if there are none."""
+    if changed.diff is None:
+        return ""
+    schema = changed.diff.schema
+    names = {c.name for c in changed.diff.columns if c.n_changed}
+    n_renamed = len(schema.renamed)
+    counts = {
+        "added": len(schema.added) - n_renamed,
+        "removed": len(schema.removed) - n_renamed,
+        "renamed": n_renamed,
+        "changed": len(names | {c.name for c in schema.changed}),
+    }
+    return ", ".join(f"{n:,} {how}" for how, n in counts.items() if n)
 
 
 def _came_and_went(checks: Sequence[Check]) -> str:
@@ -102,14 +135,17 @@ def _check(check: Check) -> list[str]:
 
 
 def _queries(found: Sequence[Use]) -> Iterator[str]:
-    """Name queries, and the columns that each needs."""
+    """Name queries, and the columns that each needs, or that it needs rows alone."""
     by: dict[str, dict[str, list[str]]] = {}
     for use in found:
         of = by.setdefault(use.query, {})
-        if use.column:
-            of.setdefault(use.snapshot, []).append(quoted(use.column))
+        if use.snapshot:
+            names = of.setdefault(use.snapshot, [])
+            names += [quoted(use.column)] if use.column else []
     for query, of in by.items():
-        needed = [f"{some(names)} of {quoted(s)}" for s, names in of.items()]
+        needed = [
+            f"{some(names) or 'the rows'} of {quoted(s)}" for s, names in of.items()
+        ]
         yield ": ".join(filter(None, (quoted(query), "; ".join(needed))))
 
 
@@ -185,6 +221,11 @@ def _line(text: str) -> str:
     """Quote a text as code in one line, shortened; not for tables."""
     line = " ".join(text.split())
     line = line if len(line) <= _MAX_LINE else f"{line[: _MAX_LINE - 1]}…"
-    fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    fence = _fence(line)
     blank = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{fence}{blank}{line}{blank}{fence}"
+
+
+def _fence(text: str, least: int = 1) -> str:
+    """Make a fence for code that is longer than any within."""
+    return "`" * max(least, *(len(run) + 1 for run in re.findall("`+", text)), 1)

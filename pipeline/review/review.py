@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from pipeline.errors import SnapshotError
+from pipeline.errors import PipelineError, SnapshotError, masked
 from pipeline.files.parquet import scan_parquet
 from pipeline.plan.settings import Settings
 from pipeline.review.before import Before, Past, before
@@ -15,7 +15,7 @@ from pipeline.snapshots.diff.diff import Diff, diff
 from pipeline.snapshots.records import ObjectRecord, SnapshotRecord
 from pipeline.snapshots.sql import connect, connect_to
 from pipeline.snapshots.store import Store, open_store, read_current, read_object
-from pipeline.snapshots.uses import Use, plannable, uses
+from pipeline.snapshots.uses import ROWS, Use, plannable, uses
 from pipeline.variants.sweep import run_beside
 
 
@@ -53,7 +53,10 @@ class Check:
 class Review:
     """All that is to be said of a change."""
 
-    against: str
+    against: Sequence[tuple[str, str]]
+    """What it is held to: words, and a name each."""
+    refused: Sequence[str]
+    """The words in which a run would be refused; nothing would be published."""
     same: Sequence[str]
     """Snapshots that come out as they were."""
     changed: Sequence[Changed]
@@ -74,18 +77,22 @@ _Queries: TypeAlias = Callable[["RunReport", Sequence[Changed]], list[Use]]
 def review(settings: Settings, features: str | None, against: str) -> Review:
     """Compute what is stale beside what is published, and compare.
 
-    `features` is the snapshot that models learn from. Against see `before`.
+    Rows that a run would be refused for are compared, too. Raises a SnapshotError if
+    there is nothing to compare with, or the store is in use, and what is wrong with the
+    project if it makes no rows. `features` is the snapshot that models learn
+    from. Against see `before`.
     """
     store = open_store(settings.root)
     with (
         before(store, against) as then,
         _published(store) as queries,
-        run_beside(settings) as report,
+        run_beside(settings, refuse=False) as report,
     ):
         made = {s.name: s for s in report.run.snapshots if not s.is_guest}
         changed = [*_changed(store, then, made, report.objects)]
         found = Review(
             then.name,
+            [said(error, store) for error in report.refused],
             [name for name in made if name not in {c.name for c in changed}],
             changed,
             then.causes(report) if changed else [],
@@ -100,6 +107,11 @@ def review(settings: Settings, features: str | None, against: str) -> Review:
     # The catalog may have to be made anew, which takes the writer's lock.
     models = judged(store, made[features].fingerprint) if found.features else []  # pyright: ignore[reportArgumentType]
     return replace(found, models=models, speed=speed(store))
+
+
+def said(error: PipelineError, store: Store) -> str:
+    """Say what is wrong, without what is secret and where the project is."""
+    return masked(str(error)).replace(f"{store.root}/", "")
 
 
 def _changed(
@@ -199,11 +211,11 @@ def _columns(changed: Changed, report: RunReport) -> list[str]:
     """Name the columns of a snapshot that are not what they were."""
     now = [c.name for c in report.objects[changed.name].columns]
     if changed.diff is None:
-        return now
+        return [*now, ROWS]
     schema, rows = changed.diff.schema, changed.diff.rows
     gone = [c.name for c in schema.removed]
     if rows.added or rows.removed:
-        return now + gone
+        return [*now, *gone, ROWS]
     other = {c.name for c in changed.diff.columns if c.n_changed}
     other |= {c.name for c in (*schema.added, *schema.changed)}
     return [name for name in now if name in other] + gone

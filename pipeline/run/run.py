@@ -17,7 +17,7 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.config import Tree
 from pipeline.engine.one_pass import Execution
-from pipeline.errors import SchemaError, SnapshotError
+from pipeline.errors import PipelineError, SchemaError, SnapshotError
 from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
@@ -89,6 +89,8 @@ class RunReport:
     total_s: float
     catalog: Path
     """The DuckDB file to open."""
+    refused: Sequence[PipelineError] = ()
+    """What a run would be refused for, of one that publishes nothing."""
 
     @property
     def files(self) -> list[FileContent]:
@@ -338,17 +340,27 @@ def refuse_unsound(
     begun: Begun, wanted: Wanted, task: Task, execution: Execution
 ) -> None:
     """Refuse what was made of changed inputs, is implausible, or breaks a contract."""
-    store, settings = begun.store, wanted.settings
+    require_as_read(begun, wanted, task)
+    refuse_implausible(wanted.settings, wanted.plan, execution)
+    hold_all(begun, wanted, task, execution)
+
+
+def require_as_read(begun: Begun, wanted: Wanted, task: Task) -> None:
+    """Refuse what was made of inputs that changed meanwhile."""
+    store = begun.store
     require_same_source(wanted)
     if drop_damaged(store, task.reads):  # touched since, so what is made of it may be
         raise SnapshotError(
             f"{store.objects}: an object changed while it was read\n"
             "hint: nothing was published; run again"
         )
-    refuse_implausible(settings, wanted.plan, execution)
-    stored = {s.name: store.object(*s.object) for s in task.snapshots}
+
+
+def hold_all(begun: Begun, wanted: Wanted, task: Task, execution: Execution) -> None:
+    """Hold the snapshots that were looked at to their contracts."""
+    stored = {s.name: begun.store.object(*s.object) for s in task.snapshots}
     files = stored | execution.files
-    hold(settings, wanted.plan, execution.outcomes, files, begun.failed)
+    hold(wanted.settings, wanted.plan, execution.outcomes, files, begun.failed)
 
 
 @doing("publishing")

@@ -359,6 +359,11 @@ def find_id(ids: Sequence[str], wanted: str) -> str:
     SnapshotError
         If there is no such run, or more than one.
     """
+    if not wanted:
+        raise SnapshotError(
+            "a run has a name, and this is empty\n"
+            "hint: `latest`, `previous`, or one of `just history`"
+        )
     newest_first = ids[::-1]
     back = {"latest": "-0", "previous": "-1"}.get(wanted, wanted)
     if back.startswith("-") and back[1:].isdecimal() and int(back) > -len(ids):

@@ -11,6 +11,9 @@ from pipeline.errors import QueryError
 from pipeline.snapshots.catalog import identifier, rows_of, text
 from pipeline.snapshots.sql import NamedQuery, load_query, query_names
 
+ROWS = ""
+"""Stands for a column: that a query reads a snapshot, though no column of it."""
+
 _ASKED = "column that is asked for"
 
 
@@ -32,6 +35,8 @@ def uses(
 ) -> list[Use]:
     """Tell which queries of a folder need some columns, by snapshot; not all are there.
 
+    `ROWS` among them stands for a query that needs none of the others, but counts rows.
+
     A query is planned, not run, with a column of another name: if it cannot be, or the
     optimized plan still reads that column, as of a ``*``, it needs it. Objects can take
     the place of the snapshots of the connection.
@@ -48,10 +53,16 @@ def uses(
         sql = _planned(con, folder, name)
         for snapshot, names in named.items():
             if sql is None:
-                perhaps = (c for c in names if _stands_in(c, text_))
+                perhaps = (c for c in names if c and _stands_in(c, text_))
                 found += [Use(name, snapshot, c, is_sure=False) for c in perhaps]
                 continue
-            needed = _needed(con, sql, snapshot, of[snapshot], names)
+            needed = [*_needed(con, sql, snapshot, of[snapshot], names)]
+            if (
+                ROWS in names
+                and not needed
+                and _reads(con, sql, snapshot, of[snapshot])
+            ):
+                needed = [ROWS]
             found += [Use(name, snapshot, c, is_sure=True) for c in needed]
     return found
 
@@ -75,6 +86,16 @@ def _show(con: duckdb.DuckDBPyConnection, snapshot: str, rows: str) -> None:
     """Let a snapshot be what comes behind ``SELECT *``."""
     view = identifier(snapshot)
     con.execute(f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT * {rows}")
+
+
+def _reads(con: duckdb.DuckDBPyConnection, sql: str, snapshot: str, rows: str) -> bool:
+    """Tell whether a query reads a snapshot at all: with a table in its place."""
+    table = identifier(_ASKED)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM {rows} LIMIT 0")
+    _show(con, snapshot, f"FROM {table}")
+    is_read = _ASKED in con.get_table_names(sql)
+    _show(con, snapshot, f"FROM {rows}")
+    return is_read
 
 
 def _needed(

@@ -20,7 +20,13 @@ from polars.exceptions import PolarsError
 from pipeline import sources
 from pipeline.config import parse_overrides
 from pipeline.engine.one_pass import Execution
-from pipeline.errors import ConfigError, PipelineError, SourceError, mask_tree
+from pipeline.errors import (
+    ConfigError,
+    ContractError,
+    PipelineError,
+    SourceError,
+    mask_tree,
+)
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.settings import Load, Settings, load_settings
 from pipeline.process import is_asked
@@ -28,18 +34,20 @@ from pipeline.progress import numbered
 from pipeline.run.compute import failed, work_of
 from pipeline.run.freshness import Selection, Wanted, look
 from pipeline.run.kept import forget_parts
+from pipeline.run.plausible import refuse_implausible
 from pipeline.run.record import record_of
 from pipeline.run.run import (
     Begun,
     RunReport,
     check,
     comparable,
+    hold_all,
     look_at_files,
     plan_on_whole_objects,
     publish_made,
     refuse_too_many,
-    refuse_unsound,
     report_of,
+    require_as_read,
     stored_bad,
 )
 from pipeline.run.task import Task
@@ -139,13 +147,19 @@ def make_variants(
 
 
 @contextmanager
-def run_beside(settings: Settings) -> Generator[RunReport]:
+def run_beside(settings: Settings, *, refuse: bool = True) -> Generator[RunReport]:
     """Compute what a run would publish, but publish nothing and keep no variant.
 
-    The objects that are made are there until the end of the block.
+    The objects that are made are there until the end of the block. Rows that a run
+    would be refused for are an error, or else the report says what is wrong with them.
     """
     with _begin(settings) as making:
-        yield making.report()
+        making.refuses = refuse
+        try:
+            yield making.report()
+        finally:
+            if making.refused:  # no run may find such rows in the store
+                collect_garbage(making.store, making.runs)
         LOG.debug("nothing is published", extra=fields(event="finished"))
 
 
@@ -251,6 +265,12 @@ class _Making:
     started: float
     keeps: bool
     """Whether what is made is kept as variants."""
+    refuses: bool = True
+    """Whether rows that a run would be refused for are an error."""
+    refused: list[PipelineError] = dataclasses.field(
+        default_factory=list[PipelineError]
+    )
+    """What is wrong with them, if not."""
 
     def report(self) -> RunReport:
         """Make what the configuration says as it is, and say what a run would."""
@@ -260,7 +280,8 @@ class _Making:
         for error in failures.values():
             raise error
         [record] = (variant.run for variant in made.values())
-        return report_of(self.store, record, prepared.wanted, is_new=False)
+        report = report_of(self.store, record, prepared.wanted, is_new=False)
+        return dataclasses.replace(report, refused=self.refused)
 
     def make(self, asked: Sequence[Asked], load: Load) -> Swept:
         """Make them, and drop the oldest of those that are then too many."""
@@ -350,10 +371,7 @@ class _Making:
         sound: list[tuple[_Prepared, Execution, int]] = []
         for each, execution in zip(group, executions, strict=True):
             try:
-                bad = self._bad(each, execution)
-                n_bad_rows = refuse_too_many(bad, each.wanted)
-                refuse_unsound(each.begun, each.wanted, each.task, execution)
-                sound.append((each, execution, n_bad_rows))
+                sound.append((each, execution, self._judge(each, execution)))
             except PipelineError as error:
                 failures[each.asked.name] = error
         made = {}
@@ -367,6 +385,30 @@ class _Making:
             known = _made(each, *known)
             made[each.asked.name] = self._record(known, execution, n_bad_rows)
         return made
+
+    def _judge(self, prepared: _Prepared, execution: Execution) -> int:
+        """Refuse what a run would be refused for, or note it; count the bad rows."""
+        begun, wanted, task = prepared.begun, prepared.wanted, prepared.task
+        bad = self._bad(prepared, execution)
+        n_bad_rows = bad.height
+        with self._noted():
+            n_bad_rows = refuse_too_many(bad, wanted)
+        require_as_read(begun, wanted, task)
+        with self._noted():
+            refuse_implausible(wanted.settings, wanted.plan, execution)
+        with self._noted():
+            hold_all(begun, wanted, task, execution)
+        return n_bad_rows
+
+    @contextmanager
+    def _noted(self) -> Generator[None]:
+        """Note what is wrong with rows where that is no error."""
+        try:
+            yield
+        except (SourceError, ContractError) as error:
+            if self.refuses:
+                raise
+            self.refused.append(error)
 
     def _bad(self, prepared: _Prepared, execution: Execution) -> "pl.DataFrame":
         """Give the cells that are set aside, now or when the source was last read."""

@@ -29,6 +29,9 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "queries" / "runs.sql").write_text(
         "-- question: How many runs?\nSELECT count(*) AS n FROM meta.runs, drgs\n"
     )
+    (root / "queries" / "n_rows.sql").write_text(
+        "-- question: How many rows?\nSELECT count(*) AS n FROM features\n"
+    )
     (root / "queries" / "by_name.sql").write_text(
         "-- question: What is in a column of a name?\n"
         "-- param: of VARCHAR = (SELECT 'mean_cost' FROM meta.runs) -- of which\n"

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pipeline.review.figures import Judged, Speed
-from pipeline.review.markdown import MAX_BYTES, to_comment
+from pipeline.review.markdown import MAX_BYTES, refusal, to_comment
 from pipeline.review.review import Changed, Check, Review
 from pipeline.snapshots.diff.diff import diff
 from pipeline.snapshots.uses import Use
@@ -15,7 +15,8 @@ EVIL = "a|b`<script>@everyone</script>\n# x"
 
 def made(**given: object) -> Review:
     nothing = {
-        "against": "run r1",
+        "against": [("run", "r1")],
+        "refused": (),
         "same": ["a", "b"],
         "changed": (),
         "causes": (),
@@ -29,7 +30,7 @@ def made(**given: object) -> Review:
 
 
 def test_nothing_that_changes_takes_a_line() -> None:
-    said = "**No snapshot changes**: all 2 come out as `run r1` has them.\n"
+    said = "**No snapshot changes**: all 2 come out as run `r1` has them.\n"
     assert to_comment(made()) == said
 
 
@@ -54,9 +55,9 @@ def test_every_section_is_there() -> None:
     )
     for line in (
         "## 3 of 4 snapshots change",
-        "| `features` | 10 | 12 | `only hashes are kept` |  |  |",
-        "| `new one` | - | 1,000 | new |  |  |",
-        "| `old one` | 5 | - | not there any more |  |  |",
+        "| `features` | 10 | 12 | `only hashes are kept` |  |  |  |",
+        "| `new one` | - | 1,000 | new |  |  |  |",
+        "| `old one` | 5 | - | not there any more |  |  |  |",
         "- `code: transforms/x.py changed`",
         "| `features` | `key` | error | 0 | 2 |",
         "Checks: 0 new, 1 not made any more.",
@@ -74,7 +75,8 @@ def test_every_section_is_there() -> None:
 def test_no_name_is_read_as_markdown() -> None:
     text = to_comment(
         made(
-            against=EVIL,
+            against=[("run", EVIL), ("of", EVIL)],
+            refused=[EVIL],
             changed=[Changed(EVIL, 1, 2, None, EVIL)],
             causes=[EVIL],
             checks=[Check(EVIL, EVIL, "error", 0, 1)],
@@ -84,6 +86,8 @@ def test_no_name_is_read_as_markdown() -> None:
             speed=[Speed(EVIL, EVIL, 0.5, 0.6)],
         )
     )
+    refused, text = text.split("\n```\n")
+    assert refused == f"## This does not run\n\n```text\n{EVIL}"
     assert "\n# x" not in text
     outside = re.sub(r"(`+)(?!`).*?[^`]\1(?!`)", "", text)
     assert not re.search("script|everyone|<", outside)
@@ -129,3 +133,43 @@ def test_the_command_writes_it(reviewed: Path, tmp_path: Path) -> None:
 def test_the_command_takes_an_export_of_the_working_folder(reviewed: Path) -> None:
     said = invoke(reviewed, "review", *SOURCE, "--against", "before.duckdb")
     assert said.stdout.startswith("**No snapshot changes**: all 4 come out as ")
+
+
+def test_a_fence_is_longer_than_what_it_holds() -> None:
+    assert refusal(["a ``` b", "c"]).endswith("````text\na ``` b\n\nc\n````")
+    assert len(refusal(["x" * 100_000])) < MAX_BYTES / 4
+
+
+def test_what_breaks_a_contract_is_reviewed_with_all_else_that_changes(
+    reviewed: Path,
+) -> None:
+    words = (*SOURCE, "lag_columns.periods=2", "checks.discharges.rows.min=1000")
+    said = invoke(reviewed, "review", *words)
+    assert said.exit_code == 0
+    first, rest = said.stdout.split("\n```\n")
+    assert first.startswith("## This does not run\n\n```text\nsnapshot 'discharges'")
+    assert str(reviewed) not in first
+    for line in (
+        "What would change, were it published:",
+        "## 1 of 4 snapshots changes",
+        "| `discharges` | `rows.min` | error | - | 911 |",
+        "- added: `mean_cost_lag2` `Float64`",
+    ):
+        assert line in rest.splitlines()
+    again = invoke(reviewed, "review", *SOURCE)  # nothing is left of it
+    assert again.stdout.startswith("**No snapshot changes**")
+
+
+def test_what_makes_no_rows_is_said_in_its_words(reviewed: Path) -> None:
+    for word, expected in (
+        ("lag_columns.periods=0", "lag_columns"),
+        ("lag_columns.columns=[nosuch]", "nosuch"),
+        ("source.path=nowhere.csv", "nowhere.csv"),
+    ):
+        said = invoke(reviewed, "review", *SOURCE, word)
+        assert said.exit_code == 0
+        assert said.stdout.startswith("## This does not run\n\n```text\n")
+        assert expected in said.stdout
+    nothing = invoke(reviewed, "review", *SOURCE, "--against", "")
+    assert nothing.exit_code == 1
+    assert "a run has a name, and this is empty" in nothing.stderr

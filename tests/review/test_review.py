@@ -36,7 +36,9 @@ def test_a_longer_lag_changes_features_alone_and_what_needs_them(
     [features] = found.changed
     assert features.name == found.features == "features"
     assert any("lag_columns" in cause for cause in found.causes)
-    assert {use.query for use in found.uses} == {"costs", "by_name"}
+    # Only hashes do not tell whether rows came or went.
+    by_rows = {"n_rows"} if against == "lock" else set[str]()
+    assert {use.query for use in found.uses} == {"costs", "by_name"} | by_rows
     if against == "lock":
         assert (features.diff, features.why_no_diff) == (None, "only hashes are kept")
         return
@@ -66,8 +68,9 @@ def test_rows_that_go_are_counted_alike_against_a_run_and_an_export(
         assert changed.before - changed.diff.rows.removed == changed.after
     assert [*by_run.causes] == [*by_export.causes]
     assert "min_total: 20 -> 60" in by_run.causes[0]
-    # All that need a column of rows that go; none is broken.
-    assert {use.query for use in by_run.uses} == {"costliest_drgs", "costs", "by_name"}
+    # All that need a column of rows that go, or count them; none is broken.
+    needed = {"costliest_drgs", "costs", "by_name", "n_rows"}
+    assert {use.query for use in by_run.uses} == needed
     assert all(use.is_sure for use in by_run.uses)
 
 
