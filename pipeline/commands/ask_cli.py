@@ -52,7 +52,8 @@ def docs(
 
     root = options.project_root()
     folder = output or State(root).docs
-    n_pages = write_pages(root, folder, profile=profile)
+    just = "just" if options.has_justfile() else "pipeline"
+    n_pages = write_pages(root, folder, profile=profile, just=just)
     if not is_quiet():
         click.echo(f"{n_pages:,} pages: {shown(folder / 'index.html')}")
     if serve or opened:

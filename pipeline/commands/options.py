@@ -63,13 +63,13 @@ def as_typed(text: str) -> str:
     """
     context = click.get_current_context(silent=True)
     group = context and context.find_root().command
-    if not isinstance(group, click.Group) or _has_justfile():
+    if not isinstance(group, click.Group) or has_justfile():
         return text
     ours = "|".join(map(re.escape, group.commands))
     return re.sub(rf"(?m)(`|^  )just (?=({ours})(?![\w-]))", r"\1pipeline ", text)
 
 
-def _has_justfile() -> bool:
+def has_justfile() -> bool:
     """Tell whether the project has one, under any name that just takes."""
     with suppress(Exception):  # no project, or a library that is not there
         names = {path.name.lower() for path in project_root().iterdir()}

@@ -1,5 +1,6 @@
 """Make the pages of a project."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.pages.columns import columns
@@ -41,8 +42,12 @@ _MAKERS = (home, plan, stages, columns, snapshots, quality, model, speed, querie
 """What makes pages of the facts."""
 
 
-def write_pages(root: Path, folder: Path, *, profile: str | None = None) -> int:
+def write_pages(
+    root: Path, folder: Path, *, profile: str | None = None, just: str = "just"
+) -> int:
     """Write the pages of a project into a folder, and count them.
+
+    Commands of ours begin with ``just`` there, or what is given instead.
 
     Raises
     ------
@@ -52,7 +57,7 @@ def write_pages(root: Path, folder: Path, *, profile: str | None = None) -> int:
     with doing("reading what is known of the project"):
         facts = read_facts(root, profile=profile)
     pages = pages_of(facts)
-    write_site(pages, frame_of(facts), folder)
+    write_site(pages, replace(frame_of(facts), just=just), folder)
     return len(pages)
 
 

@@ -12,14 +12,16 @@ MODEL = "model.html"
 SPEED = "speed.html"
 QUERIES = "queries.html"
 
-_SAFE = re.compile(r"[a-z0-9_]{1,60}")
+_SAFE = re.compile(r"(?!(con|prn|aux|nul|com\d|lpt\d)$)[a-z0-9_]{1,60}")
+"""What stands as it is: not what Windows has as devices."""
 
 
 def slug(name: str) -> str:
     """Name a file or an anchor for anything: no two names share one.
 
-    What is more than small letters, digits and underscores has a hash of it behind,
-    so that names in other letters, or of other signs, stay apart on every disk.
+    What is more than small letters, digits and underscores, or no file on Windows,
+    has a hash of it behind, so that names in other letters, or of other signs, stay
+    apart on every disk.
     """
     if _SAFE.fullmatch(name):
         return name

@@ -33,14 +33,20 @@ def open_pages(folder: Path, *, serve: bool, opened: bool, port: int) -> None:
         If the port is taken.
     """
     if not serve:
-        webbrowser.open((folder.resolve() / HOME).as_uri())
+        _open((folder.resolve() / HOME).as_uri())
         return
     with server(folder, port) as served:
         address = f"http://{HOST}:{served.server_port}/"
         click.echo(f"{address}  (Ctrl-C ends it)")
         if opened:
-            webbrowser.open(address)
+            _open(address)
         served.serve_forever()
+
+
+def _open(address: str) -> None:
+    """Open an address in the browser, or say that there is none."""
+    if not webbrowser.open(address):
+        click.echo(f"no browser could be opened: open {address} in one", err=True)
 
 
 def server(folder: Path, port: int) -> ThreadingHTTPServer:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path, PurePosixPath
 from shutil import rmtree
@@ -74,6 +76,8 @@ class Frame:
     run_id: str
     sections: Mapping[str, str]
     """The navigation: what it says, by the path of the page; those that are there."""
+    just: str = "just"
+    """What commands of ours begin with, in this project."""
 
 
 def write_site(pages: Sequence[Page], frame: Frame, folder: Path) -> None:
@@ -168,7 +172,7 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
     files["search.js"] = _search_index(pages)
     there = {page.path for page in pages}
     sections = {path: text for path, text in frame.sections.items() if path in there}
-    env = _environment()
+    env = _environment(frame.just)
     for page in each(pages, "writing pages"):
         links = _Links(page.path, there)
         files[page.path] = env.get_template(f"{page.template}.html.j2").render(
@@ -177,6 +181,7 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
                 "page": page,
                 "project": frame.project,
                 "run_id": frame.run_id,
+                "just": frame.just,
                 "sections": sections,
                 "section": page.section or page.path,
                 "root": links.root,
@@ -187,7 +192,7 @@ def render(pages: Sequence[Page], frame: Frame) -> dict[str, str]:
     return files
 
 
-def _environment() -> Environment:
+def _environment(just: str) -> Environment:
     """Prepare the templates: all text is escaped, and what is missing is a mistake.
 
     To compile them takes longer than to fill them, so they stay compiled where Python
@@ -206,8 +211,13 @@ def _environment() -> Environment:
     filters = cast("dict[str, Any]", env.filters)  # pyright: ignore[reportUnknownMemberType]
     filters |= numbers.FILTERS
     filters |= {f.__name__: f for f in (anchor, column_page, snapshot_page, stage_page)}
-    filters |= {"quote": shlex.quote, "words": _words}
+    filters |= {"quote": shlex.quote, "words": _words, "typed": partial(_typed, just)}
     return env
+
+
+def _typed(just: str, text: str) -> str:
+    """Write commands of ours, in backquotes or at the start, as they are typed."""
+    return re.sub(r"(?m)(`|^)just\b", rf"\1{just}", text)
 
 
 def _words(text: str) -> Markup:

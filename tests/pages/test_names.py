@@ -2,7 +2,20 @@ import pytest
 
 from pipeline.pages.names import column_page, slug
 
-HOSTILE = ["a/b", "../../etc", "Å", "å", "A", "a", "a b", "a_b", "", ".", "<script>"]
+HOSTILE = [
+    "a/b",
+    "../../etc",
+    "Å",
+    "å",
+    "A",
+    "a",
+    "a b",
+    "a_b",
+    "",
+    ".",
+    "<script>",
+    "nul",
+]
 
 
 def test_no_two_names_share_a_file_on_a_disk_that_ignores_case() -> None:
@@ -18,3 +31,9 @@ def test_a_name_becomes_one_plain_part_of_a_path(name: str) -> None:
 
 def test_a_plain_name_stays_readable() -> None:
     assert column_page("features", "mean_cost") == "columns/features/mean_cost.html"
+
+
+def test_no_file_is_called_as_windows_calls_its_devices() -> None:
+    assert column_page("con", "com1").startswith("columns/con-")
+    assert slug("console") == "console"
+    assert slug("com1") != "com1"

@@ -5,7 +5,7 @@ import pytest
 import requests
 
 from pipeline.errors import SnapshotError
-from pipeline.pages.serve import HOST, server
+from pipeline.pages.serve import HOST, open_pages, server
 
 
 def test_pages_are_served_to_this_machine_alone(tmp_path: Path) -> None:
@@ -26,3 +26,11 @@ def test_a_port_in_use_is_said(tmp_path: Path) -> None:
         pytest.raises(SnapshotError, match="--port"),
     ):
         server(tmp_path, served.server_port)
+
+
+def test_without_a_browser_it_is_said_where_the_page_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("webbrowser._tryorder", [])
+    open_pages(tmp_path, serve=False, opened=True, port=0)
+    assert (tmp_path / "index.html").as_uri() in capsys.readouterr().err

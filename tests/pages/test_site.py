@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,10 @@ def test_only_pages_that_are_there_are_linked() -> None:
     html = render([page("index.html"), page("a/b.html")], FRAME)["a/b.html"]
     assert 'href="../index.html"' in html
     assert "gone.html" not in html
+
+
+def test_commands_are_named_as_they_are_typed_in_the_project() -> None:
+    frame = replace(FRAME, just="pipeline")
+    html = render([page("index.html")], frame)["index.html"]
+    assert "<code>pipeline query NAME</code>" in html
+    assert "just" not in html.partition("<main")[2]
