@@ -56,7 +56,11 @@ def forecast(settings: ModelingSettings) -> Forecast:
     It is kept until its periods have come. Without a champion that can use the rows,
     nothing is published.
     """
-    version = champion_of(settings)
+    version = champion(settings)
+    if version is None:
+        if read_runs(open_store(settings.root)):
+            publish_models(settings)  # the registry may be lost, and the catalog not
+        raise _no_champion(settings)
     features = current_features(settings)
     store = open_store(settings.root)
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
@@ -233,13 +237,16 @@ def _unchanged(snapshot: SnapshotRecord) -> SnapshotRecord:
 
 
 def champion_of(settings: ModelingSettings) -> Version:
-    """Return the champion."""
+    """Return the champion, or raise a ModelError; changes nothing."""
     version = champion(settings)
     if version is None:
-        if read_runs(open_store(settings.root)):
-            publish_models(settings)  # the registry may be lost, and the catalog not
-        raise ModelError(
-            f"{settings.modeling.name}: no champion yet\n"
-            "hint: `just promote` registers a model, and says what it lacks"
-        )
+        raise _no_champion(settings)
     return version
+
+
+def _no_champion(settings: ModelingSettings) -> ModelError:
+    """Say how to get one."""
+    return ModelError(
+        f"{settings.modeling.name}: no champion yet\n"
+        "hint: `just promote` registers a model, and says what it lacks"
+    )

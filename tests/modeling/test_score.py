@@ -176,3 +176,4 @@ def test_without_a_champion_nothing_is_scored(ml: Load, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / ".pipeline")  # as in a new clone
     with pytest.raises(ModelError, match="no champion yet"):
         score(ml(), tmp_path / "new.csv")
+    assert not (tmp_path / ".pipeline").exists()

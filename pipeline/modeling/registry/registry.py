@@ -27,7 +27,7 @@ from pipeline.modeling.settings import (
     ModelingSettings,
     Question,
 )
-from pipeline.modeling.tracking.tracking import Tracking, lasted, tracking
+from pipeline.modeling.tracking.tracking import Tracking, is_made, lasted, tracking
 from pipeline.modeling.training import Training
 from pipeline.plan.code import PACKAGE
 from pipeline.progress import doing
@@ -151,6 +151,8 @@ def champion(settings: ModelingSettings) -> Version | None:
         If it answers another question than the settings ask, or no promotion made it
         champion.
     """
+    if not is_made(settings.root):
+        return None
     with tracking(settings) as store:
         number = aliases(store, settings.modeling.name).get(CHAMPION)
         found = versions(store, settings.modeling.name)

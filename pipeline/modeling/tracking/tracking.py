@@ -146,6 +146,12 @@ def settle(root: Path) -> None:
         connection.commit()
 
 
+def is_made(root: Path) -> bool:
+    """Say whether there is a store, so that who only looks makes none."""
+    with _opened(root) as connection:
+        return connection is not None
+
+
 def is_logged(root: Path, run_id: str) -> bool:
     """Say whether the store has a run, without MLflow, whose import takes a second."""
     select = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
