@@ -48,7 +48,7 @@ def changes_between(before: RunRecord, now: RunRecord) -> Changes:
 
     Where a source's rows come from is data, how they are read is configuration.
     """
-    old, new = before.config, now.config
+    old, new = _stages_once(before.config, now.config)
     names = (n for n in dict.fromkeys((*old, *new)) if n not in _NO_ROWS)
     found = [
         line for n in names for line in config_changes(n, *_read(n, old, new, how=True))
@@ -68,6 +68,32 @@ def changes_between(before: RunRecord, now: RunRecord) -> Changes:
         tuple(f"{name} changed" for name in sorted(changed(before.code, now.code))),
         tuple(versions),
     )
+
+
+def _stages_once(before: Tree, now: Tree) -> tuple[Tree, Tree]:
+    """Let what came or went with a stage be one difference.
+
+    The settings of a stage that only one side has stand with it, and what it gives is
+    not said again of the stage that gave it before, or does so instead.
+    """
+    old, new = {**before}, {**now}
+    olds, news = _stages_of(old), _stages_of(new)
+    old["stages"], new["stages"] = olds, news
+    came, went = {*news} - {*olds}, {*olds} - {*news}
+    for names, tree, here, there in ((came, new, news, olds), (went, old, olds, news)):
+        for name in names:
+            here[name] = (tree.pop(name, None) or {}) | here[name]
+            for other in there.values():
+                if other.get("snapshot", "") == here[name].get("snapshot"):
+                    del other["snapshot"]
+                    other.pop("key", None)
+    return old, new
+
+
+def _stages_of(config: Tree) -> dict[str, Tree]:
+    """Copy the stages of a configuration."""
+    found = cast("dict[str, Tree | None]", config.get("stages") or {})
+    return {name: {**stage} for name, stage in found.items() if stage is not None}
 
 
 def origin(source: Tree) -> Tree:

@@ -32,6 +32,10 @@ def reviewed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "queries" / "n_rows.sql").write_text(
         "-- question: How many rows?\nSELECT count(*) AS n FROM features\n"
     )
+    (root / "queries" / "forecast.sql").write_text(  # there are no predictions yet
+        "-- question: What is forecast?\n"
+        "SELECT p.*, f.mean_cost_lag1 FROM predictions p JOIN features f USING (year)\n"
+    )
     (root / "queries" / "by_name.sql").write_text(
         "-- question: What is in a column of a name?\n"
         "-- param: of VARCHAR = (SELECT 'mean_cost' FROM meta.runs) -- of which\n"

@@ -36,6 +36,22 @@ def test_each_kind_of_change_is_told_from_the_others(
     )
 
 
+def test_what_comes_with_a_stage_is_one_change(first: RunReport) -> None:
+    was = first.run
+    stages = was.config["stages"]
+    lags = stages["lag_columns"]
+    config = was.config | {
+        "stages": stages | {"lag_columns": {}, "named": {"transform": "rename"} | lags},
+        "named": {"columns": {"a": "b"}},
+    }
+    now = msgspec.structs.replace(was, config=config)
+    [came] = changes_between(was, now).configuration
+    assert came.startswith('stages.named: null -> {"columns": {"a": "b"}, "transform":')
+    [went] = changes_between(now, was).configuration
+    assert went.startswith('stages.named: {"columns": {"a": "b"}, "transform": ')
+    assert was.config["stages"] is stages
+
+
 def test_many_changes_are_cut_and_counted() -> None:
     lines = [*Changes((), (), tuple(f"{i}.py changed" for i in range(12)), ()).lines()]
     assert lines[:1] == ["code: 0.py changed"]
