@@ -93,7 +93,7 @@ def _check_descriptions(settings: "Settings") -> None:
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=0),
     metavar="N",
     help="So many rows; 20 of a table, else all.",
 )
@@ -127,6 +127,8 @@ def show(
     """
     if against and (stats or output or format_ not in (None, "table", "json")):
         raise click.UsageError("--against prints a diff, as a table or json")
+    if columns is not None and not columns.strip():
+        raise click.UsageError("--columns: expected names, with commas between")
     settings = options.settings(profile, overrides)
     from pipeline.plan.output import refuse_sources
     from pipeline.run.rows import look_now

@@ -3,14 +3,14 @@
 import json
 import tempfile
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import ColumnNotFoundError, PolarsError
 
-from pipeline.errors import MASK, ConfigError, SnapshotError, nearest, some
+from pipeline.errors import MASK, ConfigError, SnapshotError, n_of, nearest, some
 from pipeline.files.parquet import scan_parquet
 from pipeline.panel.unique import repeated
 from pipeline.plan.plan import Plan
@@ -42,6 +42,9 @@ from pipeline.snapshots.store import (
 from pipeline.transforms.filter import Config as Filter
 from pipeline.transforms.filter import filter as rows_where
 
+_MOST_ROWS = 2**32 - 1
+"""That Polars can count."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -65,7 +68,7 @@ class Asked:
         if rows.key and not rows.is_sorted:
             lf = lf.sort(rows.key)
         if self.limit is not None:
-            lf = lf.head(self.limit)
+            lf = lf.head(min(self.limit, _MOST_ROWS))
         return lf.select(_known(rows, self.columns)) if self.columns else lf
 
 
@@ -82,9 +85,10 @@ def show(rows: StageRows, asked: Asked) -> Shown:
     found = _collect(rows, asked.of(rows))
     n, n_all = found.height, rows.n_rows if asked.where is None else None
     is_cut = asked.limit is not None and n == asked.limit and n != n_all
-    count = f"{n:,} rows"
+    count = n_of(n, "row")
     if is_cut:
-        count = f"the first {n:,} rows" + (f" of {n_all:,}" if n_all else "")
+        first = "the first row" if n == 1 else f"the first {n:,} rows"
+        count = first + (f" of {n_all:,}" if n_all else "")
     return Shown(found, f"{rows.name}: {count}, {_origin(rows)}")
 
 
@@ -109,7 +113,7 @@ def show_figures(rows: StageRows, asked: Asked) -> Shown:
         schema_overrides=dict.fromkeys((*_QUANTILE_NAMES, "mean"), pl.Float64)
         | {"distinct": pl.Int64},
     )
-    said = f"{rows.name}: {profile.n_rows:,} rows, {_origin(rows)}"
+    said = f"{rows.name}: {n_of(profile.n_rows, 'row')}, {_origin(rows)}"
     if is_large(profile.n_rows):
         said += (
             "; distinct is estimated (standard error 7 %), quantiles are of a sample"
@@ -215,22 +219,31 @@ def _is_of_schema(plan: Plan, stage: str, path: Path) -> bool:
 
 
 def _where(rows: StageRows, where: str) -> pl.LazyFrame:
-    """Take the rows for which an expression is true."""
+    """Take the rows for which an expression is true; it is tried on none first."""
+    schema = rows.lf.collect_schema()
     try:
-        lf = rows_where(rows.lf, Filter(where=where))
-        lf.collect_schema()
+        rows_where(schema.to_frame().lazy(), Filter(where=where)).collect()
     except (PolarsError, ValueError) as error:
         what = str(error).strip().splitlines()[0].partition("; valid columns")[0]
         if isinstance(error, ColumnNotFoundError) and what.count('"') >= 2:
-            schema = rows.lf.collect_schema()
             name = what.split('"')[1]
             what += f"{nearest(name, schema)}\n{_found(rows)}"
+        elif typed := _typed(where, schema):
+            what += f"\nfound in {rows.name}: {typed}"
         raise ConfigError(
             f"show: --where: {what}\n"
             "hint: an SQL expression of one row, as of the transformation `filter`: a"
             " name with blanks stands in double quotes, a text in single ones"
         ) from error
-    return lf
+    return rows_where(rows.lf, Filter(where=where))
+
+
+def _typed(where: str, schema: pl.Schema) -> str:
+    """Say of which types the columns of an expression are; nothing if it is none."""
+    with suppress(PolarsError):
+        names = dict.fromkeys(pl.sql_expr(where).meta.root_names())
+        return some(f"{name} {schema[name]}" for name in names if name in schema)
+    return ""
 
 
 def _known(rows: StageRows, columns: Sequence[str]) -> list[str]:

@@ -34,6 +34,7 @@ def test_show_against_a_run_ends_as_diff_does(published: Path) -> None:
     other = invoke(published, *given, "drop_rare_drgs.min_total=2000")
     assert (other.exit_code, ": different" in other.output) == (1, True)
     assert invoke(published, *given, "--stats").exit_code == 2
+    assert invoke(published, "show", "features", "--columns", "").exit_code == 2
     assert invoke(published, *given, "dorp_rare_drgs.min_total=1").exit_code == 2
 
 

@@ -38,7 +38,10 @@ def test_how_many_rows_there_are_is_said_where_a_run_has_counted_them(
         n,
         f"lagged: {n} rows, computed from panel",
     )
-    assert show(now.rows("source"), Asked(limit=1)).said.endswith("in its files")
+    one = show(now.rows("source"), Asked(limit=1))
+    assert one.said == "source: the first row, as in its files"
+    assert show(now.rows("lagged"), Asked(limit=2**40)).rows.height == n
+    assert show(now.rows("lagged"), Asked(limit=0)).rows.columns == whole.rows.columns
 
 
 def test_figures_are_those_that_a_run_records(shop: Shop, now: Now) -> None:
@@ -77,6 +80,7 @@ def bin_rows(now: Now) -> StageRows:
         (Asked("yaer = 2012"), "yaer\"; did you mean 'year'?\nfound in bin: year, st"),
         (Asked("max(year) = 2012"), "expected an expression of one row, found `max`"),
         (Asked("year +"), "--where: "),
+        (Asked("year = '2015'"), "(i32)\nfound in bin: year Int32\nhint"),
         (Asked("year"), "--where: filter predicate must be of type `Boolean`"),
         (Asked("1=1) OR (2=2); drop"), "expected one expression"),
         (Asked(columns=("stoer",)), "no column 'stoer'; did you mean 'store'?"),
