@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
     callback=options.harmless,
-    help="Folder to write instead of .pipeline/docs; what is not of ours there stays.",
+    help="Folder to write instead of .pipeline/docs; what is not ours there stays.",
 )
 @click.option("--open", "opened", is_flag=True, help="Open them in the browser.")
 @click.option("--serve", is_flag=True, help="Serve them to this machine, until Ctrl-C.")
