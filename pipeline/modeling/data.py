@@ -112,6 +112,7 @@ class Features:
             )
 
 
+@doing("making the features")
 def current_features(settings: ModelingSettings) -> Features:
     """Bring the snapshots up to date, and name the features.
 

@@ -80,6 +80,7 @@ class Evaluation:
         )
 
 
+@doing("evaluating")
 def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     """Judge a model on the test periods, unless it has been; trains it if need be.
 
