@@ -87,3 +87,15 @@ def test_a_review_leaves_all_as_it_was(reviewed: Path, review_of: Reviewed) -> N
     before = state()
     assert review_of("drop_rare_drgs.min_total=60").changed
     assert state() == before
+
+
+def test_what_is_implausible_is_compared_and_not_left_in_the_store(
+    reviewed: Path, review_of: Reviewed
+) -> None:
+    store = open_store(reviewed)
+    before = {*store.objects.rglob("*")}
+    found = review_of("drop_rare_drgs.min_total=100000000")
+    [words] = found.refused
+    assert words.startswith("stage 'drop_rare_drgs' left none of 400 rows")
+    assert {c.name: c.after for c in found.changed} == {"discharges": 0, "features": 0}
+    assert {*store.objects.rglob("*")} == before
