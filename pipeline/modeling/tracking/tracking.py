@@ -147,9 +147,12 @@ def settle(root: Path) -> None:
 
 
 def is_made(root: Path) -> bool:
-    """Say whether there is a store, so that who only looks makes none."""
+    """Say whether there is a store, so that who only looks makes none.
+
+    A file in its place counts, too: opening it says what is wrong.
+    """
     with _opened(root) as connection:
-        return connection is not None
+        return connection is not None or _folder(root).is_file()
 
 
 def is_logged(root: Path, run_id: str) -> bool:
