@@ -188,21 +188,31 @@ def _moved(facts: Facts, name: str) -> Iterator[Moved]:
         if drawn:
             yield Moved({"n_rows": "rows", "n_bytes": "bytes"}[what], "", drawn)
     profiles = [(r, {c.name: c for c in of.columns} if of else {}) for r, of in objects]
-    figures: dict[str, Callable[[ColumnProfile], float | None]] = {
-        "nulls": lambda c: c.n_nulls,
-        "mean": lambda c: c.mean,
-        "distinct": lambda c: c.n_distinct,
-    }
     for column in profiles[-1][1]:
-        of = [(r.run_id, columns.get(column)) for r, columns in profiles]
-        if len({c.content_hash for _, c in of if c}) < 2 and all(c for _, c in of):
-            continue  # a column of the same values has the same figures
-        for what, figure in figures.items():
-            points = [(run, figure(c) if c else None) for run, c in of]
-            known = [value for _, value in points if value is not None]
-            drawn = line(points)
-            if drawn and any(a != b for a, b in pairwise(known)):
-                yield Moved(what, column, drawn)
+        seen = [(run.run_id, columns.get(column)) for run, columns in profiles]
+        yield from _moved_of(column, seen)
+
+
+_FIGURES: dict[str, Callable[[ColumnProfile], float | None]] = {
+    "nulls": lambda c: c.n_nulls,
+    "mean": lambda c: c.mean,
+    "distinct": lambda c: c.n_distinct,
+}
+
+
+def _moved_of(
+    column: str, seen: Sequence[tuple[str, ColumnProfile | None]]
+) -> Iterator[Moved]:
+    """Draw those figures of a column that are not the same in all runs."""
+    there = [c for _, c in seen if c]
+    if len(there) == len(seen) and len({c.content_hash for c in there}) < 2:
+        return  # a column of the same values has the same figures
+    for what, figure in _FIGURES.items():
+        points = [(run, figure(c) if c else None) for run, c in seen]
+        known = [value for _, value in points if value is not None]
+        drawn = line(points)
+        if drawn and any(a != b for a, b in pairwise(known)):
+            yield Moved(what, column, drawn)
 
 
 def _samples(facts: Facts, name: str) -> tuple[list[str], list[list[str]]] | None:
