@@ -193,9 +193,9 @@ def fitted(steps: Collection[Step], n_columns: int, encoding: str) -> str:
     told = [_told(step, encoding) for step in asked]
     forms = list(_forms(told))
     for text in forms:
-        if _width(text) <= room:
+        if width_of(text) <= room:
             return text + seconds
-    if any(far for _, far in told) and _width(forms[-1]) <= n_columns:
+    if any(far for _, far in told) and width_of(forms[-1]) <= n_columns:
         return forms[-1]
     return _cut(forms[-1], room) + seconds if room > 0 else ""
 
@@ -233,22 +233,22 @@ def _printable(text: str, encoding: str) -> str:
 
 def _cut(text: str, n_columns: int) -> str:
     """Cut a text to a number of columns."""
-    if _width(text) <= n_columns:
+    if width_of(text) <= n_columns:
         return text
-    while text and _width(text) > n_columns - 2:
+    while text and width_of(text) > n_columns - 2:
         text = text[:-1]
     return f"{text}.." if n_columns > 2 else ""
 
 
-def _width(text: str) -> int:
-    """Count the columns that a text takes."""
+def width_of(text: str) -> int:
+    """Count the cells of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
     return sum(
         0
-        if unicodedata.combining(c)
-        else 2
-        if unicodedata.east_asian_width(c) in "WF"
-        else 1
-        for c in text
+        if unicodedata.category(ch) in ("Mn", "Me")
+        else 1 + (unicodedata.east_asian_width(ch) in ("W", "F"))
+        for ch in text
     )
 
 

@@ -13,6 +13,8 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 
+from pipeline.progress import width_of
+
 NULL = "NULL"
 """Stands for a value that is not there."""
 
@@ -150,18 +152,6 @@ def _escaped(match: re.Match[str]) -> str:
     if ch.isprintable() or unicodedata.category(ch) == "Zs":
         return ch
     return ch.encode("unicode_escape").decode()
-
-
-def width_of(text: str) -> int:
-    """Count the cells of a terminal that a text takes."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0
-        if unicodedata.category(ch) in ("Mn", "Me")
-        else 1 + (unicodedata.east_asian_width(ch) in ("W", "F"))
-        for ch in text
-    )
 
 
 def _cut(text: str, width: int, ellipsis: str) -> str:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.snapshots.table import Column, as_table, harmless, vertically, width_of
+from pipeline.progress import width_of
+from pipeline.snapshots.table import Column, as_table, harmless, vertically
 
 WIDE = [
     Column("unit_id", "INTEGER", [str(i) for i in range(5)]),
