@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from pipeline.pages.numbers import datum, number
+from pipeline.pages.numbers import number
 from pipeline.snapshots.profile import QUANTILES
 
 WIDTH, HEIGHT = 160.0, 40.0
@@ -117,9 +117,9 @@ def histogram(
         for a, b, share in pieces
     )
     text = (
-        f"half of the values lie between {datum(lower)} and {datum(upper)},"
-        f" nine tenths between {datum(low)} and {datum(high)},"
-        f" all between {datum(least)} and {datum(greatest)}"
+        f"half of the values lie between {number(lower)} and {number(upper)},"
+        f" nine tenths between {number(low)} and {number(high)},"
+        f" all between {number(least)} and {number(greatest)}"
     )
     return Histogram(text, tuple(dict.fromkeys(drawn)), is_logarithmic)
 

@@ -36,23 +36,19 @@ def signed(value: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Write a number with four significant digits, and all of its whole part."""
+    """Write a number with four significant digits, and all of its whole part.
+
+    Separators of thousands begin at 10,000: years, and means of them, have none.
+    """
     if value is None:
         return NONE
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "∞" if value > 0 else "-∞"
-    if value == int(value) and abs(value) < 1e15:
-        return f"{value:,.0f}"
+    if value == 0:
+        return "0"
     if not 1e-4 <= abs(value) < 1e15:
         return f"{value:.3e}"
-    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:,.4g}"
-
-
-def datum(value: float) -> str:
-    """Write a value of a column: short whole ones, as years, as they are."""
-    if abs(value) < 1e4 and value == int(value):
-        return f"{value:.0f}"
-    return number(value)
+    return f"{value:,.0f}" if abs(value) >= 9999.5 else f"{value:.4g}"
 
 
 def extreme(text: str | None) -> str:
@@ -62,7 +58,7 @@ def extreme(text: str | None) -> str:
     value = as_number(text)
     if value is None:
         return text if len(text) <= _N_CHARACTERS else f"{text[:_N_CHARACTERS]}…"
-    return datum(value)
+    return number(value)
 
 
 def as_number(text: str | None) -> float | None:

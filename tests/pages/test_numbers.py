@@ -39,8 +39,9 @@ def test_figures_stand_in_units_that_fit() -> None:
 
 
 def test_years_and_codes_are_written_as_they_are() -> None:
-    found = [numbers.datum(value) for value in (2009.0, -7.0, 12345.0, 0.5)]
-    assert found == ["2009", "-7", "12,345", "0.5"]
+    values = (2009.0, 2013.418, -7.0, 0.0, 9999.7, 12345.0, 0.5)
+    found = [numbers.number(value) for value in values]
+    assert found == ["2009", "2013", "-7", "0", "10,000", "12,345", "0.5"]
 
 
 @pytest.mark.parametrize(
