@@ -1,7 +1,10 @@
 set positional-arguments
 set shell := ["bash", "-euo", "pipefail", "-c"]
 
-compile := "--quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-header"
+compile := "uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-annotate --no-emit-index-url --no-header"
+
+# Of those that are there, .venv is made of the first; UV_PYTHON names another.
+pythons := "3.13 3.12 3.11 3.14"
 
 pytest := ".venv/bin/python -m pytest --ignore tests/engine/test_spark.py"
 workers := "-n auto --maxprocesses 4 --dist worksteal"
@@ -14,15 +17,29 @@ default:
 # Create .venv from requirements.lock, or bring it up to date; other recipes call it
 [group('setup')]
 env:
-    @if ! cmp -s requirements.lock .venv/requirements.lock; then \
+    @if [ ! -x .venv/bin/python ] || ! cmp -s requirements.lock .venv/requirements.lock; then \
         quiet=--quiet; \
         if [ -t 2 ] && [ -z "${CI:-}" ]; then \
-            quiet= && echo "installing $(grep -c == requirements.lock) packages into .venv, 1.5 GB; once" >&2; \
+            quiet= && echo "installing $(grep -c == requirements.lock) packages into .venv, 1 GB; once" >&2; \
         fi; \
-        uv venv --quiet --allow-existing .venv && \
-        uv pip sync --python .venv $quiet --require-hashes --compile-bytecode requirements.lock && \
-        uv pip install --python .venv --quiet --no-deps --no-build-isolation --editable . && \
+        if [ ! -x .venv/bin/python ]; then \
+            python=$(for version in {{pythons}}; do \
+                uv python find --system --no-python-downloads $version 2> /dev/null && exit; \
+            done; echo ">=3.11"); \
+            uv venv --quiet --clear --python "${UV_PYTHON:-$python}" .venv; \
+        fi; \
+        rm -f .venv/requirements*.lock; \
+        uv pip sync --python .venv $quiet --require-hashes ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode} requirements.lock; \
+        uv pip install --python .venv --quiet --no-deps --editable .; \
         cp requirements.lock .venv/requirements.lock; \
+    fi
+
+# Add to .venv what tests and checks need, 0.4 GB; recipes of developers call it
+[group('setup')]
+dev-env: env
+    @if ! cmp -s requirements-dev.lock .venv/requirements-dev.lock; then \
+        uv pip install --python .venv --quiet --require-hashes --compile-bytecode --requirements requirements-dev.lock; \
+        cp requirements-dev.lock .venv/requirements-dev.lock; \
     fi
 
 # Make bash, zsh or fish complete names, of just too: just completion bash >> ~/.bashrc
@@ -34,20 +51,22 @@ completion shell: env
 [group('setup')]
 spark-env: env
     @if ! cmp -s requirements-spark.lock .venv/requirements-spark.lock; then \
-        uv pip install --python .venv --quiet --require-hashes --requirements requirements-spark.lock && \
+        uv pip install --python .venv --quiet --require-hashes --requirements requirements-spark.lock; \
         cp requirements-spark.lock .venv/requirements-spark.lock; \
     fi
 
 # Install what drives Chromium in the tests of pages, 160 MB; Chromium must be there
 [group('setup')]
-browser-env: env
+browser-env: dev-env
     @uv pip install --python .venv --quiet --group browser
 
-# Renew the locks: every dependency, pinned with hashes
+# Renew the locks: of users, on top of them of developers, of Spark; of uv and just
 [group('setup')]
 lock:
-    uv pip compile {{compile}} --upgrade --group dev pyproject.toml --output-file requirements.lock
-    uv pip compile {{compile}} --constraint requirements.lock --extra spark --group dev --group cluster pyproject.toml --output-file requirements-spark.lock
+    {{compile}} --upgrade pyproject.toml --output-file requirements.lock
+    {{compile}} --upgrade --constraint requirements.lock --group dev --output-file requirements-dev.lock
+    {{compile}} --constraint requirements.lock --constraint requirements-dev.lock --extra spark pyproject.toml --output-file requirements-spark.lock
+    {{compile}} --upgrade --group tools --output-file requirements-tools.lock
 
 # Run the pipeline: just run lag_columns.periods=2, just run --profile origin
 [group('run')]
@@ -279,35 +298,35 @@ new-transform name: env
 
 # Run the quick tests; or any that are named, in one process: just test tests/transforms -k rolling
 [group('develop')]
-test *args: env
+test *args: dev-env
     @if [ $# = 0 ]; then {{pytest}} {{workers}} -m "not slow"; else {{pytest}} "$@"; fi
 
 # Run all tests, also those marked slow; not those on clusters
 [group('develop')]
-test-all *args: env
+test-all *args: dev-env
     @{{pytest}} {{workers}} "$@"
 
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
-test-spark *args: spark-env
-    .venv/bin/python -m pytest tests/engine/test_spark.py tests/files/test_remote.py "$@"
+test-spark *args: dev-env spark-env
+    .venv/bin/python -m pytest tests/engine/test_spark.py "$@"
 
 # Check format, lint and types; changes nothing
 [group('develop')]
-check: env
+check: dev-env
     .venv/bin/python -m ruff format --check .
     .venv/bin/python -m ruff check .
     .venv/bin/python -m basedpyright
 
 # Format, and mend what lint can mend
 [group('develop')]
-fix: env
+fix: dev-env
     .venv/bin/python -m ruff format .
     .venv/bin/python -m ruff check --fix .
 
 # What CI runs: check, quick tests, an audit, that nothing became slower, what is quick on clusters
 [group('develop')]
-ci: env proofs test bench-check (test-spark "-m" "not slow")
+ci: dev-env proofs test bench-check (test-spark "-m" "not slow")
 
 [private]
 [parallel]
@@ -315,36 +334,36 @@ proofs: check (audit "--profile" "ci")
 
 # Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
 [group('bench')]
-bench *args: env
+bench *args: dev-env
     @.venv/bin/python -m benchmarks run "$@"
 
 # Run it on more and more rows, in one pass, part by part, on Spark: just bench-scale --sizes 1,10,93
 [group('bench')]
-bench-scale *args: env
+bench-scale *args: dev-env
     @.venv/bin/python -m benchmarks scale "$@"
 
 # Time a panel of days, with windows, against Polars written by hand: --runs 5
 [group('bench')]
-bench-days *args: env
+bench-days *args: dev-env
     @.venv/bin/python -m benchmarks days "$@"
 
 # Write the figures of the last bench into benchmarks/README.md, and draw them
 [group('bench')]
-bench-report: env
+bench-report: dev-env
     @.venv/bin/python -m benchmarks report
 
 # Fail if something is slower, or reads or writes more, than was accepted
 [group('bench')]
 [no-exit-message]
-bench-check: env
+bench-check: dev-env
     @.venv/bin/python -m benchmarks check
 
 # Accept the figures of now: just bench-accept "why"
 [group('bench')]
-bench-accept reason: env
+bench-accept reason: dev-env
     @.venv/bin/python -m benchmarks accept "$1"
 
 # Count how often bench-check is wrong, in so many checks; takes an hour
 [group('bench')]
-bench-proof *checks: env
+bench-proof *checks: dev-env
     @.venv/bin/python -m benchmarks prove "$@"

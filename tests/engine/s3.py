@@ -4,16 +4,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import pytest
-
-moto = pytest.importorskip("moto.server", reason="`just spark-env` installs it")
-boto3 = pytest.importorskip("boto3", reason="`just spark-env` installs it")
+from moto.server import ThreadedMotoServer
 
 
 @contextmanager
 def s3_store(bucket: str) -> Generator[Any]:
     """Start it with an empty bucket; the environment says where it is."""
-    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
