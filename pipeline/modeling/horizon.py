@@ -19,7 +19,7 @@ import polars as pl
 from pipeline.config import BaseConfig
 from pipeline.errors import ConfigError
 from pipeline.modeling.settings import STEP, Modeling
-from pipeline.panel.periods import Every, moved
+from pipeline.panel.periods import Every, Time, moved
 from pipeline.plan.compose import compose, compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Stage
@@ -94,7 +94,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
 
         In any order; with a column `STEP` if there are several.
         """
-        return self._stacked(
+        return self._collected(
             compose_again(plan, rows, {}).snapshots[self.features].lf for plan in rest
         )
 
@@ -106,7 +106,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         the target, and `STEP` if there are several. Entities that the stages leave out,
         such as those without a recent past, are not there. In any order.
         """
-        return self._stacked(
+        return self._collected(
             self.features_ahead(rows, plan, step)
             for step, plan in zip(self.steps, rest, strict=True)
         )
@@ -120,7 +120,7 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
 
     def periods_ahead(self, rows: pl.LazyFrame) -> pl.DataFrame:
         """List the periods that are forecast: a row of `asked` for each."""
-        return self._stacked(
+        return self._collected(
             rows.select(self.time_ahead(rows, step)) for step in self.steps
         )
 
@@ -129,13 +129,20 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         dtype = rows.collect_schema()[self.time]
         return moved(pl.col(self.time).max(), step, self.every, dtype)
 
-    def _stacked(self, frames: Iterable[pl.LazyFrame]) -> pl.DataFrame:
+    def period_ahead(self, rows: pl.DataFrame, step: int) -> Time:
+        """Say which period is so many after the last one of some rows."""
+        return rows.lazy().select(self.time_ahead(rows.lazy(), step)).collect().item()
+
+    def _collected(self, frames: Iterable[pl.LazyFrame]) -> pl.DataFrame:
         """Lay the frames of all steps below each other.
 
         NOTE: Of 24 steps in one plan, Polars' optimizer took five times as long as of
         one after the other.
         """
-        made = [lf.collect() for lf in frames]
+        return self.stacked([lf.collect() for lf in frames])
+
+    def stacked(self, made: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Lay what was made of each step below each other, and say of which it is."""
         if self.n_steps == 1:
             return made[0]
         return pl.concat(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.engine.parts.declared import RUN_WHOLE, split_of, try_split
 from pipeline.errors import ConfigError
 from pipeline.lineage.value import DIRECT
-from pipeline.panel.split import ROW_WISE
+from pipeline.panel.split import ROW_WISE, Split
 from pipeline.plan.plan import Plan
 
 
@@ -170,15 +170,8 @@ class _Builder:
         return {given for name in names for given in self.inputs[name]}
 
     def _makes_column(self, name: str) -> bool:
-        """Tell whether the column's values may be others than the stage was given.
-
-        Those that keep rows of a key together have promised that they are not.
-        """
-        if self.splits[name].keys or self.column not in self.plan.schema(name):
-            return False
-        edges = self.plan.edges(name)
-        sources = {(e.input_column, e.kind) for e in edges if e.column == self.column}
-        return sources != {(self.column, DIRECT[0])}
+        """Tell whether a stage makes the column anew."""
+        return makes_anew(self.plan, name, self.splits[name], self.column)
 
     def _comes_before(self, name: str) -> bool:
         """Tell whether a row-wise stage is better done before the rows are split."""
@@ -275,3 +268,15 @@ class _Builder:
 def _ordered(names: Sequence[str], chosen: Iterable[str]) -> tuple[str, ...]:
     """List the chosen names in the order of all."""
     return tuple(name for name in names if name in set(chosen))
+
+
+def makes_anew(plan: Plan, name: str, split: Split, column: str) -> bool:
+    """Tell whether a column's values may be others than a stage was given.
+
+    Those that keep rows of a key together have promised that they are not.
+    """
+    if split.keys or column not in plan.schema(name):
+        return False
+    edges = plan.edges(name)
+    sources = {(e.input_column, e.kind) for e in edges if e.column == column}
+    return sources != {(column, DIRECT[0])}

@@ -15,6 +15,7 @@ holds a part of it only is completed with the panel of the training.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,16 @@ from pipeline.contracts.contract import Contract
 from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
+from pipeline.modeling.bundle.prepared import Prepared, prepare
 from pipeline.modeling.bundle.request import (
     beyond,
+    completed,
     hold,
     is_part,
     part_of_the_panel,
     parts_of_clusters,
     refuse_a_part_of_the_panel,
+    sizes_of,
     typed,
 )
 from pipeline.modeling.fit.drift import drift
@@ -92,6 +96,8 @@ class Bundle:
     predictor: Predictor
     judged: Predictor
     """The same, fitted to the training periods: what it was judged by."""
+    prepared: Prepared | None = None
+    """What was made beforehand for requests; None of a bundle that answers few."""
 
     def beside(self, others: Mapping[str, pl.DataFrame]) -> "Bundle":
         """Answer by these rows of the other sources, not by those of the training.
@@ -178,28 +184,59 @@ class Bundle:
         ]
         return pl.concat(made)
 
+    def prepare(self) -> "Bundle":
+        """Make beforehand what requests need of the panel of the training.
+
+        It takes about a second of a million rows, and a request a tenth of the time it
+        took; what is answered stays the same.
+        """
+        horizon, cluster = self.record.horizon, self.record.cluster
+        made = prepare(horizon, self.rest, self.context, cluster)
+        return replace(self, prepared=made)
+
+    @cached_property
+    def context(self) -> pl.DataFrame:
+        """What is kept of the panel of the training, sorted by cluster."""
+        rows = read_parquet(self.folder / "context.parquet")
+        return rows.sort(self.record.cluster, maintain_order=True)
+
+    @cached_property
+    def _sizes(self) -> pl.DataFrame:
+        """How many rows that has."""
+        return sizes_of(self.context, self.record.horizon.time, self.record.cluster)
+
     def _answered(
         self, rows: pl.DataFrame, *, alone: bool
     ) -> tuple[pl.DataFrame, list[str]]:
         """Predict of typed rows."""
-        horizon = self.record.horizon
+        horizon, cluster = self.record.horizon, self.record.cluster
         given = self.panel_of(rows)
         stage = self.to_panel.snapshots[horizon.panel].stage
         warnings = hold(given, stage, self.contract, only_warn=alone)
-        panel = given
-        if not alone:
-            panel, more = self._completed(given)
-            warnings += more
-        warnings += part_of_the_panel(panel, horizon.time, self.record.cluster)
-        features = self.next_features(panel.lazy())
-        is_last = pl.col(horizon.time) == panel[horizon.time].max()
+        sizes = sizes_of(given, horizon.time, cluster)
+        if alone:
+            features = self.next_features(given.lazy())
+        else:
+            self._refuse_part(given)
+            warnings += parts_of_clusters(sizes, self._sizes, horizon.time, cluster)
+            # A few rows from before the panel would pass for its whole first period.
+            is_in_panel = pl.col(horizon.time) >= self.context[horizon.time].min()
+            sizes = completed(
+                sizes.filter(is_in_panel), self._sizes, horizon.time, cluster
+            )
+            features = self._features_beside_context(given.filter(is_in_panel))
+        warnings += part_of_the_panel(sizes, horizon.time, cluster)
+        is_last = pl.col(horizon.time) == given[horizon.time].max()
+        asked = given.select(*horizon.entity)
+        features = features.join(
+            asked, on=horizon.entity, how="semi", maintain_order="left"
+        )
         warnings += self._drifted(features, given.filter(is_last), alone=alone)
         predicted = self._of(features, self.predictor)
-        asked = given.select(*horizon.entity)
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
         made = asked.join(
-            horizon.periods_ahead(panel.lazy()),
+            horizon.periods_ahead(given.lazy()),
             how="cross",
             maintain_order="left_right",
         ).join(
@@ -209,6 +246,19 @@ class Bundle:
             maintain_order="left",
         )
         return made, warnings
+
+    def _features_beside_context(self, given: pl.DataFrame) -> pl.DataFrame:
+        """Make features of rows and what they lack of the panel; sorted by entity.
+
+        At least those of the entities that are given.
+        """
+        horizon = self.record.horizon
+        features = self.prepared and self.prepared.features(given)
+        if features is None:
+            context = self.context.select(given.columns)
+            panel = completed(given, context, horizon.time, self.record.cluster)
+            return self.next_features(panel.lazy())
+        return features.sort(*horizon.entity, *horizon.asked)
 
     def _drifted(
         self, features: pl.DataFrame, last: pl.DataFrame, *, alone: bool
@@ -258,31 +308,25 @@ class Bundle:
         snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
         return snapshots[self.record.horizon.panel].lf.collect()
 
-    def _completed(self, given: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-        """Add what the panel of the training knows of other clusters and periods."""
-        record = self.record
-        time, cluster = record.horizon.time, record.cluster
-        context = read_parquet(self.folder / "context.parquet")
-        last, end = context[time].max(), given[time].max()
-        if given.filter(pl.col(time) >= last).is_empty():
+    def _refuse_part(self, given: pl.DataFrame) -> None:
+        """Refuse rows that end too early, or new periods that are not whole."""
+        record, time = self.record, pl.col(self.record.horizon.time)
+        last = self.context.select(time.max())
+        end = given.select(time.max()).item()
+        if end is None or end < last.item():
             raise ModelError(
-                f"bundle: rows end in {end}, expected {last} or later\n"
+                f"bundle: rows end in {end}, expected {last.item()} or later\n"
                 "hint: to forecast an earlier period, give a whole panel, and say so"
                 " with `--alone`"
             )
         refuse_a_part_of_the_panel(
-            given.filter(pl.col(time) > last),
-            time,
-            cluster,
-            last=context.select(pl.col(time).max()),
+            given.filter(time > last.item()),
+            record.horizon.time,
+            record.cluster,
+            last=last,
             every=record.horizon.every,
             n_clusters=record.n_clusters,
         )
-        warnings = parts_of_clusters(given, context, time, cluster)
-        rest = context.join(given, on=[cluster, time], how="anti")
-        # A few rows from before the panel would pass for its whole first period.
-        known = given.filter(pl.col(time) >= context[time].min())
-        return pl.concat([known, rest.select(known.columns)]), warnings
 
 
 def load_bundle(folder: Path, project: Path | None = None) -> Bundle:

@@ -199,12 +199,27 @@ def refuse_a_part_of_the_panel(
             )
 
 
+def sizes_of(panel: pl.DataFrame, time: str, cluster: str) -> pl.DataFrame:
+    """Count the rows, ``n``, of each cluster's periods."""
+    return panel.group_by(cluster, time).len("n")
+
+
+def completed(
+    given: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
+) -> pl.DataFrame:
+    """Add the rows of other clusters and periods; of frames of any same columns."""
+    return pl.concat([given, context.join(given, on=[cluster, time], how="anti")])
+
+
 def parts_of_clusters(
-    rows: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
+    given: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
 ) -> list[str]:
-    """Warn if a cluster's period has much less rows than the panel has of it."""
+    """Warn if a cluster's period has much less rows than the panel has of it.
+
+    Both are sizes as of `sizes_of`.
+    """
     key = [cluster, time]
-    sizes = rows.group_by(key).len("n").join(context.group_by(key).len("whole"), on=key)
+    sizes = given.join(context.rename({"n": "whole"}), on=key)
     parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
     if parts.is_empty():
         return []
@@ -225,10 +240,13 @@ def is_part(last: pl.DataFrame, cluster: str, n_clusters: int) -> bool:
 
 
 def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]:
-    """Warn if the last period has much less than the one before it."""
+    """Warn if the last period has much less than the one before it.
+
+    The panel is given by its sizes, as of `sizes_of`.
+    """
     sizes = (
         panel.group_by(time)
-        .agg(pl.col(cluster).n_unique().alias("clusters"), pl.len().alias("rows"))
+        .agg(pl.len().alias("clusters"), pl.col("n").sum().alias("rows"))
         .sort(time)
         .tail(2)
         .rows()

@@ -62,6 +62,8 @@ class ServedBundle(PythonModel):
         mixed = [name for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
         texts = frame.astype(dict.fromkeys(mixed, "string"))
         rows = cast("pl.DataFrame", pl.from_pandas(texts))
+        if self.bundle.prepared is None:
+            self.bundle = self.bundle.prepare()
         try:
             made, warnings = self.bundle.answer(rows)
         except PipelineError as error:

@@ -155,9 +155,8 @@ def drift(
     for name, known in learned.features.items():
         if str(df.schema.get(name)) != schema.dtypes[name] or df.is_empty():
             continue
-        row = _held(known, learned.n_rows, df[name], schema.vocabulary.get(name))
-        if not is_whole:
-            row["psi"] = row["psi_by_chance"] = None
+        of_all = learned.n_rows if is_whole else None
+        row = _held(known, of_all, df[name], schema.vocabulary.get(name))
         why = "; ".join(_faults(row, known, is_whole=is_whole)) or None
         rows.append(row | {"feature": name, "why": why})
     return pl.DataFrame(rows, schema=SCHEMA)
@@ -169,9 +168,15 @@ def is_plain(why: pl.Expr) -> pl.Expr:
 
 
 def _held(
-    known: Distribution, n_learned: int, column: pl.Series, vocabulary: list[Any] | None
+    known: Distribution,
+    n_learned: int | None,
+    column: pl.Series,
+    vocabulary: list[Any] | None,
 ) -> dict[str, Any]:
-    """Measure a feature of other rows beside that of then."""
+    """Measure a feature of other rows beside that of then.
+
+    Without the number of rows that were learned from, there is no index.
+    """
     values = _values(column, vocabulary)
     row: dict[str, Any] = dict.fromkeys(SCHEMA) | {"n_rows": len(column)}
     row["nulls"], row["nulls_learned"] = column.null_count() / len(column), known.nulls
@@ -181,7 +186,7 @@ def _held(
     if not len(values) or not known.shares:
         return row
     counts = _counts(values, known, vocabulary)
-    if known.counts is not None:
+    if known.counts is not None and n_learned is not None:
         n = round(n_learned * (1 - known.nulls))
         then = [np.array(known.shares) * n, *map(np.array, known.counts)]
         indices = [_index(counts, of, is_ordered=vocabulary is None) for of in then]
