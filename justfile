@@ -290,6 +290,12 @@ gc *args: env
 runs *args: env
     @.venv/bin/python -m pipeline runs "$@"
 
+# Write the tasks for another tool: just orchestrate dvc; --check: is it up to date?
+[group('develop')]
+[no-exit-message]
+orchestrate tool *args: env
+    @.venv/bin/python -m pipeline orchestrate "$@"
+
 # Write the files of a new transformation: just new-transform add_trend
 [group('develop')]
 [no-exit-message]

@@ -18,6 +18,7 @@ from pipeline.commands import (
     history_cli,
     model_cli,
     options,
+    orchestrate_cli,
     run_cli,
     variant_cli,
 )
@@ -91,6 +92,9 @@ def main(
     require_room()
 
 
-_MODULES = (run_cli, ask_cli, model_cli, variant_cli, history_cli, completion)
-for command in (command for module in _MODULES for command in module.COMMANDS):
+_MODULES = (run_cli, ask_cli, model_cli, variant_cli, history_cli)
+_LAST = (orchestrate_cli, completion)
+for command in (
+    command for module in (*_MODULES, *_LAST) for command in module.COMMANDS
+):
     main.add_command(command)

@@ -9,6 +9,7 @@ import click
 from pipeline.commands import completion, options
 from pipeline.commands.options import shown
 from pipeline.errors import some
+from pipeline.orchestrate import outcomes
 from pipeline.progress import doing, hidden
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def _tune(settings: "ModelingSettings", model: str) -> None:
 
     unit = settings.modeling.unit
     tuning = tune(settings, model, lambda trial: _print_trial(trial, unit))
+    outcomes.keep_study(settings.root, model, tuning)
     _print_tuning(tuning, unit)
 
 
@@ -113,6 +115,7 @@ def train(profile: str | None, words: tuple[str, ...]) -> None:
     training = train_model(settings, model)
     if training.is_logged:
         publish_models(settings)
+    outcomes.keep_training(settings.root, training)
     _print_training(training, settings.modeling.unit)
     options.say(f"next:\n  just evaluate {model}")
 
@@ -159,6 +162,7 @@ def evaluate(profile: str | None, variants: bool, words: tuple[str, ...]) -> Non
     evaluation = evaluate_model(settings, model)
     if evaluation.is_new or evaluation.training.is_logged:
         publish_models(settings)
+    outcomes.keep_evaluation(settings.root, evaluation)
     _print_evaluation(evaluation, settings.modeling)
     options.say(
         "next:\n"
@@ -289,16 +293,28 @@ def _how_shown(modeling: "Modeling") -> str:
 @click.command()
 @options.profile
 @click.option("--rollback", is_flag=True, help="The champion before is champion again.")
+@click.option(
+    "--challenge",
+    is_flag=True,
+    help="Fail only if there is no champion then; a baseline may be the first one.",
+)
 @_words
-def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None:
+def promote(
+    profile: str | None, words: tuple[str, ...], rollback: bool, challenge: bool
+) -> None:
     """Register a model; make it champion if it beats the champion and the baselines.
 
-    The exit code is 1 if it does not.
+    The exit code is 1 if it does not; with --challenge, if there is none at all.
     """
     from pipeline.modeling.promote import demote
     from pipeline.modeling.promote import promote as promote_model
 
+    if rollback and challenge:
+        raise click.UsageError("expected --rollback or --challenge, found both")
     settings, model = _load(profile, words)
+    if challenge:
+        _challenge(settings, model)
+        return
     if rollback:
         was, now, is_withdrawn = demote(settings)
         click.echo(
@@ -309,12 +325,31 @@ def promote(profile: str | None, words: tuple[str, ...], rollback: bool) -> None
         options.say("next:\n  just forecast")
         return
     promotion = promote_model(settings, model)
+    outcomes.keep_promotion(settings.root, promotion)
     _print_promotion(promotion)
     if promotion.is_withdrawn:
         click.echo("  the forecast of another version is shown no more")
     if not promotion.is_champion:
         raise SystemExit(1)
     options.say("next:\n  just forecast")
+
+
+def _challenge(settings: "ModelingSettings", model: str) -> None:
+    """Promote a model, or a baseline where there would be no champion at all."""
+    from pipeline.modeling.promote import promote_first
+    from pipeline.modeling.registry.registry import champion
+
+    for promotion in promote_first(settings, model):
+        outcomes.keep_promotion(settings.root, promotion)
+        _print_promotion(promotion)
+    if champion(settings) is None:
+        options.say(
+            "no champion, so no forecast\n"
+            "hint: another model may do better (`just pipeline MODEL`; configs/models/"
+            " has them), or a longer study (`trials=50`); what a champion must hold is"
+            " `baselines` and `promotion` in configs/modeling.yaml"
+        )
+        raise SystemExit(1)
 
 
 def _print_promotion(promotion: "Promotion") -> None:
@@ -340,10 +375,17 @@ def _print_promotion(promotion: "Promotion") -> None:
 @options.overrides
 def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Publish the champion's predictions of the next periods, and their totals."""
-    from pipeline.modeling.forecast import forecast as forecast_next
-
     settings, _ = _load(profile, overrides)
-    _print_forecast(forecast_next(settings))
+    _forecast(settings)
+
+
+def _forecast(settings: "ModelingSettings") -> None:
+    """Publish a forecast, and say of what."""
+    from pipeline.modeling.forecast import forecast
+
+    made = forecast(settings)
+    outcomes.keep_forecast(settings.root, made)
+    _print_forecast(made)
 
 
 def _print_forecast(forecast: "Forecast") -> None:
@@ -428,9 +470,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
     with doing("loading settings and libraries"):
         from pipeline.modeling.evaluate import evaluate as evaluate_model
-        from pipeline.modeling.forecast import forecast as forecast_next
-        from pipeline.modeling.promote import promote_first
-        from pipeline.modeling.registry.registry import champion, require_same_question
+        from pipeline.modeling.registry.registry import require_same_question
         from pipeline.modeling.train import train as train_model
         from pipeline.modeling.tune import tunable
 
@@ -438,20 +478,15 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     require_same_question(settings)
     for name in tunable(settings, model):
         _tune(settings, name)
-    _print_training(train_model(settings, model), settings.modeling.unit)
+    training = train_model(settings, model)
+    outcomes.keep_training(settings.root, training)
+    _print_training(training, settings.modeling.unit)
     _say_scored(settings)
-    _print_evaluation(evaluate_model(settings, model), settings.modeling)
-    for promotion in promote_first(settings, model):
-        _print_promotion(promotion)
-    if champion(settings) is None:
-        options.say(
-            "no champion, so no forecast\n"
-            "hint: another model may do better (`just pipeline MODEL`; configs/models/"
-            " has them), or a longer study (`trials=50`); what a champion must hold is"
-            " `baselines` and `promotion` in configs/modeling.yaml"
-        )
-        raise SystemExit(1)
-    _print_forecast(forecast_next(settings))
+    evaluation = evaluate_model(settings, model)
+    outcomes.keep_evaluation(settings.root, evaluation)
+    _print_evaluation(evaluation, settings.modeling)
+    _challenge(settings, model)
+    _forecast(settings)
 
 
 @click.command()

@@ -9,6 +9,7 @@ from pipeline.commands import completion, options
 from pipeline.commands.model_cli import score_come
 from pipeline.commands.options import shown
 from pipeline.log import is_quiet
+from pipeline.orchestrate import outcomes
 
 if TYPE_CHECKING:
     from pipeline.plan.settings import Settings
@@ -109,10 +110,20 @@ def run(
 
         options.say(no_snapshot(selection["only"]))
         return
+    _keep_outcome(report)
     if not is_quiet():
         _print_run(report, "the selected" if any(selection.values()) else "all")
     if not isinstance(report, str) and report.is_new:
         score_come(profile, overrides)
+
+
+def _keep_outcome(report: "RunReport | str") -> None:
+    """Keep what came of it; an answer without a look at the store has left it as is."""
+    root = options.project_root()
+    if not isinstance(report, str):
+        outcomes.keep_run(root, report.run.run_id)
+    elif not outcomes.outcome_path(root, "run").exists():
+        outcomes.keep_run(root, report)
 
 
 def _run_variant(name: str, profile: str | None, overrides: tuple[str, ...]) -> None:

@@ -49,6 +49,8 @@ class State:
         """A journal per search for parameters."""
         self.mlflow = folder / "mlflow"
         self.artifacts = self.mlflow / "artifacts"
+        self.outcomes = folder / "outcomes"
+        """What came of each task the last time."""
         self.docs = folder / "docs"
         """The pages that `just docs` writes."""
         self.benchmarks = folder / "benchmarks"

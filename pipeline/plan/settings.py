@@ -48,7 +48,7 @@ from pipeline.transforms import (
 
 RESERVED = (
     *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
-    *("engine", "docs", "modeling", "models"),
+    *("engine", "docs", "modeling", "models", "orchestrate"),
 )
 """Top-level sections that are not a stage's."""
 
