@@ -284,6 +284,18 @@ lock-results *args: env
 gc *args: env
     @.venv/bin/python -m pipeline gc "$@"
 
+# Send a run to store.remote, where all clones find it, by default the last: just push -1
+[group('history')]
+[no-exit-message]
+push *args: env
+    @.venv/bin/python -m pipeline push "$@"
+
+# Bring a run here from store.remote, by default the newest, with its snapshots
+[group('history')]
+[no-exit-message]
+pull *args: env
+    @.venv/bin/python -m pipeline pull "$@"
+
 # List the logs of all runs, also of those that failed; of one run, its steps
 [group('history')]
 [no-exit-message]

@@ -274,6 +274,37 @@ def gc(dry_run: bool) -> None:
 
 
 @click.command(context_settings=options.RUNS)
+@click.argument("run", default="latest", shell_complete=completion.runs)
+def push(run: str) -> None:
+    """Send a run, by default the last, to `store.remote`, with all that it shows."""
+    from pipeline.snapshots.shared import push_run, require_shared
+    from pipeline.snapshots.store import find_run, read_runs
+
+    settings, store = options.settings(None, ()), options.open_store()
+    shared = require_shared(settings.store.remote)
+    record = find_run(read_runs(store), run)
+    click.echo(
+        f"run {record.run_id}: {push_run(store, shared, record)} sent to {shared}"
+    )
+
+
+@click.command(context_settings=options.RUNS)
+@click.argument("run", required=False)
+def pull(run: str | None) -> None:
+    """Bring a run here from `store.remote`, by default the newest, with its snapshots.
+
+    It is one of the runs of here then, by its time; the newest of these is shown.
+    """
+    from pipeline.snapshots.shared import pull_run, require_shared
+
+    settings, store = options.settings(None, ()), options.open_store()
+    shared = require_shared(settings.store.remote)
+    record, is_new = pull_run(store, shared, run, settings.history.runs)
+    of = f", of commit {record.commit}" if record.commit else ""
+    click.echo(f"run {record.run_id} {'is here now' if is_new else 'was here'}{of}")
+
+
+@click.command(context_settings=options.RUNS)
 @click.argument("run", required=False, shell_complete=completion.runs)
 def runs(run: str | None) -> None:
     """List the logs of all runs, also of those that failed; of one, its steps."""
@@ -300,6 +331,8 @@ COMMANDS = (
     verify,
     lock_results,
     gc,
+    push,
+    pull,
     runs,
 )
 """In the order of the help."""

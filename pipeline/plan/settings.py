@@ -48,7 +48,7 @@ from pipeline.transforms import (
 
 RESERVED = (
     *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
-    *("engine", "docs", "modeling", "models", "orchestrate"),
+    *("engine", "store", "docs", "modeling", "models", "orchestrate"),
 )
 """Top-level sections that are not a stage's."""
 
@@ -210,6 +210,26 @@ class EngineSettings(BaseConfig, frozen=True, kw_only=True):
             raise ValueError("expected engine.master instead of spark.master")
 
 
+class StoreSettings(BaseConfig, frozen=True, kw_only=True):
+    """The section ``store``: where clones of the project share what they have made."""
+
+    remote: Annotated[
+        Annotated[str, Meta(pattern="^(/|s3://[^/@?]+(/|$))")] | None,
+        Meta(
+            description="an absolute path, such as /mnt/team, or s3://bucket/prefix,"
+            " or null"
+        ),
+    ] = None
+    """Credentials come from the environment."""
+    push: bool = False
+    """Whether what a run, a training or a study has made goes there at once."""
+
+    def __post_init__(self) -> None:
+        """Refuse to push nowhere."""
+        if self.push and self.remote is None:
+            raise ValueError("expected store.remote, where store.push is true")
+
+
 class Docs(BaseConfig, frozen=True, kw_only=True):
     """The section ``docs``: what `pipeline.pages` may show; no row depends on it."""
 
@@ -236,6 +256,7 @@ class Settings:
     periods: Periods
     history: History
     engine: EngineSettings
+    store: StoreSettings
     docs: Docs
     tree: Tree
     """The resolved configuration, plain."""
@@ -392,6 +413,7 @@ def _decode(
     mistakes += _known_target(tree, layers)
     history = checked(tree.get("history", {}), History, "history")
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")
+    store = checked(tree.get("store", {}), StoreSettings, "store")
     docs = checked(tree.get("docs", {}), Docs, "docs")
     stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
@@ -413,6 +435,7 @@ def _decode(
         periods,
         history,
         engine,
+        store,
         docs,
         tree,
         resolved.shown,

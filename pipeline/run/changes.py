@@ -18,7 +18,8 @@ _N_SHOWN = 10
 
 _NO_ROWS = (
     *("columns", "panel"),
-    *("engine", "checks", "history", "docs", "modeling", "models", "orchestrate"),
+    *("engine", "store", "checks", "history", "docs", "modeling", "models"),
+    "orchestrate",
 )
 """Sections that decide on no row: of the first, what source and stages take does."""
 

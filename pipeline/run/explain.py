@@ -2,7 +2,7 @@
 
 import shutil
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import polars as pl
 
@@ -25,6 +25,7 @@ from pipeline.run.freshness import (
 )
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
+from pipeline.snapshots.shared import open_shared
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.transforms import PastOnly
 
@@ -112,7 +113,8 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     store = open_store(settings.root)
     runs = read_runs(store)
     current = runs[-1] if runs else None
-    wanted = look(settings, plan, store, runs, fetched=False)
+    shared = open_shared(settings.store.remote)
+    wanted = look(settings, plan, store, runs, fetched=False, shared=shared)
     statuses = statuses_of(wanted, store, current)
     task = plan_task(wanted, statuses, selection, store, runs, {})
     width = max(len(status.name) for status in statuses)
@@ -140,7 +142,8 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     if not is_one_pass(wanted, task):
         how = _execution(settings.engine, plan, task, n_rows)
     asked = [_ASKED] if any(map(sources.is_asked, settings.sources.values())) else []
-    return "\n".join([*asked, *lines, *_todo(task), *_wrapped(how)])
+    remote = [s.name for s in statuses if s.freshness == "remote"]
+    return "\n".join([*asked, *lines, *_todo(task, remote), *_wrapped(how)])
 
 
 def no_snapshot(stage: str) -> str:
@@ -148,8 +151,8 @@ def no_snapshot(stage: str) -> str:
     return f"{stage} publishes no snapshot: `just show {stage}` shows its rows"
 
 
-def _todo(task: Task) -> Iterator[str]:
-    """Say what a run would do."""
+def _todo(task: Task, remote: Collection[str]) -> Iterator[str]:
+    """Say what a run would do; some snapshots are in the store that clones share."""
     if task.is_nothing:
         yield "nothing to do"
     if task.compute:
@@ -157,7 +160,10 @@ def _todo(task: Task) -> Iterator[str]:
         yield f"to compute: {', '.join(task.compute)}; starting at {', '.join(start)}"
     if task.waits:
         yield f"to compute then, unless it is fresh: {', '.join(task.waits)}"
-    if restored := task.names("restored"):
+    fetched = {name for name, _ in task.reads} & {*remote}
+    if fetched:
+        yield f"to fetch: {', '.join(name for name in remote if name in fetched)}"
+    if restored := [name for name in task.names("restored") if name not in fetched]:
         yield f"to restore: {', '.join(restored)}"
     if only_checked := [n for n in task.check if n in task.names("fresh")]:
         yield f"to check by a contract that changed: {', '.join(only_checked)}"

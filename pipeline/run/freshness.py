@@ -8,6 +8,7 @@ from pipeline import sources
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, SourceError, nearest
 from pipeline.files.local import contents, find_files
+from pipeline.files.shared import Shared
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
 from pipeline.plan.fingerprint import (
     VERSIONS,
@@ -24,11 +25,12 @@ from pipeline.plan.settings import SOURCE, Settings
 from pipeline.run.changes import change, changed, config_changes, file_changes
 from pipeline.snapshots.profile import contents_of
 from pipeline.snapshots.records import QUARANTINE, RunRecord, StageRecord
+from pipeline.snapshots.shared import shared_record
 from pipeline.snapshots.store import Store, object_fault, read_object
 
-Freshness: TypeAlias = Literal["fresh", "restorable", "stale"]
-"""Whether a snapshot of the wanted fingerprint is published; only in the store; or must
-be computed."""
+Freshness: TypeAlias = Literal["fresh", "restorable", "remote", "stale"]
+"""Whether a snapshot of the wanted fingerprint is published; only in the store; only in
+the one that clones share; or must be computed."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Wanted:
     """Hash of every module, and of what the stages use beside the package."""
     code_elsewhere: dict[str, str]
     """The latter alone."""
+    shared: Shared | None = None
+    """The store that clones share, where what is there is as good as what is here."""
 
     @property
     def source(self) -> SourceIdentity:
@@ -106,11 +110,13 @@ def look(
     runs: Sequence[RunRecord],
     *,
     fetched: bool,
+    shared: Shared | None = None,
 ) -> Wanted:
     """Fingerprint what is wanted; hashes files that were touched, and runs nothing.
 
     The newest of the runs knows the hashes of untouched files. Where the source has
-    been ``fetched``, it must be there.
+    been ``fetched``, it must be there. With `shared`, what is there counts, too: who
+    asks for that has to fetch it.
 
     Raises
     ------
@@ -136,12 +142,12 @@ def look(
     modules = sorted({stage.transform.file for stage in settings.stages})
     elsewhere = code_elsewhere(modules, root)
     code = code_hashes(root) | elsewhere
-    known = _known_contents(settings, store, runs)
+    known = _known_contents(settings, store, runs, shared)
     nothing = Fingerprints({}, {})
     wanted = Wanted(
-        settings, plan, patterns, identities, known, nothing, code, elsewhere
+        settings, plan, patterns, identities, known, nothing, code, elsewhere, shared
     )
-    return _fingerprinted(wanted)
+    return fingerprinted(wanted)
 
 
 def with_made(wanted: Wanted, made: Mapping[str, Mapping[str, str]]) -> Wanted:
@@ -152,11 +158,14 @@ def with_made(wanted: Wanted, made: Mapping[str, Mapping[str, str]]) -> Wanted:
             return made[snapshot]
         return wanted.contents(snapshot, print_)
 
-    return _fingerprinted(replace(wanted, contents=known))
+    return fingerprinted(replace(wanted, contents=known))
 
 
-def _fingerprinted(wanted: Wanted) -> Wanted:
-    """Fingerprint what is wanted, if the files of all sources are there."""
+def fingerprinted(wanted: Wanted) -> Wanted:
+    """Fingerprint what is wanted, if the files of all sources are there.
+
+    Again, where other contents are known than before.
+    """
     if not all(identity.files for identity in wanted.identities.values()):
         return wanted
     prints = fingerprint(wanted.plan, wanted.identities, wanted.contents)
@@ -164,7 +173,7 @@ def _fingerprinted(wanted: Wanted) -> Wanted:
 
 
 def _known_contents(
-    settings: Settings, store: Store, runs: Sequence[RunRecord]
+    settings: Settings, store: Store, runs: Sequence[RunRecord], shared: Shared | None
 ) -> Contents:
     """Know what is in the objects that are there, or was in those of the runs."""
     recorded = {s.object: s.contents for run in runs for s in run.snapshots}
@@ -175,7 +184,10 @@ def _known_contents(
         found = read_object(store, snapshot, print_)
         if found is not None:
             return contents_of(found.columns)
-        return recorded.get((snapshot, print_)) or None
+        if recorded.get((snapshot, print_)):
+            return recorded[snapshot, print_]
+        there = shared and shared_record(shared, snapshot, print_)
+        return contents_of(there.columns) if there else None
 
     return known
 
@@ -214,6 +226,9 @@ def statuses_of(
             found = reasons.of(name, stage, key) if reasons else ["never computed"]
             why = tuple(dict.fromkeys(found)) or (_unseen(wanted.settings),)
         freshness = "restorable" if is_there else "stale"
+        if print_ and not is_there and wanted.shared is not None:
+            there = shared_record(wanted.shared, name, print_)
+            freshness = "remote" if there else "stale"
         statuses[name] = Status(name, stage, key, print_, freshness, why)
     for name, stale in _fresh_if_same(wanted, statuses, current).items():
         statuses[name] = replace(statuses[name], fresh_if_same=stale)

@@ -21,6 +21,7 @@ from pipeline.errors import PipelineError, SchemaError, SnapshotError
 from pipeline.files.checksum import checksum
 from pipeline.files.local import FileContent
 from pipeline.files.parquet import read_parquet
+from pipeline.files.shared import Shared
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.compose import compose_declared
 from pipeline.plan.descriptions import describe, refuse_unknown
@@ -33,6 +34,7 @@ from pipeline.run.contracts import compile_checks, hold
 from pipeline.run.freshness import (
     Selection,
     Wanted,
+    fingerprinted,
     look,
     statuses_of,
     with_made,
@@ -57,6 +59,11 @@ from pipeline.snapshots.records import (
     SnapshotRecord,
 )
 from pipeline.snapshots.retention import collect_garbage
+from pipeline.snapshots.shared import (
+    fetch_objects,
+    open_shared,
+    push_run,
+)
 from pipeline.snapshots.store import (
     Store,
     drop_damaged,
@@ -206,7 +213,21 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
             LOG.debug("published", extra=took)
         if not report.is_new:
             log.unlink()
+    shared = report.wanted.shared
+    if report.is_new and settings.store.push and shared is not None:
+        _push(store, shared, report.run)
     return report
+
+
+def _push(store: Store, shared: Shared, run: RunRecord) -> None:
+    """Send a run where clones share it; what is published here does not need that.
+
+    What was found there not to be as it should is sent anew.
+    """
+    try:
+        LOG.info("pushed %s to %s", push_run(store, shared, run), shared)
+    except SnapshotError as error:
+        LOG.warning("not pushed, which `just push` tries again: %s", error)
 
 
 def _run(
@@ -221,12 +242,13 @@ def _run(
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
     with doing("looking what is fresh"):
-        wanted = look(settings, plan, store, runs, fetched=True)
+        shared = open_shared(settings.store.remote)
+        wanted = look(settings, plan, store, runs, fetched=True, shared=shared)
     for name, config in settings.sources.items():
         if isinstance(config, DownloadSource):
             [file] = wanted.identities[name].files
             require_as_downloaded(config, settings.root, file.sha256)
-    task = plan_on_whole_objects(begun, wanted, selection, {})
+    wanted, task = plan_on_whole_objects(begun, wanted, selection, {})
     if task.is_nothing and runs and begun.lost is None:
         return _leave(begun, wanted, task)
 
@@ -246,7 +268,7 @@ def _run(
         wanted, new = publish_made(begun, wanted, task, execution, bad)
         made |= new
         done = _together(done, execution)
-        task = plan_on_whole_objects(begun, wanted, selection, made)
+        wanted, task = plan_on_whole_objects(begun, wanted, selection, made)
         if not task.compute and not task.check:
             break
     record = record_of(
@@ -281,8 +303,12 @@ def plan_on_whole_objects(
     wanted: Wanted,
     selection: Selection,
     made: Mapping[str, SnapshotRecord] | None,
-) -> Task:
-    """Decide what to do; what is damaged of that which is read is dropped first."""
+) -> tuple[Wanted, Task]:
+    """Decide what to do; what is damaged of that which is read is dropped first.
+
+    What is in the store that clones share, and read, is here then. If some of it was
+    not as it should be, what follows it may be another.
+    """
     store, runs = begun.store, begun.runs
     current = runs[-1] if runs else None
     drop_damaged(
@@ -296,12 +322,23 @@ def plan_on_whole_objects(
     while True:
         statuses = statuses_of(wanted, store, current)
         task = plan_task(wanted, statuses, selection, store, runs, made)
-        if not drop_damaged(store, task.reads):
+        if not _fetch(begun, wanted, task):
+            wanted = fingerprinted(wanted)
+        elif not drop_damaged(store, task.reads):
             break
     for s in statuses if not made else ():
         told = fields(snapshot=s.name, reasons=s.reasons)
         LOG.debug("%s is %s", s.name, s.freshness, extra=told)
-    return task
+    return wanted, task
+
+
+def _fetch(begun: Begun, wanted: Wanted, task: Task) -> bool:
+    """Bring what is read, and not here, from where clones share it, as it should be."""
+    if wanted.shared is None:
+        return True
+    keys = {name: node.stage.key for name, node in wanted.plan.snapshots.items()}
+    reads = {object_: keys.get(object_[0], ()) for object_ in task.reads}
+    return fetch_objects(begun.store, wanted.shared, reads, begun.staging)
 
 
 def _leave(begun: Begun, wanted: Wanted, task: Task) -> RunReport:

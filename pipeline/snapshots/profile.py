@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zlib import crc32
 
 import polars as pl
 
+from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
 from pipeline.snapshots.records import QUANTILES, ColumnProfile
 
@@ -31,6 +33,19 @@ class Profile:
     n_rows: int
     content_hash: str
     columns: list[ColumnProfile]
+
+
+def content_hashes(path: Path, by: Sequence[str] = ()) -> dict[str, str]:
+    """Hash the columns of a snapshot's file; rows are told apart as by `figures`."""
+    lf = scan_parquet(path)
+    schema = lf.collect_schema()
+    sums = [_content_sum(name).alias(_figure(name, _HASH)) for name in schema]
+    rows = with_row_hash(lf, by or schema.names())
+    found = rows.select(pl.len().alias(N_ROWS), *sums).collect().row(0, named=True)
+    return {
+        name: _content_hash(dtype, found[N_ROWS], found[_figure(name, _HASH)])
+        for name, dtype in schema.items()
+    }
 
 
 def contents_of(columns: Iterable[ColumnProfile]) -> dict[str, str]:

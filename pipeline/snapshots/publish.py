@@ -113,7 +113,6 @@ def publish_objects(
     SnapshotError
         If the store cannot be written.
     """
-    paths = {s.name: store.object(*s.object) for s in made}
     try:
         records = {
             s.name: ObjectRecord(
@@ -129,6 +128,17 @@ def publish_objects(
             )
             for s in made
         }
+    except OSError as error:
+        raise cannot_write(store, error) from error
+    place_objects(store, records, files)
+
+
+def place_objects(
+    store: Store, records: Mapping[str, ObjectRecord], files: Mapping[str, Path]
+) -> None:
+    """Move the files of objects to their places, as `publish_objects` does."""
+    paths = {name: store.object(name, r.fingerprint) for name, r in records.items()}
+    try:
         for name in paths:
             flush(files[name])
         for name, path in paths.items():
@@ -142,8 +152,10 @@ def publish_objects(
         raise cannot_write(store, error) from error
 
 
-def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
-    """Record the last of all runs and make its catalog the one users open.
+def publish_run(
+    store: Store, runs: Sequence[RunRecord], new: RunRecord | None = None
+) -> None:
+    """Record a run, by default the last of all, whose catalog is the one users open.
 
     The caller holds the lock.
 
@@ -152,7 +164,7 @@ def publish_run(store: Store, runs: Sequence[RunRecord]) -> None:
     SnapshotError, OSError
         If the store cannot be written; there was no such run then.
     """
-    record = runs[-1]
+    record = new or runs[-1]
     path = store.runs / f"{record.run_id}.json"
     try:
         write_sealed(path, record)

@@ -54,6 +54,7 @@ from pipeline.run.task import Task
 from pipeline.snapshots.publish import new_run_id
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
+from pipeline.snapshots.shared import open_shared
 from pipeline.snapshots.store import (
     Store,
     open_store,
@@ -314,7 +315,10 @@ class _Making:
         plan = check(settings)
         for config in settings.sources.values():
             sources.fetch(config, settings.root)
-        wanted = look(settings, plan, self.store, self.runs, fetched=True)
+        shared = open_shared(settings.store.remote)
+        wanted = look(
+            settings, plan, self.store, self.runs, fetched=True, shared=shared
+        )
         return self._plan(asked, wanted)
 
     def _plan(self, asked: Asked, wanted: Wanted) -> _Prepared:
@@ -329,7 +333,7 @@ class _Making:
             datetime.now(UTC),
             self.started,
         )
-        task = plan_on_whole_objects(begun, wanted, Selection(), None)
+        wanted, task = plan_on_whole_objects(begun, wanted, Selection(), None)
         own = [s for s in task.snapshots if not s.is_guest]
         return _Prepared(asked, begun, wanted, dataclasses.replace(task, snapshots=own))
 

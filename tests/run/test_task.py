@@ -18,6 +18,7 @@ from pipeline.plan.settings import (
     Periods,
     Settings,
     Stage,
+    StoreSettings,
 )
 from pipeline.run.freshness import Freshness, Selection, Status, Wanted
 from pipeline.run.task import Task, plan_task, state_of
@@ -81,6 +82,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         periods=Periods(),
         history=History(),
         engine=EngineSettings(),
+        store=StoreSettings(),
         docs=Docs(),
         tree={},
         shown={},

@@ -162,7 +162,7 @@ def without_places(settings: ModelingSettings) -> dict[str, object]:
     """
     tree = settings.pipeline.tree
     others = (
-        *("source", "sources", "engine", "history", "docs", "orchestrate"),
+        *("source", "sources", "engine", "store", "history", "docs", "orchestrate"),
         *("models", "stages", "checks"),
     )
     return {

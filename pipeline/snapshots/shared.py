@@ -1,0 +1,304 @@
+"""Objects and runs in a store that clones of a project share: there, and back here.
+
+What came back is held to what was computed: to its fingerprint, its bytes, its rows'
+content hash and that of each column, before anything is made of it or shows it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from pipeline.errors import SnapshotError
+from pipeline.files.shared import Shared, at_once
+from pipeline.log import LOG
+from pipeline.progress import doing
+from pipeline.snapshots.linked import is_run_id
+from pipeline.snapshots.publish import place_objects, publish_run
+from pipeline.snapshots.records import (
+    FORMAT,
+    QUARANTINE,
+    ObjectRecord,
+    RunRecord,
+    SnapshotRecord,
+)
+from pipeline.snapshots.store import (
+    Store,
+    find_id,
+    kept_runs,
+    read_object,
+    read_runs,
+    staged_run,
+    verified_object,
+    writing,
+)
+
+LATEST = "latest"
+"""The entry that names the newest run: who may not list finds it by that."""
+
+_FILE = "object.parquet"
+
+
+class Latest(msgspec.Struct, frozen=True):
+    """What `LATEST` says."""
+
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What went there, or came back."""
+
+    n_files: int
+    n_bytes: int
+
+    def __str__(self) -> str:
+        files = f"{self.n_files} object{'s' * (self.n_files != 1)}"
+        return f"{files}, {self.n_bytes / 1e6:,.1f} MB"
+
+
+def open_shared(remote: str | None) -> Shared | None:
+    """Name the store that a configuration does; nothing is asked of it yet."""
+    return Shared(remote, LOG.warning) if remote else None
+
+
+def require_shared(remote: str | None) -> Shared:
+    """Return it, or raise a SnapshotError if the configuration names none."""
+    if remote is None:
+        raise SnapshotError(
+            "store.remote: no store is named\n"
+            "expected: in configs/pipeline.yaml, as\n"
+            "  store: {remote: s3://bucket/prefix}\n"
+            "hint: a path works too, such as /mnt/team"
+        )
+    return Shared(remote, LOG.warning)
+
+
+def key_of(snapshot: str, fingerprint: str) -> str:
+    """Name the entry of an object."""
+    return f"objects/{snapshot}/{fingerprint}"
+
+
+def shared_record(
+    shared: Shared, snapshot: str, fingerprint: str
+) -> ObjectRecord | None:
+    """Say what is in an object that is there; None if there is none, or it is odd."""
+    key = key_of(snapshot, fingerprint)
+    entry = shared.entry(key)
+    if entry is None:
+        return None
+    record = entry.read(ObjectRecord)
+    if record is None or record.format != FORMAT:
+        shared.refuse(key, "is of another version of pipeline")
+    elif (record.snapshot, record.fingerprint) != (snapshot, fingerprint):
+        shared.refuse(key, f"is of another object, of '{record.snapshot}'")
+    elif [*entry.files] != [_FILE]:
+        shared.refuse(key, "does not name its file")
+    else:
+        return record
+    return None
+
+
+def fetch_objects(
+    store: Store,
+    shared: Shared,
+    wanted: Mapping[tuple[str, str], Sequence[str]],
+    staging: Path,
+) -> bool:
+    """Bring objects into the store; say whether all that were there could be had.
+
+    The caller holds the lock. What is here already stays. What is not as it should be
+    is named, and counts as not there from now on.
+
+    Parameters
+    ----------
+    wanted : mapping of (str, str) to sequence of str
+        Snapshot and fingerprint, and the columns that tell its rows apart; none where
+        all of them do.
+    """
+    records = {
+        object_: record
+        for object_ in wanted
+        if read_object(store, *object_) is None
+        and (record := shared_record(shared, *object_))
+    }
+
+    def one(object_: tuple[str, str]) -> str:
+        entry = shared.entry(key_of(*object_))
+        assert entry is not None
+        folder = staging / f"{object_[0]}.fetched"
+        fault = shared.fetch(entry, folder)
+        return fault or _fault(folder / _FILE, records[object_], wanted[object_])
+
+    with doing("fetching snapshots"):
+        faults = dict(zip(records, at_once(one, records), strict=True))
+    whole: dict[str, ObjectRecord] = {}
+    for object_, fault in faults.items():
+        if fault:
+            shared.refuse(key_of(*object_), fault)
+        else:
+            whole[object_[0]] = records[object_]
+    files = {name: staging / f"{name}.fetched" / _FILE for name in whole}
+    place_objects(store, whole, files)
+    if whole:
+        moved = Moved(len(whole), sum(record.n_bytes for record in whole.values()))
+        LOG.info("fetched %s from %s: %s", moved, shared, ", ".join(whole))
+    return len(whole) == len(records)
+
+
+def push_run(store: Store, shared: Shared, run: RunRecord) -> Moved:
+    """Bring a run there with the objects that it names and that are not there yet.
+
+    They come first: a run that is there can be had whole.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be written, an object is not whole here, or there already
+        with other rows.
+    """
+    shared.begin()
+
+    def one(snapshot: SnapshotRecord) -> int:
+        return _push_object(store, shared, snapshot)
+
+    sent = [n for n in at_once(one, run.snapshots) if n]
+    key = f"runs/{run.run_id}"
+    record = msgspec.json.encode(run)
+    there = shared.entry(key)
+    if there is None or bytes(there.record) != record:
+        shared.push(key, {}, record)
+    newest = _latest(shared)
+    if newest is None or newest < run.run_id:
+        shared.push(LATEST, {}, msgspec.json.encode(Latest(run.run_id)))
+    return Moved(len(sent), sum(sent))
+
+
+def pull_run(
+    store: Store, shared: Shared, name: str | None, n_kept: int
+) -> tuple[RunRecord, bool]:
+    """Bring a run here with its objects, the newest by default; say if it was not here.
+
+    It takes its place among the runs of here, by its time; the newest of all is what
+    is published.
+
+    Raises
+    ------
+    SnapshotError
+        If there is no such run, or an object of it cannot be had, or is here with
+        other rows: all is as it was then.
+    """
+    shared.require()
+    run = _find_run(shared, name)
+    with writing(store), staged_run(store) as staging:
+        runs = read_runs(store)
+        is_new = run.run_id not in {each.run_id for each in runs}
+        # Times of files are those of another machine.
+        files = [msgspec.structs.replace(file, hashed_ns=0) for file in run.files]
+        run = msgspec.structs.replace(run, files=files, n_kept=n_kept)
+        if is_new:
+            runs = sorted([*runs, run], key=lambda each: each.run_id)
+        if run.run_id not in {each.run_id for each in kept_runs(runs)}:
+            raise SnapshotError(
+                f"run {run.run_id}: older than the runs that are kept here\n"
+                "hint: a larger `history.runs` keeps more, from the next run on"
+            )
+        wanted = {
+            s.object: [] if s.is_guest or s.name == QUARANTINE else s.key
+            for s in run.snapshots
+        }
+        fetch_objects(store, shared, wanted, staging)
+        _require_rows(store, shared, run)
+        if is_new:
+            publish_run(store, runs, run)
+    return run, is_new
+
+
+def _find_run(shared: Shared, wanted: str | None) -> RunRecord:
+    """Read the record of a run that is there."""
+    run_id = wanted or _latest(shared)
+    if run_id is None:
+        raise SnapshotError(
+            f"{shared}: no run is there yet\nhint: `just push` sends the last one"
+        )
+    if not is_run_id(run_id):
+        ids = [key.removeprefix("runs/") for key in shared.entries("runs")]
+        run_id = find_id(ids, run_id)
+    entry = shared.entry(f"runs/{run_id}")
+    run = entry.read(RunRecord) if entry else None
+    if run is None or (run.format, run.run_id) != (FORMAT, run_id):
+        found = "of another version of pipeline" if run else "not there"
+        raise SnapshotError(
+            f"{shared}: run {run_id} is {found}\n"
+            f"hint: `just push {run_id}`, where it was made, sends it"
+        )
+    return run
+
+
+def _latest(shared: Shared) -> str | None:
+    """Name the newest run that is there."""
+    entry = shared.entry(LATEST)
+    latest = entry.read(Latest) if entry else None
+    return latest.run_id if latest and is_run_id(latest.run_id) else None
+
+
+def _require_rows(store: Store, shared: Shared, run: RunRecord) -> None:
+    """Refuse a run whose objects are not here, or hold other rows than it says."""
+    for s in run.snapshots:
+        found = read_object(store, *s.object)
+        if found is None:
+            raise SnapshotError(
+                f"{shared}: run {run.run_id}: its snapshot '{s.name}' cannot be had\n"
+                f"hint: `just push {run.run_id}`, where it was made, sends it again;"
+                " `just run` computes what the configuration says"
+            )
+        contents = {column.name: column.content_hash for column in found.columns}
+        if s.contents and s.contents != contents:
+            raise SnapshotError(
+                f"run {run.run_id}: its snapshot '{s.name}' has other rows here, made"
+                " of the same inputs, configuration and code\n"
+                "hint: likely a transformation depends on a clock, chance, a file or"
+                " the order of rows"
+            )
+
+
+def _push_object(store: Store, shared: Shared, snapshot: SnapshotRecord) -> int:
+    """Bring an object there unless it is there, whole; return the bytes that went."""
+    path = verified_object(store, *snapshot.object)
+    record = read_object(store, *snapshot.object)
+    assert record is not None
+    key = key_of(*snapshot.object)
+    there = shared.entry(key)
+    known = shared_record(shared, *snapshot.object) if there else None
+    if there and known:
+        if known.content_hash != record.content_hash:
+            raise SnapshotError(
+                f"{shared}/{key}: other rows are there, made of the same inputs,"
+                f" configuration and code\nfound: {known.n_rows:,} rows, content"
+                f" {known.content_hash[:8]}; here {record.n_rows:,} rows, content"
+                f" {record.content_hash[:8]}\n"
+                "hint: likely a transformation depends on a clock, chance, a file or"
+                " the order of rows; if the rows of here are right, remove that entry"
+            )
+        if shared.is_whole(there):
+            return 0
+    return shared.push(key, {_FILE: path}, msgspec.json.encode(record))
+
+
+def _fault(path: Path, record: ObjectRecord, key: Sequence[str]) -> str:
+    """Say in what a file is not the object that its record says; nothing if it is."""
+    from polars.exceptions import PanicException, PolarsError
+
+    from pipeline.snapshots.profile import content_hash, content_hashes
+
+    if path.stat().st_size != record.n_bytes:
+        return f"its file has {path.stat().st_size:,} bytes, not {record.n_bytes:,}"
+    try:
+        found = content_hashes(path, key)
+    except (PolarsError, PanicException, OSError) as error:
+        return f"its file cannot be read ({str(error).partition(chr(10))[0]})"
+    said = {column.name: column.content_hash for column in record.columns}
+    if found != said or content_hash(record.columns) != record.content_hash:
+        return "its rows are not those of its content hash"
+    return ""
