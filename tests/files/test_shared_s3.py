@@ -54,6 +54,7 @@ def test_a_clone_computes_nothing_that_is_in_the_bucket(clones: list[Path]) -> N
     assert hashes[0] == hashes[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3")
 def test_the_newest_run_is_pulled_from_a_bucket(clones: list[Path]) -> None:
     report = run_in(clones[0], f"s3://{BUCKET}/b")
@@ -63,6 +64,7 @@ def test_the_newest_run_is_pulled_from_a_bucket(clones: list[Path]) -> None:
     assert [*there.entries("runs")] == [f"runs/{report.run.run_id}"]
 
 
+@pytest.mark.slow
 def test_an_object_of_the_bucket_that_is_cut_short_is_computed(
     clones: list[Path], s3: Any
 ) -> None:
