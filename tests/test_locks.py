@@ -1,10 +1,11 @@
-"""What is installed: locked whole, once, and enough for those it is installed for."""
+"""What is installed, here and by workflows: locked, and enough for those it is for."""
 
 import re
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import ROOT
 
@@ -55,3 +56,21 @@ def test_users_have_every_library_that_the_package_imports() -> None:
     assert "polars" in libraries
     packages = {PACKAGES.get(name, name) for name in libraries - OPTIONAL}
     assert packages - pins("requirements.lock").keys() == set()
+
+
+def test_workflows_name_code_of_others_by_its_hash() -> None:
+    texts = [path.read_text() for path in (ROOT / ".github").rglob("*.yaml")]
+    used = re.findall(r"uses: (.+)", "\n".join(texts))
+    others = [name for name in used if not name.startswith("./.github/")]
+    assert others
+    pinned = r"[\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+    assert [name for name in others if not re.fullmatch(pinned, name)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yaml")))
+def test_workflows_may_do_only_what_a_job_says(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert job["permissions"]
+        assert job["timeout-minutes"] <= 60
