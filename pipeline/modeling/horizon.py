@@ -62,8 +62,12 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         period it holds the entity's last values; what else is arbitrary: no feature of
         a period may use the period. In any order; empty if `rows` is.
         """
+        return self.extend_to(rows, self.time_ahead(rows, step))
+
+    def extend_to(self, rows: pl.LazyFrame, period: pl.Expr) -> pl.LazyFrame:
+        """Add a row in a period for every entity, as `extend` does."""
         in_order = rows.sort(self.time, *self.known) if self.known else rows
-        one = in_order.with_columns(self.time_ahead(rows, step)).unique(
+        one = in_order.with_columns(period).unique(
             self.entity, keep="last" if self.known else "any"
         )
         return pl.concat([rows, one])

@@ -40,7 +40,7 @@ from pipeline.modeling.bundle.request import (
     sizes_of,
     typed,
 )
-from pipeline.modeling.fit.drift import drift
+from pipeline.modeling.fit.drift import Learned, drift
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
@@ -209,30 +209,23 @@ class Bundle:
         self, rows: pl.DataFrame, *, alone: bool
     ) -> tuple[pl.DataFrame, list[str]]:
         """Predict of typed rows."""
-        horizon, cluster = self.record.horizon, self.record.cluster
+        horizon = self.record.horizon
         given = self.panel_of(rows)
         stage = self.to_panel.snapshots[horizon.panel].stage
         warnings = hold(given, stage, self.contract, only_warn=alone)
-        sizes = sizes_of(given, horizon.time, cluster)
+        sizes = sizes_of(given, horizon.time, self.record.cluster)
+        warnings += self.incomplete(sizes, alone=alone)
         if alone:
             features = self.next_features(given.lazy())
         else:
-            self._refuse_part(given)
-            warnings += parts_of_clusters(sizes, self._sizes, horizon.time, cluster)
-            # A few rows from before the panel would pass for its whole first period.
-            is_in_panel = pl.col(horizon.time) >= self.context[horizon.time].min()
-            sizes = completed(
-                sizes.filter(is_in_panel), self._sizes, horizon.time, cluster
-            )
-            features = self._features_beside_context(given.filter(is_in_panel))
-        warnings += part_of_the_panel(sizes, horizon.time, cluster)
+            features = self._features_beside_context(given.filter(self.is_in_panel))
         is_last = pl.col(horizon.time) == given[horizon.time].max()
         asked = given.select(*horizon.entity)
         features = features.join(
             asked, on=horizon.entity, how="semi", maintain_order="left"
         )
         warnings += self._drifted(features, given.filter(is_last), alone=alone)
-        predicted = self._of(features, self.predictor)
+        predicted = self.predicted(features)
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
         made = asked.join(
@@ -267,17 +260,21 @@ class Bundle:
 
         Looked at are those of the entities that have a row in the `last` period given.
         """
-        record, learned = self.record, self.predictor.record.learned
-        if learned is None:
-            return []
+        record = self.record
         is_whole = alone or not is_part(last, record.cluster, record.n_clusters)
         asked = features.join(last, on=record.horizon.entity, how="semi")
-        schema = self.predictor.record.schema
-        found = drift(learned, asked, schema, is_whole=is_whole).drop_nulls("why")
-        named = (
-            f"{name} ({why})" for name, why in found.select("feature", "why").rows()
-        )
-        shown = some(named)
+        return self.drifted(self.drift(asked, is_whole=is_whole))
+
+    def drift(self, asked: pl.DataFrame, *, is_whole: bool) -> pl.DataFrame:
+        """Hold features, all or some, against those that were learned from."""
+        known = self.predictor.record
+        learned = known.learned or Learned(0, {})
+        return drift(learned, asked, known.schema, is_whole=is_whole)
+
+    def drifted(self, found: pl.DataFrame) -> list[str]:
+        """Warn of features that are not as they were in what was learned from."""
+        named = found.drop_nulls("why").select("feature", "why").rows()
+        shown = some(f"{name} ({why})" for name, why in named)
         return (
             [f"drifted from the rows that were learned from: {shown}"] if shown else []
         )
@@ -285,6 +282,10 @@ class Bundle:
     def _predicted(self, panel: pl.LazyFrame, predictor: Predictor) -> pl.DataFrame:
         """Predict the periods after a panel's last one, sorted by entity."""
         return self._of(self.next_features(panel), predictor)
+
+    def predicted(self, features: pl.DataFrame) -> pl.DataFrame:
+        """Predict of the features of next periods, beside their keys."""
+        return self._of(features, self.predictor)
 
     def _of(self, features: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
         """Predict of features, beside their keys."""
@@ -308,8 +309,32 @@ class Bundle:
         snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
         return snapshots[self.record.horizon.panel].lf.collect()
 
+    @property
+    def is_in_panel(self) -> pl.Expr:
+        """Whether a period is none before the panel of the training.
+
+        A few rows of those would pass for its whole first period.
+        """
+        time = self.record.horizon.time
+        return pl.col(time) >= self.context[time].min()
+
+    def incomplete(self, sizes: pl.DataFrame, *, alone: bool) -> list[str]:
+        """Warn of what of the rows given looks incomplete, by their sizes.
+
+        What is no whole panel `alone` is refused if it ends too early, or has new
+        periods that are not whole.
+        """
+        time, cluster = self.record.horizon.time, self.record.cluster
+        if alone:
+            return part_of_the_panel(sizes, time, cluster)
+        self._refuse_part(sizes)
+        warnings = parts_of_clusters(sizes, self._sizes, time, cluster)
+        known = sizes.filter(self.is_in_panel)
+        whole = completed(known, self._sizes, time, cluster)
+        return warnings + part_of_the_panel(whole, time, cluster)
+
     def _refuse_part(self, given: pl.DataFrame) -> None:
-        """Refuse rows that end too early, or new periods that are not whole."""
+        """Refuse sizes that end too early, or new periods that are not whole."""
         record, time = self.record, pl.col(self.record.horizon.time)
         last = self.context.select(time.max())
         end = given.select(time.max()).item()

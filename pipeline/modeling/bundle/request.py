@@ -4,7 +4,7 @@ A request that is a part of a panel would be silently wrong in ways that a run i
 so what `just run` refuses is refused here, and what cannot be known is warned of.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count, islice
 
@@ -12,6 +12,8 @@ import msgspec
 import polars as pl
 
 from pipeline.contracts.checks import (
+    Check,
+    Outcome,
     compile_contract,
     count_failures,
     outcomes_of,
@@ -93,30 +95,48 @@ def beyond(rows: pl.DataFrame, largest: Mapping[str, float]) -> ModelError:
     )
 
 
-def hold(
-    panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
-) -> list[str]:
-    """Refuse rows that break what a contract says of single rows, or warn of them.
+def checks_of(stage: Stage, contract: Contract, schema: pl.Schema) -> list[Check]:
+    """Compile what a contract says of the single rows of a panel.
 
     What it says of columns and the number of rows is not looked at. A repeated key is
     refused though the contract may only warn of it: of a part of a panel it is a row
     given, and counted, twice.
     """
-    snapshot = str(stage.snapshot)
-    compiled = compile_contract(_of_single_rows(contract), panel.schema, stage.key)
-    checks = {check.name: check for check in compiled}
-    if "key" in checks:
-        checks["key"] = replace(checks["key"], severity="error")
+    return [
+        replace(check, severity="error") if check.name == "key" else check
+        for check in compile_contract(_of_single_rows(contract), schema, stage.key)
+    ]
+
+
+def hold(
+    panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
+) -> list[str]:
+    """Refuse rows that break what a contract says of single rows, or warn of them."""
+    checks = checks_of(stage, contract, panel.schema)
     lf = panel.lazy().sort(stage.key)
-    counts = count_failures(lf, checks.values()).collect()
-    outcomes = [o for o in outcomes_of([*checks.values()], counts) if not o.passed]
+    outcomes = outcomes_of(checks, count_failures(lf, checks).collect())
+    return judge(lf, panel.height, stage, checks, outcomes, only_warn=only_warn)
+
+
+def judge(
+    lf: pl.LazyFrame,
+    n_rows: int,
+    stage: Stage,
+    checks: Sequence[Check],
+    outcomes: Sequence[Outcome],
+    *,
+    only_warn: bool,
+) -> list[str]:
+    """Refuse the sorted rows of a panel for the checks they failed, or warn of them."""
+    snapshot, by_name = str(stage.snapshot), {check.name: check for check in checks}
+    outcomes = [o for o in outcomes if not o.passed]
     samples = {
-        o.name: sample_failures(lf, checks[o.name], stage.key).collect()
+        o.name: sample_failures(lf, by_name[o.name], stage.key).collect()
         for o in outcomes
     }
     failed = [o for o in outcomes if o.severity == "error" and not only_warn]
     if failed:
-        lines = "\n".join(describe_failed(failed, samples, panel.height))
+        lines = "\n".join(describe_failed(failed, samples, n_rows))
         raise ModelError(
             f"rows: {len(failed)} check{'s' * (len(failed) > 1)} of '{snapshot}'"
             f" failed\n{lines}\n"
@@ -127,7 +147,7 @@ def hold(
         "\n".join(
             [
                 f"rows that break '{snapshot}':",
-                *describe_failed([outcome], samples, panel.height),
+                *describe_failed([outcome], samples, n_rows),
             ]
         )
         for outcome in outcomes
@@ -154,7 +174,7 @@ def refuse_a_part_of_the_panel(
 ) -> None:
     """Refuse periods after the panel's last that are missing, or are of few clusters.
 
-    `new` are the given rows of the periods after the `last` one, a frame of `time`,
+    `new` are the sizes of the periods given after the `last` one, a frame of `time`,
     which had `n_clusters`.
     """
     end = last.item()
