@@ -212,7 +212,7 @@ forecast *args: env
 monitor *args: env
     @.venv/bin/python -m pipeline monitor "$@"
 
-# Predict from a file of raw rows, with the champion: just score new.csv -o out.csv
+# Predict from raw rows, with the champion: just score new.csv -o out.csv, rows/ -o out/
 [group('model')]
 [no-exit-message]
 score file *args: env

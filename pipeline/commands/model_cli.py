@@ -8,7 +8,7 @@ import click
 
 from pipeline.commands import completion, options
 from pipeline.commands.options import shown
-from pipeline.errors import some
+from pipeline.errors import n_of, some
 from pipeline.orchestrate import outcomes
 from pipeline.progress import doing, hidden
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipeline.modeling.forecast import Forecast
     from pipeline.modeling.promote import Promotion
     from pipeline.modeling.score import Scores
+    from pipeline.modeling.score_files import ScoredFiles
     from pipeline.modeling.settings import Modeling, ModelingSettings
     from pipeline.modeling.training import Training
     from pipeline.modeling.tune import Tuning
@@ -401,53 +402,130 @@ def _print_forecast(forecast: "Forecast") -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--alone", is_flag=True, help="The file is a whole panel of its own.")
+@click.argument("place", metavar="FILE|FOLDER|S3", type=click.Path())
+@click.option("--alone", is_flag=True, help="The rows are a whole panel of their own.")
+@click.option("--snapshot", metavar="NAME", help="Publish it as a snapshot, too.")
 @options.profile
 @options.format_
-@options.output
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    help="File to write instead of the terminal; of a folder, a folder or s3://...",
+)
 @options.overrides
+@click.pass_context
 def score(
-    file: Path,
+    ctx: click.Context,
+    place: str,
     alone: bool,
+    snapshot: str | None,
     profile: str | None,
     format_: str | None,
-    output: Path | None,
+    output: str | None,
     overrides: tuple[str, ...],
 ) -> None:
-    """Forecast from a file of raw rows, through the champion's bundle.
+    """Forecast from raw rows, through the champion's bundle.
 
-    One prediction per row, in their order, for the period after the file's last, or for
-    each of the next ones. What the file lacks of the panel is taken from the champion's
+    One prediction per row, in their order, for the period after the last one, or for
+    each of the next ones. What the rows lack of the panel is taken from the champion's
     own. A row has none (null) if its entity has no row in the periods that features
     look back, or is too rare.
+
+    The files of a folder, or below an s3:// prefix, are answered together, as one file
+    with all of their rows would be, each by a file in another folder.
     """
+    from pipeline.files.remote import is_remote
+
+    if output and not is_remote(output):
+        options.harmless(ctx, ctx.command.params[0], Path(output))
+    settings, _ = _load(profile, overrides)
+    is_file = not is_remote(place) and not Path(place).is_dir()
+    if is_file and not snapshot and not (output and is_remote(output)):
+        _score_file(settings, Path(place), alone, format_, output)
+        return
+    _score_files(settings, place, alone, snapshot, format_, output)
+
+
+def _score_file(
+    settings: "ModelingSettings",
+    file: Path,
+    alone: bool,
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Show or write what comes of a file."""
     from pipeline.modeling.score import score as score_file
     from pipeline.plan.output import refuse_to_overwrite
     from pipeline.snapshots.result import write_frame
 
-    if output:
-        refuse_to_overwrite(output, [file])
-    settings, _ = _load(profile, overrides)
+    target = Path(output) if output else None
+    if target:
+        refuse_to_overwrite(target, [file])
     scores = score_file(settings, file, alone=alone)
-    write_frame(scores.predictions, format_, output)
-    for line in _scores_said(scores, settings.modeling, output):
+    write_frame(scores.predictions, format_, target)
+    where = f" in {output}" if output else ""
+    for line in _scores_said(
+        scores.predictions.lazy(), scores, settings.modeling, where
+    ):
         click.echo(line, err=True)
 
 
+def _score_files(
+    settings: "ModelingSettings",
+    place: str,
+    alone: bool,
+    snapshot: str | None,
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Write and publish what comes of files."""
+    from pipeline.modeling.score_files import deliver, refuse_place, score_files
+    from pipeline.modeling.scored import publish_scored, refuse_name
+
+    refuse_place(place, output, snapshot, format_)
+    if snapshot:
+        refuse_name(settings, snapshot)
+    with score_files(settings, place, alone=alone) as scored:
+        said: list[str] = []
+        if output:
+            deliver(scored, output, format_)
+            said.append(f" in {output}")
+        if snapshot:
+            run_id = publish_scored(settings, scored, snapshot)
+            said.append(f" in snapshot '{snapshot}' of run {run_id}")
+        where = f" of {n_of(len(scored.files), 'file')}{' and'.join(said)}"
+        for line in _scores_said(
+            scored.predictions(), scored, settings.modeling, where
+        ):
+            click.echo(line, err=True)
+
+
 def _scores_said(
-    scores: "Scores", modeling: "Modeling", output: Path | None
+    made: "pl.LazyFrame",
+    scores: "Scores | ScoredFiles",
+    modeling: "Modeling",
+    where: str,
 ) -> Iterator[str]:
-    """Say what came of a file, and which of its rows got no prediction."""
+    """Say what came of files, and which of their rows got no prediction."""
+    import polars as pl
+
     from pipeline.sources import describe_bad
 
-    made = scores.predictions
-    first, last = made[modeling.time].min(), made[modeling.time].max()
+    time = pl.col(modeling.time)
+    n_rows, n_null, first, last = (
+        made.select(
+            pl.len(),
+            pl.col("prediction").null_count(),
+            time.min().alias("first"),
+            time.max().alias("last"),
+        )
+        .collect(engine="streaming")
+        .row(0)
+    )
     then = f"{first}" if first == last else f"{first} to {last}"
-    n_null = made["prediction"].null_count()
-    where = f" in {output}" if output else ""
     yield (
-        f"{made.height:,} rows{where}, {made.height - n_null:,} of them with a"
+        f"{n_rows:,} rows{where}, {n_rows - n_null:,} of them with a"
         f" prediction for {then} by {scores.version.name} version"
         f" {scores.version.number}"
     )

@@ -225,10 +225,9 @@ def forget_racy_modules() -> None:
 
 def last_snapshot(run: "RunRecord") -> str:
     """Name the last snapshot of a run that a stage makes."""
-    from pipeline.snapshots.records import FORECASTS, QUARANTINE
+    from pipeline.snapshots.records import QUARANTINE
 
-    of_stages = [s.name for s in run.snapshots if s.name not in FORECASTS]
-    return [QUARANTINE, *(name for name in of_stages if name != QUARANTINE)][-1]
+    return [QUARANTINE, *(s.name for s in run.snapshots if s.stage)][-1]
 
 
 def open_store() -> "Store":

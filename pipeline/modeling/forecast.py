@@ -1,5 +1,6 @@
 """Publish what the champion predicts of the period after the last one, and totals."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -172,7 +173,7 @@ def publish_forecast(
                 rows[name].write_parquet(path)
             profiles = {name: collect_profile(table) for name, table in rows.items()}
             publish_objects(store, made, files, profiles, run_id)
-        _publish_with(made, settings, store, run_id, started_at)
+        publish_beside(made, FORECASTS, settings, store, run_id, started_at)
     return run_id
 
 
@@ -189,7 +190,7 @@ def withdraw_another(settings: ModelingSettings) -> bool:
         return False
     with writing(store), staged_run(store):
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
-        _publish_with([], settings.pipeline, store, run_id, started_at)
+        publish_beside([], FORECASTS, settings.pipeline, store, run_id, started_at)
     return True
 
 
@@ -204,18 +205,22 @@ def _fingerprint(
     return fingerprint(MODULE, *of, source, kinds=[])
 
 
-def _publish_with(
+def publish_beside(
     made: list[SnapshotRecord],
+    names: Collection[str],
     settings: Settings,
     store: Store,
     run_id: str,
     started_at: datetime,
 ) -> None:
-    """Publish the newest run again, with this forecast or none; the lock is held."""
+    """Publish the newest run again, with these instead of what has one of the names.
+
+    The lock is held.
+    """
     runs = read_runs(store)
     last = runs[-1]
     seconds = (datetime.now(UTC) - started_at).total_seconds()
-    others = [_unchanged(s) for s in last.snapshots if s.name not in FORECASTS]
+    others = [_unchanged(s) for s in last.snapshots if s.name not in names]
     record = msgspec.structs.replace(
         last,
         run_id=run_id,

@@ -62,3 +62,12 @@ CREATE TABLE meta.drift (
 COMMENT ON TABLE meta.drift IS
     'of the last `just monitor`: the features that the next forecast is made of, against
     those that the champion has learned from; importance: of the feature''s group';
+
+CREATE TABLE meta.scored (
+    snapshot VARCHAR, run_id VARCHAR, name VARCHAR, version INTEGER,
+    scored_at TIMESTAMP, file VARCHAR, sha256 VARCHAR, n_rows BIGINT,
+    n_left_out BIGINT
+);
+COMMENT ON TABLE meta.scored IS
+    'the files of each snapshot of `just score`: by which version, when (UTC), and what
+    was in them; sha256: of a file''s bytes, in a store of its tag';

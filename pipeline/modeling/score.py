@@ -13,7 +13,7 @@ from pipeline.modeling.forecast import champion_of, of_version
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.sources.source import kind_of
+from pipeline.sources.source import FileSource, kind_of
 
 if TYPE_CHECKING:
     from pipeline.sources.columns import Declared
@@ -46,27 +46,7 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     `alone` says that the file is a whole panel.
     """
     version = champion_of(settings)
-    given = settings.pipeline.source
-    wanted = packed(version).columns
-    missing = [name for name in wanted if name not in given.columns]
-    if missing:
-        raise ModelError(
-            f"{version.uri}: takes columns that are not declared: {some(missing)}\n"
-            f"found: {some(given.columns)}\n"
-            "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
-        )
-    columns: dict[str, Declared] = {name: given.columns[name] for name in wanted}
-    kind = kind_of(file)
-    path = str(file.resolve())
-    if isinstance(given, kind):
-        source = msgspec.structs.replace(given, path=path, columns=columns)
-    else:
-        source = kind(
-            path=path,
-            columns=columns,
-            rename=given.rename,
-            max_bad_rows=given.max_bad_rows,
-        )
+    source = source_of(settings, version, str(file.resolve()), kind_of(file))
     rows, bad = sources.read(source, settings.root)
     sources.refuse_too_many(bad, source, settings.root)
     if rows.is_empty():
@@ -77,3 +57,27 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     predictions = forecast_apart(settings, version, rows, alone=alone)
     of = of_version(version, settings.modeling)
     return Scores(version, predictions.with_columns(**of), bad)
+
+
+def source_of(
+    settings: ModelingSettings, version: Version, path: str, kind: type[FileSource]
+) -> FileSource:
+    """Say how a file of raw rows is read, and which columns a version takes of it."""
+    given = settings.pipeline.source
+    wanted = packed(version).columns
+    missing = [name for name in wanted if name not in given.columns]
+    if missing:
+        raise ModelError(
+            f"{version.uri}: takes columns that are not declared: {some(missing)}\n"
+            f"found: {some(given.columns)}\n"
+            "hint: see `columns` in configs/pipeline.yaml, or train and promote anew"
+        )
+    columns: dict[str, Declared] = {name: given.columns[name] for name in wanted}
+    if isinstance(given, kind):
+        return msgspec.structs.replace(given, path=path, columns=columns)
+    return kind(
+        path=path,
+        columns=columns,
+        rename=given.rename,
+        max_bad_rows=given.max_bad_rows,
+    )

@@ -575,7 +575,8 @@ def _warn_of_snapshots(before: list[SnapshotRecord], now: list[SnapshotRecord]) 
             ", ".join(left),
         )
     shown = {s.name for s in now}
-    for guest in (s for s in before if s.is_guest and s.name not in shown):
+    left = [s for s in before if s.is_guest and not s.is_scored]
+    for guest in (s for s in left if s.name not in shown):
         LOG.warning(
             "'%s' was of other rows, another target or profile, and is left out;"
             " %s makes one of these",

@@ -236,19 +236,31 @@ def guests(
 
     A run neither makes nor checks a forecast. Other stages make it no other: the
     champion has its own; but one of other rows, of another target, or of another
-    profile's model, is no forecast of what is published beside it.
+    profile's model, is no forecast of what is published beside it. What was scored is
+    of files that were given, and stays.
     """
+    names = {s.name for s in snapshots}
+    newest = runs[-1].snapshots if runs else []
+    scored = [s for s in newest if s.is_scored and s.name not in names]
+    forecasts = _forecasts(wanted, snapshots, runs)
+    return [
+        _kept(s)
+        for s in (*forecasts, *scored)
+        if read_object(store, s.name, s.fingerprint)
+    ]
+
+
+def _forecasts(
+    wanted: Wanted, snapshots: Sequence[SnapshotRecord], runs: Sequence[RunRecord]
+) -> list[SnapshotRecord]:
+    """Find the forecast of the newest run of what is asked now."""
     for run in reversed(runs):
         if (
             _is_of_same_rows(run.snapshots, snapshots)
             and run.profile == wanted.settings.profile
             and _target(run.config) == _target(wanted.settings.shown)
         ):
-            return [
-                _kept(s)
-                for s in run.snapshots
-                if s.is_guest and read_object(store, s.name, s.fingerprint)
-            ]
+            return [s for s in run.snapshots if s.is_guest and not s.is_scored]
     return []
 
 

@@ -14,7 +14,7 @@ from polars.exceptions import PolarsError
 from pipeline.errors import SnapshotError
 from pipeline.files.parquet import scan_parquet
 from pipeline.snapshots.catalog import identifier, text
-from pipeline.snapshots.records import FORECASTS
+from pipeline.snapshots.records import QUARANTINE
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _read(con: duckdb.DuckDBPyConnection) -> Exported:
         for name, n, content in rows(
             f"SELECT snapshot, n_rows, content_hash FROM there.meta.snapshots {of}"
             " AND n_rows IS NOT NULL"
+            f" AND (stage <> '' OR snapshot = {text(QUARANTINE)})"
         )
-        if name not in FORECASTS
     }
     return Exported(run_id, json.loads(config), json.loads(versions), found, con)

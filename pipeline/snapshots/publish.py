@@ -187,22 +187,32 @@ def contribute(store: Store, tables: Mapping[str, "pl.DataFrame"]) -> None:
         If another process writes for long, or the store cannot be written.
     """
     with writing(store, wait_s=WAIT_S):
-        store.meta.mkdir(exist_ok=True)
-        for table, rows in tables.items():
-            before = {*store.meta.glob(f"{table}.*")}
-            if not rows.is_empty():
-                partial = store.meta / f"{table}.next"
-                rows.write_parquet(partial)
-                flush(partial)
-                file = partial.with_name(f"{table}.{checksum(partial)}.parquet")
-                partial.replace(file)
-                before -= {file, partial}
-            for path in before:
-                path.unlink()
-        flush(store.meta)
+        lay_beside(store, tables)
         runs = read_runs(store)
         if runs:
             publish_catalog(store, runs)
+
+
+def lay_beside(store: Store, tables: Mapping[str, "pl.DataFrame"]) -> None:
+    """Keep rows that the next catalog shows in ``meta``; the caller holds the lock."""
+    store.meta.mkdir(exist_ok=True)
+    for table, rows in tables.items():
+        before = {*store.meta.glob(f"{table}.*")}
+        if not rows.is_empty():
+            partial = store.meta / f"{table}.next"
+            rows.write_parquet(partial)
+            flush(partial)
+            file = partial.with_name(f"{table}.{checksum(partial)}.parquet")
+            partial.replace(file)
+            before -= {file, partial}
+        for path in before:
+            path.unlink()
+    flush(store.meta)
+
+
+def laid_beside(store: Store, table: str) -> Path | None:
+    """Find the rows that are kept for a table."""
+    return next(iter(store.meta.glob(f"{table}.*.parquet")), None)
 
 
 def publish_catalog(store: Store, runs: Sequence[RunRecord]) -> None:

@@ -15,6 +15,9 @@ PREDICTED_TOTALS = "predicted_totals"
 FORECASTS = (PREDICTIONS, PREDICTED_TOTALS)
 """The snapshots that no stage makes: a champion's, see `pipeline.modeling`."""
 
+SCORED_BY = "`just score`"
+"""What makes a snapshot of the predictions for files that were given."""
+
 FORMAT = 2
 """Counts the changes to these records; those of another format are not read."""
 
@@ -130,6 +133,11 @@ class SnapshotRecord(msgspec.Struct, frozen=True):
     def is_guest(self) -> bool:
         """Whether no stage makes it: it is of the rows and profile of its run."""
         return not self.stage and self.name != QUARANTINE
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it holds predictions for files that were given, and stays."""
+        return self.is_guest and self.made_by == SCORED_BY
 
     @property
     def is_left_behind(self) -> bool:

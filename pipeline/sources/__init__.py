@@ -17,6 +17,7 @@ from pipeline.sources.source import (
     refuse_too_many,
     scan,
     type_of,
+    write,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "refuse_too_many",
     "scan",
     "type_of",
+    "write",
 ]

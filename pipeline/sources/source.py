@@ -279,13 +279,33 @@ def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 def read_fetched(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read a source that has been fetched, as `read` does."""
+    return _taken(config, root, lambda rows: rows)
+
+
+def write(config: SourceConfig, root: Path, file: Path) -> pl.DataFrame:
+    """Read a source as `read_fetched` does, but write its good rows to a Parquet file.
+
+    They need not fit in memory. Gives the bad cells.
+    """
+    return _taken(config, root, lambda rows: rows.sink_parquet(file, lazy=True))[1]
+
+
+def _taken(
+    config: SourceConfig, root: Path, take: Callable[[pl.LazyFrame], pl.LazyFrame]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Collect what is made of the good rows, and the bad cells, in one pass."""
     found = scan(config, root)
     guard(found.files, config, root)
+
+    def collected(found: Scan) -> list[pl.DataFrame]:
+        rows, bad = found.frames()
+        return pl.collect_all([take(rows), bad], engine="streaming")
+
     try:
-        rows, bad = pl.collect_all(found.frames(), engine="streaming")
+        rows, bad = collected(found)
         if bad.height and not found.exact:
             found = scan(config, root, repair=True)
-            rows, bad = pl.collect_all(found.frames(), engine="streaming")
+            rows, bad = collected(found)
     except (PolarsError, OSError) as error:
         raise found.diagnose(found.files) or SourceError(
             f"the source cannot be read\nfound: {error}"

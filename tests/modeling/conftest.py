@@ -12,6 +12,7 @@ from pipeline.files.manifest import write_manifest
 from pipeline.modeling.audit.audit import Audit
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
+from pipeline.modeling.bundle.parts import answer_files
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
@@ -71,6 +72,18 @@ def forecast_here(patch: pytest.MonkeyPatch) -> None:
     ) -> pl.DataFrame:
         return bundle_of(settings, version).backtest(rows, periods.to_list())
 
+    def answer_here(
+        settings: ModelingSettings,
+        version: Version,
+        given: Path,
+        work: Path,
+        *,
+        alone: bool,
+    ) -> None:
+        files, engine = sorted(given.iterdir()), settings.pipeline.engine
+        answer_files(bundle_of(settings, version), files, work, engine, alone=alone)
+
+    patch.setattr("pipeline.modeling.score_files.forecast_files_apart", answer_here)
     for module in ("forecast", "score"):
         patch.setattr(f"pipeline.modeling.{module}.forecast_apart", forecast_here)
     patch.setattr("pipeline.modeling.promote.backtest_apart", backtest_here)

@@ -26,7 +26,7 @@ from pipeline.files.folder import open_folder
 from pipeline.files.parquet import read_parquet, scan_parquet
 from pipeline.log import LOG
 from pipeline.modeling.bundle.bundle import Bundle
-from pipeline.modeling.bundle.request import checks_of, judge, sizes_of, typed
+from pipeline.modeling.bundle.request import checks_of, is_part, judge, typed
 from pipeline.modeling.settings import STEP
 from pipeline.panel.split import ROW_WISE, Split
 from pipeline.panel.unique import repeated
@@ -62,8 +62,8 @@ def answer_files(
 
     Writes a file of the same name for each into the folder's ``made/``, with the rows
     that `answer` gives of it, and returns what `answer` warns of. `engine` says how
-    much memory there is, or how many parts to take. A ModelError as `answer` raises it, or if a file's rows alone do not tell which
-    entities it asks about.
+    much memory there is, or how many parts to take. A ModelError as `answer` raises it,
+    or if a file's rows alone do not tell which entities it asks about.
     """
     _refuse_unknown_rows(bundle.to_panel)
     place = _Place(folder, engine)
@@ -172,15 +172,20 @@ def _predict_in_parts(
     time, cluster = horizon.time, bundle.record.cluster
     node = bundle.to_panel.snapshots[horizon.panel]
     checks = checks_of(node.stage, bundle.contract, node.schema)
-    made = _execute(bundle.to_panel, horizon.panel, rows, place, checks)
+    made = _execute(_by_entity(bundle), horizon.panel, rows, place, checks)
     given = scan_parquet(made.files[horizon.panel])
     n_rows = made.profiles[horizon.panel].n_rows
     outcomes = made.outcomes.get(horizon.panel, [])
     warnings = judge(given, n_rows, node.stage, checks, outcomes, only_warn=alone)
-    sizes = sizes_of(given, time, cluster)
-    panel, more = bundle.completed(given, sizes, alone=alone)
-    panel.sink_parquet(folder / "panel.parquet", mkdir=True)
-    panel = scan_parquet(folder / "panel.parquet")
+    sizes = given.group_by(cluster, time).len("n").collect(engine="streaming")
+    warnings += bundle.incomplete(sizes, alone=alone)
+    panel = given
+    if not alone:
+        rest = bundle.context.join(sizes, on=[cluster, time], how="anti").lazy()
+        known = given.filter(bundle.is_in_panel)
+        columns = known.collect_schema().names()
+        pl.concat([known, rest.select(columns)]).sink_parquet(folder / "panel.parquet")
+        panel = scan_parquet(folder / "panel.parquet")
     features = [
         _features(bundle, panel, plan, step, place)
         for step, plan in zip(horizon.steps, bundle.rest, strict=True)
@@ -192,15 +197,35 @@ def _predict_in_parts(
             )
     last = given.filter(pl.col(time) == sizes[time].max()).select(horizon.entity)
     asked = pl.concat(features).join(last, on=horizon.entity, how="semi")
-    is_whole = alone or not bundle.is_part(sizes)
+    newest = sizes.filter(pl.col(time) == sizes[time].max())
+    is_whole = alone or not is_part(newest, cluster, bundle.record.n_clusters)
     drifted = [
-        bundle.drift(
-            asked.select(name).collect(engine="streaming"), is_whole=is_whole
-        )
+        bundle.drift(asked.select(name).collect(engine="streaming"), is_whole=is_whole)
         for name in features[0].collect_schema()
     ]
-    more += bundle.drifted(pl.concat(drifted))
-    return horizon.periods_ahead(panel), warnings + more
+    warnings += bundle.drifted(pl.concat(drifted))
+    return horizon.periods_ahead(panel), warnings
+
+
+def _by_entity(bundle: Bundle) -> Plan:
+    """Let the panel's rows be split by the entity: a period may have too many."""
+    horizon = bundle.record.horizon
+    panel = bundle.to_panel.snapshots[horizon.panel].stage
+    split = Split(keys=(*horizon.entity,))
+
+    def as_it_is(lf: pl.LazyFrame, _: BaseConfig) -> pl.LazyFrame:
+        return lf
+
+    last = replace(
+        _stage("panel by entity", as_it_is, panel.name, split),
+        snapshot=panel.snapshot,
+        key=panel.key,
+    )
+    before = [
+        replace(node.stage, snapshot=None, key=())
+        for node in bundle.to_panel.nodes.values()
+    ]
+    return compose(bundle.to_panel.source, [*before, last], bundle.to_panel.others)
 
 
 def _features(

@@ -8,11 +8,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from os import environ
 from pathlib import Path
 
+import msgspec
 import polars as pl
 
+from pipeline.engine.parts.sizes import memory_of
 from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
@@ -20,6 +23,7 @@ from pipeline.modeling.data import read_rows
 from pipeline.modeling.registry.registry import Version, packed
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import environment, store_uri
+from pipeline.plan.settings import EngineSettings
 from pipeline.progress import doing
 
 _PROGRAM = Path(__file__).with_name("apart_main.py")
@@ -45,46 +49,76 @@ def backtest_apart(
     return _apart(settings, version, "backtest", rows, periods.to_frame())
 
 
-@doing("predicting with what is registered")
+def forecast_files_apart(
+    settings: ModelingSettings,
+    version: Version,
+    given: Path,
+    work: Path,
+    *,
+    alone: bool,
+) -> None:
+    """Forecast of the Parquet files in a folder: `...bundle.parts.answer_files`.
+
+    What it makes is in the folder ``made/`` of `work`, which is empty before.
+    """
+    engine, how = settings.pipeline.engine, "files-alone" if alone else "files"
+    memory = f"{memory_of(engine) >> 20}MiB"
+    parts = EngineSettings(memory=memory, partitions=engine.partitions)
+    words = [msgspec.json.encode(parts).decode(), str(given)]
+    with tempfile.TemporaryDirectory() as folder:
+        _start(settings, version, how, work, Path(folder), words)
+
+
 def _apart(
     settings: ModelingSettings, version: Version, how: str, *given: pl.DataFrame
 ) -> pl.DataFrame:
-    """Start the program, hand tables over as files, and read what it made."""
-    others = _others_of(settings, version)
+    """Hand tables over as files, and read what was made of them."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"given_{i}.parquet") for i in range(len(given))]
         for path, table in zip(paths, given, strict=True):
             table.write_parquet(path)
-        beside = Path(folder, "others")
-        beside.mkdir()
-        for name, table in others.items():
-            table.write_parquet(beside / f"{name}.parquet")
         made = Path(folder, "made.parquet")
-        files = map(str, (made, beside, *paths))
-        words = [store_uri(settings.root), version.uri, how, *files]
-        done = subprocess.run(  # this interpreter, a file of ours
-            [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
-            cwd=folder,
-            # What Python compiled of the bundle's code would be run unseen.
-            env=environ | environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == REFUSED:
-            raise ModelError(done.stderr.strip())
-        if done.returncode:
-            lines = [line for line in done.stderr.splitlines() if line.strip()]
-            named = [line for line in lines if re.match(r"[\w.]+: ", line)]
-            raise ModelError(
-                f"{version.uri}: cannot be loaded and used\n"
-                f"found: {(named or lines or ['no message'])[-1]}\n"
-                "hint: its files are as they were registered; `just env` installs the"
-                " libraries it needs"
-            )
-        for line in done.stdout.splitlines():
-            LOG.warning(line)
+        _start(settings, version, how, made, Path(folder), map(str, paths))
         return read_parquet(made)
+
+
+@doing("predicting with what is registered")
+def _start(
+    settings: ModelingSettings,
+    version: Version,
+    how: str,
+    made: Path,
+    folder: Path,
+    given: Iterable[str],
+) -> None:
+    """Start the program beside the rows of other sources, and pass on what it says."""
+    beside = folder / "others"
+    beside.mkdir()
+    for name, table in _others_of(settings, version).items():
+        table.write_parquet(beside / f"{name}.parquet")
+    words = [store_uri(settings.root), version.uri, how, str(made), str(beside), *given]
+    done = subprocess.run(  # this interpreter, a file of ours
+        [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
+        cwd=folder,
+        # What Python compiled of the bundle's code would be run unseen.
+        env=environ | environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == REFUSED:
+        raise ModelError(done.stderr.strip())
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        named = [line for line in lines if re.match(r"[\w.]+: ", line)]
+        raise ModelError(
+            f"{version.uri}: cannot be loaded and used\n"
+            f"found: {(named or lines or ['no message'])[-1]}\n"
+            "hint: its files are as they were registered; `just env` installs the"
+            " libraries it needs"
+        )
+    for line in done.stdout.splitlines():
+        LOG.warning(line)
 
 
 def _others_of(settings: ModelingSettings, version: Version) -> dict[str, pl.DataFrame]:

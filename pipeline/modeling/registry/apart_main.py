@@ -4,14 +4,16 @@ MLflow puts the code of the bundle on the path before it loads it.
 """
 
 import sys
+from typing import Any
 
 
 def main(store: str, uri: str, how: str, made: str, others: str, *given: str) -> None:
     """Load a bundle, and predict from Parquet files into another one.
 
     `how` is ``backtest``, given the rows and the periods, or a forecast of rows that
-    are a panel ``alone``, or else to be ``completed``. `others` is a folder with the
-    rows of other sources, if it takes any.
+    are a panel ``alone``, or else to be ``completed``; or ``files``, given how much
+    memory there is, and a folder, of which a panel may be ``files-alone``. `others` is
+    a folder with the rows of other sources, if it takes any.
     """
     import logging
     from functools import partial
@@ -30,10 +32,13 @@ def main(store: str, uri: str, how: str, made: str, others: str, *given: str) ->
 
     # The bundle's code may know no `pipeline.files.parquet`.
     read = partial(pl.read_parquet, glob=False)  # noqa: TID251
-    rows, *more = map(read, given)
     beside = {path.stem: read(path) for path in Path(others).iterdir()}
     try:
         bundle = served.bundle.beside(beside) if beside else served.bundle
+        if how.startswith("files"):
+            answer_files(bundle, made, *given, alone=how == "files-alone")
+            return
+        rows, *more = map(read, given)
         if how == "backtest":
             predicted = bundle.backtest(rows, more[0].to_series().to_list())
         else:
@@ -42,6 +47,30 @@ def main(store: str, uri: str, how: str, made: str, others: str, *given: str) ->
     except PipelineError as error:
         sys.stderr.write(str(error))
         raise SystemExit(3) from error
+
+
+def answer_files(
+    bundle: Any, made: str, engine: str, given: str, *, alone: bool
+) -> None:
+    """Predict of all files in a folder, and print what is warned of."""
+    from pathlib import Path
+
+    import msgspec
+
+    from pipeline.errors import ModelError
+    from pipeline.plan.settings import EngineSettings
+
+    try:
+        from pipeline.modeling.bundle import parts
+    except ImportError:
+        raise ModelError(
+            "bundle: was registered by a version that knows no folders\n"
+            "hint: give one file, or train and promote anew"
+        ) from None
+    settings = msgspec.json.decode(engine, type=EngineSettings)
+    files = sorted(Path(given).iterdir())
+    for line in parts.answer_files(bundle, files, Path(made), settings, alone=alone):
+        print(line)  # noqa: T201
 
 
 if __name__ == "__main__":
