@@ -60,13 +60,13 @@ spark-env: env
 browser-env: dev-env
     @uv pip install --python .venv --quiet --group browser
 
-# Renew the locks: of users, on top of them of developers, of Spark; of uv and just
+# Write the locks anew after a change of pyproject.toml; --upgrade: the newest of everything
 [group('setup')]
-lock:
-    {{compile}} --upgrade pyproject.toml --output-file requirements.lock
-    {{compile}} --upgrade --constraint requirements.lock --group dev --output-file requirements-dev.lock
-    {{compile}} --constraint requirements.lock --constraint requirements-dev.lock --extra spark pyproject.toml --output-file requirements-spark.lock
-    {{compile}} --upgrade --group tools --output-file requirements-tools.lock
+lock *args:
+    {{compile}} "$@" pyproject.toml --output-file requirements.lock
+    {{compile}} "$@" --constraint requirements.lock --group dev --output-file requirements-dev.lock
+    {{compile}} "$@" --constraint requirements.lock --constraint requirements-dev.lock --extra spark pyproject.toml --output-file requirements-spark.lock
+    {{compile}} "$@" --group tools --output-file requirements-tools.lock
 
 # Run the pipeline: just run lag_columns.periods=2, just run --profile origin
 [group('run')]
@@ -323,6 +323,12 @@ test *args: dev-env
 [group('develop')]
 test-all *args: dev-env
     @{{pytest}} {{workers}} "$@"
+
+# Run the quick tests with the newest of everything, in .venv-latest; says which dependency breaks what
+[group('develop')]
+[no-exit-message]
+test-latest *args: dev-env
+    @.venv/bin/python -m tests.latest "$@"
 
 # Run the tests of engine=spark on clusters of this machine, which needs Java
 [group('develop')]
