@@ -13,7 +13,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 _SHOWN = 6
 """Names, at most, in a list of what was found; one more is not worth a cut."""
@@ -44,13 +44,20 @@ _hidden: dict[str, str] = {}
 class PipelineError(Exception):
     """Base of every error this project raises on purpose."""
 
+    exit_code: ClassVar[int] = 1
+    """Of a command that ends with it; ``commands/README.md`` has the table."""
+
 
 class ConfigError(PipelineError):
     """A configuration file or an override is wrong."""
 
+    exit_code = 2
+
 
 class SourceError(PipelineError):
     """A source cannot be read, or holds too many bad rows."""
+
+    exit_code = 5
 
 
 class SchemaError(PipelineError):
@@ -61,8 +68,16 @@ class SnapshotError(PipelineError):
     """A snapshot or the catalog is missing, damaged, in use or not as it was."""
 
 
+class LockedError(SnapshotError):
+    """Another process is at work on it."""
+
+    exit_code = 4
+
+
 class ContractError(PipelineError):
     """The rows of a snapshot break its contract."""
+
+    exit_code = 3
 
 
 class QueryError(PipelineError):

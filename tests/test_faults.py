@@ -406,8 +406,8 @@ def test_second_writer_is_told_who_holds_the_lock_and_readers_go_on(
             ("verify",),
         ):
             result = invoke(small, *words)
-            assert result.exit_code == 1, words
-            assert f"another run is writing, process {process.pid}\n" in result.stderr
+            assert result.exit_code == 4, words
+            assert f"another run is writing, process {process.pid} " in result.stderr
         for words in (("sql", "FROM features"), ("history",), ("plan", *SOURCE)):
             assert invoke(small, *words).exit_code == 0, words
     finally:

@@ -23,6 +23,8 @@ from pipeline.commands import (
     variant_cli,
 )
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
+from pipeline.commands.notify import Heard, telling
+from pipeline.errors import PipelineError
 from pipeline.log import is_verbose
 from pipeline.process import is_asked, require_room, stop_status
 
@@ -41,9 +43,15 @@ class _Commands(click.Group):
                 word.encode()
             except UnicodeEncodeError:
                 raise click.UsageError(f"expected UTF-8, found {word!a}") from None
+        # Click would take the word behind it for its value.
+        args = ["--wait=inf" if word == "--wait" else word for word in args]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with telling(ctx) as heard:
+            return self._invoke(ctx, heard)
+
+    def _invoke(self, ctx: click.Context, heard: Heard) -> Any:
         try:
             result = super().invoke(ctx)
             if sys.stdout:  # there is none where a script has closed it
@@ -61,9 +69,13 @@ class _Commands(click.Group):
             if is_closed_pipe(error):
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            options.say(describe_failure(error, is_told=is_verbose()), err=True)
+            heard.error = options.as_typed(
+                describe_failure(error, is_told=is_verbose())
+            )
+            click.secho(heard.error, err=True)
+            code = error.exit_code if isinstance(error, PipelineError) else 1
             # As of diff(1): 1 says that there is a difference.
-            ctx.exit(2 if ctx.invoked_subcommand in ("diff", "show") else 1)
+            ctx.exit(max(code, 2 if ctx.invoked_subcommand in ("diff", "show") else 1))
         return result
 
 

@@ -107,6 +107,7 @@ def bisect(statement: str) -> None:
 
 
 @click.command()
+@options.wait
 @click.option(
     "--against",
     metavar="RUN",
@@ -181,6 +182,7 @@ def export(target: Path) -> None:
 
 
 @click.command(context_settings=options.RUNS)
+@options.wait
 @click.argument("run", shell_complete=completion.runs)
 def restore(run: str) -> None:
     """Publish an earlier run's snapshots again: an id, `previous`, or -1, -2 ..."""
@@ -192,6 +194,7 @@ def restore(run: str) -> None:
 
 
 @click.command()
+@options.wait
 @click.option("--lock", is_flag=True, help="Hold what a run gives to pipeline.lock.")
 @options.profile
 @options.overrides
@@ -247,6 +250,7 @@ def _verify_lock(profile: str | None, overrides: tuple[str, ...]) -> None:
 
 
 @click.command("lock-results")
+@options.wait
 @options.profile
 @options.overrides
 def lock_results(profile: str | None, overrides: tuple[str, ...]) -> None:
@@ -262,6 +266,7 @@ def lock_results(profile: str | None, overrides: tuple[str, ...]) -> None:
 
 
 @click.command()
+@options.wait
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
 def gc(dry_run: bool) -> None:
     """Remove what neither a kept run nor an open reader needs, and unfinished parts."""

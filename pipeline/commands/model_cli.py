@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.commands import completion, options
+from pipeline.commands.notify import unattended
 from pipeline.commands.options import shown
 from pipeline.errors import n_of, some
 from pipeline.orchestrate import outcomes
@@ -55,6 +56,7 @@ def _load(
 
 
 @click.command()
+@unattended
 @options.profile
 @_words
 def tune(profile: str | None, words: tuple[str, ...]) -> None:
@@ -105,6 +107,7 @@ def _print_tuning(tuning: "Tuning", unit: str) -> None:
 
 
 @click.command()
+@unattended
 @options.profile
 @_words
 def train(profile: str | None, words: tuple[str, ...]) -> None:
@@ -144,6 +147,7 @@ def _print_training(training: "Training", unit: str) -> None:
 
 
 @click.command()
+@unattended
 @options.profile
 @click.option("--variants", is_flag=True, help="Of each one's features; no card.")
 @_words
@@ -292,6 +296,7 @@ def _how_shown(modeling: "Modeling") -> str:
 
 
 @click.command()
+@unattended
 @options.profile
 @click.option("--rollback", is_flag=True, help="The champion before is champion again.")
 @click.option(
@@ -372,6 +377,7 @@ def _print_promotion(promotion: "Promotion") -> None:
 
 
 @click.command()
+@unattended
 @options.profile
 @options.overrides
 def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
@@ -542,6 +548,7 @@ def _scores_said(
 
 
 @click.command()
+@unattended
 @options.profile
 @_words
 def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
@@ -568,6 +575,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
 
 
 @click.command()
+@unattended
 @options.profile
 @options.overrides
 def monitor(profile: str | None, overrides: tuple[str, ...]) -> None:
@@ -613,6 +621,7 @@ def _say_scored(settings: "ModelingSettings") -> None:
 
 
 @click.command()
+@options.wait
 @options.profile
 @options.format_
 @options.output
@@ -677,6 +686,7 @@ def _compared(row: "dict[str, Any]", name: str) -> str:
 
 
 @click.command()
+@options.wait
 @options.profile
 @options.overrides
 def audit(profile: str | None, overrides: tuple[str, ...]) -> None:

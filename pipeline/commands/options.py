@@ -169,6 +169,31 @@ def text_or(*others: str) -> Callable[[Callable[..., None]], Callable[..., None]
     )
 
 
+def _wait(
+    ctx: click.Context,
+    param: click.Parameter,  # noqa: ARG001
+    seconds: float | None,
+) -> None:
+    """Let the command wait for whoever holds a lock that it needs."""
+    if seconds is None or ctx.resilient_parsing:
+        return
+    if not seconds >= 0:
+        raise click.BadParameter(f"expected 0 seconds or more, found {seconds:g}")
+    from pipeline.snapshots.exclusive import patient
+
+    ctx.with_resource(patient(seconds))
+
+
+wait = click.option(
+    "--wait",
+    type=float,
+    metavar="[=SECONDS]",
+    expose_value=False,
+    callback=_wait,
+    help="Wait for another process that writes, instead of giving up.",
+)
+"""Without a value it is for ever; see the command line's `parse_args`."""
+
 _stage = partial(click.option, metavar="STAGE", shell_complete=completion.stages)
 variant = partial(click.option, metavar="NAME", shell_complete=completion.variants)
 

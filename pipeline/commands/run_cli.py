@@ -7,6 +7,7 @@ import click
 
 from pipeline.commands import completion, options
 from pipeline.commands.model_cli import score_come
+from pipeline.commands.notify import unattended
 from pipeline.commands.options import shown
 from pipeline.log import is_quiet
 from pipeline.orchestrate import outcomes
@@ -76,6 +77,7 @@ def init(
 
 
 @click.command()
+@unattended
 @options.quiet_or_verbose
 @options.profile
 @options.selection

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@options.wait
 @options.profile
 @click.option("--name", metavar="NAME", help="Of a single variant; else of its values.")
 @click.argument(
@@ -90,6 +91,7 @@ def load_with_models(
 
 
 @click.command()
+@options.wait
 @options.variant("--drop", multiple=True, help="Forget this one.")
 def variants(drop: tuple[str, ...]) -> None:
     """List the variants: what each changes, and what of it is not as published."""

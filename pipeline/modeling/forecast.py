@@ -41,6 +41,10 @@ from pipeline.snapshots.store import (
 MODULE = "pipeline/modeling/forecast.py"
 
 
+class _OvertakenError(Exception):
+    """The rows that a forecast is of are not those that are published any more."""
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What was published, by which run, or was there."""
@@ -78,13 +82,17 @@ def forecast(settings: ModelingSettings) -> Forecast:
         rows = read_rows(settings.pipeline)
         made = forecast_apart(settings, version, rows, alone=True)
         made = _tables(made, version, modeling)
-    run_id = publish_forecast(
-        settings.pipeline,
-        made,
-        wanted,
-        key=modeling.key,
-        reason=f"just forecast, {version.name} version {version.number}",
-    )
+    try:
+        run_id = publish_forecast(
+            settings.pipeline,
+            made,
+            wanted,
+            key=modeling.key,
+            reason=f"just forecast, {version.name} version {version.number}",
+            of=_rows_of(published),
+        )
+    except _OvertakenError:
+        return forecast(settings)
     predictions = read_parquet(path)
     keep_forecast(settings, version, predictions)
     return Forecast(version, run_id, predictions, is_new=True)
@@ -135,12 +143,15 @@ def publish_forecast(
     *,
     key: list[str],
     reason: str,
+    of: str | None = None,
 ) -> str:
     """Publish a run in which only the forecast is new; return its id.
 
     Column ``run`` holds the id, too. Without `tables`, those of the fingerprint are in
     the store; `key` is that of the predictions, but for their target: a forecast of
-    another one has other rows, not changed ones. The project has a run.
+    another one has other rows, not changed ones. The project has a run. If it is said
+    of which rows the forecast is, and another writer has published others, nothing is
+    published.
     """
     started_at = datetime.now(UTC)
     store = open_store(settings.root)
@@ -150,7 +161,10 @@ def publish_forecast(
         PREDICTED_TOTALS: ["total_by", "total_of", *steps, "target"],
     }
     with writing(store), staged_run(store) as staging:
-        run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
+        last = read_runs(store)[-1]
+        if of and of != _rows_of({s.name: s for s in last.snapshots}):
+            raise _OvertakenError
+        run_id = new_run_id(last.run_id, started_at)
         made = [
             SnapshotRecord(
                 name=name,
@@ -179,30 +193,40 @@ def publish_forecast(
 
 def withdraw_another(settings: ModelingSettings) -> bool:
     """Publish a run without the forecast, if that is not the champion's; say if so."""
-    version, started_at = champion(settings), datetime.now(UTC)
-    store = open_store(settings.root)
-    runs = read_runs(store)
-    published = {s.name: s for s in runs[-1].snapshots} if runs else {}
-    shown = published.get(PREDICTIONS)
-    if shown is None or (
-        version and shown.fingerprint == _fingerprint(version, settings, published)
-    ):
+    started_at, store = datetime.now(UTC), open_store(settings.root)
+    if not _shows_another(settings, store):
         return False
     with writing(store), staged_run(store):
+        if not _shows_another(settings, store):  # nor since another has written
+            return False
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
         publish_beside([], FORECASTS, settings.pipeline, store, run_id, started_at)
     return True
+
+
+def _shows_another(settings: ModelingSettings, store: Store) -> bool:
+    """Tell whether a forecast is published that is not the champion's."""
+    version, runs = champion(settings), read_runs(store)
+    published = {s.name: s for s in runs[-1].snapshots} if runs else {}
+    shown = published.get(PREDICTIONS)
+    return shown is not None and (
+        version is None
+        or shown.fingerprint != _fingerprint(version, settings, published)
+    )
 
 
 def _fingerprint(
     version: Version, settings: ModelingSettings, published: dict[str, SnapshotRecord]
 ) -> str:
     """Hash all that decides what a version forecasts of the rows of a run."""
-    # The rows set aside are named by the source's content and how it is read.
-    source = published[QUARANTINE].fingerprint
     of = (version.fingerprint, version.number, settings.modeling.unit)
     # No kind: the bundle holds its own.
-    return fingerprint(MODULE, *of, source, kinds=[])
+    return fingerprint(MODULE, *of, _rows_of(published), kinds=[])
+
+
+def _rows_of(published: dict[str, SnapshotRecord]) -> str:
+    """Name the raw rows of a run: those set aside are named by content and reading."""
+    return published[QUARANTINE].fingerprint
 
 
 def publish_beside(

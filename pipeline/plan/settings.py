@@ -33,6 +33,7 @@ from pipeline.errors import ConfigError, nearest
 from pipeline.lineage.graph import SOURCE
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+from pipeline.plan.notify import Notify
 from pipeline.snapshots.records import FORECASTS, QUARANTINE, Description
 from pipeline.sources import SourceConfig, kinds_of, type_of
 from pipeline.sources.columns import Declared
@@ -48,7 +49,7 @@ from pipeline.transforms import (
 
 RESERVED = (
     *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
-    *("engine", "store", "docs", "modeling", "models", "orchestrate"),
+    *("engine", "store", "docs", "notify", "modeling", "models", "orchestrate"),
 )
 """Top-level sections that are not a stage's."""
 
@@ -258,6 +259,7 @@ class Settings:
     engine: EngineSettings
     store: StoreSettings
     docs: Docs
+    notify: Notify
     tree: Tree
     """The resolved configuration, plain."""
     shown: Tree
@@ -415,6 +417,7 @@ def _decode(
     engine = checked(tree.get("engine", {}), EngineSettings, "engine")
     store = checked(tree.get("store", {}), StoreSettings, "store")
     docs = checked(tree.get("docs", {}), Docs, "docs")
+    notify = checked(tree.get("notify", {}), Notify, "notify")
     stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
@@ -437,6 +440,7 @@ def _decode(
         engine,
         store,
         docs,
+        notify,
         tree,
         resolved.shown,
         resolved.environment,

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Mapping
+from logging import DEBUG, WARNING
 from pathlib import Path
 
 import msgspec
@@ -78,10 +79,16 @@ def hold(
     for name, found in outcomes.items():
         lf = scan_parquet(files[name])
         n_rows = lf.select(pl.len()).collect().item()
-        for outcome in found:
-            if not outcome.passed and outcome.severity == "warn":
-                text = f"{name}: {describe_outcome(outcome, n_rows)}"
-                LOG.warning(text, extra=fields(snapshot=name, check=outcome.name))
+        for outcome in (o for o in found if not o.passed):
+            level = WARNING if outcome.severity == "warn" else DEBUG
+            text = f"{name}: {describe_outcome(outcome, n_rows)}"
+            of = fields(
+                snapshot=name,
+                check=outcome.name,
+                severity=outcome.severity,
+                n_failures=outcome.n_failures,
+            )
+            LOG.log(level, text, extra=of)
         failed = [o for o in found if not o.passed and o.severity == "error"]
         if failed:
             samples = _keep_samples(settings, plan, name, failed, lf, folder)

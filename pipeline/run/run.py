@@ -196,7 +196,8 @@ def run(settings: Settings, selection: Selection | None = None) -> RunReport:
         )
         log = store.logs / f"{run_id}.jsonl"
         with logged(log):
-            LOG.debug("started", extra=fields(event="started", config=settings.shown))
+            of = fields(event="started", run_id=run_id, config=settings.shown)
+            LOG.debug("started", extra=of)
             try:
                 report = _run(begun, settings, plan, selection or Selection())
             except BaseException as error:

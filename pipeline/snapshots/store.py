@@ -14,19 +14,17 @@ previous run in place, and a reader that has an old catalog open goes on reading
 Catalogs are made of these files alone, and are made again wherever they do not fit.
 """
 
-import os
 import shutil
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import SnapshotError, nearest
 from pipeline.files.checksum import checksum, flush, read_sealed, unseal
 from pipeline.files.state import CATALOG, State
 from pipeline.log import LOG
+from pipeline.snapshots.exclusive import exclusive, is_held
 from pipeline.snapshots.linked import is_run_id, run_of
 from pipeline.snapshots.records import (
     FORMAT,
@@ -79,49 +77,31 @@ def open_store(root: Path) -> Store:
 
 @contextmanager
 def writing(store: Store, wait_s: float = 0) -> Generator[None]:
-    """Hold the writer's lock; wait so many seconds for another writer.
+    """Hold the writer's lock; wait so many seconds at least for another writer.
 
     Raises
     ------
+    LockedError
+        If another process holds the lock.
     SnapshotError
-        If another process holds the lock, or the folder cannot be written, now or
-        later on.
+        If the folder cannot be written, now or later on.
     """
     if "?" in str(store.folder):
         raise SnapshotError(
             f"{store.folder}: DuckDB takes what follows ? in a path for options\n"
             "hint: give the project's folder another name"
         )
-    lock = FileLock(store.lock, timeout=wait_s)
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout as error:
-        raise SnapshotError(
-            f"{store.folder}: another run is writing, {_holder(store)}\n"
-            "hint: wait until it has ended"
-        ) from error
+        with exclusive(store.lock, f"{store.folder}: another run is writing", wait_s):
+            yield
     except OSError as error:
         raise cannot_write(store, error) from error
-    try:
-        _note_holder(store, f"process {os.getpid()}")
-        yield
-    except OSError as error:
-        raise cannot_write(store, error) from error
-    finally:
-        _note_holder(store, "")
-        lock.release()
 
 
 def is_writing(store: Store) -> bool:
     """Tell whether a process holds the writer's lock."""
-    try:
-        with FileLock(store.lock, timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
+    return is_held(store.lock)
 
 
 @contextmanager
@@ -188,7 +168,7 @@ def verified_object(store: Store, snapshot: str, fingerprint: str) -> Path:
     """
     path = store.object(snapshot, fingerprint)
     fault = object_fault(store, snapshot, fingerprint)
-    if fault:
+    if fault and not is_writing(store):
         with suppress(SnapshotError), writing(store):
             # Another run may just have made it again.
             fault = object_fault(store, snapshot, fingerprint)
@@ -391,15 +371,3 @@ def link_catalog(store: Store, catalog: Path) -> None:
     link.symlink_to(catalog.relative_to(store.folder))
     link.replace(store.catalog)
     flush(store.folder)
-
-
-def _note_holder(store: Store, text: str) -> None:
-    """Say beside the lock who holds it, if there is room: gc is to make some."""
-    with suppress(OSError):
-        store.lock.with_suffix(".holder").write_text(text)
-
-
-def _holder(store: Store) -> str:
-    """Read who holds the lock."""
-    path = store.lock.with_suffix(".holder")
-    return (path.read_text() if path.is_file() else "") or "another process"

@@ -175,7 +175,7 @@ def _begin(base: Settings, kept: Sequence[Asked] | None = None) -> Generator["_M
             _refuse_taken(each, base.profile, there)
         run_id = new_run_id(max(_ids(runs, there), default=""), started_at)
         with logged(store.logs / f"{run_id}.jsonl"):
-            LOG.debug("started", extra=fields(event="started"))
+            LOG.debug("started", extra=fields(event="started", run_id=run_id))
             keeps = kept is not None
             making = _Making(base, store, staging, runs, there, run_id, started, keeps)
             try:

@@ -1,16 +1,22 @@
 """What holds of every command."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
 from tests.commands.conftest import SOURCE, invoke
 from tests.conftest import ROOT
+
+README = (ROOT / "pipeline" / "commands" / "README.md").read_text()
 
 
 def test_mistake_is_printed_without_a_traceback(project: Path) -> None:
     result = invoke(project, "run", "lag_columns.perods=2")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("error: configuration: 1 mistake")
     assert "Traceback" not in result.output
 
@@ -55,3 +61,39 @@ def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
             capture_output=True,
         )
         assert (b"CSV malformed" in done.stderr) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "said"),
+    [
+        (0, ("run", *SOURCE, "drop_rare_drgs.min_total=1"), "nothing to do"),
+        (1, ("diff", "discharges"), "59 added"),
+        (1, ("restore", "nosuch"), "error: "),
+        (2, ("diff", "features", "nosuch"), "error: "),
+        (2, ("run", "--nosuch"), "Error: No such option"),
+        (2, ("run", "--wait=nan"), "expected 0 seconds or more, found nan"),
+        (2, ("run", *SOURCE, "lag_columns.perods=2"), "error: configuration:"),
+        (3, ("run", *SOURCE, "checks.drgs={rows: {exact: 7}}"), "expected 7 rows"),
+        (5, ("run", "source.path=nosuch.csv"), "error: "),
+    ],
+)
+def test_the_exit_code_says_how_a_command_ended(
+    changed: Path, code: int, words: tuple[str, ...], said: str
+) -> None:
+    result = invoke(changed, *words)
+    assert result.exit_code == code, result.output
+    assert said in result.output
+    assert re.search(rf"^\| {code} \|", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", [("run", *SOURCE), ("gc",), ("verify",)])
+def test_who_finds_another_process_at_work_ends_with_4(
+    changed: Path, words: tuple[str, ...]
+) -> None:
+    with FileLock(changed / ".pipeline" / "lock"):
+        refused = invoke(changed, *words)
+        waited = invoke(changed, *words, "--wait=0.01")
+    assert (refused.exit_code, waited.exit_code) == (4, 4)
+    assert "another run is writing, another process\nhint: wait " in refused.stderr
+    assert "waited 0.01 s for it" in waited.stderr
+    assert invoke(changed, *words, "--wait").exit_code == 0

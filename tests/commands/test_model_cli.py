@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 )
 def test_an_unknown_model_is_told_the_nearest(project: Path, name: str) -> None:
     result = invoke(project, name, "rigde", *SOURCE)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "did you mean 'ridge'?" in result.stderr
 
 

@@ -65,7 +65,7 @@ def test_what_a_project_has_is_said_where_none_is(
         (invoke(outside, "--project", str(within), "tune"), within, "in it"),
         (invoke(within, "--project", "gone", "plan"), within / "gone", "in it"),
     ):
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         fault, expected, hint = result.stderr.splitlines()
         assert fault == f"error: {place}: no project here"
         assert expected == f"expected configs/pipeline.yaml {where}"

@@ -105,7 +105,7 @@ def test_init_says_why_and_what_to_try_next(tmp_path: Path) -> None:
     assert "wrote configs/pipeline.yaml, configs/columns.yaml, " in result.stdout
     assert invoke(tmp_path, "plan").exit_code == 0
     again = invoke(tmp_path, "init", "sales.csv")
-    assert again.exit_code == 1
+    assert again.exit_code == 2
     assert again.stderr.startswith(
         f"error: {tmp_path}: holds what would be overwritten"
     )
@@ -115,7 +115,7 @@ def test_init_in_a_pipe_asks_nothing(tmp_path: Path) -> None:
     rows = [f"{2000 + t},{u},{t * 5 % 7},{t * 3 % 5}" for u in "ab" for t in range(12)]
     (tmp_path / "a=b.csv").write_text("\n".join(["Year,Shop,Sold,Left", *rows]))
     result = invoke(tmp_path, "init", "a=b.csv", stdin="Sold\n")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert (
         "2 columns may be the target\nfound: Sold, Left\nhint: --target"
         in result.stderr

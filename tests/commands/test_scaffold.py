@@ -25,7 +25,7 @@ def invoke(root: Path, *args: str) -> Result:
 def test_new_transform_refuses_names_that_are_taken_or_no_names(project: Path) -> None:
     for name in ("lag_columns", "Not-A-Name", "source", "class", "drgs"):
         result = invoke(project, "new-transform", name)
-        assert result.exit_code == 1
+        assert result.exit_code == 2
         assert "error: " in result.stderr
 
 
@@ -34,7 +34,7 @@ def test_new_transform_writes_over_nothing(project: Path) -> None:
     there = project / "tests" / "transforms" / "test_written.py"
     there.write_text("mine")
     result = invoke(project, "new-transform", "written")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"{there}: is there already" in result.stderr
     assert there.read_text() == "mine"
     assert not (project / "transforms").exists()

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
+from pipeline.modeling import forecast as forecasting
 from pipeline.modeling.bundle.bundle import load_bundle
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.evaluate import evaluate
@@ -20,6 +21,7 @@ from pipeline.modeling.forecast import (
 from pipeline.modeling.predictor import fit_model
 from pipeline.modeling.promote import promote
 from pipeline.modeling.registry.publish import publish_models
+from pipeline.modeling.registry.registry import Version
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.modeling.train import train
@@ -268,6 +270,35 @@ def test_a_bundle_that_fails_leaves_the_previous_run(
     assert PREDICTIONS not in states(settings)
     restore(open_store(settings.root), "-1")
     assert ask(settings, "from predictions").equals(before)
+
+
+@pytest.mark.slow
+def test_rows_that_another_run_publishes_meanwhile_are_forecast_from(
+    copied: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = copied()
+    path = settings.root / "data" / "raw.csv"
+    lines = path.read_text().splitlines()
+    apart = forecasting.forecast_apart
+    n_seen: list[int] = []
+
+    def change(*left_out: str) -> None:
+        path.write_text("\n".join(line for line in lines if line not in left_out))
+
+    def overtaken(
+        settings: ModelingSettings, version: Version, rows: pl.DataFrame, *, alone: bool
+    ) -> pl.DataFrame:
+        n_seen.append(rows.height)
+        if len(n_seen) == 1:
+            change(*lines[-2:])
+            run(settings.pipeline)
+        return apart(settings, version, rows, alone=alone)
+
+    monkeypatch.setattr(forecasting, "forecast_apart", overtaken)
+    change(lines[-1])
+    assert forecast(settings).is_new
+    assert n_seen == [len(lines) - 2, len(lines) - 3]
+    assert not forecast(settings).is_new
 
 
 def test_a_damaged_forecast_is_dropped_and_made_again(copied: Load) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.plan.compose import compose
 from pipeline.plan.fingerprint import Fingerprints, SourceIdentity, nothing_known
+from pipeline.plan.notify import Notify
 from pipeline.plan.settings import (
     Docs,
     EngineSettings,
@@ -84,6 +85,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         engine=EngineSettings(),
         store=StoreSettings(),
         docs=Docs(),
+        notify=Notify(),
         tree={},
         shown={},
         environment=frozenset(),

@@ -18,7 +18,6 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
 from optuna import distributions
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
@@ -27,6 +26,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipeline.errors import ModelError
 from pipeline.modeling.study.space import Categorical, FloatRange, IntRange, Range
+from pipeline.snapshots.exclusive import exclusive
 
 Objective: TypeAlias = Callable[[dict[str, Any], int], float]
 """Takes parameters and the number of a fold, and returns what is to be small."""
@@ -65,10 +65,11 @@ def run_study(
 
     Raises
     ------
+    LockedError
+        If another process uses the journal.
     ModelError
-        If another process uses the journal, it is damaged or cannot be written, or the
-        objective fails or returns something else than a finite number. What is done
-        stays done.
+        If it is damaged or cannot be written, or the objective fails or returns
+        something else than a finite number. What is done stays done.
 
     References
     ----------
@@ -129,15 +130,12 @@ def _opened(path: Path) -> Generator[JournalStorage]:
     """Open a journal, or begin it, and keep other processes off it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.writer", timeout=0):
+        lock = path.with_name(f"{path.name}.writer")
+        with exclusive(lock, f"{path}: another process runs a study"):
             for left in path.parent.glob(f"{path.name}.lock*"):
                 left.unlink()  # by a killed process; Optuna would wait 30 seconds
             _mend(path)
             yield _storage(path)
-    except Timeout as error:
-        raise ModelError(
-            f"{path}: another process runs a study\nhint: wait until it has ended"
-        ) from error
     except OSError as error:
         raise ModelError(f"{path}: the study cannot go on\nfound: {error}") from error
 

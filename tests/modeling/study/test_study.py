@@ -1,4 +1,5 @@
 import math
+import os
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from pipeline.errors import ModelError
+from pipeline.errors import LockedError, ModelError
 from pipeline.modeling.study.space import (
     Categorical,
     FloatRange,
@@ -255,7 +256,7 @@ def test_second_process_on_a_journal_is_refused(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
 
     def nested(params: dict[str, Any], fold: int) -> float:
-        with pytest.raises(ModelError, match="another process runs a study\nhint:"):
+        with pytest.raises(LockedError, match=f"runs a study, process {os.getpid()} "):
             run(journal)
         return 0.0
 
