@@ -54,6 +54,12 @@ class ConfigError(PipelineError):
     exit_code = 2
 
 
+class OutdatedError(ConfigError):
+    """A file that was written is not what would be written now."""
+
+    exit_code = 1
+
+
 class SourceError(PipelineError):
     """A source cannot be read, or holds too many bad rows."""
 

@@ -294,6 +294,7 @@ def push(run: str) -> None:
 
 
 @click.command(context_settings=options.RUNS)
+@options.wait
 @click.argument("run", required=False)
 def pull(run: str | None) -> None:
     """Bring a run here from `store.remote`, by default the newest, with its snapshots.

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OutdatedError
 from pipeline.orchestrate import FILES
 from pipeline.orchestrate.tasks import Task, Tasks
 
@@ -107,15 +107,15 @@ def write(text: str, target: Path) -> None:
 
 
 def require_current(text: str, target: Path) -> None:
-    """Raise ConfigError if a file is not what would be written now."""
+    """Raise OutdatedError if a file is not what would be written now."""
     there = _read(target)
     hint = f"hint: `{text.splitlines()[-1].removeprefix(_REFRESHED)}` writes it anew"
     if there is None:
-        raise ConfigError(f"{target}: no such file\n{hint}")
+        raise OutdatedError(f"{target}: no such file\n{hint}")
     lines = zip_longest(there.splitlines(), text.splitlines(), fillvalue="")
     for number, (found, expected) in enumerate(lines, start=1):
         if found != expected:
-            raise ConfigError(
+            raise OutdatedError(
                 f"{target}, line {number}: is out of date\n"
                 f"found: {found.strip()}\nexpected: {expected.strip()}\n{hint}"
             )
