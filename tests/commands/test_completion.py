@@ -51,7 +51,7 @@ def ask(published: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
 def test_names_are_those_of_the_project(ask: Ask, published: Path) -> None:
     [run_id] = (path.stem for path in (published / ".pipeline" / "runs").iterdir())
     assert ask("rest") == ["restore"]
-    assert ask("run", "--on") == ["--only"]
+    assert ask("run", "--onl") == ["--only"]
     assert ask("run", "--profile", "") == ["ci"]
     assert ask("restore", "") == ["latest", "previous", run_id]
     assert ask("review", "--against", "l") == ["latest", "lock"]
