@@ -210,23 +210,25 @@ def test_commit_is_that_of_the_project_and_says_what_differs(
         )
         return done.stdout.strip()
 
-    def commit(seed: int) -> str | None:
+    def commit(seed: int) -> tuple[str | None, str | None, str | None]:
         record = train(ml(f"modeling.seed={seed}"), "last_value").record
         by_run = {run.info.run_id: run.data.tags for run in tracked(ml())}
-        assert by_run[record.mlflow_run].get("commit") == record.commit
-        return record.commit
+        tags = by_run[record.mlflow_run]
+        git = "mlflow.source.git"
+        return record.commit, tags.get(f"{git}.commit"), tags.get(f"{git}.dirty")
 
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
-    assert commit(1) is None
+    assert commit(1) == (None, None, None)
     git("init", "--quiet")
     git("add", "configs")
     git("commit", "--quiet", "--message=first")
-    assert commit(2) == git("rev-parse", "HEAD")
+    head = git("rev-parse", "HEAD")
+    assert commit(2) == (head, head, "false")
     with (root / "configs" / "models" / "ridge.yaml").open("a") as file:
         file.write("# more\n")
-    assert commit(3) == git("rev-parse", "HEAD") + "-dirty"
+    assert commit(3) == (f"{head}-dirty", head, "true")
     monkeypatch.setenv("PATH", "")
-    assert commit(4) is None
+    assert commit(4) == (None, None, None)
 
 
 @pytest.mark.parametrize(

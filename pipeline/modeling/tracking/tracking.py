@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import msgspec
 
 from pipeline.errors import ModelError
+from pipeline.files.commit import commit_of
 from pipeline.files.state import State
 from pipeline.modeling.models import load_kind
 from pipeline.modeling.records import TrainingRecord, span
@@ -220,7 +221,12 @@ def log_study(
                 experiment,
                 start_time=_began(trials[0]),
                 run_name=f"study {name}",
-                tags={**tags, _TRIAL: _ALL, _NOTE: _about_study(settings, model)},
+                tags={
+                    **tags,
+                    _TRIAL: _ALL,
+                    _NOTE: _about_study(settings, model),
+                    **_commit(commit_of(settings.root)),
+                },
             )
             space = plain(settings.models[model])["space"]
             client.log_dict(parent.info.run_id, space, "space.json")
@@ -307,7 +313,7 @@ def log_training(settings: ModelingSettings, record: TrainingRecord, data: Path)
                 "pipeline_run": record.run_id,
                 "code": record.code,
                 **{f"version.{name}": v for name, v in record.versions.items()},
-                **({"commit": record.commit} if record.commit else {}),
+                **_commit(record.commit),
                 **({_STUDY: record.study} if record.study else {}),
             },
         ).info.run_id
@@ -336,6 +342,16 @@ def lasted(record: TrainingRecord) -> tuple[int, int]:
     """Say when a model began and ended to be fitted, in milliseconds since 1970."""
     began = record.created_at.timestamp()
     return int(began * 1000), int((began + record.fit_s) * 1000)
+
+
+def _commit(commit: str | None) -> dict[str, str]:
+    """Name a commit, and whether files differed from it, by MLflow's own tags."""
+    if commit is None:
+        return {}
+    return {
+        "mlflow.source.git.commit": commit.removesuffix("-dirty"),
+        "mlflow.source.git.dirty": str(commit.endswith("-dirty")).lower(),
+    }
 
 
 def _asked(modeling: Modeling) -> dict[str, str]:

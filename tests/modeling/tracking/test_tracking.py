@@ -1,5 +1,7 @@
 """MLflow is told of a study once, whatever came between."""
 
+import subprocess
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from optuna.distributions import FloatDistribution
@@ -44,9 +46,14 @@ def test_what_a_crash_left_unmirrored_is_mirrored_the_next_time(ml: Load) -> Non
         tags = {"study": "s", "trial": "0"}
         unfinished = store.client.create_run(store.experiment, tags=tags)
     trials = [ended(0, TrialState.COMPLETE, [4.0, 3.0])]
+    git = ("git", "-C", str(settings.root), "-c", "user.name=a", "-c", "user.email=a@b")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    commit = ("commit", "--quiet", "--allow-empty", "--message=first")
+    subprocess.run([*git, *commit], check=True)
     log_study(settings, "s", "ridge", trials, is_over=True)
     runs = study_runs(settings, "s")
     assert sorted(runs) == ["0", "all"]
+    assert runs["all"].data.tags["mlflow.source.git.dirty"] == "false"
     assert runs["0"].info.run_id == unfinished.info.run_id
     assert runs["0"].info.status == "FINISHED"
     assert runs["0"].data.metrics == {"mae_so_far": 3.0, "mae": 3.0}
