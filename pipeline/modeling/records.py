@@ -212,14 +212,19 @@ def fingerprint(module: str, *parts: Any, kinds: Collection[str]) -> str:
 
 @cache
 def _code_of(module: str, kinds: frozenset[str]) -> dict[str, str]:
-    """Hash modules and what they import of modelling; it takes a quarter second."""
+    """Hash modules and what they import of modelling."""
     modules = [module, *(f"pipeline/modeling/models/{kind}.py" for kind in kinds)]
     used = {name for root in modules for name in imports_of(root)}
     return {
-        name: hashlib.sha256(meaning_of(source_of(name)).encode()).hexdigest()[:16]
+        name: _hash_of_meaning(source_of(name))
         for name in sorted(used)
         if "/modeling/" in name
     }
+
+
+@cache
+def _hash_of_meaning(source: str) -> str:
+    return hashlib.sha256(meaning_of(source).encode()).hexdigest()[:16]
 
 
 def versions(kinds: Collection[str]) -> dict[str, str]:

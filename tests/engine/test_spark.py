@@ -256,6 +256,7 @@ def yearly(project: Path) -> Path:
 YEARLY = "source.path=data/rows-*.csv"
 
 
+@pytest.mark.slow
 @on(CLUSTER)
 @pytest.mark.parametrize("round_", [0, 1])
 def test_an_executor_that_dies_costs_nothing(
@@ -462,6 +463,7 @@ def test_an_open_session_must_be_of_the_master(master: str, project: Path) -> No
     assert f"a session on {master}, open in this process" in message
 
 
+@pytest.mark.slow
 @on(NONE)
 def test_workers_must_be_as_this_machine(
     master: str, project: Path, tmp_path: Path

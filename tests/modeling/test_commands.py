@@ -249,6 +249,7 @@ def test_ui_ends_on_sigterm(promoted: Path) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_every_openmp_waits_without_spinning() -> None:
     shown = subprocess.run(
         [sys.executable, "-c", "import pipeline.modeling.card.explain, lightgbm"],

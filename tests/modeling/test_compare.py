@@ -55,11 +55,13 @@ def test_models_are_compared_with_the_best_row_by_row(copied: Load) -> None:
     assert alone.columns == found.columns
 
 
+@pytest.mark.slow
 def test_the_only_baseline_is_compared_too(copied: Load) -> None:
     found = compare_models(copied("modeling.model=ridge"), ["last_value", "ridge"])
     assert set(found.table["model"]) == {"last_value", "ridge"}
 
 
+@pytest.mark.slow
 def test_the_command_names_the_models_and_lists_the_differences(
     copied: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -349,6 +349,7 @@ def test_without_a_champion_nothing_is_published(ml: Load) -> None:
     assert latest(settings) == before
 
 
+@pytest.mark.slow
 def test_a_model_that_says_who_comes_forecasts_by_it(ml: Load) -> None:
     occurrence = "models.ridge.occurrence={rounds: 20, min_data_in_leaf: 20}"
     settings = ml(*LENIENT, occurrence)

@@ -254,6 +254,7 @@ def trained(root: Path) -> list[Path]:
     return sorted((root / ".pipeline" / "models").rglob("*"))
 
 
+@pytest.mark.slow
 def test_a_champion_that_answers_another_question_is_asked_nothing(
     copied: Load, tmp_path: Path
 ) -> None:
@@ -375,6 +376,7 @@ def test_what_is_off_beyond_chance_is_a_reason(
     assert reason is None or re.fullmatch(reason, found[0])
 
 
+@pytest.mark.slow
 def test_a_slice_that_loses_too_much_is_a_reason(story: Story) -> None:
     promotion, figures = judged(story, "modeling.promotion.max_slice_loss=0.01")
     table = promotion.comparison.filter(pl.col("slice_by") != "all")
@@ -455,6 +457,7 @@ def test_a_window_of_one_period_loses_once(
     assert found["slice_by"].to_list() == losing
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_the_best_baseline_is_crowned_where_no_model_deserves_it(story: Story) -> None:
     baselines = "modeling.baselines=[last_value, rolling_mean]"

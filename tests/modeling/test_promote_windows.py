@@ -60,6 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     forecast_here(monkeypatch)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_best_in_the_newest_window_alone_is_no_champion(
     load: Callable[..., ModelingSettings],
 ) -> None:

@@ -103,6 +103,7 @@ def test_training_takes_the_best_parameters_of_its_study_else_the_files(
     assert train(ml("modeling.study.trials=9"), "ridge").record == after.record
 
 
+@pytest.mark.slow
 def test_only_code_of_its_own_kind_and_of_all_detaches_a_study_and_a_training(
     ml: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from tests.modeling.shops import with_store_of
 from tests.projects.walk import project, walk
@@ -48,6 +49,7 @@ def countries(file: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_countries_reach_a_forecast(prepared: Path, tmp_path: Path) -> None:
     settings = project(tmp_path, EDIT, countries(tmp_path / "gdp.csv"))
     with_store_of(prepared, tmp_path)

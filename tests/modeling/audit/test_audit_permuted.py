@@ -62,6 +62,7 @@ def test_each_entity_gets_all_rows_of_another_one_of_its_period() -> None:
     assert (first["unit"] == rows[:n]["unit"]).sum() < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_model_of_permuted_rows_is_worth_nothing(ml: Load, kind: str) -> None:
     found = audit_permuted(of_kind(ml, kind))
@@ -71,6 +72,7 @@ def test_a_model_of_permuted_rows_is_worth_nothing(ml: Load, kind: str) -> None:
     assert not found.is_leak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_feature_that_is_the_target_is_found(
     ml: Load, monkeypatch: pytest.MonkeyPatch, kind: str

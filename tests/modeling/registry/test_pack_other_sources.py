@@ -74,6 +74,7 @@ def rows_of(bundle: Bundle, settings: ModelingSettings) -> pl.DataFrame:
     return read_rows(settings.pipeline).select(list(bundle.record.columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "where", [pytest.param("before", marks=pytest.mark.slow), "behind"]
 )
