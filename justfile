@@ -278,7 +278,7 @@ review *args: env
 lock-results *args: env
     @.venv/bin/python -m pipeline lock-results "$@"
 
-# Remove what no kept run nor open reader needs, and unfinished parts; --dry-run: list
+# Remove what no kept run nor open reader needs, and unfinished parts; --dry-run: list; --remote: there
 [group('history')]
 [no-exit-message]
 gc *args: env

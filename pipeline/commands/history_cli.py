@@ -1,5 +1,6 @@
 """The commands that look back: at runs, and what is different."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from pipeline.commands.options import shown
 from pipeline.errors import PipelineError, SnapshotError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.plan.settings import Settings
 
 
@@ -268,11 +271,33 @@ def lock_results(profile: str | None, overrides: tuple[str, ...]) -> None:
 @click.command()
 @options.wait
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
-def gc(dry_run: bool) -> None:
-    """Remove what neither a kept run nor an open reader needs, and unfinished parts."""
-    from pipeline.run.kept import clear_up
+@click.option("--remote", is_flag=True, help="In `store.remote`, by age and runs.")
+@click.option(
+    "--days",
+    type=click.IntRange(min=1),
+    default=30,
+    show_default=True,
+    help="With --remote: what is no older stays.",
+)
+def gc(dry_run: bool, remote: bool, days: int) -> None:
+    """Remove what neither a kept run nor an open reader needs, and unfinished parts.
 
-    found = clear_up(options.open_store(), dry_run=dry_run)
+    With --remote, from where clones share it: runs but the newest, as many as
+    `history.runs` says, what no run that stays shows, and models; of all this, what is
+    older than so many days.
+    """
+    found: Sequence[Path | str]
+    if remote:
+        from pipeline.snapshots.shared import clear_shared, require_shared
+
+        settings = options.settings(None, ())
+        shared, n_runs = require_shared(settings.shared), settings.history.runs
+        before = datetime.now(UTC) - timedelta(days=days)
+        found = clear_shared(shared, n_runs, before, dry_run=dry_run)
+    else:
+        from pipeline.run.kept import clear_up
+
+        found = clear_up(options.open_store(), dry_run=dry_run)
     for place in found:
         click.echo(shown(place) if isinstance(place, Path) else place)
     click.echo(f"{len(found)} {'to remove' if dry_run else 'removed'}")
@@ -281,16 +306,21 @@ def gc(dry_run: bool) -> None:
 @click.command(context_settings=options.RUNS)
 @click.argument("run", default="latest", shell_complete=completion.runs)
 def push(run: str) -> None:
-    """Send a run, by default the last, to `store.remote`, with all that it shows."""
+    """Send a run, by default the last, to `store.remote`, with all that it shows.
+
+    And with the models that have learned from it, their figures and studies.
+    """
+    from pipeline.modeling.shared import send_models
     from pipeline.snapshots.shared import push_run, require_shared
     from pipeline.snapshots.store import find_run, read_runs
 
     settings, store = options.settings(None, ()), options.open_store()
-    shared = require_shared(settings.store.remote)
+    shared = require_shared(settings.shared)
     record = find_run(read_runs(store), run)
-    click.echo(
-        f"run {record.run_id}: {push_run(store, shared, record)} sent to {shared}"
-    )
+    sent = push_run(store, shared, record)
+    n_models = send_models(store, shared, record)
+    models = f", {n_models} model{'s' * (n_models != 1)}" if n_models else ""
+    click.echo(f"run {record.run_id}: {sent}{models} sent to {shared}")
 
 
 @click.command(context_settings=options.RUNS)
@@ -304,7 +334,7 @@ def pull(run: str | None) -> None:
     from pipeline.snapshots.shared import pull_run, require_shared
 
     settings, store = options.settings(None, ()), options.open_store()
-    shared = require_shared(settings.store.remote)
+    shared = require_shared(settings.shared)
     record, is_new = pull_run(store, shared, run, settings.history.runs)
     of = f", of commit {record.commit}" if record.commit else ""
     click.echo(f"run {record.run_id} {'is here now' if is_new else 'was here'}{of}")

@@ -5,12 +5,14 @@ Address and credentials come from the variables that Polars reads, too:
 """
 
 import glob
+import os
 from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.errors import SourceError, nearest
 
@@ -40,11 +42,21 @@ def open_store(uri: str) -> tuple[Any, str]:
     """Open the store of a file or a folder, and name that as the store does.
 
     The name of an object may hold anything, so only the bucket is read as an address:
-    an OSError if it is none.
+    an OSError if it is none. One that does not answer is given up after some seconds.
     """
     path = uri.removeprefix("s3://")
+    fs = arrow_fs()
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    address = urlsplit(next(filter(None, map(os.environ.get, names)), ""))
     try:
-        store, _ = arrow_fs().FileSystem.from_uri(f"s3://{path.partition('/')[0]}")
+        store = fs.S3FileSystem(
+            region=None
+            if address.netloc
+            else fs.resolve_s3_region(path.partition("/")[0]),
+            endpoint_override=address.netloc or None,
+            scheme=address.scheme or None,
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=3),
+        )
     except ValueError as error:
         raise OSError(str(error)) from error
     return store, path

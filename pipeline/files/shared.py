@@ -119,7 +119,7 @@ class Shared:
         """
         try:
             self._begin()
-            blobs = {name: _blob_of(path) for name, path in files.items()}
+            blobs = blobs_of(files)
             sources = {blobs[name].sha256: path for name, path in files.items()}
 
             def upload(item: tuple[str, Path]) -> None:
@@ -313,8 +313,9 @@ class Shared:
         if is_remote(self.uri):
             _write_stream(fs, path, content)
             return
-        fs.create_dir(posixpath.dirname(path), recursive=True)
-        partial = f"{path}.{uuid.uuid4().hex}.next"
+        for folder in (posixpath.dirname(path), f"{base}/blobs"):
+            fs.create_dir(folder, recursive=True)
+        partial = f"{base}/blobs/{uuid.uuid4().hex}.next"
         try:
             _write_stream(fs, partial, content)
             fs.move(partial, path)
@@ -355,6 +356,11 @@ def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk
+
+
+def blobs_of(files: Mapping[str, Path]) -> dict[str, Blob]:
+    """Say by which blobs an entry of some files finds them."""
+    return {name: _blob_of(path) for name, path in files.items()}
 
 
 def _blob_of(path: Path) -> Blob:

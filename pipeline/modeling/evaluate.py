@@ -32,6 +32,7 @@ from pipeline.modeling.records import (
 )
 from pipeline.modeling.registry.registry import versions
 from pipeline.modeling.settings import WINDOW, Modeling, ModelingSettings, plain
+from pipeline.modeling.shared import fetch, figures_key, push
 from pipeline.modeling.tracking.tracking import (
     Figures,
     log_evaluation,
@@ -99,7 +100,9 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
     folder = training.folder / "evaluation"
     wanted = _fingerprint(judged, settings)
     there = read_evaluation(folder)
-    if there is not None and there.fingerprint == wanted:
+    if there is None or there.fingerprint != wanted:
+        there = _fetched(settings, training, wanted)
+    if there is not None:
         evaluation = Evaluation(training, folder, there, windows, is_new=False)
         _log_rivals(settings, [t for t in rivals if t.is_logged], evaluation)
         return evaluation
@@ -169,9 +172,30 @@ def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
         )
         write_sealed(partial / "evaluation.json", record)
         log_evaluation(settings, training.record.mlflow_run, figures, partial)
+    push(settings, figures_key(model, wanted), folder)
     evaluation = Evaluation(training, folder, record, windows, is_new=True)
     _log_rivals(settings, rivals, evaluation)
     return evaluation
+
+
+def _fetched(
+    settings: ModelingSettings, training: Training, wanted: str
+) -> EvaluationRecord | None:
+    """Take the figures of a model from there, if they are, and tell MLflow."""
+
+    def is_it(folder: Path) -> bool:
+        record = read_evaluation(folder)
+        return record is not None and record.fingerprint == wanted
+
+    folder = training.folder / "evaluation"
+    key = figures_key(training.record.model, wanted)
+    if not fetch(settings, key, folder, is_it):
+        return None
+    record = read_evaluation(folder)
+    if record is not None:
+        figures = Figures(record.metrics, record.windows)
+        log_evaluation(settings, training.record.mlflow_run, figures, folder)
+    return record
 
 
 @doing("measuring")

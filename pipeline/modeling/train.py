@@ -42,6 +42,7 @@ from pipeline.modeling.settings import (
     ModelingSettings,
     plain,
 )
+from pipeline.modeling.shared import fetch, model_key, push
 from pipeline.modeling.tracking.tracking import (
     Figures,
     is_logged,
@@ -110,16 +111,31 @@ def train_as(
     """Fit a model with these parameters, unless the same one is there."""
     wanted = training_fingerprint(features, config, settings)
     folder = model_folder(settings.root, model, wanted)
-    there = read_training(folder)
+    there = read_training(folder) or _fetched(settings, model, wanted)
     if there is None:
         LOG.info(f"training {model}, parameters of {study or 'the YAML'}")
         with doing(f"training {model}"):
             record = _fit(settings, features, model, config, study)
+        push(settings, model_key(model, wanted), folder, without="evaluation")
     elif not is_logged(settings.root, there.mlflow_run):
         record = _log_again(settings, features, there)
     else:
         return Training(folder, there, features, is_new=False, is_logged=False)
     return Training(folder, record, features, is_new=there is None, is_logged=True)
+
+
+def _fetched(
+    settings: ModelingSettings, model: str, wanted: str
+) -> TrainingRecord | None:
+    """Take a model from there, if it is, as it was made."""
+
+    def is_it(folder: Path) -> bool:
+        record = read_training(folder)
+        return record is not None and record.fingerprint == wanted
+
+    folder = model_folder(settings.root, model, wanted)
+    is_here = fetch(settings, model_key(model, wanted), folder, is_it)
+    return read_training(folder) if is_here else None
 
 
 def _fit(

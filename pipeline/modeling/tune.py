@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, ModelError, nearest
 from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, Span, between, folds, forecast_since
@@ -17,6 +17,7 @@ from pipeline.modeling.models import load_kind
 from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
+from pipeline.modeling.shared import fetch, push
 from pipeline.modeling.tracking.tracking import log_study
 from pipeline.progress import doing
 
@@ -82,7 +83,7 @@ def tune(
         varying_target_of(between(df, modeling, train), modeling.target)
     params = msgspec.convert(config.params, load_kind(config.kind).Params)
     name = study_name(model, features, config, modeling)
-    journal = journal_of(settings, name)
+    journal = studied(settings, name)
     ended = read_trials(journal)
     n_before = len(ended)
 
@@ -112,6 +113,8 @@ def tune(
         )
     # Always: an earlier call may have ended before it could.
     log_study(settings, name, model, trials, is_over=True)
+    if len(trials) > n_before:
+        push(settings, f"studies/{name}", journal)
     return Tuning(name, trials, max(0, len(trials) - n_before))
 
 
@@ -132,7 +135,7 @@ def best_params(
 
     config = model_config(settings, model)
     name = study_name(model, features, config, settings.modeling)
-    best = best_trial(read_trials(journal_of(settings, name)))
+    best = best_trial(read_trials(studied(settings, name)))
     return (with_params(config, best.params), name) if best else (config, None)
 
 
@@ -182,6 +185,22 @@ def study_name(
     parts = (features.fingerprint, plain(config), what, how)
     hashed = fingerprint(MODULE, *parts, kinds=[config.kind])
     return f"{model}-{hashed[:16]}"
+
+
+def studied(settings: ModelingSettings, name: str) -> Path:
+    """Name the file of a study; one that only clones have is taken from them."""
+    from pipeline.modeling.study.study import read_trials
+
+    def is_it(journal: Path) -> bool:
+        try:
+            return bool(read_trials(journal))
+        except ModelError:
+            return False
+
+    journal = journal_of(settings, name)
+    if not journal.exists():
+        fetch(settings, f"studies/{name}", journal, is_it)
+    return journal
 
 
 def journal_of(settings: ModelingSettings, name: str) -> Path:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol, cast
 
@@ -30,7 +31,9 @@ from pipeline.config import (
 )
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ConfigError, nearest
+from pipeline.files.shared import Shared
 from pipeline.lineage.graph import SOURCE
+from pipeline.log import LOG
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.plan.notify import Notify
@@ -272,6 +275,12 @@ class Settings:
     """What `COLUMNS_FILE` says, by name; see `pipeline.plan.descriptions`."""
     is_as_written: bool
     """Whether it is the project's, without profile and words of the command line."""
+
+    @cached_property
+    def shared(self) -> Shared | None:
+        """The store that clones share, if one is named; asked nothing until it is."""
+        remote = self.store.remote
+        return Shared(remote, LOG.warning) if remote else None
 
     @property
     def sources(self) -> dict[str, SourceConfig]:

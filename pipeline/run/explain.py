@@ -25,7 +25,6 @@ from pipeline.run.freshness import (
 )
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
-from pipeline.snapshots.shared import open_shared
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.transforms import PastOnly
 
@@ -113,8 +112,7 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
     store = open_store(settings.root)
     runs = read_runs(store)
     current = runs[-1] if runs else None
-    shared = open_shared(settings.store.remote)
-    wanted = look(settings, plan, store, runs, fetched=False, shared=shared)
+    wanted = look(settings, plan, store, runs, fetched=False, shared=settings.shared)
     statuses = statuses_of(wanted, store, current)
     task = plan_task(wanted, statuses, selection, store, runs, {})
     width = max(len(status.name) for status in statuses)

@@ -61,7 +61,6 @@ from pipeline.snapshots.records import (
 from pipeline.snapshots.retention import collect_garbage
 from pipeline.snapshots.shared import (
     fetch_objects,
-    open_shared,
     push_run,
 )
 from pipeline.snapshots.store import (
@@ -243,8 +242,7 @@ def _run(
         # Also that of a run that died before its link, which gc takes for linked.
         renew_catalog(store, runs)
     with doing("looking what is fresh"):
-        shared = open_shared(settings.store.remote)
-        wanted = look(settings, plan, store, runs, fetched=True, shared=shared)
+        wanted = look(settings, plan, store, runs, fetched=True, shared=settings.shared)
     for name, config in settings.sources.items():
         if isinstance(config, DownloadSource):
             [file] = wanted.identities[name].files

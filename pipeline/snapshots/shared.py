@@ -6,6 +6,7 @@ content hash and that of each column, before anything is made of it or shows it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,9 @@ from pipeline.snapshots.store import (
 LATEST = "latest"
 """The entry that names the newest run: who may not list finds it by that."""
 
+KINDS = ("objects", "models", "evaluations", "studies", "audits")
+"""Of entries, beside runs."""
+
 _FILE = "object.parquet"
 
 
@@ -58,21 +62,16 @@ class Moved:
         return f"{files}, {self.n_bytes / 1e6:,.1f} MB"
 
 
-def open_shared(remote: str | None) -> Shared | None:
-    """Name the store that a configuration does; nothing is asked of it yet."""
-    return Shared(remote, LOG.warning) if remote else None
-
-
-def require_shared(remote: str | None) -> Shared:
-    """Return it, or raise a SnapshotError if the configuration names none."""
-    if remote is None:
+def require_shared(shared: Shared | None) -> Shared:
+    """Return the store that a configuration names, or raise a SnapshotError."""
+    if shared is None:
         raise SnapshotError(
             "store.remote: no store is named\n"
             "expected: in configs/pipeline.yaml, as\n"
             "  store: {remote: s3://bucket/prefix}\n"
             "hint: a path works too, such as /mnt/team"
         )
-    return Shared(remote, LOG.warning)
+    return shared
 
 
 def key_of(snapshot: str, fingerprint: str) -> str:
@@ -213,6 +212,44 @@ def pull_run(
         if is_new:
             publish_run(store, runs, run)
     return run, is_new
+
+
+def clear_shared(
+    shared: Shared, n_runs: int, before: datetime, *, dry_run: bool
+) -> list[str]:
+    """Remove what was written before a moment and no run that stays shows; list it.
+
+    The newest runs stay, so many, and all that were written since.
+
+    Raises
+    ------
+    SnapshotError
+        If the store cannot be listed or written, or a run that stays cannot be read:
+        nothing is removed then, as nobody knows what it shows.
+    """
+    shared.require()
+    blobs = shared.entries("blobs")  # first: what comes while we look is not among them
+    runs = shared.entries("runs")
+    older = [key for key in [*runs][:-n_runs] if runs[key] < before]
+    shown = {
+        key_of(*s.object)
+        for key in runs.keys() - {*older}
+        for s in _find_run(shared, key.removeprefix("runs/")).snapshots
+    }
+    others = {key: at for kind in KINDS for key, at in shared.entries(kind).items()}
+    idle = [key for key, at in others.items() if at < before and key not in shown]
+    named = at_once(shared.entry, others.keys() - {*idle})
+    needed = {
+        f"blobs/{blob.sha256}"
+        for entry in named
+        for blob in (entry.files.values() if entry else ())
+    }
+    unused = [name for name, at in blobs.items() if at < before and name not in needed]
+    found = [*older, *idle, *unused]
+    if not dry_run:
+        for names in (older, idle, unused):
+            shared.remove(names)
+    return found
 
 
 def _find_run(shared: Shared, wanted: str | None) -> RunRecord:

@@ -54,7 +54,6 @@ from pipeline.run.task import Task
 from pipeline.snapshots.publish import new_run_id
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.retention import collect_garbage
-from pipeline.snapshots.shared import open_shared
 from pipeline.snapshots.store import (
     Store,
     open_store,
@@ -315,9 +314,8 @@ class _Making:
         plan = check(settings)
         for config in settings.sources.values():
             sources.fetch(config, settings.root)
-        shared = open_shared(settings.store.remote)
         wanted = look(
-            settings, plan, self.store, self.runs, fetched=True, shared=shared
+            settings, plan, self.store, self.runs, fetched=True, shared=settings.shared
         )
         return self._plan(asked, wanted)
 

@@ -1,8 +1,12 @@
 """A store that clones share, in a folder; in a bucket: tests/files/test_shared.py."""
 
+import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -13,13 +17,14 @@ from polars.testing import assert_frame_equal
 from pipeline.errors import SnapshotError
 from pipeline.files.checksum import seal, unseal
 from pipeline.files.parquet import read_parquet
-from pipeline.files.shared import Entry
+from pipeline.files.shared import Entry, Shared
+from pipeline.log import LOG
 from pipeline.plan.settings import load_settings
 from pipeline.run.explain import describe_freshness
 from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.publish import publish_run
-from pipeline.snapshots.shared import fetch_objects, pull_run, push_run, require_shared
+from pipeline.snapshots.shared import clear_shared, fetch_objects, pull_run, push_run
 from pipeline.snapshots.store import open_store, read_object, read_runs
 from tests.conftest import LEAN, make_project
 from tests.snapshots.conftest import ask
@@ -29,6 +34,10 @@ WORDS = ("source=csv", "source.path=data/raw.csv")
 
 def words(shared: Path) -> tuple[str, ...]:
     return (*WORDS, f"store.remote={shared}")
+
+
+def opened(shared: str) -> Shared:
+    return Shared(shared, LOG.warning)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +87,7 @@ def same_rows(
 
 def entry_of(shared: Path, snapshot: str) -> tuple[Path, Entry]:
     [path] = (shared / "objects" / snapshot).iterdir()
-    entry = require_shared(str(shared)).entry(f"objects/{snapshot}/{path.stem}")
+    entry = opened(str(shared)).entry(f"objects/{snapshot}/{path.stem}")
     assert entry is not None
     return path, entry
 
@@ -173,7 +182,7 @@ def other_rows(shared: Path) -> None:
     forged = shared / "forged.parquet"
     df = read_parquet(blob_of(shared, "discharges"))
     df.with_columns(pl.col("discharges") + 1).write_parquet(forged)
-    pushed = require_shared(str(shared))
+    pushed = opened(str(shared))
     pushed.push("forged", {"object.parquet": forged}, b"{}")
     entry = pushed.entry("forged")
     assert entry is not None
@@ -226,7 +235,7 @@ def test_what_is_not_as_it_was_made_is_named_and_not_there(
     store = open_store(tmp_path)
     store.objects.mkdir(parents=True)
     wanted = {s.object: s.key for s in main[1].run.snapshots if s.stage}
-    fetch_objects(store, require_shared(str(shared)), wanted, tmp_path)
+    fetch_objects(store, opened(str(shared)), wanted, tmp_path)
     there = [name for name, print_ in wanted if read_object(store, name, print_)]
     assert there == ["drgs", "features"]
     [warning] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
@@ -270,20 +279,20 @@ def test_a_run_is_pulled_and_shown_with_what_is_known_of_it(
 ) -> None:
     _, there, shared = main
     store = open_store(clone)
-    record, is_new = pull_run(store, require_shared(str(shared)), None, 10)
+    record, is_new = pull_run(store, opened(str(shared)), None, 10)
     assert is_new
     assert record.run_id == there.run.run_id
     sql = "SELECT snapshot, content_hash FROM meta.snapshots ORDER BY ALL"
     assert ask(store, sql) == ask(open_store(main[0]), sql)
     assert not run_in(clone, shared).is_new
-    assert pull_run(store, require_shared(str(shared)), None, 10) == (record, False)
+    assert pull_run(store, opened(str(shared)), None, 10) == (record, False)
 
 
 def test_a_run_older_than_those_of_here_leaves_them_shown(
     main: tuple[Path, RunReport, Path], clone: Path
 ) -> None:
     own = run(load_settings(clone, overrides=(*WORDS, "lag_columns.periods=2")))
-    store, shared = open_store(clone), require_shared(str(main[2]))
+    store, shared = open_store(clone), opened(str(main[2]))
     pull_run(store, shared, main[1].run.run_id, 10)
     assert [r.run_id for r in read_runs(store)] == [
         main[1].run.run_id,
@@ -305,7 +314,7 @@ def test_half_a_run_is_not_pulled(
     blob_of(shared, "features").unlink()
     store = open_store(clone)
     with pytest.raises(SnapshotError, match="'features' cannot be had"):
-        pull_run(store, require_shared(str(shared)), None, 10)
+        pull_run(store, opened(str(shared)), None, 10)
     assert not store.catalog.exists()
     assert read_runs(store) == []
 
@@ -313,7 +322,7 @@ def test_half_a_run_is_not_pulled(
 def test_the_time_of_a_file_elsewhere_says_nothing_here(
     main: tuple[Path, RunReport, Path], clone: Path
 ) -> None:
-    record, _ = pull_run(open_store(clone), require_shared(str(main[2])), None, 10)
+    record, _ = pull_run(open_store(clone), opened(str(main[2])), None, 10)
     assert not any(file.is_settled for file in record.files)
 
 
@@ -327,13 +336,13 @@ def test_rows_that_clones_do_not_agree_on_are_not_pushed(
 
     rewrite(entry_of(shared, "features")[0], change)
     with pytest.raises(SnapshotError, match="other rows are there"):
-        push_run(open_store(main[0]), require_shared(str(shared)), main[1].run)
+        push_run(open_store(main[0]), opened(str(shared)), main[1].run)
 
 
 def test_a_second_push_sends_nothing(main: tuple[Path, RunReport, Path]) -> None:
     root, report, shared = main
     before = {p: p.stat().st_mtime_ns for p in shared.rglob("*") if p.is_file()}
-    moved = push_run(open_store(root), require_shared(str(shared)), report.run)
+    moved = push_run(open_store(root), opened(str(shared)), report.run)
     assert moved.n_files == 0
     after = {p: p.stat().st_mtime_ns for p in shared.rglob("*") if p.is_file()}
     assert after == before
@@ -347,8 +356,63 @@ def test_a_push_that_breaks_off_leaves_nothing_that_is_found(
     place = tmp_path / "broken off"
     shutil.copytree(shared / "blobs", place / "blobs")
     (place / "runs").mkdir()
-    there = require_shared(str(place))
+    there = opened(str(place))
     with pytest.raises(SnapshotError, match="no store that can be read"):
         pull_run(open_store(tmp_path), there, None, 10)
-    again = push_run(open_store(root), require_shared(str(place)), report.run)
+    again = push_run(open_store(root), opened(str(place)), report.run)
     assert again.n_files == len(report.run.snapshots)
+
+
+def clock(shared: Path, **hours: int) -> None:
+    """Let what is below some folders be so many hours old."""
+    for folder, n in hours.items():
+        for path in (shared / folder).rglob("*"):
+            then = time.time() - n * 3600
+            os.utime(path, (then, then))
+
+
+def test_what_no_run_that_stays_shows_goes_when_it_is_old(
+    main: tuple[Path, RunReport, Path], shared: Path, clone: Path
+) -> None:
+    """The only run stays, however old; so does all that is young."""
+    forged = opened(str(shared))
+    file = clone / "data" / "raw.csv"
+    forged.push("models/ridge/1", {"model.json": file}, b"{}")
+    clock(shared, runs=900, objects=900, models=900, blobs=900)
+    forged.push("models/ridge/2", {"model.json": clone / "justfile"}, b"{}")
+    before = datetime.now(UTC) - timedelta(days=30)
+    there = {path for path in shared.rglob("*") if path.is_file()}
+    said = clear_shared(opened(str(shared)), 10, before, dry_run=True)
+    assert {path for path in shared.rglob("*") if path.is_file()} == there
+    found = clear_shared(opened(str(shared)), 10, before, dry_run=False)
+    raw = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert found == said == ["models/ridge/1", f"blobs/{raw}"]
+    gone = there - {path for path in shared.rglob("*") if path.is_file()}
+    assert gone == {shared / "models/ridge/1.json", shared / "blobs" / raw}
+    assert {*states(run_in(clone, shared)).values()} == {"restored"}
+    pull_run(open_store(clone), opened(str(shared)), main[1].run.run_id, 10)
+
+
+def test_an_old_run_goes_with_what_it_alone_shows(
+    main: tuple[Path, RunReport, Path], shared: Path
+) -> None:
+    _, report, _ = main
+    old = msgspec.structs.replace(report.run, run_id="r20200101_000000_000")
+    path, entry = entry_of(shared, "features")
+    there = opened(str(shared))
+    there.push(f"runs/{old.run_id}", {}, msgspec.json.encode(old))
+    newest = [s for s in report.run.snapshots if s.name != "features"]
+    run = msgspec.structs.replace(report.run, snapshots=newest)
+    there.push(f"runs/{run.run_id}", {}, msgspec.json.encode(run))
+    before = datetime.now(UTC) + timedelta(hours=1)
+    found = clear_shared(opened(str(shared)), 1, before, dry_run=False)
+    [blob] = entry.files.values()
+    assert found == [
+        f"runs/{old.run_id}",
+        f"objects/features/{path.stem}",
+        f"blobs/{blob.sha256}",
+    ]
+    (shared / "runs" / f"{run.run_id}.json").write_bytes(b"damaged")
+    with pytest.raises(SnapshotError, match="is not there"):
+        clear_shared(opened(str(shared)), 1, before, dry_run=False)
+    assert (shared / "objects" / "drgs").exists()

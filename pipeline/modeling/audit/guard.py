@@ -21,6 +21,7 @@ from pipeline.modeling.audit.worlds import RENAMED, describe_leaks
 from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.modeling.shared import fetch, push
 from pipeline.progress import doing
 from pipeline.run.freshness import look
 from pipeline.run.run import check
@@ -127,8 +128,16 @@ def _path(settings: ModelingSettings, of: str) -> Path:
 
 def _read(settings: ModelingSettings, of: str) -> Audit | None:
     """Read what was found, if somebody has looked."""
-    there = read_sealed(_path(settings, of), AuditRecord)
-    return there.audit if there and there.fingerprint == of else None
+
+    def found(path: Path) -> AuditRecord | None:
+        there = read_sealed(path, AuditRecord)
+        return there if there and there.fingerprint == of else None
+
+    path = _path(settings, of)
+    if found(path) is None:
+        fetch(settings, f"audits/{of}", path, lambda path: found(path) is not None)
+    there = found(path)
+    return there.audit if there else None
 
 
 @doing("auditing the features")
@@ -138,4 +147,5 @@ def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> Audit:
     path = _path(settings, of)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_sealed(path, AuditRecord(of, found))
+    push(settings, f"audits/{of}", path)
     return found
