@@ -302,7 +302,7 @@ pull *args: env
 runs *args: env
     @.venv/bin/python -m pipeline runs "$@"
 
-# Write the tasks for another tool: just orchestrate dvc; --check: is it up to date?
+# Write the tasks for another tool: just orchestrate dvc; prefect; --check: is it up to date?
 [group('develop')]
 [no-exit-message]
 orchestrate tool *args: env

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--port", default=8000, show_default=True, help="Of --serve.")
 @click.option("--check", is_flag=True, help="Only name columns without a description.")
 @options.profile
+@options.overrides
 def docs(
     output: Path | None,
     opened: bool,
@@ -36,6 +37,7 @@ def docs(
     port: int,
     check: bool,
     profile: str | None,
+    overrides: tuple[str, ...],
 ) -> None:
     """Write pages to look at: runs, plan, columns, snapshots, models.
 
@@ -43,7 +45,7 @@ def docs(
     exit code is 1 if configs/columns.yaml describes not all published columns.
     """
     if check:
-        _check_descriptions(options.settings(profile, ()))
+        _check_descriptions(options.settings(profile, overrides))
         return
     options.forget_racy_modules()
     with progress.doing("loading settings and libraries"):
@@ -53,7 +55,7 @@ def docs(
     root = options.project_root()
     folder = output or State(root).docs
     just = "just" if options.has_justfile() else "pipeline"
-    n_pages = write_pages(root, folder, profile=profile, just=just)
+    n_pages = write_pages(root, folder, profile=profile, overrides=overrides, just=just)
     if not is_quiet():
         click.echo(f"{n_pages:,} pages: {shown(folder / 'index.html')}")
     if serve or opened:

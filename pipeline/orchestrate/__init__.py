@@ -1,4 +1,4 @@
 """The coarse tasks of a project, written for what runs a team's jobs."""
 
-FILES = {"dvc": "dvc.yaml"}
+FILES = {"dvc": "dvc.yaml", "prefect": "prefect_flow.py"}
 """By tool, the file that is written where no other is named."""

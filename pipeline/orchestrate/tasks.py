@@ -79,7 +79,7 @@ class Task:
     name: str
     """Of lower case letters, digits and underscores."""
     words: tuple[str, ...]
-    """The command, without ``just``."""
+    """The command, without ``just`` and what all are given."""
     after: tuple[str, ...]
     """Tasks that must be done before it."""
     about: str
@@ -111,6 +111,8 @@ class Tasks:
     tasks: tuple[Task, ...]
     given: tuple[str, ...]
     """Profile and overrides, as words of every command."""
+    asked: tuple[str, ...]
+    """All of these, also those that say how tasks are run."""
     is_seen: bool
     """Whether all that they depend on are files of this machine."""
 
@@ -140,9 +142,10 @@ def tasks_of(
     )
     refuse(mistakes)
     assert section is not None, "what is None has a mistake"
-    given = tuple(_options(profile, words))
+    asked = tuple(_options(profile, words))
+    given = tuple(word for word in asked if not word.startswith(f"{SECTION}."))
     tasks = [
-        replace(task, words=(*task.words, *given), **_limits_of(task, section))
+        replace(task, **_limits_of(task, section))
         for task in _listed(root, settings, models)
     ]
     _require_tasks(section, [task.name for task in tasks], settings)
@@ -152,6 +155,7 @@ def tasks_of(
         section,
         tuple(tasks),
         given,
+        asked,
         _is_seen(settings),
     )
 

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, cast
@@ -18,8 +18,10 @@ from pipeline.orchestrate.tasks import Task, Tasks
 _REFRESHED = "# Refreshed by: "
 """What the last line of a file of ours begins with."""
 
-_PLAIN = re.compile(r"[A-Za-z_./][A-Za-z0-9_./-]*( [A-Za-z0-9_./=-]+)*")
+_PLAIN = re.compile(r"\.?[A-Za-z_/][A-Za-z0-9_./-]*( [A-Za-z0-9_./=-]+)*")
 """Texts that YAML needs no quotes for, unless they are words of its own."""
+
+_WIDTH = 88
 
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan", ".inf"}
 
@@ -36,7 +38,7 @@ def render(tool: str, tasks: Tasks, root: Path, target: Path, program: str) -> s
         return tuple(by_name[name].outcome for name in names)
 
     def command(task: Task) -> str:
-        return shlex.join([program, *task.words])
+        return shlex.join([program, *task.words, *tasks.given])
 
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -56,11 +58,13 @@ def render(tool: str, tasks: Tasks, root: Path, target: Path, program: str) -> s
         folder=folder,
         program=program,
         command=command,
+        given=tasks.given,
+        wrapped=wrapped,
         outcomes=outcomes,
     )
     where = Path(os.path.relpath(target, root)).as_posix()
     options = [] if where == FILES[tool] else ["-o", where]
-    words = [program, "orchestrate", tool, *options, *tasks.given]
+    words = [program, "orchestrate", tool, *options, *tasks.asked]
     return f"{text}{_REFRESHED}{to_comment(shlex.join(words))}\n"
 
 
@@ -76,6 +80,21 @@ def to_python(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     return repr(value)
+
+
+def wrapped(head: str, items: Sequence[str], tail: str, indent: int = 4) -> str:
+    """Write Python between brackets as a formatter would: on one line, three, or more.
+
+    >>> print(wrapped("call(", ["1", "2"], ")"))
+        call(1, 2)
+    """
+    before, listed = " " * indent, ", ".join(items)
+    if len(line := f"{before}{head}{listed}{tail}") <= _WIDTH:
+        return line
+    inner = f"{before}    {listed}"
+    if len(inner) > _WIDTH or head.endswith("["):
+        inner = "\n".join(f"{before}    {item}," for item in items)
+    return f"{before}{head}\n{inner}\n{before}{tail}"
 
 
 def to_comment(text: str) -> str:

@@ -43,7 +43,12 @@ _MAKERS = (home, plan, stages, columns, snapshots, quality, model, speed, querie
 
 
 def write_pages(
-    root: Path, folder: Path, *, profile: str | None = None, just: str = "just"
+    root: Path,
+    folder: Path,
+    *,
+    profile: str | None = None,
+    overrides: tuple[str, ...] = (),
+    just: str = "just",
 ) -> int:
     """Write the pages of a project into a folder, and count them.
 
@@ -55,7 +60,7 @@ def write_pages(
         If nothing has been published yet, or the folder holds something else.
     """
     with doing("reading what is known of the project"):
-        facts = read_facts(root, profile=profile)
+        facts = read_facts(root, profile=profile, overrides=overrides)
     pages = pages_of(facts)
     write_site(pages, replace(frame_of(facts), just=just), folder)
     return len(pages)

@@ -376,7 +376,9 @@ def purpose_of(text: str, function: str) -> str:
     return inspect.cleandoc(found[1]) if found else ""
 
 
-def read_facts(root: Path, *, profile: str | None = None) -> Facts:
+def read_facts(
+    root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
+) -> Facts:
     """Read what is known of a project, with the profile of its newest run by default.
 
     Raises
@@ -396,7 +398,9 @@ def read_facts(root: Path, *, profile: str | None = None) -> Facts:
     objects = {of: record for of, record in found.items() if record}
     settings, plan, statuses, fault = None, None, dict[str, Status](), ""
     try:
-        settings = load_settings(root, profile=profile or runs[-1].profile)
+        settings = load_settings(
+            root, profile=profile or runs[-1].profile, overrides=overrides
+        )
         plan = check(settings)
         wanted = look(settings, plan, store, runs, fetched=False)
         statuses = {s.name: s for s in statuses_of(wanted, store, runs[-1])}

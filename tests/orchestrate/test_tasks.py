@@ -37,11 +37,14 @@ def test_a_project_without_models_has_two_tasks() -> None:
     assert after(tasks_of(LEAN)) == {"run": (), "docs": ("run",)}
 
 
-def test_every_command_is_given_profile_and_overrides() -> None:
-    words = ["modeling.baselines=[last_value]", "modeling.model=ridge"]
-    tasks = tasks_of(PROJECT, profile="ci,origin", overrides=words)
-    given = ("--profile", "ci", "--profile", "origin", *words)
-    assert [task.words[-6:] for task in tasks.tasks] == [given] * len(tasks.tasks)
+def test_commands_are_given_profile_and_overrides_but_not_how_they_are_run() -> None:
+    words = ("modeling.baselines=[last_value]", "modeling.model=ridge")
+    how = "orchestrate.parallel=3"
+    tasks = tasks_of(PROJECT, profile="ci,origin", overrides=[how, *words])
+    profiles = ("--profile", "ci", "--profile", "origin")
+    assert tasks.given == (*profiles, *words)
+    assert tasks.asked == (*profiles, how, *words)
+    assert tasks.settings.parallel == 3
     assert "train_lightgbm" not in after(tasks)
 
 

@@ -1,6 +1,8 @@
 """What is written for tools: refreshed, never in place of what is not ours."""
 
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,13 @@ import yaml
 from pipeline.errors import ConfigError
 from pipeline.orchestrate import FILES
 from pipeline.orchestrate.tasks import Tasks, tasks_of
-from pipeline.orchestrate.write import render, require_current, to_yaml, write
+from pipeline.orchestrate.write import (
+    render,
+    require_current,
+    to_python,
+    to_yaml,
+    write,
+)
 from tests.conftest import LEAN, PROJECT
 
 HOSTILE = "source.path=it's/a b/$(touch x)`y`;&|<> é\t.csv"
@@ -89,6 +97,7 @@ def test_every_task_follows_files_of_those_before_it(tasks: Tasks) -> None:
         ("just train last_value", "just train last_value"),
         ("on", '"on"'),
         ("007", '"007"'),
+        (".5", '".5"'),
         ("a: b", '"a: b"'),
         ("data/${x}", r'"data/\\${x}"'),
     ],
@@ -98,3 +107,22 @@ def test_yaml_is_quoted_where_it_would_be_taken_for_else(
 ) -> None:
     assert to_yaml(text) == written
     assert yaml.safe_load(written).replace(r"\${", "${") == text
+
+
+@pytest.mark.parametrize("tool", [name for name in FILES if FILES[name].endswith("py")])
+def test_python_is_as_ruff_would_have_it_whatever_stands_in_names(
+    tool: str, tmp_path: Path
+) -> None:
+    schedule, name = "orchestrate.schedule=0 6 * * \"'", "orchestrate.name=a_b"
+    long = f"source.path={'x' * 70}"
+    for overrides in ((), (HOSTILE,), (HOSTILE, long, schedule, name)):
+        target = tmp_path / "a \"b'" / f"{len(overrides)}.py"
+        tasks = tasks_of(LEAN, overrides=["source=csv", *overrides])
+        text = render(tool, tasks, tmp_path, target, "just")
+        write(text, target)
+        compile(text, target, "exec")
+        assert all(to_python(word) in text for word in tasks.given)
+    for words in (["check"], ["format", "--check"]):
+        command = [sys.executable, "-m", "ruff", *words, "--isolated", tmp_path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
