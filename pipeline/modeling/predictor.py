@@ -1,7 +1,6 @@
 """A model as it is used: from a frame of features to predictions with intervals."""
 
 from dataclasses import dataclass
-from os import cpu_count
 from pathlib import Path
 
 import msgspec
@@ -177,7 +176,7 @@ def fit_occurrence_of(
         *inputs_of(given, trees, modeling),
         config.occurrence,
         seed=modeling.seed,
-        n_threads=cpu_count() or 1,
+        n_threads=pl.thread_pool_size(),
     )
 
 
@@ -206,7 +205,7 @@ def fit_model(
         weight=config.weight and config.weight.of(past),
         quantiles=quantiles,
         seed=modeling.seed,
-        n_threads=cpu_count() or 1,
+        n_threads=pl.thread_pool_size(),
     )
     record = PredictorRecord(
         config.kind,
