@@ -145,7 +145,7 @@ def tasks_of(
     asked = tuple(_options(profile, words))
     given = tuple(word for word in asked if not word.startswith(f"{SECTION}."))
     tasks = [
-        replace(task, **_limits_of(task, section))
+        replace(task, words=_waiting(task.words), **_limits_of(task, section))
         for task in _listed(root, settings, models)
     ]
     _require_tasks(section, [task.name for task in tasks], settings)
@@ -230,6 +230,11 @@ def _sections_of_models(
         if layer.name in files
     }
     return {file: names for file, names in found.items() if names}
+
+
+def _waiting(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Let a command wait for a task beside it; pages only read."""
+    return words if words == ("docs",) else (*words, "--wait")
 
 
 def _limits_of(task: Task, section: Orchestrate) -> dict[str, int]:

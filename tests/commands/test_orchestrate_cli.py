@@ -24,7 +24,7 @@ def test_what_is_written_is_up_to_date_until_the_configuration_changes(
 ) -> None:
     assert "no such file" in call("dvc", "--check").output
     assert call("dvc", "source=csv").output == "dvc.yaml: 2 tasks\n"
-    assert "\n    cmd: just run source=csv\n" in (here / "dvc.yaml").read_text()
+    assert "\n    cmd: just run --wait source=csv\n" in (here / "dvc.yaml").read_text()
     assert call("dvc", "source=csv", "--check").exit_code == 0
     stale = call("dvc", "--check")
     assert stale.exit_code != 0

@@ -32,7 +32,7 @@ def test_commands_are_what_a_shell_takes_them_for() -> None:
     tasks = tasks_of(LEAN, overrides=[HOSTILE])
     text = render("dvc", tasks, LEAN, LEAN / "dvc.yaml", "just")
     run = yaml.safe_load(text)["stages"]["run"]
-    assert shlex.split(run["cmd"]) == ["just", "run", HOSTILE]
+    assert shlex.split(run["cmd"]) == ["just", "run", "--wait", HOSTILE]
     assert run["deps"][-1] == HOSTILE.removeprefix("source.path=")
     assert text.count("\n# Refreshed by: ") == 1
 

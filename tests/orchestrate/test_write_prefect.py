@@ -42,11 +42,9 @@ def test_a_task_that_failed_is_tried_again_and_then_all_goes_on_behind_it(
     in_the_way.touch()
     failed = flow(shop, prefect)
     assert failed.returncode == 1
-    assert ended(failed, "Completed") == {"run", "tune_ridge"}, failed.stdout
-    assert ended(failed, "Failed") == {"train_last_value", "train_ridge"}
-    fault = (
-        r"RuntimeError: train_last_value: exit code 1: error: .*MLflow's store .*\n$"
-    )
+    assert ended(failed, "Completed") == {"run"}, failed.stdout
+    assert ended(failed, "Failed") == {"train_last_value", "tune_ridge"}
+    fault = "RuntimeError: train_last_value: exit code 1: error: .*MLflow's store .*"
     assert re.search(fault, failed.stdout)
     assert failed.stdout.count("Retry 1/1") == 2
 
@@ -56,6 +54,7 @@ def test_a_task_that_failed_is_tried_again_and_then_all_goes_on_behind_it(
     names = {task.name for task in tasks_of(shop).tasks}
     assert ended(whole, "Completed") == names
     assert re.search("Task run 'run' - .*nothing to do", whole.stdout)
-    assert re.search("Task run 'tune_ridge' - .*nothing to do", whole.stdout)
+    said = failed.stdout + whole.stdout
+    assert said.count("looking whether features know") == 1
     shown = call_in(shop, "pipeline", "sql", "select count(*) from predictions")
     assert "20" in shown.stdout

@@ -25,6 +25,7 @@ from pipeline.modeling.shared import fetch, push
 from pipeline.progress import doing
 from pipeline.run.freshness import look
 from pipeline.run.run import check
+from pipeline.snapshots.exclusive import exclusive
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import open_store, read_runs
 
@@ -32,6 +33,9 @@ MODULE = "pipeline/modeling/audit/guard.py"
 
 MOST_ROWS = 300_000
 """Of the source: of a larger one, some clusters are looked at before training."""
+
+_WAIT_S = 600
+"""For another process that looks at the same features."""
 
 
 _AHEAD = (
@@ -62,10 +66,7 @@ def without_leaks(
     """Refuse features of a run that leak; give them with what no audit proves."""
     features.require_columns(settings.modeling)
     of = _fingerprint(settings, run.fingerprints)
-    found = _read(settings, of)
-    if found is None:
-        LOG.info("looking whether features know their own period")
-        found = _audit(settings, of, MOST_ROWS)
+    found = _read(settings, of) or _audited_once(settings, of)
     allowed = settings.modeling.leaks
     leaks = [leak for leak in found.leaks if leak.column not in allowed]
     if leaks:
@@ -138,6 +139,18 @@ def _read(settings: ModelingSettings, of: str) -> Audit | None:
         fetch(settings, f"audits/{of}", path, lambda path: found(path) is not None)
     there = found(path)
     return there.audit if there else None
+
+
+def _audited_once(settings: ModelingSettings, of: str) -> Audit:
+    """Look at some clusters, unless another process that trains does so already."""
+    path = _path(settings, of)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fault = f"{path.parent}: another process audits the features"
+    with exclusive(path.with_suffix(".lock"), fault, _WAIT_S):
+        if found := _read(settings, of):
+            return found
+        LOG.info("looking whether features know their own period")
+        return _audit(settings, of, MOST_ROWS)
 
 
 @doing("auditing the features")

@@ -18,6 +18,7 @@ from pipeline.modeling.models import load_kind
 from pipeline.modeling.records import TrainingRecord, span
 from pipeline.modeling.settings import Modeling, ModelingSettings, plain
 from pipeline.progress import doing
+from pipeline.snapshots.exclusive import exclusive
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -33,6 +34,8 @@ _NOTE = "mlflow.note.content"
 _PARENT = "mlflow.parentRunId"
 
 _PATIENCE_S = 5
+_OPENING_S = 300
+"""That another process may take to make the tables."""
 _DATABASE = "mlflow.db"
 
 
@@ -100,12 +103,13 @@ def tracking(settings: ModelingSettings) -> Generator[Tracking]:
     # Errors are raised as well; their tracebacks are not for our users.
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)
     folder, uri = _folder(settings.root), store_uri(settings.root)
-    settle(settings.root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         mlflow.set_tracking_uri(uri)
         mlflow.set_registry_uri(uri)
-        with doing("opening MLflow's store"):
+        lock, fault = folder / "opening.lock", f"{folder}: another process opens it"
+        with doing("opening MLflow's store"), exclusive(lock, fault, _OPENING_S):
+            settle(settings.root)
             client = MlflowClient()
             name = settings.modeling.name
             found = client.get_experiment_by_name(name)
