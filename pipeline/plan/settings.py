@@ -53,6 +53,7 @@ from pipeline.transforms import (
 RESERVED = (
     *("version", SOURCE, "sources", "columns", "panel", "stages", "checks", "history"),
     *("engine", "store", "docs", "notify", "modeling", "models", "orchestrate"),
+    "serving",
 )
 """Top-level sections that are not a stage's."""
 

@@ -19,7 +19,7 @@ _N_SHOWN = 10
 _NO_ROWS = (
     *("columns", "panel"),
     *("engine", "store", "checks", "history", "docs", "modeling", "models"),
-    "orchestrate",
+    *("orchestrate", "serving"),
 )
 """Sections that decide on no row: of the first, what source and stages take does."""
 

@@ -1,6 +1,7 @@
 """Versions of the model in MLflow's registry: who is challenger, who is champion."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -27,7 +28,14 @@ from pipeline.modeling.settings import (
     ModelingSettings,
     Question,
 )
-from pipeline.modeling.tracking.tracking import Tracking, is_made, lasted, tracking
+from pipeline.modeling.tracking.tracking import (
+    Tracking,
+    artifacts_of,
+    is_made,
+    lasted,
+    registered,
+    tracking,
+)
 from pipeline.modeling.training import Training
 from pipeline.plan.code import PACKAGE
 from pipeline.progress import doing
@@ -153,11 +161,12 @@ def champion(settings: ModelingSettings) -> Version | None:
     """
     if not is_made(settings.root):
         return None
-    with tracking(settings) as store:
-        number = aliases(store, settings.modeling.name).get(CHAMPION)
-        found = versions(store, settings.modeling.name)
-    for version in found:
-        if version.number == number:
+    name = settings.modeling.name
+    numbers, found = registered(settings.root, name)
+    for number, model_id, tags in found:
+        if number == numbers.get(CHAMPION):
+            folder = artifacts_of(settings.root, model_id)
+            version = _version(name, number, tags, folder)
             _require_same_question(version, settings.modeling)
             _require_promoted(version)
             return version
@@ -263,18 +272,28 @@ def packed(version: Version) -> Packed:
 def versions(store: Tracking, name: str) -> list[Version]:
     """List the versions of a registered model, in no order."""
     return [
-        Version(
+        _version(
             name,
             int(found.version),
-            found.tags.get(_FINGERPRINT, ""),
-            int(found.tags.get(_REPLACED) or 0),
+            found.tags,
             _folder_of(store, str(found.source).rpartition("/")[2]),
-            found.tags.get(_MANIFEST, ""),
-            _told(found.tags.get(_QUESTION), Question),
-            _told(found.tags.get(_DECISION), Decision),
         )
         for found in store.client.search_model_versions(f"name = '{name}'")
     ]
+
+
+def _version(name: str, number: int, tags: Mapping[str, str], folder: Path) -> Version:
+    """Read what is registered of a version, of which tags say most."""
+    return Version(
+        name,
+        number,
+        tags.get(_FINGERPRINT, ""),
+        int(tags.get(_REPLACED) or 0),
+        folder,
+        tags.get(_MANIFEST, ""),
+        _told(tags.get(_QUESTION), Question),
+        _told(tags.get(_DECISION), Decision),
+    )
 
 
 def _told(tag: str | None, type_: type[_Told]) -> _Told | None:
