@@ -13,20 +13,8 @@ from polars.exceptions import PolarsError
 
 from pipeline.errors import LineageError, ModelError, SnapshotError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
+from pipeline.modeling.contributions import Contribution, Explained, explained
 from pipeline.modeling.data import read_rows
-from pipeline.modeling.fit.design import Design, design
-from pipeline.modeling.fit.target import (
-    Array,
-    AsinhTarget,
-    GrowthTarget,
-    NoneTarget,
-    TargetConfig,
-)
-from pipeline.modeling.models import Regressor
-from pipeline.modeling.models.known_value import KnownValue
-from pipeline.modeling.models.lightgbm import LightGBM
-from pipeline.modeling.models.ridge import Ridge
-from pipeline.modeling.predictor import Predictor, past_of
 from pipeline.modeling.registry.registry import Version, versions
 from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
@@ -38,37 +26,10 @@ from pipeline.why.why import Why, find_row, read_words, scan_object, why_of_row
 _N_BIGGER, _MOST_ROWS, _MOST_FOLLOWED = 3, 20, 5
 
 
-@dataclass(frozen=True)
-class Contribution:
-    """What a feature adds to a prediction."""
+@dataclass(frozen=True, kw_only=True)
+class WhyPrediction(Explained):
+    """A published prediction, what it is made of, and where that comes from."""
 
-    feature: str
-    value: Any
-    amount: float
-
-
-@dataclass(frozen=True)
-class Interval:
-    """What the bounds of a prediction are made of, in units of the target."""
-
-    lower: float
-    upper: float
-    own_lower: float
-    """What the model itself takes for its lower quantile, or its prediction."""
-    own_upper: float
-    lower_moved: float
-    """By how much a period that it has not seen moves that; less is wider."""
-    upper_moved: float
-    sizes: tuple[float, float | None]
-    """Predictions of so much, up to so much, are moved alike."""
-
-
-@dataclass(frozen=True)
-class WhyPrediction:
-    """A prediction, and what it is made of."""
-
-    key: Mapping[str, Any]
-    prediction: float
     unit: str
     version: str
     model: str
@@ -78,16 +39,6 @@ class WhyPrediction:
     """Of the predictions of the period, the largest is 1."""
     bigger: Sequence[Mapping[str, Any]]
     """The nearest that are larger, the nearest first."""
-    past: Contribution | None
-    """The column of the target's past to which a change is added, and what is that of
-    the base; 0 where the base is not in units of the target."""
-    base: float
-    """What the contributions are added to, the past among it."""
-    contributions: Sequence[Contribution]
-    """The largest first."""
-    fitted: str
-    """What base and contributions are in, if not in units of the target."""
-    interval: Interval
     largest: Why | None
     """The target's past, or else the feature that contributes most of those that are
     made of rows of a source, followed down."""
@@ -126,44 +77,29 @@ def why_prediction(
     at = row.row(0, named=True)
     version = _version(settings, at["model_version"])
     bundle = load_bundle(version.folder / "artifacts" / "bundle", settings.root)
-    predictor = bundle.predictor
     features = _features(settings, store, run, bundle, at)
     if features is None:
         raise ModelError(
             f"{version.uri}: predicts something else than is published, by the code and"
             " rows of now\nhint: `just forecast` publishes what it predicts"
         )
-    X = design(features, predictor.record.schema)
-    past = past_of(features, predictor.record.past)
-    base, amounts, fitted = _in_units(predictor, X, past)
-    made = [
-        Contribution(name, features[name].item(), float(amount))
-        for name, amount in zip(X.columns, amounts, strict=True)
-    ]
-    made.sort(key=lambda one: (-abs(one.amount), one.feature))
+    made = explained(bundle.predictor, features, modeling.key)
     wanted = {name: at[name] for name in modeling.key}
     rank, bigger = _bigger(rows, modeling, at)
-    target, names = predictor.record.target, predictor.record.past
-    target_past = past_added(target, names, features)
-    ways = [*([target_past] if target_past else []), *made[:_MOST_FOLLOWED]]
+    ways = [*([made.past] if made.past else []), *made.contributions[:_MOST_FOLLOWED]]
     largest, reason = _followed(settings, store, run, wanted, ways)
+    of = vars(made) | {"key": wanted, "prediction": at["prediction"]}
     return WhyPrediction(
-        wanted,
-        at["prediction"],
-        modeling.unit,
-        f"{version.name} version {version.number}",
-        bundle.record.model,
-        bundle.record.fitted_through,
-        run.run_id,
-        rank,
-        bigger,
-        target_past,
-        base,
-        made,
-        fitted,
-        _interval(predictor, features, X, past),
-        largest,
-        reason,
+        **of,
+        unit=modeling.unit,
+        version=f"{version.name} version {version.number}",
+        model=bundle.record.model,
+        fitted_through=bundle.record.fitted_through,
+        run_id=run.run_id,
+        rank=rank,
+        bigger=bigger,
+        largest=largest,
+        not_followed=reason,
     )
 
 
@@ -199,60 +135,6 @@ def _features(
     return same(bundle.panel_of(read_rows(settings.pipeline)).lazy())
 
 
-def past_added(
-    target: TargetConfig, names: Sequence[str], features: pl.DataFrame
-) -> Contribution | None:
-    """Find the past of the only row to which a change is added; None if none is.
-
-    It is the first of the named columns that is not null.
-    """
-    if isinstance(target, NoneTarget | AsinhTarget):
-        return None
-    name = next(name for name in names if features[name].item() is not None)
-    value = features[name].item()
-    return Contribution(
-        name, value, 0.0 if isinstance(target, GrowthTarget) else float(value)
-    )
-
-
-def _in_units(predictor: Predictor, X: Design, past: Array) -> tuple[float, Array, str]:
-    """Share out a prediction, in units of the target where sums of it stay sums.
-
-    Else the text says what they are in.
-    """
-    base, amounts = contributions(predictor.model, X)
-    target = predictor.record.target
-    if isinstance(target, AsinhTarget | GrowthTarget):
-        tag = target.__struct_config__.tag
-        return base, amounts, f"the {tag} of the target, which the model is fitted to"
-    start, end = (target.backward(np.full(1, z), past)[0] for z in (0.0, 1.0))
-    return float(start + base * (end - start)), amounts * (end - start), ""
-
-
-def contributions(model: Regressor, X: Design) -> tuple[float, Array]:
-    """Share out the raw prediction of a design's only row: a base, and by column.
-
-    Base and contributions add up to what `predict` gives: of trees by TreeSHAP, of a
-    plane its weights times the standardized values; a known value is all of it.
-    """
-    match model:
-        case LightGBM():
-            booster = model.boosters["point"]
-            found = np.asarray(booster.predict(X.values, pred_contrib=True))[0]
-            return float(found[-1]), found[:-1]
-        case Ridge():
-            filled = np.where(np.isnan(X.values[0]), model.median, X.values[0])
-            scaled = (filled - np.array(model.mean)) / np.array(model.scale)
-            return model.intercept, scaled * np.array(model.weight)
-        case KnownValue():
-            amounts = np.zeros(len(X.columns))
-            known = [c for c in model.columns if not np.isnan(X.column(c)[0])]
-            amounts[X.columns.index(known[0])] = X.column(known[0])[0]
-            return 0.0, amounts
-        case _:
-            raise ModelError(f"why: a {type(model).__name__} does not say what adds up")
-
-
 def _version(settings: ModelingSettings, number: int) -> Version:
     """Find the version that made a forecast; a ModelError if it is gone or changed."""
     with tracking(settings) as tracked:
@@ -276,33 +158,6 @@ def _bigger(
     nearest = above.sort("prediction", *modeling.key).head(_N_BIGGER)
     shown = nearest.select(*modeling.key, "prediction").collect().to_dicts()
     return 1 + above.select(pl.len()).collect().item(), shown
-
-
-def _interval(
-    predictor: Predictor, features: pl.DataFrame, X: Design, past: Array
-) -> Interval:
-    """Take an interval apart."""
-    step = features[STEP].item() - 1 if STEP in features.columns else 0
-    calibration = predictor.record.calibrations[step]
-    prediction, ends = predictor.uncalibrated(X, past)
-    size = abs(float(prediction[0]))
-    place = int(np.searchsorted(calibration.edges, size, side="right"))
-    edges = [0.0, *calibration.edges, None]
-    own = [float(predictor.record.target.backward(end, past)[0]) for end in ends]
-    moved = [
-        float(predictor.record.target.backward(end, past)[0])
-        for end in calibration.widen(prediction, *ends)
-    ]
-    bounds = predictor.predict(features).row(0, named=True)
-    return Interval(
-        bounds["lower"],
-        bounds["upper"],
-        own[0],
-        own[1],
-        moved[0] - own[0],
-        moved[1] - own[1],
-        (float(edges[place] or 0), edges[place + 1]),
-    )
 
 
 def _followed(

@@ -5,21 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
 from pipeline.errors import LineageError
-from pipeline.modeling.fit.design import Design
+from pipeline.modeling.contributions import Contribution, past_added
 from pipeline.modeling.fit.target import GrowthTarget, NoneTarget, RelativeTarget
-from pipeline.modeling.models import load_kind
-from pipeline.modeling.models.known_value import KnownValue
 from pipeline.modeling.why import (
-    Contribution,
     WhyPrediction,
     base_lines,
-    contributions,
-    past_added,
     show_prediction,
     why_prediction,
 )
@@ -115,24 +109,3 @@ def test_a_question_without_an_answer(promoted: Path) -> None:
         why_prediction(settings, store, run, ["year=2018", "lower"])
     with pytest.raises(LineageError, match="has no 'predictions'\nhint: `just fore"):
         why_prediction(settings, store, before[0], [])
-
-
-def _design(n: int) -> Design:
-    """Rows of three features, some of them null."""
-    values = np.random.default_rng(0).normal(size=(n, 3))
-    values[::7, 1] = np.nan
-    return Design(values, ("a", "b", "c"), ())
-
-
-@pytest.mark.parametrize("name", ["lightgbm", "ridge", "known_value"])
-def test_a_base_and_contributions_are_the_raw_prediction(name: str) -> None:
-    X, kind = _design(200), load_kind(name)
-    y = np.nan_to_num(X.values).sum(axis=1) ** 2
-    params = kind.Params(**({"columns": ["b", "c"]} if name == "known_value" else {}))
-    model = kind.fit(X, y, params, weight=None, quantiles=(), seed=1, n_threads=1)
-    for i in (0, 1):
-        one = Design(X.values[i : i + 1], X.columns, ())
-        base, amounts = contributions(model, one)
-        assert base + amounts.sum() == pytest.approx(model.predict(one)[0])
-    if isinstance(model, KnownValue):
-        assert np.flatnonzero(amounts).tolist() == [1]

@@ -211,20 +211,8 @@ class Bundle:
         """Predict of typed rows."""
         horizon = self.record.horizon
         given = self.panel_of(rows)
-        stage = self.to_panel.snapshots[horizon.panel].stage
-        warnings = hold(given, stage, self.contract, only_warn=alone)
-        sizes = sizes_of(given, horizon.time, self.record.cluster)
-        warnings += self.incomplete(sizes, alone=alone)
-        if alone:
-            features = self.next_features(given.lazy())
-        else:
-            features = self._features_beside_context(given.filter(self.is_in_panel))
-        is_last = pl.col(horizon.time) == given[horizon.time].max()
+        features, warnings = self._asked_features(given, alone=alone)
         asked = given.select(*horizon.entity)
-        features = features.join(
-            asked, on=horizon.entity, how="semi", maintain_order="left"
-        )
-        warnings += self._drifted(features, given.filter(is_last), alone=alone)
         predicted = self.predicted(features)
         if given.height != rows.height:
             asked = asked.unique(maintain_order=True)
@@ -239,6 +227,32 @@ class Bundle:
             maintain_order="left",
         )
         return made, warnings
+
+    def asked_features(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Make the features that raw rows ask for, sorted by entity; see `answer`."""
+        given = self.panel_of(typed(rows, self.record.columns))
+        return self._asked_features(given, alone=False)[0]
+
+    def _asked_features(
+        self, given: pl.DataFrame, *, alone: bool
+    ) -> tuple[pl.DataFrame, list[str]]:
+        """Make the features of the entities of some rows of the panel, and warn."""
+        horizon = self.record.horizon
+        stage = self.to_panel.snapshots[horizon.panel].stage
+        warnings = hold(given, stage, self.contract, only_warn=alone)
+        sizes = sizes_of(given, horizon.time, self.record.cluster)
+        warnings += self.incomplete(sizes, alone=alone)
+        if alone:
+            features = self.next_features(given.lazy())
+        else:
+            features = self._features_beside_context(given.filter(self.is_in_panel))
+        is_last = pl.col(horizon.time) == given[horizon.time].max()
+        asked = given.select(*horizon.entity)
+        features = features.join(
+            asked, on=horizon.entity, how="semi", maintain_order="left"
+        )
+        warnings += self._drifted(features, given.filter(is_last), alone=alone)
+        return features, warnings
 
     def _features_beside_context(self, given: pl.DataFrame) -> pl.DataFrame:
         """Make features of rows and what they lack of the panel; sorted by entity.
