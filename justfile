@@ -212,6 +212,12 @@ forecast *args: env
 monitor *args: env
     @.venv/bin/python -m pipeline monitor "$@"
 
+# Answer predictions over HTTP, by the champion: just serve --port 8001 --workers 2
+[group('model')]
+[no-exit-message]
+serve *args: env
+    @.venv/bin/python -m pipeline serve "$@"
+
 # Predict from raw rows, with the champion: just score new.csv -o out.csv, rows/ -o out/
 [group('model')]
 [no-exit-message]

@@ -507,6 +507,47 @@ def _score_files(
             click.echo(line, err=True)
 
 
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Who may reach it."
+)
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 64),
+    help="Processes that hold the champion, 200 MiB each.",
+)
+@options.profile
+@options.overrides
+def serve(
+    host: str,
+    port: int,
+    workers: int,
+    profile: str | None,
+    overrides: tuple[str, ...],
+) -> None:
+    """Answer predictions over HTTP, by the champion and each that comes after it.
+
+    What is given in is read as `score` reads a file, and predicted to the same bit.
+    Its page, at /, says how to ask.
+    """
+    from pipeline.serving.workers import Worker, use_one_thread
+
+    use_one_thread()
+    started = [Worker() for _ in range(workers)]  # they import what they need meanwhile
+    settings, _ = _load(profile, overrides)
+    from pipeline.modeling.forecast import champion_of
+    from pipeline.serving.serve import listen
+    from pipeline.serving.serve import serve as serve_champion
+
+    champion_of(settings)
+    listening = listen(host, port)
+    options.say(f"http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it)")
+    serve_champion(settings, listening, started, options.say)
+
+
 def _scores_said(
     made: "pl.LazyFrame",
     scores: "Scores | ScoredFiles",
@@ -784,6 +825,6 @@ def ui(port: int) -> None:
 
 COMMANDS = (
     *(pipeline, tune, train, evaluate, compare, promote, forecast, monitor, score),
-    *(audit, impact, ui),
+    *(serve, audit, impact, ui),
 )
 """In the order of the help."""

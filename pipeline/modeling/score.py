@@ -47,16 +47,25 @@ def score(settings: ModelingSettings, file: Path, *, alone: bool = False) -> Sco
     """
     version = champion_of(settings)
     source = source_of(settings, version, str(file.resolve()), kind_of(file))
-    rows, bad = sources.read(source, settings.root)
-    sources.refuse_too_many(bad, source, settings.root)
-    if rows.is_empty():
-        raise ModelError(
-            f"{file}: no good rows to forecast from\n"
-            "hint: give at least one raw row of each entity that is asked about"
-        )
+    rows, bad = read_given(source, settings.root)
     predictions = forecast_apart(settings, version, rows, alone=alone)
     of = of_version(version, settings.modeling)
     return Scores(version, predictions.with_columns(**of), bad)
+
+
+def read_given(source: FileSource, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Read the good rows of a file, and the cells of those that are left out.
+
+    A PipelineError if it has too many of these, or no other.
+    """
+    rows, bad = sources.read(source, root)
+    sources.refuse_too_many(bad, source, root)
+    if rows.is_empty():
+        raise ModelError(
+            f"{source.path}: no good rows to forecast from\n"
+            "hint: give at least one raw row of each entity that is asked about"
+        )
+    return rows, bad
 
 
 def source_of(

@@ -88,7 +88,7 @@ def why_prediction(
     rank, bigger = _bigger(rows, modeling, at)
     ways = [*([made.past] if made.past else []), *made.contributions[:_MOST_FOLLOWED]]
     largest, reason = _followed(settings, store, run, wanted, ways)
-    of = vars(made) | {"key": wanted, "prediction": at["prediction"]}
+    of: dict[str, Any] = vars(made) | {"key": wanted, "prediction": at["prediction"]}
     return WhyPrediction(
         **of,
         unit=modeling.unit,

@@ -111,7 +111,7 @@ class _Step:
         self.frames.filled[name] = _collected(self.stages[name].made)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Prepared:
     """Makes the features of a few clusters."""
 
@@ -125,6 +125,8 @@ class Prepared:
     """The bucket of each cluster."""
     steps: list[_Step]
     lock: Lock = field(default_factory=Lock)
+    n_long: int = 0
+    """Requests that only the plan of all rows could answer."""
 
     def features(self, given: pl.DataFrame) -> pl.DataFrame | None:
         """Make the features of the next periods of rows and what they lack.
@@ -132,6 +134,12 @@ class Prepared:
         `given` are rows of the panel. Of entities of other clusters, some or none are
         there. None if only the plan of all rows can tell.
         """
+        found = self._features(given)
+        self.n_long += found is None
+        return found
+
+    def _features(self, given: pl.DataFrame) -> pl.DataFrame | None:
+        """Do it."""
         time, cluster = self.horizon.time, self.cluster
         end = self.rows[time].max()
         asked = given.select(cluster).unique()

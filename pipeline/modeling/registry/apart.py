@@ -94,7 +94,7 @@ def _start(
     """Start the program beside the rows of other sources, and pass on what it says."""
     beside = folder / "others"
     beside.mkdir()
-    for name, table in _others_of(settings, version).items():
+    for name, table in others_of(settings, version).items():
         table.write_parquet(beside / f"{name}.parquet")
     words = [store_uri(settings.root), version.uri, how, str(made), str(beside), *given]
     done = subprocess.run(  # this interpreter, a file of ours
@@ -121,7 +121,7 @@ def _start(
         LOG.warning(line)
 
 
-def _others_of(settings: ModelingSettings, version: Version) -> dict[str, pl.DataFrame]:
+def others_of(settings: ModelingSettings, version: Version) -> dict[str, pl.DataFrame]:
     """Read the other sources that a version takes, as they are now."""
     names = packed(version).others
     missing = [name for name in names if name not in settings.pipeline.others]

@@ -1,0 +1,1 @@
+"""The champion behind HTTP: read, ask a process that holds it, answer."""

@@ -1,0 +1,171 @@
+"""How rows come in, and how answers go out: JSON, CSV, Arrow, Parquet."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from pipeline.files.parquet import scan_parquet
+
+JSON, CSV = "application/json", "text/csv"
+ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
+
+TYPES = {
+    JSON: JSON,
+    CSV: CSV,
+    ARROW: ARROW,
+    PARQUET: PARQUET,
+    "application/x-parquet": PARQUET,
+}
+"""Media types, and which of them is meant."""
+
+_MOST_COLUMNS = 1_000
+_MOST_TEXT = 8
+"""Bytes of text that a byte of a packed table may stand for."""
+
+_ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class RequestError(Exception):
+    """A request that cannot be answered, with the status of HTTP that says why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
+    """Write the rows of a request as a file that a source can be read from.
+
+    Cells of JSON are written as text, as those of JSON lines are.
+    """
+    if type_ == CSV:
+        n_rows = body.count(b"\n")
+        _refuse_many(n_rows, max_rows)
+        path = folder / "request.csv"
+        path.write_bytes(body)
+        return path
+    path = folder / "request.parquet"
+    try:
+        match type_:
+            case "application/json":
+                _texts(body, max_rows).write_parquet(path, compression="uncompressed")
+            case "application/vnd.apache.arrow.stream":
+                table = pl.read_ipc_stream(body)
+                _refuse_many(table.height, max_rows)
+                table.write_parquet(path, compression="uncompressed")
+            case _:
+                path.write_bytes(body)
+                rows = scan_parquet(path)
+                _refuse_many(rows.select(pl.len()).collect().item(), max_rows)
+                _refuse_wide(rows.collect_schema().names())
+                _refuse_long(rows, len(body))
+    except (PolarsError, OSError) as error:
+        first = str(error).strip().splitlines()[0].replace(str(path), "the request")
+        raise RequestError(
+            400, f"request: is no {type_}\nfound: {first}\nhint: see / for an example"
+        ) from error
+    return path
+
+
+def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
+    """Read a list of objects, or an object with one as its ``rows``."""
+    try:
+        if body.lstrip()[:1] == b"{":
+            given = _OBJECT.decode(body)
+            if given.keys() != {"rows"}:
+                raise RequestError(
+                    400,
+                    "request: expected an object with one name, 'rows'\n"
+                    f"found: {', '.join(map(repr, [*given][:6])) or 'none'}\n"
+                    'hint: {"rows": [{"Year": 2017, ...}]}, or the list alone',
+                )
+            rows = _ROWS.decode(given["rows"])
+        else:
+            rows = _ROWS.decode(body)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise RequestError(
+            400,
+            f"request: is no list of rows in JSON\nfound: {error}\n"
+            'expected: [{"name of a column": value, ...}, ...]',
+        ) from error
+    _refuse_many(len(rows), max_rows)
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= dict.fromkeys(row)
+        _refuse_wide(names)
+    try:
+        cells = {name: [_text(row.get(name)) for row in rows] for name in names}
+        return pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String))
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise RequestError(
+            400, f"request: a text is no UTF-8\nfound: {error}"
+        ) from error
+
+
+def _text(value: msgspec.Raw | None) -> str | None:
+    """Take a value as a cell, as of JSON lines."""
+    written = "null" if value is None else bytes(value).decode()
+    if written.startswith('"'):
+        return msgspec.json.decode(written, type=str)
+    return None if written == "null" else written
+
+
+def _refuse_many(n_rows: int, most: int) -> None:
+    if n_rows > most:
+        raise RequestError(
+            413,
+            f"request: {n_rows:,} rows, expected at most {most:,}\n"
+            "hint: send parts of whole clusters, use `just score`, or see"
+            " serving.max_rows",
+        )
+
+
+def _refuse_wide(names: Any) -> None:
+    if len(names) > _MOST_COLUMNS:
+        raise RequestError(
+            413, f"request: has more than {_MOST_COLUMNS:,} columns, expected fewer"
+        )
+
+
+def _refuse_long(rows: pl.LazyFrame, n_bytes: int) -> None:
+    """Refuse texts that repeat until no memory holds them."""
+    texts = [name for name, t in rows.collect_schema().items() if t == pl.String]
+    sizes = rows.select(pl.col(texts).str.len_bytes().sum()).collect()
+    most = max(_MOST_TEXT * n_bytes, 1 << 20)
+    if (n := sum(sizes.row(0)) if texts else 0) > most:
+        raise RequestError(
+            413, f"request: {n:,} bytes of text, expected at most {most:,} of its size"
+        )
+
+
+def written(made: pl.DataFrame, type_: str, beside: dict[str, Any]) -> bytes:
+    """Write predictions; of what is `beside` them, only JSON has room."""
+    if type_ == JSON:
+        return msgspec.json.encode({**beside, "predictions": made.to_dicts()})
+    out = io.BytesIO()
+    match type_:
+        case "text/csv":
+            made.write_csv(out)
+        case "application/vnd.apache.arrow.stream":
+            made.write_ipc_stream(out)
+        case _:
+            made.write_parquet(out)
+    return out.getvalue()
+
+
+def accepted(header: str) -> str:
+    """Choose how to answer: the first that is named and known, else JSON."""
+    for part in header.split(","):
+        name = part.partition(";")[0].strip().lower()
+        if name in TYPES:
+            return TYPES[name]
+        if name in ("", "*/*", "application/*"):
+            return JSON
+    raise RequestError(
+        406, f"request: accepts {header!r}, expected one of {', '.join(TYPES)}"
+    )

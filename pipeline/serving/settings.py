@@ -1,0 +1,35 @@
+"""The section ``serving``: what a server allows."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from pipeline.config import BaseConfig, check, refuse
+from pipeline.plan.settings import Settings
+
+
+class Serving(BaseConfig, frozen=True, kw_only=True):
+    """The section ``serving`` of ``configs/pipeline.yaml``."""
+
+    max_body_mib: Annotated[float, Meta(gt=0)] = 16
+    """Of a request; more is refused with status 413."""
+    max_rows: Annotated[int, Meta(ge=1)] = 200_000
+    """Of a request; a small file may hold many."""
+    max_explained: Annotated[int, Meta(ge=1)] = 1_000
+    """Rows of a request that is to be explained."""
+    max_waiting: Annotated[int, Meta(ge=1)] = 1_000
+    """Requests at once; more are refused with status 503."""
+    timeout_s: Annotated[float, Meta(gt=0)] = 60
+    """For a request, with the time that it waits; then it ends with status 503."""
+    token: str | None = None
+    """What a client must send as ``Authorization: Bearer``; a secret, so written as
+    ``${oc.env:NAME}``. Without one, anyone may ask who reaches the port."""
+
+
+def serving_of(settings: Settings) -> Serving:
+    """Check the section; a ConfigError with all mistakes."""
+    given = settings.tree.get("serving", {})
+    found, mistakes = check(given, Serving, "serving", settings.layers)
+    refuse(mistakes)
+    assert found is not None
+    return found
