@@ -12,7 +12,7 @@ from tests.documents import example
 
 LATE = {
     "duckdb": {"snapshots", "sources"},
-    "lightgbm": {"modeling"},
+    "lightgbm": {"modeling", "serving"},
     "mlflow": {"modeling"},
     "optuna": {"modeling"},
 }

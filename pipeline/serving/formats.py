@@ -44,8 +44,7 @@ def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
     Cells of JSON are written as text, as those of JSON lines are.
     """
     if type_ == CSV:
-        n_rows = body.count(b"\n")
-        _refuse_many(n_rows, max_rows)
+        _refuse_many(body.count(b"\n") - 1, max_rows)
         path = folder / "request.csv"
         path.write_bytes(body)
         return path

@@ -1,0 +1,128 @@
+"""A server answers many at once, follows the champion, and ends in order."""
+
+import http.client
+import json
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from pipeline.errors import ModelError
+from pipeline.modeling.tracking.tracking import database
+from pipeline.serving.serve import listen
+from tests.conftest import ROOT
+
+WORDS = ("--profile", "ci", "source=csv", "source.path=data/raw.csv")
+
+
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(
+            ModelError, match=f"127.0.0.1:{port}: cannot be listened on"
+        ):
+            listen("127.0.0.1", port)
+
+
+class Client(threading.Thread):
+    """Asks the same again and again, over one connection."""
+
+    def __init__(self, port: int, body: bytes, ending: threading.Event) -> None:
+        super().__init__()
+        self.port, self.body, self.ending = port, body, ending
+        self.found: list[tuple[int, Any]] = []
+
+    def run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        while not self.ending.is_set():
+            headers = {"Content-Type": "text/csv"}
+            connection.request("POST", "/predict", self.body, headers)
+            answer = connection.getresponse()
+            self.found.append((answer.status, json.loads(answer.read())))
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def is_ready(port: int) -> bool:
+    """Tell whether a server answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request("GET", "/ready")
+    return connection.getresponse().status == 200
+
+
+def second_version(root: Path) -> None:
+    """Register the same model once more, and make it champion, as a promotion does."""
+    with sqlite3.connect(database(root)) as store:
+        for table in ("model_versions", "model_version_tags"):
+            names = [r[1] for r in store.execute(f"PRAGMA table_info({table})")]
+            values = ", ".join("2" if name == "version" else name for name in names)
+            store.execute(f"INSERT INTO {table} SELECT {values} FROM {table}")
+        store.execute("UPDATE registered_model_aliases SET version = 2")
+
+
+@pytest.mark.slow
+def test_many_are_answered_while_the_champion_changes(
+    promoted: Path, tmp_path: Path
+) -> None:
+    root = shutil.copytree(promoted, tmp_path / "a=b '<c>'", symlinks=True)
+    server = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "pipeline", "--project", str(root)),
+            *("serve", "--port", "0", "--workers", "2", *WORDS),
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout
+        [port] = map(int, re.findall(r":(\d+)/", server.stdout.readline()))
+        wait_for(lambda: is_ready(port))
+        table = pl.read_csv(root / "data" / "raw.csv", infer_schema=False)
+        last = table.filter(pl.col("Year") == "2017")
+        bodies = [
+            last.filter(pl.col("Facility Id") == one).write_csv().encode()
+            for one in last["Facility Id"].unique().sort()[:12]
+        ]
+        ending = threading.Event()
+        clients = [Client(port, body, ending) for body in bodies]
+        for client in clients:
+            client.start()
+        wait_for(lambda: all(client.found for client in clients))
+        second_version(root)
+        wait_for(lambda: all(c.found[-1][1].get("version") == 2 for c in clients))
+        ending.set()
+        for client in clients:
+            client.join()
+        for client in clients:
+            assert {status for status, _ in client.found} == {200}
+            versions = [answer["version"] for _, answer in client.found]
+            assert versions == sorted(versions)
+            assert {*versions} == {1, 2}
+            predictions = {
+                tuple(row["prediction"] for row in answer["predictions"])
+                for _, answer in client.found
+            }
+            assert len(predictions) == 1
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+        server.communicate()
