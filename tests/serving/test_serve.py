@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,12 @@ class Client(threading.Thread):
 
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        while not self.ending.is_set():
-            headers = {"Content-Type": "text/csv"}
-            connection.request("POST", "/predict", self.body, headers)
-            answer = connection.getresponse()
-            self.found.append((answer.status, json.loads(answer.read())))
+        with closing(connection) as asked:
+            while not self.ending.is_set():
+                headers = {"Content-Type": "text/csv"}
+                asked.request("POST", "/predict", self.body, headers)
+                answer = asked.getresponse()
+                self.found.append((answer.status, json.loads(answer.read())))
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
@@ -62,19 +64,22 @@ def wait_for(holds: Callable[[], bool]) -> None:
 
 def is_ready(port: int) -> bool:
     """Tell whether a server answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", "/ready")
-    return connection.getresponse().status == 200
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as asked:
+        asked.request("GET", "/ready")
+        answer = asked.getresponse()
+        answer.read()
+        return answer.status == 200
 
 
 def second_version(root: Path) -> None:
     """Register the same model once more, and make it champion, as a promotion does."""
-    with sqlite3.connect(database(root)) as store:
+    with closing(sqlite3.connect(database(root))) as store:
         for table in ("model_versions", "model_version_tags"):
             names = [r[1] for r in store.execute(f"PRAGMA table_info({table})")]
             values = ", ".join("2" if name == "version" else name for name in names)
             store.execute(f"INSERT INTO {table} SELECT {values} FROM {table}")
         store.execute("UPDATE registered_model_aliases SET version = 2")
+        store.commit()
 
 
 @pytest.mark.slow
