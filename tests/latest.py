@@ -82,7 +82,7 @@ def direct() -> set[str]:
 def failing(tests: Sequence[str]) -> set[str]:
     """Run tests in `.venv-latest`, and return the ids of those that fail."""
     with TemporaryDirectory() as cache:
-        command = [LATEST / "bin/python", "-m", "pytest", "--quiet", "--tb=line"]
+        command = [LATEST / "bin/python", "-m", "pytest", "--quiet"]
         done = subprocess.run(
             [*command, "-o", f"cache_dir={cache}", *tests],
             cwd=ROOT,
