@@ -417,12 +417,11 @@ def _print_forecast(forecast: "Forecast") -> None:
     "-o",
     "--output",
     type=click.Path(),
+    callback=options.harmless,
     help="File to write instead of the terminal; of a folder, a folder or s3://...",
 )
 @options.overrides
-@click.pass_context
 def score(
-    ctx: click.Context,
     place: str,
     alone: bool,
     snapshot: str | None,
@@ -443,8 +442,6 @@ def score(
     """
     from pipeline.files.remote import is_remote
 
-    if output and not is_remote(output):
-        options.harmless(ctx, ctx.command.params[0], Path(output))
     settings, _ = _load(profile, overrides)
     is_file = not is_remote(place) and not Path(place).is_dir()
     if is_file and not snapshot and not (output and is_remote(output)):

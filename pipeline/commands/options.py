@@ -139,13 +139,15 @@ def format_(command: Callable[..., None]) -> Callable[..., None]:
 def harmless(
     ctx: click.Context,
     param: click.Parameter,  # noqa: ARG001
-    target: Path | None,
-) -> Path | None:
+    target: Path | str | None,
+) -> Path | str | None:
     """Refuse to write in place of what the project is made of."""
     if target is not None and not ctx.resilient_parsing:
+        from pipeline.files.remote import is_remote
         from pipeline.plan.output import refuse_to_lose
 
-        refuse_to_lose(target, project_root())
+        if not is_remote(str(target)):
+            refuse_to_lose(Path(target), project_root())
     return target
 
 
