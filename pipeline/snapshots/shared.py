@@ -19,7 +19,6 @@ from pipeline.snapshots.linked import is_run_id
 from pipeline.snapshots.publish import place_objects, publish_run
 from pipeline.snapshots.records import (
     FORMAT,
-    QUARANTINE,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,
@@ -204,8 +203,7 @@ def pull_run(
                 "hint: a larger `history.runs` keeps more, from the next run on"
             )
         wanted = {
-            s.object: [] if s.is_guest or s.name == QUARANTINE else s.key
-            for s in run.snapshots
+            s.object: s.key if s.stage or s.is_scored else [] for s in run.snapshots
         }
         fetch_objects(store, shared, wanted, staging)
         _require_rows(store, shared, run)
