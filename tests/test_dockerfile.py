@@ -1,0 +1,224 @@
+"""The images are not root's, hold what the locks name, and run, as far as can be told.
+
+No container runtime is asked. Each line of the Dockerfile is executed as it stands
+there, in fresh roots of Debian's packages: the system of the Python image, with the
+system's own Python in the place of the image's.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parent / "project"
+
+
+class Line(NamedTuple):
+    """An instruction."""
+
+    word: str
+    rest: str
+
+
+def lines() -> Iterator[Line]:
+    """Read the Dockerfile."""
+    text = (ROOT / "Dockerfile").read_text()
+    kept = "\n".join(x for x in text.splitlines() if not x.startswith("#"))
+    for line in re.sub(r"\\\n\s*", "", kept).splitlines():
+        if line.strip():
+            word, _, rest = line.partition(" ")
+            yield Line(word, rest.strip())
+
+
+def ignored(name: str) -> bool:
+    """Tell whether the context lacks what is at the top of the repository."""
+    patterns = (ROOT / ".dockerignore").read_text().splitlines()
+    return patterns[0] == "*" and f"!{name}" not in patterns
+
+
+@dataclass
+class Stage:
+    """A root that lines are executed in."""
+
+    root: Path
+    user: str = "0:0"
+    folder: str = "/"
+    env: dict[str, str] = field(default_factory=dict)
+    said: dict[str, str] = field(default_factory=dict)
+    """The last of each other instruction."""
+
+    def execute(self, *words: str, user: str | None = None) -> str:
+        """Execute a command in it, as a container would."""
+        path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        env = {"PATH": path, "HOME": "/tmp", "SSL_CERT_FILE": CERTIFICATES} | self.env
+        chroot = ["chroot", f"--userspec={user or self.user}", str(self.root)]
+        given = ["env", "-i", *(f"{k}={v}" for k, v in env.items()), *words]
+        script = (
+            f"mount -t proc proc {shlex.quote(str(self.root / 'proc'))}; exec "
+            + shlex.join([*chroot, "/bin/sh", "-c", f'cd "{self.folder}" && exec "$@"'])
+            + " sh "
+            + shlex.join(given)
+        )
+        done = subprocess.run(
+            ["unshare", "--mount", "--fork", "sh", "-c", script],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def copy(self, rest: str, stages: dict[str, "Stage"]) -> None:
+        """Copy files, from the repository or another stage."""
+        words = rest.split()
+        of = re.fullmatch(r"--from=(\w+)", words[0])
+        *sources, target = words[1:] if of else words
+        place = self.root / str(Path(self.folder, target)).lstrip("/")
+        for source in sources:
+            assert of or not ignored(source), f"{source} is not in the context"
+            base = stages[of[1]].root if of else ROOT
+            path = base / source.lstrip("/")
+            if path.is_dir():
+                shutil.copytree(
+                    path,
+                    place,
+                    symlinks=True,
+                    dirs_exist_ok=True,
+                    ignore=None if of else shutil.ignore_patterns("__pycache__"),
+                )
+            else:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, place)
+
+
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+def bootstrapped(root: Path) -> Path:
+    """Make a root of Debian 12's packages, which reaches what this machine does."""
+    packages = "--include=python3,python3-venv,ca-certificates"
+    subprocess.run(
+        ["debootstrap", "--variant=minbase", packages, "bookworm", str(root)],
+        check=True,
+        capture_output=True,
+    )
+    return root
+
+
+def built(folder: Path, base: Path) -> dict[str, Stage]:
+    """Execute all lines."""
+    for file in ("/etc/resolv.conf", CERTIFICATES):
+        shutil.copy(file, base / file.lstrip("/"))
+    stages: dict[str, Stage] = {}
+    stage = Stage(base)
+    for line in lines():
+        match line.word:
+            case "FROM":
+                of, name = re.fullmatch(r"(\S+) AS (\w+)", line.rest).groups()  # type: ignore[union-attr]
+                if of in stages:
+                    before = stages[of]
+                    stage = Stage(before.root, before.user, before.folder, before.env)
+                    stage.said = dict(before.said)
+                else:
+                    assert of.startswith("python:3.")
+                    assert of.endswith("-slim-bookworm")
+                    subprocess.run(["cp", "-a", base, folder / name], check=True)
+                    stage = Stage(folder / name)
+                stages[name] = stage
+            case "WORKDIR":
+                stage.folder = line.rest
+                made = stage.root / line.rest.lstrip("/")
+                made.mkdir(parents=True, exist_ok=True)
+            case "COPY":
+                stage.copy(line.rest, stages)
+            case "RUN":
+                stage.execute("/bin/sh", "-c", line.rest)
+            case "ENV":
+                for given in shlex.split(line.rest):
+                    name, _, value = given.partition("=")
+                    path = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+                    stage.env[name] = value.replace("$PATH", path)
+            case "USER":
+                stage.user = line.rest
+            case word:
+                stage.said[word] = line.rest
+    return stages
+
+
+def command(said: str) -> list[str]:
+    """Read the words of a command, behind its options."""
+    return json.loads(said[said.index("[") :])
+
+
+def test_it_is_no_ones_root_and_installs_what_the_locks_hash() -> None:
+    told = list(lines())
+    users = [line.rest for line in told if line.word == "USER"]
+    assert users == ["10001:10001"]
+    after = told[[line.word for line in told].index("USER") :]
+    assert not [line for line in after if line.word in ("RUN", "COPY")]
+    installs = [
+        line.rest for line in told if ".lock" in line.rest and "&&" in line.rest
+    ]
+    assert len(installs) == 1
+    for name in ("requirements-tools.lock", "requirements.lock"):
+        assert (ROOT / name).read_text().count("--hash=sha256:") > 10
+    assert installs[0].count("--require-hashes") == 2
+    stages = [line.rest.rpartition(" ")[2] for line in told if line.word == "FROM"]
+    assert stages == ["build", "run", "serve"]
+    assert [line.word for line in told].count("HEALTHCHECK") == 2
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Iterator[Path]:
+    """A folder that does not stay: the roots in it take 3 GB."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("debootstrap"),
+    reason="needs root and debootstrap",
+)
+def test_each_line_does_what_it_should_in_a_fresh_root(roots: Path) -> None:
+    stages = built(roots, bootstrapped(roots / "base"))
+    check(stages["run"], stages["serve"])
+
+
+def check(run: Stage, serve: Stage) -> None:
+    """Run a small project as the image's user, and look what is left in the image."""
+    for compiler in ("gcc", "cc", "g++", "clang", "ld", "uv"):
+        for folder in ("usr/bin", "usr/local/bin", "opt/pipeline/bin"):
+            assert not (run.root / folder / compiler).exists()
+    assert not list((run.root / "opt/pipeline").rglob("site-packages/pip"))
+    assert not list((run.root / "var/lib/apt/lists").iterdir())
+    own = [*(run.root / "opt/pipeline").rglob("*"), *(run.root / "project").rglob("*")]
+    uid = int(run.user.partition(":")[0])
+    mine = [path for path in own if path.lstat().st_uid == uid]
+    assert mine == [run.root / "project" / ".pipeline"]
+    assert "Commands" in run.execute(*command(run.said["HEALTHCHECK"]))
+    entry = command(run.said["ENTRYPOINT"])
+    assert "features" in run.execute(*entry, "plan")
+    # A project of somebody else's in its place, which only has to be read.
+    shutil.rmtree(run.root / "project" / "configs")
+    shutil.rmtree(run.root / "project" / "queries")
+    shutil.copytree(PROJECT, run.root / "project", dirs_exist_ok=True)
+    rows = ROOT / "tests" / "golden" / "raw.csv"
+    (run.root / "project" / "data").mkdir()
+    shutil.copy(rows, run.root / "project" / "data" / "raw.csv")
+    words = ("source=csv", "source.path=data/raw.csv", "--profile", "ci")
+    assert "features" in run.execute(*entry, *command(run.said["CMD"]), *words)
+    found = run.execute(*entry, "sql", "from features", "--format", "csv")
+    assert len(found.splitlines()) == 2251
+    # Of the model, the library that the slim image lacks.
+    run.execute("python", "-c", "import lightgbm")
+    assert serve.user == run.user
