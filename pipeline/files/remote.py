@@ -73,7 +73,7 @@ def find_remote(pattern: str) -> tuple[RemoteFile, ...]:
         raise SourceError(
             f"{pattern}: names no bucket\nexpected: s3://bucket/folder/*.parquet"
         )
-    with _store_faults(pattern):
+    with store_faults(pattern):
         store, folder = open_store(f"s3://{literal}")
         is_deep = glob.has_magic(str(name.parent))
         selector = arrow_fs().FileSelector(
@@ -100,7 +100,7 @@ def describe_remote(file: RemoteFile) -> tuple[int, int, str]:
 
     Every change of the content changes the tag. A SourceError if the store says none.
     """
-    with _store_faults(file.uri):
+    with store_faults(file.uri):
         store, path = open_store(file.uri)
         [info] = store.get_file_info([path])
         with store.open_input_file(path) as stream:
@@ -126,7 +126,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 @contextmanager
-def _store_faults(uri: str) -> Generator[None]:
+def store_faults(uri: str) -> Generator[None]:
     """Say which address a store failed at."""
     try:
         yield

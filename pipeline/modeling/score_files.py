@@ -15,11 +15,17 @@ from pathlib import Path
 import polars as pl
 
 from pipeline import sources
-from pipeline.errors import ModelError, SourceError, some
+from pipeline.errors import ModelError, PipelineError, SourceError, some
 from pipeline.files.delivery import delivery
 from pipeline.files.local import SourceFile, contents
 from pipeline.files.parquet import read_parquet, scan_parquet
-from pipeline.files.remote import RemoteFile, arrow_fs, is_remote, open_store
+from pipeline.files.remote import (
+    RemoteFile,
+    arrow_fs,
+    is_remote,
+    open_store,
+    store_faults,
+)
 from pipeline.modeling.forecast import champion_of, of_version
 from pipeline.modeling.registry.apart import forecast_files_apart
 from pipeline.modeling.registry.registry import Version
@@ -94,11 +100,8 @@ def score_files(
         work.mkdir()
         bad: list[pl.DataFrame] = []
         for number, file in enumerate(each(found.values(), "reading files")):
-            source = source_of(settings, version, str(file), kind_of(_path_of(file)))
-            bad.append(
-                sources.write(source, settings.root, given / f"{number:06}.parquet")
-            )
-            sources.refuse_too_many(bad[-1], source, settings.root)
+            to = given / f"{number:06}.parquet"
+            bad.append(_read(settings, version, file, to))
         paths = sorted(given.iterdir())
         if not scan_parquet(paths).head(1).collect().height:
             raise ModelError(
@@ -117,6 +120,36 @@ def score_files(
             n_bad = of_file.select("file", "line").n_unique()
             files.append(ScoredFile(name, content.sha256, scored, n_rows, n_bad))
         yield ScoredFiles(place, version, files, pl.concat(bad), datetime.now(UTC))
+
+
+def _read(
+    settings: ModelingSettings, version: Version, file: SourceFile, to: Path
+) -> pl.DataFrame:
+    """Write the good rows of a file as Parquet, and give its bad cells.
+
+    Of a store, Parquet is read where it is, and anything else from a copy.
+    """
+    root, kind = settings.root, kind_of(_path_of(file))
+
+    def read(path: str) -> pl.DataFrame:
+        source = source_of(settings, version, path, kind)
+        bad = sources.write(source, root, to)
+        sources.refuse_too_many(bad, source, root)
+        return bad
+
+    if isinstance(file, Path) or kind is ParquetSource:
+        return read(str(file))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, _path_of(file).name)
+        with store_faults(file.uri):
+            store, path = open_store(file.uri)
+            here = arrow_fs().LocalFileSystem()
+            arrow_fs().copy_files(path, str(copy), store, here)
+        try:
+            bad = read(str(copy))
+        except PipelineError as error:
+            raise type(error)(str(error).replace(str(copy), file.uri)) from error
+        return bad.with_columns(file=pl.lit(file.uri))
 
 
 def refuse_place(
@@ -233,18 +266,11 @@ def _local(place: Path) -> dict[str, SourceFile]:
 
 def _remote(place: str) -> dict[str, SourceFile]:
     """Find files in a store."""
-    try:
+    with store_faults(place):
         store, path = open_store(place.rstrip("/"))
         [info] = store.get_file_info([path])
         if info.is_file:
             return {posixpath.basename(path): RemoteFile(f"s3://{path}")}
         select = arrow_fs().FileSelector(path, allow_not_found=True, recursive=True)
         found = [info.path for info in store.get_file_info(select) if info.is_file]
-    except OSError as error:
-        raise SourceError(
-            f"{place}: cannot be read\nfound: {str(error).partition(' (Request')[0]}\n"
-            "hint: see that the bucket is there, and that AWS_REGION,"
-            " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, elsewhere than at Amazon,"
-            " AWS_ENDPOINT_URL are set"
-        ) from error
     return {posixpath.relpath(at, path): RemoteFile(f"s3://{at}") for at in found}
