@@ -262,7 +262,8 @@ class Shared:
                 fs.open_input_stream(f"{base}/blobs/{blob.sha256}") as source,
                 target.open("wb") as file,
             ):
-                while chunk := source.read(_CHUNK):
+                # No further than it should be: what is there may be of any length.
+                while n_bytes <= blob.n_bytes and (chunk := source.read(_CHUNK)):
                     digest.update(chunk)
                     n_bytes += len(chunk)
                     file.write(chunk)
@@ -270,7 +271,8 @@ class Shared:
             gone = "is missing" if _is_absent(error) else f"failed: {_shown(error)}"
             return f"its file {name} {gone}"
         if n_bytes != blob.n_bytes:
-            return f"its file {name} has {n_bytes:,} bytes, expected {blob.n_bytes:,}"
+            found = f"{n_bytes:,} bytes" + " or more" * (n_bytes > blob.n_bytes)
+            return f"its file {name} has {found}, expected {blob.n_bytes:,}"
         is_same = digest.hexdigest() == blob.sha256
         return "" if is_same else f"its file {name} holds other bytes"
 

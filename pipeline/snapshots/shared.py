@@ -4,6 +4,7 @@ What came back is held to what was computed: to its fingerprint, its bytes, its 
 content hash and that of each column, before anything is made of it or shows it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -268,7 +269,21 @@ def _find_run(shared: Shared, wanted: str | None) -> RunRecord:
             f"{shared}: run {run_id} is {found}\n"
             f"hint: `just push {run_id}`, where it was made, sends it"
         )
+    if odd := [s.name for s in run.snapshots if not _is_named(s)]:
+        raise SnapshotError(
+            f"{shared}: run {run_id} names what no snapshot is called: {odd[0]!a}\n"
+            "hint: somebody has changed it there; remove it"
+        )
     return run
+
+
+def _is_named(snapshot: SnapshotRecord) -> bool:
+    """Tell whether a snapshot has a name and a fingerprint as a run gives them.
+
+    They become paths.
+    """
+    is_hash = re.fullmatch("[0-9a-f]{64}", snapshot.fingerprint)
+    return bool(is_hash and re.fullmatch("[a-z][a-z0-9_]*", snapshot.name))
 
 
 def _latest(shared: Shared) -> str | None:

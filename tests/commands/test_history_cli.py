@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from tests.commands.conftest import SOURCE, invoke
 from tests.conftest import LEAN, make_project
@@ -43,6 +44,7 @@ def test_history_commands_from_change_to_restore(tmp_path: Path) -> None:
         assert con.execute("SELECT count(*) FROM features").fetchone() != (0,)
 
 
+@pytest.mark.slow
 def test_a_run_goes_there_and_comes_here(tmp_path: Path) -> None:
     one, other, shared = (tmp_path / name for name in ("one", "other", "shared"))
     for folder in (one, other, shared):

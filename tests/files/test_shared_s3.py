@@ -55,6 +55,7 @@ def states(report: RunReport) -> set[str]:
     return {s.state for s in report.run.snapshots}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3")
 def test_a_clone_computes_nothing_that_is_in_the_bucket(clones: list[Path]) -> None:
     first, second = (run_in(clone, f"s3://{BUCKET}/a/store") for clone in clones)
@@ -90,6 +91,7 @@ def test_an_object_of_the_bucket_that_is_cut_short_is_computed(
     assert s3.get_object(Bucket=BUCKET, Key=largest)["Body"].read() == body
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("s3")
 def test_a_bucket_that_is_gone_keeps_nobody_from_work(
     clones: list[Path], caplog: pytest.LogCaptureFixture

@@ -1,9 +1,12 @@
 """A store that clones share, in a folder; in a bucket: tests/files/test_shared.py."""
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -26,7 +29,7 @@ from pipeline.run.run import RunReport, run
 from pipeline.snapshots.publish import publish_run
 from pipeline.snapshots.shared import clear_shared, fetch_objects, pull_run, push_run
 from pipeline.snapshots.store import open_store, read_object, read_runs
-from tests.conftest import LEAN, make_project
+from tests.conftest import LEAN, ROOT, make_project
 from tests.snapshots.conftest import ask
 
 WORDS = ("source=csv", "source.path=data/raw.csv")
@@ -135,6 +138,7 @@ def test_what_a_change_makes_begins_at_what_was_fetched(
     }
 
 
+@pytest.mark.slow
 def test_other_data_are_not_those_of_main(
     main: tuple[Path, RunReport, Path], clone: Path
 ) -> None:
@@ -146,6 +150,11 @@ def test_other_data_are_not_those_of_main(
 def truncated(shared: Path) -> None:
     blob = blob_of(shared, "discharges")
     blob.write_bytes(blob.read_bytes()[:-1])
+
+
+def longer(shared: Path) -> None:
+    with blob_of(shared, "discharges").open("ab") as blob:
+        blob.write(b"more")
 
 
 def flipped(shared: Path) -> None:
@@ -213,6 +222,7 @@ def elsewhere(shared: Path) -> None:
     ("spoil", "fault"),
     [
         (truncated, "bytes, expected"),
+        (longer, "bytes or more, expected"),
         (flipped, "holds other bytes"),
         (missing, "is missing"),
         (torn_entry, "is damaged"),
@@ -288,6 +298,7 @@ def test_a_run_is_pulled_and_shown_with_what_is_known_of_it(
     assert pull_run(store, opened(str(shared)), None, 10) == (record, False)
 
 
+@pytest.mark.slow
 def test_a_run_older_than_those_of_here_leaves_them_shown(
     main: tuple[Path, RunReport, Path], clone: Path
 ) -> None:
@@ -317,6 +328,51 @@ def test_half_a_run_is_not_pulled(
         pull_run(store, opened(str(shared)), None, 10)
     assert not store.catalog.exists()
     assert read_runs(store) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{"name": "../../stolen"}, {"fingerprint": "../../../stolen"}], ids=str
+)
+def test_a_run_names_snapshots_of_the_store_only(
+    main: tuple[Path, RunReport, Path], shared: Path, clone: Path, odd: dict[str, str]
+) -> None:
+    run = main[1].run
+    snapshots = [msgspec.structs.replace(run.snapshots[0], **odd)]
+    forged = msgspec.structs.replace(run, snapshots=snapshots)
+    opened(str(shared)).push(f"runs/{run.run_id}", {}, msgspec.json.encode(forged))
+    with pytest.raises(SnapshotError, match="names what no snapshot is called"):
+        pull_run(open_store(clone), opened(str(shared)), None, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_blobs", [1, 2, 4])
+def test_a_push_that_is_killed_leaves_a_run_whole_or_not_there(
+    main: tuple[Path, RunReport, Path], clone: Path, tmp_path: Path, n_blobs: int
+) -> None:
+    root, report, _ = main
+    place = tmp_path / "killed"
+    place.mkdir()
+    code = (
+        "import sys; from pathlib import Path;"
+        "from pipeline.files.shared import Shared;"
+        "from pipeline.snapshots.shared import push_run;"
+        "from pipeline.snapshots.store import open_store, read_current;"
+        "store = open_store(Path(sys.argv[1]));"
+        "push_run(store, Shared(sys.argv[2], print), read_current(store))"
+    )
+    words = [sys.executable, "-c", code, str(root), str(place)]
+    with subprocess.Popen(words, cwd=ROOT) as child:
+        while len([*place.glob("blobs/*")]) < n_blobs and child.poll() is None:
+            pass
+        child.kill()
+    with contextlib.suppress(SnapshotError):
+        pull_run(open_store(clone), opened(str(place)), None, 10)
+    here = read_runs(open_store(clone))
+    for snapshot in [s for each in here for s in each.snapshots]:
+        assert read_object(open_store(clone), *snapshot.object)
+    push_run(open_store(root), opened(str(place)), report.run)
+    pull_run(open_store(clone), opened(str(place)), None, 10)
+    assert not run_in(clone, place).is_new
 
 
 def test_the_time_of_a_file_elsewhere_says_nothing_here(
@@ -389,7 +445,6 @@ def test_what_no_run_that_stays_shows_goes_when_it_is_old(
     assert found == said == ["models/ridge/1", f"blobs/{raw}"]
     gone = there - {path for path in shared.rglob("*") if path.is_file()}
     assert gone == {shared / "models/ridge/1.json", shared / "blobs" / raw}
-    assert {*states(run_in(clone, shared)).values()} == {"restored"}
     pull_run(open_store(clone), opened(str(shared)), main[1].run.run_id, 10)
 
 
