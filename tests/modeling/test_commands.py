@@ -98,9 +98,10 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
 
 @pytest.mark.slow
 def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
-    champion: Command,
+    champion: Command, tmp_path: Path
 ) -> None:
-    result = champion("promote", "last_value", "modeling.baselines=[ridge]")
+    words = ("promote", "last_value", "modeling.baselines=[ridge]")
+    result = champion(*words)
     assert result.exit_code == 1
     title, *reasons = result.stdout.splitlines()
     assert title == (
@@ -109,6 +110,12 @@ def test_a_model_that_has_not_earned_it_gives_reasons_and_exit_code_1(
     )
     assert reasons[0].startswith("  - MAE")
     assert "  note: baselines is ['ridge'], by the command line" in reasons
+    # That the champion stays is no failure to who goes on with a forecast.
+    assert champion(*words, "--challenge").exit_code == 0
+    kept = json.loads(
+        (tmp_path / ".pipeline" / "outcomes" / "promote.json").read_text()
+    )
+    assert (kept["version"], kept["champion"]) == (2, 1)
 
 
 def test_models_are_listed_by_the_metric_that_decides(
