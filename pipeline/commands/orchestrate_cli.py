@@ -37,9 +37,9 @@ def orchestrate(
         from pipeline.orchestrate.tasks import tasks_of
         from pipeline.orchestrate.write import render, require_current, write
 
-        root = options.project_root()
+        root = options.project_root().resolve()
         tasks = tasks_of(root, profile=profile, overrides=overrides)
-    target = output.absolute() if output else root / FILES[tool]
+    target = output.parent.resolve() / output.name if output else root / FILES[tool]
     program = "just" if options.has_justfile() else "pipeline"
     text = render(tool, tasks, root, target, program)
     if check:

@@ -30,7 +30,18 @@ def render(tool: str, tasks: Tasks, root: Path, target: Path, program: str) -> s
     """Write the tasks for a tool, in a file at `target`; `program` runs a command.
 
     The text names no folder above the project, and is the same after a clone.
+
+    Raises
+    ------
+    ConfigError
+        If the file is not in the project, which it has to find.
     """
+    if not target.is_relative_to(root):
+        raise ConfigError(
+            f"{target}: is outside the project\n"
+            f"expected: a file in {root}, which finds it wherever it is cloned to\n"
+            "hint: leave -o out, and link to the file from where it is looked for"
+        )
     folder = Path(os.path.relpath(root, target.parent)).as_posix()
     by_name = {task.name: task for task in tasks.tasks}
 

@@ -31,7 +31,8 @@ def test_what_is_written_is_up_to_date_until_the_configuration_changes(
     assert "hint: `just orchestrate dvc` writes it anew" in stale.output
 
 
-def test_no_file_of_the_project_is_written_over(here: Path) -> None:
+def test_no_file_of_the_project_is_written_over_nor_one_elsewhere(here: Path) -> None:
+    assert "is outside the project" in call("dvc", "-o", "../dvc.yaml").output
     result = call("dvc", "-o", "configs/pipeline.yaml")
     assert "is within configs/ of the project" in result.output
     (here / "dvc.yaml").write_text("stages: {}\n")

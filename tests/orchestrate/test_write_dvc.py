@@ -40,7 +40,7 @@ def test_tasks_are_done_once_and_then_where_something_changes(
     assert done == ["run", "train_last_value", *studied, "monitor", "docs"], said
     assert repro(shop, dvc)[0] == []
     model = shop / "configs" / "models" / "ridge.yaml"
-    model.write_text(model.read_text().replace("high: 100000", "high: 50000"))
+    model.write_text(model.read_text().replace("alpha: 100}", "alpha: 90}"))
     assert repro(shop, dvc, "evaluate")[0] == ["tune_ridge", "train_ridge", "evaluate"]
     shown = call_in(shop, dvc, "metrics", "show", "--md", **QUIET).stdout
     assert re.search(r"evaluate\.json .*ridge", shown)
