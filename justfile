@@ -308,7 +308,7 @@ pull *args: env
 runs *args: env
     @.venv/bin/python -m pipeline runs "$@"
 
-# Write the tasks for another tool: just orchestrate dvc; prefect; --check: is it up to date?
+# Write the tasks for another tool: just orchestrate dvc|prefect|airflow|dagster; --check: is it up to date?
 [group('develop')]
 [no-exit-message]
 orchestrate tool *args: env

@@ -408,6 +408,7 @@ def _print_forecast(forecast: "Forecast") -> None:
 
 
 @click.command()
+@unattended
 @click.argument("place", metavar="FILE|FOLDER|S3", type=click.Path())
 @click.option("--alone", is_flag=True, help="The rows are a whole panel of their own.")
 @click.option("--snapshot", metavar="NAME", help="Publish it as a snapshot, too.")
