@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pipeline.commands.cli import main
-from tests.conftest import LEAN, PROJECT, ROOT, make_project
+from tests.conftest import PROJECT, ROOT
 
 SOURCE = ("source=csv", "source.path=data/raw.csv")
 
@@ -31,13 +31,4 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").symlink_to(ROOT / "tests" / "golden")
     result = invoke(root, "run", *SOURCE)
     assert result.exit_code == 0, result.output
-    return root
-
-
-@pytest.fixture(scope="module")
-def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small project of two runs that differ, in a folder with an odd name."""
-    root = make_project(tmp_path_factory.mktemp("odd 'name' <b>"), 200, of=LEAN)
-    for words in ((), ("drop_rare_drgs.min_total=1",)):
-        assert invoke(root, "run", *SOURCE, *words).exit_code == 0
     return root

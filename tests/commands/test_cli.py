@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from tests.commands.conftest import SOURCE, invoke
-from tests.conftest import ROOT
+from tests.conftest import LEAN, ROOT, make_project
 
 README = (ROOT / "pipeline" / "commands" / "README.md").read_text()
 
@@ -61,6 +61,15 @@ def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
             capture_output=True,
         )
         assert (b"CSV malformed" in done.stderr) == is_shown
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of two runs that differ."""
+    root = make_project(tmp_path_factory.mktemp("changed"), 200, of=LEAN)
+    for words in ((), ("drop_rare_drgs.min_total=1",)):
+        assert invoke(root, "run", *SOURCE, *words).exit_code == 0
+    return root
 
 
 @pytest.mark.parametrize(
