@@ -489,14 +489,14 @@ def _score_files(
 
     refuse_place(place, output, snapshot, format_)
     if snapshot:
-        refuse_name(settings, snapshot)
+        refuse_name(settings.pipeline, snapshot)
     with score_files(settings, place, alone=alone) as scored:
         said: list[str] = []
         if output:
             deliver(scored, output, format_)
             said.append(f" in {output}")
         if snapshot:
-            run_id = publish_scored(settings, scored, snapshot)
+            run_id = publish_scored(settings.pipeline, scored, snapshot)
             said.append(f" in snapshot '{snapshot}' of run {run_id}")
         where = f" of {n_of(len(scored.files), 'file')}{' and'.join(said)}"
         for line in _scores_said(

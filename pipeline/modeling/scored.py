@@ -11,8 +11,8 @@ from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.forecast import publish_beside
 from pipeline.modeling.score_files import ScoredFiles
-from pipeline.modeling.settings import STEP, ModelingSettings
-from pipeline.plan.settings import SCHEMAS
+from pipeline.modeling.settings import STEP
+from pipeline.plan.settings import SCHEMAS, Settings
 from pipeline.snapshots.publish import (
     laid_beside,
     lay_beside,
@@ -39,9 +39,9 @@ _TABLE = "scored"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def refuse_name(settings: ModelingSettings, name: str) -> None:
+def refuse_name(settings: Settings, name: str) -> None:
     """Refuse a snapshot's name that is none, or that something else has."""
-    stages = {stage.snapshot for stage in settings.pipeline.stages}
+    stages = {stage.snapshot for stage in settings.stages}
     runs = read_runs(open_store(settings.root))
     stages |= {s.name for run in runs[-1:] for s in run.snapshots if s.stage}
     taken = dict.fromkeys(stages, "a stage publishes it")
@@ -60,7 +60,7 @@ def refuse_name(settings: ModelingSettings, name: str) -> None:
         )
 
 
-def publish_scored(settings: ModelingSettings, scored: ScoredFiles, name: str) -> str:
+def publish_scored(settings: Settings, scored: ScoredFiles, name: str) -> str:
     """Publish a run in which only the snapshot `name` is new; return the run's id.
 
     It is sorted by ``file`` and ``row``. Later runs keep it; the same name again
@@ -97,7 +97,7 @@ def publish_scored(settings: ModelingSettings, scored: ScoredFiles, name: str) -
         before = laid_beside(store, _TABLE)
         kept = [] if before is None else [read_parquet(before)]
         lay_beside(store, {_TABLE: pl.concat([*kept, new])})
-        publish_beside([made], [name], settings.pipeline, store, run_id, started_at)
+        publish_beside([made], [name], settings, store, run_id, started_at)
     return run_id
 
 
