@@ -64,7 +64,8 @@ def test_what_is_scored_stays_until_it_is_replaced(
     listed = ask(
         tmp_path,
         "select name, version, file, sha256, scored.n_rows, n_left_out from meta.scored"
-        f" join meta.snapshots using (run_id, snapshot) where run_id = '{first}' order by file",
+        f" join meta.snapshots using (run_id, snapshot) where run_id = '{first}'"
+        " order by file",
     )
     assert listed == [
         ("sold", 3, "it's a.csv", "a1", 3, 2),

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pipeline.engine.parts import work
 from pipeline.errors import ModelError
 from pipeline.modeling.bundle import parts
 from pipeline.modeling.bundle.bundle import Bundle
@@ -32,8 +33,9 @@ def answered(
 def test_files_get_what_all_their_rows_get_at_once(
     packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Entities have rows in all files, and one file has rows of two batches.
-    monkeypatch.setattr(parts, "_BATCH", 1 << 13)
+    # Entities have rows in all files, and in all batches that are read at once.
+    for module in (parts, work):
+        monkeypatch.setattr(module, "_BATCH", 1 << 13)
     rows = packed.rows.sample(fraction=1, shuffle=True, seed=2)
     # Other values than in the training's panel, which features compare with.
     rows = rows.with_columns(pl.col("Mean Cost") * 1.5)
