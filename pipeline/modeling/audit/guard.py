@@ -153,18 +153,6 @@ def _audited_once(settings: ModelingSettings, of: str) -> Audit:
         return _audit(settings, of, MOST_ROWS)
 
 
-def _audited_once(settings: ModelingSettings, of: str) -> Audit:
-    """Look at some clusters, unless another process that trains does so already."""
-    path = _path(settings, of)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fault = f"{path.parent}: another process audits the features"
-    with exclusive(path.with_suffix(".lock"), fault, _WAIT_S):
-        if found := _read(settings, of):
-            return found
-        LOG.info("looking whether features know their own period")
-        return _audit(settings, of, MOST_ROWS)
-
-
 @doing("auditing the features")
 def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> Audit:
     """Look, and keep what was found."""
