@@ -377,6 +377,11 @@ bench-scale *args: dev-env
 bench-days *args: dev-env
     @.venv/bin/python -m benchmarks days "$@"
 
+# Ask a server of the champion, one at a time and many at once: just bench-serve --clients 100
+[group('bench')]
+bench-serve *args: dev-env
+    @.venv/bin/python -m benchmarks serving "$@"
+
 # Write the figures of the last bench into benchmarks/README.md, and draw them
 [group('bench')]
 bench-report: dev-env

@@ -4,6 +4,8 @@ This process stays small while it measures: on Linux, a child's peak memory is a
 that of the process it was forked from.
 """
 
+from pathlib import Path
+
 import click
 
 from pipeline.process import reuse_freed_memory
@@ -48,6 +50,17 @@ def days(runs: int) -> None:
     from benchmarks.days import days as measure
 
     measure(runs)
+
+
+@cli.command()
+@click.argument("root", type=click.Path(path_type=Path), default=".")
+@click.option("--clients", default=100, help="At once, after one alone.")
+@click.option("--seconds", default=60.0, help="For each.")
+def serving(root: Path, clients: int, seconds: float) -> None:
+    """Ask a server of a project's champion, one at a time and many at once."""
+    from benchmarks.serving import serving as measure
+
+    measure(root.resolve(), clients, seconds)
 
 
 @cli.command()

@@ -28,7 +28,7 @@ _ALONE = {
     **_ONE_THREAD,
     # What Python compiled of the bundle's code would be run unseen.
     "PYTHONDONTWRITEBYTECODE": "1",
-    "_RJEM_MALLOC_CONF": "narenas:1,dirty_decay_ms:100,muzzy_decay_ms:0",
+    "_RJEM_MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0",
 }
 """Of the environment of a process of ours."""
 
@@ -60,7 +60,7 @@ class Worker:
             program = str(worker_main.__file__)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-W", "ignore", program, str(theirs.fileno())],
-                env=_ALONE | os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+                env=os.environ | _ALONE,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.config import refuse
+from pipeline.contracts.checks import Check
 from pipeline.contracts.contract import Contract
 from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
@@ -31,6 +32,7 @@ from pipeline.log import LOG
 from pipeline.modeling.bundle.prepared import Prepared, prepare
 from pipeline.modeling.bundle.request import (
     beyond,
+    checks_of,
     completed,
     hold,
     is_part,
@@ -201,6 +203,12 @@ class Bundle:
         return rows.sort(self.record.cluster, maintain_order=True)
 
     @cached_property
+    def _checks(self) -> list[Check]:
+        """What the contract says of single rows of the panel."""
+        node = self.to_panel.snapshots[self.record.horizon.panel]
+        return checks_of(node.stage, self.contract, node.schema)
+
+    @cached_property
     def _sizes(self) -> pl.DataFrame:
         """How many rows that has."""
         return sizes_of(self.context, self.record.horizon.time, self.record.cluster)
@@ -239,7 +247,7 @@ class Bundle:
         """Make the features of the entities of some rows of the panel, and warn."""
         horizon = self.record.horizon
         stage = self.to_panel.snapshots[horizon.panel].stage
-        warnings = hold(given, stage, self.contract, only_warn=alone)
+        warnings = hold(given, stage, self._checks, only_warn=alone)
         sizes = sizes_of(given, horizon.time, self.record.cluster)
         warnings += self.incomplete(sizes, alone=alone)
         if alone:

@@ -13,7 +13,7 @@ least. So each stage is composed once, on frames that are filled in later.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -76,9 +76,19 @@ class _Fact:
     """A fact of the panel as it was."""
 
     shares: pl.DataFrame
-    """What each bucket gave, sorted by it."""
+    """What each bucket gave, one after the other."""
+    ends: list[int]
+    """Where the share of each bucket ends; the first begins at 0."""
     merged: pl.DataFrame
     """Sorted."""
+
+    def without(self, touched: list[int]) -> pl.DataFrame:
+        """Take the shares of other buckets; the numbers of these are sorted."""
+        bounds = [0, *self.ends]
+        starts = [0, *(bounds[bucket + 1] for bucket in touched)]
+        ends = [*(bounds[bucket] for bucket in touched), bounds[-1]]
+        between = zip(starts, ends, strict=True)
+        return pl.concat([self.shares[start:end] for start, end in between])
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,10 @@ class Prepared:
         asked = given.select(cluster).unique()
         if given[time].max() != end or asked[cluster].null_count():
             return None
-        touched = asked.join(self.buckets, on=cluster)[_BUCKET].unique().sort()
+        touched: list[int]
+        touched = (
+            asked.join(self.buckets, on=cluster)[_BUCKET].unique().sort().to_list()
+        )
         known = pl.concat([self.rows.clear(), *map(self._bucket, touched)])
         part = completed(given, known.select(given.columns), time, cluster)
         if part.height > self.rows.height * _LARGE:
@@ -161,7 +174,7 @@ class Prepared:
         return self.rows[start : self.ends[bucket]]
 
     def _ahead(
-        self, step: _Step, part: pl.DataFrame, touched: pl.Series
+        self, step: _Step, part: pl.DataFrame, touched: list[int]
     ) -> pl.DataFrame | None:
         """Make the features of a period, all stages one after the other."""
         filled = step.frames.filled
@@ -171,8 +184,7 @@ class Prepared:
         for name, stage in step.stages.items():
             if name in step.facts:
                 fact = step.facts[name]
-                others = fact.shares.filter(~pl.col(_BUCKET).is_in(touched.implode()))
-                shares = pl.concat([others.drop(_BUCKET), step.share(name)])
+                shares = pl.concat([fact.without(touched), step.share(name)])
                 merged = step.merge(name, shares)
                 if stage.decides and not _in_order(merged).equals(fact.merged):
                     return None
@@ -284,6 +296,7 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
     for first, last in pairwise(firsts):
         filled[_GIVEN] = rows[starts[first] : starts[last]]
         held[SOURCE].append(_collected(step.extended))
+    filled.clear()
     with_fact = [name for name, stage in step.stages.items() if stage.share is not None]
     for name, stage in step.stages.items():
         inputs = stage.node.stage.inputs
@@ -292,11 +305,18 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
             shares = [
                 share
                 for i in range(len(firsts) - 1)
-                for share in _shares(prepared, step, name, [held[n][i] for n in inputs])
+                for share in _shares(
+                    prepared,
+                    step,
+                    name,
+                    [held[n][i] for n in inputs],
+                    range(*firsts[i : i + 2]),
+                )
             ]
-            together = pl.concat(shares).sort(_BUCKET, maintain_order=True)
-            merged = step.merge(name, together.drop(_BUCKET))
-            step.facts[name] = _Fact(together, _in_order(merged))
+            together = pl.concat(shares)
+            ends = list(accumulate(share.height for share in shares))
+            merged = step.merge(name, together)
+            step.facts[name] = _Fact(together, ends, _in_order(merged))
         if not with_fact:
             break
         held[name] = []
@@ -304,13 +324,27 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
             filled.update({given: held[given][i] for given in inputs})
             step.make(name)
             held[name].append(filled[name])
+        filled.clear()
+        for given in {*held} - _inputs_after(step, name):
+            del held[given]
     filled.clear()
 
 
+def _inputs_after(step: _Step, name: str) -> set[str]:
+    """Name what the stages behind one are given."""
+    names = [*step.stages]
+    behind = names[names.index(name) + 1 :]
+    return {given for n in behind for given in step.stages[n].node.stage.inputs}
+
+
 def _shares(
-    prepared: Prepared, step: _Step, name: str, inputs: list[pl.DataFrame]
+    prepared: Prepared,
+    step: _Step,
+    name: str,
+    inputs: list[pl.DataFrame],
+    buckets: range,
 ) -> list[pl.DataFrame]:
-    """Take what each bucket of some rows gives to a fact."""
+    """Take what each of some buckets gives to a fact, of all their rows."""
     given = step.stages[name].node.stage.inputs
     cluster = prepared.cluster
     apart = [
@@ -320,9 +354,8 @@ def _shares(
         for df in inputs
     ]
     shares: list[pl.DataFrame] = []
-    for bucket in sorted({bucket for parts in apart for bucket in parts}):
+    for bucket in buckets:
         for name_of, df, parts in zip(given, inputs, apart, strict=True):
-            step.frames.filled[name_of] = parts.get(bucket, df.clear())
-        share = step.share(name)
-        shares.append(share.with_columns(pl.lit(bucket[0], pl.Int64).alias(_BUCKET)))
+            step.frames.filled[name_of] = parts.get((bucket,), df.clear())
+        shares.append(step.share(name))
     return shares

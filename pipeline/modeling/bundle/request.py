@@ -6,6 +6,7 @@ so what `just run` refuses is refused here, and what cannot be known is warned o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import count, islice
 
 import msgspec
@@ -47,25 +48,14 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
             "hint: name the columns as the source does"
         )
 
-    def value(name: str, kind: Declared) -> pl.Expr:
-        dtype = rows.schema[name]
-        if not can_be(dtype, kind):
-            return pl.lit(None, dtype_of(kind))
-        return parse_typed(pl.col(name), dtype, kind)
-
-    values = rows.select(
-        value(name, kind).alias(name) for name, kind in columns.items()
-    )
-    faults = rows.lazy().select(
-        why_bad(pl.col(name), value(name, kind), kind).alias(name)
-        for name, kind in columns.items()
-    )
+    given = tuple((name, rows.schema[name], kind) for name, kind in columns.items())
+    values, faults = _reading(given)
+    found = rows.lazy().select(faults).collect()
     bad = (
-        faults.with_row_index("row")
+        found.with_row_index("row")
         .unpivot(index="row", variable_name="column", value_name="reason")
         .drop_nulls("reason")
         .sort("row", maintain_order=True)
-        .collect()
     )
     if bad.height:
         shown = "\n".join(
@@ -73,7 +63,25 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
             for row, column, reason in bad.head(10).iter_rows()
         )
         raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
-    return values
+    return rows.select(values)
+
+
+@lru_cache(maxsize=16)
+def _reading(
+    given: tuple[tuple[str, pl.DataType, Declared], ...],
+) -> tuple[list[pl.Expr], list[pl.Expr]]:
+    """Say how cells are read, and why they cannot be; kept, as requests are alike."""
+
+    def value(name: str, dtype: pl.DataType, kind: Declared) -> pl.Expr:
+        if not can_be(dtype, kind):
+            return pl.lit(None, dtype_of(kind))
+        return parse_typed(pl.col(name), dtype, kind)
+
+    values = {name: value(name, dtype, kind) for name, dtype, kind in given}
+    faults = [
+        why_bad(pl.col(name), values[name], kind).alias(name) for name, _, kind in given
+    ]
+    return [one.alias(name) for name, one in values.items()], faults
 
 
 def beyond(rows: pl.DataFrame, largest: Mapping[str, float]) -> ModelError:
@@ -109,10 +117,9 @@ def checks_of(stage: Stage, contract: Contract, schema: pl.Schema) -> list[Check
 
 
 def hold(
-    panel: pl.DataFrame, stage: Stage, contract: Contract, *, only_warn: bool
+    panel: pl.DataFrame, stage: Stage, checks: Sequence[Check], *, only_warn: bool
 ) -> list[str]:
-    """Refuse rows that break what a contract says of single rows, or warn of them."""
-    checks = checks_of(stage, contract, panel.schema)
+    """Refuse rows that break the checks of single rows, or warn of them."""
     lf = panel.lazy().sort(stage.key)
     outcomes = outcomes_of(checks, count_failures(lf, checks).collect())
     return judge(lf, panel.height, stage, checks, outcomes, only_warn=only_warn)

@@ -149,11 +149,13 @@ def drift(
     The `psi` is the least: against all rows, or those of the one forecast that they are
     most alike, as the months of a year are unlike each other.
     Of rows that are a part of a panel only (not `is_whole`), the last two are looked
-    at, with `MAX_BEYOND_OF_PART`: a part may be distributed as it likes.
+    at, with `MAX_BEYOND_OF_PART`: a part may be distributed as it likes, and there are
+    no quantiles of it.
     """
     rows: list[dict[str, Any]] = []
+    dtypes = df.schema
     for name, known in learned.features.items():
-        if str(df.schema.get(name)) != schema.dtypes[name] or df.is_empty():
+        if str(dtypes.get(name)) != schema.dtypes[name] or df.is_empty():
             continue
         of_all = learned.n_rows if is_whole else None
         row = _held(known, of_all, df[name], schema.vocabulary.get(name))
@@ -175,7 +177,7 @@ def _held(
 ) -> dict[str, Any]:
     """Measure a feature of other rows beside that of then.
 
-    Without the number of rows that were learned from, there is no index.
+    Without the number of rows that were learned from, there are no index and quantiles.
     """
     values = _values(column, vocabulary)
     row: dict[str, Any] = dict.fromkeys(SCHEMA) | {"n_rows": len(column)}
@@ -185,17 +187,21 @@ def _held(
             row[f"q{q}0_learned"] = known.tenths[q]
     if not len(values) or not known.shares:
         return row
-    counts = _counts(values, known, vocabulary)
-    if known.counts is not None and n_learned is not None:
+    if vocabulary is not None:
+        there = _counts(values, known, vocabulary).sum()
+        row["unseen"] = 1 - there / len(values)
+    elif known.tenths:
+        first, last = known.tenths[0], known.tenths[-1]
+        row["beyond"] = float(np.mean((values < first) | (values > last)))
+    if n_learned is None:
+        return row
+    if known.counts is not None:
+        counts = _counts(values, known, vocabulary)
         n = round(n_learned * (1 - known.nulls))
         then = [np.array(known.shares) * n, *map(np.array, known.counts)]
         indices = [_index(counts, of, is_ordered=vocabulary is None) for of in then]
         row["psi"], row["psi_by_chance"] = min(indices, key=_excess)
-    if vocabulary is not None:
-        row["unseen"] = 1 - counts.sum() / len(values)
-    elif known.tenths:
-        first, last = known.tenths[0], known.tenths[-1]
-        row["beyond"] = float(np.mean((values < first) | (values > last)))
+    if vocabulary is None and known.tenths:
         found = np.quantile(values, (0.1, 0.5, 0.9), method="lower").tolist()
         row |= dict(zip(("q10", "q50", "q90"), found, strict=True))
     return row
