@@ -1,9 +1,8 @@
 """Ask a server of the champion, one client at a time and many at once.
 
-Timed is a request from its first byte to the last of the answer, over a connection that
-stays: all rows that a facility had in the last year, as JSON, another one each time. Not
-timed are the start, which is told apart, and two seconds of requests before the first
-figures. Clients and server share the machine.
+Timed is a request, from its first byte to the last of the answer, over a connection
+that stays: all rows that a facility had in the last year, as JSON. Not timed are the
+start, which is told apart, and two seconds before the first figures. Clients and server share the machine.
 """
 
 import asyncio
