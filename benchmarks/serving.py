@@ -2,7 +2,8 @@
 
 Timed is a request, from its first byte to the last of the answer, over a connection
 that stays: all rows that a facility had in the last year, as JSON. Not timed are the
-start, which is told apart, and two seconds before the first figures. Clients and server share the machine.
+start, which is told apart, and two seconds before the first figures. Clients and server
+share the machine.
 """
 
 import asyncio
