@@ -1,5 +1,6 @@
 """What a command may write to: nothing that the project is made of."""
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -22,7 +23,7 @@ def refuse_to_lose(target: Path, root: Path) -> None:
     new file that a source would read; and anything in the project's own folders.
     """
     state = State(root)
-    place = target.resolve()
+    place = Path(os.path.realpath(target))  # `resolve` may fail on a loop of links
     for folder in (*(root / name for name in _FOLDERS), state.folder):
         is_within = place.is_relative_to(folder.resolve())
         if is_within and not place.is_relative_to(state.docs.resolve()):
@@ -52,7 +53,7 @@ def refuse_sources(target: Path, settings: Settings) -> None:
         refuse_to_overwrite(target, files)
         folders = {file.resolve().parent for file in files}
         is_meant = fnmatchcase(target.name, Path(path).name)
-        if is_meant and target.resolve().parent in folders:
+        if is_meant and Path(os.path.realpath(target)).parent in folders:
             raise QueryError(
                 f"{target}: the source would read it, as one of {path}\n"
                 "hint: choose another name or folder"

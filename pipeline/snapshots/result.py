@@ -4,7 +4,6 @@ What is written goes batch by batch, so that a result need not fit in memory. Du
 writes the values as text, as it knows all of its types; only Parquet needs Arrow.
 """
 
-import errno
 import os
 import shutil
 import sys
@@ -226,10 +225,9 @@ def _whole(path: Path) -> Generator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
         return
-    try:
-        target = path.resolve()
-    except RuntimeError as error:  # Python 3.11 and 3.12
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+    with suppress(FileNotFoundError):
+        path.stat()  # fails where links lead nowhere, which `resolve` need not
+    target = path.resolve()
     partial = target.with_name(f".{target.name}.{os.getpid()}.next")
     try:
         with partial.open("wb") as file:

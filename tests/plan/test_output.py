@@ -59,3 +59,9 @@ def test_a_source_of_the_command_line_is_no_output(root: Path) -> None:
     settings = load_settings(root, overrides=("source.path=more/one.csv",))
     with pytest.raises(QueryError, match="is a file to read"):
         refuse_sources(Path(os.path.relpath(root / "more" / "one.csv")), settings)
+
+
+def test_a_loop_of_links_is_left_to_who_writes(root: Path, tmp_path: Path) -> None:
+    loop = tmp_path / "loop.csv"
+    loop.symlink_to(loop)
+    refuse_to_lose(loop, root)
