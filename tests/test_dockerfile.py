@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.modeling.conftest import LENIENT
+
 ROOT = Path(__file__).parents[1]
 PROJECT = Path(__file__).parent / "project"
 
@@ -219,6 +221,13 @@ def check(run: Stage, serve: Stage) -> None:
     assert "features" in run.execute(*entry, *command(run.said["CMD"]), *words)
     found = run.execute(*entry, "sql", "from features", "--format", "csv")
     assert len(found.splitlines()) == 2251
-    # Of the model, the library that the slim image lacks.
+    # The slim image lacks a library that LightGBM needs.
     run.execute("python", "-c", "import lightgbm")
+    run.execute(*entry, "promote", "ridge", *words, *LENIENT)
     assert serve.user == run.user
+    asked = shlex.join(command(serve.said["HEALTHCHECK"]))
+    assert "refused" in serve.execute("/bin/sh", "-c", f"{asked} 2>&1 || true")
+    serving = shlex.join([*entry, *command(serve.said["CMD"]), *words])
+    tried = f"for _ in $(seq 60); do sleep 1; if {asked} 2> /dev/null; then"
+    end = "kill $!; wait $!; exit 0; fi; done; exit 1"
+    assert "8000" in serve.execute("/bin/sh", "-c", f"{serving} 2>&1 & {tried} {end}")
