@@ -29,34 +29,31 @@ def test_each_format_is_answered_as_score_answers_its_file(
     served: Served, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecast_here(monkeypatch)
-    numbers = rows.with_columns(pl.col("Mean Cost").cast(pl.Float64))
-    for table in (rows, numbers):
-        table.write_csv(tmp_path / "rows.csv")
-        table.write_parquet(tmp_path / "rows.parquet")
-        arrow = io.BytesIO()
-        table.write_ipc_stream(arrow)
-        (tmp_path / "rows.jsonl").write_text(table.write_ndjson())
-        as_json = json.dumps({"rows": table.to_dicts()}).encode()
-        for type_, name, body in (
-            (CSV, "rows.csv", (tmp_path / "rows.csv").read_bytes()),
-            (PARQUET, "rows.parquet", (tmp_path / "rows.parquet").read_bytes()),
-            (ARROW, "rows.parquet", arrow.getvalue()),
-            (JSON, "rows.jsonl", as_json),
-        ):
-            expected = score(served.settings, tmp_path / name).predictions
-            sent = {"content_type": type_, "accept": ARROW}
-            answer = ask(served.app, "POST", "/predict", body, **sent)
-            made = pl.read_ipc_stream(answer.body)
-            assert_frame_equal(made, expected, check_exact=True)
-            assert made["prediction"].count() > 5
-            assert answer.headers["refused-cells"] == "0"
-        [shown] = {
-            json.dumps(
-                ask(served.app, "POST", "/predict", as_json, content_type=JSON).json
-            )
-            for _ in range(2)
-        }
-        assert json.loads(shown)["predictions"] == expected.to_dicts()
+    table = rows.with_columns(pl.col("Mean Cost").cast(pl.Float64))
+    table.write_csv(tmp_path / "rows.csv")
+    table.write_parquet(tmp_path / "rows.parquet")
+    arrow = io.BytesIO()
+    table.write_ipc_stream(arrow)
+    (tmp_path / "rows.jsonl").write_text(table.write_ndjson())
+    as_json = json.dumps({"rows": table.to_dicts()}).encode()
+    expected = score(served.settings, tmp_path / "rows.jsonl").predictions
+    assert expected["prediction"].count() > 5
+    for name in ("rows.csv", "rows.parquet"):
+        made = score(served.settings, tmp_path / name).predictions
+        assert_frame_equal(made, expected, check_exact=True)
+    for type_, body in (
+        (CSV, (tmp_path / "rows.csv").read_bytes()),
+        (PARQUET, (tmp_path / "rows.parquet").read_bytes()),
+        (ARROW, arrow.getvalue()),
+        (JSON, as_json),
+    ):
+        sent = {"content_type": type_, "accept": ARROW}
+        answer = ask(served.app, "POST", "/predict", body, **sent)
+        made = pl.read_ipc_stream(answer.body)
+        assert_frame_equal(made, expected, check_exact=True)
+        assert answer.headers["refused-cells"] == "0"
+    shown = ask(served.app, "POST", "/predict", as_json, content_type=JSON).json
+    assert shown["predictions"] == expected.to_dicts()
 
 
 def test_rows_that_cannot_be_read_are_named_and_counted(
