@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 from polars.exceptions import PolarsError
 
 from pipeline.files.parquet import scan_parquet
+from pipeline.serving.packed import MALFORMED, TooLarge, hold_arrow, hold_parquet
 
 JSON, CSV = "application/json", "text/csv"
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
@@ -23,8 +25,8 @@ TYPES = {
 """Media types, and which of them is meant."""
 
 _MOST_COLUMNS = 1_000
-_MOST_TEXT = 8
-"""Bytes of text that a byte of a packed table may stand for."""
+_MOST_UNPACKED = 8
+"""Bytes that a byte of a packed table may stand for."""
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -54,17 +56,22 @@ def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
             case "application/json":
                 _texts(body, max_rows).write_parquet(path, compression="uncompressed")
             case "application/vnd.apache.arrow.stream":
+                hold_arrow(body, max_rows, _most_unpacked(body))
                 table = pl.read_ipc_stream(body)
-                _refuse_many(table.height, max_rows)
+                _refuse_odd(table.lazy(), len(body))
                 table.write_parquet(path, compression="uncompressed")
             case _:
+                hold_parquet(body, max_rows, _most_unpacked(body))
                 path.write_bytes(body)
                 rows = scan_parquet(path)
                 _refuse_many(rows.select(pl.len()).collect().item(), max_rows)
-                _refuse_wide(rows.collect_schema().names())
-                _refuse_long(rows, len(body))
-    except (PolarsError, OSError) as error:
-        first = str(error).strip().splitlines()[0].replace(str(path), "the request")
+                _refuse_odd(rows, len(body))
+    except TooLarge as error:
+        raise RequestError(413, f"request: {error}") from error
+    except (PolarsError, OSError, *MALFORMED) as error:
+        first = "bytes that cannot be read as such"
+        if isinstance(error, PolarsError | OSError):
+            first = str(error).strip().splitlines()[0].replace(str(path), "the request")
         raise RequestError(
             400, f"request: is no {type_}\nfound: {first}\nhint: see / for an example"
         ) from error
@@ -131,12 +138,29 @@ def _refuse_wide(names: Any) -> None:
         )
 
 
-def _refuse_long(rows: pl.LazyFrame, n_bytes: int) -> None:
-    """Refuse texts that repeat until no memory holds them."""
-    texts = [name for name, t in rows.collect_schema().items() if t == pl.String]
-    sizes = rows.select(pl.col(texts).str.len_bytes().sum()).collect()
-    most = max(_MOST_TEXT * n_bytes, 1 << 20)
-    if (n := sum(sizes.row(0)) if texts else 0) > most:
+def _most_unpacked(body: bytes) -> int:
+    """Say to how many bytes a packed table may unpack."""
+    return max(_MOST_UNPACKED * len(body), 64 << 20)
+
+
+def _refuse_odd(rows: pl.LazyFrame, n_bytes: int) -> None:
+    """Refuse many columns, lists, and texts that repeat until no memory holds them."""
+    schema = rows.collect_schema()
+    _refuse_wide(schema)
+    for name, dtype in schema.items():
+        if dtype.is_nested() or dtype == pl.Object:
+            raise RequestError(
+                400,
+                f"request: column {name!r} is {dtype}, expected numbers, texts, times\n"
+                "hint: leave it out",
+            )
+    sizes = rows.select(
+        cs.string().str.len_bytes().sum(),
+        cs.binary().bin.size().sum(),
+        cs.by_dtype(pl.Categorical, pl.Enum).cat.len_bytes().sum(),
+    ).collect()
+    most = max(_MOST_UNPACKED * n_bytes, 1 << 20)
+    if sizes.width and (n := sum(sizes.row(0))) > most:
         raise RequestError(
             413, f"request: {n:,} bytes of text, expected at most {most:,} of its size"
         )

@@ -68,6 +68,7 @@ WRONG: dict[str, tuple[str, bytes, int]] = {
         bytes_of(pl.DataFrame({"a": [0] * 4}), PARQUET),
         413,
     ),
+    "lists": (ARROW, bytes_of(pl.DataFrame({"a": [[1]]}), ARROW), 400),
     "long texts": (
         PARQUET,
         bytes_of(pl.DataFrame({"a": ["x" * 4**11] * 3}), PARQUET),
