@@ -54,7 +54,7 @@ def files_of(
         **query_texts(panel, names, snapshot),
         "justfile": _JUSTFILE
         + "".join(
-            f'\n# {does}\n{name} *args:\n    @pipeline {name} "$@"\n'
+            f'\n# {does}\n{name} *args:\n    @exec pipeline {name} "$@"\n'
             for name, does in commands.items()
         ),
     }

@@ -23,7 +23,8 @@ def test_a_project_is_whole(tmp_path: Path) -> None:
         "queries/forecast.sql",
         "justfile",
     ]
-    recipe = '\n# Compute\nrun *args:\n    @pipeline run "$@"\n'
+    # A shell in between would keep SIGTERM to itself.
+    recipe = '\n# Compute\nrun *args:\n    @exec pipeline run "$@"\n'
     assert (tmp_path / "justfile").read_text().endswith(recipe)
 
 
