@@ -288,7 +288,8 @@ def _require_tasks(
 
 def _read_by_run(root: Path, settings: Settings) -> Iterator[str]:
     """Name what a run depends on beside ``configs/pipeline.yaml`` and profiles."""
-    yield from _there(root, "configs/checks", "configs/sources", "configs/transforms")
+    places = ("columns.yaml", "checks", "sources", "transforms")
+    yield from _there(root, *(f"configs/{place}" for place in places))
     yield from _there(root, "transforms", "sources", "requirements.lock", "uv.lock")
     if PACKAGE.parent == root:
         yield PACKAGE.name

@@ -78,6 +78,7 @@ def test_what_a_run_reads_are_files_or_it_is_said_that_they_are_not(
 ) -> None:
     root = make_project(tmp_path, of=LEAN)
     (root / "transforms").mkdir()
+    (root / "configs" / "columns.yaml").touch()
     of = {
         "data/*.csv": (True, "data"),
         "/data/20[12]?/*.csv": (True, "/data"),
@@ -88,7 +89,8 @@ def test_what_a_run_reads_are_files_or_it_is_said_that_they_are_not(
         kind = "parquet" if "s3" in path else "csv"
         words = [f"source={kind}", f"source.path={path}"]
         tasks = tasks_of(root, overrides=words)
-        reads = ("configs/pipeline.yaml", "transforms", *([read] if read else []))
+        files = ("configs/pipeline.yaml", "configs/columns.yaml", "transforms")
+        reads = (*files, *([read] if read else []))
         assert (tasks.is_seen, tasks.tasks[0].reads) == (is_seen, reads)
 
 
