@@ -16,6 +16,12 @@ COPY pipeline pipeline
 RUN tools/bin/uv build --no-cache --offline --wheel --out-dir dist \
     && tools/bin/uv pip install --no-cache --offline --python /opt/pipeline --no-deps \
         --compile-bytecode dist/*.whl
+# What the project is made of; a folder that it lacks would stop a COPY of that folder.
+COPY . context
+RUN mkdir project \
+    && for name in configs queries sources transforms; do \
+        if [ -e "context/$name" ]; then mv "context/$name" project/ || exit 1; fi; \
+    done
 
 FROM python:3.13-slim-bookworm AS run
 # LightGBM needs OpenMP, which neither its wheel nor the image has. Debian keeps only the
@@ -30,9 +36,7 @@ COPY --from=build /opt/pipeline /opt/pipeline
 ENV PATH="/opt/pipeline/bin:$PATH" \
     PYTHONUNBUFFERED=1
 WORKDIR /project
-COPY configs configs
-COPY queries queries
-COPY sources sources
+COPY --from=build /build/project ./
 USER 10001:10001
 VOLUME ["/project/.pipeline"]
 HEALTHCHECK --interval=60s --timeout=30s CMD ["pipeline", "--help"]

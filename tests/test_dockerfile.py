@@ -44,7 +44,23 @@ def lines() -> Iterator[Line]:
 def ignored(name: str) -> bool:
     """Tell whether the context lacks what is at the top of the repository."""
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
-    return patterns[0] == "*" and f"!{name}" not in patterns
+    return patterns[0] == "*" and f"!{name}" not in patterns and name != "."
+
+
+def context_with_own(folder: Path) -> Path:
+    """Copy what Docker is sent of the repository, with a transformation of its own."""
+    for path in ROOT.iterdir():
+        if ignored(path.name):
+            continue
+        if path.is_dir():
+            leave = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(path, folder / path.name, ignore=leave)
+        else:
+            shutil.copy(path, folder / path.name)
+    assert not ignored("transforms")
+    (folder / "transforms").mkdir(exist_ok=True)
+    (folder / "transforms" / "add_trend.py").touch()
+    return folder
 
 
 @dataclass
@@ -79,15 +95,15 @@ class Stage:
         assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def copy(self, rest: str, stages: dict[str, "Stage"]) -> None:
-        """Copy files, from the repository or another stage."""
+    def copy(self, rest: str, context: Path, stages: dict[str, "Stage"]) -> None:
+        """Copy files, from the context or another stage."""
         words = rest.split()
         of = re.fullmatch(r"--from=(\w+)", words[0])
         *sources, target = words[1:] if of else words
         place = self.root / str(Path(self.folder, target)).lstrip("/")
         for source in sources:
             assert of or not ignored(source), f"{source} is not in the context"
-            base = stages[of[1]].root if of else ROOT
+            base = stages[of[1]].root if of else context
             path = base / source.lstrip("/")
             if path.is_dir():
                 shutil.copytree(
@@ -118,6 +134,8 @@ def bootstrapped(root: Path) -> Path:
 
 def built(folder: Path, base: Path) -> dict[str, Stage]:
     """Execute all lines."""
+    (folder / "context").mkdir()
+    context = context_with_own(folder / "context")
     for file in ("/etc/resolv.conf", CERTIFICATES):
         shutil.copy(file, base / file.lstrip("/"))
     stages: dict[str, Stage] = {}
@@ -141,7 +159,7 @@ def built(folder: Path, base: Path) -> dict[str, Stage]:
                 made = stage.root / line.rest.lstrip("/")
                 made.mkdir(parents=True, exist_ok=True)
             case "COPY":
-                stage.copy(line.rest, stages)
+                stage.copy(line.rest, context, stages)
             case "RUN":
                 stage.execute("/bin/sh", "-c", line.rest)
             case "ENV":
@@ -179,6 +197,22 @@ def test_it_is_no_ones_root_and_installs_what_the_locks_hash() -> None:
     assert [line.word for line in told].count("HEALTHCHECK") == 2
 
 
+@pytest.mark.parametrize("own", [("transforms",), (), ("sources", "transforms")])
+def test_it_takes_the_folders_of_a_project_that_are_there(
+    own: tuple[str, ...], tmp_path: Path
+) -> None:
+    folders = {"configs", "queries", *own}
+    for name in (*folders, "pipeline"):
+        (tmp_path / "context" / name).mkdir(parents=True)
+        (tmp_path / "context" / name / "a").touch()
+        assert not ignored(name)
+    told = [line.rest for line in lines()]
+    [gathering] = [rest for rest in told if "transforms" in rest]
+    subprocess.run(["/bin/sh", "-c", gathering], cwd=tmp_path, check=True)
+    assert {path.parent.name for path in tmp_path.glob("project/*/a")} == folders
+    assert "--from=build /build/project ./" in told
+
+
 @pytest.fixture
 def roots(tmp_path: Path) -> Iterator[Path]:
     """A folder that does not stay: the roots in it take 3 GB."""
@@ -209,6 +243,8 @@ def check(run: Stage, serve: Stage) -> None:
     assert mine == [run.root / "project" / ".pipeline"]
     assert "Commands" in run.execute(*command(run.said["HEALTHCHECK"]))
     entry = command(run.said["ENTRYPOINT"])
+    assert (run.root / "project" / "transforms" / "add_trend.py").exists()
+    assert not (run.root / "project" / "pipeline").exists()
     assert "features" in run.execute(*entry, "plan")
     # A project of somebody else's in its place, which only has to be read.
     shutil.rmtree(run.root / "project" / "configs")
