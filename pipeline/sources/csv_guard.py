@@ -10,12 +10,14 @@ from pathlib import Path
 from pipeline.errors import SourceError
 from pipeline.sources.csv_file import (
     MOST_BYTES,
+    Head,
     bad_quotes,
     explain,
     no_csv,
     too_long,
 )
 from pipeline.sources.csv_text import PLAIN, open_text
+from pipeline.sources.csv_width import Widths
 from pipeline.sources.dialect import Written
 
 _BLOCK = 1 << 20
@@ -27,16 +29,20 @@ _FREE_EXPANSION = 1 << 30
 """A table shrinks to a fifth, or a twentieth; what has grown so far is none."""
 
 
-def refuse_unsound(file: Path, written: Written = PLAIN) -> None:
+def refuse_unsound(
+    file: Path, written: Written = PLAIN, head: Head | None = None
+) -> None:
     r"""Refuse a CSV file that Polars would misread, or not fit in memory.
 
     It drops the quotes within ``"a \"b\", c"``, and such a field may end elsewhere
     than was meant; a line, or what follows a quote that never closes, it holds several
     times, however long that is. A SourceError, too, of a byte that is zero, as in what
-    a lost disk gives, and of a compressed file that grows beyond reason.
+    a lost disk gives, and of a compressed file that grows beyond reason. Where its
+    `head` is known, also of a record with fields too much that would not show.
     """
     try:
         quotes = _Quotes(written)
+        widths = Widths(head) if head else None
         line_at = 0
         for at, block in _blocks(file, written):
             end = block.find(b"\n")
@@ -48,6 +54,8 @@ def refuse_unsound(file: Path, written: Written = PLAIN) -> None:
                 found = f"a byte of zero on line {_line_of(file, written, at + zero)}"
                 raise no_csv(file, found, "fetch or write it again")
             quotes.look_at(at, block)
+            if widths:
+                widths.look_at(block)
             if quotes.opened is not None and at - quotes.opened > MOST_BYTES:
                 line = _line_of(file, written, quotes.opened)
                 raise no_csv(

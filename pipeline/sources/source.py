@@ -263,7 +263,8 @@ def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None
     if isinstance(given, CsvSource):
         for file in files:
             assert isinstance(file, Path)
-            refuse_unsound(file, read_head(file, given).written)
+            head = read_head(file, given)
+            refuse_unsound(file, head.written, head)
 
 
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:

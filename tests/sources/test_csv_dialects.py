@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -199,6 +199,8 @@ TABLE: dict[str, Declared] = {
     "Note": "text",
 }
 
+PLAIN = (1, "A", 0, Decimal("1.5"), 0.5, 0.5, True, date(2015, 1, 31), NOON)
+
 
 @st.composite
 def _tables(draw: st.DrawFn) -> list[tuple[Any, ...]]:
@@ -271,6 +273,23 @@ def _cells(row: Sequence[Any], how: dict[str, Any]) -> Iterator[str]:
             "above": st.sampled_from(["", "Report\n\n", "# a\n# b\n"]),
         }
     ).filter(lambda how: how["grouping"] not in (how["decimal"], how["quote"])),
+)
+# Of three fields behind the last column, Polars shows the first, which is blank.
+@example(
+    table=[(*PLAIN, None), (*PLAIN, None), (*PLAIN, ",,")],
+    how={
+        "separator": ",",
+        "quote": "'",
+        "decimal": ".",
+        "grouping": "",
+        "percent": "",
+        "flags": ("no", "Yes"),
+        "day": "%Y-%m-%d",
+        "at": "T",
+        "end": "\n",
+        "encoding": "utf-8",
+        "above": "",
+    },
 )
 def test_table_comes_back_from_any_dialect_or_is_refused(
     table: list[tuple[Any, ...]], how: dict[str, Any], tmp_path: Path, write: Write
