@@ -153,5 +153,5 @@ def test_a_clean_process_uses_the_code_and_the_libraries_of_the_bundle(
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     ours = {line.partition(">")[0].strip() for line in project["dependencies"]}
     # MLflow itself needs the others.
-    used = (ours & set(modules)) - {"click", "requests"}
+    used = (ours & set(modules)) - {"click", "requests", "starlette"}
     assert {"polars", "mlflow"} <= used <= set(REQUIREMENTS)
