@@ -199,6 +199,8 @@ class Bundle:
     @cached_property
     def context(self) -> pl.DataFrame:
         """What is kept of the panel of the training, sorted by cluster."""
+        if self.prepared is not None:
+            return self.prepared.rows
         rows = read_parquet(self.folder / "context.parquet")
         return rows.sort(self.record.cluster, maintain_order=True)
 

@@ -11,9 +11,9 @@ A plan of a few hundred rows takes Polars a tenth of a second, of which the rows
 least. So each stage is composed once, on frames that are filled in later.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import pairwise, starmap
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -75,20 +75,24 @@ class _Stage:
 class _Fact:
     """A fact of the panel as it was."""
 
-    shares: pl.DataFrame
-    """What each bucket gave, one after the other."""
-    ends: list[int]
-    """Where the share of each bucket ends; the first begins at 0."""
+    shares: list[pl.DataFrame]
+    """What each bucket gave."""
+    together: list[pl.DataFrame]
+    """What the buckets that were in memory together gave, as a part of their rows."""
     merged: pl.DataFrame
     """Sorted."""
 
-    def without(self, touched: list[int]) -> pl.DataFrame:
-        """Take the shares of other buckets; the numbers of these are sorted."""
-        bounds = [0, *self.ends]
-        starts = [0, *(bounds[bucket + 1] for bucket in touched)]
-        ends = [*(bounds[bucket] for bucket in touched), bounds[-1]]
-        between = zip(starts, ends, strict=True)
-        return pl.concat([self.shares[start:end] for start, end in between])
+    def without(self, touched: list[int]) -> Iterator[pl.DataFrame]:
+        """Take the shares of other buckets, as few as there can be."""
+        apart = {bucket // _MOST_AT_ONCE for bucket in touched}
+        for i, share in enumerate(self.together):
+            if i not in apart:
+                yield share
+                continue
+            first = i * _MOST_AT_ONCE
+            for bucket in range(first, min(first + _MOST_AT_ONCE, len(self.shares))):
+                if bucket not in touched:
+                    yield self.shares[bucket]
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ class Prepared:
         for name, stage in step.stages.items():
             if name in step.facts:
                 fact = step.facts[name]
-                shares = pl.concat([fact.without(touched), step.share(name)])
+                shares = pl.concat([*fact.without(touched), step.share(name)])
                 merged = step.merge(name, shares)
                 if stage.decides and not _in_order(merged).equals(fact.merged):
                     return None
@@ -302,21 +306,15 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
         inputs = stage.node.stage.inputs
         if name in with_fact:
             with_fact.remove(name)
-            shares = [
-                share
-                for i in range(len(firsts) - 1)
-                for share in _shares(
-                    prepared,
-                    step,
-                    name,
-                    [held[n][i] for n in inputs],
-                    range(*firsts[i : i + 2]),
-                )
-            ]
-            together = pl.concat(shares)
-            ends = list(accumulate(share.height for share in shares))
-            merged = step.merge(name, together)
-            step.facts[name] = _Fact(together, ends, _in_order(merged))
+            shares: list[pl.DataFrame] = []
+            together: list[pl.DataFrame] = []
+            for i, buckets in enumerate(starmap(range, pairwise(firsts))):
+                frames = [held[n][i] for n in inputs]
+                filled.update(zip(inputs, frames, strict=True))
+                together.append(step.share(name))
+                shares += _shares(prepared, step, name, frames, buckets)
+            merged = step.merge(name, pl.concat(together))
+            step.facts[name] = _Fact(shares, together, _in_order(merged))
         if not with_fact:
             break
         held[name] = []

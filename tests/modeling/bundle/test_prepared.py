@@ -76,6 +76,11 @@ def test_what_changes_a_fact_of_all_others_goes_the_long_way(
     assert_frame_equal(made, packed.bundle.answer(rows)[0], check_exact=True)
 
 
+def test_the_panel_is_held_once(ready: Bundle) -> None:
+    assert ready.prepared is not None
+    assert ready.context is ready.prepared.rows
+
+
 def test_most_of_the_panel_goes_the_long_way(packed: Packed, ready: Bundle) -> None:
     assert ready.prepared
     assert ready.prepared.features(ready.panel_of(packed.rows)) is None
