@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -33,6 +33,9 @@ FORMAT = 1
 """Counts the changes to how a store is laid out."""
 
 _MARK = "pipeline-store.json"
+_SAID: set[str] = set()
+"""Stores of which this process has said that they cannot be used."""
+
 _N_AT_ONCE = 8
 _CHUNK = 1 << 22
 
@@ -40,11 +43,16 @@ _T = TypeVar("_T")
 _Result = TypeVar("_Result")
 
 
+class StoreFaultError(SnapshotError):
+    """A store as a whole cannot be reached, read or written."""
+
+
 class Blob(msgspec.Struct, frozen=True):
     """A file of an entry."""
 
-    sha256: str
-    n_bytes: int
+    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    """It becomes a path."""
+    n_bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -66,15 +74,31 @@ class Entry(msgspec.Struct, frozen=True):
 class Shared:
     """A store that several clones of a project read and write.
 
-    Whoever reads asks it for entries. Where it cannot be reached it says so once, and
-    has none from then on; nor has it those that were found not to hold what they say.
+    Whoever reads asks it for entries. Where it cannot be reached it says so, once a
+    process, and has none from then on; nor has it those that were found not to hold
+    what they say. Who can do nothing without it calls `require`, and is told by errors.
+
+    Parameters
+    ----------
+    uri : str
+        An absolute path, or ``s3://bucket/prefix``.
+    warn : callable
+        Is told of what cannot be used.
+    pushes : bool
+        Whether what is made goes there at once: where no store is yet, that begins one
+        or says why not.
     """
 
-    def __init__(self, uri: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, uri: str, warn: Callable[[str], None], *, pushes: bool = False
+    ) -> None:
         self._warn = warn
+        self._pushes = pushes
+        self._is_required = False
         self.uri = uri.rstrip("/")
         self._entries: dict[str, Entry | None] = {}
-        self._is_there: bool | None = None
+        self._refused: dict[str, str] = {}
+        self._fault: str | None = None  # empty where it can be read
         self._opened: tuple[Any, str] | None = None
 
     def __str__(self) -> str:
@@ -91,9 +115,32 @@ class Shared:
         return self._entries[key]
 
     def refuse(self, key: str, fault: str) -> None:
-        """Say what is wrong with an entry, which counts as none from now on."""
-        self._warn(f"{self.uri}/{key}.json: {fault}; not used")
+        """Say what is wrong with an entry, which counts as none from now on.
+
+        Who has called `require` says it in an error, by `why_refused`.
+        """
+        if not self._is_required:
+            self._warn(f"{self.uri}/{key}.json: {fault}; not used")
+        self._refused[key] = fault
         self._entries[key] = None
+
+    def why_refused(self, key: str) -> str:
+        """Say what is wrong with an entry; nothing where it is right or not there."""
+        return self._refused.get(key, "")
+
+    def warn_not_pushed(self, error: SnapshotError) -> None:
+        """Say that something stays here; of a store at fault once a process."""
+        text = f"not pushed, which `just push` tries again: {error}"
+        if isinstance(error, StoreFaultError):
+            self._warn_once(text)
+        else:
+            self._warn(text)
+
+    def _warn_once(self, text: str) -> None:
+        """Warn, unless this process has said that this store cannot be used."""
+        if self.uri not in _SAID:
+            _SAID.add(self.uri)
+            self._warn(text)
 
     def fetch(self, entry: Entry, folder: Path) -> str:
         """Write the files of an entry into a folder; say what is wrong, if anything."""
@@ -138,12 +185,12 @@ class Shared:
         """Tell whether all files of an entry are there, as long as they were."""
 
         def there(blob: Blob) -> bool:
-            fs, base = self._open()
             try:
-                with fs.open_input_file(f"{base}/blobs/{blob.sha256}") as file:
+                fs, path = self._readable(f"blobs/{blob.sha256}")
+                with fs.open_input_file(path) as file:
                     return file.size() == blob.n_bytes
             except OSError as error:
-                if _is_absent(error):
+                if _is_absent(error) or isinstance(error, IsADirectoryError):
                     return False
                 raise
 
@@ -153,13 +200,10 @@ class Shared:
             raise self._cannot("read", error) from error
 
     def require(self) -> None:
-        """Raise a SnapshotError where there is no store that can be read."""
-        if not self._can_be_read():
-            raise SnapshotError(
-                f"{self.uri}: no store that can be read\n"
-                "hint: `just push` begins one; see that `store.remote` is right, and"
-                " that credentials are set (AWS_ACCESS_KEY_ID ...)"
-            )
+        """Raise a SnapshotError where no store can be read, now and from now on."""
+        self._is_required = True
+        if fault := self._look():
+            raise StoreFaultError(f"{self.uri}: {fault}")
 
     def entries(self, kind: str) -> dict[str, datetime]:
         """List the entries of a kind, or ``blobs``, and when each was written.
@@ -204,62 +248,111 @@ class Shared:
         return self._opened
 
     def _can_be_read(self) -> bool:
-        """Look once whether there is a store, and say so if not."""
-        if self._is_there is None:
-            mark = self._read(_MARK)
-            if mark is None and self._is_there is None:
-                self._warn(
-                    f"{self.uri}: there is no store yet, or none that may be read\n"
-                    "hint: `just push` begins one"
-                )
-            elif mark is not None and mark != _mark():
-                self._warn(
-                    f"{self.uri}: a store of another version of pipeline; not used"
-                )
-            self._is_there = mark == _mark()
-        return self._is_there
+        """Tell whether there is a store that can be read, and say so if not."""
+        fault = self._look()
+        if fault and not (self._pushes and fault == self._none_yet()):
+            self._warn_of(fault)
+        return not fault
+
+    def _look(self) -> str:
+        """Look once why the store cannot be read; empty where it can."""
+        if self._fault is None:
+            try:
+                mark = self._bytes(_MARK)
+                self._fault = "" if mark == _mark() else _other_version(mark)
+            except OSError as error:
+                self._fault = self._why(error)
+        return self._fault
+
+    def _why(self, error: OSError) -> str:
+        """Say why the store cannot be read."""
+        if isinstance(error, FileNotFoundError):
+            return self._none_yet()
+        if _is_absent(error) or isinstance(error, PermissionError):
+            return (
+                "may not be read (access denied), or there is no store yet\n"
+                f"found: {_shown(error)}\nhint: see the rights, and"
+                f"{_variables(self.uri)} `store.remote`; where there is no store yet,"
+                " `just push` begins one"
+            )
+        return f"cannot be reached\nfound: {_shown(error)}\n{self._hint('read')}"
+
+    def _none_yet(self) -> str:
+        """Say that there is no store yet."""
+        if is_remote(self.uri) or Path(self.uri).is_dir():
+            return (
+                "there is no store yet\n"
+                "hint: `just push` begins one; see that `store.remote` is right"
+            )
+        return "there is no such folder\nhint: make it, or mount what it is in"
+
+    def _warn_of(self, fault: str) -> None:
+        """Say why the store cannot be read, and what is done without it."""
+        first, _, rest = fault.partition("\n")
+        stays = " and stays here until `just push`" if self._pushes else ""
+        self._warn_once(f"{self.uri}: {first}, so all is done here{stays}\n{rest}")
 
     def _find(self, key: str) -> Entry | None:
-        """Read an entry that names itself."""
-        content = self._read(f"{key}.json")
-        if content is None:
-            return None
-        try:
-            entry = msgspec.json.decode(unseal(content) or b"", type=Entry)
-        except msgspec.MsgspecError:
-            self.refuse(key, "is damaged")
-            return None
-        if entry.key != key:
-            self.refuse(key, f"is an entry of another name, {entry.key!a}")
-            return None
-        return entry
-
-    def _read(self, name: str) -> bytes | None:
-        """Read a small file; None where it is not there, or cannot be had.
+        """Read an entry that names itself.
 
         Who may not list is told of what is not there as of what is forbidden.
         """
         try:
-            fs, base = self._open()
-            with fs.open_input_stream(f"{base}/{name}") as file:
-                return file.read()
+            content = unseal(self._bytes(f"{key}.json"))
+        except IsADirectoryError:
+            return self.refuse(key, "is no file")
+        except PermissionError:
+            return self.refuse(key, "may not be read")
         except OSError as error:
             if not _is_absent(error):
-                self._is_there = False
-                self._warn(
-                    f"{self.uri}: cannot be reached, so all is done here\n"
-                    f"found: {_shown(error)}"
-                )
+                self._give_up(error)
             return None
+        if content is None:
+            return self.refuse(key, "is damaged")
+        try:
+            entry = msgspec.json.decode(content, type=Entry)
+        except msgspec.MsgspecError as error:
+            return self.refuse(key, f"is no entry ({error})")
+        if entry.key != key:
+            return self.refuse(key, f"is an entry of another name, {entry.key!a}")
+        return entry
+
+    def _give_up(self, error: OSError) -> None:
+        """Have no entries from now on, or raise a SnapshotError if they are needed."""
+        if self._is_required:
+            raise self._cannot("read", error) from error
+        self._fault = self._why(error)
+        self._warn_of(self._fault)
+
+    def _bytes(self, name: str) -> bytes:
+        """Read a small file."""
+        fs, path = self._readable(name)
+        with fs.open_input_stream(path) as file:
+            return file.read()
+
+    def _readable(self, name: str) -> tuple[Any, str]:
+        """Name the place of a file that may be read: of a folder, no pipe or device.
+
+        Raises
+        ------
+        IsADirectoryError
+            If something else is there.
+        """
+        fs, base = self._open()
+        path = f"{base}/{name}"
+        place = None if is_remote(self.uri) else Path(path)
+        if place and place.exists() and not place.is_file():
+            raise IsADirectoryError(f"{path} is no file")
+        return fs, path
 
     def _download(self, blob: Blob, target: Path) -> str:
         """Write a blob into a file, and hold it to its name."""
         digest, n_bytes = hashlib.sha256(), 0
         name = f"blobs/{blob.sha256[:16]}"
         try:
-            fs, base = self._open()
+            fs, path = self._readable(f"blobs/{blob.sha256}")
             with (
-                fs.open_input_stream(f"{base}/blobs/{blob.sha256}") as source,
+                fs.open_input_stream(path) as source,
                 target.open("wb") as file,
             ):
                 # No further than it should be: what is there may be of any length.
@@ -268,6 +361,8 @@ class Shared:
                     n_bytes += len(chunk)
                     file.write(chunk)
         except OSError as error:
+            if isinstance(error, IsADirectoryError):
+                return f"its file {name} is no file"
             gone = "is missing" if _is_absent(error) else f"failed: {_shown(error)}"
             return f"its file {name} {gone}"
         if n_bytes != blob.n_bytes:
@@ -291,21 +386,18 @@ class Shared:
         """Say that there is a store, unless it says so itself."""
         if not is_remote(self.uri) and not Path(self.uri).is_dir():
             raise FileNotFoundError(f"there is no folder {self.uri}: make it first")
-        if self._is_there:
+        if self._fault == "":
             return
-        fs, base = self._open()
-        mark = None
         try:
-            with fs.open_input_stream(f"{base}/{_MARK}") as file:
-                mark = file.read()
+            mark = self._bytes(_MARK)
         except OSError as error:
             if not _is_absent(error):
                 raise
-        if mark is None:
             self._write(_MARK, [_mark()])
-        elif mark != _mark():
-            raise OSError("it is a store of another version of pipeline")
-        self._is_there = True
+        else:
+            if mark != _mark():
+                raise StoreFaultError(f"{self.uri}: {_other_version(mark)}")
+        self._fault = ""
         self._entries.clear()
 
     def _write(self, name: str, content: Iterable[bytes]) -> None:
@@ -326,14 +418,23 @@ class Shared:
                 fs.delete_file(partial)
             raise
 
-    def _cannot(self, what: str, error: Exception) -> SnapshotError:
+    def _cannot(self, what: str, error: Exception) -> StoreFaultError:
         """Say that something could not be done."""
-        return SnapshotError(
+        return StoreFaultError(
             f"{self.uri}: cannot be {what}\nfound: {_shown(error)}\n"
-            "hint: see that it is there and may be " + what + ", and of a bucket, that"
-            " AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and elsewhere than"
-            " at Amazon AWS_ENDPOINT_URL are set; all that is here stays as it is"
+            f"{self._hint(what)}; all that is here stays as it is"
         )
+
+    def _hint(self, what: str) -> str:
+        """Say what to look at."""
+        if is_remote(self.uri):
+            return (
+                f"hint: see that the bucket is there and may be {what}, and that"
+                " AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and elsewhere"
+                " than at Amazon AWS_ENDPOINT_URL are set"
+            )
+        room = ", and that its disk is not full" if what == "written" else ""
+        return f"hint: see that the folder is there and may be {what}{room}"
 
 
 def at_once(do: Callable[[_T], _Result], items: Iterable[_T]) -> list[_Result]:
@@ -375,6 +476,22 @@ def _blob_of(path: Path) -> Blob:
 def _mark() -> bytes:
     """Write how a store is laid out."""
     return b'{"format":%d}\n' % FORMAT
+
+
+def _other_version(mark: bytes) -> str:
+    """Say that a store is laid out otherwise."""
+    return (
+        f"a store of another version of pipeline, or `{_MARK}` was changed\n"
+        f"found: {mark[:60]!a}\nexpected: {_mark()!a}\n"
+        "hint: take the version that the others have, or another place in"
+        " `store.remote`"
+    )
+
+
+def _variables(uri: str) -> str:
+    """Name the variables that say who one is, if there are any."""
+    names = " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL and"
+    return names if is_remote(uri) else ""
 
 
 def _is_below(name: str) -> bool:

@@ -80,7 +80,7 @@ def push(settings: ModelingSettings, key: str, place: Path, without: str = "-") 
     try:
         send(shared, key, place, without)
     except SnapshotError as error:
-        LOG.warning("not pushed, which `just push` tries again: %s", error)
+        shared.warn_not_pushed(error)
 
 
 def send_models(store: Store, shared: Shared, run: RunRecord) -> int:

@@ -219,7 +219,7 @@ class StoreSettings(BaseConfig, frozen=True, kw_only=True):
     """The section ``store``: where clones of the project share what they have made."""
 
     remote: Annotated[
-        Annotated[str, Meta(pattern="^(/|s3://[^/@?]+(/|$))")] | None,
+        Annotated[str, Meta(pattern="^(/|s3://[^/@?]+(/[^?]*)?$)")] | None,
         Meta(
             description="an absolute path, such as /mnt/team, or s3://bucket/prefix,"
             " or null"
@@ -281,7 +281,7 @@ class Settings:
     def shared(self) -> Shared | None:
         """The store that clones share, if one is named; asked nothing until it is."""
         remote = self.store.remote
-        return Shared(remote, LOG.warning) if remote else None
+        return Shared(remote, LOG.warning, pushes=self.store.push) if remote else None
 
     @property
     def sources(self) -> dict[str, SourceConfig]:

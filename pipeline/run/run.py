@@ -227,7 +227,7 @@ def _push(store: Store, shared: Shared, run: RunRecord) -> None:
     try:
         LOG.info("pushed %s to %s", push_run(store, shared, run), shared)
     except SnapshotError as error:
-        LOG.warning("not pushed, which `just push` tries again: %s", error)
+        shared.warn_not_pushed(error)
 
 
 def _run(

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pipeline.errors import SnapshotError
-from pipeline.files.shared import Shared, at_once
+from pipeline.files.shared import Shared, at_once, blobs_of
 from pipeline.log import LOG
 from pipeline.progress import doing
 from pipeline.snapshots.linked import is_run_id
@@ -42,6 +42,8 @@ KINDS = ("objects", "models", "evaluations", "studies", "audits")
 """Of entries, beside runs."""
 
 _FILE = "object.parquet"
+
+_REMOVE = "; if it is nowhere any more, remove {}"
 
 
 class Latest(msgspec.Struct, frozen=True):
@@ -89,7 +91,11 @@ def shared_record(
         return None
     record = entry.read(ObjectRecord)
     if record is None or record.format != FORMAT:
-        shared.refuse(key, "is of another version of pipeline")
+        shared.refuse(
+            key,
+            "is of another version of pipeline, or was changed there: `just push` of"
+            " this one writes it anew",
+        )
     elif (record.snapshot, record.fingerprint) != (snapshot, fingerprint):
         shared.refuse(key, f"is of another object, of '{record.snapshot}'")
     elif [*entry.files] != [_FILE]:
@@ -255,19 +261,23 @@ def _find_run(shared: Shared, wanted: str | None) -> RunRecord:
     """Read the record of a run that is there."""
     run_id = wanted or _latest(shared)
     if run_id is None:
-        raise SnapshotError(
-            f"{shared}: no run is there yet\nhint: `just push` sends the last one"
-        )
+        why = shared.why_refused(LATEST)
+        found = f"its {LATEST}.json {why}" if why else "no run is there yet"
+        raise SnapshotError(f"{shared}: {found}\nhint: `just push` sends the last one")
     if not is_run_id(run_id):
         ids = [key.removeprefix("runs/") for key in shared.entries("runs")]
         run_id = find_id(ids, run_id)
-    entry = shared.entry(f"runs/{run_id}")
+    key = f"runs/{run_id}"
+    entry = shared.entry(key)
     run = entry.read(RunRecord) if entry else None
     if run is None or (run.format, run.run_id) != (FORMAT, run_id):
-        found = "of another version of pipeline" if run else "not there"
+        found = "is not there"
+        if entry or shared.why_refused(key):
+            found = shared.why_refused(key) or "is of another version of pipeline"
+        gone = "" if found == "is not there" else _REMOVE.format(f"{shared}/{key}.json")
         raise SnapshotError(
-            f"{shared}: run {run_id} is {found}\n"
-            f"hint: `just push {run_id}`, where it was made, sends it"
+            f"{shared}: run {run_id} {found}\n"
+            f"hint: `just push {run_id}`, where it was made, sends it{gone}"
         )
     if odd := [s.name for s in run.snapshots if not _is_named(s)]:
         raise SnapshotError(
@@ -298,10 +308,13 @@ def _require_rows(store: Store, shared: Shared, run: RunRecord) -> None:
     for s in run.snapshots:
         found = read_object(store, *s.object)
         if found is None:
+            key = key_of(*s.object)
             raise SnapshotError(
                 f"{shared}: run {run.run_id}: its snapshot '{s.name}' cannot be had\n"
-                f"hint: `just push {run.run_id}`, where it was made, sends it again;"
-                " `just run` computes what the configuration says"
+                f"found: {key}.json {shared.why_refused(key) or 'is not there'}\n"
+                f"hint: `just push {run.run_id}`, where it was made, sends it again (if"
+                " bytes were changed there in place, only once you have removed that"
+                " file); `just run` computes what the configuration says"
             )
         contents = {column.name: column.content_hash for column in found.columns}
         if s.contents and s.contents != contents:
@@ -314,10 +327,14 @@ def _require_rows(store: Store, shared: Shared, run: RunRecord) -> None:
 
 
 def _push_object(store: Store, shared: Shared, snapshot: SnapshotRecord) -> int:
-    """Bring an object there unless it is there, whole; return the bytes that went."""
+    """Bring an object there unless it is there, whole; return the bytes that went.
+
+    An entry that says anything else of the same rows, or names other bytes, gives way.
+    """
     path = verified_object(store, *snapshot.object)
     record = read_object(store, *snapshot.object)
     assert record is not None
+    files = {_FILE: path}
     key = key_of(*snapshot.object)
     there = shared.entry(key)
     known = shared_record(shared, *snapshot.object) if there else None
@@ -331,9 +348,10 @@ def _push_object(store: Store, shared: Shared, snapshot: SnapshotRecord) -> int:
                 "hint: likely a transformation depends on a clock, chance, a file or"
                 " the order of rows; if the rows of here are right, remove that entry"
             )
-        if shared.is_whole(there):
+        same = msgspec.structs.replace(known, run_id=record.run_id) == record
+        if same and there.files == blobs_of(files) and shared.is_whole(there):
             return 0
-    return shared.push(key, {_FILE: path}, msgspec.json.encode(record))
+    return shared.push(key, files, msgspec.json.encode(record))
 
 
 def _fault(path: Path, record: ObjectRecord, key: Sequence[str]) -> str:

@@ -1,11 +1,14 @@
 """Entries and blobs in a folder that clones share; in a bucket: test_shared_s3.py."""
 
+import json
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import SnapshotError
+from pipeline.files.checksum import seal
 from pipeline.files.shared import Shared
 
 
@@ -75,10 +78,11 @@ def test_a_folder_that_is_not_there_is_not_made(
     assert there.entry("a") is None
     assert there.entry("b") is None
     [text] = said
-    assert "there is no store yet" in text
-    with pytest.raises(SnapshotError, match="make it first"):
+    assert "there is no such folder" in text
+    with pytest.raises(SnapshotError, match="make it first") as error:
         there.push("a", {"x": file}, b"{}")
-    with pytest.raises(SnapshotError, match="no store that can be read"):
+    assert "AWS" not in str(error.value)
+    with pytest.raises(SnapshotError, match="there is no such folder"):
         there.require()
     assert not (tmp_path / "not mounted").exists()
 
@@ -122,3 +126,101 @@ def test_of_two_who_push_at_once_either_has_all_of_it(
             assert there.fetch(entry, tmp_path / "back") == ""
             found.add((tmp_path / "back" / "x").read_bytes())
     assert found <= {file.read_bytes() for file in files}
+
+
+def test_what_begins_a_store_does_not_warn_that_there_is_none(
+    place: Path, file: Path, said: list[str]
+) -> None:
+    there = Shared(str(place), said.append, pushes=True)
+    assert there.entry("a") is None
+    there.push("a", {"x": file}, b"{}")
+    assert there.entry("a") is not None
+    assert said == []
+
+
+def test_a_store_that_cannot_be_used_is_said_once_a_process(
+    tmp_path: Path, said: list[str]
+) -> None:
+    for _ in range(2):
+        there = Shared(str(tmp_path / "not mounted"), said.append, pushes=True)
+        assert there.entry("a") is None
+        with pytest.raises(SnapshotError) as error:
+            there.begin()
+        there.warn_not_pushed(error.value)
+    [text] = said
+    assert "not pushed, which `just push` tries again" in text
+
+
+@pytest.mark.parametrize("odd", ["folder", "pipe", "endless"])
+def test_what_is_no_file_is_not_read(
+    place: Path, file: Path, tmp_path: Path, odd: str, said: list[str]
+) -> None:
+    """Of an entry and of a blob; the other entries are there all the same."""
+
+    def spoil(path: Path) -> None:
+        path.unlink()
+        if odd == "folder":
+            path.mkdir()
+        elif odd == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/dev/zero")
+
+    for key in ("a", "b"):
+        Shared(str(place), said.append).push(key, {"x": file}, b"{}")
+    spoil(place / "a.json")
+    there = Shared(str(place), said.append)
+    assert there.entry("a") is None
+    entry = there.entry("b")
+    assert entry is not None
+    assert said == [f"{place}/a.json: is no file; not used"]
+    [blob] = (place / "blobs").iterdir()
+    spoil(blob)
+    assert not there.is_whole(entry)
+    assert "is no file" in there.fetch(entry, tmp_path / "back")
+
+
+def test_a_blob_is_named_by_a_hash_and_nothing_else(
+    place: Path, file: Path, said: list[str]
+) -> None:
+    Shared(str(place), said.append).push("a", {"x": file}, b"{}")
+    blob = {"sha256": "../../a/sales.csv", "n_bytes": 9}
+    content = {"key": "a", "record": {}, "files": {"x": blob}}
+    (place / "a.json").write_bytes(seal(json.dumps(content).encode()))
+    assert Shared(str(place), said.append).entry("a") is None
+    [text] = said
+    assert "a.json: is no entry" in text
+
+
+def test_who_is_refused_is_told_of_rights_and_who_needs_it_by_an_error(
+    place: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    def refused(_: object) -> tuple[object, str]:
+        raise OSError("AWS Error ACCESS_DENIED during GetObject: Forbidden")
+
+    monkeypatch.setattr(Shared, "_open", refused)
+    there = Shared(str(place), said.append)
+    assert there.entry("a") is None
+    assert "may not be read (access denied)" in said[0]
+    with pytest.raises(SnapshotError, match="hint: see the rights"):
+        there.require()
+    assert len(said) == 1
+
+
+def test_a_store_that_goes_is_an_error_for_who_needs_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch, said: list[str]
+) -> None:
+    """So nothing that an entry names is taken for what nobody needs."""
+    Shared(str(place), said.append).begin()
+    there = Shared(str(place), said.append)
+    there.require()
+
+    def gone(_: object) -> tuple[object, str]:
+        raise OSError("Couldn't connect to server")
+
+    monkeypatch.setattr(Shared, "_open", gone)
+    with pytest.raises(SnapshotError, match="connect to server"):
+        there.entry("a")
+    with pytest.raises(SnapshotError, match="cannot be reached\nfound: Couldn't"):
+        Shared(str(place), said.append).require()
+    assert said == []

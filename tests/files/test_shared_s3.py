@@ -97,9 +97,10 @@ def test_a_bucket_that_is_gone_keeps_nobody_from_work(
     clones: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert states(run_in(clones[0], "s3://gone/store")) == {"computed"}
-    assert "`just push` tries again" in caplog.text
-    assert "NO_SUCH_BUCKET" in caplog.text
-    with pytest.raises(SnapshotError, match="no store that can be read"):
+    [said] = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "NO_SUCH_BUCKET" in said
+    assert "`just push` tries again" in said
+    with pytest.raises(SnapshotError, match="there is no store yet"):
         pull_run(open_store(clones[0]), opened("s3://gone/store"), None, 10)
 
 
@@ -148,6 +149,8 @@ def test_who_may_only_get_what_has_a_known_name_reads_all_the_same(
         assert (tmp_path / "back" / "x").read_bytes() == b"some bytes"
         with pytest.raises(SnapshotError, match="cannot be listed"):
             there.entries("a")
+        with pytest.raises(SnapshotError, match=r"may not be read \(access denied\)"):
+            opened("s3://another/store").require()
         with pytest.raises(SnapshotError, match="cannot be written") as error:
             there.push("a/c", {"x": file}, b"{}")
         assert os.environ["AWS_SECRET_ACCESS_KEY"] not in str(error.value)
