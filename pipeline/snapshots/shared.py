@@ -6,6 +6,7 @@ content hash and that of each column, before anything is made of it or shows it.
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -259,7 +260,7 @@ def clear_shared(
 
 def _find_run(shared: Shared, wanted: str | None) -> RunRecord:
     """Read the record of a run that is there."""
-    run_id = wanted or _latest(shared)
+    run_id = wanted or _newest(shared)
     if run_id is None:
         why = shared.why_refused(LATEST)
         found = f"its {LATEST}.json {why}" if why else "no run is there yet"
@@ -296,8 +297,19 @@ def _is_named(snapshot: SnapshotRecord) -> bool:
     return bool(is_hash and re.fullmatch("[a-z][a-z0-9_]*", snapshot.name))
 
 
+def _newest(shared: Shared) -> str | None:
+    """Name the newest run that is there; who may not list, as `LATEST` says.
+
+    Of two who push at once, one may have written an older run's name over the other's.
+    """
+    ids = [_latest(shared)]
+    with suppress(SnapshotError):
+        ids += [key.removeprefix("runs/") for key in shared.entries("runs")]
+    return max((run_id for run_id in ids if run_id and is_run_id(run_id)), default=None)
+
+
 def _latest(shared: Shared) -> str | None:
-    """Name the newest run that is there."""
+    """Name the run that `LATEST` says is the newest."""
     entry = shared.entry(LATEST)
     latest = entry.read(Latest) if entry else None
     return latest.run_id if latest and is_run_id(latest.run_id) else None

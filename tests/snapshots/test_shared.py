@@ -297,6 +297,15 @@ def test_a_run_is_pulled_and_shown_with_what_is_known_of_it(
     assert pull_run(store, opened(str(shared)), None, 10) == (record, False)
 
 
+def test_the_newest_run_is_pulled_though_an_older_push_ended_last(
+    shared: Path, clone: Path, main: tuple[Path, RunReport, Path]
+) -> None:
+    older = msgspec.json.encode({"run_id": "r20200101_000000_000"})
+    opened(str(shared)).push("latest", {}, older)
+    record, _ = pull_run(open_store(clone), opened(str(shared)), None, 10)
+    assert record.run_id == main[1].run.run_id
+
+
 @pytest.mark.slow
 def test_a_run_older_than_those_of_here_leaves_them_shown(
     main: tuple[Path, RunReport, Path], clone: Path
