@@ -67,6 +67,7 @@ class _Commands(click.Group):
                 click.echo("stopped", err=True)
                 ctx.exit(stop_status())
             if is_closed_pipe(error):
+                heard.error = "the output: nobody reads it any more"
                 raise
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
             heard.error = options.as_typed(

@@ -150,11 +150,11 @@ def _tell(
 
 
 def _root() -> Path:
-    """Find the project, or the folder that is none."""
+    """Find the project, or the working folder where there is none."""
     try:
         return options.project_root()
     except ConfigError:
-        return options.new_root()
+        return Path.cwd()
 
 
 def _configured(asked: _Asked, root: Path) -> "Notify | None":

@@ -70,7 +70,7 @@ def failure_of(text: str) -> Failure:
     """Tell the parts of an error's text."""
     body, _, hint = text.partition("\nhint: ")
     what, *found = body.splitlines() or [""]
-    return Failure(what, found, hint)
+    return Failure(what, [line.strip().removeprefix("found: ") for line in found], hint)
 
 
 def summary_of(

@@ -1,3 +1,4 @@
+import errno
 import http.server
 import json
 import os
@@ -13,11 +14,12 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from pipeline.run import start
 from tests.commands.conftest import SOURCE, invoke
 from tests.commands.test_cli import README
 from tests.conftest import LEAN, make_project
 
-WARNED = "checks.drgs={rows: {exact: 7}, warn: [rows]}"
+WARNED = ("--force", "--only", "drgs", "checks.drgs={rows: {exact: 7}, warn: [rows]}")
 BROKEN = "checks.drgs={rows: {exact: 7}}"
 
 
@@ -25,42 +27,40 @@ BROKEN = "checks.drgs={rows: {exact: 7}}"
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has run, in a folder with an odd name."""
     root = make_project(tmp_path_factory.mktemp("odd 'name' <b>"), 200, of=LEAN)
-    assert invoke(root, "run", *SOURCE).exit_code == 0
+    first = invoke(root, "run", *SOURCE, "--on-success", "cat > first.json")
+    assert first.exit_code == 0, first.output
     return root
 
 
-def told(root: Path) -> dict[str, Any]:
+def told(root: Path, name: str = "told") -> dict[str, Any]:
     """Take what a command was told that keeps it."""
-    path = root / "told.json"
+    path = root / f"{name}.json"
     text = path.read_text()
     path.unlink()
     return json.loads(text)
 
 
 def test_a_run_tells_what_it_has_published(root: Path) -> None:
-    words = ("run", *SOURCE, "drop_rare_drgs.min_total=1")
-    done = invoke(root, *words, "--on-success", "cat > told.json")
-    assert done.exit_code == 0, done.output
-    summary = told(root)
-    asked = "select max(run_id) as id, (select count(*) from discharges) as n"
+    summary = told(root, "first")
+    asked = "select min(run_id) as id, (select count(*) from discharges) as n"
     shown = invoke(root, "sql", "--format", "json", f"{asked} from meta.runs")
-    [newest] = json.loads(shown.stdout)
+    [first] = json.loads(shown.stdout)
     assert {k: summary[k] for k in ("format", "status", "command", "exit_code")} == {
         "format": 1,
         "status": "success",
         "command": "run",
         "exit_code": 0,
     }
-    assert summary["run_id"] == summary["published"] == newest["id"]
+    assert summary["run_id"] == summary["published"] == first["id"]
     [discharges] = [s for s in summary["snapshots"] if s["name"] == "discharges"]
     assert discharges == {
         "name": "discharges",
-        "rows": newest["n"],
+        "rows": first["n"],
         "state": "computed",
     }
     assert summary["project"] == root.name
     assert summary["error"] is None
-    again = invoke(root, *words, "--on-success", "cat > told.json")
+    again = invoke(root, "run", *SOURCE, "--on-success", "cat > told.json")
     assert "nothing to do" in again.stdout
     assert told(root)["run_id"] is None
 
@@ -76,7 +76,7 @@ def test_who_is_told_depends_on_how_it_ended(root: Path) -> None:
             (root / kind).unlink()
         return code, marks, told(root)
 
-    code, who, summary = ended(WARNED, *every)
+    code, who, summary = ended(*WARNED, *every)
     assert (code, who, summary["status"]) == (0, ["warning"], "warning")
     assert summary["warnings"] == ["drgs: rows.exact: expected 7 rows; found 29 rows"]
     [failed] = summary["checks_failed"]
@@ -84,13 +84,13 @@ def test_who_is_told_depends_on_how_it_ended(root: Path) -> None:
     assert (failed["severity"], failed["n_failures"]) == ("warn", 22)
 
     # Else who waits for a success would take it for a failure.
-    code, who, summary = ended(WARNED, "--force", *every[:2])
+    code, who, summary = ended(*WARNED, *every[:2])
     assert (code, who, summary["status"]) == (0, ["success"], "warning")
 
     code, who, summary = ended(BROKEN, *every)
     assert (code, who, summary["status"]) == (3, ["failure"], "failure")
     assert summary["error"]["what"].endswith("1 check failed")
-    assert "  rows.exact: expected 7 rows; found 29 rows" in summary["error"]["found"]
+    assert "rows.exact: expected 7 rows; found 29 rows" in summary["error"]["found"]
     assert summary["error"]["hint"].startswith("mend the data or the stages")
     assert [c["severity"] for c in summary["checks_failed"]] == ["error"]
     assert summary["run_id"] > summary["published"]
@@ -144,6 +144,22 @@ def test_what_becomes_of_the_telling_is_a_warning(
 def test_one_that_reads_nothing_does_no_harm(root: Path) -> None:
     result = invoke(root, "run", *SOURCE, "--on-success", "true")
     assert (result.exit_code, "warning" in result.stderr) == (0, False)
+
+
+def test_that_there_is_no_project_is_told(root: Path) -> None:
+    words = ("--project", "nosuch", "run", "--on-failure", "cat > told.json")
+    assert invoke(root, *words).exit_code == 2
+    assert told(root)["error"]["what"] == f"{root / 'nosuch'}: no project here"
+
+
+def test_that_nobody_reads_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(*_: object, **__: object) -> None:
+        raise OSError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(start, "start", write)
+    words = ("run", *SOURCE, "--on-failure", "cat > told.json")
+    assert invoke(root, *words).exit_code == 1
+    assert told(root)["error"]["what"] == "the output: nobody reads it any more"
 
 
 def test_no_secret_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from tests.commands.test_cli import README
     ("text", "parts"),
     [
         (
-            "x: is not\nfound: 3\nhint: take 4",
-            Failure("x: is not", ["found: 3"], "take 4"),
+            "x: is not\nfound: 3\n  y: 5\nhint: take 4",
+            Failure("x: is not", ["3", "y: 5"], "take 4"),
         ),
         ("x: is not", Failure("x: is not", [], "")),
         ("", Failure("", [], "")),
