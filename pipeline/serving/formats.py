@@ -29,6 +29,7 @@ _MOST_UNPACKED = 8
 """Bytes that a byte of a packed table may stand for."""
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_TEXT = msgspec.json.Decoder(str)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -115,9 +116,9 @@ def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
 
 def _text(value: msgspec.Raw | None) -> str | None:
     """Take a value as a cell, as of JSON lines."""
-    written = "null" if value is None else bytes(value).decode()
-    if written.startswith('"'):
-        return msgspec.json.decode(written, type=str)
+    written = "null" if value is None else str(value, "utf-8")
+    if written[0] == '"':
+        return _TEXT.decode(written)
     return None if written == "null" else written
 
 

@@ -168,7 +168,11 @@ class Prepared:
         if part.height > self.rows.height * _LARGE:
             return None
         with self.lock:
-            made = [self._ahead(step, part, touched) for step in self.steps]
+            try:
+                made = [self._ahead(step, part, touched) for step in self.steps]
+            finally:  # a large request's rows of each stage take a lot of memory
+                for step in self.steps:
+                    step.frames.filled.clear()
         found = [df for df in made if df is not None]
         return self.horizon.stacked(found) if len(found) == len(made) else None
 
@@ -182,7 +186,6 @@ class Prepared:
     ) -> pl.DataFrame | None:
         """Make the features of a period, all stages one after the other."""
         filled = step.frames.filled
-        filled.clear()
         filled[_GIVEN] = part
         filled[SOURCE] = _collected(step.extended)
         for name, stage in step.stages.items():

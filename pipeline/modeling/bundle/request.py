@@ -184,6 +184,8 @@ def refuse_a_part_of_the_panel(
     `new` are the sizes of the periods given after the `last` one, a frame of `time`,
     which had `n_clusters`.
     """
+    if new.is_empty():
+        return
     end = last.item()
     dtype = new.schema[time]
     ordinal = number(time, every, dtype) - number(pl.lit(end, dtype), every, dtype)

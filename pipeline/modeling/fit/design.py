@@ -72,11 +72,12 @@ def feature_schema(
 
 def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
     """Turn a frame into the matrix of a schema; other columns are left out."""
+    found = df.schema
     mistakes = [
-        f"  {name}: expected {dtype}, found {df.schema.get(name, 'no such column')}"
-        + ("" if name in df.schema else nearest(name, df.columns))
+        f"  {name}: expected {dtype}, found {found.get(name, 'no such column')}"
+        + ("" if name in found else nearest(name, df.columns))
         for name, dtype in schema.dtypes.items()
-        if str(df.schema.get(name)) != dtype
+        if str(found.get(name)) != dtype
     ]
     if mistakes:
         lines = "\n".join(mistakes[:_SHOWN])
@@ -87,14 +88,13 @@ def design(df: pl.DataFrame, schema: FeatureSchema) -> Design:
             "hint: train again (`just train`) if the features have changed on purpose"
         )
     values = df.select(_encoded(name, schema) for name in schema.dtypes)
-    infinite = values.select(cs.float().is_infinite().any())
-    names = [name for name in infinite.columns if infinite[name][0]]
-    if names:
+    matrix = values.fill_null(float("nan")).to_numpy(order="fortran")
+    columns = zip(schema.dtypes, matrix.T, strict=True)
+    if names := [name for name, column in columns if np.isinf(column).any()]:
         raise ModelError(
             f"features: infinite values in {some(names)}\n"
             "hint: `finite: true` in configs/checks/ finds their rows"
         )
-    matrix = values.fill_null(float("nan")).to_numpy(order="fortran")
     return Design(matrix, tuple(schema.dtypes), tuple(schema.vocabulary))
 
 

@@ -62,6 +62,7 @@ def test_a_request_of_a_few_clusters_is_answered_the_short_way_to_the_bit(
     given = ready.panel_of(rows).filter(pl.col("year") > 2008)
     assert ready.prepared
     assert ready.prepared.features(given) is not None
+    assert not any(step.frames.filled for step in ready.prepared.steps)
 
 
 def test_what_changes_a_fact_of_all_others_goes_the_long_way(
