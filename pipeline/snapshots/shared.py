@@ -176,7 +176,8 @@ def push_run(store: Store, shared: Shared, run: RunRecord) -> Moved:
     if there is None or bytes(there.record) != record:
         shared.push(key, {}, record)
     newest = _latest(shared)
-    if newest is None or newest < run.run_id:
+    is_there = newest is not None and shared.entry(f"runs/{newest}") is not None
+    if newest is None or newest < run.run_id or not is_there:
         shared.push(LATEST, {}, msgspec.json.encode(Latest(run.run_id)))
     return Moved(len(sent), sum(sent))
 
@@ -323,10 +324,10 @@ def _require_rows(store: Store, shared: Shared, run: RunRecord) -> None:
             key = key_of(*s.object)
             raise SnapshotError(
                 f"{shared}: run {run.run_id}: its snapshot '{s.name}' cannot be had\n"
-                f"found: {key}.json {shared.why_refused(key) or 'is not there'}\n"
+                f"found: {key}.json: {shared.why_refused(key) or 'is not there'}\n"
                 f"hint: `just push {run.run_id}`, where it was made, sends it again (if"
-                " bytes were changed there in place, only once you have removed that"
-                " file); `just run` computes what the configuration says"
+                " a file holds other bytes, only once you have removed that entry);"
+                " `just run` computes what the configuration says"
             )
         contents = {column.name: column.content_hash for column in found.columns}
         if s.contents and s.contents != contents:

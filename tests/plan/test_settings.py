@@ -290,6 +290,12 @@ def test_settings_of_spark_are_numbers_too_but_not_the_master() -> None:
     assert "expected engine.master instead of spark.master" in message
 
 
+def test_the_address_of_a_shared_store_holds_no_credentials() -> None:
+    for uri in ("s3://bucket/x?secret_key=a", "s3://id:a@bucket/x", "s3://"):
+        assert "or s3://bucket/prefix" in mistakes(PROJECT, f"store.remote={uri}")
+    load_settings(PROJECT, overrides=("store.remote=s3://bucket/a@b/c",))
+
+
 def test_two_columns_of_a_file_are_not_made_one() -> None:
     message = mistakes(PROJECT, "source=csv", "source.rename={A: Year, B: Year}")
     assert "expected rename to give each name once, found twice: ['Year']" in message

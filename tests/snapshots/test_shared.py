@@ -408,12 +408,17 @@ def test_a_push_mends_what_was_forged(
 ) -> None:
     other_rows(shared)
     root, report, _ = main
+    newest = b'{"run_id":"r99990101_000000_000"}'
+    opened(str(shared)).push("latest", {}, newest)
     moved = push_run(open_store(root), opened(str(shared)), report.run)
     assert moved.n_files == 1
     assert blob_of(shared, "discharges").read_bytes() == (
         blob_of(main[2], "discharges").read_bytes()
     )
     assert push_run(open_store(root), opened(str(shared)), report.run).n_files == 0
+    latest = opened(str(shared)).entry("latest")
+    assert latest is not None
+    assert report.run.run_id.encode() in bytes(latest.record)
 
 
 def test_a_second_push_sends_nothing(main: tuple[Path, RunReport, Path]) -> None:
