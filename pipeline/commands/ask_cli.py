@@ -169,6 +169,7 @@ def show(
     metavar="[STAGE] [PATH=VALUE]...",
     shell_complete=completion.frames_or_settings,
 )
+@options.wait
 @options.profile
 def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
     """Time each stage alone, or one, and keep that in meta.stage_times.

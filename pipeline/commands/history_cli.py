@@ -277,7 +277,7 @@ def lock_results(profile: str | None, overrides: tuple[str, ...]) -> None:
     type=click.IntRange(min=1),
     default=30,
     show_default=True,
-    help="With --remote: what is no older stays.",
+    help="With --remote: what is no older stays. At least 1: a push may be at work.",
 )
 def gc(dry_run: bool, remote: bool, days: int) -> None:
     """Remove what neither a kept run nor an open reader needs, and unfinished parts.

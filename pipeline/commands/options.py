@@ -106,7 +106,7 @@ profile = click.option(
     multiple=True,
     callback=_joined,
     shell_complete=completion.profiles,
-    help="Overlay of configs/profiles/, e.g. origin; of several, the last one wins.",
+    help="Overlay of configs/profiles/, e.g. origin; several, in their order.",
 )
 overrides = click.argument(
     "overrides",

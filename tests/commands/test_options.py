@@ -104,3 +104,15 @@ def test_no_command_writes_in_place_of_what_the_project_is_made_of() -> None:
     }
     assert {*written.values()} == {harmless}
     assert {"show", "sql", "score", "docs", "review", "export"} <= {*written}
+
+
+def test_what_needs_the_lock_of_the_store_can_wait_for_it() -> None:
+    waiting = {
+        name
+        for name, command in main.commands.items()
+        if any(param.name == "wait" for param in command.params)
+    }
+    of_models = {"tune", "train", "evaluate", "compare", "promote", "forecast"}
+    of_models |= {"monitor", "score", "audit", "pipeline"}
+    of_store = {"restore", "verify", "lock-results", "review", "gc", "pull"}
+    assert waiting == {"run", "profile", "variants", "sweep", *of_models, *of_store}
