@@ -301,9 +301,9 @@ class Shared:
             content = unseal(self._bytes(f"{key}.json"))
         except IsADirectoryError:
             return self.refuse(key, "is no file")
-        except PermissionError:
-            return self.refuse(key, "may not be read")
         except OSError as error:
+            if isinstance(error, PermissionError) and not self._is_required:
+                return self.refuse(key, "may not be read")
             if not _is_absent(error):
                 self._give_up(error)
             return None

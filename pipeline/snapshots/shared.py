@@ -231,8 +231,8 @@ def clear_shared(
     Raises
     ------
     SnapshotError
-        If the store cannot be listed or written, or a run that stays cannot be read:
-        nothing is removed then, as nobody knows what it shows.
+        If the store cannot be listed or written, or what stays cannot be read: nothing
+        is removed then, as nobody knows what it shows.
     """
     shared.require()
     blobs = shared.entries("blobs")  # first: what comes while we look is not among them
@@ -245,10 +245,18 @@ def clear_shared(
     }
     others = {key: at for kind in KINDS for key, at in shared.entries(kind).items()}
     idle = [key for key, at in others.items() if at < before and key not in shown]
-    named = at_once(shared.entry, others.keys() - {*idle})
+    staying = sorted(others.keys() - {*idle})
+    named = dict(zip(staying, at_once(shared.entry, staying), strict=True))
+    for key, entry in named.items():
+        # What is damaged can be had by nobody; what may not be read, by others.
+        if entry is None and not shared.why_refused(key):
+            raise SnapshotError(
+                f"{shared}/{key}.json: is gone, or may not be read, so nothing is"
+                " removed\nhint: see that you may read all that is there, and try again"
+            )
     needed = {
         f"blobs/{blob.sha256}"
-        for entry in named
+        for entry in named.values()
         for blob in (entry.files.values() if entry else ())
     }
     unused = [name for name, at in blobs.items() if at < before and name not in needed]

@@ -497,3 +497,23 @@ def test_an_old_run_goes_with_what_it_alone_shows(
     with pytest.raises(SnapshotError, match=r"is damaged\n.*nowhere any more, remove"):
         clear_shared(opened(str(shared)), 1, before, dry_run=False)
     assert (shared / "objects" / "drgs").exists()
+
+
+def test_where_an_entry_may_not_be_read_nothing_goes(
+    main: tuple[Path, RunReport, Path], shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = entry_of(shared, "features")
+    clock(shared, blobs=900)
+    read = Shared._bytes  # pyright: ignore[reportPrivateUsage]
+
+    def refused(self: Shared, name: str) -> bytes:
+        if name.endswith(path.name):
+            raise OSError("AWS Error ACCESS_DENIED during GetObject")
+        return read(self, name)
+
+    monkeypatch.setattr(Shared, "_bytes", refused)
+    blobs = {*(shared / "blobs").iterdir()}
+    before = datetime.now(UTC) - timedelta(days=30)
+    with pytest.raises(SnapshotError, match="so nothing is removed"):
+        clear_shared(opened(str(shared)), 10, before, dry_run=False)
+    assert {*(shared / "blobs").iterdir()} == blobs
