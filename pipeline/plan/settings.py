@@ -37,6 +37,7 @@ from pipeline.log import LOG
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.plan.notify import Notify
+from pipeline.plan.orchestrate import Orchestrate
 from pipeline.snapshots.records import FORECASTS, QUARANTINE, Description
 from pipeline.sources import SourceConfig, kinds_of, type_of
 from pipeline.sources.columns import Declared
@@ -264,6 +265,7 @@ class Settings:
     store: StoreSettings
     docs: Docs
     notify: Notify
+    orchestrate: Orchestrate
     tree: Tree
     """The resolved configuration, plain."""
     shown: Tree
@@ -428,6 +430,7 @@ def _decode(
     store = checked(tree.get("store", {}), StoreSettings, "store")
     docs = checked(tree.get("docs", {}), Docs, "docs")
     notify = checked(tree.get("notify", {}), Notify, "notify")
+    orchestrate = checked(tree.get("orchestrate", {}), Orchestrate, "orchestrate")
     stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
@@ -451,6 +454,7 @@ def _decode(
         store,
         docs,
         notify,
+        orchestrate,
         tree,
         resolved.shown,
         resolved.environment,

@@ -12,6 +12,7 @@ from pipeline.contracts.contract import Contract, Rows
 from pipeline.plan.compose import compose
 from pipeline.plan.fingerprint import Fingerprints, SourceIdentity, nothing_known
 from pipeline.plan.notify import Notify
+from pipeline.plan.orchestrate import Orchestrate
 from pipeline.plan.settings import (
     Docs,
     EngineSettings,
@@ -86,6 +87,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         store=StoreSettings(),
         docs=Docs(),
         notify=Notify(),
+        orchestrate=Orchestrate(),
         tree={},
         shown={},
         environment=frozenset(),
