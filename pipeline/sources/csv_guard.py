@@ -1,6 +1,7 @@
 """What must not come to Polars: files it would misread, or hold in memory whole.
 
-Of all bytes of a file, some questions; for 150 MB they take 0.2 CPU seconds.
+Of all bytes of a file, some questions; for 150 MB they take 0.6 CPU seconds, and 1 with
+blank fields.
 """
 
 import zlib

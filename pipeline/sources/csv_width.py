@@ -12,7 +12,10 @@ from pipeline.errors import SourceError
 from pipeline.sources.csv_file import Head, read_records
 from pipeline.sources.dialect import SEPARATORS
 
-_LF = 10
+_LF, _CR = b"\n\r"
+
+_SMALL = 1 << 16
+"""Bytes that are looked at before NumPy is imported."""
 
 
 class Widths:
@@ -48,11 +51,11 @@ class Widths:
         text = self._rest + block[self._n_before :]
         end = text.rfind(b"\n") + 1
         lines, self._rest, self._n_before = text[:end], text[end:], 2
-        is_open, mark = self._is_open, self._separator
+        is_open = self._is_open
         if self._quote:
             self._is_open ^= lines.count(self._quote) % 2 == 1
-        has_blank = any(mark + other in lines for other in (mark, b"\n", b"\r"))
-        if has_blank and (is_open or self._is_odd(lines)):
+        may_hide = _has_blank_field(lines, self._separator)
+        if may_hide and (is_open or self._is_odd(lines)):
             self._is_known = True
             self._refuse_hidden()
 
@@ -62,11 +65,10 @@ class Widths:
         import numpy as np
 
         codes = np.frombuffer(text, np.uint8)
-        ends = np.flatnonzero(codes == _LF)
 
         def counts(sign: bytes) -> Any:
-            places = np.flatnonzero(codes == ord(sign))
-            return np.diff(np.searchsorted(places, ends), prepend=0)
+            places = np.flatnonzero((codes == ord(sign)) | (codes == _LF))
+            return np.diff(np.flatnonzero(codes[places] == _LF), prepend=-1) - 1
 
         is_quoted = self._quote and self._quote in text
         if is_quoted and (counts(self._quote) % 2).any():
@@ -76,13 +78,8 @@ class Widths:
             fewer = self._quoted.sub(b"x", b"\n" + text)[1:]
             if fewer != text:
                 return self._is_odd(fewer)
-        starts = np.append(0, ends[:-1] + 1)
-        return any(self._has_blank(text[starts[i] : ends[i]]) for i in long)
-
-    def _has_blank(self, line: bytes) -> bool:
-        """Tell whether there is a blank field in a line, but for the first."""
-        mark, fields = self._separator, line.rstrip(b"\r")
-        return fields.endswith(mark) or 2 * mark in fields
+        lines = text.split(b"\n") if long.size else []
+        return any(_has_blank_field(lines[i] + b"\n", self._separator) for i in long)
 
     def _is_hidden(self, record: Sequence[str]) -> bool:
         """Tell whether Polars shows nothing of what a record has too much."""
@@ -97,6 +94,18 @@ class Widths:
         for line, record in read_records(head.file, head.written, head.lines):
             if self._is_hidden(record):
                 raise _too_wide(head, line, record)
+
+
+def _has_blank_field(lines: bytes, mark: bytes) -> bool:
+    """Tell whether there is a blank field in lines, but for the first of one."""
+    if len(lines) < _SMALL:
+        return any(mark + other in lines for other in (mark, b"\n", b"\r"))
+    import numpy as np
+
+    codes = np.frombuffer(lines, np.uint8)
+    is_mark = codes == ord(mark)
+    is_border = is_mark | (codes == _LF) | (codes == _CR)
+    return bool((is_mark[:-1] & is_border[1:]).any())
 
 
 def usual_width(head: Head) -> int:

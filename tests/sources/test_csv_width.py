@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import SourceError
-from pipeline.sources import csv_guard, read
+from pipeline.sources import csv_guard, csv_width, read
 from pipeline.sources.csv import CsvSource
 from pipeline.sources.csv_file import read_head, read_records
 from pipeline.sources.csv_guard import refuse_unsound
@@ -66,9 +66,14 @@ def _written(cell: str) -> str:
 @given(
     table=st.lists(st.lists(st.text('x,"\n', max_size=3), max_size=4), max_size=5),
     n_bytes=st.sampled_from([8, 1 << 20]),
+    n_small=st.sampled_from([0, 1 << 16]),
 )
 def test_lines_tell_what_records_tell(
-    table: list[list[str]], n_bytes: int, monkeypatch: pytest.MonkeyPatch, write: Write
+    table: list[list[str]],
+    n_bytes: int,
+    n_small: int,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Write,
 ) -> None:
     rows = "".join(f"{','.join(map(_written, row))}\n" for row in table)
     file = write(f"a,b\nx,x\n{rows}")
@@ -81,6 +86,7 @@ def test_lines_tell_what_records_tell(
         if any(record[2:]) or len(record) > n_usual
     ]
     monkeypatch.setattr(csv_guard, "_BLOCK", n_bytes)
+    monkeypatch.setattr(csv_width, "_SMALL", n_small)
     try:
         refuse_unsound(file, head.written)
     except SourceError:
