@@ -167,6 +167,9 @@ def explain(file: Path, error: Exception, written: Written) -> SourceError:
         fault = _bad_encoding(file, written.encoding) or bad_quotes(file, written)
     except (OSError, EOFError, zlib.error) as damage:
         return _damaged(file, damage)
+    except UnicodeDecodeError as damage:  # of UTF-16, whose lines are not looked at
+        found = f"bytes that are no {written.encoding.upper()}: {damage.reason}"
+        return no_csv(file, found, "fetch or write it again, or save it as UTF-8")
     if fault is None and is_packed(file):  # Polars unpacks less than Python does
         return _damaged(file, error)
     return no_csv(file, *(fault or (str(error).splitlines()[0], "correct the file")))
