@@ -542,7 +542,8 @@ def serve(
 
     champion_of(settings)
     listening = listen(host, port)
-    options.say(f"http://{host}:{listening.getsockname()[1]}/  (Ctrl-C ends it)")
+    at = f"http://{host}:{listening.getsockname()[1]}/"
+    options.say(f"{at}  loads the champion (Ctrl-C ends it)")
     serve_champion(settings, listening, started, options.say)
 
 

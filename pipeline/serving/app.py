@@ -17,7 +17,7 @@ from starlette.routing import Route
 from pipeline.errors import PipelineError, masked
 from pipeline.log import LOG
 from pipeline.serving.champion import Champion
-from pipeline.serving.formats import TYPES, RequestError, accepted, written
+from pipeline.serving.formats import JSON, TYPES, RequestError, accepted, written
 from pipeline.serving.metrics import MEDIA_TYPE, Metrics
 from pipeline.serving.openapi import as_page, document
 from pipeline.serving.settings import Serving
@@ -39,6 +39,8 @@ class State:
     serving: Serving
     champion: Champion | None = None
     """None until the first is loaded."""
+    stays: str | None = None
+    """Why the champion is still the last one, where it is no longer the registry's."""
     metrics: Metrics = field(default_factory=Metrics)
 
 
@@ -86,7 +88,7 @@ def _guarded(state: State, path: str, answer: _Answer) -> _Answer:
             status = error.status if isinstance(error, RequestError) else 422
             if status == 422:
                 figures.count("requests_refused")
-            response = _error(status, str(error))
+            response = _error(status, _for_clients(str(error)))
         except ClientDisconnect:
             response = _error(400, "request: broken off")
         except Failed as error:
@@ -103,11 +105,19 @@ def _guarded(state: State, path: str, answer: _Answer) -> _Answer:
     return guarded
 
 
+def _for_clients(text: str) -> str:
+    """Leave out a hint of what only the command line can do."""
+    fault, _, hint = text.partition("\nhint: ")
+    return fault if "`" in hint or "source." in hint else text
+
+
 def _authorize(request: Request, token: str | None) -> None:
     """Refuse who does not know the token."""
     given = request.headers.get("authorization", "")
-    if token is not None and not hmac.compare_digest(
-        given.encode(), f"Bearer {token}".encode()
+    scheme, _, word = given.partition(" ")
+    if token is not None and not (
+        scheme.lower() == "bearer"
+        and hmac.compare_digest(word.strip().encode(), token.encode())
     ):
         raise RequestError(
             401, "request: expected a header 'Authorization: Bearer ...'"
@@ -158,7 +168,10 @@ class _App:
         if not champion.pool.n_alive:
             raise RequestError(503, "server: the champion is being loaded again")
         said = {"status": "ready", "model": champion.version.name}
-        return JSONResponse(said | {"version": champion.version.number})
+        said |= {"version": champion.version.number}
+        if self.state.stays:
+            said |= {"warning": "the last champion stays: it is replaced or gone"}
+        return JSONResponse(said)
 
     async def metrics(self, _: Request) -> Response:
         """Give what was counted."""
@@ -209,6 +222,7 @@ class _App:
 
     async def explain(self, request: Request) -> Response:
         """Say what predictions are made of."""
+        accepted(request.headers.get("accept", ""), (JSON,))
         champion = self.champion
         async with champion.pool.used():
             table, refused = await self._rows(

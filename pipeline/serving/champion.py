@@ -62,8 +62,11 @@ class Champion:
             try:
                 rows, bad = read_given(source, self.settings.root)
             except PipelineError as error:
+                # Its hint is for files, and for whom the configuration is of.
+                fault = masked(str(error)).partition("\nhint: ")[0]
                 raise type(error)(
-                    masked(str(error)).replace(str(file), "the request")
+                    fault.replace(str(file), "the request")
+                    + "\nhint: mend the rows; / says what they may be"
                 ) from error
         table = io.BytesIO()
         rows.write_ipc_stream(table)

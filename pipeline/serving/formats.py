@@ -1,6 +1,7 @@
 """How rows come in, and how answers go out: JSON, CSV, Arrow, Parquet."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,12 @@ def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
     for row in rows:
         names |= dict.fromkeys(row)
         _refuse_wide(names)
+    if not names:
+        raise RequestError(
+            400,
+            "request: no rows\n"
+            'expected: [{"name of a column": value, ...}, ...], a row at least',
+        )
     try:
         cells = {name: [_text(row.get(name)) for row in rows] for name in names}
         return pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String))
@@ -112,13 +119,33 @@ def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
         raise RequestError(
             400, f"request: a text is no UTF-8\nfound: {error}"
         ) from error
+    except TypeError as error:
+        raise _nested(rows) from error
+
+
+def _nested(rows: list[dict[str, msgspec.Raw]]) -> RequestError:
+    """Find the first cell that is an object or a list."""
+    row, name, value = next(
+        (number, name, bytes(value))
+        for number, row in enumerate(rows, start=1)
+        for name, value in row.items()
+        if bytes(value).startswith((b"{", b"["))
+    )
+    kind = "an object" if value.startswith(b"{") else "a list"
+    return RequestError(
+        422,
+        f"request: row {row}: {name}: is {kind}, expected a number, a text or null\n"
+        "hint: leave it out",
+    )
 
 
 def _text(value: msgspec.Raw | None) -> str | None:
-    """Take a value as a cell, as of JSON lines."""
+    """Take a value as a cell, as of JSON lines; a TypeError of an object or a list."""
     written = "null" if value is None else str(value, "utf-8")
     if written[0] == '"':
         return _TEXT.decode(written)
+    if written[0] in "{[":
+        raise TypeError(written[0])
     return None if written == "null" else written
 
 
@@ -182,14 +209,16 @@ def written(made: pl.DataFrame, type_: str, beside: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def accepted(header: str) -> str:
+def accepted(header: str, known: Iterable[str] = TYPES) -> str:
     """Choose how to answer: the first that is named and known, else JSON."""
     for part in header.split(","):
         name = part.partition(";")[0].strip().lower()
-        if name in TYPES:
+        if name in known:
             return TYPES[name]
         if name in ("", "*/*", "application/*"):
             return JSON
     raise RequestError(
-        406, f"request: accepts {header!r}, expected one of {', '.join(TYPES)}"
+        406,
+        f"request: accepts {header!r}, expected one of {', '.join(known)}\n"
+        "hint: without a header 'Accept', the answer is JSON",
     )

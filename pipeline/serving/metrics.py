@@ -23,7 +23,7 @@ _COUNTERS = {
     ),
     "pipeline_champions_taken_over_total": "New champions.",
     "pipeline_champions_not_loaded_total": (
-        "New champions that could not be loaded: the one before goes on."
+        "Champions that are gone, or could not be loaded: the one before goes on."
     ),
 }
 

@@ -19,7 +19,7 @@ from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import database
 from pipeline.serving.app import State, make_app
-from pipeline.serving.champion import load
+from pipeline.serving.champion import Champion, load
 from pipeline.serving.settings import serving_of
 from pipeline.serving.workers import Worker
 
@@ -131,10 +131,9 @@ async def _follow(
         except PipelineError as error:
             if state.champion is None:
                 raise
-            state.metrics.count("champions_not_loaded")
-            LOG.warning("%s stays: %s", state.champion.version.uri, error)
+            _stay(state, state.champion, error)
         else:
-            replaced, state.champion = state.champion, loaded
+            replaced, state.champion, state.stays = state.champion, loaded, None
             say(f"{version.uri} is ready")
             if replaced:
                 state.metrics.count("champions_taken_over")
@@ -146,11 +145,24 @@ async def _follow(
             if now == seen:
                 continue
             seen = now
-            with suppress(PipelineError):  # one that is taken away leaves the last
+            try:
                 version = await asyncio.to_thread(champion_of, settings)
-            if version not in (state.champion.version, failed):
+            except PipelineError as error:
+                _stay(state, state.champion, error)
+                continue
+            if version == state.champion.version:
+                state.stays = None
+            elif version != failed:
                 break
         workers = [Worker() for _ in workers]
+
+
+def _stay(state: State, champion: Champion, error: PipelineError) -> None:
+    """Go on with the last champion, and say and count why, once."""
+    if state.stays != str(error):
+        state.stays = str(error)
+        state.metrics.count("champions_not_loaded")
+        LOG.warning("%s stays: %s", champion.version.uri, error)
 
 
 def _changed_at(file: Path) -> tuple[int, ...]:

@@ -44,6 +44,10 @@ class Failed(Exception):
     """A process that has ended, or does not know what is asked of it."""
 
 
+class Ended(Failed):
+    """A process that has ended."""
+
+
 def use_one_thread() -> None:
     """Let libraries that are not imported yet have one thread, if no more is asked."""
     for name, n in _ONE_THREAD.items():
@@ -87,7 +91,7 @@ class Worker:
             told = json.loads(await self._take(lengths[0]))
             made = await self._take(lengths[1])
         except (EOFError, OSError) as error:
-            raise Failed("the process that holds the champion has ended") from error
+            raise Ended("the process that holds the champion has ended") from error
         if "refused" in told:
             raise Refused(told["refused"])
         if "error" in told:
@@ -172,10 +176,18 @@ class Pool:
                 self._end()
 
     async def ask(self, what: str, table: bytes) -> Any:
-        """Ask the next process that has nothing to do.
+        """Ask the next process that has nothing to do; another one if it ends at it.
 
         One that fails, or is not waited for any more, ends, and another one comes.
         """
+        try:
+            return await self._ask(what, table)
+        except Ended as error:
+            LOG.warning("%s: %s: another one is asked", self._uri, error)
+            return await self._ask(what, table)
+
+    async def _ask(self, what: str, table: bytes) -> Any:
+        """Ask the next process that has nothing to do."""
         worker = await self._idle.get()
         try:
             answer = await worker.ask({"what": what}, table)

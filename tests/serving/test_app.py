@@ -22,8 +22,10 @@ def test_only_who_knows_the_token_may_ask_more_than_that() -> None:
         refused = ask(app, "GET", "/metrics", authorization=given)
         assert refused.status == 401
         assert "a long secret" not in refused.body.decode()
-    known = ask(app, "GET", "/metrics", authorization="Bearer a long secret")
-    assert known.status == 200
+    for scheme in ("Bearer", "bearer"):
+        given = f"{scheme} a long secret"
+        known = ask(app, "GET", "/metrics", authorization=given)
+        assert known.status == 200
     assert b'pipeline_requests_total{path="/metrics",status="401"} 5' in known.body
     assert ask(app, "GET", "/health").status == 200
 

@@ -77,17 +77,27 @@ def test_rows_that_cannot_be_read_are_named_and_counted(
     refused = ask(served.app, "POST", "/predict", two, content_type=CSV)
     assert refused.status == 422
     assert "2 bad rows" in refused.json["error"]
+    assert refused.json["hint"] == "mend the rows; / says what they may be"
+    damaged = ask(served.app, "POST", "/predict", b"\xff\xfe\x00", content_type=CSV)
+    assert (damaged.status, damaged.json["error"]) == (
+        422,
+        "the request: cannot be read as CSV",
+    )
     assert "/tmp" not in refused.body.decode()
     twice = pl.concat([rows, rows.head(1)]).write_csv().encode()
     broken = ask(served.app, "POST", "/predict", twice, content_type=CSV)
     assert broken.status == 422
+    earlier = rows.with_columns(Year=pl.lit("2011")).write_csv().encode()
+    early = ask(served.app, "POST", "/predict", earlier, content_type=CSV)
+    assert early.status == 422
+    assert "hint" not in early.json  # its words are for the command line
     lacking = rows.drop("Discharges").write_csv().encode()
     lack = ask(served.app, "POST", "/predict", lacking, content_type=CSV)
     assert lack.status == 422
     assert "Discharges" in lack.body.decode()
     text = ask(served.app, "GET", "/metrics").body.decode()
     assert "pipeline_rows_refused_total 1\n" in text
-    assert "pipeline_requests_refused_total 3\n" in text
+    assert "pipeline_requests_refused_total 5\n" in text
     assert "pipeline_requests_with_all_rows_total 0\n" in text
 
 
@@ -104,6 +114,8 @@ def test_a_prediction_is_explained(served: Served, rows: pl.DataFrame) -> None:
     more = rows.head(6).write_csv().encode()
     refused = ask(served.app, "POST", "/explain", more, content_type=CSV)
     assert refused.status == 413
+    as_csv = {"content_type": CSV, "accept": CSV}
+    assert ask(served.app, "POST", "/explain", few, **as_csv).status == 406
 
 
 def test_what_is_too_large_or_of_no_known_type_is_refused(served: Served) -> None:

@@ -50,7 +50,12 @@ WRONG: dict[str, tuple[str, bytes, int]] = {
     "no JSON": (JSON, b"[{]", 400),
     "NaN": (JSON, b'[{"a": NaN}]', 400),
     "no list": (JSON, b"3", 400),
-    "no rows": (JSON, b'{"row": []}', 400),
+    "another name": (JSON, b'{"row": []}', 400),
+    "no rows": (JSON, b'{"rows": []}', 400),
+    "no rows in a list": (JSON, b"[]", 400),
+    "no cells": (JSON, b"[{}]", 400),
+    "object in a cell": (JSON, b'[{"a": 1}, {"a": {"x": 1}}]', 422),
+    "list in a cell": (JSON, b'[{"a": []}]', 422),
     "deep": (JSON, b"[" * 100_000, 400),
     "deep in a cell": (JSON, b'[{"a": ' + b"[" * 100_000 + b"}]", 400),
     "no UTF-8": (JSON, b'[{"a": "\xff"}]', 400),
@@ -87,11 +92,20 @@ def test_what_is_no_table_is_refused(
     assert str(tmp_path) not in str(refused.value)
 
 
+def test_no_rows_and_nested_cells_are_said_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"^request: no rows\n"):
+        to_file(b"[]", JSON, tmp_path, 3)
+    with pytest.raises(RequestError, match=r"^request: row 2: a: is an object, expec"):
+        to_file(b'[{"a": 1}, {"b": 2, "a": {"x": 1}}]', JSON, tmp_path, 3)
+
+
 def test_an_answer_is_written_as_is_asked() -> None:
     assert accepted("text/html, text/csv;q=0.9") == CSV
     assert accepted("") == accepted("*/*") == JSON
     with pytest.raises(RequestError, match="accepts 'image/png'"):
         accepted("image/png")
+    with pytest.raises(RequestError, match=r"accepts 'text/csv'.*\nhint: without"):
+        accepted("text/csv", (JSON,))
     made = pl.DataFrame({"prediction": [0.1, float("nan"), None]})
     expected = b'{"model":"m","predictions":[{"prediction":0.1},{"prediction":null},'
     assert written(made, JSON, {"model": "m"}).startswith(expected)

@@ -1,5 +1,6 @@
 """A server answers many at once, follows the champion, and ends in order."""
 
+import asyncio
 import http.client
 import json
 import re
@@ -13,7 +14,10 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -21,8 +25,12 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.tracking.tracking import database
-from pipeline.serving.serve import listen
+from pipeline.serving import serve as following
+from pipeline.serving.app import State, make_app
+from pipeline.serving.serve import _follow, listen
+from pipeline.serving.settings import Serving
 from tests.conftest import ROOT
+from tests.serving.asgi import ask
 
 WORDS = ("--profile", "ci", "source=csv", "source.path=data/raw.csv")
 
@@ -34,6 +42,48 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
             ModelError, match=f"127.0.0.1:{port}: cannot be listened on"
         ):
             listen("127.0.0.1", port)
+
+
+def test_a_champion_that_is_gone_stays_and_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    of_one, of_two = (SimpleNamespace(uri=f"models:/m/{n}") for n in (1, 2))
+    seen: list[str | None] = []
+    times = count()
+    state = State(Serving())
+    found = iter([of_one, ModelError("gone"), ModelError("gone"), of_one, of_two])
+
+    def look(_: object) -> object:
+        seen.append(state.stays)
+        version = next(found, KeyError("no more"))
+        if isinstance(version, Exception):
+            raise version
+        return version
+
+    async def load(_: object, version: Any, *__: object) -> Any:
+        return SimpleNamespace(version=version, pool=SimpleNamespace(end=int))
+
+    monkeypatch.setattr(following, "_LOOK_S", 0)
+    monkeypatch.setattr(following, "_changed_at", lambda _: (next(times),))
+    monkeypatch.setattr(following, "database", Path)
+    monkeypatch.setattr(following, "champion_of", look)
+    monkeypatch.setattr(following, "load", load)
+    settings: Any = SimpleNamespace(root="")
+    said: list[str] = []
+    with TemporaryDirectory() as work, pytest.raises(KeyError, match="no more"):
+        asyncio.run(_follow(settings, state, [], Path(work), said.append))
+    assert seen == [None, None, "gone", "gone", None, None]
+    assert said == ["models:/m/1 is ready", "models:/m/2 is ready"]
+    assert caplog.messages == ["models:/m/1 stays: gone"]
+    text = state.metrics.written(None, 0)
+    assert "pipeline_champions_not_loaded_total 1\n" in text
+    state.stays = "gone"
+    state.champion = SimpleNamespace(  # pyright: ignore[reportAttributeAccessIssue]
+        version=SimpleNamespace(name="m", number=2), pool=SimpleNamespace(n_alive=1)
+    )
+    ready = ask(make_app(state), "GET", "/ready")
+    assert (ready.status, ready.json["version"]) == (200, 2)
+    assert ready.json["warning"].startswith("the last champion stays")
 
 
 class Client(threading.Thread):

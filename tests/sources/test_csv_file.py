@@ -70,6 +70,8 @@ def test_unclosed_quote_is_an_error_that_names_its_line(
         (b"PAR1\x15\x04", "a Parquet file"),
         (bytes(range(256)), "binary data"),
         ("Year,Name,Cost\n2009,x,1\n".encode("utf-32"), "text in UTF-32"),
+        (b"\xff\xfe\x00", "bytes that are no UTF-16: truncated data"),
+        (b"\xfe\xff\xd8\x00", "bytes that are no UTF-16: unexpected end"),
         (b"Year,Name,Cost\r\r\n2009,x,1\r\r\n", r"lines that end in \r\r\n"),
         (b"Year,Name,Cost\r2009,x,1\n", r"the header ends in \r alone"),
         (b"\n<!DOCTYPE html><p>Not found</p>", "an HTML or XML page"),
