@@ -38,6 +38,7 @@ from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.plan.notify import Notify
 from pipeline.plan.orchestrate import Orchestrate
+from pipeline.plan.serving import Serving
 from pipeline.snapshots.records import FORECASTS, QUARANTINE, Description
 from pipeline.sources import SourceConfig, kinds_of, type_of
 from pipeline.sources.columns import Declared
@@ -266,6 +267,7 @@ class Settings:
     docs: Docs
     notify: Notify
     orchestrate: Orchestrate
+    serving: Serving
     tree: Tree
     """The resolved configuration, plain."""
     shown: Tree
@@ -431,6 +433,7 @@ def _decode(
     docs = checked(tree.get("docs", {}), Docs, "docs")
     notify = checked(tree.get("notify", {}), Notify, "notify")
     orchestrate = checked(tree.get("orchestrate", {}), Orchestrate, "orchestrate")
+    serving = checked(tree.get("serving", {}), Serving, "serving")
     stages, wrong = check_stages(tree, layers, root)
     mistakes += wrong
     contracts, wrong = check_contracts(tree, layers)
@@ -455,6 +458,7 @@ def _decode(
         docs,
         notify,
         orchestrate,
+        serving,
         tree,
         resolved.shown,
         resolved.environment,

@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from pipeline.errors import PipelineError, masked
 from pipeline.log import LOG
+from pipeline.plan.serving import Serving
 from pipeline.serving.champion import Champion
 from pipeline.serving.formats import JSON, TYPES, RequestError, accepted, written
 from pipeline.serving.metrics import MEDIA_TYPE, Metrics
 from pipeline.serving.openapi import as_page, document
-from pipeline.serving.settings import Serving
 from pipeline.serving.workers import Failed, Refused
 
 _OPEN = ("/health", "/ready")

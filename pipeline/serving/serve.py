@@ -20,7 +20,6 @@ from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.tracking.tracking import database
 from pipeline.serving.app import State, make_app
 from pipeline.serving.champion import Champion, load
-from pipeline.serving.settings import serving_of
 from pipeline.serving.workers import Worker
 
 _LOOK_S = 1.0
@@ -59,7 +58,7 @@ def serve(
 
     A PipelineError if there is no champion, or it cannot be loaded.
     """
-    state = State(serving_of(settings.pipeline))
+    state = State(settings.pipeline.serving)
     host = listening.getsockname()[0]
     if state.serving.token is None and not ip_address(host).is_loopback:
         LOG.warning("%s: whoever reaches it may ask: serving.token is not set", host)

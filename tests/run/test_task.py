@@ -13,6 +13,7 @@ from pipeline.plan.compose import compose
 from pipeline.plan.fingerprint import Fingerprints, SourceIdentity, nothing_known
 from pipeline.plan.notify import Notify
 from pipeline.plan.orchestrate import Orchestrate
+from pipeline.plan.serving import Serving
 from pipeline.plan.settings import (
     Docs,
     EngineSettings,
@@ -88,6 +89,7 @@ def wanted(root: Path, *, min_rows: int | None = None) -> Wanted:
         docs=Docs(),
         notify=Notify(),
         orchestrate=Orchestrate(),
+        serving=Serving(),
         tree={},
         shown={},
         environment=frozenset(),

@@ -10,9 +10,9 @@ from starlette.applications import Starlette
 
 from pipeline.modeling.forecast import champion_of
 from pipeline.modeling.settings import ModelingSettings
+from pipeline.plan.serving import Serving
 from pipeline.serving.app import State, make_app
 from pipeline.serving.champion import load
-from pipeline.serving.settings import Serving
 from pipeline.serving.workers import Worker
 from tests.modeling.conftest import LENIENT, load_in, prepared, promoted
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.plan.serving import Serving
 from pipeline.serving.app import State, make_app
-from pipeline.serving.settings import Serving
 from tests.serving.asgi import ask
 
 

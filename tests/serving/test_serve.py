@@ -25,10 +25,10 @@ import pytest
 
 from pipeline.errors import ModelError
 from pipeline.modeling.tracking.tracking import database
+from pipeline.plan.serving import Serving
 from pipeline.serving import serve as following
 from pipeline.serving.app import State, make_app
 from pipeline.serving.serve import _follow, listen
-from pipeline.serving.settings import Serving
 from tests.conftest import ROOT
 from tests.serving.asgi import ask
 

@@ -1,11 +1,10 @@
-"""The section ``serving``: what a server allows."""
+"""What a server allows, as the configuration says."""
 
 from typing import Annotated
 
 from msgspec import Meta
 
-from pipeline.config import BaseConfig, check, refuse
-from pipeline.plan.settings import Settings
+from pipeline.config import BaseConfig
 
 
 class Serving(BaseConfig, frozen=True, kw_only=True):
@@ -24,12 +23,3 @@ class Serving(BaseConfig, frozen=True, kw_only=True):
     token: str | None = None
     """What a client must send as ``Authorization: Bearer``; a secret, so written as
     ``${oc.env:NAME}``. Without one, anyone may ask who reaches the port."""
-
-
-def serving_of(settings: Settings) -> Serving:
-    """Check the section; a ConfigError with all mistakes."""
-    given = settings.tree.get("serving", {})
-    found, mistakes = check(given, Serving, "serving", settings.layers)
-    refuse(mistakes)
-    assert found is not None
-    return found
