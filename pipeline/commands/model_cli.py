@@ -1,6 +1,9 @@
 """The commands of modelling: parse, call one function, print."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,7 @@ import click
 from pipeline.commands import completion, options
 from pipeline.commands.notify import unattended
 from pipeline.commands.options import shown
-from pipeline.errors import n_of, some
+from pipeline.errors import n_of, nearest, some
 from pipeline.orchestrate import outcomes
 from pipeline.progress import doing, hidden
 
@@ -443,12 +446,29 @@ def score(
     """
     from pipeline.files.remote import is_remote
 
+    if snapshot is not None and not snapshot.strip():
+        raise click.UsageError(f"--snapshot: expected a name, found {snapshot!r}")
+    is_here = not is_remote(place)
+    if is_here and not has_magic(place) and not os.path.lexists(place):
+        raise click.UsageError(
+            f"{place}: there is no such file or folder"
+            f"{nearest(Path(place).name, _beside(Path(place)))}"
+        )
+    is_file = is_here and not Path(place).is_dir()
+    if is_file and not snapshot and output and Path(output).is_dir():
+        raise click.UsageError(f"{output}: is a folder, expected a file to write")
     settings, _ = _load(profile, overrides)
-    is_file = not is_remote(place) and not Path(place).is_dir()
     if is_file and not snapshot and not (output and is_remote(output)):
         _score_file(settings, Path(place), alone, format_, output)
         return
     _score_files(settings, place, alone, snapshot, format_, output)
+
+
+def _beside(place: Path) -> list[str]:
+    """Name what is in a place's folder, if that is there."""
+    with suppress(OSError):
+        return [path.name for path in place.parent.iterdir()]
+    return []
 
 
 def _score_file(

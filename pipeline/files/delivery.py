@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from pipeline.errors import SourceError, some
+from pipeline.errors import ConfigError, SourceError, some
 from pipeline.files.remote import arrow_fs, is_remote, open_store
 
 SUCCESS = "_SUCCESS"
@@ -41,7 +41,7 @@ class Delivery:
     def begin(self, names: list[str]) -> None:
         """Make room for files; those of an earlier delivery go.
 
-        A SourceError if there are files of somebody else.
+        A ConfigError if there are files of somebody else.
         """
         there = set(self._there())
         own = {name for mark in (SUCCESS, _BEGUN) for name in self._listed(mark, there)}
@@ -51,7 +51,7 @@ class Delivery:
             if not (name.endswith(_PARTIAL) and name[:-_N_PARTIAL] in own)
         ]
         if others:
-            raise SourceError(
+            raise ConfigError(
                 f"{self.place}: is not empty\n"
                 f"found: {some(others)}\n"
                 "expected: a new folder, or one that an earlier call has written\n"

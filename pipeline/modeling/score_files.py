@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline import sources
-from pipeline.errors import ModelError, PipelineError, SourceError, some
+from pipeline.errors import ConfigError, ModelError, PipelineError, SourceError, some
 from pipeline.files.delivery import delivery
 from pipeline.files.local import SourceFile, contents
 from pipeline.files.parquet import read_parquet, scan_parquet
@@ -38,6 +38,10 @@ from pipeline.sources.source import ENDINGS, ending_of, kind_of
 
 LEFT_OUT = "_left_out.csv"
 """The cells of rows that were left out, beside what came of the others."""
+
+
+_MOST_FAULTS = 10
+"""Files that cannot be read and are named at once."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,18 @@ def score_files(
         given.mkdir()
         work.mkdir()
         bad: list[pl.DataFrame] = []
+        faults: list[SourceError] = []
         for number, file in enumerate(each(found.values(), "reading files")):
             to = given / f"{number:06}.parquet"
-            bad.append(_read(settings, version, file, to))
+            try:
+                bad.append(_read(settings, version, file, to))
+            except SourceError as error:
+                faults.append(error)
+                # A store that does not answer does not for the others, either.
+                if not isinstance(file, Path) or len(faults) == _MOST_FAULTS:
+                    break
+        if faults:
+            raise _of_all(place, faults)
         paths = sorted(given.iterdir())
         if not scan_parquet(paths).head(1).collect().height:
             raise ModelError(
@@ -120,6 +133,18 @@ def score_files(
             n_bad = of_file.select("file", "line").n_unique()
             files.append(ScoredFile(name, content.sha256, scored, n_rows, n_bad))
         yield ScoredFiles(place, version, files, pl.concat(bad), datetime.now(UTC))
+
+
+def _of_all(place: str, faults: list[SourceError]) -> SourceError:
+    """Say what is wrong with files, all at once."""
+    if len(faults) == 1:
+        return faults[0]
+    more = " or more" if len(faults) == _MOST_FAULTS else ""
+    lines = "\n".join(f"  {str(error).splitlines()[0]}" for error in faults)
+    return SourceError(
+        f"{place}: {len(faults)} files{more} cannot be read\n{lines}\n"
+        "hint: mend them, or move them elsewhere; `just score` of one says more"
+    )
 
 
 def _read(
@@ -170,7 +195,7 @@ def refuse_place(
     elif output and is_remote(place) and f"{output}/".startswith(f"{place}/"):
         fault = f"{output} is within what is scored"
     if fault:
-        raise ModelError(
+        raise ConfigError(
             f"{place}: {fault}\n"
             "expected: `-o` with another folder or s3://bucket/prefix, or `--snapshot`"
             " with a name"

@@ -26,6 +26,7 @@ _EXAMPLES = {
 _REFUSALS = {
     "400": "Not what its header says.",
     "401": "No token, or another one.",
+    "406": "The answer is not given as what `Accept` names.",
     "413": "Too large.",
     "415": "Of no such media type.",
     "422": "Rows that cannot be used: which, and why.",

@@ -28,6 +28,25 @@ def test_two_models_are_one_too_many(project: Path) -> None:
     assert "expected one model, found ridge, lightgbm" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("one.csv", "--snapshot", ""), "--snapshot: expected a name, found ''"),
+        (("onn.csv",), "no such file or folder; did you mean 'one.csv'?"),
+        (("one.csv", "-o", "."), ".: is a folder, expected a file to write"),
+    ],
+    ids=str,
+)
+def test_score_of_what_is_not_there_is_wrong_usage(
+    words: tuple[str, ...], fault: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    (project / "one.csv").touch()
+    result = invoke(project, "score", *words, *SOURCE)
+    assert result.exit_code == 2
+    assert fault in result.stderr
+
+
 def test_impact_is_of_a_column_or_of_all(project: Path) -> None:
     result = invoke(project, "impact", "--unused", "discharges", *SOURCE)
     assert result.exit_code == 2

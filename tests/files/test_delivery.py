@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import SourceError
+from pipeline.errors import ConfigError, SourceError
 from pipeline.files.delivery import SUCCESS, Delivery, delivery
 
 
@@ -54,7 +54,7 @@ def test_what_somebody_else_has_put_there_stays(tmp_path: Path, made: Path) -> N
     (out / "mine.csv").write_text("rows")
     (out / "b.csv.12345678.partial").write_text("rows")
     with (
-        pytest.raises(SourceError, match=r"is not empty\nfound: b\.csv.*, mine\.csv"),
+        pytest.raises(ConfigError, match=r"is not empty\nfound: b\.csv.*, mine\.csv"),
         delivery(str(out)) as begun,
     ):
         begun.begin(["a.csv"])

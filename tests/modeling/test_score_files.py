@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from pipeline.errors import ModelError, PipelineError, SourceError
+from pipeline.errors import ConfigError, PipelineError, SourceError
 from pipeline.modeling.score import score
 from pipeline.modeling.score_files import deliver, refuse_place, score_files
 from tests.conftest import GOLDEN
@@ -83,6 +83,19 @@ def test_a_file_with_other_columns_is_named(
         score_files(settings, str(tmp_path)),
     ):
         pass
+    (tmp_path / "bytes.csv").write_bytes(b"\0")
+    with (
+        pytest.raises(SourceError) as told,
+        score_files(settings, str(tmp_path)),
+    ):
+        pass
+    fault, *files, hint = str(told.value).splitlines()
+    assert fault == f"{tmp_path}: 2 files cannot be read"
+    assert [line.partition(": ")[0] for line in files] == [
+        f"  {tmp_path / name}.csv" for name in ("bytes", "less")
+    ]
+    assert hint.startswith("hint: ")
+    (tmp_path / "bytes.csv").unlink()
     (tmp_path / "less.csv").rename(tmp_path / "notes.md")
     with (
         pytest.raises(SourceError, match=r"no data, by their names: notes\.md"),
@@ -97,8 +110,8 @@ def test_where_nothing_can_be_read_or_written_is_said(tmp_path: Path) -> None:
         (str(tmp_path), None, "within what is scored"),
         (str(tmp_path / "out"), None, "within what is scored"),
     ):
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ConfigError, match=words):
             refuse_place(str(tmp_path), output, snapshot, None)
-    with pytest.raises(ModelError, match="within what is scored"):
+    with pytest.raises(ConfigError, match="within what is scored"):
         refuse_place("s3://b/rows", "s3://b/rows/out", None, None)
     refuse_place("s3://b/rows", "s3://b/rows-scored", None, None)
