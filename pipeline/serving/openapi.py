@@ -193,7 +193,8 @@ def _page(described: dict[str, Any]) -> Iterator[str]:
     yield "</table><h2>Columns of a row</h2><table>"
     for name, of in schemas["Row"]["properties"].items():
         yield f"<tr><td><code>{html.escape(name)}</code><td>{of['type']}"
-    yield "</table><p>As JSON, CSV, a stream of Arrow, or Parquet; their types are:</p>"
+    yield "</table><p>As JSON, CSV, a stream of Arrow (not compressed), or Parquet;"
+    yield " their types are:</p>"
     yield f"<ul>{''.join(f'<li><code>{type_}</code>' for type_ in TYPES)}</ul>"
     yield f"<pre>POST /predict\nContent-Type: {JSON}\n\n{html.escape(example)}</pre>"
     yield "<h2>Refusals</h2><table>"
