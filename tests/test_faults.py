@@ -744,7 +744,7 @@ def test_source_that_changes_while_it_is_read_is_refused(
     change(small)
     process.send_signal(signal.SIGCONT)
     status, messages = finish(process)
-    assert status == 1
+    assert status == 5
     assert messages.startswith("error: ")
     assert "changed while it was being read" in messages
     assert published(store) == before

@@ -67,7 +67,7 @@ def test_model_has_the_same_bytes_for_any_threads_and_order_of_rows(
         df = source.read(settings.modeling)
         learned = between(df, settings.modeling, (2010, 2014))
         valid = between(df, settings.modeling, (2015, 2015))
-        monkeypatch.setattr(predictor, "cpu_count", lambda n=n_threads: n)
+        monkeypatch.setattr(predictor.pl, "thread_pool_size", lambda n=n_threads: n)
         fitted = fit_predictor(
             learned, valid, settings.models[model], settings.modeling
         )

@@ -21,6 +21,7 @@ from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.sources import source
+from pipeline.sources.csv_file import Head
 from pipeline.sources.dialect import Written
 from tests.conftest import PROJECT
 from tests.run.conftest import query
@@ -168,9 +169,9 @@ def test_a_file_is_looked_at_byte_by_byte_until_a_run_has_read_it(
     looked: list[str] = []
     real = source.refuse_unsound
 
-    def look(file: Path, written: Written) -> None:
+    def look(file: Path, written: Written, head: Head) -> None:
         looked.append(file.name)
-        real(file, written)
+        real(file, written, head)
 
     monkeypatch.setattr(source, "refuse_unsound", look)
     run(load())
