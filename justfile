@@ -362,25 +362,11 @@ ci: dev-env proofs test bench-check (test-spark "-m" "not slow")
 [parallel]
 proofs: check (audit "--profile" "ci")
 
-# Time the pipeline against pandas and hand-written SQL: --sizes 0.1,1,10 --runs 5
+# Time the pipeline beside its rivals: all tasks, or just bench everyday features --runs 5 --sizes 1,10
 [group('bench')]
+[no-exit-message]
 bench *args: dev-env
     @.venv/bin/python -m benchmarks run "$@"
-
-# Run it on more and more rows, in one pass, part by part, on Spark: just bench-scale --sizes 1,10,93
-[group('bench')]
-bench-scale *args: dev-env
-    @.venv/bin/python -m benchmarks scale "$@"
-
-# Time a panel of days, with windows, against Polars written by hand: --runs 5
-[group('bench')]
-bench-days *args: dev-env
-    @.venv/bin/python -m benchmarks days "$@"
-
-# Ask a server of the champion, one at a time and many at once: just bench-serve --clients 100
-[group('bench')]
-bench-serve *args: dev-env
-    @.venv/bin/python -m benchmarks serving "$@"
 
 # Write the figures of the last bench into benchmarks/README.md, and draw them
 [group('bench')]

@@ -4,11 +4,15 @@ This process stays small while it measures: on Linux, a child's peak memory is a
 that of the process it was forked from.
 """
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from benchmarks.processes import run_process
 from pipeline.process import reuse_freed_memory
+
+if TYPE_CHECKING:
+    from benchmarks.records import BenchmarkRecord
 
 
 @click.group()
@@ -18,49 +22,28 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--sizes", default="0.1,1,10", help="Times the published rows.")
+@click.argument("tasks", nargs=-1)
+@click.option("--sizes", default="", help="Times the published rows: 0.1,1,10.")
 @click.option("--runs", default=5, help="Of each contender.")
-def run(sizes: str, runs: int) -> None:
-    """Time the pipeline against its rivals; keeps the figures."""
-    from benchmarks.bench import bench
+def run(tasks: tuple[str, ...], sizes: str, runs: int) -> None:
+    """Time the pipeline beside its rivals, in all tasks or some; keeps the figures."""
+    from benchmarks.bench import OF_SIZES, TASKS, bench
 
-    record = bench([float(size) for size in sizes.split(",")], runs)
-    from benchmarks.keep import keep  # with Polars, so only now
-
-    keep(record)
-
-
-@cli.command()
-@click.option("--sizes", default="1,10", help="Times the published rows.")
-@click.option("--runs", default=1, help="Of each way.")
-def scale(sizes: str, runs: int) -> None:
-    """Run it on more and more rows: in one pass, part by part, on Spark if there."""
-    from benchmarks.scale import scale as measure
-
-    record = measure([int(size) for size in sizes.split(",")], runs)
-    from benchmarks.keep import SCALE_RESULTS, keep  # with Polars, so only now
-
-    keep(record, SCALE_RESULTS)
+    wanted = tasks or (OF_SIZES if sizes else TASKS)
+    for task in wanted:
+        if task not in (OF_SIZES if sizes else TASKS):
+            known = ", ".join(OF_SIZES if sizes else TASKS)
+            raise click.UsageError(f"expected of {known}; found '{task}'")
+    for task in wanted:
+        record = bench(task, runs, [float(size) for size in sizes.split(",") if size])
+        keep_figures(task, record)
 
 
-@cli.command()
-@click.option("--runs", default=5, help="Of each way.")
-def days(runs: int) -> None:
-    """Time a million rows of a panel of days against Polars written by hand."""
-    from benchmarks.days import days as measure
+def keep_figures(task: str, record: "BenchmarkRecord") -> None:
+    """Keep what was measured, in a process that may grow large."""
+    import msgspec
 
-    measure(runs)
-
-
-@cli.command()
-@click.argument("root", type=click.Path(path_type=Path), default=".")
-@click.option("--clients", default=100, help="At once, after one alone.")
-@click.option("--seconds", default=60.0, help="For each.")
-def serving(root: Path, clients: int, seconds: float) -> None:
-    """Ask a server of a project's champion, one at a time and many at once."""
-    from benchmarks.serving import serving as measure
-
-    measure(root.resolve(), clients, seconds)
+    run_process("-m", "benchmarks.keep", task, msgspec.json.encode(record).decode())
 
 
 @cli.command()

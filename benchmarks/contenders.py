@@ -1,5 +1,8 @@
 """What is timed: CSV to features as a frame, by each contender, in a fresh process.
 
+The floor makes no features: whatever is computed, Polars has to read the numbers and to
+bring the rows of each group together.
+
 ``python -m benchmarks.contenders NAME CSV [OUT]`` runs one and prints its CPU and wall
 seconds as JSON. The clock starts after the imports; a cold start is timed by the whole
 command instead. OUT receives the features as Parquet, after the clock has stopped.
@@ -34,6 +37,11 @@ def load(name: str) -> Callable[[Path], Any]:
     """Import what a contender needs, and return its function from CSV to features."""
     if name in ("pipeline", "bare_polars"):
         return _load_polars(name)
+    if name == "floor":
+        from benchmarks.limits import of_file
+
+        grouped = "and grouped, a list each"
+        return lambda csv: of_file(csv)[grouped].collect(engine="streaming")
     module = importlib.import_module(MODULES[name])
     # The origin's way is timed on a few facilities, where every DRG would seem rare.
     semantics = NONE_RARE if name == "pandas_origin" else DEFAULT

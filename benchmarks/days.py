@@ -1,4 +1,4 @@
-"""``just bench-days`` times a panel of days against what one writes in Polars by hand.
+"""``just bench days`` times a panel of days against what one writes in Polars by hand.
 
 A million rows of some units by day, from a CSV file to features: calendar, lags,
 windows of a week and four, changes, the mean of all the past. Every unit has every day,
@@ -13,18 +13,21 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.bench import echo, figures_of, interleave
+from benchmarks.figures import figures_of, interleave
 from benchmarks.processes import Timing, run_process
+from benchmarks.records import BenchmarkFigure
 
 if TYPE_CHECKING:
     import polars as pl
 
 N_ROWS = 1_000_000
 UNITS = (30, 1000)
+DAYS = "a panel of days"
 CSV = "days.csv"
 BARE, OURS = "bare Polars, by hand", "the pipeline"
 TREE = {
@@ -54,8 +57,8 @@ TREE = {
 }
 
 
-def days(n_runs: int) -> None:
-    """Measure, for few units and for many; prints a line per figure."""
+def days(n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Measure, for few units and for many."""
     for n_units in UNITS:
         with tempfile.TemporaryDirectory() as name:
             run_process("-m", "benchmarks.days", "make", str(n_units), name)
@@ -65,7 +68,7 @@ def days(n_runs: int) -> None:
             run_process("-m", "benchmarks.days", "compare", *outputs)
             runs = {way: partial(_timed, way, Path(name)) for way in (BARE, OURS)}
             timings = interleave(runs, n_runs)
-            echo(figures_of(f"{n_units:,} units by day", N_ROWS, timings))
+            yield from figures_of(f"{DAYS}, {n_units:,} units", N_ROWS, timings)
 
 
 def _timed(name: str, folder: Path, *out: Path) -> Timing:

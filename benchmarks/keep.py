@@ -1,6 +1,10 @@
-"""Keep the figures of ``just bench``: in a file, and in the catalog."""
+"""Keep the figures of ``just bench``: in files, and in the catalog.
+
+``python -m benchmarks.keep TASK RECORD`` does it, as JSON.
+"""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +18,20 @@ from pipeline.files.state import State
 from pipeline.snapshots.publish import contribute
 from pipeline.snapshots.store import open_store
 
-RESULTS = Path(__file__).with_name("results.json")
-SCALE_RESULTS = Path(__file__).with_name("scale.json")
+RESULTS = Path(__file__).with_name("results")
+"""The newest figures of each task, a file each."""
 
 
-def keep(record: BenchmarkRecord, file: Path = RESULTS, root: Path = ROOT) -> None:
+def keep(task: str, record: BenchmarkRecord, root: Path = ROOT) -> None:
     """Write the newest figures beside the code, and all of them to ``meta.benchmarks``.
 
     Where there is no run yet, the catalog of the first one shows them.
     """
+    file = root / "benchmarks" / RESULTS.name / f"{task}.json"
     file.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
     folder = State(root).benchmarks
     folder.mkdir(parents=True, exist_ok=True)
-    write_sealed(folder / f"{record.measured_at:%Y%m%dT%H%M%SZ}.json", record)
+    write_sealed(folder / f"{record.measured_at:%Y%m%dT%H%M%SZ}_{task}.json", record)
     rows = [row for kept in records(folder) for row in _rows(kept)]
     table = pl.DataFrame(rows, infer_schema_length=None)
     contribute(open_store(root), {"benchmarks": table})
@@ -56,3 +61,15 @@ def _rows(record: BenchmarkRecord) -> list[dict[str, Any]]:
         }
         rows.append(row)
     return rows
+
+
+def read(task: str) -> BenchmarkRecord | None:
+    """Read the newest figures of a task."""
+    file = RESULTS / f"{task}.json"
+    if not file.exists():
+        return None
+    return msgspec.json.decode(file.read_bytes(), type=BenchmarkRecord)
+
+
+if __name__ == "__main__":
+    keep(sys.argv[1], msgspec.json.decode(sys.argv[2], type=BenchmarkRecord))

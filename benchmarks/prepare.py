@@ -3,9 +3,11 @@
 ``python -m benchmarks.prepare compare OURS THEIRS...`` requires equal features.
 ``python -m benchmarks.prepare cut CSV PART N`` writes the rows of one facility in N,
 and prints the share of the (year, facility, DRG) groups they hold.
+``python -m benchmarks.prepare split PARQUET FOLDER N`` writes the rows as N files.
 """
 
 import sys
+from pathlib import Path
 
 import polars as pl
 from polars.testing import assert_frame_equal
@@ -46,6 +48,16 @@ def cut(csv: str, part: str, one_in: str) -> str:
     return f"{n_groups(chosen) / n_groups(raw):.6f}"
 
 
+def split(parquet: str, folder: str, n_files: str) -> str:
+    """Write the rows as so many Parquet files, in their order; return how many."""
+    df = pl.read_parquet(parquet)
+    n_rows = -(-df.height // int(n_files))
+    parts = list(df.iter_slices(n_rows))
+    for i, part in enumerate(parts):
+        part.write_parquet(Path(folder, f"{i:06}.parquet"))
+    return str(len(parts))
+
+
 def one_facility_in(lf: pl.LazyFrame, column: str, n: int) -> pl.LazyFrame:
     """Keep the rows of one facility in so many."""
     kept = pl.col(column).unique().sort().gather_every(n).implode()
@@ -54,4 +66,4 @@ def one_facility_in(lf: pl.LazyFrame, column: str, n: int) -> pl.LazyFrame:
 
 if __name__ == "__main__":
     action, *words = sys.argv[1:]
-    print({"compare": compare, "cut": cut}[action](*words))
+    print({"compare": compare, "cut": cut, "split": split}[action](*words))

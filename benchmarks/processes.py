@@ -53,14 +53,24 @@ def run_process(
     env: Mapping[str, str] | None = None,
     codes: tuple[int, ...] = (0,),
 ) -> tuple[str, Timing]:
-    """Run Python with arguments; return what it printed, and the kernel's figures.
+    """Run Python with arguments, as `run_binary` does."""
+    return run_binary(sys.executable, *args, cwd=cwd, env=env, codes=codes)
+
+
+def run_binary(
+    *command: str | Path,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    codes: tuple[int, ...] = (0,),
+) -> tuple[str, Timing]:
+    """Run a program; return what it printed, and the kernel's figures.
 
     If it ends with none of the exit codes, the benchmark stops; what it wrote to
     standard error has been shown.
     """
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *args],
+        command,
         cwd=cwd,
         env={**environment(), **(env or {})},
         stdout=subprocess.PIPE,
@@ -73,7 +83,7 @@ def run_process(
     wall_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in codes:
-        raise SystemExit(f"benchmark stopped: {' '.join(map(str, args))} failed")
+        raise SystemExit(f"benchmark stopped: {' '.join(map(str, command))} failed")
     timing = Timing(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024)
     return output, timing
 

@@ -1,106 +1,86 @@
 """``just bench-report`` writes the newest figures into README.md, and draws them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 
 import altair as alt
 import click
-import msgspec
 import polars as pl
 import vl_convert
 
-from benchmarks.bench import COMMANDS, CONTENDERS, FEATURES, ORIGIN, TRANSFORMS
-from benchmarks.keep import RESULTS, SCALE_RESULTS
+from benchmarks import features, samplers, scale
+from benchmarks.bench import TASKS
+from benchmarks.keep import read
 from benchmarks.records import BenchmarkFigure, BenchmarkRecord, Spread
-from benchmarks.scale import SCALE
 
 README = Path(__file__).with_name("README.md")
-CHART = Path(__file__).with_name("speed.svg")
-SCALE_CHART = Path(__file__).with_name("scale.svg")
-BEGIN_SCALE = "<!-- written by just bench-report from bench-scale -->"
-END_SCALE = "<!-- until here, scale -->"
 BEGIN, END = "<!-- written by just bench-report -->", "<!-- until here -->"
+CHARTS = {
+    "features": (features.FEATURES, "cpu_s", "speed.svg"),
+    "scale": (scale.SCALE, "peak_mib", "scale.svg"),
+}
+"""What is drawn by rows, of which measure, into which file."""
+
 PADDING: dict[str, float] = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """The writer takes the legend's text for narrower than it is."""
 
 MEASURES = {"cpu_s": "CPU seconds", "peak_mib": "MiB"}
-NAMES = {**CONTENDERS, ORIGIN: "the origin's group-by-apply, on a part, scaled"}
 
 
 def report() -> None:
     """Write both."""
-    record, scale = kept(RESULTS), kept(SCALE_RESULTS)
-    README.write_text(written(README.read_text(), record, scale))
-    CHART.write_text(draw(FEATURES, "cpu_s", record.figures))
-    SCALE_CHART.write_text(draw(SCALE, "peak_mib", scale.figures))
+    records = newest()
+    README.write_text(written(README.read_text(), records))
+    for name, (task, measure, file) in CHARTS.items():
+        if record := records.get(name):
+            README.with_name(file).write_text(draw(task, measure, record.figures))
     click.echo("README.md and the charts of benchmarks/ are written")
 
 
-def kept(file: Path) -> BenchmarkRecord:
-    """Read the newest figures."""
-    return msgspec.json.decode(file.read_bytes(), type=BenchmarkRecord)
+def newest() -> dict[str, BenchmarkRecord]:
+    """Read the newest figures of each task that was measured."""
+    return {task: record for task in TASKS if (record := read(task))}
 
 
-def written(text: str, record: BenchmarkRecord, scale: BenchmarkRecord) -> str:
+def written(text: str, records: Mapping[str, BenchmarkRecord]) -> str:
     """Put the tables where a text has marks for them."""
-    text = _between(text, BEGIN, END, section(record))
-    return _between(text, BEGIN_SCALE, END_SCALE, scale_section(scale))
+    head, _, rest = text.partition(f"{BEGIN}\n")
+    _, _, tail = rest.partition(END)
+    lines = (line for name, record in records.items() for line in section(name, record))
+    return "".join([head, BEGIN, "\n", *lines, "\n", END, tail])
 
 
-def _between(text: str, begin: str, end: str, lines: Iterable[str]) -> str:
-    """Replace what stands between two marks."""
-    head, _, rest = text.partition(f"{begin}\n")
-    _, _, tail = rest.partition(end)
-    return "".join([head, begin, "\n", *lines, end, tail])
-
-
-def scale_section(record: BenchmarkRecord) -> Iterator[str]:
-    """Write the tables of ``just bench-scale``, in Markdown."""
-    yield (
-        f"\nOn {record.machine['cores']} shared cores, {record.measured_at:%d %B %Y}."
-        " Memory is that of all processes together.\n"
-    )
-    for n_rows in sorted({f.n_rows for f in record.figures}):
-        yield from _table(
-            f"whole run, {n_rows:,} rows",
-            (f for f in record.figures if f.n_rows == n_rows),
-        )
-    yield f"\n![Memory by rows]({SCALE_CHART.name})\n\n"
-
-
-def section(record: BenchmarkRecord) -> Iterator[str]:
-    """Write the tables, in Markdown."""
-    figures = record.figures
+def section(name: str, record: BenchmarkRecord) -> Iterator[str]:
+    """Write the tables of a task, in Markdown."""
+    machine, figures = record.machine, record.figures
     n_runs = max(figure.n_runs for figure in figures)
-    machine = record.machine
-    versions = ", ".join(f"{name} {number}" for name, number in record.versions.items())
+    libraries = ", ".join(f"{of} {number}" for of, number in record.versions.items())
+    measured = "Measured once" if n_runs == 1 else f"Medians of {n_runs} runs"
     yield (
-        f"\nMedians of {n_runs} interleaved runs on {record.measured_at:%d %B %Y}, on"
-        f" {machine['cores']} shared cores ({machine['processor']}), with {versions}."
-        " In brackets: least and largest. Ratios are taken within each round, and"
-        " steadier than the seconds, which drift with the host.\n"
+        f"\n`just bench {name}`. {measured}, {record.measured_at:%d %B %Y},"
+        f" {machine['cores']} shared cores ({machine['processor']}), {libraries}.\n"
     )
-    for n_rows in sorted({f.n_rows for f in figures if f.task == FEATURES}):
-        yield from _table(
-            f"CSV to `features`, {n_rows:,} rows",
-            (f for f in figures if f.task == FEATURES and f.n_rows == n_rows),
-        )
-    yield f"\n![CPU seconds by rows]({CHART.name})\n"
-    yield from _table(
-        "whole commands, 1,081,672 rows", (f for f in figures if f.task == COMMANDS)
-    )
+    if figures[0].task.startswith(samplers.TRANSFORMS):
+        yield from _twins(figures)
+    else:
+        for (task, n_rows), rows in groupby(figures, lambda f: (f.task, f.n_rows)):
+            yield from _table(f"{task}, {n_rows:,} rows", rows)
+    if name in CHARTS:
+        _, measure, file = CHARTS[name]
+        yield f"\n![{MEASURES[measure]} by rows]({file})\n"
+
+
+def _twins(figures: Iterable[BenchmarkFigure]) -> Iterator[str]:
+    """Write a table of transformations beside their twins."""
     yield "\n| one transformation, a part of the rows, one thread | Polars, CPU s"
     yield " | pandas, CPU s | x |\n"
     yield "|---|--:|--:|--:|\n"
-    of_task: dict[str, dict[str, BenchmarkFigure]] = {}
-    for figure in figures:
-        if figure.task.startswith(TRANSFORMS):
-            of_task.setdefault(figure.task, {})[figure.contender] = figure
-    for task, both in of_task.items():
-        name = task.removeprefix(f"{TRANSFORMS}: ")
-        ours, twin = (_cell(both[who].cpu_s, 3) for who in ("polars", "pandas"))
-        yield f"| `{name}` | {ours} | {twin} | {both['pandas'].cpu_x:.2f} |\n"
-    yield "\n"
+    for task, both in groupby(figures, lambda figure: figure.task):
+        ours, twin = both
+        cells = (_cell(ours.cpu_s, 3), _cell(twin.cpu_s, 3), f"{twin.cpu_x:.2f}")
+        name = task.removeprefix(f"{samplers.TRANSFORMS}: ")
+        yield f"| `{name}` | {' | '.join(cells)} |\n"
 
 
 def _table(title: str, figures: Iterable[BenchmarkFigure]) -> Iterator[str]:
@@ -108,10 +88,11 @@ def _table(title: str, figures: Iterable[BenchmarkFigure]) -> Iterator[str]:
     yield f"\n| {title} | CPU s | wall s | peak MiB | CPU x | wall x |\n"
     yield "|---|--:|--:|--:|--:|--:|\n"
     for figure in figures:
+        small = figure.cpu_s is not None and figure.cpu_s.median < 1
         cells = [
-            NAMES.get(figure.contender, figure.contender),
-            _cell(figure.cpu_s, 2),
-            _cell(figure.wall_s, 2),
+            features.NAMES.get(figure.contender, figure.contender),
+            _cell(figure.cpu_s, 3 if small else 2),
+            _cell(figure.wall_s, 3 if small else 2),
             _cell(figure.peak_mib, 0),
             *(f"{x:,.2f}" if x else "" for x in (figure.cpu_x, figure.wall_x)),
         ]
@@ -132,7 +113,7 @@ def draw(task: str, measure: str, figures: Iterable[BenchmarkFigure]) -> str:
     """Draw CPU seconds or memory by rows, a line per contender, as SVG."""
     rows = [
         {
-            "contender": NAMES.get(f.contender, f.contender).partition(",")[0],
+            "contender": features.NAMES.get(f.contender, f.contender).partition(",")[0],
             "rows": f.n_rows,
             "value": spread.median,
             "low": spread.low,

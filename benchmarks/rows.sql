@@ -11,6 +11,6 @@ SELECT
     f.cpu_x, f.wall_x
 FROM (
     SELECT * EXCLUDE figures, unnest(figures) AS f
-    FROM read_json(['results.json', 'scale.json'], union_by_name = true)
+    FROM read_json('results/*.json', union_by_name = true)
 )
 WHERE NOT EXISTS (FROM meta.benchmarks);

@@ -3,18 +3,43 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from benchmarks.figures import ROWS, figures_of
 from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
+from benchmarks.records import BenchmarkFigure
 from benchmarks.semantics import KEY
 from benchmarks.verdict import FEWEST
 
+TRANSFORMS = "transformations"
 PANDAS, KERNEL, BARE, PYTHON = "pandas", "kernel", "bare script", "Python's imports"
 RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
-WHY, SWEEP, CUTOFF = "just why", "just sweep", "early cutoff"
+SWEEP, CUTOFF, WHY = "just sweep", "early cutoff", "just why"
+COLUMN = "w_mean_cost_lag1"
+STATEMENT = "select year, avg(w_mean_cost_lag1) from features group by all order by all"
+"""What is asked of the snapshots."""
+
+ASKED = {
+    HELP: ("--help",),
+    NOTHING: ("run",),
+    "just sql": ("sql", STATEMENT),
+    "just query": ("query", "costliest_drgs"),
+    "just history": ("history",),
+    "just runs": ("runs",),
+    "just config": ("config",),
+    "just plan": ("plan",),
+    "just lineage": ("lineage", f"features.{COLUMN}"),
+    "just show": ("show", "lag_columns"),
+    "a mistake in a name": ("show", "lag_columnz"),
+    "completion of a name": ("complete", "--", "sql", "from fea"),
+}
+"""What one types all day; `WHY` has words of its own in each project."""
+
 N_ROUNDS = 8
 N_STARTS = 4
 IMPORTS = (
@@ -77,8 +102,7 @@ def workbench() -> Generator[Workbench]:
         printed, _ = run_process("-m", "benchmarks.cases", synthetic(), inputs)
         bench = Workbench(Path(name), tuple(json.loads(printed)))
         run_process("-m", "benchmarks.bare", "write", bench.csv, bench.plans)
-        make_project(bench.project)
-        run_pipeline(bench.project, "run", *source(bench.csv))
+        run_pipeline(make_project(bench.project, bench.csv), "run")
         yield bench
 
 
@@ -110,6 +134,24 @@ def relative(ours_s: float, twin_s: float, kernel_s: float) -> Sample:
     return {PANDAS: ours_s / twin_s, KERNEL: ours_s / kernel_s}
 
 
+def transformations(n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Time the transformations beside their twins, as the check does."""
+    rounds: dict[str, list[list[float]]] = {}
+    with workbench() as bench:
+        for _ in range(n_runs):
+            for name, fastest in time_cases(bench.inputs).items():
+                rounds.setdefault(name, []).append(fastest)
+    for name, taken in rounds.items():
+        timings = {
+            who: [Timing(r[i], r[i], 0) for r in taken]
+            for i, who in enumerate(("polars", PANDAS))
+        }
+        for figure in figures_of(f"{TRANSFORMS}: {name}", ROWS, timings):
+            yield msgspec.structs.replace(
+                figure, wall_s=None, peak_mib=None, wall_x=None
+            )
+
+
 def whole_run(bench: Workbench) -> Sampler:
     """Compare a run from nothing with the bare script: CPU time and peak memory."""
 
@@ -117,8 +159,8 @@ def whole_run(bench: Workbench) -> Sampler:
         with tempfile.TemporaryDirectory() as name:
             words = ("-m", "benchmarks.bare", "run", bench.plans, Path(name, "bare"))
             bare = run_process(*words, env=TWO_THREADS)[1]
-            project = make_project(Path(name, "project"))
-            run = run_pipeline(project, "run", *source(bench.csv))
+            project = make_project(Path(name, "project"), bench.csv)
+            run = run_pipeline(project, "run")
         return {
             RUN: {BARE: run.cpu_s / bare.cpu_s},
             MEMORY: {BARE: run.peak_mib / bare.peak_mib},
@@ -130,58 +172,62 @@ def whole_run(bench: Workbench) -> Sampler:
 def of_what_is_there(bench: Workbench) -> Sampler:
     """Compare what begins with published snapshots with the bare script.
 
-    The sweep makes six variants; what is explained is one value of the features. No DRG
-    of these rows has 555 discharges in the first year, so that nothing comes out
-    otherwise that begins with a count of more than 554. A sample takes many seconds of
-    CPU, so two have to do where they show nothing.
+    The sweep makes six variants. No DRG of these rows has 555 discharges in the first
+    year, so that nothing comes out otherwise that begins with a count of more than 554.
+    A sample takes many seconds of CPU, so few have to do where they show nothing.
     """
-    column = "w_mean_cost_lag1"
-    row = f"from features where {column} is not null order by all limit 1"
-    sql = ("sql", f"select {', '.join(KEY)} {row}", "--format", "csv")
-    printed, _ = run_process("-m", "pipeline", *sql, cwd=bench.project)
-    values = printed.split()[-1].split(",")
-    key = (f"{name}={value}" for name, value in zip(KEY, values, strict=True))
-    asks = {
-        WHY: ("why", "features", *key, column, *source(bench.csv)),
-        SWEEP: (
-            *("sweep", "lag_columns.periods=1,2,3", "rolling_columns.window=2,4"),
-            *("--profile", "bench"),
-        ),
-        CUTOFF: ("run", "drop_rare_drgs.min_total=554", *source(bench.csv)),
+    asked = {
+        SWEEP: ("sweep", "lag_columns.periods=1,2,3", "rolling_columns.window=2,4"),
+        CUTOFF: ("run", "drop_rare_drgs.min_total=554"),
     }
 
     def take(wanted: Sequence[str]) -> dict[str, Sample]:
         with tempfile.TemporaryDirectory() as folder:
             words = ("-m", "benchmarks.bare", "run", bench.plans, Path(folder, "bare"))
             bare = run_process(*words, env=TWO_THREADS)[1]
-            place = Path("configs", "profiles", "bench.yaml")
-            profile = {"source": {"use": "csv", "path": str(bench.csv.absolute())}}
             found: dict[str, Sample] = {}
             for name in wanted:
                 project = Path(folder, name)
                 shutil.copytree(bench.project, project, symlinks=True)
-                (project / place).write_text(json.dumps(profile))
-                cpu_s = run_pipeline(project, *asks[name]).cpu_s
+                cpu_s = run_pipeline(project, *asked[name]).cpu_s
                 found[name] = {BARE: cpu_s / bare.cpu_s}
         return found
 
-    return Sampler(tuple(asks), take, fewest=2)
+    return Sampler(tuple(asked), take, fewest=3)
+
+
+def asks(project: Path) -> dict[str, tuple[str, ...]]:
+    """Name what one types all day, and its words, in a project that has run.
+
+    What is explained is one value of the features.
+    """
+    row = f"from features where {COLUMN} is not null order by all limit 1"
+    sql = ("sql", f"select {', '.join(KEY)} {row}", "--format", "csv")
+    printed, _ = run_process("-m", "pipeline", *sql, cwd=project)
+    values = printed.split()[-1].split(",")
+    key = (f"{name}={value}" for name, value in zip(KEY, values, strict=True))
+    return ASKED | {WHY: ("why", "features", *key, COLUMN)}
 
 
 def commands(bench: Workbench) -> Sampler:
     """Time what should cost next to nothing, beside Python importing its own."""
+    asked = asks(bench.project)
 
     def take(wanted: Sequence[str]) -> dict[str, Sample]:
-        words = {HELP: ("--help",), NOTHING: ("run", *source(bench.csv))}
         bare_s = 0.0
         seconds = dict.fromkeys(wanted, 0.0)
         for _ in range(N_STARTS):
             bare_s += run_process("-c", IMPORTS)[1].cpu_s
             for name in wanted:
-                seconds[name] += run_pipeline(bench.project, *words[name]).cpu_s
+                words = ("-m", "pipeline", *asked[name])
+                # A mistake's exit code is an answer, too.
+                done = run_process(
+                    *words, cwd=bench.project, env=TWO_THREADS, codes=(0, 1, 2)
+                )
+                seconds[name] += done[1].cpu_s
         return {name: {PYTHON: taken / bare_s} for name, taken in seconds.items()}
 
-    return Sampler((HELP, NOTHING), take)
+    return Sampler(tuple(asked), take)
 
 
 def structure(bench: Workbench, *words: str) -> dict[str, float]:
@@ -196,14 +242,18 @@ def run_pipeline(project: Path, *words: str) -> Timing:
     return run_process("-m", "pipeline", *words, cwd=project, env=TWO_THREADS)[1]
 
 
-def source(csv: Path) -> tuple[str, str]:
-    """Name a CSV file as the source."""
-    return "source=csv", f"source.path={csv.absolute()}"
+def make_project(folder: Path, file: Path) -> Path:
+    """Copy what the user wrote, so that runs and snapshots of it are left alone.
 
-
-def make_project(folder: Path) -> Path:
-    """Copy what the user wrote, so that runs and snapshots of it are left alone."""
-    for name in ("configs", "transforms"):
+    Its source is a file, of the kind that the file's name ends in.
+    """
+    for name in ("configs", "transforms", "queries"):
         if (ROOT / name).is_dir():  # the project may have none of its own
             shutil.copytree(ROOT / name, folder / name)
+    settings = folder / "configs" / "pipeline.yaml"
+    source = json.dumps({"use": file.suffix[1:], "path": str(file.absolute())})
+    shipped = "\nsource: synthetic "
+    text = settings.read_text()
+    assert shipped in text
+    settings.write_text(text.replace(shipped, f"\nsource: {source} "))
     return folder

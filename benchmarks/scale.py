@@ -1,6 +1,6 @@
-"""``just bench-scale`` runs the pipeline on more and more rows, in each way it can.
+"""Whole runs in each way: one pass, part by part, Spark; many parts, many files.
 
-Each run is a command of its own in an empty project, on one Parquet file. CPU time and
+Each run is a command of its own in an empty project, on Parquet files. CPU time and
 memory are those of all its processes, as Linux tells them ten times a second: Spark's
 are the JVM's and its workers'.
 """
@@ -16,13 +16,15 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.bench import ROWS, echo, figures_of, interleave, record_of
-from benchmarks.processes import Timing, environment, synthetic
-from benchmarks.records import BenchmarkFigure, BenchmarkRecord
+from benchmarks.figures import ROWS, Runs, figures_of, interleave
+from benchmarks.processes import Timing, environment, run_process, synthetic
+from benchmarks.records import BenchmarkFigure
 from benchmarks.samplers import make_project
 
-SCALE = "whole run"
+SCALE, MANY = "whole run", "many parts, many files"
 ONE_PASS, PARTS, SPARK = "one pass", "part by part", "Spark, local[2]"
+NULL_JOB = "Spark's own start: a job that does nothing"
+N_FILES = 2500
 _EVERY_S = 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE_MIB = os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -33,16 +35,36 @@ MEMORY_GIB = 8
 _LARGEST_PASS = 20
 """Times the published rows that one pass and a one-machine cluster are tried on."""
 
+_NULL_JOB = (
+    "from pyspark.sql import SparkSession;"
+    " s = SparkSession.builder.master('local[2]').getOrCreate();"
+    " s.range(1).count(); s.stop()"
+)
 
-def scale(sizes: Sequence[int], n_runs: int) -> BenchmarkRecord:
-    """Measure all sizes; prints a line per figure."""
-    figures: list[BenchmarkFigure] = []
-    for size in sizes:
+
+def scale(sizes: Sequence[float], n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Time more and more rows."""
+    for size in map(round, sizes):
         file = synthetic(size, "format=parquet")
-        runs = {name: partial(_run, file, *words) for name, words in _ways(size)}
-        timings = interleave(runs, n_runs)
-        figures += echo(figures_of(SCALE, ROWS * size, timings))
-    return record_of(figures)
+        runs: Runs = {n: partial(_run, file, *words) for n, words in _ways(size)}
+        if SPARK in runs:
+            runs = {**runs, NULL_JOB: partial(_watch, "-c", _NULL_JOB)}
+        yield from figures_of(SCALE, ROWS * size, interleave(runs, n_runs))
+
+
+def parts(n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Time a million rows in more parts than they need, and in thousands of files."""
+    file = synthetic(1, "format=parquet")
+    with tempfile.TemporaryDirectory() as name:
+        cut = ("-m", "benchmarks.prepare", "split", file, name, str(N_FILES))
+        run_process(*cut)
+        runs: Runs = {
+            "8 parts": partial(_run, file, "engine.partitions=8"),
+            "200 parts": partial(_run, file, "engine.partitions=200"),
+            "one file": partial(_run, file),
+            f"{N_FILES:,} files": partial(_run, Path(name, "*.parquet")),
+        }
+        yield from figures_of(MANY, ROWS, interleave(runs, n_runs))
 
 
 def _ways(size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -57,33 +79,41 @@ def _ways(size: int) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _run(file: Path, *words: str) -> Timing:
-    """Run the pipeline once, from nothing, and watch all its processes."""
+    """Run the pipeline once, from nothing."""
     with tempfile.TemporaryDirectory() as name:
-        project = make_project(Path(name, "project"))
-        command = [
-            *(sys.executable, "-m", "pipeline", "run", "source=parquet"),
-            *(f"source.path={file}", *words),
-        ]
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            command,
-            cwd=project,
-            env=environment(),
-            stdout=subprocess.DEVNULL,
-        )
-        seconds: dict[int, float] = {}
-        peak_mib = 0.0
-        while process.poll() is None:
-            taken, mib = _look_at(process.pid)
-            for pid, cpu_s in taken.items():
-                seconds[pid] = max(cpu_s, seconds.get(pid, 0))
-            peak_mib = max(peak_mib, mib)
-            time.sleep(_EVERY_S)
-        wall_s = time.perf_counter() - started
-        if process.returncode:
-            raise SystemExit(f"benchmark stopped: {' '.join(command)} failed")
+        project = make_project(Path(name, "project"), file)
+        timing = _watch("-m", "pipeline", "run", *words, cwd=project)
         shutil.rmtree(project)
-    return Timing(sum(seconds.values()), wall_s, peak_mib)
+    return timing
+
+
+def _watch(*words: str, cwd: Path | None = None) -> Timing:
+    """Run Python once, and watch all its processes."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    seconds: dict[int, float] = {}
+    peak_mib = 0.0
+    while True:
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        taken, mib = _look_at(process.pid)
+        for pid, cpu_s in taken.items():
+            seconds[pid] = max(cpu_s, seconds.get(pid, 0))
+        peak_mib = max(peak_mib, mib)
+        time.sleep(_EVERY_S)
+    wall_s = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"benchmark stopped: {' '.join(words)} failed")
+    # The kernel's sum has the last moments, and only children that were waited for.
+    cpu_s = max(sum(seconds.values()), usage.ru_utime + usage.ru_stime)
+    return Timing(cpu_s, wall_s, peak_mib)
 
 
 def _look_at(root: int) -> tuple[dict[int, float], float]:

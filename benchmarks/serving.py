@@ -3,7 +3,9 @@
 Timed is a request, from its first byte to the last of the answer, over a connection
 that stays: all rows that a facility had in the last year, as JSON. Not timed are the
 start, which is told apart, and two seconds before the first figures. Clients and server
-share the machine.
+share the machine. An answer that is none ends the benchmark.
+
+``python -m benchmarks.serving PROJECT`` prints the bodies that are sent.
 """
 
 import asyncio
@@ -12,19 +14,20 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-import click
-import polars as pl
+from benchmarks.figures import ROWS, figures_of
+from benchmarks.processes import Timing, environment, run_process, synthetic
+from benchmarks.records import BenchmarkFigure
+from benchmarks.samplers import make_project
 
-from pipeline.modeling.data import read_rows
-from pipeline.modeling.forecast import champion_of
-from pipeline.modeling.registry.registry import packed
-from pipeline.modeling.settings import load_modeling
-
+SERVING = "a served request"
+N_CLIENTS = 100
 _N_BODIES = 50
-_BEFORE_S = 2
+_BEFORE_S, _SECONDS = 2, 20
 
 
 async def ask(
@@ -58,6 +61,13 @@ async def load(port: int, bodies: list[bytes], n: int, seconds: float) -> list[f
 
 def bodies_of(root: Path) -> list[bytes]:
     """Take the last period's rows of some clusters, spread over all."""
+    import polars as pl
+
+    from pipeline.modeling.data import read_rows
+    from pipeline.modeling.forecast import champion_of
+    from pipeline.modeling.registry.registry import packed
+    from pipeline.modeling.settings import load_modeling
+
     settings = load_modeling(root)
     rows = read_rows(settings.pipeline).select([*packed(champion_of(settings)).columns])
     last = rows.filter(pl.col("Year") == pl.col("Year").max())
@@ -79,33 +89,53 @@ def used(pids: list[int]) -> tuple[float, float]:
     return cpu, memory
 
 
-def serving(root: Path, clients: int, seconds: float) -> None:
-    """Start a server of a project with a champion, and say what it takes."""
-    bodies = bodies_of(root)
+def serving(n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Make a champion of the published rows, and ask a server of it."""
+    with tempfile.TemporaryDirectory() as name:
+        root = make_project(Path(name, "project"), synthetic())
+        run_process("-m", "pipeline", "pipeline", cwd=root)
+        bodies = run_process("-m", "benchmarks.serving", root)[0].encode().splitlines()
+        asked = [_asked(root, bodies) for _ in range(n_runs)]
+    timings = {name: [run[name] for run in asked] for name in asked[0]}
+    yield from figures_of(SERVING, ROWS, timings)
+
+
+def _asked(root: Path, bodies: list[bytes]) -> dict[str, Timing]:
+    """Start a server, and ask it; CPU seconds are those of a request."""
     start = time.perf_counter()
     words = ("--project", str(root), "serve", "--port", "0")
     server = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *words], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "pipeline", *words],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert server.stdout
         [port] = map(int, re.findall(r":(\d+)/", server.stdout.readline()))
         server.stdout.readline()  # is ready
-        click.echo(f"ready after {time.perf_counter() - start:.1f} s")
+        ready_s = time.perf_counter() - start
         children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
         pids = [server.pid, *map(int, children.split())]
-        asyncio.run(load(port, bodies, 1, _BEFORE_S))
-        for n in (1, clients):
+        found: dict[str, Timing] = {}
+        for n in (1, N_CLIENTS):
+            asyncio.run(load(port, bodies, 1, _BEFORE_S))
             before, _ = used(pids)
-            times = asyncio.run(load(port, bodies, n, seconds))
+            times = asyncio.run(load(port, bodies, n, _SECONDS))
             cpu, memory = used(pids)
-            p50, p99 = (times[int(len(times) * q)] * 1000 for q in (0.5, 0.99))
-            click.echo(
-                f"{n} at once: {len(times):,} requests, {len(times) / seconds:,.1f}/s,"
-                f" p50 {p50:,.0f} ms, p99 {p99:,.0f} ms,"
-                f" CPU {(cpu - before) / len(times) * 1000:.0f} ms each,"
-                f" {memory:.0f} MiB"
-            )
+            cpu_s = (cpu - before) / len(times)
+            for q in (50, 99):
+                quantile_s = times[len(times) * q // 100]
+                who = f"{n} at once, {q} % take at most"
+                found[who] = Timing(cpu_s, quantile_s, memory)
+            if n == 1:
+                found["start, until it is ready"] = Timing(before, ready_s, memory)
+        return found
     finally:
         server.terminate()
         server.communicate()
+
+
+if __name__ == "__main__":
+    for body in bodies_of(Path(sys.argv[1])):
+        print(body.decode())

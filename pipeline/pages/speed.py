@@ -15,9 +15,8 @@ from pipeline.pages.facts import Facts
 from pipeline.pages.names import SPEED
 from pipeline.pages.site import Found, Page
 
-_COMMITTED = ("results.json", "scale.json")
-"""Files of ``benchmarks/`` with the newest figures: they are in a clone, whose catalog
-has none yet."""
+_COMMITTED = "benchmarks/results/*.json"
+"""The newest figures of each task: they are in a clone, whose catalog has none yet."""
 
 _ACCEPTED = "accepted.json"
 
@@ -125,7 +124,7 @@ class Held:
 def speed(facts: Facts) -> Iterator[Page]:
     """Make the page."""
     measured, faults = _measured(facts)
-    accepted, fault = _read(facts.root / "benchmarks" / _ACCEPTED, _Accepted)
+    accepted, fault = _read(facts.root, Path("benchmarks", _ACCEPTED), _Accepted)
     runs = [
         (run, facts.peak_mib(run), [s.state for s in run.snapshots])
         for run in reversed(facts.runs)
@@ -168,8 +167,8 @@ def _measured(facts: Facts) -> tuple[list[Measured], list[str]]:
         for row in facts.meta("benchmarks")
     ]
     faults: list[str] = []
-    for name in _COMMITTED:
-        record, fault = _read(facts.root / "benchmarks" / name, _Committed)
+    for path in sorted(facts.root.glob(_COMMITTED)):
+        record, fault = _read(facts.root, path.relative_to(facts.root), _Committed)
         faults.append(fault)
         found += _rows(record) if record else []
     found.sort(key=lambda m: (m.at, m.task, m.n_rows))
@@ -202,14 +201,16 @@ def _machine(machine: Mapping[str, Any]) -> str:
     return f"{machine.get('processor', '')}, {machine.get('cores', '?')} cores"
 
 
-def _read(path: Path, type_: type[_Record]) -> tuple[_Record | None, str]:
+def _read(
+    root: Path, file: Path, type_: type[_Record]
+) -> tuple[_Record | None, str]:
     """Read a file of the project, if it is there; else say what is wrong with it."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=type_), ""
+        return msgspec.json.decode((root / file).read_bytes(), type=type_), ""
     except FileNotFoundError:
         return None, ""
     except (OSError, msgspec.MsgspecError) as error:
-        return None, f"{path.parent.name}/{path.name}: cannot be read: {error}"
+        return None, f"{file.as_posix()}: cannot be read: {error}"
 
 
 def _tasks(measured: Sequence[Measured]) -> Iterator[Task]:

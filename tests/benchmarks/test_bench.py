@@ -5,14 +5,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pytest
 
 from benchmarks import accepted, cases, samplers
 from benchmarks.accepted import Figures, carried_over
-from benchmarks.keep import RESULTS, SCALE_RESULTS, keep, records
+from benchmarks.keep import keep, records
 from benchmarks.proof import a_quarter_slower
 from benchmarks.records import BenchmarkFigure, BenchmarkRecord, Spread
-from benchmarks.report import README, kept, section, written
+from benchmarks.report import README, newest, section, written
 from benchmarks.structure import structure
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
@@ -68,8 +69,8 @@ def test_the_accepted_figures_are_those_the_check_takes() -> None:
     names = [
         *cases.CASES,
         *(samplers.RUN, samplers.MEMORY),
-        *(samplers.WHY, samplers.SWEEP, samplers.CUTOFF),
-        *(samplers.HELP, samplers.NOTHING),
+        *(samplers.SWEEP, samplers.CUTOFF),
+        *(*samplers.ASKED, samplers.WHY),
     ]
     assert known.newest in known.processors.values()
     for processor, figures in known.processors.items():
@@ -123,23 +124,27 @@ def test_figures_are_rows_of_the_catalog_committed_ones_until_some_are_measured(
     project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     # They are of the project that has them, as this repository's root is one.
-    (project / "benchmarks").mkdir()
-    for name in ("meta.sql", "rows.sql", "results.json", "scale.json"):
+    results = project / "benchmarks" / "results"
+    shutil.copytree(ROOT / "benchmarks" / "results", results)
+    for name in ("meta.sql", "rows.sql"):
         shutil.copy(ROOT / "benchmarks" / name, project / "benchmarks")
     store = open_store(project)
     run(load_settings(project, profile="ci", overrides=(f"source.path={RAW}",)))
-    committed = [kept(RESULTS), kept(SCALE_RESULTS)]
+    committed = newest().values()
     figures = [(f.task, f.contender, f.n_rows) for r in committed for f in r.figures]
     with duckdb.connect(store.catalog, read_only=True) as con:
         found = con.execute("SELECT task, contender, n_rows FROM meta.benchmarks")
         assert sorted(found.fetchall()) == sorted(figures)
-    (project / "benchmarks" / "scale.json").unlink()
+    for file in results.iterdir():
+        file.unlink()
     with writing(store):
         publish_catalog(store, read_runs(store))
     assert "rows.sql: its rows are left out: IO Error" in caplog.text
 
-    keep(record(), project / "results.json", project)
-    assert records(store.benchmarks) == [kept(project / "results.json")] == [record()]
+    keep("features", record(), project)
+    assert records(store.benchmarks) == [record()]
+    written = (results / "features.json").read_bytes()
+    assert msgspec.json.decode(written, type=BenchmarkRecord) == record()
     with duckdb.connect(store.catalog, read_only=True) as con:
         found = con.execute(
             "SELECT measured_at, \"commit\", versions->>'polars', contender, n_rows,"
@@ -154,7 +159,7 @@ def test_figures_are_rows_of_the_catalog_committed_ones_until_some_are_measured(
 
 
 def test_the_report_holds_the_figures() -> None:
-    text = "".join(section(record()))
+    text = "".join(section("features", record()))
     assert "| CSV to `features`, 100 rows | CPU s |" in text
     assert "| the pipeline | 1.50 [0.75, 3.00] |  | 500 | 1.00 |  |" in text
     assert "| hand-written DuckDB SQL | 3.00 [1.50, 6.00] |  | 500 | 2.00 |  |" in text
@@ -162,4 +167,4 @@ def test_the_report_holds_the_figures() -> None:
 
 def test_the_readme_of_the_benchmarks_shows_the_newest_figures() -> None:
     text = README.read_text()
-    assert written(text, kept(RESULTS), kept(SCALE_RESULTS)) == text
+    assert written(text, newest()) == text

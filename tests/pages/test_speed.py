@@ -55,10 +55,10 @@ def measured(seen: Path, tmp_path: Path) -> Path:
     """A clone with committed figures, and with what was accepted."""
     root = tmp_path / "project"
     shutil.copytree(seen, root, symlinks=True)
-    (root / "benchmarks").mkdir()
+    (root / "benchmarks" / "results").mkdir(parents=True)
     shutil.copy(ROOT / "benchmarks" / "meta.sql", root / "benchmarks")
     results = committed("2026-11-24T06:00:00Z", 3.0, 2.0)
-    (root / "benchmarks" / "results.json").write_text(json.dumps(results))
+    (root / "benchmarks" / "results" / "steps.json").write_text(json.dumps(results))
     accepted = {
         "history": [{"on": "2026-11-23", "commit": "c", "reason": "the <first>"}],
         "processors": {"A & B": {"ratios": {"lag": {"pandas": 1.25}}}},
@@ -112,12 +112,12 @@ def test_times_of_stages_stand_on_their_pages_too(measured: Path) -> None:
 
 
 def test_figures_that_cannot_be_read_are_named(measured: Path) -> None:
-    (measured / "benchmarks" / "results.json").write_text('{"figures": 3}')
+    (measured / "benchmarks" / "results" / "steps.json").write_text('{"figures": 3}')
     (measured / "benchmarks" / "accepted.json").write_text("")
     [page] = speed(read_facts(measured))
     faults = page.values["faults"]
     assert [fault.partition(":")[0] for fault in faults] == [
-        "benchmarks/results.json",
+        "benchmarks/results/steps.json",
         "benchmarks/accepted.json",
     ]
     assert page.values["tasks"] == page.values["held"] == []
