@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import samplers
 from benchmarks.figures import ROWS, Runs, figures_of, interleave
 from benchmarks.processes import Timing, run_binary, run_process, synthetic
+from benchmarks.projects import make_project
 from benchmarks.records import BenchmarkFigure
 
 COMMANDS, EVERYDAY = "whole commands", "everyday commands"
@@ -25,7 +26,7 @@ def commands(n_runs: int) -> Iterator[BenchmarkFigure]:
 def everyday(n_runs: int) -> Iterator[BenchmarkFigure]:
     """Time what asks, in a project that has run twice, each once before it counts."""
     with tempfile.TemporaryDirectory() as name:
-        project = samplers.make_project(Path(name, "project"), synthetic())
+        project = make_project(Path(name, "project"), synthetic())
         for words in (("rolling_columns.window=3",), ()):
             _command(project, "run", *words)()
         runs = {
@@ -35,7 +36,7 @@ def everyday(n_runs: int) -> Iterator[BenchmarkFigure]:
         if binary := duckdb_cli():
             store = project / ".pipeline" / "snapshots.duckdb"
             asked = ("-readonly", str(store), samplers.STATEMENT)
-            runs = {CLI: lambda: run_binary(binary, *asked), **runs}
+            runs = {CLI: lambda: run_binary(binary, *asked)[1], **runs}
         interleave(runs, 1)
         yield from figures_of(EVERYDAY, ROWS, interleave(runs, n_runs))
 
@@ -46,7 +47,7 @@ def pipeline(n_runs: int) -> Iterator[BenchmarkFigure]:
 
     def run() -> Timing:
         with tempfile.TemporaryDirectory() as name:
-            project = samplers.make_project(Path(name, "project"), csv)
+            project = make_project(Path(name, "project"), csv)
             return _command(project, "pipeline")()
 
     yield from figures_of(PIPELINE, ROWS, interleave({"just pipeline": run}, n_runs))
@@ -63,7 +64,7 @@ def _writing(folder: Path, n_runs: int) -> Runs:
     csv = synthetic()
     plans = folder / "plans"
     run_process("-m", "benchmarks.bare", "write", csv, plans)
-    projects = (samplers.make_project(folder / str(i), csv) for i in range(n_runs))
+    projects = (make_project(folder / str(i), csv) for i in range(n_runs))
     project = folder
 
     def start() -> Timing:

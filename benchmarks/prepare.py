@@ -3,7 +3,7 @@
 ``python -m benchmarks.prepare compare OURS THEIRS...`` requires equal features.
 ``python -m benchmarks.prepare cut CSV PART N`` writes the rows of one facility in N,
 and prints the share of the (year, facility, DRG) groups they hold.
-``python -m benchmarks.prepare split PARQUET FOLDER N`` writes the rows as N files.
+``python -m benchmarks.prepare split FILE FOLDER N`` writes its rows as N files.
 """
 
 import sys
@@ -48,14 +48,19 @@ def cut(csv: str, part: str, one_in: str) -> str:
     return f"{n_groups(chosen) / n_groups(raw):.6f}"
 
 
-def split(parquet: str, folder: str, n_files: str) -> str:
-    """Write the rows as so many Parquet files, in their order; return how many."""
-    df = pl.read_parquet(parquet)
-    n_rows = -(-df.height // int(n_files))
-    parts = list(df.iter_slices(n_rows))
+def split(file: str, folder: str, n_files: str) -> str:
+    """Write the rows as so many files of the same kind, in their order."""
+    kind = Path(file).suffix
+    df = (
+        pl.read_csv(file, infer_schema=False)
+        if kind == ".csv"
+        else pl.read_parquet(file)
+    )
+    parts = df.iter_slices(-(-df.height // int(n_files)))
     for i, part in enumerate(parts):
-        part.write_parquet(Path(folder, f"{i:06}.parquet"))
-    return str(len(parts))
+        path = Path(folder, f"{i:06}{kind}")
+        part.write_csv(path) if kind == ".csv" else part.write_parquet(path)
+    return n_files
 
 
 def one_facility_in(lf: pl.LazyFrame, column: str, n: int) -> pl.LazyFrame:

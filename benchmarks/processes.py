@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,25 +66,30 @@ def run_binary(
 ) -> tuple[str, Timing]:
     """Run a program; return what it printed, and the kernel's figures.
 
-    If it ends with none of the exit codes, the benchmark stops; what it wrote to
-    standard error has been shown.
+    If it ends with none of the exit codes, the benchmark stops, with what it wrote to
+    standard error.
     """
     started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env={**environment(), **(env or {})},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout:
-        output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in codes:
-        raise SystemExit(f"benchmark stopped: {' '.join(map(str, command))} failed")
+    with TemporaryFile() as errors:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env={**environment(), **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        assert process.stdout is not None
+        with process.stdout:
+            output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode not in codes:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace")
+            failed = " ".join(map(str, command))
+            raise SystemExit(f"{said}benchmark stopped: {failed} failed")
     timing = Timing(usage.ru_utime + usage.ru_stime, wall_s, usage.ru_maxrss / 1024)
     return output, timing
 

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import msgspec
 
+from benchmarks.features import FEATURES, FLOOR, timed
 from benchmarks.figures import ROWS, figures_of
 from benchmarks.processes import ROOT, STEADY, Timing, run_process, synthetic
+from benchmarks.projects import make_project
 from benchmarks.records import BenchmarkFigure
+from benchmarks.scale import ONE_PASS
 from benchmarks.semantics import KEY
+from benchmarks.serving import SERVING, ask_server, print_bodies, served
 from benchmarks.verdict import FEWEST
 
 TRANSFORMS = "transformations"
+PIPELINE = "just pipeline"
 PANDAS, KERNEL, BARE, PYTHON = "pandas", "kernel", "bare script", "Python's imports"
 RUN, MEMORY, HELP, NOTHING = "just run", "its memory", "--help", "nothing to do"
 SWEEP, CUTOFF, WHY = "just sweep", "early cutoff", "just why"
@@ -40,8 +45,13 @@ ASKED = {
 }
 """What one types all day; `WHY` has words of its own in each project."""
 
+FEW_ROWS = Path("tests/golden/raw.csv")
+"""As the profile `ci` names it."""
+
 N_ROUNDS = 8
-N_STARTS = 4
+N_STARTS = 2
+N_FILES = 300
+_ASKED_S = 3
 IMPORTS = (
     "import argparse, asyncio, email.mime.text, http.client, json, logging.config,"
     " sqlite3, unittest, urllib.request, xml.etree.ElementTree"
@@ -108,7 +118,15 @@ def workbench() -> Generator[Workbench]:
 
 def all_samplers(bench: Workbench) -> list[Sampler]:
     """List what is measured."""
-    return [cases(bench), whole_run(bench), of_what_is_there(bench), commands(bench)]
+    return [
+        cases(bench),
+        over_floor(),
+        whole_run(bench),
+        many(bench),
+        of_what_is_there(bench),
+        commands(bench),
+        modeling(bench),
+    ]
 
 
 def cases(bench: Workbench) -> Sampler:
@@ -152,6 +170,17 @@ def transformations(n_runs: int) -> Iterator[BenchmarkFigure]:
             )
 
 
+def over_floor() -> Sampler:
+    """Compare all features with what Polars takes to read and to group, of all rows."""
+
+    def take(_: Sequence[str]) -> dict[str, Sample]:
+        csv = synthetic()
+        ours, floor = (timed(name, csv).cpu_s for name in ("pipeline", FLOOR))
+        return {FEATURES: {FLOOR: ours / floor}}
+
+    return Sampler((FEATURES,), take)
+
+
 def whole_run(bench: Workbench) -> Sampler:
     """Compare a run from nothing with the bare script: CPU time and peak memory."""
 
@@ -167,6 +196,29 @@ def whole_run(bench: Workbench) -> Sampler:
         }
 
     return Sampler((RUN, MEMORY), take)
+
+
+def many(bench: Workbench) -> Sampler:
+    """Compare runs in many parts, and of many files, with one pass over one file."""
+    files = bench.folder / "files"
+    files.mkdir()
+    run_process("-m", "benchmarks.prepare", "split", bench.csv, files, str(N_FILES))
+    there = {
+        "8 parts": (bench.csv, "engine.partitions=8"),
+        "64 parts": (bench.csv, "engine.partitions=64"),
+        f"{N_FILES} files": (files / "*.csv", "engine.partitions=1"),
+    }
+
+    def run(file: Path, *words: str) -> float:
+        with tempfile.TemporaryDirectory() as name:
+            project = make_project(Path(name, "project"), file)
+            return run_pipeline(project, "run", *words).cpu_s
+
+    def take(wanted: Sequence[str]) -> dict[str, Sample]:
+        one_pass = run(bench.csv, "engine.partitions=1")
+        return {name: {ONE_PASS: run(*there[name]) / one_pass} for name in wanted}
+
+    return Sampler(tuple(there), take)
 
 
 def of_what_is_there(bench: Workbench) -> Sampler:
@@ -230,6 +282,32 @@ def commands(bench: Workbench) -> Sampler:
     return Sampler(tuple(asked), take)
 
 
+def modeling(bench: Workbench) -> Sampler:
+    """Compare all steps up to the forecast, on few rows, with the bare script.
+
+    And a request to the server of that champion with Python's imports.
+    """
+
+    def take(wanted: Sequence[str]) -> dict[str, Sample]:
+        with tempfile.TemporaryDirectory() as name:
+            words = ("-m", "benchmarks.bare", "run", bench.plans, Path(name, "bare"))
+            bare = run_process(*words, env=TWO_THREADS)[1]
+            project = make_project(Path(name, "project"), bench.csv)
+            (project / FEW_ROWS.parent).mkdir(parents=True)
+            shutil.copy(ROOT / FEW_ROWS, project / FEW_ROWS)
+            made = run_pipeline(project, "pipeline", "--profile", "ci")
+            found = {PIPELINE: {BARE: made.cpu_s / bare.cpu_s}}
+            if SERVING in wanted:
+                imports = run_process("-c", IMPORTS)[1]
+                bodies = print_bodies(project, "ci")
+                with served(project, "--profile", "ci") as server:
+                    asked = ask_server(server, bodies, 1, _ASKED_S)[50]
+                found[SERVING] = {PYTHON: asked.cpu_s / imports.cpu_s}
+        return {name: found[name] for name in wanted}
+
+    return Sampler((PIPELINE, SERVING), take, fewest=3)
+
+
 def structure(bench: Workbench, *words: str) -> dict[str, float]:
     """Count scans, sinks and rows of one pass."""
     with tempfile.TemporaryDirectory() as folder:
@@ -240,20 +318,3 @@ def structure(bench: Workbench, *words: str) -> dict[str, float]:
 def run_pipeline(project: Path, *words: str) -> Timing:
     """Run a command of the pipeline in a project."""
     return run_process("-m", "pipeline", *words, cwd=project, env=TWO_THREADS)[1]
-
-
-def make_project(folder: Path, file: Path) -> Path:
-    """Copy what the user wrote, so that runs and snapshots of it are left alone.
-
-    Its source is a file, of the kind that the file's name ends in.
-    """
-    for name in ("configs", "transforms", "queries"):
-        if (ROOT / name).is_dir():  # the project may have none of its own
-            shutil.copytree(ROOT / name, folder / name)
-    settings = folder / "configs" / "pipeline.yaml"
-    source = json.dumps({"use": file.suffix[1:], "path": str(file.absolute())})
-    shipped = "\nsource: synthetic "
-    text = settings.read_text()
-    assert shipped in text
-    settings.write_text(text.replace(shipped, f"\nsource: {source} "))
-    return folder

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from benchmarks.figures import ROWS, Runs, figures_of, interleave
 from benchmarks.processes import Timing, environment, run_process, synthetic
+from benchmarks.projects import make_project
 from benchmarks.records import BenchmarkFigure
-from benchmarks.samplers import make_project
 
 SCALE, MANY = "whole run", "many parts, many files"
 ONE_PASS, PARTS, SPARK = "one pass", "part by part", "Spark, local[2]"

@@ -5,7 +5,7 @@ that stays: all rows that a facility had in the last year, as JSON. Not timed ar
 start, which is told apart, and two seconds before the first figures. Clients and server
 share the machine. An answer that is none ends the benchmark.
 
-``python -m benchmarks.serving PROJECT`` prints the bodies that are sent.
+``python -m benchmarks.serving PROJECT [PROFILE]`` prints the bodies that are sent.
 """
 
 import asyncio
@@ -16,13 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.figures import ROWS, figures_of
 from benchmarks.processes import Timing, environment, run_process, synthetic
+from benchmarks.projects import make_project
 from benchmarks.records import BenchmarkFigure
-from benchmarks.samplers import make_project
 
 SERVING = "a served request"
 N_CLIENTS = 100
@@ -59,7 +61,7 @@ async def load(port: int, bodies: list[bytes], n: int, seconds: float) -> list[f
     return sorted(t for times in all_times for t in times)
 
 
-def bodies_of(root: Path) -> list[bytes]:
+def bodies_of(root: Path, profile: str | None = None) -> list[bytes]:
     """Take the last period's rows of some clusters, spread over all."""
     import polars as pl
 
@@ -68,7 +70,7 @@ def bodies_of(root: Path) -> list[bytes]:
     from pipeline.modeling.registry.registry import packed
     from pipeline.modeling.settings import load_modeling
 
-    settings = load_modeling(root)
+    settings = load_modeling(root, profile=profile)
     rows = read_rows(settings.pipeline).select([*packed(champion_of(settings)).columns])
     last = rows.filter(pl.col("Year") == pl.col("Year").max())
     parts = last.partition_by("Facility Id")
@@ -89,53 +91,81 @@ def used(pids: list[int]) -> tuple[float, float]:
     return cpu, memory
 
 
-def serving(n_runs: int) -> Iterator[BenchmarkFigure]:
-    """Make a champion of the published rows, and ask a server of it."""
-    with tempfile.TemporaryDirectory() as name:
-        root = make_project(Path(name, "project"), synthetic())
-        run_process("-m", "pipeline", "pipeline", cwd=root)
-        bodies = run_process("-m", "benchmarks.serving", root)[0].encode().splitlines()
-        asked = [_asked(root, bodies) for _ in range(n_runs)]
-    timings = {name: [run[name] for run in asked] for name in asked[0]}
-    yield from figures_of(SERVING, ROWS, timings)
+@dataclass(frozen=True)
+class Server:
+    """A server that is ready, and what it took to be."""
+
+    port: int
+    pids: list[int]
+    ready_s: float
 
 
-def _asked(root: Path, bodies: list[bytes]) -> dict[str, Timing]:
-    """Start a server, and ask it; CPU seconds are those of a request."""
+@contextmanager
+def served(root: Path, *words: str) -> Generator[Server]:
+    """Start a server of a project's champion, and end it."""
     start = time.perf_counter()
-    words = ("--project", str(root), "serve", "--port", "0")
-    server = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", *words],
+    asked = ("--project", str(root), "serve", "--port", "0", *words)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", *asked],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     )
     try:
-        assert server.stdout
-        [port] = map(int, re.findall(r":(\d+)/", server.stdout.readline()))
-        server.stdout.readline()  # is ready
+        assert process.stdout
+        [port] = map(int, re.findall(r":(\d+)/", process.stdout.readline()))
+        process.stdout.readline()  # is ready
         ready_s = time.perf_counter() - start
-        children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text()
-        pids = [server.pid, *map(int, children.split())]
-        found: dict[str, Timing] = {}
-        for n in (1, N_CLIENTS):
-            asyncio.run(load(port, bodies, 1, _BEFORE_S))
-            before, _ = used(pids)
-            times = asyncio.run(load(port, bodies, n, _SECONDS))
-            cpu, memory = used(pids)
-            cpu_s = (cpu - before) / len(times)
-            for q in (50, 99):
-                quantile_s = times[len(times) * q // 100]
-                who = f"{n} at once, {q} % take at most"
-                found[who] = Timing(cpu_s, quantile_s, memory)
-            if n == 1:
-                found["start, until it is ready"] = Timing(before, ready_s, memory)
-        return found
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        pids = [process.pid, *map(int, children.read_text().split())]
+        yield Server(port, pids, ready_s)
     finally:
-        server.terminate()
-        server.communicate()
+        process.terminate()
+        process.communicate()
+
+
+def ask_server(
+    server: Server, bodies: list[bytes], n_clients: int, seconds: float
+) -> dict[int, Timing]:
+    """Ask it for a while; give how long so many per cent of requests take at most.
+
+    CPU seconds are those of a request, the memory that of all processes.
+    """
+    asyncio.run(load(server.port, bodies, 1, _BEFORE_S))
+    before, _ = used(server.pids)
+    times = asyncio.run(load(server.port, bodies, n_clients, seconds))
+    after, memory = used(server.pids)
+    cpu_s = (after - before) / len(times)
+    return {q: Timing(cpu_s, times[len(times) * q // 100], memory) for q in (50, 99)}
+
+
+def serving(n_runs: int) -> Iterator[BenchmarkFigure]:
+    """Make a champion of the published rows, and ask a server of it."""
+    asked: list[dict[str, Timing]] = []
+    with tempfile.TemporaryDirectory() as name:
+        root = make_project(Path(name, "project"), synthetic())
+        run_process("-m", "pipeline", "pipeline", cwd=root)
+        bodies = print_bodies(root)
+        for _ in range(n_runs):
+            with served(root) as server:
+                cpu_s, memory = used(server.pids)
+                start = Timing(cpu_s, server.ready_s, memory)
+                found = {
+                    f"{n} at once: {q} % take at most": timing
+                    for n in (1, N_CLIENTS)
+                    for q, timing in ask_server(server, bodies, n, _SECONDS).items()
+                }
+            asked.append({**found, "until it is ready": start})
+    timings = {name: [run[name] for run in asked] for name in asked[0]}
+    yield from figures_of(SERVING, ROWS, timings)
+
+
+def print_bodies(root: Path, *profile: str) -> list[bytes]:
+    """Ask a process of its own, which may grow large, for what is sent."""
+    printed, _ = run_process("-m", "benchmarks.serving", root, *profile)
+    return printed.encode().splitlines()
 
 
 if __name__ == "__main__":
-    for body in bodies_of(Path(sys.argv[1])):
+    for body in bodies_of(Path(sys.argv[1]), *sys.argv[2:]):
         print(body.decode())

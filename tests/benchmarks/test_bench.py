@@ -68,9 +68,12 @@ def test_the_accepted_figures_are_those_the_check_takes() -> None:
     known = accepted.read()
     names = [
         *cases.CASES,
+        samplers.FEATURES,
         *(samplers.RUN, samplers.MEMORY),
+        *("8 parts", "64 parts", "300 files"),
         *(samplers.SWEEP, samplers.CUTOFF),
         *(*samplers.ASKED, samplers.WHY),
+        *(samplers.PIPELINE, samplers.SERVING),
     ]
     assert known.newest in known.processors.values()
     for processor, figures in known.processors.items():
