@@ -201,9 +201,7 @@ def _machine(machine: Mapping[str, Any]) -> str:
     return f"{machine.get('processor', '')}, {machine.get('cores', '?')} cores"
 
 
-def _read(
-    root: Path, file: Path, type_: type[_Record]
-) -> tuple[_Record | None, str]:
+def _read(root: Path, file: Path, type_: type[_Record]) -> tuple[_Record | None, str]:
     """Read a file of the project, if it is there; else say what is wrong with it."""
     try:
         return msgspec.json.decode((root / file).read_bytes(), type=type_), ""
