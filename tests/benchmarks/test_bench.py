@@ -163,7 +163,7 @@ def test_figures_are_rows_of_the_catalog_committed_ones_until_some_are_measured(
 
 def test_the_report_holds_the_figures() -> None:
     text = "".join(section("features", record()))
-    assert "| CSV to `features`, 100 rows | CPU s |" in text
+    assert "| CSV to features, 100 rows | CPU s |" in text
     assert "| the pipeline | 1.50 [0.75, 3.00] |  | 500 | 1.00 |  |" in text
     assert "| hand-written DuckDB SQL | 3.00 [1.50, 6.00] |  | 500 | 2.00 |  |" in text
 
