@@ -18,21 +18,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeAlias, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast, get_args, get_origin
 
 import msgspec
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from omegaconf.resolvers import oc
-from yaml import YAMLError
 
 from pipeline.errors import MASK, ConfigError, hide, mask_tree, nearest
-from pipeline.files.yaml_core import describe, read_word, read_yaml
+
+if TYPE_CHECKING:  # imported late: what is kept needs neither OmegaConf nor YAML
+    from omegaconf import DictConfig
 
 Tree: TypeAlias = dict[str, Any]
 """A configuration as plain dicts, lists and scalars."""
 
 COMMAND_LINE = "command line"
+
+_MISSING = "???"
+"""As of OmegaConf: a value that another layer has to give."""
 
 _NAME, _IN_BRACKETS = r"[^.\[\]]+", r"\[[^\[\]]+\]"
 _STEP = re.compile(rf"{_NAME}|{_IN_BRACKETS}")
@@ -88,6 +89,8 @@ def load_layer(
         If the file is absent (names the files beside it), is not YAML, or holds
         something else than a mapping; an empty file is an empty mapping.
     """
+    from pipeline.files.yaml_core import read_yaml
+
     name = path.relative_to(root).as_posix()
     try:
         tree = _read(read_yaml, path.read_text(encoding="utf-8"))
@@ -155,9 +158,16 @@ def _read(read: Callable[[str], Any], text: str) -> Any:
 @lru_cache(maxsize=256)
 def _read_once(read: Callable[[str], Any], text: str) -> Any:
     """Read YAML; see `_read`."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from pipeline.files.yaml_core import describe
+
     try:
         value = read(text)
-        OmegaConf.create({"": value})
+        if "${" in text or "\\" in text:  # an escape may spell it
+            OmegaConf.create({"": value})
     except (YAMLError, OmegaConfBaseException) as error:
         raise ValueError(describe(error)) from error
     return value
@@ -173,6 +183,8 @@ def parse_overrides(overrides: Iterable[str]) -> Layer:
     ConfigError
         If a word has no path or no ``=``, or its value should be YAML and is none.
     """
+    from pipeline.files.yaml_core import read_word
+
     tree: Tree = {}
     mistakes: list[Mistake] = []
     for word in overrides:
@@ -210,7 +222,7 @@ def empty_overrides(layers: Sequence[Layer]) -> list[Mistake]:
     ]
 
 
-def merge(layers: Sequence[Layer]) -> DictConfig:
+def merge(layers: Sequence[Layer]) -> "DictConfig":
     """Merge layers; mappings are merged key by key, everything else is replaced.
 
     Raises
@@ -218,6 +230,9 @@ def merge(layers: Sequence[Layer]) -> DictConfig:
     ConfigError
         If a layer puts a mapping where another has a list or a scalar.
     """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     trees = _merged_plainly([layer.tree for layer in layers])
     try:
         return cast("DictConfig", OmegaConf.merge(*trees))
@@ -251,7 +266,7 @@ def _is_plain(before: Any, after: Any) -> bool:
         tree, other = cast("Tree", before), cast("Tree", after)
         return all(_is_plain(tree[key], other[key]) for key in other if key in tree)
     is_leaf = not isinstance(before, dict) and not isinstance(after, dict)
-    return is_leaf and after != MISSING
+    return is_leaf and after != _MISSING
 
 
 def _plain_merge(tree: Tree, other: Tree) -> Tree:
@@ -285,17 +300,22 @@ _asked: set[str] = set()
 
 def _env(key: str, *default: Any) -> Any:
     """Do what OmegaConf's own ``oc.env`` does, and note it."""
+    from omegaconf.resolvers import oc
+
     _asked.add(key)
     return oc.env(key, *default)
 
 
-def resolve(merged: DictConfig, layers: Sequence[Layer]) -> Resolved:
+def resolve(merged: "DictConfig", layers: Sequence[Layer]) -> Resolved:
     """Replace every ``${...}``, and name those that lead nowhere."""
+    from omegaconf import DictConfig, OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
     OmegaConf.register_resolver("oc.env", _env, replace=True)
     mistakes: list[Mistake] = []
     environment: set[str] = set()
 
-    def plain(node: DictConfig, path: str) -> tuple[Tree, Tree]:
+    def plain(node: "DictConfig", path: str) -> tuple[Tree, Tree]:
         tree: Tree = {}
         shown: Tree = {}
         for key in node:
@@ -323,8 +343,10 @@ def resolve(merged: DictConfig, layers: Sequence[Layer]) -> Resolved:
     return Resolved(tree, mask_tree(shown), mistakes, frozenset(environment))
 
 
-def _unresolved(node: DictConfig, key: Any) -> Any:
+def _unresolved(node: "DictConfig", key: Any) -> Any:
     """Return a value as it was written."""
+    from omegaconf import OmegaConf
+
     return cast("Tree", OmegaConf.to_container(node))[key]
 
 
@@ -337,9 +359,11 @@ def _hide_all(value: Any, written: Any) -> None:
 
 
 def _why_unresolved(
-    node: DictConfig, key: Any, error: OmegaConfBaseException, merged: DictConfig
+    node: "DictConfig", key: Any, error: Exception, merged: "DictConfig"
 ) -> str:
     """Say what an interpolation asked for, with the nearest path that exists."""
+    from omegaconf import OmegaConf
+
     if OmegaConf.is_missing(node, key):
         return "a value is required, found none"
     found = str(error).splitlines()[0]

@@ -17,6 +17,9 @@ from types import FrameType
 from pipeline.errors import ConfigError
 from pipeline.progress import stop
 
+STARTED_NS = time.time_ns()
+"""When this process began: what it has loaded since is of then."""
+
 _AGAIN_S = 1.0
 """Requests that are closer are one, as where a shell passes a Ctrl-C on, too."""
 

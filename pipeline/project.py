@@ -571,9 +571,9 @@ class Project:
     def config(self) -> Config:
         """The resolved configuration, as ``just config`` shows it: without secrets."""
         with _worded():
-            from pipeline.modeling.settings import load_shown
+            from pipeline.modeling.settings import load_whole
 
-            return Config(load_shown(self._root, profile=self._profile))
+            return Config(load_whole(self._root, profile=self._profile).shown)
 
     @property
     def snapshots(self) -> Listing[Snapshot]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 
 from pipeline.files import local
+from pipeline.plan import content
 from pipeline.plan.settings import Settings, load_settings
 
 # On a busy machine, any example may take longer than Hypothesis would wait.
@@ -67,12 +68,14 @@ def without_added() -> tuple[str, ...]:
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let it be two seconds later where files are looked at, without a pause.
 
-    Until a second is over, a file may change without another time.
+    Until a second is over, a file may change without another time. What a process has
+    loaded is of before it began.
     """
 
     def later() -> None:
         clock = SimpleNamespace(time_ns=lambda: time.time_ns() + 2 * 10**9)
         monkeypatch.setattr(local, "time", clock)
+        monkeypatch.setattr(content, "STARTED_NS", time.time_ns() + 4 * 10**9)
 
     return later
 

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pipeline.plan.settings import Settings
     from pipeline.run.run import RunReport
 
-_OF_MODELS = ("modeling", "models")
-"""Sections that a run has no use for."""
-
 
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="FILE... [PATH=VALUE]...")
@@ -241,13 +238,11 @@ def plan(
 @options.overrides
 def config(profile: str | None, overrides: tuple[str, ...]) -> None:
     """Print the resolved configuration as YAML, that of the models last."""
-    from omegaconf import OmegaConf
+    from pipeline.modeling.shown import configuration
 
-    from pipeline.modeling.settings import load_shown
-
-    shown = load_shown(options.project_root(), profile=profile, overrides=overrides)
-    last = dict(sorted(shown.items(), key=lambda item: item[0] in _OF_MODELS))
-    click.echo(OmegaConf.to_yaml(OmegaConf.create(last)), nl=False)
+    options.forget_racy_modules()
+    root = options.project_root()
+    click.echo(configuration(root, profile=profile, overrides=overrides), nl=False)
 
 
 @click.command("new-transform")

@@ -53,6 +53,8 @@ class State:
         """What came of each task the last time."""
         self.docs = folder / "docs"
         """The pages that `just docs` writes."""
+        self.memo = folder / "memo"
+        """What was worked out of configuration and code alone, by their content."""
         self.benchmarks = folder / "benchmarks"
         """One record per run of ``just bench``."""
 

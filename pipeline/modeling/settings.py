@@ -1,7 +1,7 @@
 """The settings of modelling: what is learned, how it is judged, and every model."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -305,14 +305,15 @@ def load_modeling(
     mistakes are one `ConfigError`.
     """
     configs = root / "configs"
-    below = [
-        load_layer(DEFAULTS, PACKAGE.parent, under="modeling"),
-        load_layer(configs / "modeling.yaml", root, under="modeling"),
-    ]
     files = yaml_files(configs / "models")
-    for path in files:
-        layer = load_layer(path, root)
-        below.append(Layer(layer.name, {"models": {path.stem: layer.tree}}))
+
+    def below() -> Iterator[Layer]:
+        yield load_layer(DEFAULTS, PACKAGE.parent, under="modeling")
+        yield load_layer(configs / "modeling.yaml", root, under="modeling")
+        for path in files:
+            layer = load_layer(path, root)
+            yield Layer(layer.name, {"models": {path.stem: layer.tree}})
+
     settings = load_settings(root, profile=profile, overrides=overrides, below=below)
     tree, layers = settings.tree, settings.layers
     modeling: Modeling | None
@@ -337,13 +338,13 @@ def load_modeling(
     return ModelingSettings(settings, modeling, models)
 
 
-def load_shown(
+def load_whole(
     root: Path, *, profile: str | None = None, overrides: tuple[str, ...] = ()
-) -> Tree:
-    """Compose a configuration to be seen, with that of the models, if there are any."""
+) -> Settings:
+    """Load the settings with the sections of the models, if there are any."""
     if not (root / "configs" / "modeling.yaml").exists():
-        return load_settings(root, profile=profile, overrides=overrides).shown
-    return load_modeling(root, profile=profile, overrides=overrides).pipeline.shown
+        return load_settings(root, profile=profile, overrides=overrides)
+    return load_modeling(root, profile=profile, overrides=overrides).pipeline
 
 
 def _check_model(

@@ -1,7 +1,7 @@
 """The settings of a run: source, stages, and one Config per stage."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, Protocol, cast
 import msgspec
 import polars as pl
 from msgspec import Meta, field
-from omegaconf import OmegaConf
 
 from pipeline.config import (
     BaseConfig,
     Layer,
     Mistake,
+    Resolved,
     Tree,
     check,
     empty_overrides,
@@ -36,6 +36,7 @@ from pipeline.lineage.graph import SOURCE
 from pipeline.log import LOG
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+from pipeline.plan.content import Memo
 from pipeline.plan.notify import Notify
 from pipeline.plan.orchestrate import Orchestrate
 from pipeline.plan.serving import Serving
@@ -303,24 +304,55 @@ class Settings:
         }
 
 
+class _Composed(msgspec.Struct, frozen=True):
+    """A configuration as it was composed, before types are looked at.
+
+    It is kept only where nothing in it came from the environment or was masked.
+    """
+
+    layers: list[Layer]
+    others: list[str]
+    """Names of the sources beside the source."""
+    said: Layer | None
+    """What columns mean."""
+    resolved: Resolved
+
+
 def load_settings(
     root: Path,
     *,
     profile: str | None = None,
     overrides: tuple[str, ...] = (),
-    below: Sequence[Layer] = (),
+    below: Callable[[], Iterable[Layer]] | None = None,
 ) -> Settings:
     """Compose, resolve and check the configuration of a project.
 
     The profile names a file in ``configs/profiles/``; of several, with commas between,
     a later one wins. Overrides are ``dotted.path=value`` words of the command line.
-    `below` are layers of sections that a run has no use for.
+    `below` gives layers of sections that a run has no use for.
 
     Raises
     ------
     ConfigError
         With all mistakes: file, path, what was expected, what was found.
     """
+    memo = Memo(root, "modeling" if below else "settings", profile, overrides)
+    kept = memo.recall(_Composed)
+    composed = kept or _compose(root, profile, overrides, below() if below else ())
+    settings = _decode(root, profile, composed)
+    resolved = composed.resolved
+    if kept is None and resolved.tree == resolved.shown and not resolved.environment:
+        memo.remember(composed)
+    return replace(settings, is_as_written=not (profile or overrides))
+
+
+def _compose(
+    root: Path,
+    profile: str | None,
+    overrides: tuple[str, ...],
+    below: Iterable[Layer],
+) -> _Composed:
+    """Read, merge and resolve all layers; what leads nowhere is said by `_decode`."""
     configs = root / "configs"
     choices = [word for word in overrides if word.startswith(f"{SOURCE}=")]
     others = [word for word in overrides if word not in choices]
@@ -333,18 +365,18 @@ def load_settings(
     for layer in top:
         _require_format(layer)
     source = _choose_source(top, choices)
-    others = _choose_others(top)
+    kinds = _choose_others(top)
     stage_trees = _stage_trees(top)
     layers = [
         _PERIODS,
         *below,
-        *_source_layers(source, others, root),
+        *_source_layers(source, kinds, root),
         *_transform_layers(stage_trees, root),
         *_check_layers(configs / "checks", root),
         *top,
     ]
-    settings = _decode(root, profile, layers, others, _read_descriptions(root))
-    return replace(settings, is_as_written=not (profile or overrides))
+    said = _read_descriptions(root)
+    return _Composed(layers, [*kinds], said, resolve(merge(layers), layers))
 
 
 class Load(Protocol):
@@ -372,7 +404,9 @@ def recorded_settings(root: Path, tree: Tree, name: str) -> Settings:
         If the code of now does not take it; `name` says what it is of.
     """
     layers = [Layer(name, deepcopy(tree))]
-    return _decode(root, None, layers, _mapping(tree, "sources"))
+    resolved = resolve(merge(layers), layers)
+    others = [*_mapping(tree, "sources")]
+    return _decode(root, None, _Composed(layers, others, None, resolved))
 
 
 def _read_descriptions(root: Path) -> Layer | None:
@@ -395,18 +429,12 @@ def _descriptions_of(layer: Layer) -> tuple[dict[str, Description], list[Mistake
     return found, mistakes
 
 
-def _decode(
-    root: Path,
-    profile: str | None,
-    layers: Sequence[Layer],
-    others: Iterable[str],
-    said: Layer | None = None,
-) -> Settings:
-    """Resolve and check layers; of other sources than `source` there are so many."""
+def _decode(root: Path, profile: str | None, composed: _Composed) -> Settings:
+    """Check what was composed, and give it types."""
     for folder in (OWN, OWN_SOURCES):
         forget_racy_bytecode(root / folder)
-    resolved = resolve(merge(layers), layers)
-    tree, mistakes = resolved.tree, resolved.mistakes
+    layers, resolved, said = composed.layers, composed.resolved, composed.said
+    tree, mistakes = resolved.tree, [*resolved.mistakes]
     unresolved = [mistake.path for mistake in mistakes]
 
     def checked(value: Any, type_: Any, section: str) -> Any:
@@ -423,7 +451,7 @@ def _decode(
     source_type = type_of(kinds, root)
     source_config = checked(tree.get(SOURCE), source_type, SOURCE)
     other_configs = checked(tree.get("sources", {}), dict[str, source_type], "sources")
-    mistakes += _wrong_names(others, tree, layers)
+    mistakes += _wrong_names(composed.others, tree, layers)
     checked(tree.get("columns"), dict[str, Declared], "columns")
     periods = checked(_periods_of(tree), Periods, "panel")
     mistakes += _known_target(tree, layers)
@@ -557,6 +585,8 @@ def _wrong_names(
 
 def _stage_trees(layers: Sequence[Layer]) -> dict[str, Tree]:
     """Read which stages there are; one set to null by a later layer is left out."""
+    from omegaconf import OmegaConf
+
     merged = merge(
         [Layer(la.name, {"stages": la.tree.get("stages", {})}) for la in layers]
     )

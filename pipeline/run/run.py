@@ -436,7 +436,7 @@ def publish_made(
 def stamp(report: RunReport, stamp_key: str) -> None:
     """Let the next run see without a look at the plan that there is nothing to do.
 
-    The key is what `pipeline.run.stamp.key` gave before the run. If part of it was
+    The key is what `pipeline.plan.content.key` gave before the run. If part of it was
     left behind, a file was so new that a later change might not show, or another run
     has published since, nothing is stamped; nor where that cannot be written.
     """

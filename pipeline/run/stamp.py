@@ -6,10 +6,6 @@ source's files and the objects are the same, so is its answer. Whatever differs,
 a space in a comment, only means that the fingerprints are looked at again.
 """
 
-import hashlib
-import sys
-from collections.abc import Iterable
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -18,7 +14,7 @@ from pipeline.errors import SourceError
 from pipeline.files.checksum import checksum, read_sealed, write_sealed
 from pipeline.files.local import FileStat, find_files, stat_of
 from pipeline.files.state import State
-from pipeline.plan.code import PACKAGE, code_files, files_below, identity
+from pipeline.plan.code import identity
 from pipeline.snapshots.linked import is_as_published, is_run_id, run_of
 
 
@@ -37,36 +33,6 @@ class Stamp(msgspec.Struct, frozen=True):
     code: dict[str, str]
     objects: list[tuple[str, int]]
     records: list[tuple[str, str]]
-
-
-def key(root: Path, words: Iterable[str]) -> str:
-    """Hash all that decides what a command computes, apart from the data.
-
-    Returns
-    -------
-    str
-        Values of the environment are not in it: where there are any, nothing is
-        stamped.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
-    """
-    digest = hashlib.sha256()
-    parts = [str(root), sys.version, version("polars"), *words]
-    digest.update(repr(parts).encode())
-    settings = [
-        path
-        for folder in (root / "configs", root / "transforms", PACKAGE)
-        for path in files_below(folder, ".yaml")
-    ]
-    settings += files_below(root / "sources", ".yaml", ".py")
-    for path in [*settings, *code_files(root)]:
-        content = path.read_bytes()
-        digest.update(f"{path}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()
 
 
 def read_stamp(root: Path, wanted: str) -> Stamp | None:

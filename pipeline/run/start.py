@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+from pipeline.plan.content import key, package_hash, words_of
 from pipeline.progress import doing
-from pipeline.run.stamp import key, read_stamp
+from pipeline.run.stamp import read_stamp
 
 if TYPE_CHECKING:
     from pipeline.run.run import RunReport
@@ -28,8 +29,8 @@ def start(
     """
     forget_racy_bytecode(PACKAGE)
     is_plain = not (to or from_ or only or force)
-    words = ("--profile", profile or "", *overrides)
-    stamp_key = key(root, words)
+    words = words_of(profile, overrides)
+    stamp_key = key(root, words, package_hash())
     if is_plain and (stamped := read_stamp(root, stamp_key)):
         return stamped.run_id
 
@@ -43,6 +44,6 @@ def start(
     if is_unpublished(settings, selection):
         return None
     report = run(settings, selection)
-    if is_plain and stamp_key == key(root, words):
+    if is_plain and stamp_key == key(root, words, package_hash()):
         stamp(report, stamp_key)
     return report

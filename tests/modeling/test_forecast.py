@@ -25,8 +25,9 @@ from pipeline.modeling.registry.registry import Version
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.modeling.train import train
+from pipeline.plan.content import key, package_hash
 from pipeline.run.run import run, stamp
-from pipeline.run.stamp import key, read_stamp
+from pipeline.run.stamp import read_stamp
 from pipeline.snapshots.export import export
 from pipeline.snapshots.history import describe_history, diff_runs, restore, verify
 from pipeline.snapshots.records import (
@@ -119,7 +120,7 @@ def test_a_second_forecast_has_nothing_to_do(
 def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> None:
     settings = copied()
     words = ("source=csv", "source.path=data/raw.csv")
-    stamp_key = key(settings.root, words)
+    stamp_key = key(settings.root, words, package_hash())
     assert stamp_key is not None
     report = run(settings.pipeline)
     assert not report.is_new
