@@ -1,7 +1,9 @@
 """A model as it is used: from a frame of features to predictions with intervals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -194,27 +196,52 @@ def fit_model(
     quantiles: tuple[float, ...] = (),
 ) -> Predictor:
     """Fit the model alone, for point predictions; see `fit_predictor`."""
-    kind = load_kind(config.kind)
+    return lesson(train, config, modeling).fit(config.params, quantiles)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Rows as a kind of model learns from them, with whatever parameters."""
+
+    untaught: PredictorRecord
+    X: Design
+    z: Array
+    """What is fitted."""
+    weight: Array | None
+    seed: int
+
+    def fit(
+        self, params: Mapping[str, Any], quantiles: tuple[float, ...] = ()
+    ) -> Predictor:
+        """Fit a model; what it makes of the rows alone it makes once."""
+        kind = load_kind(self.untaught.kind)
+        model = kind.fit(
+            self.X,
+            self.z,
+            msgspec.convert(params, kind.Params),
+            weight=self.weight,
+            quantiles=quantiles,
+            seed=self.seed,
+            n_threads=pl.thread_pool_size(),
+        )
+        return Predictor(self.untaught, model)
+
+
+def lesson(train: pl.DataFrame, config: ModelConfig, modeling: Modeling) -> Lesson:
+    """Take of a model's configuration all but its parameters; see `fit_model`."""
     schema = feature_schema(train, *inputs_of(train, config, modeling))
     past = past_of(train, modeling.past)
     y = varying_target_of(train, modeling.target)
-    model = kind.fit(
+    uncalibrated = [UNCALIBRATED] * modeling.horizon
+    return Lesson(
+        PredictorRecord(
+            config.kind, config.target, modeling.past, schema, uncalibrated
+        ),
         design(train, schema),
         config.target.forward(y, past),
-        msgspec.convert(config.params, kind.Params),
-        weight=config.weight and config.weight.of(past),
-        quantiles=quantiles,
-        seed=modeling.seed,
-        n_threads=pl.thread_pool_size(),
+        config.weight and config.weight.of(past),
+        modeling.seed,
     )
-    record = PredictorRecord(
-        config.kind,
-        config.target,
-        modeling.past,
-        schema,
-        [UNCALIBRATED] * modeling.horizon,
-    )
-    return Predictor(record, model)
 
 
 def by_step(df: pl.DataFrame, n_steps: int) -> list[npt.NDArray[np.bool_]]:

@@ -1,6 +1,8 @@
 """Search a model's parameters on training periods that the periods before predict."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +14,14 @@ from pipeline.files.state import State
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.data import Features, Span, between, folds, forecast_since
 from pipeline.modeling.fit.amount import amount
-from pipeline.modeling.fit.loss import mean_error
+from pipeline.modeling.fit.loss import Metric, mean_error
 from pipeline.modeling.models import load_kind
-from pipeline.modeling.predictor import fit_model, target_of, varying_target_of
+from pipeline.modeling.predictor import (
+    Lesson,
+    lesson,
+    target_of,
+    varying_target_of,
+)
 from pipeline.modeling.records import fingerprint
 from pipeline.modeling.settings import ModelConfig, Modeling, ModelingSettings, plain
 from pipeline.modeling.shared import fetch, push
@@ -41,21 +48,33 @@ class Tuning:
     """How many of them ended now."""
 
 
-def fold_error(
-    df: pl.DataFrame,
-    config: ModelConfig,
-    modeling: Modeling,
-    fold: tuple[Span, Span],
-) -> float:
-    """Learn from the periods before, judge on those after; see `folds`.
+@dataclass(frozen=True)
+class Fold:
+    """What is learned from the periods before, and judged on those after."""
 
-    It is a mean error, in units of the target.
-    """
-    learned, judged = fold
-    valid = forecast_since(df, modeling, judged, learned[1])
-    predictor = fit_model(between(df, modeling, learned), config, modeling)
-    error = target_of(valid, modeling.target) - predictor.point(valid)
-    return mean_error(error, modeling.metric)
+    lesson: Lesson
+    valid: pl.DataFrame
+    target: str
+    metric: Metric
+
+    def error(self, params: Mapping[str, Any]) -> float:
+        """Give the mean error with some parameters, in units of the target."""
+        predictor = self.lesson.fit(params)
+        error = target_of(self.valid, self.target) - predictor.point(self.valid)
+        return mean_error(error, self.metric)
+
+
+def fold_of(
+    df: pl.DataFrame, config: ModelConfig, modeling: Modeling, spans: tuple[Span, Span]
+) -> Fold:
+    """Take the rows of one of `folds`, once for all trials."""
+    learned, judged = spans
+    return Fold(
+        lesson(between(df, modeling, learned), config, modeling),
+        forecast_since(df, modeling, judged, learned[1]),
+        modeling.target,
+        modeling.metric,
+    )
 
 
 def tune(
@@ -87,12 +106,16 @@ def tune(
     ended = read_trials(journal)
     n_before = len(ended)
 
+    @cache
+    def made(fold: int) -> Fold:
+        return fold_of(df, config, modeling, judged[fold])
+
     def objective(params: dict[str, Any], fold: int) -> float:
         best = best_trial(ended)
         so_far = f", the best {amount(best.value)}" if best and best.value else ""
         number, of = len(ended) + 1, modeling.study.trials
         step.say(f"trial {number} of {of}, fold {fold + 1} of {len(judged)}{so_far}")
-        return fold_error(df, with_params(config, params), modeling, judged[fold])
+        return made(fold).error(config.params | params)
 
     def tell(trial: "FrozenTrial") -> None:
         ended.append(trial)

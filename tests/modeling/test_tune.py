@@ -15,10 +15,9 @@ from pipeline.modeling.tracking.tracking import store_uri
 from pipeline.modeling.train import train, training_fingerprint
 from pipeline.modeling.tune import (
     best_params,
-    fold_error,
+    fold_of,
     study_name,
     tune,
-    with_params,
 )
 from pipeline.plan import code
 from tests.modeling.conftest import Load
@@ -44,9 +43,9 @@ def test_fold_error_is_that_of_the_year_judged_from_those_before(ml: Load) -> No
     for fold in judged:
         rows = df.filter(year=fold[1][0])
         missed = (rows[TARGET] - rows[f"{TARGET}_rolling2"]).to_numpy()
-        mae = fold_error(df, model, settings.modeling, fold)
+        mae = fold_of(df, model, settings.modeling, fold).error(model.params)
         assert mae == pytest.approx(np.mean(np.abs(missed)))
-        rmse = fold_error(df, model, root.modeling, fold)
+        rmse = fold_of(df, model, root.modeling, fold).error(model.params)
         assert rmse == pytest.approx(np.sqrt(np.mean(missed**2)))
 
 
@@ -60,9 +59,9 @@ def test_fold_learns_from_no_later_year_and_takes_the_tried_parameters(
     )
 
     def error(df: pl.DataFrame, alpha: float, fold: int) -> float:
-        model = with_params(settings.models["ridge"], {"alpha": alpha})
-        judged = folds(df, settings.modeling)[fold]
-        return fold_error(df, model, settings.modeling, judged)
+        model, modeling = settings.models["ridge"], settings.modeling
+        made = fold_of(df, model, modeling, folds(df, modeling)[fold])
+        return made.error({"alpha": alpha})
 
     assert error(changed, 3.0, 0) == error(known, 3.0, 0)
     assert error(changed, 3.0, 1) != error(known, 3.0, 1)

@@ -1,8 +1,8 @@
 """Features as the matrix a model takes: fixed columns and categories, NaN for null."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -10,6 +10,8 @@ import polars as pl
 import polars.selectors as cs
 
 from pipeline.errors import ModelError, nearest, some
+
+_Made = TypeVar("_Made")
 
 Matrix: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -27,10 +29,24 @@ class Design:
     columns: tuple[str, ...]
     categorical: tuple[str, ...]
     """Those of the columns that are categories."""
+    _made: dict[Hashable, Any] = field(
+        default_factory=dict[Hashable, Any], init=False, repr=False, compare=False
+    )
 
     def column(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         """Return one column."""
         return self.values[:, self.columns.index(name)]
+
+    @property
+    def categories(self) -> list[int]:
+        """The positions of the columns that are categories."""
+        return [self.columns.index(name) for name in self.categorical]
+
+    def once(self, what: Hashable, make: Callable[[], _Made]) -> _Made:
+        """Make something of the values, unless it has been; it lasts as they do."""
+        if what not in self._made:
+            self._made[what] = make()
+        return self._made[what]
 
 
 class FeatureSchema(msgspec.Struct, frozen=True):

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from pipeline.config import BaseConfig
-from pipeline.modeling.fit.design import Design
+from pipeline.modeling.fit.design import Design, Matrix
 from pipeline.modeling.fit.target import Array
 from pipeline.progress import doing
 
 if TYPE_CHECKING:
-    from lightgbm import Booster
+    from lightgbm import Booster, Dataset
     from lightgbm.callback import CallbackEnv
 
 Part = Annotated[float, Meta(gt=0, le=1)]
@@ -130,26 +131,83 @@ def _train(
     rounds = given.pop("rounds")
     fixed = {
         "bagging_freq": 1,
-        "seed": seed,
         "deterministic": True,
         "force_row_wise": True,
         "num_threads": n_threads,
+    }
+    binning = {
+        "max_bin": params.max_bin,
+        "seed": seed,
+        "feature_pre_filter": False,
         "verbose": -1,
     }
-    data = lightgbm.Dataset(
-        X.values,
-        y,
-        weight=weight,
-        categorical_feature=[X.columns.index(name) for name in X.categorical],
+    left_out = _left_out(X, binning, params.min_data_in_leaf)
+    data = X.once(
+        ("binned", *binning.values(), *left_out), lambda: _binned(X, binning, left_out)
     )
+    # A weight of None would leave the one before.
+    data.set_label(y).set_field("weight", None).set_weight(weight)
     with doing("rounds") as step:
 
         def say(env: "CallbackEnv") -> None:
             step.say(f"{env.iteration + 1} of {rounds}")
 
         return lightgbm.train(  # pyright: ignore[reportUnknownMemberType] # callbacks
-            fixed | given | objective, data, num_boost_round=rounds, callbacks=[say]
+            binning | fixed | given | objective,
+            data,
+            num_boost_round=rounds,
+            callbacks=[say],
         )
+
+
+def _binned(X: Design, binning: dict[str, Any], left_out: Sequence[int]) -> "Dataset":
+    """Put values into bins: a third of what some dozens of trees take.
+
+    Columns that are left out become constants, which no tree is asked about.
+    """
+    values = X.values
+    if left_out:
+        values = values.copy(order="K")
+        values[:, left_out] = 0
+    return _dataset(values, X.categories, binning)
+
+
+def _left_out(X: Design, binning: dict[str, Any], min_data_in_leaf: int) -> list[int]:
+    """Find the columns that LightGBM leaves out, as no split of them fills two leaves.
+
+    It does so when it puts values into bins, so that these would serve no other
+    `min_data_in_leaf`. Where that is less than an eighth of the rows, and there are
+    eight bins, it can only be so if one value has most rows, or of categories.
+    """
+    n_rows, n_columns = X.values.shape
+    asked = [*range(n_columns)]
+    if min_data_in_leaf * 8 < n_rows and binning["max_bin"] >= 8:
+        asked = sorted({*X.once("unvaried", lambda: _unvaried(X)), *X.categories})
+    if not asked:
+        return []
+    categories = [i for i, column in enumerate(asked) if column in X.categories]
+    filtering = {"feature_pre_filter": True, "min_data_in_leaf": min_data_in_leaf}
+    tried = _dataset(X.values[:, asked], categories, binning | filtering)
+    return [column for i, column in enumerate(asked) if not tried.feature_num_bin(i)]
+
+
+def _unvaried(X: Design) -> list[int]:
+    """Find the columns in which one value, or NaN, has half of the rows or more."""
+    middle = np.partition(X.values, len(X.values) // 2, axis=0)[len(X.values) // 2]
+    is_middle = (X.values == middle) | (np.isnan(X.values) & np.isnan(middle))
+    return np.flatnonzero(is_middle.mean(axis=0) >= 0.5).tolist()
+
+
+def _dataset(
+    values: Matrix, categories: Sequence[int], params: dict[str, Any]
+) -> "Dataset":
+    """Make LightGBM's own of a matrix."""
+    import lightgbm
+
+    labels = np.zeros(len(values))  # it refuses to go without
+    return lightgbm.Dataset(
+        values, labels, params=params, categorical_feature=[*categories]
+    ).construct()
 
 
 def load(folder: Path) -> LightGBM:

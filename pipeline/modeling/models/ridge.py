@@ -61,14 +61,19 @@ def fit(
             f"ridge: takes no categories, found {', '.join(X.categorical)}\n"
             "hint: leave `categorical` of the model empty"
         )
-    with threadpoolctl.threadpool_limits(1):
+
+    def standardized() -> tuple[Any, Any, Any]:
         is_empty = np.isnan(X.values).all(axis=0)
         known = np.where(is_empty, 0.0, X.values)
         median = np.nanmedian(known, axis=0)
         filled = np.where(np.isnan(known), median, known)
         scaler: Any = sklearn.preprocessing.StandardScaler()
+        return median, scaler, scaler.fit_transform(filled)
+
+    with threadpoolctl.threadpool_limits(1):
+        median, scaler, values = X.once("standardized", standardized)
         plane: Any = sklearn.linear_model.Ridge(params.alpha, solver="cholesky")
-        plane.fit(scaler.fit_transform(filled), y, sample_weight=weight)
+        plane.fit(values, y, sample_weight=weight)
     return Ridge(
         median.tolist(),
         scaler.mean_.tolist(),
