@@ -122,10 +122,15 @@ class Horizon(msgspec.Struct, frozen=True, kw_only=True):
         then = rows.select(self.time_ahead(rows, step))
         return made.join(then, on=self.time, how="semi").drop(self.target)
 
-    def periods_ahead(self, rows: pl.LazyFrame) -> pl.DataFrame:
+    def periods_ahead(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """List the periods that are forecast: a row of `asked` for each."""
-        return self._collected(
-            rows.select(self.time_ahead(rows, step)) for step in self.steps
+        is_one = self.n_steps == 1
+        return pl.concat(
+            rows.select(
+                self.time_ahead(rows, step),
+                *([] if is_one else [pl.lit(step, pl.Int64).alias(STEP)]),
+            )
+            for step in self.steps
         )
 
     def time_ahead(self, rows: pl.LazyFrame, step: int) -> pl.Expr:

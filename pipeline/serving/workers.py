@@ -28,7 +28,7 @@ _ALONE = {
     **_ONE_THREAD,
     # What Python compiled of the bundle's code would be run unseen.
     "PYTHONDONTWRITEBYTECODE": "1",
-    "_RJEM_MALLOC_CONF": "narenas:1,dirty_decay_ms:0,muzzy_decay_ms:0",
+    "_RJEM_MALLOC_CONF": "narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0",
 }
 """Of the environment of a process of ours."""
 

@@ -13,7 +13,7 @@ beside them. Rarity, bins and ratios are facts of the whole panel: so a request 
 holds a part of it only is completed with the panel of the training.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from pipeline.modeling.bundle.request import (
     beyond,
     checks_of,
     completed,
+    counting,
     hold,
     is_part,
     part_of_the_panel,
@@ -46,6 +47,7 @@ from pipeline.modeling.fit.drift import Learned, drift
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
+from pipeline.panel.composed import composed
 from pipeline.panel.periods import Time
 from pipeline.panel.unique import repeated
 from pipeline.plan.compose import compose, compose_again
@@ -211,6 +213,18 @@ class Bundle:
         return checks_of(node.stage, self.contract, node.schema)
 
     @cached_property
+    def _count_failures(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        """Count the rows of a panel that break each."""
+        stage = self.to_panel.snapshots[self.record.horizon.panel].stage
+        return counting(stage, self._checks)
+
+    @cached_property
+    def _ends(self) -> tuple[Any, Any]:
+        """The first and the last period of the panel of the training."""
+        time = self.context[self.record.horizon.time]
+        return time.min(), time.max()
+
+    @cached_property
     def _sizes(self) -> pl.DataFrame:
         """How many rows that has."""
         return sizes_of(self.context, self.record.horizon.time, self.record.cluster)
@@ -219,24 +233,34 @@ class Bundle:
         self, rows: pl.DataFrame, *, alone: bool
     ) -> tuple[pl.DataFrame, list[str]]:
         """Predict of typed rows."""
-        horizon = self.record.horizon
         given = self.panel_of(rows)
         features, warnings = self._asked_features(given, alone=alone)
-        asked = given.select(*horizon.entity)
-        predicted = self.predicted(features)
-        if given.height != rows.height:
-            asked = asked.unique(maintain_order=True)
-        made = asked.join(
-            horizon.periods_ahead(given.lazy()),
-            how="cross",
-            maintain_order="left_right",
-        ).join(
-            predicted,
-            on=[*horizon.entity, *horizon.asked],
-            how="left",
-            maintain_order="left",
-        )
-        return made, warnings
+        is_by_row = given.height == rows.height
+        return self._lay_beside(given, self.predicted(features), is_by_row), warnings
+
+    @cached_property
+    def _lay_beside(self) -> Callable[..., pl.DataFrame]:
+        """Lay predictions beside what asked for them: each row, or each entity."""
+        horizon = self.record.horizon
+
+        def laid(
+            given: pl.LazyFrame, predicted: pl.LazyFrame, is_by_row: bool
+        ) -> pl.LazyFrame:
+            asked = given.select(*horizon.entity)
+            if not is_by_row:
+                asked = asked.unique(maintain_order=True)
+            return asked.join(
+                horizon.periods_ahead(given),
+                how="cross",
+                maintain_order="left_right",
+            ).join(
+                predicted,
+                on=[*horizon.entity, *horizon.asked],
+                how="left",
+                maintain_order="left",
+            )
+
+        return composed(laid)
 
     def asked_features(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Make the features that raw rows ask for, sorted by entity; see `answer`."""
@@ -249,7 +273,8 @@ class Bundle:
         """Make the features of the entities of some rows of the panel, and warn."""
         horizon = self.record.horizon
         stage = self.to_panel.snapshots[horizon.panel].stage
-        warnings = hold(given, stage, self._checks, only_warn=alone)
+        counts = self._count_failures(given)
+        warnings = hold(given, counts, stage, self._checks, only_warn=alone)
         sizes = sizes_of(given, horizon.time, self.record.cluster)
         warnings += self.incomplete(sizes, alone=alone)
         if alone:
@@ -257,10 +282,7 @@ class Bundle:
         else:
             features = self._features_beside_context(given.filter(self.is_in_panel))
         is_last = pl.col(horizon.time) == given[horizon.time].max()
-        asked = given.select(*horizon.entity)
-        features = features.join(
-            asked, on=horizon.entity, how="semi", maintain_order="left"
-        )
+        features = _of_entities(features, given, (*horizon.entity,))
         warnings += self._drifted(features, given.filter(is_last), alone=alone)
         return features, warnings
 
@@ -272,8 +294,7 @@ class Bundle:
         horizon = self.record.horizon
         features = self.prepared and self.prepared.features(given)
         if features is None:
-            context = self.context.select(given.columns)
-            panel = completed(given, context, horizon.time, self.record.cluster)
+            panel = completed(given, self.context, horizon.time, self.record.cluster)
             return self.next_features(panel.lazy())
         return features.sort(*horizon.entity, *horizon.asked)
 
@@ -286,7 +307,7 @@ class Bundle:
         """
         record = self.record
         is_whole = alone or not is_part(last, record.cluster, record.n_clusters)
-        asked = features.join(last, on=record.horizon.entity, how="semi")
+        asked = _of_entities(features, last, (*record.horizon.entity,))
         return self.drifted(self.drift(asked, is_whole=is_whole))
 
     def drift(self, asked: pl.DataFrame, *, is_whole: bool) -> pl.DataFrame:
@@ -330,8 +351,15 @@ class Bundle:
 
     def panel_of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Apply the stages up to the panel to typed rows."""
-        snapshots = compose_again(self.to_panel, rows.lazy(), {}).snapshots
-        return snapshots[self.record.horizon.panel].lf.collect()
+        return self._make_panel(rows)
+
+    @cached_property
+    def _make_panel(self) -> Callable[[pl.DataFrame], pl.DataFrame]:
+        def made(rows: pl.LazyFrame) -> pl.LazyFrame:
+            snapshots = compose_again(self.to_panel, rows, {}).snapshots
+            return snapshots[self.record.horizon.panel].lf
+
+        return composed(made)
 
     @property
     def is_in_panel(self) -> pl.Expr:
@@ -340,7 +368,7 @@ class Bundle:
         A few rows of those would pass for its whole first period.
         """
         time = self.record.horizon.time
-        return pl.col(time) >= self.context[time].min()
+        return pl.col(time) >= self._ends[0]
 
     def incomplete(self, sizes: pl.DataFrame, *, alone: bool) -> list[str]:
         """Warn of what of the rows given looks incomplete, by their sizes.
@@ -359,23 +387,32 @@ class Bundle:
 
     def _refuse_part(self, given: pl.DataFrame) -> None:
         """Refuse sizes that end too early, or new periods that are not whole."""
-        record, time = self.record, pl.col(self.record.horizon.time)
-        last = self.context.select(time.max())
-        end = given.select(time.max()).item()
-        if end is None or end < last.item():
+        record, time = self.record, self.record.horizon.time
+        _, last = self._ends
+        end: Any = given[time].max()
+        if end is None or end < last:
             raise ModelError(
-                f"bundle: rows end in {end}, expected {last.item()} or later\n"
+                f"bundle: rows end in {end}, expected {last} or later\n"
                 "hint: to forecast an earlier period, give a whole panel, and say so"
                 " with `--alone`"
             )
-        refuse_a_part_of_the_panel(
-            given.filter(time > last.item()),
-            record.horizon.time,
-            record.cluster,
-            last=last,
-            every=record.horizon.every,
-            n_clusters=record.n_clusters,
-        )
+        if end > last:
+            refuse_a_part_of_the_panel(
+                given.filter(pl.col(time) > last),
+                time,
+                record.cluster,
+                last=last,
+                every=record.horizon.every,
+                n_clusters=record.n_clusters,
+            )
+
+
+@composed
+def _of_entities(
+    features: pl.LazyFrame, given: pl.LazyFrame, entity: tuple[str, ...]
+) -> pl.LazyFrame:
+    """Take the features of the entities that have a row among some."""
+    return features.join(given, on=entity, how="semi", maintain_order="left")
 
 
 def load_bundle(folder: Path, project: Path | None = None) -> Bundle:

@@ -204,7 +204,7 @@ def _predict_in_parts(
         for name in features[0].collect_schema()
     ]
     warnings += bundle.drifted(pl.concat(drifted))
-    return horizon.periods_ahead(panel), warnings
+    return horizon.periods_ahead(panel).collect(), warnings
 
 
 def _by_entity(bundle: Bundle) -> Plan:

@@ -13,9 +13,10 @@ least. So each stage is composed once, on frames that are filled in later.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise, starmap
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from pipeline.engine.parts.declared import apply_split, split_of
 from pipeline.engine.parts.layout import makes_anew
 from pipeline.errors import ConfigError
 from pipeline.modeling.bundle.request import completed
+from pipeline.panel.composed import Frames, collected, composed, resolved
 from pipeline.panel.keys import WORKING
 from pipeline.panel.split import Split
 from pipeline.plan.plan import Node, Plan
@@ -43,22 +45,6 @@ _LARGE = 0.25
 """Of the rows of the panel: what asks for more takes the plan of all rows."""
 
 
-class _Frames:
-    """Frames by name, and lazy ones that read them when they are collected."""
-
-    def __init__(self) -> None:
-        self.filled: dict[str, pl.DataFrame] = {}
-
-    def lazy(self, name: str, schema: pl.Schema) -> pl.LazyFrame:
-        """Stand for what will be filled in under a name."""
-        return pl.defer(lambda: self.filled[name], schema=schema)
-
-
-def _collected(lf: pl.LazyFrame) -> pl.DataFrame:
-    """Collect a plan of few rows, at which optimizing takes longest."""
-    return lf.collect(engine="in-memory", optimizations=pl.QueryOptFlags.none())
-
-
 @dataclass(frozen=True)
 class _Stage:
     """A stage on frames that are filled in."""
@@ -67,6 +53,8 @@ class _Stage:
     made: pl.LazyFrame
     share: pl.LazyFrame | None
     """What rows give to the stage's fact, if it has one."""
+    merged: pl.LazyFrame | None
+    """The fact, of the shares of all."""
     decides: bool
     """Whether its fact changes rows of which a later fact is made."""
 
@@ -99,30 +87,30 @@ class _Fact:
 class _Step:
     """How the features of one period ahead are made."""
 
-    period: "Time"
-    frames: _Frames
+    frames: Frames
     extended: pl.LazyFrame
     stages: dict[str, _Stage]
+    ahead: pl.LazyFrame
+    """The features of the period, of those that the last stage has made."""
     facts: dict[str, _Fact] = field(default_factory=dict[str, _Fact])
 
     def share(self, name: str) -> pl.DataFrame:
         """Take what the rows that are filled in give to a fact."""
         share = self.stages[name].share
         assert share is not None
-        return _collected(share)
+        return collected(share)
 
     def merge(self, name: str, shares: pl.DataFrame) -> pl.DataFrame:
         """Make a fact of all shares, and fill it in."""
-        stage = self.stages[name].node.stage
-        fact = split_of(stage).fact
-        assert fact is not None
-        merged = _collected(fact.merge(shares.lazy(), stage.config))
-        self.frames.filled[_of(name)] = merged
-        return merged
+        merged = self.stages[name].merged
+        assert merged is not None
+        self.frames.filled[_SHARES] = shares
+        self.frames.filled[_of(name)] = collected(merged)
+        return self.frames.filled[_of(name)]
 
     def make(self, name: str) -> None:
         """Make the rows of a stage of what is filled in."""
-        self.frames.filled[name] = _collected(self.stages[name].made)
+        self.frames.filled[name] = collected(self.stages[name].made)
 
 
 @dataclass
@@ -142,6 +130,11 @@ class Prepared:
     n_long: int = 0
     """Requests that only the plan of all rows could answer."""
 
+    @cached_property
+    def end(self) -> "Time | None":
+        """The last period of the panel."""
+        return cast("Time | None", self.rows[self.horizon.time].max())
+
     def features(self, given: pl.DataFrame) -> pl.DataFrame | None:
         """Make the features of the next periods of rows and what they lack.
 
@@ -155,16 +148,12 @@ class Prepared:
     def _features(self, given: pl.DataFrame) -> pl.DataFrame | None:
         """Do it."""
         time, cluster = self.horizon.time, self.cluster
-        end = self.rows[time].max()
-        asked = given.select(cluster).unique()
-        if given[time].max() != end or asked[cluster].null_count():
+        if given[time].max() != self.end or given[cluster].null_count():
             return None
         touched: list[int]
-        touched = (
-            asked.join(self.buckets, on=cluster)[_BUCKET].unique().sort().to_list()
-        )
+        touched = _touched(given, self.buckets, cluster)[_BUCKET].to_list()
         known = pl.concat([self.rows.clear(), *map(self._bucket, touched)])
-        part = completed(given, known.select(given.columns), time, cluster)
+        part = completed(given, known, time, cluster)
         if part.height > self.rows.height * _LARGE:
             return None
         with self.lock:
@@ -187,21 +176,19 @@ class Prepared:
         """Make the features of a period, all stages one after the other."""
         filled = step.frames.filled
         filled[_GIVEN] = part
-        filled[SOURCE] = _collected(step.extended)
+        filled[SOURCE] = collected(step.extended)
         for name, stage in step.stages.items():
             if name in step.facts:
                 fact = step.facts[name]
                 shares = pl.concat([*fact.without(touched), step.share(name)])
                 merged = step.merge(name, shares)
-                if stage.decides and not _in_order(merged).equals(fact.merged):
+                if stage.decides and not merged.equals(fact.merged):
                     return None
             step.make(name)
-        features = filled[next(reversed(step.stages))]
-        is_ahead = pl.col(self.horizon.time) == step.period
-        return features.filter(is_ahead).drop(self.horizon.target)
+        return collected(step.ahead)
 
 
-_GIVEN = f"{WORKING}given"
+_GIVEN, _SHARES = f"{WORKING}given", f"{WORKING}shares"
 
 
 def _of(stage: str) -> str:
@@ -209,9 +196,11 @@ def _of(stage: str) -> str:
     return f"{WORKING}{stage}"
 
 
-def _in_order(df: pl.DataFrame) -> pl.DataFrame:
-    """Sort a table by all its columns."""
-    return df.sort(df.columns)
+@composed
+def _touched(given: pl.LazyFrame, buckets: pl.LazyFrame, cluster: str) -> pl.LazyFrame:
+    """Tell which buckets have the clusters of some rows."""
+    found = given.select(pl.col(cluster).unique()).join(buckets, on=cluster)
+    return found.select(pl.col(_BUCKET).unique().sort())
 
 
 def prepare(
@@ -270,7 +259,7 @@ def _needs_all(plan: Plan, name: str, split: Split, cluster: str) -> bool:
 
 def _step(horizon: "Horizon", plan: Plan, step: int, panel: pl.DataFrame) -> _Step:
     """Compose the stages, one by one, on frames that are filled in later."""
-    frames = _Frames()
+    frames = Frames()
     stages: dict[str, _Stage] = {}
     features = plan.snapshots[horizon.features].stage.name
     needed = plan.upstream([features])
@@ -278,16 +267,23 @@ def _step(horizon: "Horizon", plan: Plan, step: int, panel: pl.DataFrame) -> _St
     for name, node in needed.items():
         config = node.stage.config
         inputs = [frames.lazy(i, plan.schema(i)) for i in node.stage.inputs]
-        fact, share, facts = split_of(node.stage).fact, None, dict[str, pl.LazyFrame]()
+        fact, share, merged = split_of(node.stage).fact, None, None
+        facts: dict[str, pl.LazyFrame] = {}
         if fact is not None:
-            share = fact.partial(*inputs, config)
-            merged = fact.merge(share, config).collect_schema()
-            facts[name] = frames.lazy(_of(name), merged)
+            share = resolved(fact.partial(*inputs, config))
+            shares = frames.lazy(_SHARES, share.collect_schema())
+            merged = fact.merge(shares, config)
+            # In an order, so that it can be told from another one.
+            merged = resolved(merged.sort(*merged.collect_schema()))
+            facts[name] = frames.lazy(_of(name), merged.collect_schema())
         after = {*plan.downstream(name)} & with_fact - {name}
-        made = apply_split(node.stage, inputs, facts)
-        stages[name] = _Stage(node, made, share, bool(after))
-    extended = horizon.extend(frames.lazy(_GIVEN, panel.schema), step)
-    return _Step(horizon.period_ahead(panel, step), frames, extended, stages)
+        made = resolved(apply_split(node.stage, inputs, facts))
+        stages[name] = _Stage(node, made, share, merged, bool(after))
+    extended = resolved(horizon.extend(frames.lazy(_GIVEN, panel.schema), step))
+    is_ahead = pl.col(horizon.time) == horizon.period_ahead(panel, step)
+    of_all = frames.lazy(features, plan.schema(features))
+    ahead = resolved(of_all.filter(is_ahead).drop(horizon.target))
+    return _Step(frames, extended, stages, ahead)
 
 
 def _find_facts(prepared: Prepared, step: _Step) -> None:
@@ -302,7 +298,7 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
     held: dict[str, list[pl.DataFrame]] = {SOURCE: []}
     for first, last in pairwise(firsts):
         filled[_GIVEN] = rows[starts[first] : starts[last]]
-        held[SOURCE].append(_collected(step.extended))
+        held[SOURCE].append(collected(step.extended))
     filled.clear()
     with_fact = [name for name, stage in step.stages.items() if stage.share is not None]
     for name, stage in step.stages.items():
@@ -317,7 +313,7 @@ def _find_facts(prepared: Prepared, step: _Step) -> None:
                 together.append(step.share(name))
                 shares += _shares(prepared, step, name, frames, buckets)
             merged = step.merge(name, pl.concat(together))
-            step.facts[name] = _Fact(shares, together, _in_order(merged))
+            step.facts[name] = _Fact(shares, together, merged)
         if not with_fact:
             break
         held[name] = []

@@ -4,13 +4,13 @@ A request that is a part of a panel would be silently wrong in ways that a run i
 so what `just run` refuses is refused here, and what cannot be known is warned of.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import count, islice
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.contracts.checks import (
     Check,
@@ -23,7 +23,9 @@ from pipeline.contracts.checks import (
 from pipeline.contracts.contract import Contract, Rows
 from pipeline.contracts.report import describe_failed
 from pipeline.errors import ModelError, nearest, some
-from pipeline.panel.periods import Every, later, number
+from pipeline.panel.composed import composed
+from pipeline.panel.keys import WORKING
+from pipeline.panel.periods import Every, Time, later, number
 from pipeline.plan.settings import Stage
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import Declared, dtype_of, why_bad
@@ -48,40 +50,41 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
             "hint: name the columns as the source does"
         )
 
-    given = tuple((name, rows.schema[name], kind) for name, kind in columns.items())
-    values, faults = _reading(given)
-    found = rows.lazy().select(faults).collect()
+    made = _read(rows.select(columns.keys()), (*columns.items(),))
+    values, found = made.select(columns.keys()), made.select(cs.starts_with(WORKING))
+    if all(column.null_count() == rows.height for column in found):
+        return values
     bad = (
-        found.with_row_index("row")
+        found.rename(lambda name: name.removeprefix(WORKING))
+        .with_row_index("row")
         .unpivot(index="row", variable_name="column", value_name="reason")
         .drop_nulls("reason")
         .sort("row", maintain_order=True)
     )
-    if bad.height:
-        shown = "\n".join(
-            f"  row {row}: {column}: {reason}, found {rows[row, column]!r}"
-            for row, column, reason in bad.head(10).iter_rows()
-        )
-        raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
-    return rows.select(values)
+    shown = "\n".join(
+        f"  row {row}: {column}: {reason}, found {rows[row, column]!r}"
+        for row, column, reason in bad.head(10).iter_rows()
+    )
+    raise ModelError(f"rows: {bad.height} bad values; the first:\n{shown}")
 
 
-@lru_cache(maxsize=16)
-def _reading(
-    given: tuple[tuple[str, pl.DataType, Declared], ...],
-) -> tuple[list[pl.Expr], list[pl.Expr]]:
-    """Say how cells are read, and why they cannot be; kept, as requests are alike."""
-
-    def value(name: str, dtype: pl.DataType, kind: Declared) -> pl.Expr:
-        if not can_be(dtype, kind):
-            return pl.lit(None, dtype_of(kind))
-        return parse_typed(pl.col(name), dtype, kind)
-
-    values = {name: value(name, dtype, kind) for name, dtype, kind in given}
-    faults = [
-        why_bad(pl.col(name), values[name], kind).alias(name) for name, _, kind in given
-    ]
-    return [one.alias(name) for name, one in values.items()], faults
+@composed
+def _read(
+    rows: pl.LazyFrame, columns: tuple[tuple[str, Declared], ...]
+) -> pl.LazyFrame:
+    """Read cells; beside each column why its cells cannot be read, null if they can."""
+    dtypes = rows.collect_schema()
+    values = {name: pl.lit(None, dtype_of(kind)) for name, kind in columns}
+    for name, kind in columns:
+        if can_be(dtypes[name], kind):
+            values[name] = parse_typed(pl.col(name), dtypes[name], kind)
+    return rows.select(
+        *(pl.col(name).alias(WORKING + name) for name in values),
+        *(value.alias(name) for name, value in values.items()),
+    ).with_columns(
+        why_bad(pl.col(WORKING + name), pl.col(name), kind).alias(WORKING + name)
+        for name, kind in columns
+    )
 
 
 def beyond(rows: pl.DataFrame, largest: Mapping[str, float]) -> ModelError:
@@ -116,12 +119,30 @@ def checks_of(stage: Stage, contract: Contract, schema: pl.Schema) -> list[Check
     ]
 
 
+def counting(
+    stage: Stage, checks: Sequence[Check]
+) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Count the rows of a panel that break each check."""
+
+    def counted(panel: pl.LazyFrame) -> pl.LazyFrame:
+        return count_failures(panel.sort(stage.key), checks)
+
+    return composed(counted)
+
+
 def hold(
-    panel: pl.DataFrame, stage: Stage, checks: Sequence[Check], *, only_warn: bool
+    panel: pl.DataFrame,
+    counts: pl.DataFrame,
+    stage: Stage,
+    checks: Sequence[Check],
+    *,
+    only_warn: bool,
 ) -> list[str]:
-    """Refuse rows that break the checks of single rows, or warn of them."""
-    lf = panel.lazy().sort(stage.key)
-    outcomes = outcomes_of(checks, count_failures(lf, checks).collect())
+    """Refuse rows that break the checks of single rows, or warn of them.
+
+    `counts` says how many do, as of `counting`.
+    """
+    lf, outcomes = panel.lazy().sort(stage.key), outcomes_of(checks, counts)
     return judge(lf, panel.height, stage, checks, outcomes, only_warn=only_warn)
 
 
@@ -175,19 +196,16 @@ def refuse_a_part_of_the_panel(
     time: str,
     cluster: str,
     *,
-    last: pl.DataFrame,
+    last: Time,
     every: Every,
     n_clusters: int,
 ) -> None:
     """Refuse periods after the panel's last that are missing, or are of few clusters.
 
-    `new` are the sizes of the periods given after the `last` one, a frame of `time`,
-    which had `n_clusters`.
+    `new` are the sizes of the periods given after the `last` one, which had
+    `n_clusters`.
     """
-    if new.is_empty():
-        return
-    end = last.item()
-    dtype = new.schema[time]
+    end, dtype = last, new.schema[time]
     ordinal = number(time, every, dtype) - number(pl.lit(end, dtype), every, dtype)
     sizes = (
         new.group_by(time)
@@ -228,16 +246,19 @@ def refuse_a_part_of_the_panel(
             )
 
 
-def sizes_of(panel: pl.DataFrame, time: str, cluster: str) -> pl.DataFrame:
+@composed
+def sizes_of(panel: pl.LazyFrame, time: str, cluster: str) -> pl.LazyFrame:
     """Count the rows, ``n``, of each cluster's periods."""
     return panel.group_by(cluster, time).len("n")
 
 
+@composed
 def completed(
-    given: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
-) -> pl.DataFrame:
-    """Add the rows of other clusters and periods; of frames of any same columns."""
-    return pl.concat([given, context.join(given, on=[cluster, time], how="anti")])
+    given: pl.LazyFrame, context: pl.LazyFrame, time: str, cluster: str
+) -> pl.LazyFrame:
+    """Add the rows of other clusters and periods, in the columns that are given."""
+    rest = context.join(given, on=[cluster, time], how="anti")
+    return pl.concat([given, rest.select(given.collect_schema().names())])
 
 
 def parts_of_clusters(
@@ -247,9 +268,7 @@ def parts_of_clusters(
 
     Both are sizes as of `sizes_of`.
     """
-    key = [cluster, time]
-    sizes = given.join(context.rename({"n": "whole"}), on=key)
-    parts = sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
+    parts = _incomplete(given, context, time, cluster)
     if parts.is_empty():
         return []
     shown = "; ".join(
@@ -263,6 +282,16 @@ def parts_of_clusters(
     ]
 
 
+@composed
+def _incomplete(
+    given: pl.LazyFrame, context: pl.LazyFrame, time: str, cluster: str
+) -> pl.LazyFrame:
+    """Take the sizes that are much less than those of the panel."""
+    key = [cluster, time]
+    sizes = given.join(context.rename({"n": "whole"}), on=key)
+    return sizes.filter(pl.col("n") < pl.col("whole") * _WHOLE).sort(key)
+
+
 def is_part(last: pl.DataFrame, cluster: str, n_clusters: int) -> bool:
     """Tell whether the rows of a period are those of a part of the clusters only."""
     return last[cluster].n_unique() < n_clusters * _WHOLE
@@ -273,13 +302,7 @@ def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]
 
     The panel is given by its sizes, as of `sizes_of`.
     """
-    sizes = (
-        panel.group_by(time)
-        .agg(pl.len().alias("clusters"), pl.col("n").sum().alias("rows"))
-        .sort(time)
-        .tail(2)
-        .rows()
-    )
+    sizes = _newest(panel, time).rows()
     if len(sizes) < 2:
         return []
     (before, *whole), (last, *part) = sizes
@@ -290,3 +313,10 @@ def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]
         f" all; {before} had {whole[0]:,} and {whole[1]:,}. If it is incomplete, so is"
         " what features compare with: totals, ranks and ratios of the period"
     ]
+
+
+@composed
+def _newest(sizes: pl.LazyFrame, time: str) -> pl.LazyFrame:
+    """Add up the sizes of each of the last two periods."""
+    clusters, rows = pl.len().alias("clusters"), pl.col("n").sum().alias("rows")
+    return sizes.group_by(time).agg(clusters, rows).sort(time).tail(2)

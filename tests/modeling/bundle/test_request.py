@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from pipeline.config import BaseConfig
 from pipeline.contracts.contract import Contract, Range, Rows
 from pipeline.errors import ModelError
-from pipeline.modeling.bundle.request import checks_of, hold, typed
+from pipeline.modeling.bundle.request import checks_of, counting, hold, typed
 from pipeline.plan.settings import Stage
 from pipeline.transforms import load_transform
 from tests.modeling.conftest import Packed
@@ -157,7 +157,8 @@ def test_what_a_contract_says_of_columns_and_number_of_rows_is_not_held_to() -> 
     stage = Stage("s", product, ("source",), BaseConfig(), "wards", ("id",))
     panel = pl.DataFrame({"id": [2, 1], "n": [1, 3]})
     checks = checks_of(stage, contract, panel.schema)
-    assert hold(panel, stage, checks, only_warn=False) == [
+    counts = counting(stage, checks)(panel)
+    assert hold(panel, counts, stage, checks, only_warn=False) == [
         "rows that break 'wards':\n  ranges.n: expected n <= 1; found 1 of 2 rows that"
         " are not so\n    id 1, n 3"
     ]
