@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,10 +19,10 @@ from pipeline.modeling.registry.registry import Packed, Version, packed
 from pipeline.modeling.score import read_given, source_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.plan.code import PACKAGE
-from pipeline.serving.formats import to_file
+from pipeline.serving.formats import ARROW, JSON, to_file, to_table
 from pipeline.serving.workers import Pool, Worker
 from pipeline.sources.csv import CsvSource
-from pipeline.sources.parquet import ParquetSource
+from pipeline.sources.parquet import ParquetSource, good_table
 
 if TYPE_CHECKING:
     from pipeline.sources.columns import Declared
@@ -53,9 +53,26 @@ class Champion:
         Gives a table of the good ones, and the cells for which others are left out:
         ``row`` (of CSV the line, else from 1), ``column``, ``value`` and ``reason``.
         """
+        refused: list[dict[str, Any]] = []
+        if type_ in (JSON, ARROW):
+            table = to_table(body, type_, max_rows)
+            rows = good_table(table, self.sources[".parquet"])
+            if rows is None:  # a file of it says why
+                rows, refused = self._read_file(lambda folder: _written(table, folder))
+        else:
+            rows, refused = self._read_file(
+                lambda folder: to_file(body, type_, folder, max_rows)
+            )
+        out = io.BytesIO()
+        rows.write_ipc_stream(out)
+        return out.getvalue(), refused
+
+    def _read_file(
+        self, write: Callable[[Path], Path]
+    ) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
+        """Read the rows of a request as those of the file that is written of them."""
         with TemporaryDirectory(prefix="pipeline-") as name:
-            folder = Path(name).resolve()
-            file = to_file(body, type_, folder, max_rows)
+            file = write(Path(name).resolve())
             source = msgspec.structs.replace(
                 self.sources[file.suffix], path=file.as_posix()
             )
@@ -68,10 +85,15 @@ class Champion:
                     fault.replace(str(file), "the request")
                     + "\nhint: mend the rows; / says what they may be"
                 ) from error
-        table = io.BytesIO()
-        rows.write_ipc_stream(table)
         cells = bad.select(pl.col("line").alias("row"), "column", "value", "reason")
-        return table.getvalue(), cells.to_dicts()
+        return rows, cells.to_dicts()
+
+
+def _written(table: pl.DataFrame, folder: Path) -> Path:
+    """Write a table as a file."""
+    path = folder / "request.parquet"
+    table.write_parquet(path, compression="uncompressed")
+    return path
 
 
 async def load(

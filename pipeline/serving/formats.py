@@ -1,7 +1,9 @@
 """How rows come in, and how answers go out: JSON, CSV, Arrow, Parquet."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,8 @@ _MOST_UNPACKED = 8
 
 _ROWS = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)
+_TEXTS = msgspec.json.Decoder(list[str | None])
+_NULL = msgspec.Raw(b"null")
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -42,32 +46,39 @@ class RequestError(Exception):
         self.status = status
 
 
-def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
-    """Write the rows of a request as a file that a source can be read from.
+def to_table(body: bytes, type_: str, max_rows: int) -> pl.DataFrame:
+    """Read the rows of a request in JSON, whose cells are texts, or of Arrow."""
+    if type_ == JSON:
+        return _texts(body, max_rows)
+    with _refused(type_):
+        hold_arrow(body, max_rows, _most_unpacked(body))
+        table = pl.read_ipc_stream(body)
+        _refuse_odd(table.lazy(), len(body))
+        return table
 
-    Cells of JSON are written as text, as those of JSON lines are.
-    """
+
+def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
+    """Write the rows of a request in CSV or Parquet as a file."""
     if type_ == CSV:
         _refuse_many(body.count(b"\n") - 1, max_rows)
         path = folder / "request.csv"
         path.write_bytes(body)
         return path
     path = folder / "request.parquet"
+    with _refused(type_, path):
+        hold_parquet(body, max_rows, _most_unpacked(body))
+        path.write_bytes(body)
+        rows = scan_parquet(path)
+        _refuse_many(rows.select(pl.len()).collect().item(), max_rows)
+        _refuse_odd(rows, len(body))
+    return path
+
+
+@contextmanager
+def _refused(type_: str, path: Path | None = None) -> Generator[None]:
+    """Say what is wrong with bytes that are read as of a type, from a file."""
     try:
-        match type_:
-            case "application/json":
-                _texts(body, max_rows).write_parquet(path, compression="uncompressed")
-            case "application/vnd.apache.arrow.stream":
-                hold_arrow(body, max_rows, _most_unpacked(body))
-                table = pl.read_ipc_stream(body)
-                _refuse_odd(table.lazy(), len(body))
-                table.write_parquet(path, compression="uncompressed")
-            case _:
-                hold_parquet(body, max_rows, _most_unpacked(body))
-                path.write_bytes(body)
-                rows = scan_parquet(path)
-                _refuse_many(rows.select(pl.len()).collect().item(), max_rows)
-                _refuse_odd(rows, len(body))
+        yield
     except TooLarge as error:
         raise RequestError(413, f"request: {error}") from error
     except (PolarsError, OSError, *MALFORMED) as error:
@@ -77,7 +88,6 @@ def to_file(body: bytes, type_: str, folder: Path, max_rows: int) -> Path:
         raise RequestError(
             400, f"request: is no {type_}\nfound: {first}\nhint: see / for an example"
         ) from error
-    return path
 
 
 def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
@@ -102,10 +112,8 @@ def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
             'expected: [{"name of a column": value, ...}, ...]',
         ) from error
     _refuse_many(len(rows), max_rows)
-    names: dict[str, None] = {}
-    for row in rows:
-        names |= dict.fromkeys(row)
-        _refuse_wide(names)
+    names = dict.fromkeys(chain.from_iterable(rows))
+    _refuse_wide(names)
     if not names:
         raise RequestError(
             400,
@@ -113,7 +121,7 @@ def _texts(body: bytes, max_rows: int) -> pl.DataFrame:
             'expected: [{"name of a column": value, ...}, ...], a row at least',
         )
     try:
-        cells = {name: [_text(row.get(name)) for row in rows] for name in names}
+        cells = {name: _cells([row.get(name, _NULL) for row in rows]) for name in names}
         return pl.DataFrame(cells, schema=dict.fromkeys(names, pl.String))
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise RequestError(
@@ -139,14 +147,24 @@ def _nested(rows: list[dict[str, msgspec.Raw]]) -> RequestError:
     )
 
 
-def _text(value: msgspec.Raw | None) -> str | None:
-    """Take a value as a cell, as of JSON lines; a TypeError of an object or a list."""
-    written = "null" if value is None else str(value, "utf-8")
-    if written[0] == '"':
-        return _TEXT.decode(written)
-    if written[0] in "{[":
-        raise TypeError(written[0])
-    return None if written == "null" else written
+def _cells(values: list[msgspec.Raw]) -> Sequence[str | None]:
+    """Take values as cells, as of JSON lines; a TypeError of an object or a list."""
+    joined = b",".join(values)
+    if not joined.translate(None, b"0123456789.,+-eE"):
+        return joined.decode().split(",")
+    try:
+        return _TEXTS.decode(b"[%b]" % joined)
+    except msgspec.ValidationError:
+        return [_cell(bytes(value)) for value in values]
+
+
+def _cell(value: bytes) -> str | None:
+    """Take a value as a cell."""
+    if value.startswith((b"{", b"[")):
+        raise TypeError
+    if value.startswith(b'"'):
+        return _TEXT.decode(value)
+    return None if value == b"null" else value.decode()
 
 
 def _refuse_many(n_rows: int, most: int) -> None:

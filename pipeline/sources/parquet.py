@@ -13,6 +13,7 @@ import polars as pl
 from pipeline.errors import SourceError
 from pipeline.files import parquet
 from pipeline.files.local import SourceFile, find_files, shown
+from pipeline.panel.composed import composed
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import (
     Declared,
@@ -24,6 +25,7 @@ from pipeline.sources.columns import (
 )
 from pipeline.sources.scan import (
     FILE,
+    GOOD,
     OVERFLOW,
     RECORD,
     Scan,
@@ -207,12 +209,7 @@ def _scan_files(
         ),
         pl.lit(None, pl.String).alias(OVERFLOW),
     )
-    parsing = {
-        name: parse_typed(pl.col(name), dtype, columns[name])
-        for name, _, found in layout
-        for dtype in [found or pl.String()]
-        if column_of(columns[name]).kind == "label" or dtype != dtype_of(columns[name])
-    }
+    parsing = _parsing(layout, columns)
     return Stream(
         parse(declared, parsing, columns),
         parsing,
@@ -222,6 +219,46 @@ def _scan_files(
         most_rows=n_rows,
         has_slices=True,
     )
+
+
+def _parsing(layout: _Layout, columns: Mapping[str, Declared]) -> dict[str, pl.Expr]:
+    """Say how to read the columns that were not found with their declared dtype."""
+    return {
+        name: parse_typed(pl.col(name), dtype, columns[name])
+        for name, _, found in layout
+        for dtype in [found or pl.String()]
+        if column_of(columns[name]).kind == "label" or dtype != dtype_of(columns[name])
+    }
+
+
+def good_table(table: pl.DataFrame, config: DeclaredColumns) -> pl.DataFrame | None:
+    """Read a table as a file of its rows; None unless all of these are good."""
+    if table.is_empty():
+        return None
+    try:
+        found = match_columns(table.columns, config.columns, config.rename, Path())
+    except SourceError:
+        return None
+    dtypes = table.dtypes
+    layout = tuple((name, table.columns[i], dtypes[i]) for name, i in found.items())
+    if not all(can_be(dtype, config.columns[name]) for name, _, dtype in layout):
+        return None
+    columns = tuple(_found(config.columns, [(layout, Path())]).items())
+    read = _read_table(table, layout, columns)
+    return read.drop(GOOD) if read[GOOD].all() else None
+
+
+@composed
+def _read_table(
+    table: pl.LazyFrame, layout: _Layout, columns: tuple[tuple[str, Declared], ...]
+) -> pl.LazyFrame:
+    """Read the declared columns of a table, and say which rows are good."""
+    declared = table.select(
+        *(pl.col(found).alias(name) for name, found, _ in layout),
+        pl.lit(None, pl.String).alias(OVERFLOW),
+    )
+    kinds = dict(columns)
+    return parse(declared, _parsing(layout, kinds), kinds).select(*kinds, GOOD)
 
 
 def _refuse_odd(

@@ -15,6 +15,7 @@ from pipeline.serving.formats import (
     RequestError,
     accepted,
     to_file,
+    to_table,
     written,
 )
 
@@ -28,22 +29,28 @@ def bytes_of(table: pl.DataFrame, type_: str) -> bytes:
     return out.getvalue()
 
 
-@pytest.mark.parametrize("type_", [ARROW, PARQUET])
-def test_tables_come_in_as_they_are(type_: str, tmp_path: Path) -> None:
-    file = to_file(bytes_of(TABLE, type_), type_, tmp_path, 2)
+def test_tables_come_in_as_they_are(tmp_path: Path) -> None:
+    file = to_file(bytes_of(TABLE, PARQUET), PARQUET, tmp_path, 2)
     assert_frame_equal(pl.read_parquet(file), TABLE)
+    assert_frame_equal(to_table(bytes_of(TABLE, ARROW), ARROW, 2), TABLE)
 
 
 @pytest.mark.parametrize("body", ["[%s]", ' {"rows": [%s]}'])
-def test_cells_of_json_are_texts_as_they_are_written(body: str, tmp_path: Path) -> None:
-    rows = '{"a": 1.10, "b": "\\u00e9"}, {"b": null, "c": 123456789012345678901}, {}'
-    file = to_file((body % rows).encode(), JSON, tmp_path, 3)
+def test_cells_of_json_are_texts_as_they_are_written(body: str) -> None:
+    rows = (
+        '{"a": 1.10, "b": "\\u00e9", "d": 0, "e": "x,1"},'
+        '{"b": null, "c": 123456789012345678901, "d": -1E+05, "e": true},'
+        '{"d": 2.50, "e": 3}'
+    )
     expected = {
         "a": ["1.10", None, None],
         "b": ["é", None, None],
+        "d": ["0", "-1E+05", "2.50"],
+        "e": ["x,1", "true", "3"],
         "c": [None, "123456789012345678901", None],
     }
-    assert_frame_equal(pl.read_parquet(file), pl.DataFrame(expected))
+    table = to_table((body % rows).encode(), JSON, 3)
+    assert_frame_equal(table, pl.DataFrame(expected))
 
 
 WRONG: dict[str, tuple[str, bytes, int]] = {
@@ -86,17 +93,22 @@ WRONG: dict[str, tuple[str, bytes, int]] = {
 def test_what_is_no_table_is_refused(
     type_: str, body: bytes, status: int, tmp_path: Path
 ) -> None:
+    def read() -> object:
+        if type_ in (JSON, ARROW):
+            return to_table(body, type_, 3)
+        return to_file(body, type_, tmp_path, 3)
+
     with pytest.raises(RequestError, match="request: ") as refused:
-        to_file(body, type_, tmp_path, 3)
+        read()
     assert refused.value.status == status
     assert str(tmp_path) not in str(refused.value)
 
 
-def test_no_rows_and_nested_cells_are_said_to_be_there(tmp_path: Path) -> None:
+def test_no_rows_and_nested_cells_are_said_to_be_there() -> None:
     with pytest.raises(RequestError, match=r"^request: no rows\n"):
-        to_file(b"[]", JSON, tmp_path, 3)
+        to_table(b"[]", JSON, 3)
     with pytest.raises(RequestError, match=r"^request: row 2: a: is an object, expec"):
-        to_file(b'[{"a": 1}, {"b": 2, "a": {"x": 1}}]', JSON, tmp_path, 3)
+        to_table(b'[{"a": 1}, {"b": 2, "a": {"x": 1}}]', JSON, 3)
 
 
 def test_an_answer_is_written_as_is_asked() -> None:

@@ -18,6 +18,7 @@ from pipeline.sources.csv import CsvSource, scan_csv
 from pipeline.sources.parquet import (
     ParquetSource,
     diagnose,
+    good_table,
     scan_parquet,
 )
 from pipeline.sources.scan import Scan, Streams
@@ -76,6 +77,10 @@ def test_castable_columns_become_the_declared_ones(
     )
     assert_frame_equal(rows, expected)
     assert bad.is_empty()
+    table = pl.read_parquet(tmp_path / "raw.parquet")
+    made = good_table(table, config)
+    assert made is not None
+    assert_frame_equal(made, rows)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +118,10 @@ def test_bad_row_is_named_with_its_number_value_and_reason(
     pl.DataFrame({**twice, column: cells}, schema_overrides={"Note": pl.String}).cast(
         {column: cells.dtype}
     ).write_parquet(file)
-    scan = scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+    config = ParquetSource(path="raw.parquet", columns=columns)
+    scan = scan_parquet(config, tmp_path)
     rows, bad = collect(scan)
+    assert good_table(pl.read_parquet(file), config) is None
     assert scan.exact
     assert rows.height == 1
     assert scan.number_lines(bad).drop("value").rows() == [
@@ -177,8 +184,10 @@ def test_wrong_column_is_refused_before_data_is_read(
     cells: dict[str, Any], found: str, tmp_path: Path, columns: dict[str, Declared]
 ) -> None:
     file = _write(tmp_path, **cells)
+    config = ParquetSource(path="raw.parquet", columns=columns)
     with pytest.raises(SourceError) as caught:
-        scan_parquet(ParquetSource(path="raw.parquet", columns=columns), tmp_path)
+        scan_parquet(config, tmp_path)
+    assert good_table(pl.read_parquet(file), config) is None
     assert str(caught.value).startswith(f"{file}: ")
     assert found in str(caught.value)
     assert "\nhint: " in str(caught.value)
@@ -316,6 +325,12 @@ def test_typed_columns_are_what_they_are_and_text_is_read_alike(
     assert rows.select("Id", "Share").rows() == [(2**63 - 1, None), (7, 12.5)]
     assert rows.schema["At"] == pl.Datetime("us", "UTC")
     assert declared(config, tmp_path).collect_schema() == rows.schema
+    for file, row in (("a.parquet", 0), ("b.parquet", 1)):
+        table = pl.read_parquet(tmp_path / file)
+        made = good_table(table, config)
+        assert made is not None
+        assert_frame_equal(made, rows[[row]])
+    assert good_table(table.drop("Id"), config) is None
 
 
 @pytest.mark.parametrize(
