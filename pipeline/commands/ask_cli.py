@@ -131,6 +131,11 @@ def show(
         raise click.UsageError("--against prints a diff, as a table or json")
     if columns is not None and not columns.strip():
         raise click.UsageError("--columns: expected names, with commas between")
+    from pipeline.run.outline import refuse_unknown
+
+    names = options.names_in(columns)
+    root = options.project_root()
+    refuse_unknown(root, profile, overrides, stage, filter(None, names))
     settings = options.settings(profile, overrides)
     from pipeline.plan.output import refuse_sources
     from pipeline.run.rows import look_now
@@ -142,7 +147,7 @@ def show(
     is_table = output is None and format_ in (None, "table", "vertical")
     if limit is None and is_table and not (stats or against):
         limit = 20
-    now, asked = look_now(settings), Asked(where, options.names_in(columns), limit)
+    now, asked = look_now(settings), Asked(where, names, limit)
     if against:
         from pipeline.snapshots.diff.report import show as show_diff
 
@@ -180,12 +185,12 @@ def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
     """
     stage, overrides = options.split(words, "stage")
     settings = options.settings(profile, overrides)
-    from pipeline.run.rows import look_now, named
+    from pipeline.run.rows import look_now
     from pipeline.run.times import describe, keep, time_stages
 
     now = look_now(settings)
     plan = now.wanted.plan
-    names = [named(plan, stage)] if stage else [*plan.sources, *plan.nodes]
+    names = [plan.wiring.frame(stage)] if stage else [*plan.sources, *plan.nodes]
     times = time_stages(now, names)
     for line in describe(times):
         click.echo(line)
@@ -309,8 +314,6 @@ def lineage(
     its columns. Reads no data.
     """
     from pipeline.lineage.show import show
-    from pipeline.plan.descriptions import describe
-    from pipeline.run.run import check
     from pipeline.snapshots.records import PREDICTIONS
 
     column, overrides = options.split(words, "column")
@@ -321,10 +324,9 @@ def lineage(
             "hint: the lineage ends at the features: `just lineage features` says what"
             " each of these is made of, and the model's card which of them count"
         )
-    settings = options.settings(profile, overrides)
-    plan = check(settings)
-    means = describe(settings, plan)
-    said = show(plan.lineage(), column, format_, forward=downstream, descriptions=means)
+    known = options.outline(profile, overrides)
+    means = known.descriptions
+    said = show(known.lineage, column, format_, forward=downstream, descriptions=means)
     click.echo(said)
 
 

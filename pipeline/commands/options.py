@@ -18,6 +18,7 @@ from pipeline.progress import doing, hidden
 if TYPE_CHECKING:
     from pipeline.init import Unsure
     from pipeline.plan.settings import Settings
+    from pipeline.run.outline import Outline
     from pipeline.snapshots.records import RunRecord
     from pipeline.snapshots.store import Store
 
@@ -241,6 +242,15 @@ def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
         from pipeline.plan.settings import load_settings
 
         return load_settings(project_root(), profile=profile, overrides=overrides)
+
+
+def outline(profile: str | None, overrides: tuple[str, ...]) -> "Outline":
+    """Return what is known of the plan without data: kept, or of the settings."""
+    forget_racy_modules()
+    from pipeline.run.outline import outline as outline_of
+
+    load = partial(settings, profile, overrides)
+    return outline_of(project_root(), profile, overrides, load)
 
 
 def forget_racy_modules() -> None:

@@ -13,7 +13,6 @@ from pipeline.log import is_quiet
 from pipeline.orchestrate import outcomes
 
 if TYPE_CHECKING:
-    from pipeline.plan.settings import Settings
     from pipeline.run.run import RunReport
 
 
@@ -96,7 +95,7 @@ def run(
     if variant and any(selection.values()):
         raise click.UsageError("a variant is of all stages: leave the selection out")
     if dry_run:
-        _print_freshness(options.settings(profile, overrides), selection)
+        _print_freshness(profile, overrides, selection)
         return
     if variant:
         _run_variant(variant, profile, overrides)
@@ -181,10 +180,19 @@ def _next(report: "RunReport") -> list[str]:
     return [f"  {command:{width}}    {what}" for command, what in lines]
 
 
-def _print_freshness(settings: "Settings", selection: dict[str, Any]) -> None:
+def _print_freshness(
+    profile: str | None, overrides: tuple[str, ...], selection: dict[str, Any]
+) -> None:
     """Say what a run would do, and why."""
+    if not any(selection.values()):
+        from pipeline.run.stamp import stamped
+
+        if stamp := stamped(options.project_root(), profile, overrides):
+            click.echo(stamp.say())
+            return
+    settings = options.settings(profile, overrides)
+    from pipeline.plan.wiring import Selection
     from pipeline.run.explain import describe_freshness
-    from pipeline.run.freshness import Selection
 
     click.echo(describe_freshness(settings, Selection(**selection)))
 
@@ -222,15 +230,18 @@ def plan(
     optimized: bool, profile: str | None, overrides: tuple[str, ...], **selection: Any
 ) -> None:
     """Show stages, schemas and what is fresh, or why not; read no data."""
-    settings = options.settings(profile, overrides)
-    from pipeline.run.explain import describe, optimized_plan
-    from pipeline.run.freshness import Selection
-
     if optimized:
+        settings = options.settings(profile, overrides)
+        from pipeline.run.explain import optimized_plan
+
         click.echo(optimized_plan(settings))
         return
-    click.echo(f"{describe(settings, Selection(**selection))}\n")
-    _print_freshness(settings, selection)
+    from pipeline.plan.wiring import Selection
+    from pipeline.run.outline import describe
+
+    outline = options.outline(profile, overrides)
+    click.echo(f"{describe(outline, Selection(**selection))}\n")
+    _print_freshness(profile, overrides, selection)
 
 
 @click.command()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 from pipeline.errors import SourceError, nearest
 
@@ -47,6 +46,8 @@ def open_store(uri: str) -> tuple[Any, str]:
     path = uri.removeprefix("s3://")
     fs = arrow_fs()
     names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+    from urllib.parse import urlsplit  # late: most files are of this machine
+
     address = urlsplit(next(filter(None, map(os.environ.get, names)), ""))
     try:
         store = fs.S3FileSystem(

@@ -1,6 +1,6 @@
 """The graph that stages compose to: what each makes, and which needs which."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -10,6 +10,7 @@ from pipeline.lineage import ir
 from pipeline.lineage.graph import SOURCE, Edge, Lineage, TracedStage
 from pipeline.lineage.trace import trace_function
 from pipeline.plan.settings import Stage
+from pipeline.plan.wiring import Wiring
 
 _edges: dict[tuple[object, ...], list[Edge]] = {}
 """By all that decides them: a plan is composed more than once in a process."""
@@ -48,6 +49,15 @@ class Plan:
         """The stages that are published, by the name of their snapshot."""
         return {n.stage.snapshot: n for n in self.nodes.values() if n.stage.snapshot}
 
+    @property
+    def wiring(self) -> Wiring:
+        """The names of the stages, as far as there are some."""
+        inputs: dict[str, Sequence[str]] = {
+            name: node.stage.inputs for name, node in self.nodes.items()
+        }
+        snapshots = {name: node.stage.name for name, node in self.snapshots.items()}
+        return Wiring([*self.sources], inputs, snapshots)
+
     def lf(self, name: str) -> pl.LazyFrame:
         """Return the output of a stage, or a source."""
         given = self.sources.get(name)
@@ -70,19 +80,11 @@ class Plan:
 
         The output of `leaves` is there: they are not needed, nor what is above them.
         """
-        needed, given = set(stages) - set(leaves), set(leaves)
-        for name in reversed(self.nodes):
-            if name in needed:
-                needed |= set(self.nodes[name].stage.inputs) - given
-        return {name: node for name, node in self.nodes.items() if name in needed}
+        return {n: self.nodes[n] for n in self.wiring.upstream(stages, leaves)}
 
     def downstream(self, stage: str) -> dict[str, Node]:
         """Find the stages that use a stage's output, the stage itself among them."""
-        using = {stage}
-        for name, node in self.nodes.items():
-            if using & set(node.stage.inputs):
-                using.add(name)
-        return {name: node for name, node in self.nodes.items() if name in using}
+        return {name: self.nodes[name] for name in self.wiring.downstream(stage)}
 
     def alike(self, stages: Iterable[str]) -> dict[str, str]:
         """Tell which stages surely have as many rows as another, whatever the data.

@@ -1,8 +1,6 @@
-"""Say in words what a plan does, and how it would be executed; no data is read."""
+"""Say in words what is fresh, and how a run would be executed; no data is read."""
 
-import shutil
-import textwrap
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
@@ -12,83 +10,15 @@ from pipeline.engine.parts.layout import Layout, Round, lay_out
 from pipeline.engine.parts.sizes import fits, memory_of, shown_size
 from pipeline.errors import PipelineError
 from pipeline.plan.compose import compose
-from pipeline.plan.known import Why, why_known
-from pipeline.plan.plan import Node, Plan
+from pipeline.plan.plan import Plan
 from pipeline.plan.settings import QUARANTINE, SOURCE, EngineSettings, Settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.compute import is_one_pass, most_rows
-from pipeline.run.freshness import (
-    Selection,
-    is_unpublished,
-    look,
-    selected_stages,
-    statuses_of,
-)
+from pipeline.run.freshness import is_unpublished, look, statuses_of
+from pipeline.run.outline import wrapped
 from pipeline.run.run import check
 from pipeline.run.task import Task, plan_task
 from pipeline.snapshots.store import open_store, read_runs
-from pipeline.transforms import PastOnly
-
-_REASONS: dict[Why, str] = {
-    "key": "of the key",
-    "past": "of the past",
-    "named": "by `panel.known`",
-}
-
-
-def describe(settings: Settings, selection: Selection | None = None) -> str:
-    """List stages, inputs, snapshots and the schema at each: all, or those selected.
-
-    Parameters
-    ----------
-    settings : Settings
-        The checked configuration; the source's files need not be there.
-
-    Returns
-    -------
-    str
-        Columns stand by dtype; ``+`` marks those the stage adds, ``-`` what it drops.
-    """
-    plan = check(settings)
-    width = shutil.get_terminal_size((88, 24)).columns
-    schemas = {name: node.schema for name, node in plan.nodes.items()}
-    schemas["source"] = plan.source.collect_schema()
-    lines = [f"source: {settings.tree['source']['kind']}"]
-    lines += _schema_lines(schemas["source"], schemas["source"], width)
-    nodes = selected_stages(plan, selection or Selection())
-    read = plan.reads(nodes)
-    for name, lf in plan.others.items():
-        schemas[name] = lf.collect_schema()
-        if name not in read:
-            continue
-        lines.append(f"{name}: {settings.tree['sources'][name]['kind']}")
-        lines += _schema_lines(schemas[name], schemas[name], width)
-    for node in nodes.values():
-        lines.append(_title(node))
-        lines += _schema_lines(schemas[node.stage.inputs[0]], node.schema, width)
-        if isinstance(node.stage.config, PastOnly):
-            lines += _wrapped(_kept_lines(plan, node))
-    return "\n".join(lines)
-
-
-def _kept_lines(plan: Plan, node: Node) -> Iterator[str]:
-    """Say why columns came through a stage that holds back those of their period."""
-    config, known = node.stage.config, why_known(plan, node.stage)
-    assert isinstance(config, PastOnly)
-    by_reason: dict[str, list[str]] = {}
-    for column in node.schema:
-        reason = _REASONS[known[column]] if column in known else "of its period"
-        if column in (*config.keys, config.time):
-            reason = "the key"
-        by_reason.setdefault(reason, []).append(column)
-    for reason, columns in by_reason.items():
-        yield f"    kept, {reason}: {', '.join(columns)}"
-    dropped = [c for c in plan.schema(node.stage.inputs[0]) if c not in node.schema]
-    if dropped:
-        yield (
-            f"    dropped, of their period: {', '.join(dropped)} (`panel.values` makes"
-            " features of their past; `panel.known` keeps what is known before)"
-        )
-
 
 _ASKED = "of the rows that the query gave last: a run asks again"
 
@@ -141,7 +71,7 @@ def describe_freshness(settings: Settings, selection: Selection) -> str:
         how = _execution(settings.engine, plan, task, n_rows)
     asked = [_ASKED] if any(map(sources.is_asked, settings.sources.values())) else []
     remote = [s.name for s in statuses if s.freshness == "remote"]
-    return "\n".join([*asked, *lines, *_todo(task, remote), *_wrapped(how)])
+    return "\n".join([*asked, *lines, *_todo(task, remote), *wrapped(how)])
 
 
 def no_snapshot(stage: str) -> str:
@@ -167,43 +97,6 @@ def _todo(task: Task, remote: Collection[str]) -> Iterator[str]:
         yield f"to check by a contract that changed: {', '.join(only_checked)}"
     if kept := [name for name in task.names("kept") if name not in task.waits]:
         yield f"to leave as published: {', '.join(kept)}"
-
-
-def _wrapped(lines: Iterable[str]) -> Iterator[str]:
-    """Break lines at the terminal's width."""
-    width = shutil.get_terminal_size((88, 24)).columns
-    for line in lines:
-        yield from textwrap.wrap(
-            line, width, subsequent_indent="    ", break_long_words=False
-        )
-
-
-def _title(node: Node) -> str:
-    """Name a stage, its transformation, inputs and snapshot."""
-    stage = node.stage
-    name = stage.transform.name
-    via = f" ({name})" if name != stage.name else ""
-    published = f"  => snapshot {stage.snapshot}" if stage.snapshot else ""
-    return f"{stage.name}{via} <- {', '.join(stage.inputs)}{published}"
-
-
-def _schema_lines(before: pl.Schema, after: pl.Schema, width: int) -> Iterator[str]:
-    """Write the columns by dtype, and how they differ from the input's."""
-    by_dtype: dict[str, list[str]] = {}
-    for column, dtype in after.items():
-        mark = "" if column in before else "+"
-        by_dtype.setdefault(str(dtype), []).append(mark + column)
-    dropped = [column for column in before if column not in after]
-    if dropped:
-        by_dtype["-"] = dropped
-    for dtype, columns in by_dtype.items():
-        yield from textwrap.wrap(
-            f"{dtype}: {', '.join(columns)}",
-            width,
-            initial_indent="    ",
-            subsequent_indent="      ",
-            break_long_words=False,
-        )
 
 
 def optimized_plan(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from pipeline import sources
 from pipeline.contracts.contract import Contract
-from pipeline.errors import ConfigError, SourceError, nearest
+from pipeline.errors import ConfigError, SourceError
 from pipeline.files.local import contents, find_files
 from pipeline.files.shared import Shared
 from pipeline.plan.code import code_elsewhere, code_hashes, imports_of
@@ -22,6 +22,7 @@ from pipeline.plan.fingerprint import (
 )
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import SOURCE, Settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.changes import change, changed, config_changes, file_changes
 from pipeline.snapshots.profile import contents_of
 from pipeline.snapshots.records import QUARANTINE, RunRecord, StageRecord
@@ -81,26 +82,6 @@ class Status:
     def object(self) -> tuple[str, str]:
         """What its object is known by."""
         return self.name, self.fingerprint
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What a run is asked to look at: all, or stages by name.
-
-    These are a stage and all before it (``to``), a stage and all after it (``from_``),
-    or one alone (``only``). What is selected is computed even where it is fresh if
-    ``force`` says so.
-    """
-
-    to: str | None = None
-    from_: str | None = None
-    only: str | None = None
-    force: bool = False
-
-    @property
-    def is_all(self) -> bool:
-        """Whether everything is selected."""
-        return not (self.to or self.from_ or self.only)
 
 
 def look(
@@ -303,7 +284,7 @@ def select(plan: Plan, selection: Selection) -> set[str]:
     """
     if selection.is_all:
         return {*plan.snapshots, QUARANTINE}
-    chosen = selected_stages(plan, selection)
+    chosen = selection.stages(plan.wiring)
     found = {name for name, n in plan.snapshots.items() if n.stage.name in chosen}
     if not found:
         raise ConfigError(
@@ -316,35 +297,11 @@ def select(plan: Plan, selection: Selection) -> set[str]:
     return found
 
 
-def selected_stages(plan: Plan, selection: Selection) -> dict[str, Node]:
-    """Find the selected stages; a ConfigError if one that is named is not there."""
-    chosen = set(plan.nodes)
-    if selection.to is not None:
-        chosen &= set(plan.upstream([stage_named(plan, selection.to)]))
-    if selection.from_ is not None:
-        chosen &= set(plan.downstream(stage_named(plan, selection.from_)))
-    if selection.only is not None:
-        chosen &= {stage_named(plan, selection.only)}
-    return {name: node for name, node in plan.nodes.items() if name in chosen}
-
-
 def is_unpublished(settings: Settings, selection: Selection) -> bool:
     """Tell whether a single stage is selected, and publishes no snapshot."""
     snapshots = {stage.name: stage.snapshot for stage in settings.stages}
     only = selection.only
     return only in snapshots and not snapshots[only] and only not in snapshots.values()
-
-
-def stage_named(plan: Plan, name: str) -> str:
-    """Accept the name of a stage, or of its snapshot."""
-    if name in plan.snapshots:
-        return plan.snapshots[name].stage.name
-    if name not in plan.nodes:
-        raise ConfigError(
-            f"no stage '{name}'{nearest(name, plan.nodes)}\n"
-            f"found: {', '.join(plan.nodes)}"
-        )
-    return name
 
 
 class _Reasons:

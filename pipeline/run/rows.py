@@ -12,17 +12,17 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.errors import ConfigError, PipelineError, SourceError, nearest
+from pipeline.errors import PipelineError, SourceError
 from pipeline.files.local import find_files
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG
 from pipeline.plan.compose import compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
-from pipeline.run.freshness import Wanted, look, stage_named, statuses_of
+from pipeline.run.freshness import Wanted, look, statuses_of
 from pipeline.run.run import check, look_at_files
 from pipeline.snapshots.lease import hold
-from pipeline.snapshots.records import FORECASTS, QUARANTINE, RunRecord
+from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import Store, object_fault, open_store, read_runs
 from pipeline.sources.scan import Scan
 
@@ -87,7 +87,7 @@ class Now:
     def rows(self, stage: str) -> StageRows:
         """Give the rows after a stage; objects that are read are whole."""
         plan, there = self.wanted.plan, {**self.objects}
-        name = named(plan, stage)
+        name = plan.wiring.frame(stage)
         is_whole = False
         while not is_whole:
             is_whole = True
@@ -158,24 +158,6 @@ def given_of(plan: Plan, name: str, there: Collection[str]) -> set[str]:
         return {name}
     needed = plan.upstream([name], there)
     return {given for of in needed.values() for given in of.stage.inputs} - {*needed}
-
-
-def named(plan: Plan, name: str) -> str:
-    """Find a stage by its name or its snapshot's, or a source."""
-    if name in plan.sources:
-        return name
-    if name in (QUARANTINE, *FORECASTS):
-        raise ConfigError(
-            f"no stage makes '{name}'\n"
-            f"hint: `just sql 'from {name}'` shows it, once it is published"
-        )
-    if name not in {*plan.nodes, *plan.snapshots}:
-        known = [*plan.sources, *plan.nodes, *plan.snapshots]
-        raise ConfigError(
-            f"no stage, snapshot or source '{name}'{nearest(name, known)}\n"
-            f"found: {', '.join(dict.fromkeys(known))}"
-        )
-    return stage_named(plan, name)
 
 
 def _scan(wanted: Wanted, runs: Sequence[RunRecord]) -> Scan:

@@ -27,12 +27,12 @@ from pipeline.plan.compose import compose_declared
 from pipeline.plan.descriptions import describe, refuse_unknown
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
+from pipeline.plan.wiring import Selection
 from pipeline.process import arrive, is_asked
 from pipeline.progress import doing
 from pipeline.run.compute import compute, failed, require_same_source, work_of
 from pipeline.run.contracts import compile_checks, hold
 from pipeline.run.freshness import (
-    Selection,
     Wanted,
     fingerprinted,
     look,
@@ -466,9 +466,14 @@ def stamp(report: RunReport, stamp_key: str) -> None:
                 record.run_id,
                 list(wanted.patterns.values()),
                 [file.stat for file in report.files],
-                wanted.code_elsewhere,
+                {
+                    name: code
+                    for name, code in wanted.code_elsewhere.items()
+                    if Path(name).is_absolute()  # the key knows the libraries
+                },
                 [(named(path), path.stat().st_size) for path in objects],
                 [(named(path), checksum(path)) for path in records],
+                [s.name for s in record.snapshots if s.is_guest],
             ),
         )
 

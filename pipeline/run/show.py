@@ -16,12 +16,12 @@ from pipeline.panel.unique import repeated
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import recorded_settings
 from pipeline.run.freshness import look
+from pipeline.run.outline import require_columns
 from pipeline.run.rows import (
     Now,
     StageRows,
     cannot_read,
     given_of,
-    named,
     rows_from,
 )
 from pipeline.run.run import check
@@ -188,7 +188,7 @@ def _made_again(now: Now, run: RunRecord, stage: str) -> StageRows:
     what = f"the configuration of run {run.run_id}"
     then = recorded_settings(root, run.config, what)
     plan = check(then)
-    name = named(plan, stage)
+    name = plan.wiring.frame(stage)
     wanted = look(then, plan, store, [run], fetched=False)
     above = plan.upstream([name] if name in plan.nodes else [])
     there = {
@@ -249,13 +249,8 @@ def _typed(where: str, schema: pl.Schema) -> str:
 def _known(rows: StageRows, columns: Sequence[str]) -> list[str]:
     """Refuse columns that are not there."""
     schema = rows.lf.collect_schema()
-    names = list(dict.fromkeys(columns))
-    if absent := [name for name in names if name not in schema]:
-        raise ConfigError(
-            f"show: --columns: no column '{absent[0]}'{nearest(absent[0], schema)}\n"
-            f"{_found(rows)}"
-        )
-    return names
+    require_columns(rows.name, schema, columns)
+    return list(dict.fromkeys(columns))
 
 
 def _found(rows: StageRows) -> str:

@@ -6,6 +6,7 @@ source's files and the objects are the same, so is its answer. Whatever differs,
 a space in a comment, only means that the fingerprints are looked at again.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,7 @@ from pipeline.files.checksum import checksum, read_sealed, write_sealed
 from pipeline.files.local import FileStat, find_files, stat_of
 from pipeline.files.state import State
 from pipeline.plan.code import identity
+from pipeline.plan.content import key, package_hash, words_of
 from pipeline.snapshots.linked import is_as_published, is_run_id, run_of
 
 
@@ -33,6 +35,16 @@ class Stamp(msgspec.Struct, frozen=True):
     code: dict[str, str]
     objects: list[tuple[str, int]]
     records: list[tuple[str, str]]
+    kept: list[str]
+    """Snapshots that no stage makes; all others are fresh."""
+
+    def say(self) -> str:
+        """Say it of each snapshot, as `describe_freshness` does."""
+        names = [Path(path).parent.name for path, _ in self.objects]
+        fresh = [name for name in names if name not in self.kept]
+        lines = [f"{name:{max(map(len, fresh))}}  fresh" for name in fresh]
+        left = f"to leave as published: {', '.join(self.kept)}"
+        return "\n".join([*lines, "nothing to do", *([left] if self.kept else [])])
 
 
 def read_stamp(root: Path, wanted: str) -> Stamp | None:
@@ -65,6 +77,11 @@ def read_stamp(root: Path, wanted: str) -> Stamp | None:
     except (OSError, SourceError):
         return None
     return stamp if is_same else None
+
+
+def stamped(root: Path, profile: str | None, overrides: Iterable[str]) -> Stamp | None:
+    """Read the stamp of all that is wanted now; see `read_stamp`."""
+    return read_stamp(root, key(root, words_of(profile, overrides), package_hash()))
 
 
 def write_stamp(root: Path, stamp: Stamp) -> None:

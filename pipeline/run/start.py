@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.plan.content import key, package_hash, words_of
+from pipeline.plan.wiring import Selection
 from pipeline.progress import doing
+from pipeline.run.outline import kept_outline
 from pipeline.run.stamp import read_stamp
 
 if TYPE_CHECKING:
@@ -34,13 +36,15 @@ def start(
     if is_plain and (stamped := read_stamp(root, stamp_key)):
         return stamped.run_id
 
+    selection = Selection(to, from_, only, force)
+    if not is_plain and (kept := kept_outline(root, profile, overrides)):
+        selection.stages(kept.wiring)  # refuses names that are not there
     with doing("loading settings and libraries"):
         from pipeline.plan.settings import load_settings
-        from pipeline.run.freshness import Selection, is_unpublished
+        from pipeline.run.freshness import is_unpublished
         from pipeline.run.run import run, stamp
 
         settings = load_settings(root, profile=profile, overrides=overrides)
-    selection = Selection(to, from_, only, force)
     if is_unpublished(settings, selection):
         return None
     report = run(settings, selection)

@@ -10,8 +10,9 @@ import msgspec
 from pipeline.config import Tree
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import SOURCE
+from pipeline.plan.wiring import Selection
 from pipeline.run.contracts import contract_hash
-from pipeline.run.freshness import Selection, Status, Wanted, select
+from pipeline.run.freshness import Status, Wanted, select
 from pipeline.snapshots.records import QUARANTINE, RunRecord, SnapshotRecord, State
 from pipeline.snapshots.store import Store, read_object
 

@@ -29,10 +29,11 @@ from pipeline.errors import (
 )
 from pipeline.log import LOG, fields, logged
 from pipeline.plan.settings import Load, Settings, load_settings
+from pipeline.plan.wiring import Selection
 from pipeline.process import is_asked
 from pipeline.progress import numbered
 from pipeline.run.compute import failed, work_of
-from pipeline.run.freshness import Selection, Wanted, look
+from pipeline.run.freshness import Wanted, look
 from pipeline.run.kept import forget_parts
 from pipeline.run.plausible import refuse_implausible
 from pipeline.run.record import record_of

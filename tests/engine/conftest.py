@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.plan.settings import load_settings
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.store import open_store
 from pipeline.transforms import load_transform

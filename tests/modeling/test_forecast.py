@@ -26,6 +26,8 @@ from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.modeling.train import train
 from pipeline.plan.content import key, package_hash
+from pipeline.plan.wiring import Selection
+from pipeline.run.explain import describe_freshness
 from pipeline.run.run import run, stamp
 from pipeline.run.stamp import read_stamp
 from pipeline.snapshots.export import export
@@ -126,7 +128,11 @@ def test_a_run_keeps_the_forecast_and_nothing_to_do_is_stamped(copied: Load) -> 
     assert not report.is_new
     stamp(report, stamp_key)
     is_settled = all(file.is_settled for file in report.files)
-    assert (read_stamp(settings.root, stamp_key) is not None) == is_settled
+    stamped = read_stamp(settings.root, stamp_key)
+    assert (stamped is not None) == is_settled
+    told = describe_freshness(settings.pipeline, Selection())
+    assert told.endswith("to leave as published: predictions, predicted_totals")
+    assert stamped is None or stamped.say() == told
 
     before = ask(settings, "from predictions")
     other = copied("lag_columns.periods=2")

@@ -11,7 +11,7 @@ from pipeline.config import BaseConfig
 from pipeline.errors import SchemaError
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings, Stage, load_settings
-from pipeline.run.explain import describe
+from pipeline.run.outline import describe, outline_of
 from pipeline.run.run import check
 from pipeline.transforms import Transform, load_transform
 
@@ -120,7 +120,7 @@ def test_the_features_are_those_of_the_past(
     features = check(beside).snapshots["features"].schema
     lost = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
     assert set(ours.schema) - set(features) == {f"{name}_lag1" for name in lost}
-    said = describe(beside)
+    said = describe(outline_of(beside, check(beside)))
     assert "    kept, the key: year, facility_id, apr_drg_code\n" in said
     assert "    kept, of its period: w_total_median_profit\n" in said
     assert "dropped, of their period: sum_discharges, severity_1_portion," in said
@@ -138,6 +138,7 @@ stages:
   drop_present: {snapshot: features, key: [shop, day]}
 calendar_columns: {parts: [month, weekday]}
 """)
-    said = describe(load_settings(tmp_path))
+    settings = load_settings(tmp_path)
+    said = describe(outline_of(settings, check(settings)))
     assert "    kept, the key: shop, day\n" in said
     assert "    kept, of the key: month, weekday" in said

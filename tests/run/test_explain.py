@@ -1,14 +1,13 @@
-"""What `just plan` says: the stages, and how a run that is not one pass is made."""
+"""What `just plan` says of a run that is not one pass."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.explain import describe, describe_freshness
-from pipeline.run.freshness import Selection
+from pipeline.plan.settings import load_settings
+from pipeline.plan.wiring import Selection
+from pipeline.run.explain import describe_freshness
 from tests.engine.conftest import WORDS, copy_small
 
 AMOUNTS = (
@@ -99,31 +98,3 @@ def test_rows_that_cannot_be_split_are_refused_only_if_they_must_be(
 ) -> None:
     found = how(small, "engine.memory=200MiB", NO_COLUMN)
     assert "else refused: no column by which the rows of all stages" in found
-
-
-def test_description_shows_stages_inputs_snapshots_and_schemas(
-    golden_settings: Callable[..., Settings],
-) -> None:
-    lines = describe(golden_settings()).splitlines()
-    facilities = "facilities (latest_values) <- sanitize_column_names"
-    assert f"{facilities}  => snapshot facilities" in lines
-    at = lines.index("median_profit (difference) <- drop_description_columns")
-    assert any("+median_profit" in line for line in lines[at : at + 5])
-    at = next(i for i, line in enumerate(lines) if "=> snapshot features" in line)
-    assert any(line.strip().startswith("-: sum_discharges") for line in lines[at:])
-
-
-def test_stages_are_listed_that_a_selection_needs(small: Path) -> None:
-    settings = load_settings(small, overrides=WORDS)
-
-    def listed(selection: Selection) -> list[str]:
-        lines = describe(settings, selection).splitlines()
-        return [line.split()[0] for line in lines if " <- " in line]
-
-    names = [stage.name for stage in settings.stages]
-    assert listed(Selection()) == names
-    of_facilities = ["sanitize_column_names", "facilities"]
-    assert listed(Selection(to="facilities")) == of_facilities
-    assert listed(Selection(only="lag_columns")) == ["lag_columns"]
-    i = names.index("lag_columns")
-    assert listed(Selection(from_="lag_columns")) == names[i:]

@@ -8,8 +8,9 @@ import pytest
 
 from pipeline.errors import ConfigError, SourceError
 from pipeline.plan.settings import Settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.explain import describe_freshness
-from pipeline.run.freshness import Selection, look, statuses_of
+from pipeline.run.freshness import look, statuses_of
 from pipeline.run.run import RunReport, check, run
 from pipeline.snapshots.store import open_store, read_runs
 

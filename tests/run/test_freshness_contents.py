@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from pipeline.plan.settings import Settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.explain import describe_freshness
-from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 
 Load = Callable[..., Settings]

@@ -11,7 +11,7 @@ import pytest
 from pipeline import sources
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
 from pipeline.run.run import check, run
 from tests.run.conftest import query
 

@@ -15,7 +15,7 @@ from pipeline.engine.one_pass import snapshot_frames
 from pipeline.errors import SchemaError, SnapshotError, SourceError
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
 from pipeline.run.run import check, run
 from pipeline.snapshots.history import verify
 from pipeline.snapshots.sql import connect

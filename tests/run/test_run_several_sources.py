@@ -10,8 +10,9 @@ from pipeline.errors import ConfigError, SchemaError, SourceError
 from pipeline.lineage.openlineage import to_openlineage
 from pipeline.lineage.show import describe_column
 from pipeline.plan.settings import Settings, load_settings
-from pipeline.run.explain import describe, describe_freshness
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
+from pipeline.run.explain import describe_freshness
+from pipeline.run.outline import describe, outline_of
 from pipeline.run.run import RunReport, check, run
 from pipeline.run.start import start
 from tests.run.conftest import query
@@ -138,7 +139,7 @@ def test_a_column_that_one_input_lacks_is_said_of_it_and_not_of_the_panel(
 
 
 def test_plan_shows_each_source(priced: Path) -> None:
-    said = describe(load(priced)).splitlines()
+    said = describe(outline_of(load(priced), check(load(priced)))).splitlines()
     at = said.index("prices: csv")
     assert said[at + 1 : at + 3] == ["    Int32: year", "    Float64: price"]
     assert "with_prices (join) <- lag_columns, prices  => snapshot priced" in said

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pipeline.plan.settings import load_settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.explain import describe_freshness
-from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.run.start import start
 from pipeline.sources import parsed

@@ -23,7 +23,8 @@ from pipeline.plan.settings import (
     Stage,
     StoreSettings,
 )
-from pipeline.run.freshness import Freshness, Selection, Status, Wanted
+from pipeline.plan.wiring import Selection
+from pipeline.run.freshness import Freshness, Status, Wanted
 from pipeline.run.task import Task, plan_task, state_of
 from pipeline.snapshots.profile import collect_profile
 from pipeline.snapshots.publish import publish_objects

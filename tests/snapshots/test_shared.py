@@ -23,8 +23,8 @@ from pipeline.files.parquet import read_parquet
 from pipeline.files.shared import Entry, Shared
 from pipeline.log import LOG
 from pipeline.plan.settings import load_settings
+from pipeline.plan.wiring import Selection
 from pipeline.run.explain import describe_freshness
-from pipeline.run.freshness import Selection
 from pipeline.run.run import RunReport, run
 from pipeline.snapshots.publish import publish_run
 from pipeline.snapshots.shared import clear_shared, fetch_objects, pull_run, push_run

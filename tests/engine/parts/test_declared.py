@@ -14,7 +14,7 @@ from pipeline.errors import ConfigError, SnapshotError
 from pipeline.panel.split import ROW_WISE, Fact, Split
 from pipeline.plan.compose import compose
 from pipeline.plan.settings import SOURCE
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
 from pipeline.snapshots.sql import connect
 from pipeline.snapshots.store import open_store
 from pipeline.transforms import drop_present as last

@@ -20,7 +20,7 @@ from pipeline.errors import (
     SnapshotError,
     SourceError,
 )
-from pipeline.run.freshness import Selection
+from pipeline.plan.wiring import Selection
 from pipeline.run.kept import left_parts
 from pipeline.snapshots.store import open_store
 from pipeline.sources import csv
