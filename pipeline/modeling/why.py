@@ -15,7 +15,7 @@ from pipeline.errors import LineageError, ModelError, SnapshotError
 from pipeline.modeling.bundle.bundle import Bundle, load_bundle
 from pipeline.modeling.contributions import Contribution, Explained, explained
 from pipeline.modeling.data import read_rows
-from pipeline.modeling.registry.registry import Version, versions
+from pipeline.modeling.registry.registry import Version, bundle_of, versions
 from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
 from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.records import PREDICTIONS, RunRecord
@@ -76,7 +76,7 @@ def why_prediction(
     row = find_row(rows, published, {"target": modeling.target} | key)
     at = row.row(0, named=True)
     version = _version(settings, at["model_version"])
-    bundle = load_bundle(version.folder / "artifacts" / "bundle", settings.root)
+    bundle = load_bundle(bundle_of(version), settings.root)
     features = _features(settings, store, run, bundle, at)
     if features is None:
         raise ModelError(

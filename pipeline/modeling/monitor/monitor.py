@@ -19,7 +19,12 @@ from pipeline.modeling.judge.slices import resampling_of
 from pipeline.modeling.monitor.kept import KeptForecast, own_forecasts
 from pipeline.modeling.monitor.scores import TABLE, all_scores, score_forecasts
 from pipeline.modeling.records import model_folder, read_evaluation
-from pipeline.modeling.registry.registry import Version, champion, packed
+from pipeline.modeling.registry.registry import (
+    Version,
+    bundle_of,
+    champion,
+    packed,
+)
 from pipeline.modeling.settings import Modeling, ModelingSettings
 from pipeline.panel.periods import parsed, written
 from pipeline.snapshots.publish import contribute
@@ -151,7 +156,7 @@ def _drift(
     """
     modeling = settings.modeling
     known = packed(version)
-    path = version.folder / "artifacts" / "bundle" / "predictor" / "predictor.json"
+    path = bundle_of(version) / "predictor" / "predictor.json"
     inputs = msgspec.json.decode(path.read_bytes(), type=Inputs)
     if inputs.learned is None:
         return pl.DataFrame()

@@ -20,9 +20,8 @@ from pipeline.errors import ModelError, some
 from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.data import read_rows
-from pipeline.modeling.registry.registry import Version, packed
+from pipeline.modeling.registry.registry import Version, bundle_of, packed
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.tracking.tracking import environment, store_uri
 from pipeline.plan.settings import EngineSettings
 from pipeline.progress import doing
 
@@ -96,12 +95,13 @@ def _start(
     beside.mkdir()
     for name, table in others_of(settings, version).items():
         table.write_parquet(beside / f"{name}.parquet")
-    words = [store_uri(settings.root), version.uri, how, str(made), str(beside), *given]
+    code, bundle = version.folder / "code", bundle_of(version)
+    words = [*map(str, (code, bundle)), how, str(made), str(beside), *given]
     done = subprocess.run(  # this interpreter, a file of ours
         [sys.executable, "-P", "-W", "ignore", str(_PROGRAM), *words],
         cwd=folder,
         # What Python compiled of the bundle's code would be run unseen.
-        env=environ | environment() | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -1,14 +1,15 @@
 """The program that `apart` starts; imports nothing of this project itself.
 
-MLflow puts the code of the bundle on the path before it loads it.
+The code of the bundle comes first on the path, as MLflow has it. MLflow itself is not
+needed, and takes longer to import than all else.
 """
 
 import sys
 from typing import Any
 
 
-def main(store: str, uri: str, how: str, made: str, others: str, *given: str) -> None:
-    """Load a bundle, and predict from Parquet files into another one.
+def main(code: str, bundle: str, how: str, made: str, others: str, *given: str) -> None:
+    """Load a bundle with its code, and predict from Parquet files into another one.
 
     `how` is ``backtest``, given the rows and the periods, or a forecast of rows that
     are a panel ``alone``, or else to be ``completed``; or ``files``, given how much
@@ -19,34 +20,46 @@ def main(store: str, uri: str, how: str, made: str, others: str, *given: str) ->
     from functools import partial
     from pathlib import Path
 
-    import mlflow
+    import_lightgbm_alone()
     import polars as pl
 
     # What the bundle warns of, by the name of its logger, for `apart` to pass on.
     logging.getLogger("pipeline").addHandler(logging.StreamHandler(sys.stdout))
 
-    mlflow.set_tracking_uri(store)
-    mlflow.set_registry_uri(store)
-    served = mlflow.pyfunc.load_model(uri).unwrap_python_model()
-    from pipeline.errors import PipelineError  # the bundle's, by now
+    sys.path.insert(0, code)
+    from pipeline.errors import PipelineError
+    from pipeline.modeling.bundle.bundle import load_bundle
 
+    loaded: Any = load_bundle(Path(bundle), Path(code))
     # The bundle's code may know no `pipeline.files.parquet`.
     read = partial(pl.read_parquet, glob=False)  # noqa: TID251
     beside = {path.stem: read(path) for path in Path(others).iterdir()}
     try:
-        bundle = served.bundle.beside(beside) if beside else served.bundle
+        if beside:
+            loaded = loaded.beside(beside)
         if how.startswith("files"):
-            answer_files(bundle, made, *given, alone=how == "files-alone")
+            answer_files(loaded, made, *given, alone=how == "files-alone")
             return
         rows, *more = map(read, given)
         if how == "backtest":
-            predicted = bundle.backtest(rows, more[0].to_series().to_list())
+            predicted = loaded.backtest(rows, more[0].to_series().to_list())
         else:
-            predicted = bundle.forecast(rows, alone=how == "alone")
+            predicted = loaded.forecast(rows, alone=how == "alone")
         predicted.write_parquet(made)
     except PipelineError as error:
         sys.stderr.write(str(error))
         raise SystemExit(3) from error
+
+
+def import_lightgbm_alone() -> None:
+    """Import it without what it takes if it is there: a second, and no use here."""
+    absent = [name for name in ("pandas", "sklearn") if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # pyright: ignore[reportArgumentType]
+    import lightgbm  # pyright: ignore[reportUnusedImport] # noqa: F401
+
+    for name in absent:
+        del sys.modules[name]
 
 
 def answer_files(

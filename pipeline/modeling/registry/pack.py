@@ -137,20 +137,33 @@ def _largest(rows: pl.DataFrame) -> dict[str, float]:
 def _needed_periods(bundle: Bundle, panel: pl.DataFrame) -> pl.DataFrame:
     """Leave out the periods that the next one's features do not need.
 
-    Half of them at a time, then a quarter, while that is more than an eighth of what is
-    left; the newest first, so that of a first period no later one takes the place. The
-    very newest is needed always: it says which is next.
+    Most panels need the newest few, and the very first: one, two, four and so on are
+    tried with it, which takes few rows. Of what is left, half of the periods at a time,
+    then a quarter, while that is more than an eighth; the newest first, so that of a
+    first period no later one takes the place. The very newest is needed always: it
+    says which is next.
     """
     time = bundle.record.horizon.time
     wanted = bundle.next_features(panel.lazy())
+
+    def without(panel: pl.DataFrame, periods: pl.Series) -> pl.DataFrame | None:
+        fewer = panel.filter(~pl.col(time).is_in(periods.implode()))
+        is_enough = fewer.height and bundle.next_features(fewer.lazy()).equals(wanted)
+        return fewer if is_enough else None
+
+    periods, size = panel[time].unique().sort(descending=True), 1
+    while size < len(periods) // 2:
+        fewer = without(panel, periods[size:-1])
+        if fewer is not None:
+            panel = fewer
+            break
+        size *= 2
     size = panel[time].n_unique() // 2
     while size > panel[time].n_unique() // 8:
         periods = panel[time].unique().sort(descending=True)
         for start in range(1, len(periods), size):
-            tried = periods[start : start + size].implode()
-            fewer = panel.filter(~pl.col(time).is_in(tried))
-            if fewer.height and bundle.next_features(fewer.lazy()).equals(wanted):
-                panel = fewer
+            fewer = without(panel, periods[start : start + size])
+            panel = panel if fewer is None else fewer
         size //= 2
     return panel
 

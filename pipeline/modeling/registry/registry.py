@@ -265,8 +265,13 @@ class Packed(msgspec.Struct, frozen=True):
 def packed(version: Version) -> Packed:
     """Read what a version takes, and knows of itself."""
     version.hold()
-    bundle = version.folder / "artifacts" / "bundle" / "bundle.json"
-    return msgspec.json.decode(bundle.read_bytes(), type=Packed)
+    text = (bundle_of(version) / "bundle.json").read_bytes()
+    return msgspec.json.decode(text, type=Packed)
+
+
+def bundle_of(version: Version) -> Path:
+    """Name the folder of what `pack` has written."""
+    return version.folder / "artifacts" / "bundle"
 
 
 def versions(store: Tracking, name: str) -> list[Version]:

@@ -1,5 +1,6 @@
 """What a bundle makes, says and refuses in a process of its own comes back as it is."""
 
+import re
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ from tests.modeling.conftest import load_in
 START = """
 import os, sys
 from pathlib import Path
-_, uri, how, made, others, *given = sys.argv[1:]
+code, bundle, how, made, others, *given = sys.argv[1:]
 """
 
 TOLD = """
@@ -70,8 +71,10 @@ def test_what_is_made_comes_back_and_what_is_printed_is_a_warning(
 def test_the_program_is_told_the_version_and_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = "c = os.environ['PYTHONDONTWRITEBYTECODE']\nsys.exit(f'{uri} {how} {c}')"
-    with pytest.raises(ModelError, match=r"found: models:/told/1 alone 1\n"):
+    told = "c = os.environ['PYTHONDONTWRITEBYTECODE']\nsys.exit(f'{code} {bundle} {c}')"
+    folder = tmp_path / "bundle"
+    found = f"found: {folder / 'code'} {folder / 'artifacts' / 'bundle'} 1\n"
+    with pytest.raises(ModelError, match=re.escape(found)):
         forecast_by(told, tmp_path, monkeypatch)
 
 

@@ -1,16 +1,17 @@
 """The program that uses a bundle writes what it makes, and ends as `apart` reads it."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
-from types import SimpleNamespace
 
-import mlflow.pyfunc  # or a stand-in would be replaced as it is first used
 import polars as pl
 import pytest
 
 from pipeline.errors import ModelError
 from pipeline.log import LOG
+from pipeline.modeling.bundle import bundle as loading
 from pipeline.modeling.registry.apart import REFUSED
 from pipeline.modeling.registry.apart_main import main
 
@@ -30,12 +31,10 @@ class Bundle:
 
 @pytest.fixture(autouse=True)
 def bundle(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """Let MLflow know this bundle only, and leave the log as it was."""
-    served = SimpleNamespace(bundle=Bundle())
-    model = SimpleNamespace(unwrap_python_model=lambda: served)
-    monkeypatch.setattr(mlflow.pyfunc, "load_model", {"models:/a/1": model}.get)
-    for name in ("set_tracking_uri", "set_registry_uri"):
-        monkeypatch.setattr(mlflow, name, {"sqlite:///x": None}.__getitem__)
+    """Let this bundle be the only one, and leave path and log as they were."""
+    there = {(Path("/bundle"), Path("/code")): Bundle()}
+    monkeypatch.setattr(loading, "load_bundle", lambda *of: there[of])
+    monkeypatch.setattr(sys, "path", [*sys.path])
     handlers = [*logging.getLogger("pipeline").handlers]
     yield
     logging.getLogger("pipeline").handlers[:] = handlers
@@ -56,7 +55,7 @@ def test_what_is_made_is_written_and_warnings_are_printed(
         ("backtest", [rows, periods], "[2016, 2017]"),
     ):
         words = map(str, (made, others, *given))
-        main("sqlite:///x", "models:/a/1", how, *words)
+        main("/code", "/bundle", how, *words)
         assert pl.read_parquet(made).rows() == [(1, expected)]
     assert "the panel is old" in capsys.readouterr().out.splitlines()
 
@@ -69,7 +68,20 @@ def test_what_the_bundle_refuses_is_its_message_and_an_exit_code(
     pl.DataFrame({"x": []}).write_parquet(path)
     words = [*map(str, (made, tmp_path / "others", path))]
     with pytest.raises(SystemExit) as ended:
-        main("sqlite:///x", "models:/a/1", "alone", *words)
+        main("/code", "/bundle", "alone", *words)
     assert ended.value.code == REFUSED
     assert capsys.readouterr().err == "rows: none\nhint: give some"
     assert not made.exists()
+
+
+def test_it_loads_neither_mlflow_nor_what_lightgbm_does_without() -> None:
+    """What else the bundle imports, as a kind of its own may, is there all the same."""
+    told = (
+        "import sys; from pipeline.modeling.registry.apart_main import *\n"
+        "from pipeline.modeling.registry import apart_main\n"
+        "apart_main.import_lightgbm_alone()\n"
+        "assert 'lightgbm' in sys.modules\n"
+        "assert not {'mlflow', 'pandas', 'sklearn'} & {*sys.modules}\n"
+        "import pandas\n"
+    )
+    subprocess.run([sys.executable, "-c", told], check=True)
