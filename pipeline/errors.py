@@ -9,8 +9,6 @@ whose name looks like a credential's as ``***``, and a password in a URL likewis
 Texts (the log, errors) are searched for such values, as libraries repeat them.
 """
 
-import difflib
-import json
 import re
 from collections.abc import Iterable
 from typing import Any, ClassVar, cast
@@ -20,19 +18,19 @@ _SHOWN = 6
 
 MASK = "***"
 
-_CREDENTIAL = re.compile(
-    r"pass(word|wd|phrase)|secret|token|credential|signature"
-    r"|(api|access|account|private|s3a\..*)[._-]?key|key[._-]?id",
-    re.IGNORECASE,
+# Patterns are text, to be compiled when they are first needed: that takes as long as to
+# import all of this.
+_CREDENTIAL = (
+    r"(?i:pass(word|wd|phrase)|secret|token|credential|signature"
+    r"|(api|access|account|private|s3a\..*)[._-]?key|key[._-]?id)"
 )
 
 _OF_COLUMNS = ("columns", "rename", "checks", "panel")
 """Sections whose keys are names of columns."""
 
-_IN_URL = re.compile(
+_IN_URL = (
     rf"(?<=://)[^/@\s'\"]+(?=@)"
-    rf"|(?<=[?&])(?P<name>[^=&\s]*?({_CREDENTIAL.pattern})[^=&\s]*=)[^&\s'\"]+",
-    re.IGNORECASE,
+    rf"|(?<=[?&])(?P<name>[^=&\s]*?{_CREDENTIAL}[^=&\s]*=)[^&\s'\"]+"
 )
 
 _SHORTEST = 6
@@ -104,6 +102,8 @@ class LineageError(PipelineError):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: ``; did you mean 'x'?``, or nothing."""
+    import difflib  # imported late, as what goes wrong is rare
+
     spelt = {other.casefold(): other for other in known}
     match = difflib.get_close_matches(name.casefold(), spelt, n=1)
     return f"; did you mean '{spelt[match[0]]}'?" if match else ""
@@ -125,6 +125,8 @@ def n_of(n: int, noun: str) -> str:
 def hide(value: object, shown: str = MASK) -> None:
     """Keep a value out of all texts from here on."""
     if isinstance(value, str) and len(value) >= _SHORTEST:
+        import json
+
         _hidden[value] = shown
         _hidden[json.dumps(value)[1:-1]] = shown
 
@@ -138,7 +140,7 @@ def masked(text: str) -> str:
 
 def _without_passwords(text: str) -> str:
     """Write the URLs of a text without what is before their @, and without tokens."""
-    return _IN_URL.sub(lambda match: f"{match['name'] or ''}{MASK}", text)
+    return re.sub(_IN_URL, lambda match: f"{match['name'] or ''}{MASK}", text)
 
 
 def mask_tree(tree: Any, name: str = "") -> Any:
@@ -151,7 +153,7 @@ def mask_tree(tree: Any, name: str = "") -> Any:
             }
         case list():
             return [mask_tree(item, name) for item in cast("list[Any]", tree)]
-        case str() if _CREDENTIAL.search(name) and not tree.startswith("${"):
+        case str() if re.search(_CREDENTIAL, name) and not tree.startswith("${"):
             hide(tree)
             return MASK
         case str():

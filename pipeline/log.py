@@ -4,7 +4,6 @@ Modules say ``LOG.info("text", extra=fields(stage=..., n_rows=...))``: the termi
 shows the text, the run's file has the fields too.
 """
 
-import json
 import logging
 import resource
 import sys
@@ -97,6 +96,8 @@ def read_log(path: Path) -> tuple[list[Event], int]:
         *lines, _ = path.read_bytes().split(b"\n")
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be read\nfound: {error}") from error
+    import json  # imported late: most commands read and write none
+
     whole = [record for line in lines if (record := unseal(line))]
     return [json.loads(record) for record in whole], len(lines) - len(whole)
 
@@ -188,6 +189,8 @@ class _JsonLines(logging.Formatter):
     """Writes a line of the log as a JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
+        import json
+
         event: Event = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),

@@ -477,8 +477,9 @@ class Project:
         """
         with _worded():
             _require(name, str, "query: a query's name")
+            from pipeline.snapshots.queries import load_query
             from pipeline.snapshots.result import to_frame
-            from pipeline.snapshots.sql import connect, load_query, run_query
+            from pipeline.snapshots.sql import connect, run_query
 
             wanted = load_query(self._root / "queries", name)
             given = {k: str(v) for k, v in parameters.items() if v is not None}

@@ -106,9 +106,8 @@ import signal
 import threading
 import time
 
-import duckdb
-
-from pipeline.snapshots.result import write_result
+from pipeline.snapshots.core import duckdb
+from pipeline.snapshots.result import plan, write_result
 
 with duckdb.connect() as con:
     con.execute("SET enable_progress_bar = false")
@@ -122,9 +121,9 @@ with duckdb.connect() as con:
     threading.Thread(target=strike, daemon=True).start()
     try:
         with when_asked(con.interrupt):
-            write_result(con, con.sql("{sql}"), {format!r}, None)
+            write_result(plan(con, "{sql}"), {format!r}, None)
     except KeyboardInterrupt:
-        print("stopped", stop_status(), con.sql("SELECT 1").fetchall())
+        print("stopped", stop_status(), con.execute("SELECT 1").fetchall())
 """
 ENDLESS = (
     "SELECT count(*) FROM range(10000000) a, range(10000000) b WHERE a.range*b.range=-1"

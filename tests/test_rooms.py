@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 from tests.documents import example
 
 LATE = {
+    "_duckdb": {"snapshots"},
     "duckdb": {"snapshots", "sources"},
     "lightgbm": {"modeling", "serving"},
     "mlflow": {"modeling"},

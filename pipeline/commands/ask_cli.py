@@ -167,7 +167,7 @@ def show(
         click.echo(made.said, err=True)
 
 
-@click.command("profile")
+@click.command()
 @click.argument(
     "words",
     nargs=-1,
@@ -176,7 +176,7 @@ def show(
 )
 @options.wait
 @options.profile
-def profile_stages(words: tuple[str, ...], profile: str | None) -> None:
+def profile(words: tuple[str, ...], profile: str | None) -> None:
     """Time each stage alone, or one, and keep that in meta.stage_times.
 
     Each is given its inputs in memory, in a process of its own; seconds are the best of
@@ -242,7 +242,7 @@ def sql(
             raise click.UsageError(f"{output} would hold one of {len(statements)}")
         with when_asked(con.interrupt):
             for one in statements:
-                write_result(con, select(con, one), format_, output, keys=keys)
+                write_result(select(con, one), format_, output, keys=keys)
 
 
 @click.command()
@@ -256,15 +256,7 @@ def query(
     name: str | None, values: tuple[str, ...], format_: str | None, output: Path | None
 ) -> None:
     """Run a query of queries/; without a name, list them."""
-    from pipeline.process import when_asked
-    from pipeline.snapshots.result import write_result
-    from pipeline.snapshots.sql import (
-        connect,
-        key_columns,
-        load_query,
-        query_names,
-        run_query,
-    )
+    from pipeline.snapshots.queries import load_query, query_names
 
     folder = options.project_root() / "queries"
     if name is None:
@@ -281,10 +273,14 @@ def query(
         return
     given = dict(_assignment(word) for word in values)
     wanted = load_query(folder, name)
+    from pipeline.process import when_asked
+    from pipeline.snapshots.result import write_result
+    from pipeline.snapshots.sql import connect, key_columns, run_query
+
     store = options.open_store()
     with connect(store) as con, when_asked(con.interrupt):
         found = run_query(con, wanted, given)
-        write_result(con, found, format_, output, keys=key_columns(store))
+        write_result(found, format_, output, keys=key_columns(store))
 
 
 def _assignment(word: str) -> tuple[str, str]:
@@ -382,7 +378,3 @@ def why(
     settings = options.settings(profile or run.profile, overrides)
     found = why_of(settings, store, run, name, asked)
     click.echo(show(found, format_, every_row=every_row))
-
-
-COMMANDS = (docs, show, sql, query, lineage, why, profile_stages)
-"""In the order of the help."""

@@ -1,32 +1,71 @@
 """The command line: its commands, and what becomes of what goes wrong.
 
-Modules that cost time to import are imported by the command that needs them, so that
-``pipeline --help`` stays instant.
+A command's module is imported when it is asked for, and what costs time to import by
+the command that needs it, so that each begins at once.
 """
 
 import os
 import sys
+from collections.abc import Callable, Iterator, MutableMapping
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline import progress
-from pipeline.commands import (
-    ask_cli,
-    completion,
-    history_cli,
-    model_cli,
-    options,
-    orchestrate_cli,
-    run_cli,
-    variant_cli,
-)
+from pipeline.commands import options
 from pipeline.commands.failure import describe_failure, is_closed_pipe, settle_output
 from pipeline.commands.notify import Heard, telling
 from pipeline.errors import PipelineError
 from pipeline.log import is_verbose
 from pipeline.process import is_asked, require_room, stop_status
+
+_MODULES = {
+    "run_cli": "init run data plan config new-transform",
+    "ask_cli": "docs show sql query lineage why profile",
+    "model_cli": "pipeline tune train evaluate compare promote forecast monitor score"
+    " serve audit impact ui",
+    "variant_cli": "sweep variants adopt",
+    "history_cli": "history diff bisect review export restore verify lock-results gc"
+    " push pull runs",
+    "orchestrate_cli": "orchestrate",
+    "completion": "completion complete",
+}
+"""The commands of each module, in the order of the help."""
+
+
+class _Late(MutableMapping[str, click.Command]):
+    """Commands by name; a module is imported when one of its commands is asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Callable[[], click.Command]] = {
+            name: partial(_command, module, name)
+            for module, names in _MODULES.items()
+            for name in names.split()
+        }
+
+    def __getitem__(self, name: str) -> click.Command:
+        return self._made[name]()
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._made[name] = lambda: command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
+def _command(module: str, name: str) -> click.Command:
+    """Import a command."""
+    found = import_module(f"pipeline.commands.{module}")
+    return getattr(found, name.replace("-", "_"))
 
 
 class _Commands(click.Group):
@@ -80,7 +119,11 @@ class _Commands(click.Group):
         return result
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    commands=_Late(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option("--quiet", is_flag=True, help="Warnings and errors only.")
 @click.option("--verbose", is_flag=True, help="Every step, with its rows.")
 @click.option(
@@ -103,11 +146,3 @@ def main(
     ctx.with_resource(progress.shown(ctx.invoked_subcommand or ""))
     options.show_log(quiet=quiet, verbose=verbose)
     require_room()
-
-
-_MODULES = (run_cli, ask_cli, model_cli, variant_cli, history_cli)
-_LAST = (orchestrate_cli, completion)
-for command in (
-    command for module in (*_MODULES, *_LAST) for command in module.COMMANDS
-):
-    main.add_command(command)

@@ -4,7 +4,6 @@ Read from the names of files and the newest run's record, so that it takes hardl
 than ``--help``; whatever goes wrong, nothing is completed.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import click
-from click.shell_completion import ShellComplete, split_arg_string
 
 from pipeline.files.checksum import unseal
 from pipeline.files.state import State
@@ -55,6 +53,8 @@ class Known:
     def run(self) -> dict[str, Any]:
         """The record of the newest run; empty before the first."""
         for run_id in self.runs()[:1]:
+            import json
+
             record = unseal((self.state.runs / f"{run_id}.json").read_bytes())
             return json.loads(record) if record else {}
         return {}
@@ -238,6 +238,8 @@ def complete(ctx: click.Context, words: tuple[str, ...]) -> None:
 
     They are as they were typed, in quotes that may be open.
     """
+    from click.shell_completion import ShellComplete, split_arg_string
+
     with suppress(Exception):
         plain = [" ".join(split_arg_string(word)) for word in words]
         given = {"obj": plain}
@@ -245,6 +247,3 @@ def complete(ctx: click.Context, words: tuple[str, ...]) -> None:
         for item in asked.get_completions(plain[:-1], plain[-1]):
             if item.type == "plain" and "\n" not in item.value:
                 click.echo(f"{item.value}\t{(item.help or '').partition(chr(10))[0]}")
-
-
-COMMANDS = (completion, complete)

@@ -4,7 +4,6 @@ Imports nothing that may be what is missing.
 """
 
 import errno
-import hashlib
 import sys
 import traceback
 from contextlib import suppress
@@ -59,6 +58,8 @@ def _what_happened(error: BaseException) -> str:
 
 def _keep(trace: str) -> str | None:
     """Write a traceback below ``.pipeline/logs``, the same one once; name the file."""
+    import hashlib
+
     digest = hashlib.sha256(trace.encode(errors="replace")).hexdigest()
     with suppress(Exception):  # no project here, no room, or no library to find it
         from pipeline.commands.options import project_root

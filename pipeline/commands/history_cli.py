@@ -70,7 +70,6 @@ def diff(
         if not steps.whole.is_nothing:
             raise SystemExit(1)
         return
-    from pipeline.snapshots.diff.report import show
     from pipeline.snapshots.history import diff_runs, diff_variant
 
     if variant:
@@ -80,6 +79,8 @@ def diff(
         )
     else:
         title, found = diff_runs(store, snapshot, *runs, tolerance=tolerance)
+    from pipeline.snapshots.diff.report import show
+
     click.echo(show(found, title, format_), nl=False)
     if not found.is_equal:
         raise SystemExit(1)
@@ -355,20 +356,3 @@ def runs(run: str | None) -> None:
         lines = describe_log(logs[find_id([*logs], run)])
     for line in lines:
         click.echo(line)
-
-
-COMMANDS = (
-    history,
-    diff,
-    bisect,
-    review,
-    export,
-    restore,
-    verify,
-    lock_results,
-    gc,
-    push,
-    pull,
-    runs,
-)
-"""In the order of the help."""

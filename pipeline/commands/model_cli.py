@@ -840,10 +840,3 @@ def ui(port: int) -> None:
     os.environ |= environment()
     with hidden():
         os.execv(sys.executable, [sys.executable, "-m", "mlflow", *words, *place])
-
-
-COMMANDS = (
-    *(pipeline, tune, train, evaluate, compare, promote, forecast, monitor, score),
-    *(serve, audit, impact, ui),
-)
-"""In the order of the help."""

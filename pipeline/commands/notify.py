@@ -7,7 +7,6 @@ becomes of it changes nothing but a warning.
 import logging
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -191,6 +190,8 @@ def _run(command: str, text: bytes, root: Path, limit_s: int) -> str:
     What it prints goes to the standard error. Whatever it has started ends with it if
     it takes too long.
     """
+    import subprocess
+
     process = subprocess.Popen(
         command,
         shell=True,

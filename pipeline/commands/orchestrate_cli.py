@@ -48,6 +48,3 @@ def orchestrate(
         return
     write(text, target)
     click.echo(f"{shown(target)}: {len(tasks.tasks)} tasks")
-
-
-COMMANDS = (orchestrate,)

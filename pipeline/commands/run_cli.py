@@ -266,7 +266,3 @@ def new_transform(name: str) -> None:
     for path in files:
         click.echo(shown(path))
     click.echo(f"and a line in {shown(stages)}")
-
-
-COMMANDS = (init, run, data, plan, config, new_transform)
-"""In the order of the help."""

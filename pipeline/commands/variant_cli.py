@@ -139,7 +139,3 @@ def _gone_columns(store: "Store", name: str) -> dict[str, str]:
 
     now = find_variant(store, name).run
     return gone_columns(load_modeling(store.root), runs[-1], now)
-
-
-COMMANDS = (sweep, variants, adopt)
-"""In the order of the help."""

@@ -4,7 +4,6 @@ Imports no dataframes, so that a run with nothing to do stays fast.
 """
 
 import glob
-import hashlib
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -211,6 +210,8 @@ def _content(
     file: SourceFile, root: Path, by_stat: dict[FileStat, FileContent]
 ) -> FileContent:
     """Hash one file, unless a hash of it is known."""
+    import hashlib
+
     try:
         stat = stat_of(file, root)
         there = by_stat.get(stat) or _HASHED.get((file, stat))

@@ -40,13 +40,13 @@ from pipeline.run.freshness import Status, look, statuses_of
 from pipeline.run.run import check
 from pipeline.snapshots.catalog import contributed
 from pipeline.snapshots.profile import ColumnProfile
+from pipeline.snapshots.queries import NamedQuery, load_query, query_names
 from pipeline.snapshots.records import (
     QUARANTINE,
     ObjectRecord,
     RunRecord,
     SnapshotRecord,
 )
-from pipeline.snapshots.sql import NamedQuery, load_query, query_names
 from pipeline.snapshots.store import (
     Store,
     is_writing,

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
-
 from pipeline.errors import QueryError, SnapshotError, n_of, some
 from pipeline.process import when_asked
 from pipeline.progress import each
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.sql import connect_to, select
 from pipeline.snapshots.store import Store, kept_runs, read_object, read_runs
@@ -142,15 +141,15 @@ def _ask(store: Store, run: RunRecord, sql: str) -> tuple[str, bool]:
     with connect_to(store, run) as con, when_asked(con.interrupt):
         try:
             asked = select(con, sql)
-            types = [str(type_) for type_ in asked.types]
-            rows = asked.limit(2).fetchall() if types == ["BOOLEAN"] else []
+            is_boolean = asked.types == ["BOOLEAN"]
+            rows = asked.fetchall(rest="LIMIT 2") if is_boolean else []
         except (QueryError, duckdb.Error) as error:
             cause = error.__cause__ if isinstance(error, QueryError) else error
             if cause is None or isinstance(cause, duckdb.ParserException):
                 raise  # what no run could answer
             return _why_not(store, run, cause), False
-    if types != ["BOOLEAN"] or len(rows) > 1:
-        found = "several rows" if len(rows) > 1 else ", ".join(types)
+    if not is_boolean or len(rows) > 1:
+        found = "several rows" if len(rows) > 1 else ", ".join(asked.types)
         raise QueryError(
             f"bisect: expected one boolean, found {found}\n"
             'hint: a statement such as "select count(*) = 0 from features where ..."'

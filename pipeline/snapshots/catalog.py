@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import duckdb
 from msgspec.structs import asdict
 
 from pipeline.files.checksum import checksum
 from pipeline.log import LOG
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.linked import CATALOG_FORMAT
 from pipeline.snapshots.records import (
     QUANTILES,

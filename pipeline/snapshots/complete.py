@@ -4,9 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import duckdb
-
 from pipeline.snapshots.catalog import PREVIOUS, identifier
+from pipeline.snapshots.core import duckdb
 
 _COLUMNS = f"""
 SELECT schema_name, table_name, list(column_name ORDER BY column_index)

@@ -7,11 +7,10 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import LockedError
 from pipeline.log import LOG
 from pipeline.progress import doing
+from pipeline.snapshots import lease
 
 _patience_s = 0.0
 
@@ -38,6 +37,8 @@ def exclusive(path: Path, fault: str, wait_s: float = 0) -> Generator[None]:
     OSError
         If the file cannot be made.
     """
+    from filelock import FileLock, Timeout  # imported late: readers hold none
+
     lock, wait_s = FileLock(path), max(wait_s, _patience_s)
     try:
         lock.acquire(timeout=0)
@@ -67,10 +68,8 @@ def exclusive(path: Path, fault: str, wait_s: float = 0) -> Generator[None]:
 def is_held(path: Path) -> bool:
     """Tell whether a process holds the lock of a file."""
     try:
-        with FileLock(path, timeout=0):
-            return False
-    except Timeout:
-        return True
+        with path.open("r+b") as file:
+            return lease.is_held(file)
     except OSError:
         return False
 

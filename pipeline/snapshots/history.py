@@ -1,16 +1,18 @@
-"""The runs there were: list them, go back to one, look whether all is whole."""
+"""The runs there were: list them, go back to one, look whether all is whole.
+
+To list them takes neither Polars nor DuckDB, which others here import late.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pipeline.errors import SnapshotError, nearest
 from pipeline.progress import each
-from pipeline.snapshots.diff.diff import Diff, diff
-from pipeline.snapshots.publish import new_run_id, publish_run, renew_catalog
 from pipeline.snapshots.records import RunRecord, SnapshotRecord
 from pipeline.snapshots.store import (
     Store,
@@ -27,6 +29,9 @@ from pipeline.snapshots.store import (
     writing,
 )
 from pipeline.snapshots.variants import find_variant, read_variants
+
+if TYPE_CHECKING:
+    from pipeline.snapshots.diff.diff import Diff
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ def restore(store: Store, wanted: str) -> RunRecord:
     SnapshotError
         If there is no such run, or its objects are no longer in the store.
     """
+    from pipeline.snapshots.publish import new_run_id, publish_run
+
     with writing(store):
         runs = read_runs(store)
         old = find_run(runs, wanted)
@@ -112,7 +119,7 @@ def require_whole(store: Store) -> None:
 
 def diff_runs(
     store: Store, snapshot: str, run_a: str, run_b: str, *, tolerance: float = 0.0
-) -> tuple[str, Diff]:
+) -> tuple[str, "Diff"]:
     """Diff a snapshot of two runs by the key it has in the second, below a title.
 
     Raises
@@ -135,11 +142,13 @@ def diff_records(
     after: RunRecord,
     *,
     tolerance: float = 0.0,
-) -> Diff:
+) -> "Diff":
     """Diff a snapshot of two runs by the key it has in the second.
 
     A SnapshotError if the object of one is not there.
     """
+    from pipeline.snapshots.diff.diff import diff
+
     old, new = (object_of(store, run, snapshot) for run in (before, after))
     [key] = [s.key for s in after.snapshots if s.name == snapshot]
     return diff(old, new, key, tolerance=tolerance)
@@ -147,7 +156,7 @@ def diff_records(
 
 def diff_variant(
     store: Store, name: str, snapshot: str, run: str, *, tolerance: float = 0.0
-) -> tuple[str, Diff]:
+) -> tuple[str, "Diff"]:
     """Diff a snapshot of a run with that of a variant, below a title.
 
     Raises
@@ -202,6 +211,8 @@ def verify(store: Store) -> list[Damage]:
     What is damaged is removed, and can be made again; so are records of runs. A catalog
     that is not as published is made again at once.
     """
+    from pipeline.snapshots.publish import renew_catalog
+
     with writing(store):
         runs = read_runs(store)
         damages = [*_damaged_objects(store, runs), *_damaged_records(store, runs)]

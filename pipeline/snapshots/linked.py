@@ -6,7 +6,6 @@ beside one, such as its log (``.wal``), never meets another.
 """
 
 import fcntl
-import hashlib
 import re
 from pathlib import Path
 
@@ -22,6 +21,8 @@ READ_ONLY = 0o444
 
 def folder_name(run_id: str, catalog: Path, state: Path) -> str:
     """Name the folder of a catalog."""
+    import hashlib  # imported late: what lists runs needs none
+
     digest = hashlib.blake2b(f"{CATALOG_FORMAT} {state}\0".encode(), digest_size=8)
     digest.update(catalog.read_bytes())
     return f"{run_id}.{digest.hexdigest()}"

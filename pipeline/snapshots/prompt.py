@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import duckdb
 
 from pipeline.errors import PipelineError
 from pipeline.process import go_on, when_asked
 from pipeline.snapshots.complete import Known, completions, known
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.result import VERTICAL, write_result
 from pipeline.snapshots.sql import select
 
@@ -86,7 +86,7 @@ def _answer(
         sql = "SHOW TABLES" if statement == ".tables" else statement
         try:
             with when_asked(con.interrupt):
-                write_result(con, select(con, sql), form, None, keys=keys)
+                write_result(select(con, sql), form, None, keys=keys)
         except KeyboardInterrupt:
             go_on()
             click.echo("\nstopped", err=True)

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from pipeline.errors import SnapshotError, some
 from pipeline.files.checksum import checksum, flush, write_sealed
 from pipeline.files.state import CATALOG
 from pipeline.log import LOG
 from pipeline.snapshots.catalog import text, write_catalog
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.linked import (
     CATALOG_FORMAT,
     READ_ONLY,

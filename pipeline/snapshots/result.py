@@ -1,4 +1,4 @@
-"""Show a result as a table, or write all of it as CSV, JSON or Parquet.
+"""Show the rows of a query as a table, or write all as CSV, JSON or Parquet.
 
 What is written goes batch by batch, so that a result need not fit in memory. DuckDB
 writes the values as text, as it knows all of its types; only Parquet needs Arrow.
@@ -7,8 +7,9 @@ writes the values as text, as it knows all of its types; only Parquet needs Arro
 import os
 import shutil
 import sys
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -16,10 +17,10 @@ from threading import Timer
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
-import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.snapshots.catalog import identifier
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.table import Column, as_table, harmless, vertically
 
 if TYPE_CHECKING:
@@ -55,14 +56,10 @@ _NEVER_QUOTED = ("INT", "INTEGER", "BIGNUM", "DOUBLE", "FLOAT", "BOOLEAN", "DATE
 _SPECIAL = ('"', ",", "\n", "\r")
 """What a cell of CSV holds only in quotes."""
 
-_RESULT = " result"
-"""A name no snapshot has."""
-
 _EXPLAINED = ["explain_key", "explain_value"]
 
-_Relation: TypeAlias = duckdb.DuckDBPyRelation
+_Values: TypeAlias = Mapping[str, Any]
 _Connection: TypeAlias = duckdb.DuckDBPyConnection
-_Writer: TypeAlias = Callable[[_Connection, _Relation, IO[bytes]], None]
 
 _ASCII = str.maketrans(
     dict.fromkeys(map(chr, range(0x2500, 0x2580)), "+") | {"─": "-", "│": "|", "µ": "u"}
@@ -70,15 +67,53 @@ _ASCII = str.maketrans(
 """How boxes are drawn without lines."""
 
 
+@dataclass(frozen=True)
+class Query:
+    """A query that its connection has planned, and not yet run; and its columns."""
+
+    con: _Connection
+    sql: str
+    values: _Values | None
+    """Of its ``$name`` parameters."""
+    columns: Sequence[str]
+    types: Sequence[str]
+
+    def over(self, expressions: str, rest: str = "") -> str:
+        """Write a query over its rows, in their order."""
+        return f"SELECT {expressions} FROM (\n{self.sql}\n) AS result {rest}"
+
+    def fetchall(self, expressions: str = "*", rest: str = "") -> list[Any]:
+        """Run it, or what is written `over` it, and fetch all."""
+        return self.con.execute(self.over(expressions, rest), self.values).fetchall()
+
+
+def plan(con: _Connection, sql: str, values: _Values | None = None) -> Query:
+    """Let DuckDB plan a query that only reads; a `duckdb.Error` says what is wrong.
+
+    EXPLAIN is run: it cannot be part of another query.
+    """
+    try:
+        found = con.execute(f"DESCRIBE {sql}", values).fetchall()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:
+        # What is wrong is said of the query as it was given, and where it stands there.
+        rows = con.execute(sql, values).fetchall()
+        plans = dict(zip(_EXPLAINED, map(list, zip(*rows, strict=True)), strict=True))
+        listed = ", ".join(f"unnest(${name}) AS {name}" for name in _EXPLAINED)
+        return Query(con, f"SELECT {listed}", plans, _EXPLAINED, ["VARCHAR"] * 2)
+    names, types = ([row[i] for row in found] for i in (0, 1))
+    return Query(con, sql, values, names, types)
+
+
 def write_result(
-    con: _Connection,
-    relation: _Relation,
+    query: Query,
     format_: str | None,
     output: Path | None,
     *,
     keys: Collection[str] = (),
 ) -> None:
-    """Print a result of a connection, or write it to a file, whole or not at all.
+    """Print the rows of a query, or write them to a file, whole or not at all.
 
     By default the format is what the suffix of the file says; on the terminal, a table,
     in which values of keys stand as they are.
@@ -94,13 +129,13 @@ def write_result(
     format_ = format_ or "table"
     try:
         if format_ in ("table", VERTICAL):
-            _show(con, relation, keys, is_vertical=format_ == VERTICAL)
+            _show(query, keys, is_vertical=format_ == VERTICAL)
         elif output is None:
-            _WRITERS[format_](con, relation, sys.stdout.buffer)
+            _WRITERS[format_](query, sys.stdout.buffer)
             sys.stdout.buffer.flush()
         else:
             with _whole(output) as file:
-                _WRITERS[format_](con, relation, file)
+                _WRITERS[format_](query, file)
     except (duckdb.Error, _FailedQuery) as error:
         raise QueryError(f"sql: {error}") from error
     except BrokenPipeError:  # whoever was reading has seen enough
@@ -135,13 +170,14 @@ def write_frame(
     keys: Collection[str] = (),
 ) -> None:
     """Print a frame, or write it to a file; see `write_result`."""
+    import_module("duckdb")  # gives connections what reads Arrow
     with duckdb.connect() as con:
-        relation = con.from_arrow(cast("object", df.to_arrow()))
-        write_result(con, relation, format_, output, keys=keys)
+        con.register("frame", cast("object", df.to_arrow()))
+        write_result(plan(con, "FROM frame"), format_, output, keys=keys)
 
 
-def to_frame(relation: duckdb.DuckDBPyRelation) -> "pl.DataFrame":
-    """Fetch all of a result; what Polars has no type for comes as text.
+def to_frame(query: Query) -> "pl.DataFrame":
+    """Fetch all rows of a query; what Polars has no type for comes as text.
 
     Raises
     ------
@@ -149,7 +185,7 @@ def to_frame(relation: duckdb.DuckDBPyRelation) -> "pl.DataFrame":
         If the statement fails while it runs.
     """
     try:
-        return _as_text(relation, *_NOT_IN_PARQUET).pl()
+        return _relation(query).pl()
     except duckdb.Error as error:
         raise QueryError(f"sql: {error}") from error
 
@@ -158,22 +194,19 @@ class _FailedQuery(Exception):
     """What DuckDB says of a statement that fails while its rows are fetched."""
 
 
-def _show(
-    con: _Connection, relation: _Relation, keys: Collection[str], *, is_vertical: bool
-) -> None:
+def _show(query: Query, keys: Collection[str], *, is_vertical: bool) -> None:
     """Show the first rows, on a terminal no wider than it is, and count them."""
     encoding = sys.stdout.encoding or "utf-8"
-    if relation.columns == _EXPLAINED:
-        for _, plan in relation.fetchall():
-            _print_plan(plan, encoding)
+    if query.columns == _EXPLAINED:
+        for _, drawn in query.fetchall():
+            _print_plan(drawn, encoding)
         return
-    rows = _as_text(relation.limit(MAX_ROWS + 1)).fetchall()
+    limit = f"LIMIT {MAX_ROWS + 1}"
+    rows = query.fetchall("CAST(COLUMNS(*) AS VARCHAR)", limit)
     shown, folded = rows[:MAX_ROWS], {key.lower() for key in keys}
     columns = [
-        Column(name, str(type_), [row[i] for row in shown], name.lower() in folded)
-        for i, (name, type_) in enumerate(
-            zip(relation.columns, relation.types, strict=True)
-        )
+        Column(name, type_, [row[i] for row in shown], name.lower() in folded)
+        for i, (name, type_) in enumerate(zip(query.columns, query.types, strict=True))
     ]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     if is_vertical:
@@ -182,7 +215,7 @@ def _show(
         lines = as_table(columns, width, encoding)
     for line in lines:
         click.echo(line)
-    click.echo(_counted(con, relation, len(rows)))
+    click.echo(_counted(query, len(rows)))
 
 
 def _print_plan(plan: str, encoding: str) -> None:
@@ -195,22 +228,22 @@ def _print_plan(plan: str, encoding: str) -> None:
         click.echo(harmless(line, encoding))
 
 
-def _counted(con: _Connection, relation: _Relation, n_fetched: int) -> str:
+def _counted(query: Query, n_fetched: int) -> str:
     """Say how many rows there are, and how many of them are shown."""
     if n_fetched <= MAX_ROWS:
         return f"{n_fetched} row{'' if n_fetched == 1 else 's'}"
-    n_rows = _count(con, relation)
+    n_rows = _count(query)
     beyond = f"{n_rows:,} rows" if n_rows else "more rows; `-o FILE` writes all"
     return f"{MAX_ROWS} of {beyond}"
 
 
-def _count(con: _Connection, relation: _Relation) -> int | None:
+def _count(query: Query) -> int | None:
     """Count the rows, which DuckDB often knows; None if that takes long."""
-    timer = Timer(_COUNT_S, con.interrupt)
+    timer = Timer(_COUNT_S, query.con.interrupt)
     timer.daemon = True
     timer.start()
     try:
-        [(n_rows,)] = relation.aggregate("count(*)").fetchall()
+        [(n_rows,)] = query.fetchall("count(*)")
     except duckdb.InterruptException:
         return None
     finally:
@@ -237,9 +270,28 @@ def _whole(path: Path) -> Generator[IO[bytes]]:
         partial.unlink(missing_ok=True)
 
 
-def _batches(relation: _Relation) -> Iterator[Any]:
-    """Fetch a result piece by piece, at least one, as Arrow's record batches."""
-    reader: Any = relation.to_arrow_reader(_BATCH_ROWS)
+def _relation(query: Query) -> Any:
+    """Make a relation of a query; what Arrow or Polars have no type for is text."""
+    import_module("duckdb")  # gives connections `sql`
+    unique = _unique(query)
+    listed = ", ".join(
+        f"CAST({identifier(column)} AS VARCHAR) AS {identifier(column)}"
+        if any(kind in type_ for kind in _NOT_IN_PARQUET)
+        else identifier(column)
+        for column, type_ in zip(unique.columns, unique.types, strict=True)
+    )
+    con: Any = unique.con
+    return con.sql(unique.over(listed), params=unique.values)
+
+
+def _unique(query: Query) -> Query:
+    """Give columns of the same name others, as DuckDB does."""
+    return plan(query.con, query.over("*"), query.values)
+
+
+def _batches(relation: Any) -> Iterator[Any]:
+    """Fetch a relation piece by piece, at least one, as Arrow's record batches."""
+    reader = relation.to_arrow_reader(_BATCH_ROWS)
     is_empty = True
     try:
         for batch in reader:
@@ -251,42 +303,27 @@ def _batches(relation: _Relation) -> Iterator[Any]:
         yield import_module("pyarrow").RecordBatch.from_pylist([], reader.schema)
 
 
-def _lines(con: _Connection, relation: _Relation) -> Iterator[list[str]]:
-    """Fetch a result of one column of text piece by piece."""
-    con.register(_RESULT, relation)
+def _lines(query: Query, sql: str) -> Iterator[list[str]]:
+    """Fetch piece by piece what a query over its rows gives, one column of text."""
     try:
-        con.execute(f"FROM {identifier(_RESULT)}")
-        while rows := con.fetchmany(_BATCH_ROWS):
+        found = query.con.execute(sql, query.values)
+        while rows := found.fetchmany(_BATCH_ROWS):
             yield [line for (line,) in rows]
     finally:
         with suppress(duckdb.Error):
-            con.abort()
-        con.unregister(_RESULT)
+            query.con.abort()
 
 
-def _as_text(relation: _Relation, *kinds: str) -> _Relation:
-    """Let DuckDB write columns as text: all, or those of some types."""
-    unique = relation.project("*")
-    return unique.project(
-        ", ".join(
-            f"CAST({identifier(column)} AS VARCHAR) AS {identifier(column)}"
-            if not kinds or any(kind in str(type_) for kind in kinds)
-            else identifier(column)
-            for column, type_ in zip(unique.columns, unique.types, strict=True)
-        )
-    )
-
-
-def _write_csv(con: _Connection, relation: _Relation, file: IO[bytes]) -> None:
+def _write_csv(query: Query, file: IO[bytes]) -> None:
     """Write a line of names and a line per row; a null is empty, no text is ``""``."""
-    unique = relation.project("*")
+    unique = _unique(query)
     head = ",".join(map(_csv_text, unique.columns)) + "\n"
     cells = [
-        _csv_cell(f"CAST({identifier(column)} AS VARCHAR)", str(type_))
+        _csv_cell(f"CAST({identifier(column)} AS VARCHAR)", type_)
         for column, type_ in zip(unique.columns, unique.types, strict=True)
     ]
     row = ", ',', ".join(cells)
-    for lines in _lines(con, unique.project(f"concat({row}, chr(10)) AS line")):
+    for lines in _lines(unique, unique.over(f"concat({row}, chr(10))")):
         file.write((head + "".join(lines)).encode())
         head = ""
     file.write(head.encode())
@@ -308,31 +345,30 @@ def _csv_cell(value: str, type_: str) -> str:
     return f"CASE WHEN {value} = '' OR {special} THEN {quoted} ELSE {value} END"
 
 
-def _write_json(con: _Connection, relation: _Relation, file: IO[bytes]) -> None:
+def _write_json(query: Query, file: IO[bytes]) -> None:
     """Write a list with an object per row."""
-    unique = relation.project("*")
+    unique = _unique(query)
     # JSON has no number that is none.
     finite = ", ".join(
         f"CASE WHEN isfinite({identifier(column)}) THEN {identifier(column)} END"
         f" AS {identifier(column)}"
-        if str(type_) in ("DOUBLE", "FLOAT")
+        if type_ in ("DOUBLE", "FLOAT")
         else identifier(column)
         for column, type_ in zip(unique.columns, unique.types, strict=True)
     )
-    rows = unique.project(finite).query(
-        "result", "SELECT CAST(to_json(result) AS VARCHAR) FROM result"
-    )
+    rows = f"({unique.over(finite)}) AS result"
+    sql = f"SELECT CAST(to_json(result) AS VARCHAR) FROM {rows}"
     separator = b"["
-    for lines in _lines(con, cast("_Relation", rows)):
+    for lines in _lines(unique, sql):
         file.write(separator + ",\n".join(lines).encode())
         separator = b",\n"
     file.write(b"]\n" if separator != b"[" else b"[]\n")
 
 
-def _write_parquet(_: _Connection, relation: _Relation, file: IO[bytes]) -> None:
+def _write_parquet(query: Query, file: IO[bytes]) -> None:
     """Write a row group per batch."""
     parquet = import_module("pyarrow.parquet")
-    batches = _batches(_as_text(relation, *_NOT_IN_PARQUET))
+    batches = _batches(_relation(query))
     first = next(batches)
     try:
         with parquet.ParquetWriter(file, first.schema) as writer:
@@ -342,7 +378,7 @@ def _write_parquet(_: _Connection, relation: _Relation, file: IO[bytes]) -> None
         raise OSError(str(error)) from error
 
 
-_WRITERS: dict[str, _Writer] = {
+_WRITERS: dict[str, Callable[[Query, IO[bytes]], None]] = {
     "csv": _write_csv,
     "json": _write_json,
     "parquet": _write_parquet,

@@ -7,10 +7,9 @@ import time
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-import duckdb
-
 from pipeline.files.state import CATALOG
 from pipeline.log import LOG
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.lease import is_held
 from pipeline.snapshots.linked import RUN_ID, is_run_id, run_of
 from pipeline.snapshots.records import RunRecord

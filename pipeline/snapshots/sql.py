@@ -3,18 +3,13 @@
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from pipeline.errors import QueryError, SnapshotError, nearest
 from pipeline.files.state import CATALOG
-from pipeline.snapshots import complete
 from pipeline.snapshots.catalog import (
     create_view,
     identifier,
@@ -22,8 +17,11 @@ from pipeline.snapshots.catalog import (
     text,
     write_catalog,
 )
+from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.publish import is_current, renew_catalog
+from pipeline.snapshots.queries import NamedQuery, Parameter
 from pipeline.snapshots.records import FORECASTS, RunRecord
+from pipeline.snapshots.result import Query, plan
 from pipeline.snapshots.store import (
     WAIT_S,
     Store,
@@ -34,17 +32,11 @@ from pipeline.snapshots.store import (
 )
 from pipeline.snapshots.variants import find_variant
 
-_EXPLAIN = re.compile(
-    r"explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*", re.IGNORECASE
-)
-_PARAMETER = re.compile(
-    r"--\s*param:\s*(?P<name>\w+)\s+(?P<type>[A-Z]\w*)\s*=\s*(?P<default>.*?)"
-    r"\s*(?:--\s*(?P<meaning>.*))?$"
-)
-_NO_TABLE = re.compile(
+# Of these, a command needs one at most.
+_EXPLAIN = r"(?i:explain\b(\s+analyze\b|\s*\(\s*(analyze|format)\b[^()]*\))*)"
+_NO_TABLE = (
     r'Table with name (?P<name>.+) does not exist!\nDid you mean "(?P<meant>[^\n]+)"\?'
 )
-_QUESTION = re.compile(r"--\s*question:\s*(?P<question>.*)$")
 
 
 _ATTACHED = identifier(Path(CATALOG).stem)
@@ -52,26 +44,6 @@ _ATTACHED = identifier(Path(CATALOG).stem)
 
 PUBLISHED = "published"
 """The schema of the newest run, beside a variant's snapshots."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A value that a named query can be given; ``default`` is a SQL literal."""
-
-    name: str
-    type: str
-    default: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class NamedQuery:
-    """A file of ``queries/``."""
-
-    name: str
-    question: str
-    parameters: tuple[Parameter, ...]
-    sql: str
 
 
 def connect(store: Store) -> duckdb.DuckDBPyConnection:
@@ -84,8 +56,8 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     SnapshotError
         If there is no catalog yet, it cannot be opened, or an object is missing.
     """
-    current = read_current(store)
-    for snapshot in current.snapshots if current else ():
+    current = _newest(store)
+    for snapshot in current.snapshots:
         if read_object(store, *snapshot.object) is None:
             raise SnapshotError(
                 f"{store.object(*snapshot.object)}: the object of"
@@ -95,7 +67,7 @@ def connect(store: Store) -> duckdb.DuckDBPyConnection:
     # Connections of a process to one file share all that is set: a notebook's own one
     # to the catalog would be confined, too.
     con = duckdb.connect()
-    with current_catalog(store) as catalog:
+    with _catalog_of(store, current) as catalog:
         try:
             con.execute(f"ATTACH {text(catalog)} AS {_ATTACHED} (READ_ONLY)")
             con.execute(f"USE {_ATTACHED}")
@@ -169,8 +141,7 @@ def _confine(con: duckdb.DuckDBPyConnection, store: Store) -> None:
     con.execute("SET lock_configuration = true")
 
 
-@contextmanager
-def current_catalog(store: Store) -> Generator[Path]:
+def current_catalog(store: Store) -> AbstractContextManager[Path]:
     """Give the catalog of the newest run, made again if it does not fit.
 
     A store that cannot be written gets one in a temporary folder, for the time being.
@@ -180,13 +151,26 @@ def current_catalog(store: Store) -> Generator[Path]:
     SnapshotError
         If there is no run yet, or the catalog cannot be written.
     """
+    return _catalog_of(store, _newest(store))
+
+
+def _newest(store: Store) -> RunRecord:
+    """Read the newest run, or raise a SnapshotError if there is none."""
     current = read_current(store)
     if current is None:
         raise SnapshotError(
             f"{store.catalog}: there are no snapshots yet\nhint: `just run` makes them"
         )
+    return current
+
+
+@contextmanager
+def _catalog_of(store: Store, current: RunRecord) -> Generator[Path]:
+    """Give the catalog of the newest run; see `current_catalog`."""
     if not is_current(store, current.run_id):
         if not os.access(store.folder, os.W_OK):
+            import tempfile  # imported late, as this is rare
+
             with tempfile.TemporaryDirectory() as folder:
                 catalog = Path(folder) / CATALOG
                 write_catalog(catalog, store, read_runs(store))
@@ -211,10 +195,10 @@ def split_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
 
 def select(
     con: duckdb.DuckDBPyConnection, sql: str, values: dict[str, Any] | None = None
-) -> duckdb.DuckDBPyRelation:
-    """Run one query: SELECT, FROM, WITH, PIVOT, SHOW, DESCRIBE ..., or EXPLAIN of one.
+) -> Query:
+    """Plan one query: SELECT, FROM, WITH, PIVOT, SHOW, DESCRIBE ..., or EXPLAIN of one.
 
-    The values are those of its ``$name`` parameters. The result is not yet fetched.
+    The values are those of its ``$name`` parameters.
 
     Raises
     ------
@@ -230,7 +214,7 @@ def select(
         )
     query = _without_end(statements[0].query)
     try:
-        return con.sql(query, params=values) if values else con.sql(query)
+        return plan(con, query, values)
     except duckdb.Error as error:
         raise _refused(con, error) from error
 
@@ -250,9 +234,11 @@ def _refused(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> QueryError:
 
 def _ours(con: duckdb.DuckDBPyConnection, text: str) -> str:
     """Let DuckDB suggest no table of its own, but one of the catalog if any is near."""
-    if not (found := _NO_TABLE.search(text)):
+    if not (found := re.search(_NO_TABLE, text)):
         return text
-    tables = complete.known(con).tables
+    from pipeline.snapshots.complete import known
+
+    tables = known(con).tables
     if found["meant"] in {*tables, *(name.rpartition(".")[2] for name in tables)}:
         return text
     near = nearest(found["name"], tables)
@@ -281,7 +267,7 @@ def _kind(con: duckdb.DuckDBPyConnection, statement: duckdb.Statement) -> str:
         kind = statement.type.name
     except ValueError:  # DuckDB's own Python module does not know them all
         return "a statement of another kind"
-    if kind in ("EXPLAIN", "MULTI") and (explained := _EXPLAIN.match(sql)):
+    if kind in ("EXPLAIN", "MULTI") and (explained := re.match(_EXPLAIN, sql)):
         # EXPLAIN ANALYZE runs its statement.
         inner = _statements(con, sql[explained.end() :])
         return _kind(con, inner[0]) if len(inner) == 1 else kind
@@ -316,54 +302,10 @@ def _without_end(sql: str) -> str:
     return text.decode()
 
 
-def query_names(folder: Path) -> list[str]:
-    """List the named queries, sorted."""
-    return sorted(path.stem for path in folder.glob("*.sql") if path.is_file())
-
-
-def load_query(folder: Path, name: str) -> NamedQuery:
-    """Read a named query and its header.
-
-    The header is ``-- question: ...`` and, per parameter,
-    ``-- param: name TYPE = default -- meaning``.
-
-    Raises
-    ------
-    QueryError
-        If there is no such query, or its header states no question.
-    """
-    path = folder / f"{name}.sql"
-    if name not in (known := query_names(folder)):
-        raise QueryError(
-            f"no query '{name}'{nearest(name, known)}\nfound: {', '.join(known)}"
-        )
-    try:
-        sql = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise QueryError(
-            f"queries/{name}.sql: a byte that is not UTF-8, at {error.start:,}\n"
-            "hint: save the file as UTF-8"
-        ) from error
-    except OSError as error:
-        raise QueryError(f"queries/{name}.sql: {error.strerror}") from error
-    lines = sql.splitlines()
-    questions = [
-        match["question"] for line in lines if (match := _QUESTION.match(line))
-    ]
-    if not questions:
-        raise QueryError(f"queries/{name}.sql: expected a line '-- question: ...'")
-    parameters = tuple(
-        Parameter(m["name"], m["type"], m["default"], m["meaning"] or "")
-        for line in lines
-        if (m := _PARAMETER.match(line))
-    )
-    return NamedQuery(name, questions[0], parameters, sql)
-
-
 def run_query(
     con: duckdb.DuckDBPyConnection, query: NamedQuery, given: dict[str, str]
-) -> duckdb.DuckDBPyRelation:
-    """Run a named query with the given values, and the defaults for the rest.
+) -> Query:
+    """Plan a named query with the given values, and the defaults for the rest.
 
     Raises
     ------

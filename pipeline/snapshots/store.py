@@ -14,8 +14,7 @@ previous run in place, and a reader that has an old catalog open goes on reading
 Catalogs are made of these files alone, and are made again wherever they do not fit.
 """
 
-import shutil
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -115,6 +114,8 @@ def staged_run(store: Store) -> Generator[Path]:
     SnapshotError
         If the store cannot be written.
     """
+    import shutil  # imported late: readers stage nothing
+
     try:
         for folder in (store.runs, store.objects, store.catalogs):
             folder.mkdir(exist_ok=True)
@@ -233,12 +234,17 @@ def read_runs(store: Store) -> list[RunRecord]:
         If that of the newest run cannot be read: none before it stands in for it.
     """
     runs, lost = _look_at_runs(store)
-    if lost is not None:
+    _refuse_lost(lost)
+    return runs
+
+
+def _refuse_lost(record: Path | None) -> None:
+    """Refuse to go on without the record of the newest run."""
+    if record is not None:
         raise SnapshotError(
-            f"{lost}: the record of the newest run {_how_lost(lost)}\n"
+            f"{record}: the record of the newest run {_how_lost(record)}\n"
             "hint: `just run` drops it, and publishes its snapshots again"
         )
-    return runs
 
 
 def readable_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
@@ -255,9 +261,10 @@ def readable_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
 
 
 def read_current(store: Store) -> RunRecord | None:
-    """Read the record of the newest run, as `read_runs` does."""
-    runs = read_runs(store)
-    return runs[-1] if runs else None
+    """Read the record of the newest run, as `read_runs` does, and no other."""
+    newest = next(_readable(reversed(run_files(store))), None)
+    _refuse_lost(_lost(store, newest))
+    return newest
 
 
 def run_files(store: Store) -> list[Path]:
@@ -272,24 +279,36 @@ def damaged_runs(store: Store, runs: Iterable[RunRecord]) -> list[Path]:
     What is newer than the linked run has not been published: no run needs it.
     """
     read = {run.run_id for run in runs}
+    others = (path for path in _files_behind(store, "") if path.stem not in read)
+    return [path for path in others if _is_damaged(path)]
+
+
+def _files_behind(store: Store, last: str) -> Iterator[Path]:
+    """List the records of the runs behind one, up to the linked run's."""
     newest = store.linked if is_run_id(store.linked) else _END
-    return [
-        path
-        for path in run_files(store)
-        if path.stem not in read and path.stem <= newest and _is_damaged(path)
-    ]
+    return (path for path in run_files(store) if last < path.stem <= newest)
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[RunRecord]:
+    """Read records of runs, but for those that are damaged or of another format."""
+    found = ((path, read_record(path, RunRecord)) for path in paths)
+    return (run for path, run in found if run is not None and run.run_id == path.stem)
 
 
 def _look_at_runs(store: Store) -> tuple[list[RunRecord], Path | None]:
     """Read all runs, and name the record of the newest if that is lost."""
-    found = ((path, read_record(path, RunRecord)) for path in run_files(store))
-    runs = [run for path, run in found if run is not None and run.run_id == path.stem]
-    last = runs[-1].run_id if runs else ""
-    lost = [path for path in damaged_runs(store, runs) if path.stem > last]
+    runs = [*_readable(run_files(store))]
+    return runs, _lost(store, runs[-1] if runs else None)
+
+
+def _lost(store: Store, newest: RunRecord | None) -> Path | None:
+    """Name the record of a run behind the newest that can be read, if there was one."""
+    last = newest.run_id if newest else ""
+    lost = [path for path in _files_behind(store, last) if _is_damaged(path)]
     linked = store.runs / f"{store.linked}.json"
     if is_run_id(store.linked) and last < store.linked and not linked.exists():
         lost.append(linked)
-    return runs, max(lost, default=None)
+    return max(lost, default=None)
 
 
 def _is_damaged(path: Path) -> bool:

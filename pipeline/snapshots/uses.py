@@ -9,7 +9,7 @@ import duckdb
 
 from pipeline.errors import QueryError
 from pipeline.snapshots.catalog import identifier, rows_of, text
-from pipeline.snapshots.sql import NamedQuery, load_query, query_names
+from pipeline.snapshots.queries import NamedQuery, load_query, query_names
 
 ROWS = ""
 """Stands for a column: that a query reads a snapshot, though no column of it."""

@@ -1,5 +1,6 @@
 """What holds of every command."""
 
+import os
 import re
 import subprocess
 import sys
@@ -21,17 +22,80 @@ def test_mistake_is_printed_without_a_traceback(project: Path) -> None:
     assert "Traceback" not in result.output
 
 
-def test_help_imports_no_dataframes() -> None:
-    code = (
-        "import sys; from pipeline.commands.cli import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "slow = {'polars', 'duckdb', 'numpy', 'omegaconf', 'msgspec'}\n"
-        "loaded = slow & set(sys.modules)\n"
-        "assert not loaded, loaded"
+IMPORTS = """
+import sys
+from pipeline.commands.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    print(*(name.partition(".")[0] for name in sys.modules))
+    print(*(name for name in sys.modules if name.endswith("_cli")))
+"""
+FRAMES = {"polars", "duckdb", "numpy", "pyarrow", "omegaconf", "yaml", "filelock"}
+"""What takes long to import: `duckdb` is more than what answers SQL, `_duckdb`."""
+
+
+@pytest.mark.parametrize(
+    ("words", "never", "of"),
+    [
+        (("--help",), {"_duckdb", "msgspec"}, None),
+        (("sqll",), {"_duckdb", "msgspec"}, ""),
+        (("complete", "sql", "from dr"), {"_duckdb", "msgspec"}, "ask_cli"),
+        (("runs",), {"_duckdb"}, "history_cli"),
+        (("history",), {"_duckdb"}, "history_cli"),
+        (("diff", "drgs", "nosuch"), {"_duckdb"}, "history_cli"),
+        (("query", "costliest_drg"), {"_duckdb", "msgspec"}, "ask_cli"),
+        (("query", "costliest_drgs"), set[str](), "ask_cli"),
+        (("sql", "from drgs limit 2"), set[str](), "ask_cli"),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(
+    published: Path, words: tuple[str, ...], never: set[str], of: str | None
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *words],
+        cwd=published,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, stdout=subprocess.PIPE
+    *_, libraries, modules = done.stdout.splitlines()
+    assert not (FRAMES | never) & {*libraries.split()}
+    if of is not None:
+        assert modules == (f"pipeline.commands.{of}" if of else "")
+
+
+ENDS = """
+import atexit, sys, threading, time
+from pipeline.__main__ import start
+from pipeline.commands.cli import main
+
+
+class Told:
+    def __del__(self):
+        print("taken apart")
+
+
+@main.command()
+def end():
+    atexit.register(print, "registered")
+    threading.Thread(target=lambda: [time.sleep(0.1), print("thread")]).start()
+    sys.exit(3)
+
+
+told, sys.argv = Told(), ["pipeline", "end"]
+start()
+"""
+
+
+def test_a_command_ends_at_once_and_loses_nothing() -> None:
+    words = [sys.executable, "-c", ENDS]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        3,
+        "thread\nregistered\n",
+        "",
     )
 
 
@@ -57,7 +121,7 @@ def test_warnings_of_libraries_do_not_reach_the_terminal() -> None:
         done = subprocess.run(
             [sys.executable, *options, "-c", "\n".join(lines)],
             cwd=ROOT,
-            check=True,
+            check=False,
             capture_output=True,
         )
         assert (b"CSV malformed" in done.stderr) == is_shown

@@ -4,7 +4,8 @@ import pytest
 
 from pipeline.plan.settings import load_settings
 from pipeline.run.run import run
-from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+from pipeline.snapshots.queries import load_query, query_names
+from pipeline.snapshots.sql import connect, run_query
 from pipeline.snapshots.store import open_store
 from tests.init.tables import MONTHS, made, panel
 

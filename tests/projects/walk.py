@@ -12,7 +12,8 @@ from pipeline.modeling.forecast import forecast
 from pipeline.modeling.promote import promote
 from pipeline.modeling.settings import ModelingSettings, load_modeling
 from pipeline.run.run import run
-from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+from pipeline.snapshots.queries import load_query, query_names
+from pipeline.snapshots.sql import connect, run_query
 from pipeline.snapshots.store import open_store
 from tests.init.tables import made
 

@@ -13,7 +13,8 @@ from pipeline.errors import QueryError
 from pipeline.modeling.forecast import publish_forecast
 from pipeline.plan.settings import Settings, load_settings
 from pipeline.run.run import RunReport, run
-from pipeline.snapshots.sql import connect, load_query, query_names, run_query
+from pipeline.snapshots.queries import load_query, query_names
+from pipeline.snapshots.sql import connect, run_query
 from pipeline.snapshots.store import open_store
 from tests.conftest import GOLDEN, ROOT
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from pipeline.errors import QueryError
-from pipeline.snapshots.result import MAX_ROWS, write_frame, write_result
+from pipeline.snapshots.result import MAX_ROWS, plan, write_frame, write_result
 from tests.conftest import ROOT
 
 # Of all types that Polars does not know, or cannot write.
@@ -31,7 +31,7 @@ LATE = (
 
 def written(sql: str, path: Path) -> Path:
     with duckdb.connect() as con:
-        write_result(con, con.sql(sql), None, path)
+        write_result(plan(con, sql), None, path)
     return path
 
 
@@ -91,9 +91,9 @@ def test_rows_are_written_before_the_last_is_there(
 ) -> None:
     # Of several threads, one may come to the late row before the first is fetched.
     with duckdb.connect(config={"threads": 1}) as con:
-        relation = con.sql(LATE.format(10**12))
+        query = plan(con, LATE.format(10**12))
         with pytest.raises(QueryError, match="late"):
-            write_result(con, relation, format_, None)
+            write_result(query, format_, None)
     assert capfdbinary.readouterr().out.startswith(first)
 
 
@@ -123,7 +123,7 @@ def test_link_that_leads_nowhere_is_said(tmp_path: Path) -> None:
 
 def test_disk_that_is_full_is_said(tmp_path: Path) -> None:
     with duckdb.connect() as con, pytest.raises(QueryError) as error:
-        write_result(con, con.sql("FROM range(10)"), "csv", Path("/dev/full"))
+        write_result(plan(con, "FROM range(10)"), "csv", Path("/dev/full"))
     assert str(error.value) == (
         "/dev/full: cannot be written\nfound: No space left on device"
     )
@@ -140,7 +140,7 @@ def test_csv_tells_a_null_from_no_text_and_quotes_what_it_must(tmp_path: Path) -
 
 def shown(sql: str, capsys: pytest.CaptureFixture[str], **given: object) -> list[str]:
     with duckdb.connect() as con:
-        write_result(con, con.sql(sql), None, None, **given)  # pyright: ignore[reportArgumentType]
+        write_result(plan(con, sql), None, None, **given)  # pyright: ignore[reportArgumentType]
     return capsys.readouterr().out.splitlines()
 
 
@@ -179,14 +179,15 @@ def test_plans_are_shown_as_they_are_drawn(capsys: pytest.CaptureFixture[str]) -
         assert not any("\\n" in line for line in plan)
 
 
-def test_only_parquet_needs_dataframes() -> None:
+def test_only_parquet_needs_relations_and_dataframes() -> None:
     code = (
-        "import sys, duckdb, pipeline.snapshots.sql\n"
-        "from pipeline.snapshots.result import write_result\n"
+        "import sys, pipeline.snapshots.sql\n"
+        "from pipeline.snapshots.core import duckdb\n"
+        "from pipeline.snapshots.result import plan, write_result\n"
         "with duckdb.connect() as con:\n"
         "    for form in ('table', 'vertical', 'csv', 'json'):\n"
-        "        write_result(con, con.sql('FROM range(50)'), form, None)\n"
-        "loaded = {'polars', 'pyarrow', 'numpy'} & set(sys.modules)\n"
+        "        write_result(plan(con, 'FROM range(50)'), form, None)\n"
+        "loaded = {'duckdb', 'polars', 'pyarrow', 'numpy'} & set(sys.modules)\n"
         "assert not loaded, loaded"
     )
     words = [sys.executable, "-c", code]
@@ -199,8 +200,8 @@ def test_terminal_without_boxes_gets_lines_of_ascii(
     path = tmp_path / "out.txt"
     with path.open("w", encoding="latin-1") as stdout, duckdb.connect() as con:
         monkeypatch.setattr("sys.stdout", stdout)
-        write_result(con, con.sql("SELECT 'ü' AS ä, '€' AS money"), None, None)
-        write_result(con, con.sql("EXPLAIN SELECT 1"), None, None)
+        write_result(plan(con, "SELECT 'ü' AS ä, '€' AS money"), None, None)
+        write_result(plan(con, "EXPLAIN SELECT 1"), None, None)
         monkeypatch.undo()
     lines = path.read_text("latin-1").splitlines()
     assert lines[:3] == ["ä  money", "-  ------", "ü  \\u20ac"]
