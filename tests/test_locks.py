@@ -13,6 +13,7 @@ LOCKS = sorted(ROOT.glob("requirements*.lock"))
 OURS = {"pipeline", "transforms", "sources"}
 OPTIONAL = {"pyspark"}  # of `just spark-env`
 PACKAGES = {
+    "_duckdb": "duckdb",
     "sklearn": "scikit-learn",
     "vl_convert": "vl-convert-python",
     "yaml": "pyyaml",
