@@ -43,7 +43,7 @@ from pipeline.modeling.bundle.request import (
     sizes_of,
     typed,
 )
-from pipeline.modeling.fit.drift import Learned, drift
+from pipeline.modeling.fit.drift import Learned, held
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import Horizon
 from pipeline.modeling.predictor import Predictor, load_predictor
@@ -310,16 +310,15 @@ class Bundle:
         asked = _of_entities(features, last, (*record.horizon.entity,))
         return self.drifted(self.drift(asked, is_whole=is_whole))
 
-    def drift(self, asked: pl.DataFrame, *, is_whole: bool) -> pl.DataFrame:
+    def drift(self, asked: pl.DataFrame, *, is_whole: bool) -> list[dict[str, Any]]:
         """Hold features, all or some, against those that were learned from."""
         known = self.predictor.record
         learned = known.learned or Learned(0, {})
-        return drift(learned, asked, known.schema, is_whole=is_whole)
+        return held(learned, asked, known.schema, is_whole=is_whole)
 
-    def drifted(self, found: pl.DataFrame) -> list[str]:
+    def drifted(self, found: Sequence[Mapping[str, Any]]) -> list[str]:
         """Warn of features that are not as they were in what was learned from."""
-        named = found.drop_nulls("why").select("feature", "why").rows()
-        shown = some(f"{name} ({why})" for name, why in named)
+        shown = some(f"{row['feature']} ({row['why']})" for row in found if row["why"])
         return (
             [f"drifted from the rows that were learned from: {shown}"] if shown else []
         )
@@ -378,12 +377,11 @@ class Bundle:
         """
         time, cluster = self.record.horizon.time, self.record.cluster
         if alone:
-            return part_of_the_panel(sizes, time, cluster)
+            return part_of_the_panel(sizes, sizes.clear(), time, cluster)
         self._refuse_part(sizes)
         warnings = parts_of_clusters(sizes, self._sizes, time, cluster)
         known = sizes.filter(self.is_in_panel)
-        whole = completed(known, self._sizes, time, cluster)
-        return warnings + part_of_the_panel(whole, time, cluster)
+        return warnings + part_of_the_panel(known, self._sizes, time, cluster)
 
     def _refuse_part(self, given: pl.DataFrame) -> None:
         """Refuse sizes that end too early, or new periods that are not whole."""

@@ -200,10 +200,12 @@ def _predict_in_parts(
     newest = sizes.filter(pl.col(time) == sizes[time].max())
     is_whole = alone or not is_part(newest, cluster, bundle.record.n_clusters)
     drifted = [
-        bundle.drift(asked.select(name).collect(engine="streaming"), is_whole=is_whole)
+        row
         for name in features[0].collect_schema()
+        for column in [asked.select(name).collect(engine="streaming")]
+        for row in bundle.drift(column, is_whole=is_whole)
     ]
-    warnings += bundle.drifted(pl.concat(drifted))
+    warnings += bundle.drifted(drifted)
     return horizon.periods_ahead(panel).collect(), warnings
 
 

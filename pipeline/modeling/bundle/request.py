@@ -10,7 +10,6 @@ from itertools import count, islice
 
 import msgspec
 import polars as pl
-import polars.selectors as cs
 
 from pipeline.contracts.checks import (
     Check,
@@ -24,11 +23,11 @@ from pipeline.contracts.contract import Contract, Rows
 from pipeline.contracts.report import describe_failed
 from pipeline.errors import ModelError, nearest, some
 from pipeline.panel.composed import composed
-from pipeline.panel.keys import WORKING
 from pipeline.panel.periods import Every, Time, later, number
 from pipeline.plan.settings import Stage
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import Declared, dtype_of, why_bad
+from pipeline.sources.scan import GOOD, OVERFLOW, parse
 
 _PART_OF_PANEL = 0.5
 """Of the clusters of the training's last period; fewer are no whole one."""
@@ -50,12 +49,16 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
             "hint: name the columns as the source does"
         )
 
-    made = _read(rows.select(columns.keys()), (*columns.items(),))
-    values, found = made.select(columns.keys()), made.select(cs.starts_with(WORKING))
-    if all(column.null_count() == rows.height for column in found):
-        return values
+    given = rows.select(columns.keys())
+    made = _read(given, (*columns.items(),))
+    if made[GOOD].all():
+        return made.drop(GOOD)
+    faults = [
+        why_bad(pl.col(name), _value(name, given.schema[name], kind), kind).alias(name)
+        for name, kind in columns.items()
+    ]
     bad = (
-        found.rename(lambda name: name.removeprefix(WORKING))
+        given.select(faults)
         .with_row_index("row")
         .unpivot(index="row", variable_name="column", value_name="reason")
         .drop_nulls("reason")
@@ -72,19 +75,18 @@ def typed(rows: pl.DataFrame, columns: dict[str, Declared]) -> pl.DataFrame:
 def _read(
     rows: pl.LazyFrame, columns: tuple[tuple[str, Declared], ...]
 ) -> pl.LazyFrame:
-    """Read cells; beside each column why its cells cannot be read, null if they can."""
-    dtypes = rows.collect_schema()
-    values = {name: pl.lit(None, dtype_of(kind)) for name, kind in columns}
-    for name, kind in columns:
-        if can_be(dtypes[name], kind):
-            values[name] = parse_typed(pl.col(name), dtypes[name], kind)
-    return rows.select(
-        *(pl.col(name).alias(WORKING + name) for name in values),
-        *(value.alias(name) for name, value in values.items()),
-    ).with_columns(
-        why_bad(pl.col(WORKING + name), pl.col(name), kind).alias(WORKING + name)
-        for name, kind in columns
-    )
+    """Read cells, and tell which rows are `GOOD`."""
+    kinds, dtypes = dict(columns), rows.collect_schema()
+    parsing = {name: _value(name, dtypes[name], kind) for name, kind in columns}
+    cells = rows.with_columns(pl.lit(None, pl.String).alias(OVERFLOW))
+    return parse(cells, parsing, kinds).select(*kinds, GOOD)
+
+
+def _value(name: str, dtype: pl.DataType, kind: Declared) -> pl.Expr:
+    """Read a cell."""
+    if not can_be(dtype, kind):
+        return pl.lit(None, dtype_of(kind))
+    return parse_typed(pl.col(name), dtype, kind)
 
 
 def beyond(rows: pl.DataFrame, largest: Mapping[str, float]) -> ModelError:
@@ -252,13 +254,15 @@ def sizes_of(panel: pl.LazyFrame, time: str, cluster: str) -> pl.LazyFrame:
     return panel.group_by(cluster, time).len("n")
 
 
-@composed
-def completed(
+def _completed(
     given: pl.LazyFrame, context: pl.LazyFrame, time: str, cluster: str
 ) -> pl.LazyFrame:
     """Add the rows of other clusters and periods, in the columns that are given."""
     rest = context.join(given, on=[cluster, time], how="anti")
     return pl.concat([given, rest.select(given.collect_schema().names())])
+
+
+completed = composed(_completed)
 
 
 def parts_of_clusters(
@@ -297,12 +301,15 @@ def is_part(last: pl.DataFrame, cluster: str, n_clusters: int) -> bool:
     return last[cluster].n_unique() < n_clusters * _WHOLE
 
 
-def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]:
+def part_of_the_panel(
+    given: pl.DataFrame, context: pl.DataFrame, time: str, cluster: str
+) -> list[str]:
     """Warn if the last period has much less than the one before it.
 
-    The panel is given by its sizes, as of `sizes_of`.
+    The panel is what is given, `completed` by the context; both are sizes as of
+    `sizes_of`.
     """
-    sizes = _newest(panel, time).rows()
+    sizes = _newest(given, context, time, cluster).rows()
     if len(sizes) < 2:
         return []
     (before, *whole), (last, *part) = sizes
@@ -316,7 +323,10 @@ def part_of_the_panel(panel: pl.DataFrame, time: str, cluster: str) -> list[str]
 
 
 @composed
-def _newest(sizes: pl.LazyFrame, time: str) -> pl.LazyFrame:
+def _newest(
+    given: pl.LazyFrame, context: pl.LazyFrame, time: str, cluster: str
+) -> pl.LazyFrame:
     """Add up the sizes of each of the last two periods."""
+    sizes = _completed(given, context, time, cluster)
     clusters, rows = pl.len().alias("clusters"), pl.col("n").sum().alias("rows")
     return sizes.group_by(time).agg(clusters, rows).sort(time).tail(2)

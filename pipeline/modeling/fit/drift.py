@@ -152,6 +152,14 @@ def drift(
     at, with `MAX_BEYOND_OF_PART`: a part may be distributed as it likes, and there are
     no quantiles of it.
     """
+    rows = held(learned, df, schema, is_whole=is_whole)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def held(
+    learned: Learned, df: pl.DataFrame, schema: FeatureSchema, *, is_whole: bool
+) -> list[dict[str, Any]]:
+    """Give the rows of `drift`."""
     rows: list[dict[str, Any]] = []
     dtypes = df.schema
     for name, known in learned.features.items():
@@ -161,7 +169,7 @@ def drift(
         row = _held(known, of_all, df[name], schema.vocabulary.get(name))
         why = "; ".join(_faults(row, known, is_whole=is_whole)) or None
         rows.append(row | {"feature": name, "why": why})
-    return pl.DataFrame(rows, schema=SCHEMA)
+    return rows
 
 
 def is_plain(why: pl.Expr) -> pl.Expr:
