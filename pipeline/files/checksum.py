@@ -15,10 +15,10 @@ _CHUNK = 1 << 20
 
 def checksum(path: Path) -> str:
     """Return the CRC-32 of a file's bytes, as eight digits."""
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            crc = zlib.crc32(chunk, crc)
+    crc, chunk = 0, memoryview(bytearray(_CHUNK))
+    with path.open("rb", buffering=0) as file:
+        while n_bytes := file.readinto(chunk):
+            crc = zlib.crc32(chunk[:n_bytes], crc)
     return f"{crc:08x}"
 
 

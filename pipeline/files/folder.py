@@ -4,6 +4,7 @@ import posixpath
 import shutil
 import uuid
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,10 @@ class Folder:
         partial.write_bytes(_sealed(content))
         partial.replace(path)
 
+    def near(self, files: Iterable[str], to: Path) -> list[Path]:  # noqa: ARG002
+        """Give files, named as Polars does, on this machine: copied to a folder."""
+        return [*map(Path, files)]
+
     def remove(self) -> None:
         """Remove it with all that is in it, if it is there."""
         with suppress(FileNotFoundError):
@@ -89,6 +94,18 @@ class RemoteFolder(Folder):
         files, path = self._open(*names)
         with files.open_output_stream(path) as file:
             file.write(_sealed(content))
+
+    def near(self, files: Iterable[str], to: Path) -> list[Path]:
+        """Copy objects to a folder."""
+        to.mkdir()
+        found: list[Path] = []
+        for i, file in enumerate(files):
+            store, path = open_store(file)
+            found.append(to / f"{i:05}")
+            arrow_fs().copy_files(
+                path, str(found[-1]), store, arrow_fs().LocalFileSystem()
+            )
+        return found
 
     def remove(self) -> None:
         """Remove all objects below it, if there are any.

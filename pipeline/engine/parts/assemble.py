@@ -7,11 +7,9 @@ import polars as pl
 
 from pipeline.contracts.checks import Check, Outcome, outcomes_of
 from pipeline.engine.one_pass import collect_all, sink
-from pipeline.engine.parts.work import sink_for_a_while
-from pipeline.files.parquet import scan_parquet
+from pipeline.files.arrow import map_arrow, sink_arrow
 from pipeline.panel.keys import WORKING
 from pipeline.snapshots.profile import (
-    N_ROWS,
     SAMPLE_EVERY,
     Profile,
     is_large,
@@ -26,111 +24,86 @@ _N, _FILE, _END = (f"{WORKING}{name}" for name in ("n", "file", "end"))
 # Rows that are looked at together.
 _PIECE = SAMPLE_EVERY << 14
 
-# Bytes of files that are merged into one: no more than any part's rows may take.
-_MERGED = 1 << 26
-
-# Of so many slices, a plan would take longer than the sort it saves.
-_N_SLICES = 20_000
+# Of so many slices, the plan would take longer than the sort it saves.
+_N_SLICES = 100_000
 
 
-def merged(files: Mapping[str, int], key: Sequence[str], folder: Path) -> list[str]:
-    """Sort small files into larger ones, each of some that follow one another.
-
-    The files are given with their length. Of hundreds, each slice would cost more to
-    plan than to copy.
-    """
-    groups: list[list[str]] = []
-    size = _MERGED
-    for file, n_bytes in files.items():
-        size += n_bytes
-        if size > _MERGED:
-            groups.append([])
-            size = n_bytes
-        groups[-1].append(file)
-    found: list[str] = []
-    for i, group in enumerate(groups):
-        if len(group) == 1:
-            found += group
-            continue
-        found.append(str(folder / f"{i:05}.parquet"))
-        rows = pl.concat(map(scan_parquet, group)).sort(key)
-        collect_all([sink_for_a_while(rows, found[-1], needs_folder=True)])
-    return found
-
-
-def in_order(files: Sequence[str], key: Sequence[str], column: str) -> pl.LazyFrame:
-    """Scan files of sorted rows as one frame in the order of its key.
+def in_order(
+    files: Sequence[Path], key: Sequence[str], column: str, to: Path
+) -> pl.DataFrame:
+    """Map files of sorted rows to memory as one frame in the order of its key.
 
     Each file holds the values of the column between those of the file before and of
     the one behind. So where the key begins with other columns, such as the year, all
     is in order once the files are taken slice by slice, a slice for each combination
-    of their values. Where the column is not in the key, the rows are sorted.
+    of their values. Where the column is not in the key, or the slices are too many, the
+    rows are sorted, `to` a file.
     """
-    scans = [scan_parquet(file) for file in files]
-    if column not in key:
-        return pl.concat(scans).sort(key)
-    before = list(key[: key.index(column)])
-    if not before:
-        return pl.concat(scans)
-    runs = pl.concat(
-        run.with_columns(
-            pl.lit(i).alias(_FILE), pl.col(_N).cum_sum().cast(pl.Int64).alias(_END)
-        )
-        for i, run in enumerate(
-            collect_all(
-                [
-                    scan.group_by(before, maintain_order=True).agg(pl.len().alias(_N))
-                    for scan in scans
-                ]
-            )
-        )
-    )
-    if runs.height > _N_SLICES:
-        return pl.concat(scans).sort(key)
+    parts = [map_arrow(file) for file in files]
+    before = list(key[: key.index(column)]) if column in key else None
+    if before == []:
+        return pl.concat(parts)
+    runs = None if before is None else _runs(parts, before)
+    if runs is None or runs.height > _N_SLICES:
+        collect_all([sink_arrow(pl.concat(parts).lazy().sort(key), to)])
+        return map_arrow(to)
     slices = [
-        scans[int(file)].slice(int(end - n), int(n))
-        for file, end, n in runs.sort(*before, _FILE).select(_FILE, _END, _N).rows()
+        parts[int(file)].slice(int(end - n), int(n))
+        for file, end, n in runs.select(_FILE, _END, _N).rows()
     ]
-    return pl.concat(slices) if slices else pl.concat(scans)
+    return pl.concat(slices or parts)
+
+
+def _runs(parts: Sequence[pl.DataFrame], by: Sequence[str]) -> pl.DataFrame:
+    """Find the rows of each part that agree in the columns it is sorted by first."""
+    runs = collect_all(
+        [
+            part.lazy().group_by(by, maintain_order=True).agg(pl.len().alias(_N))
+            for part in parts
+        ]
+    )
+    numbered = (
+        run.with_columns(
+            pl.lit(i).alias(_FILE),
+            pl.col(_N).cast(pl.Int64),
+            pl.col(_N).cum_sum().cast(pl.Int64).alias(_END),
+        )
+        for i, run in enumerate(runs)
+    )
+    return pl.concat(numbered).sort(*by, _FILE)
 
 
 def write(
-    file: Path,
-    lf: pl.LazyFrame,
-    schema: pl.Schema,
-    key: Sequence[str],
-    checks: Sequence[Check],
+    file: Path, df: pl.DataFrame, key: Sequence[str], checks: Sequence[Check]
 ) -> tuple[Profile, list[Outcome]]:
-    """Write a snapshot of any size, then look at it, within little memory.
+    """Write a snapshot of any size, and look at it, within little memory.
 
     NOTE: Polars takes whole columns into memory for what looks at more than a row at a
     time, such as the row above, and keeps what a slow sink has not yet taken. So the
-    rows are written first, and such figures are made piece by piece.
+    rows are written by themselves, and such figures are made piece by piece.
     """
+    lf = df.lazy()
     collect_all([sink(lf, file)])
-    written = scan_parquet(file)
     by_row = {c.name: c.violates for c in checks if c.violates is not None}
     others = [c.failures for c in checks if c.violates is None]
-    rows = with_row_hash(written, key)
-    [found] = collect_all([rows.select(*streamed_figures(schema), *others)])
-    row = found.hstack(_look_at_pieces(written, found[N_ROWS].item(), schema, by_row))
-    whole = None if is_large(row[N_ROWS].item()) else written.collect()
-    return read_profile(schema, row, whole), outcomes_of(checks, row)
+    rows = with_row_hash(lf, key)
+    [found] = collect_all([rows.select(*streamed_figures(df.schema), *others)])
+    row = found.hstack(_look_at_pieces(df, by_row))
+    whole = None if is_large(df.height) else df
+    return read_profile(df.schema, row, whole), outcomes_of(checks, row)
 
 
-def _look_at_pieces(
-    lf: pl.LazyFrame, n_rows: int, schema: pl.Schema, by_row: Mapping[str, pl.Expr]
-) -> list[pl.Series]:
+def _look_at_pieces(df: pl.DataFrame, by_row: Mapping[str, pl.Expr]) -> list[pl.Series]:
     """Sample each column of numbers, and count the rows that break each check."""
     sampled: list[pl.DataFrame] = []
     broken: list[pl.DataFrame] = []
-    for start in range(0, max(n_rows, 1), _PIECE):
+    for start in range(0, max(df.height, 1), _PIECE):
         above = min(start, 1)  # a check may look at the row above
-        rows = lf.slice(start - above, _PIECE + above)
+        rows = df.slice(start - above, _PIECE + above).lazy()
         looks = rows.select(violates.alias(name) for name, violates in by_row.items())
         results = collect_all(
             [
-                rows.slice(above).select(pl.len(), *samples(schema)),
+                rows.slice(above).select(pl.len(), *samples(df.schema)),
                 looks.slice(above).select(pl.len(), pl.all().sum()),
             ]
         )

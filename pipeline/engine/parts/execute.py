@@ -13,7 +13,7 @@ import polars as pl
 
 from pipeline.contracts.checks import outcomes_of
 from pipeline.engine.one_pass import Execution, Work, collect_all, failures
-from pipeline.engine.parts.assemble import in_order, merged, write
+from pipeline.engine.parts.assemble import in_order, write
 from pipeline.engine.parts.layout import lay_out
 from pipeline.engine.parts.sizes import (
     MOST,
@@ -21,10 +21,11 @@ from pipeline.engine.parts.sizes import (
     refuse_too_large,
     row_bytes,
     values_of,
+    worth_it,
 )
 from pipeline.engine.parts.work import Done, Parts, Slice
+from pipeline.files.arrow import scan_arrow
 from pipeline.files.folder import Folder
-from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.plan.compose import compose_again
 from pipeline.plan.plan import Plan
@@ -116,17 +117,17 @@ def execute_parts(
     }
     for name in each(work.compute, "putting snapshots together"):
         stage = plan.snapshots[name].stage
-        if stage.name in small:
-            lf = small[stage.name].sort(stage.key)
-        else:
-            sorted_ = parts.files(done, f"snapshot-{stage.name}.parquet")
-            files_ = merged(sorted_, stage.key, folder / f"merged-{stage.name}")
-            lf = in_order(files_, stage.key, parts.layout.column)
         LOG.info("putting %s together", name)
+        if stage.name in small:
+            df = small[stage.name].sort(stage.key).collect()
+        else:
+            sorted_ = parts.files(done, f"snapshot-{stage.name}.arrow")
+            near = parts.folder.near(sorted_, folder / f"parts-{stage.name}")
+            to = folder / f"sorted-{stage.name}.arrow"
+            df = in_order(near, stage.key, parts.layout.column, to)
         files[name] = folder / f"{name}.parquet"
         checks = work.checks.get(name, [])
-        schema = plan.snapshots[name].schema
-        profiles[name], found = write(files[name], lf, schema, stage.key, checks)
+        profiles[name], found = write(files[name], df, stage.key, checks)
         if checks:
             outcomes[name] = found
     return Execution(
@@ -164,11 +165,13 @@ def _begin(
     frames = [whole.lf(name) for name in layout.rounds[0].spills]
     with doing("counting rows"):
         values = values_of(frames, layout.column, splitting.folder)
-    refuse_too_large(values, row_bytes(plan, given), splitting.memory)
-    parts = replace(parts, bounds=bounds_of(values, splitting.n_parts))
+    n_rows, width = int(values[MOST].sum()), row_bytes(plan, given)
+    refuse_too_large(values, width, splitting.memory)
+    n_parts = worth_it(splitting.n_parts, n_rows, width)
+    parts = replace(parts, bounds=bounds_of(values, n_parts))
     LOG.info(
         "%s rows in %d parts, split by %s",
-        f"{values[MOST].sum():,}",
+        f"{n_rows:,}",
         parts.n_parts,
         layout.column,
     )
@@ -193,8 +196,8 @@ def _bad(parts: Parts) -> pl.DataFrame | None:
     """
     cells: list[pl.DataFrame] = []
     n_rows = 0
-    for file in parts.files(parts.all_done(0), "bad.parquet"):
-        cells.append(read_parquet(file))
+    for file in parts.files(parts.all_done(0), "bad.arrow"):
+        cells.append(scan_arrow(file).collect())
         n_rows += cells[-1].n_unique("record") if cells[-1].height else 0
         if n_rows >= MOST_BAD:
             break

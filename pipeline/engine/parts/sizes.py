@@ -31,6 +31,9 @@ _BASE = GIB // 2
 _COPIES = 4
 """Times its rows that a pass holds: as read, sorted, grouped, written, and freed."""
 
+_SMALL, _N_SMALL = 8 * MIB, 16
+"""Bytes of rows that are worth a part of their own, and how many may have fewer."""
+
 _VALUES = "values.arrow"
 
 _N, _PART = f"{WORKING}n", f"{WORKING}part"
@@ -75,6 +78,15 @@ def choose_n_parts(
     """Decide into how many parts to split the rows: as few as the memory allows."""
     room = max(memory_of(engine) - _BASE, 1)
     return max(math.ceil(n_rows * row_bytes(plan, given) * _COPIES / room), 1)
+
+
+def worth_it(n_parts: int, n_rows: int, width: int) -> int:
+    """Take no more parts than are worth it, of so many as are asked for.
+
+    A part takes a tenth of a second to plan, however few its rows. A few are always
+    made: who asks for some of little data wants to see what they give.
+    """
+    return min(n_parts, max(n_rows * width // _SMALL, _N_SMALL))
 
 
 def row_bytes(plan: Plan, given: Iterable[str] = (SOURCE,)) -> int:

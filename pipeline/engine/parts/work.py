@@ -4,12 +4,12 @@ Below the folder of a run's parts::
 
     values.arrow                     the rows of each value of the column
     round-0/<slice>/<attempt>/batch-<n>/spill-<stage>/part=<p>/   the source's rows
-    round-0/<slice>/<attempt>/batch-<n>/bad.parquet    cells set aside
-    round-N/<part>/<attempt>/spill-<stage>.parquet     what later rounds go on from
-    round-N/<part>/<attempt>/snapshot-<stage>.parquet  sorted rows, to be published
-    round-N/<part>/<attempt>/fact-<stage>.parquet      a part's share of a fact
+    round-0/<slice>/<attempt>/batch-<n>/bad.arrow    cells set aside
+    round-N/<part>/<attempt>/spill-<stage>.arrow     what later rounds go on from
+    round-N/<part>/<attempt>/snapshot-<stage>.arrow  sorted rows, to be published
+    round-N/<part>/<attempt>/fact-<stage>.arrow      a part's share of a fact
     round-N/<part>/done.json                 which attempt counts, its files and rows
-    facts/<stage>.parquet                              the fact, of all parts
+    facts/<stage>.arrow                              the fact, of all parts
     repaired/                        the same, where the source had to be read again
 
 ``done.json`` is written last, whole or not at all. So what a worker left that was
@@ -32,8 +32,8 @@ from polars.io.partition import FileProviderArgs
 from pipeline.engine.one_pass import collect_all
 from pipeline.engine.parts.declared import apply_split, split_of
 from pipeline.engine.parts.layout import Layout, Round
+from pipeline.files.arrow import scan_arrow, sink_arrow
 from pipeline.files.folder import Folder
-from pipeline.files.parquet import scan_parquet
 from pipeline.panel.keys import WORKING
 from pipeline.panel.split import Fact
 from pipeline.plan.settings import Stage
@@ -44,9 +44,6 @@ _PART = f"{WORKING}part"
 _DONE = "done.json"
 
 _BATCH = 1 << 19
-
-# Snapshots are put together slice by slice, and a slice is read by whole row groups.
-_ROW_GROUP = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -186,11 +183,11 @@ class Parts:
             ]
             if slice_.stream is not None:
                 bad = slice_.stream.bad(batch.lazy())
-                sinks.append(self._sink(bad, *folder, "bad.parquet"))
+                sinks.append(self._sink(bad, *folder, "bad.arrow"))
             n_rows.update(self._run(first, folder, frames, sinks))
         if slice_.stream is not None:
             lost = slice_.stream.lost(pl.LazyFrame({"records": [n_records]}))
-            collect_all([self._sink(lost, *place, "bad.parquet")])
+            collect_all([self._sink(lost, *place, "bad.arrow")])
         self._finish(place, n_rows)
 
     def compute(self, number: int, item: int) -> None:
@@ -206,12 +203,12 @@ class Parts:
         frames = self._frames(round_, given, facts)
         place = _attempt(number, item)
         sinks = [
-            self._sink(frames[stage], *place, f"spill-{stage}.parquet")
+            self._sink(frames[stage], *place, f"spill-{stage}.arrow")
             for stage in round_.spills
         ]
         for stage in round_.snapshots:
             rows = frames[stage].sort(self.stages[stage].key)
-            sinks.append(self._sink(rows, *place, f"snapshot-{stage}.parquet"))
+            sinks.append(self._sink(rows, *place, f"snapshot-{stage}.arrow"))
         self._finish(place, self._run(round_, place, frames, sinks))
 
     def merge_facts(self, number: int) -> None:
@@ -219,15 +216,15 @@ class Parts:
         names = self.layout.rounds[number].facts
         done = self.all_done(number) if names else []
         for name in names:
-            stage, shares = self.stages[name], self.files(done, f"fact-{name}.parquet")
-            all_shares = pl.concat(map(scan_parquet, shares))
+            stage, shares = self.stages[name], self.files(done, f"fact-{name}.arrow")
+            all_shares = pl.concat(map(scan_arrow, shares))
             merged = _fact(stage).merge(all_shares, stage.config)
-            merged.sink_parquet(self._fact_file(name), mkdir=self.folder.needs_folders)
+            collect_all([self._sink(merged, *_fact_file(name))])
 
     def facts(self, before: int) -> dict[str, pl.LazyFrame]:
         """Scan the facts that the rounds before one have made, by their stage."""
         return {
-            name: scan_parquet(self._fact_file(name))
+            name: scan_arrow(self.folder.at(*_fact_file(name)))
             for round_ in self.layout.rounds[:before]
             for name in round_.facts
         }
@@ -274,7 +271,7 @@ class Parts:
             stage = self.stages[name]
             inputs = [frames[given] for given in stage.inputs]
             share = _fact(stage).partial(*inputs, stage.config)
-            sinks.append(self._sink(share, *place, f"fact-{name}.parquet"))
+            sinks.append(self._sink(share, *place, f"fact-{name}.arrow"))
         counted = [frames[name].select(pl.len()) for name in round_.counts]
         results = collect_all([*counted, *sinks])
         return {
@@ -294,47 +291,25 @@ class Parts:
         if number == 0:
             files = self.files(self.all_done(0), f"spill-{stage}/part={part}")
         else:
-            files = self.files([self.done(number, part)], f"spill-{stage}.parquet")
+            files = self.files([self.done(number, part)], f"spill-{stage}.arrow")
         if not files:  # of no file has the part any rows
             return pl.LazyFrame(schema=self.schemas[stage])
-        return scan_parquet([*files])
+        return scan_arrow([*files])
 
     def _split(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
         """Write a frame to a file per part."""
-        return lf.sink_parquet(
-            pl.PartitionBy(
-                self.folder.at(*names),
-                key=self.part.alias(_PART),
-                include_key=False,
-                file_path_provider=_file_of_part,
-            ),
-            compression="uncompressed",
-            mkdir=self.folder.needs_folders,
-            lazy=True,
+        files = pl.PartitionBy(
+            self.folder.at(*names),
+            key=self.part.alias(_PART),
+            include_key=False,
+            file_path_provider=_file_of_part,
         )
+        return sink_arrow(lf, files, mkdir=self.folder.needs_folders)
 
     def _sink(self, lf: pl.LazyFrame, *names: str) -> pl.LazyFrame:
         """Write a frame to a file in the folder."""
-        return sink_for_a_while(
-            lf, self.folder.at(*names), needs_folder=self.folder.needs_folders
-        )
-
-    def _fact_file(self, stage: str) -> str:
-        """Name the file of a stage's fact."""
-        return self.folder.at("facts", f"{stage}.parquet")
-
-
-def sink_for_a_while(
-    lf: pl.LazyFrame, file: str, *, needs_folder: bool
-) -> pl.LazyFrame:
-    """Write a frame that is soon read again: fast rather than small."""
-    return lf.sink_parquet(
-        file,
-        compression="uncompressed",
-        row_group_size=_ROW_GROUP,
-        mkdir=needs_folder,
-        lazy=True,
-    )
+        file = self.folder.at(*names)
+        return sink_arrow(lf, file, mkdir=self.folder.needs_folders)
 
 
 def _fact(stage: Stage) -> Fact:
@@ -342,6 +317,11 @@ def _fact(stage: Stage) -> Fact:
     fact = split_of(stage).fact
     assert fact is not None
     return fact
+
+
+def _fact_file(stage: str) -> tuple[str, str]:
+    """Name the file of a stage's fact."""
+    return "facts", f"{stage}.arrow"
 
 
 def _place(number: int, item: int) -> tuple[str, str]:
@@ -356,4 +336,4 @@ def _attempt(number: int, item: int) -> tuple[str, str, str]:
 
 def _file_of_part(args: FileProviderArgs) -> str:
     """Name a file of a part's rows: the working column's name could be no folder's."""
-    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.parquet"
+    return f"part={args.partition_keys.item()}/{args.index_in_partition:08}.arrow"

@@ -6,6 +6,7 @@ import pytest
 from pipeline.contracts.checks import compile_contract, count_failures, outcomes_of
 from pipeline.contracts.contract import Contract, Range
 from pipeline.engine.parts import assemble
+from pipeline.files.arrow import sink_arrow
 from pipeline.snapshots.profile import (
     SAMPLE_EVERY,
     figures,
@@ -36,7 +37,7 @@ def test_pieces_give_what_one_look_gives(
         ["key"],
     )
     file = tmp_path / "rows.parquet"
-    profile, outcomes = assemble.write(file, rows.lazy(), rows.schema, ["key"], checks)
+    profile, outcomes = assemble.write(file, rows, ["key"], checks)
     assert pl.read_parquet(file).equals(rows)
     hashed = with_row_hash(rows.lazy(), ["key"])
     looked = hashed.select(figures(rows.schema)).collect(engine="streaming")
@@ -46,39 +47,34 @@ def test_pieces_give_what_one_look_gives(
     assert {o.name: o.n_failures for o in outcomes}["key"] == 2
 
 
-def test_slices_bring_parts_in_the_order_of_a_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "n_slices"),
+    [(["year", "unit"], 9), (["year", "unit"], 2), (["unit", "year"], 9), (["x"], 9)],
+    ids=["slices", "too many", "one behind the other", "not of the column"],
+)
+def test_parts_come_in_the_order_of_a_key(
+    key: list[str], n_slices: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assemble, "_N_SLICES", n_slices)
     rows = pl.DataFrame(
         {
             "year": [2010, 2009, None, 2010, 2009, 2009],
             "unit": [1, 1, 1, 2, 3, 2],
-            "x": [1, 2, 3, 4, 5, 6],
+            "x": [1, 6, 3, 4, 5, 2],
+            "text": ["a", "b", None, "", "longer than what a view holds", "c"],
         }
     )
-    key = ["year", "unit"]
-    files: list[str] = []
-    for part, units in enumerate(([1], [2, 3])):
-        files.append(str(tmp_path / f"{part}.parquet"))
-        rows.filter(pl.col("unit").is_in(units)).sort(key).write_parquet(files[-1])
-    assert assemble.in_order(files, key, "unit").collect().equals(rows.sort(key))
+    files: list[Path] = []
+    for part, units in enumerate(([0], [1], [2, 3])):
+        files.append(tmp_path / f"{part}.arrow")
+        lf = rows.lazy().filter(pl.col("unit").is_in(units)).sort(key)
+        sink_arrow(lf, files[-1]).collect()
+    found = assemble.in_order(files, key, "unit", tmp_path / "sorted.arrow")
+    assert found.equals(rows.sort(key))
 
 
-def test_small_files_are_merged_with_their_neighbours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = ["year", "unit"]
-    rows = pl.DataFrame(
-        {"year": [2010, 2009] * 50, "unit": range(100), "x": range(100)}
-    )
-    files: dict[str, int] = {}
-    for part in range(10):
-        file = tmp_path / f"{part}.parquet"
-        units = range(10 * part, 10 * part + 10)
-        rows.filter(pl.col("unit").is_in(units)).sort(key).write_parquet(file)
-        files[str(file)] = 30 if part == 4 else 10
-    monkeypatch.setattr(assemble, "_MERGED", 30)
-    found = assemble.merged(files, key, tmp_path / "merged")
-    counts = [pl.read_parquet(file)["unit"].to_list() for file in found]
-    assert list(map(len, counts)) == [30, 10, 10, 30, 20]
-    assert [min(units) for units in counts] == [0, 30, 40, 50, 80]
-    assert found[1:3] == [*files][3:5]
-    assert assemble.in_order(found, key, "unit").collect().equals(rows.sort(key))
+def test_parts_without_rows_are_a_snapshot_without_rows(tmp_path: Path) -> None:
+    file, schema = tmp_path / "0.arrow", {"year": pl.Int32, "unit": pl.String}
+    sink_arrow(pl.LazyFrame(schema=schema), file).collect()
+    found = assemble.in_order([file], ["year", "unit"], "unit", tmp_path / "sorted")
+    assert found.schema == schema

@@ -375,17 +375,17 @@ def test_damaged_parts_are_computed_again(
     rounds_of(caplog)
     (folder / "round-1" / "00003" / "done.json").write_text("{")
     spoil_byte(folder / "round-1" / "00001" / "done.json")
-    [spill] = folder.glob("round-2/00000/*/spill-*.parquet")
+    [spill] = folder.glob("round-2/00000/*/spill-*.arrow")
     spill.unlink()
-    [spill] = folder.glob("round-2/00002/*/spill-*.parquet")
+    [spill] = folder.glob("round-2/00002/*/spill-*.arrow")
     spoil_byte(spill)
-    snapshot, *_ = folder.glob("round-3/00001/*/snapshot-*.parquet")
+    snapshot, *_ = folder.glob("round-3/00001/*/snapshot-*.arrow")
     snapshot.write_bytes(snapshot.read_bytes()[:-1])
     (folder / "values.arrow").write_bytes(b"")
     with pytest.raises(ContractError):
         make(small, words, failing)
     assert rounds_of(caplog) == [(2, 2), (3, 2), (4, 1)]
-    for file in folder.glob("round-3/*/*/snapshot-*.parquet"):
+    for file in folder.glob("round-3/*/*/snapshot-*.arrow"):
         spoil_byte(file)
     spoil_byte(folder / "values.arrow")
     require_equal(make(small, words), whole)

@@ -16,6 +16,7 @@ from pipeline.engine.parts.sizes import (
     row_bytes,
     shown_size,
     values_of,
+    worth_it,
 )
 from pipeline.errors import ConfigError
 from pipeline.files.folder import Folder
@@ -168,3 +169,13 @@ def test_memory_is_limited_by_each_control_group_around(
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     assert list(cgroup_limits(groups, tmp_path)) == limits
+
+
+@pytest.mark.parametrize(
+    ("n_parts", "n_rows", "expected"),
+    [(200, 1_000_000, 23), (8, 1_000_000, 8), (200, 100, 16), (3, 100, 3)],
+)
+def test_rows_are_not_split_into_many_small_parts(
+    n_parts: int, n_rows: int, expected: int
+) -> None:
+    assert worth_it(n_parts, n_rows, 200) == expected
