@@ -40,13 +40,14 @@ def run_of(folder: Path) -> str:
 
 def is_as_published(link: Path) -> bool:
     """Tell whether the linked catalog is as it was when it was published, and here."""
+    return is_untouched(link.resolve(), link.parent)
+
+
+def is_untouched(catalog: Path, state: Path) -> bool:
+    """Tell whether a catalog is as it was when it was published into a state."""
     try:
-        catalog = link.resolve()
-        return (
-            catalog.parent.name
-            == folder_name(run_of(catalog.parent), catalog, link.parent)
-            and not log_of(catalog).exists()
-        )
+        name = folder_name(run_of(catalog.parent), catalog, state)
+        return catalog.parent.name == name and not log_of(catalog).exists()
     except OSError:
         return False
 

@@ -32,6 +32,7 @@ from pipeline.snapshots.store import (
     link_catalog,
     read_object,
     read_runs,
+    remember_checksum,
     writing,
 )
 
@@ -130,6 +131,8 @@ def publish_objects(
     except OSError as error:
         raise cannot_write(store, error) from error
     place_objects(store, records, files)
+    for name, record in records.items():
+        remember_checksum(store.object(name, record.fingerprint), record.crc32)
 
 
 def place_objects(

@@ -11,7 +11,7 @@ from pipeline.files.state import CATALOG
 from pipeline.log import LOG
 from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.lease import is_held
-from pipeline.snapshots.linked import RUN_ID, is_run_id, run_of
+from pipeline.snapshots.linked import RUN_ID, is_run_id, is_untouched, run_of
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import (
     Store,
@@ -52,7 +52,7 @@ def garbage(store: Store, runs: Sequence[RunRecord]) -> list[Path]:
     linked = [run for run in runs if run.run_id <= store.linked]
     # A client that has just looked up the link may be about to open the one before.
     shown = {store.linked, *(run.run_id for run in linked[-2:])}
-    read, idle = _others(ours["catalogs/*"], shown)
+    read, idle = _others(store, ours["catalogs/*"], shown)
     variants = [variant.run for variant in read_variants(store)]
     kept = [*kept_runs(runs), *variants]
     needed = _objects_of(store, [*kept, *kept_runs(linked), *linked[-2:]])
@@ -86,13 +86,18 @@ def _unused(store: Store, kept: Iterable[RunRecord]) -> list[Path]:
 
 
 def _others(
-    catalogs: Iterable[Path], shown: Container[str]
+    store: Store, catalogs: Iterable[Path], shown: Container[str]
 ) -> tuple[list[Path], list[Path]]:
     """Tell the catalogs beside those shown that are read from those that may go."""
     others = [path for path in catalogs if run_of(path) not in shown]
     read = [path for path in others if _is_read(path / CATALOG)]
     idle = [path for path in others if path not in read]
-    return read, [path for path in idle if not _holds_others_tables(path / CATALOG)]
+    return read, [
+        path
+        for path in idle
+        if is_untouched(path / CATALOG, store.folder)
+        or not _holds_others_tables(path / CATALOG)
+    ]
 
 
 def _sort_out(

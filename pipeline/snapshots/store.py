@@ -14,6 +14,7 @@ previous run in place, and a reader that has an old catalog open goes on reading
 Catalogs are made of these files alone, and are made again wherever they do not fit.
 """
 
+import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -186,7 +187,8 @@ def verified_object(store: Store, snapshot: str, fingerprint: str) -> Path:
 def object_fault(store: Store, snapshot: str, fingerprint: str) -> str:
     """Say in what an object is not what was written; nothing if it is whole.
 
-    Its bytes are read once per process, unless the file was touched since.
+    Its bytes are read once per process, unless the file was touched since; not at all
+    by the process that has written them.
     """
     path = store.object(snapshot, fingerprint)
     try:
@@ -198,11 +200,21 @@ def object_fault(store: Store, snapshot: str, fingerprint: str) -> str:
         return "has no record that can be read"
     if stat.st_size != record.n_bytes:
         return f"has {stat.st_size:,} bytes, expected {record.n_bytes:,}"
-    seen = (path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    seen = _as_seen(path, stat)
     if seen not in _CHECKSUMS:
         _CHECKSUMS[seen] = checksum(path)
     is_whole = _CHECKSUMS[seen] == record.crc32
     return "" if is_whole else "holds other bytes than were written"
+
+
+def remember_checksum(path: Path, crc32: str) -> None:
+    """Know the checksum of an object that this process has just brought here."""
+    _CHECKSUMS[_as_seen(path, path.stat())] = crc32
+
+
+def _as_seen(path: Path, stat: os.stat_result) -> tuple[Path, int, int, int, int]:
+    """Tell a file from what it was before it was touched."""
+    return path, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def drop_damaged(store: Store, objects: Iterable[tuple[str, str]]) -> bool:
