@@ -17,6 +17,9 @@ PACKAGE = Path(__file__).parents[1]
 _RACY_NS = 2_000_000_000
 
 
+IMPORTS: dict[str, list[str]] = {}
+"""Of modules, by the hash of their text: see `pipeline.plan.found`."""
+
 _OWN = "transforms"  # as of `pipeline.transforms`, which would import Polars
 
 
@@ -319,10 +322,12 @@ def _imported_files(source: str) -> tuple[str, ...]:
     return tuple(f for path in paths for f in (f"{path}.py", f"{path}/__init__.py"))
 
 
-@cache
-def _imported(source: str, package: str) -> tuple[str, ...]:
+def _imported(source: str, package: str) -> list[str]:
     """Name what a module's import statements may mean, in a package of that name."""
-    return tuple(_imports(ast.parse(source), package))
+    key = hashlib.sha256(f"{package}\0{source}".encode()).hexdigest()
+    if key not in IMPORTS:
+        IMPORTS[key] = [*_imports(ast.parse(source), package)]
+    return IMPORTS[key]
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:

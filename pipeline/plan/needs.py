@@ -18,8 +18,8 @@ from pipeline.plan.settings import Stage
 HANDED_ON = ""
 """The digest of a stage that leaves what is needed of its first input as it is."""
 
-_found: dict[tuple[object, ...], tuple[dict[str, set[str]], str]] = {}
-"""By all that decides it: plans are looked at more than once in a process."""
+NEEDS: dict[str, tuple[dict[str, set[str]], str]] = {}
+"""Of stages, by all that decides them: see `pipeline.plan.found`."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def _of_stage(
     stage = node.stage
     whole = {given: plan.schema(given) for given in stage.inputs}
     given = tuple((name, *schema.items()) for name, schema in whole.items())
-    key = (stage.name, node.digest, given, *columns)
-    if key not in _found:
+    key = repr((stage.name, node.digest, given, *columns))
+    if key not in NEEDS:
         inputs = {given: set[str]() for given in whole}
         for edge in plan.edges(stage.name):
             if edge.column is None or edge.column in columns:
@@ -70,14 +70,14 @@ def _of_stage(
             for given, s in whole.items()
         }
         if _hands_on(stage, whole, columns):
-            _found[key] = {stage.inputs[0]: set(columns)}, HANDED_ON
+            NEEDS[key] = {stage.inputs[0]: set(columns)}, HANDED_ON
         elif _is_same(stage, whole, parts, columns):
             lf = _applied(stage, parts).select(columns)
-            _found[key] = inputs, digest_of(lf, stage.transform)
+            NEEDS[key] = inputs, digest_of(lf, stage.transform)
         else:
             everything = {given: set(schema) for given, schema in whole.items()}
-            _found[key] = everything, f"{node.digest} {columns}"
-    return _found[key]
+            NEEDS[key] = everything, f"{node.digest} {columns}"
+    return NEEDS[key]
 
 
 def _hands_on(

@@ -12,8 +12,8 @@ from pipeline.lineage.trace import trace_function
 from pipeline.plan.settings import Stage
 from pipeline.plan.wiring import Wiring
 
-_edges: dict[tuple[object, ...], list[Edge]] = {}
-"""By all that decides them: a plan is composed more than once in a process."""
+EDGES: dict[str, list[Edge]] = {}
+"""Of stages, by all that decides them: see `pipeline.plan.found`."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,10 @@ class Plan:
         stage, digest = self.nodes[name].stage, self.nodes[name].digest
         inputs = [(given, self.schema(given)) for given in stage.inputs]
         schemas = tuple((given, tuple(schema.items())) for given, schema in inputs)
-        key = (ir.VERSION, name, digest, schemas)
-        if key not in _edges:
-            _edges[key] = trace_function(stage.apply, inputs, stage=name)
-        return _edges[key]
+        key = repr((ir.VERSION, name, digest, schemas))
+        if key not in EDGES:
+            EDGES[key] = trace_function(stage.apply, inputs, stage=name)
+        return EDGES[key]
 
     def lineage(self) -> Lineage:
         """Derive the lineage of all columns; nothing is read."""

@@ -1,10 +1,11 @@
 """Begin a run; where nothing has changed, answer before a dataframe is imported."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
-from pipeline.plan.content import key, package_hash, words_of
+from pipeline.plan.content import Memo, key, package_hash, words_of
 from pipeline.plan.wiring import Selection
 from pipeline.progress import doing
 from pipeline.run.outline import kept_outline
@@ -40,6 +41,7 @@ def start(
     if not is_plain and (kept := kept_outline(root, profile, overrides)):
         selection.stages(kept.wiring)  # refuses names that are not there
     with doing("loading settings and libraries"):
+        from pipeline.plan.found import keeping
         from pipeline.plan.settings import load_settings
         from pipeline.run.freshness import is_unpublished
         from pipeline.run.run import run, stamp
@@ -47,7 +49,10 @@ def start(
         settings = load_settings(root, profile=profile, overrides=overrides)
     if is_unpublished(settings, selection):
         return None
-    report = run(settings, selection)
+    memo = Memo(root, "stages", profile, overrides)
+    # What the environment says decides, too, and no name of what is kept tells of it.
+    with nullcontext() if settings.environment else keeping(memo):
+        report = run(settings, selection)
     if is_plain and stamp_key == key(root, words, package_hash()):
         stamp(report, stamp_key)
     return report

@@ -1,5 +1,6 @@
 """A run of everything asks for a stamp, and leaves one; any other does neither."""
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -59,3 +60,17 @@ def test_the_run_that_has_done_it_all_is_named(
 def test_a_stage_that_publishes_nothing_is_not_run(project: Path) -> None:
     assert start(project, None, SOURCE, only="drop_description_columns") is None
     assert not (project / ".pipeline").exists()
+
+
+@pytest.mark.parametrize("value", ["600", "${oc.env:LEAST}"])
+def test_what_the_environment_decides_is_not_kept(
+    project: Path,
+    later: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+) -> None:
+    monkeypatch.setenv("LEAST", "600")
+    later()
+    start(project, None, (*SOURCE, f"drop_rare_drgs.min_total={value}"))
+    kept = [*(project / ".pipeline" / "memo").glob("stages-*")]
+    assert bool(kept) == (value == "600")
