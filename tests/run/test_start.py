@@ -62,7 +62,7 @@ def test_a_stage_that_publishes_nothing_is_not_run(project: Path) -> None:
     assert not (project / ".pipeline").exists()
 
 
-@pytest.mark.parametrize("value", ["600", "${oc.env:LEAST}"])
+@pytest.mark.parametrize("value", ["600", "${oc.decode:${oc.env:LEAST}}"])
 def test_what_the_environment_decides_is_not_kept(
     project: Path,
     later: Callable[[], None],
