@@ -42,12 +42,17 @@ class Known:
 
 def known(con: duckdb.DuckDBPyConnection) -> Known:
     """Look what there is."""
+    words = sorted(word.lower() for (word,) in con.execute(_WORDS).fetchall())
+    return Known(tables_of(con), words)
+
+
+def tables_of(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Look which tables there are, and their columns."""
     tables: dict[str, list[str]] = {}
     for schema, table, columns in con.execute(_COLUMNS).fetchall():
         before = "" if schema == "main" else f"{schema}."
         tables[before + _written(table)] = [_written(name) for name in columns]
-    words = sorted(word.lower() for (word,) in con.execute(_WORDS).fetchall())
-    return Known(tables, words)
+    return tables
 
 
 def completions(text: str, before: str, statement: str, known: Known) -> list[str]:

@@ -147,9 +147,9 @@ def diff_records(
 
     A SnapshotError if the object of one is not there.
     """
+    old, new = (object_of(store, run, snapshot) for run in (before, after))
     from pipeline.snapshots.diff.diff import diff
 
-    old, new = (object_of(store, run, snapshot) for run in (before, after))
     [key] = [s.key for s in after.snapshots if s.name == snapshot]
     return diff(old, new, key, tolerance=tolerance)
 

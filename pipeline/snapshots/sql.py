@@ -236,9 +236,9 @@ def _ours(con: duckdb.DuckDBPyConnection, text: str) -> str:
     """Let DuckDB suggest no table of its own, but one of the catalog if any is near."""
     if not (found := re.search(_NO_TABLE, text)):
         return text
-    from pipeline.snapshots.complete import known
+    from pipeline.snapshots.complete import tables_of
 
-    tables = known(con).tables
+    tables = tables_of(con)
     if found["meant"] in {*tables, *(name.rpartition(".")[2] for name in tables)}:
         return text
     near = nearest(found["name"], tables)

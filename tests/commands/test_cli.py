@@ -44,6 +44,7 @@ FRAMES = {"polars", "duckdb", "numpy", "pyarrow", "omegaconf", "yaml", "filelock
         (("runs",), {"_duckdb"}, "history_cli"),
         (("history",), {"_duckdb"}, "history_cli"),
         (("diff", "drgs", "nosuch"), {"_duckdb"}, "history_cli"),
+        (("diff", "nosuch", "latest"), {"_duckdb"}, "history_cli"),
         (("query", "costliest_drg"), {"_duckdb"}, "ask_cli"),
         (("query", "costliest_drgs"), set[str](), "ask_cli"),
         (("sql", "from drgs limit 2"), set[str](), "ask_cli"),
