@@ -512,6 +512,17 @@ def _struct_mistakes(
         yield Mistake(origin_of(path, layers), path, text)
 
 
+def unknown_field(name: str, fields: Iterable[str]) -> str:
+    """Say that a struct has no such field, and which there are."""
+    known = f"; known fields: {', '.join(fields)}"
+    return "unknown field" + (nearest(name, fields) or known)
+
+
+def unknown_section(name: str, sections: Iterable[str]) -> str:
+    """Say that a configuration has no such part."""
+    return f"no such stage or section{nearest(name, sections)}"
+
+
 def _field_mistakes(
     tree: Mapping[str, Any],
     type_: type[msgspec.Struct],
@@ -524,9 +535,7 @@ def _field_mistakes(
     for name in tree:
         if name not in fields and name != tag:
             at = f"{path}.{name}"
-            known = f"; known fields: {', '.join(fields)}"
-            text = "unknown field" + (nearest(name, fields) or known)
-            yield Mistake(origin_of(at, layers), at, text)
+            yield Mistake(origin_of(at, layers), at, unknown_field(name, fields))
     for name, field in fields.items():
         at = f"{path}.{name}"
         if name in tree:

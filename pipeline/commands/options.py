@@ -238,10 +238,18 @@ def shown(path: Path) -> str:
 def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     """Load the settings of the project around the working folder."""
     forget_racy_modules()
+    refuse_misspelt(profile, overrides)
     with doing("loading settings and libraries"):
         from pipeline.plan.settings import load_settings
 
         return load_settings(project_root(), profile=profile, overrides=overrides)
+
+
+def refuse_misspelt(profile: str | None, overrides: tuple[str, ...]) -> None:
+    """Refuse the one word there is, if it is known to name no setting."""
+    from pipeline.plan.misspelt import refuse_misspelt as refuse
+
+    refuse(project_root(), profile, overrides)
 
 
 def outline(profile: str | None, overrides: tuple[str, ...]) -> "Outline":

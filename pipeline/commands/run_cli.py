@@ -100,6 +100,7 @@ def run(
     if variant:
         _run_variant(variant, profile, overrides)
         return
+    options.refuse_misspelt(profile, overrides)
     from pipeline.run.start import start
 
     report = start(options.project_root(), profile, overrides, **selection)

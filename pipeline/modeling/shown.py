@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipeline.plan.content import Memo
+from pipeline.plan.misspelt import refuse_misspelt
 
 _LAST = ("modeling", "models")
 """Sections that a run has no use for."""
@@ -16,6 +17,7 @@ def configuration(
     kept = memo.recall(str)
     if kept is not None:
         return kept
+    refuse_misspelt(root, profile, overrides)
     # Late: what is kept needs none of it.
     from omegaconf import OmegaConf
 

@@ -8,7 +8,7 @@ command that is given the same; see `pipeline.files.memo`.
 import hashlib
 import sys
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,16 +63,14 @@ class Memo:
         self, root: Path, kind: str, profile: str | None, overrides: Iterable[str]
     ) -> None:
         self._root = root
-        self._path: Path | None = None
-        try:
-            name = key(root, words_of(profile, overrides), _package_at_first())
-            self._path = State(root).memo / f"{kind}-{name[:32]}"
-        except OSError:
-            pass  # Whoever needs the file says so.
+        self._kind = kind
+        self._words = words_of(profile, overrides)
+        self._folder = State(root).memo
 
     def recall(self, type_: type[_Value]) -> _Value | None:
         """Return what is kept, if there is."""
-        return memo.recall(self._path, type_) if self._path else None
+        path = self._path if self._folder.exists() else None
+        return memo.recall(path, type_) if path else None
 
     def remember(self, value: object) -> None:
         """Keep a value that nothing else decides: no data, and no environment.
@@ -80,8 +78,18 @@ class Memo:
         Where a file was touched since this process began, it may have loaded another;
         and what the project's own code uses of code elsewhere may change unseen.
         """
-        if self._path and _is_settled(self._root) and uses_libraries_only(self._root):
+        is_sure = _is_settled(self._root) and uses_libraries_only(self._root)
+        if is_sure and self._path:
             memo.remember(self._path, value)
+
+    @cached_property
+    def _path(self) -> Path | None:
+        """Name the file; None where one that decides cannot be read."""
+        try:
+            name = key(self._root, self._words, _package_at_first())
+        except OSError:
+            return None  # whoever needs the file says so
+        return self._folder / f"{self._kind}-{name[:32]}"
 
 
 def words_of(profile: str | None, overrides: Iterable[str]) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from pipeline.config import (
     parse_overrides,
     refuse,
     resolve,
+    unknown_section,
     yaml_files,
 )
 from pipeline.contracts.contract import Contract
@@ -37,6 +38,7 @@ from pipeline.log import LOG
 from pipeline.panel.periods import Every
 from pipeline.plan.code import PACKAGE, forget_racy_bytecode
 from pipeline.plan.content import Memo
+from pipeline.plan.misspelt import remember_names
 from pipeline.plan.notify import Notify
 from pipeline.plan.orchestrate import Orchestrate
 from pipeline.plan.serving import Serving
@@ -293,6 +295,13 @@ class Settings:
         """All sources, by name."""
         return {SOURCE: self.source, **self.others}
 
+    @property
+    def configs(self) -> dict[str, BaseConfig]:
+        """What is said of each stage, and in the sections of fixed names."""
+        parts = {name: getattr(self, name, None) for name in RESERVED}
+        fixed = {name: of for name, of in parts.items() if isinstance(of, BaseConfig)}
+        return {**fixed, **{stage.name: stage.config for stage in self.stages}}
+
     def shown_of(self, stage: Stage) -> Tree:
         """Return a stage's settings, fit to be seen."""
         config = cast("Tree", msgspec.to_builtins(stage.config))
@@ -343,6 +352,9 @@ def load_settings(
     resolved = composed.resolved
     if kept is None and resolved.tree == resolved.shown and not resolved.environment:
         memo.remember(composed)
+        if not overrides:
+            sections = _sections_of(settings.tree)
+            remember_names(root, profile, sections, settings.configs)
     return replace(settings, is_as_written=not (profile or overrides))
 
 
@@ -643,11 +655,16 @@ def _transform_of(name: str, stage: Any) -> Any:
     )
 
 
+def _sections_of(tree: Tree) -> list[str]:
+    """Name the top-level sections that there may be."""
+    return [*RESERVED, *_mapping(tree, "stages")]
+
+
 def _unknown_sections(tree: Tree, layers: Sequence[Layer]) -> list[Mistake]:
     """Find top-level sections that belong to nothing, such as a misspelt stage."""
-    known = [*RESERVED, *_mapping(tree, "stages")]
+    known = _sections_of(tree)
     return [
-        _mistake(name, f"no such stage or section{nearest(name, known)}", layers)
+        _mistake(name, unknown_section(name, known), layers)
         for name in tree
         if name not in known
     ]

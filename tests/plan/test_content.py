@@ -85,7 +85,8 @@ def test_what_may_have_been_loaded_before_an_edit_is_not_kept(
 ) -> None:
     path = kept / "configs" / "pipeline.yaml"
     path.write_text(path.read_text() + "\n")
-    os.utime(path, (0, 0))  # the time of the inode's change still tells
+    for each in (kept, *kept.rglob("*")):
+        os.utime(each, (0, 0))  # the time of the inode's change still tells
     monkeypatch.setattr(content, "STARTED_NS", path.stat().st_ctime_ns + 10**9)
     memo_of(kept).remember("of before")
     assert memo_of(kept).recall(str) is None
