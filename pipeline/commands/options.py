@@ -236,13 +236,23 @@ def shown(path: Path) -> str:
 
 
 def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
-    """Load the settings of the project around the working folder."""
+    """Load the settings of the project around the working folder.
+
+    What the command finds out of their stages is kept, and what was found is known.
+    """
     forget_racy_modules()
     refuse_misspelt(profile, overrides)
+    root = project_root()
     with doing("loading settings and libraries"):
+        from pipeline.plan.content import Memo
+        from pipeline.plan.found import keeping
         from pipeline.plan.settings import load_settings
 
-        return load_settings(project_root(), profile=profile, overrides=overrides)
+        found = load_settings(root, profile=profile, overrides=overrides)
+    if not found.environment:
+        memo = Memo(root, "stages", profile, overrides)
+        click.get_current_context().with_resource(keeping(memo))
+    return found
 
 
 def refuse_misspelt(profile: str | None, overrides: tuple[str, ...]) -> None:
