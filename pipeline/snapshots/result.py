@@ -14,6 +14,7 @@ from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
@@ -172,8 +173,18 @@ def write_frame(
     """Print a frame, or write it to a file; see `write_result`."""
     import_module("duckdb")  # gives connections what reads Arrow
     with duckdb.connect() as con:
-        con.register("frame", cast("object", df.to_arrow()))
+        con.register("frame", _as_arrow(df))
         write_result(plan(con, "FROM frame"), format_, output, keys=keys)
+
+
+def _as_arrow(df: "pl.DataFrame") -> object:
+    """Give a frame as a stream of Arrow, which DuckDB reads without PyArrow.
+
+    Not the type Null: of a stream, DuckDB refuses it.
+    """
+    if any("Null" in str(dtype) for dtype in df.dtypes):
+        return cast("object", df.to_arrow())
+    return SimpleNamespace(__arrow_c_stream__=df.__arrow_c_stream__)
 
 
 def to_frame(query: Query) -> "pl.DataFrame":

@@ -67,6 +67,22 @@ def test_a_command_imports_only_what_it_needs(
         assert modules == (f"pipeline.commands.{of}" if of else "")
 
 
+@pytest.mark.parametrize("words", [("show", "lag_columns"), ("run", "--force")])
+def test_rows_are_computed_and_shown_without_arrays(
+    published: Path, words: tuple[str, ...]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *words, *SOURCE],
+        cwd=published,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    *_, libraries, _ = done.stdout.splitlines()
+    assert {"numpy", "pyarrow"}.isdisjoint(libraries.split())
+
+
 ENDS = """
 import atexit, sys, threading, time
 from pipeline.__main__ import start

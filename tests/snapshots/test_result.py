@@ -219,6 +219,9 @@ def test_a_frame_is_written_as_the_suffix_says_or_shown(
         assert reader(path).equals(df)
     write_frame(df, None, None)
     assert "prediction" in capsys.readouterr().out
+    nulls = pl.DataFrame({"none": [None, None], "within": [[None], []]})
+    write_frame(nulls, "csv", None)
+    assert capsys.readouterr().out.splitlines()[1:] == [",[NULL]", ",[]"]
     nowhere, text = tmp_path / "no" / "out.csv", tmp_path / "out.txt"
     with pytest.raises(QueryError) as error:
         write_frame(df, None, nowhere)
