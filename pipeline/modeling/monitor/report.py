@@ -1,20 +1,23 @@
 """What became of forecasts and of the champion, as lines to read."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pipeline.errors import some
 from pipeline.modeling.fit.amount import amount
-from pipeline.modeling.monitor.monitor import Monitoring
-from pipeline.modeling.settings import Modeling
+
+if TYPE_CHECKING:  # a run shows scores, and has no use for the champion
+    from pipeline.modeling.monitor.monitor import Monitoring
+    from pipeline.modeling.settings import Modeling
 
 _N_SCORES = 20
 _N_DRIFTED = 10
 """Lines, at most; the catalog holds them all."""
 
 
-def describe_monitoring(found: Monitoring, modeling: Modeling) -> Iterator[str]:
+def describe_monitoring(found: "Monitoring", modeling: "Modeling") -> Iterator[str]:
     """Say how good forecasts were, whether the champion stays, and what has drifted."""
     version, time = found.version, modeling.time
     yield from describe_scores(found.scores, modeling)
@@ -44,7 +47,7 @@ def describe_monitoring(found: Monitoring, modeling: Modeling) -> Iterator[str]:
     yield from _describe_drift(found.drift)
 
 
-def describe_scores(scores: pl.DataFrame, modeling: Modeling) -> Iterator[str]:
+def describe_scores(scores: pl.DataFrame, modeling: "Modeling") -> Iterator[str]:
     """Show the newest scored forecasts, a line each, beside the best baseline."""
     overall = scores.filter(slice_by="all")
     own = overall.filter(~pl.col("is_baseline"))
