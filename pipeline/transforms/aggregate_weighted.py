@@ -128,8 +128,8 @@ def _of(*parts: str | int) -> str:
     """Name a working column of a group.
 
     By i, its i-th row; by i and a column, that row's value. ``weight`` is that of the
-    value, 0 if it is null, ``reached`` that of all values not above it, ``half`` is
-    half of the group's, rounded up, and ``counted`` that of the rows with a value.
+    value, 0 if it is null, ``before`` that of all values that come before it, ``half``
+    is half of the group's, rounded up, and ``counted`` that of the rows with a value.
     """
     return WORKING + "".join(map(str, parts))
 
@@ -147,56 +147,55 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
     n_rows = rows.list.len()
 
     def value(column: str, i: int) -> pl.Expr:
-        # With another value of the group for a null, whose weight is 0, and with the
-        # greatest below for those out of reach, Polars meets no nulls in the minimum,
-        # which takes it much longer.
-        values = [pl.col(_of(j)).struct.field(column) for j in slots]
-        return values[i].fill_null(pl.coalesce(values)).alias(_of(i, column))
+        return pl.col(_of(i)).struct.field(column).alias(_of(i, column))
 
     def weight(column: str, i: int) -> pl.Expr:
         slot = pl.col(_of(i)).struct
         counts = pl.when(slot.field(column).is_not_null()).then(slot.field(_WEIGHT))
         return counts.otherwise(0).alias(_of("weight", i, column))
 
-    def weight_up_to(column: str, i: int) -> pl.Expr:
-        # Of two equal values the later one has the weight of both, so that one
-        # comparison serves a pair; the earlier one may miss half, and is not needed.
-        before = [
+    def weight_before(column: str, i: int) -> pl.Expr:
+        # Of two equal values, that of the row above comes first. Where a null comes is
+        # all the same: it has no weight.
+        above = [
             pl.when(pl.col(_of(j, column)) <= pl.col(_of(i, column)))
             .then(_of("weight", j, column))
             .otherwise(0)
             for j in range(i)
         ]
-        after = [
+        under = [
             pl.when(pl.col(_of(i, column)) <= pl.col(_of(j, column)))
             .then(0)
             .otherwise(_of("weight", j, column))
             for j in range(i + 1, N_SLOTS)
         ]
-        weights = [*before, pl.col(_of("weight", i, column)), *after]
-        return functools.reduce(operator.add, weights).alias(_of("reached", i, column))
+        return _sum([*above, *under]).alias(_of("before", i, column))
+
+    def half(column: str) -> pl.Expr:
+        total = _sum([pl.col(_of("weight", i, column)) for i in slots])
+        return ((total + 1) // 2).alias(_of("half", column))
 
     def median(column: str) -> pl.Expr:
-        greatest = pl.max_horizontal(_of(i, column) for i in slots)
-        of_few = pl.min_horizontal(
-            pl.when(pl.col(_of("reached", i, column)) >= pl.col(_of("half", column)))
-            .then(_of(i, column))
-            .otherwise(greatest)
-            for i in slots
-        )
+        half = pl.col(_of("half", column))
+        # At one value of those with weight half is reached: the last, if at no other.
+        of_few = pl.col(_of(slots[-1], column))
+        for i in slots[:-1]:
+            before = pl.col(_of("before", i, column))
+            up_to = before + pl.col(_of("weight", i, column))
+            of_few = (
+                pl.when(half.is_between(before, up_to, closed="right"))
+                .then(_of(i, column))
+                .otherwise(of_few)
+            )
         many = pl.when(n_rows > N_SLOTS).then(rows)
         of_many = many.list.eval(_median_of_rows(column)).list.first()
         return (
             pl.when(n_rows > N_SLOTS)
             .then(of_many)
-            .when(pl.col(_of("half", column)) > 0)
+            .when(half > 0)
             .then(of_few)
             .alias(config.prefix + column)
         )
-
-    def half(column: str) -> pl.Expr:
-        total = pl.sum_horizontal(_of("weight", i, column) for i in slots)
-        return ((total + 1) // 2).alias(_of("half", column))
 
     return (
         groups.with_columns(
@@ -208,10 +207,17 @@ def _with_medians(groups: pl.LazyFrame, config: Config) -> pl.LazyFrame:
             for column in config.medians
             for i in slots
         )
-        .with_columns(weight_up_to(name, i) for name in config.medians for i in slots)
-        .with_columns(half(column) for column in config.medians)
+        .with_columns(
+            *(weight_before(name, i) for name in config.medians for i in slots[:-1]),
+            *(half(name) for name in config.medians),
+        )
         .with_columns(median(column) for column in config.medians)
     )
+
+
+def _sum(weights: list[pl.Expr]) -> pl.Expr:
+    """Add columns without nulls, which takes less than `sum_horizontal`."""
+    return functools.reduce(operator.add, weights)
 
 
 def _median_of_rows(column: str) -> pl.Expr:
