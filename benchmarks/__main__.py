@@ -27,16 +27,15 @@ def cli() -> None:
 @click.option("--runs", default=5, help="Of each contender.")
 def run(tasks: tuple[str, ...], sizes: str, runs: int) -> None:
     """Time the pipeline beside its rivals, in all tasks or some; keeps the figures."""
-    from benchmarks.bench import OF_SIZES, TASKS, bench
+    from benchmarks.bench import TASKS, bench
 
-    wanted = tasks or (OF_SIZES if sizes else TASKS)
-    for task in wanted:
-        if task not in (OF_SIZES if sizes else TASKS):
-            known = ", ".join(OF_SIZES if sizes else TASKS)
-            raise click.UsageError(f"expected of {known}; found '{task}'")
-    for task in wanted:
-        record = bench(task, runs, [float(size) for size in sizes.split(",") if size])
-        keep_figures(task, record)
+    known = [name for name, task in TASKS.items() if task.sizes or not sizes]
+    for name in tasks:
+        if name not in known:
+            raise click.UsageError(f"expected of {', '.join(known)}; found '{name}'")
+    for name in tasks or known:
+        chosen = [float(size) for size in sizes.split(",") if size]
+        keep_figures(name, bench(TASKS[name], runs, chosen))
 
 
 def keep_figures(task: str, record: "BenchmarkRecord") -> None:

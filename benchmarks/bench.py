@@ -5,6 +5,7 @@ shared, and ratios are taken within a round.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from benchmarks import commands, days, features, samplers, scale, serving
@@ -12,33 +13,37 @@ from benchmarks.figures import echo
 from benchmarks.machine import commit, machine, versions
 from benchmarks.records import BenchmarkFigure, BenchmarkRecord
 
-Measure = Callable[[int], Iterator[BenchmarkFigure]]
 
-OF_SIZES: Mapping[str, Callable[[Sequence[float], int], Iterator[BenchmarkFigure]]] = {
-    "features": features.features,
-    "scale": scale.scale,
+@dataclass(frozen=True)
+class Task:
+    """What is measured together, under a heading of the report."""
+
+    heading: str
+    measure: Callable[..., Iterator[BenchmarkFigure]]
+    """Given the sizes, if there are some, and how often each contender runs."""
+    sizes: tuple[float, ...] = ()
+    """Times the published rows, where they can be chosen."""
+
+
+TASKS: Mapping[str, Task] = {
+    "everyday": Task("Everyday commands", commands.everyday),
+    "commands": Task("Whole commands", commands.commands),
+    "features": Task("From CSV to features", features.features, (0.1, 1, 10)),
+    "transformations": Task("One transformation", samplers.transformations),
+    "parts": Task("Many parts, many files", scale.parts),
+    "scale": Task("More rows than memory", scale.scale, (1, 10)),
+    "pipeline": Task("From nothing to a forecast", commands.pipeline),
+    "serving": Task("A served request", serving.serving),
+    "days": Task("A panel of days", days.days),
 }
-"""Tasks whose rows can be chosen, as times the published ones."""
-
-TASKS: Mapping[str, Measure] = {
-    "everyday": commands.everyday,
-    "commands": commands.commands,
-    "features": lambda n_runs: features.features((0.1, 1, 10), n_runs),
-    "transformations": samplers.transformations,
-    "parts": scale.parts,
-    "scale": lambda n_runs: scale.scale((1, 10), n_runs),
-    "pipeline": commands.pipeline,
-    "serving": serving.serving,
-    "days": days.days,
-}
-"""What is measured, in the order of the report."""
+"""In the order of the report."""
 
 
-def bench(task: str, n_runs: int, sizes: Sequence[float] = ()) -> BenchmarkRecord:
+def bench(task: Task, n_runs: int, sizes: Sequence[float] = ()) -> BenchmarkRecord:
     """Measure a task; prints a line per figure."""
-    measured = OF_SIZES[task](sizes, n_runs) if sizes else TASKS[task](n_runs)
+    asked = (sizes or task.sizes, n_runs) if task.sizes else (n_runs,)
     figures: list[BenchmarkFigure] = []
-    for figure in measured:
+    for figure in task.measure(*asked):
         echo(figure)
         figures.append(figure)
     return BenchmarkRecord(

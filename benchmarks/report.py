@@ -22,18 +22,6 @@ CHARTS = {
 }
 """What is drawn by rows, of which measure, into which file."""
 
-HEADINGS = {
-    "everyday": "Everyday commands",
-    "commands": "Whole commands",
-    "features": "From CSV to features",
-    "transformations": "One transformation",
-    "parts": "Many parts, many files",
-    "scale": "More rows than memory",
-    "pipeline": "From nothing to a forecast",
-    "serving": "A served request",
-    "days": "A panel of days",
-}
-
 PADDING: dict[str, float] = {"left": 5, "top": 5, "right": 60, "bottom": 5}
 """The writer takes the legend's text for narrower than it is."""
 
@@ -69,7 +57,7 @@ def section(name: str, record: BenchmarkRecord) -> Iterator[str]:
     n_runs = max(figure.n_runs for figure in figures)
     libraries = ", ".join(f"{of} {number}" for of, number in record.versions.items())
     measured = "Measured once" if n_runs == 1 else f"Medians of {n_runs} runs"
-    yield f"\n## {HEADINGS[name]}\n"
+    yield f"\n## {TASKS[name].heading}\n"
     yield (
         f"\n`just bench {name}`. {measured}, {record.measured_at:%d %B %Y},"
         f" {machine['cores']} shared cores ({machine['processor']}), {libraries}.\n"
