@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from pipeline.engine.one_pass import collect_all
 from pipeline.engine.parts.assemble import write
 from pipeline.errors import ModelError
+from pipeline.files.arrow import map_arrow, sink_arrow
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.forecast import publish_beside
 from pipeline.modeling.score_files import ScoredFiles
@@ -75,7 +77,9 @@ def publish_scored(settings: Settings, scored: ScoredFiles, name: str) -> str:
         refuse_name(settings, name)
         run_id = new_run_id(read_runs(store)[-1].run_id, started_at)
         file = staging / f"{name}.parquet"
-        profile, _ = write(file, rows, rows.collect_schema(), key, [])
+        mapped = staging / f"{name}.arrow"
+        collect_all([sink_arrow(rows, mapped)])
+        profile, _ = write(file, map_arrow(mapped), key, [])
         # What it holds names it: who scores the same again has it already.
         made_of = repr((name, profile.content_hash, rows.collect_schema()))
         fingerprint = hashlib.sha256(made_of.encode()).hexdigest()

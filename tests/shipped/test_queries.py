@@ -100,8 +100,15 @@ def raw() -> pl.DataFrame:
     )
 
 
+def ask(
+    con: duckdb.DuckDBPyConnection, name: str, given: dict[str, str]
+) -> pl.DataFrame:
+    found = run_query(con, load_query(QUERIES, name), given)
+    return con.sql(found.sql, params=found.values).pl()
+
+
 def answer(project: Project, name: str, **given: str) -> pl.DataFrame:
-    return run_query(project.con, load_query(QUERIES, name), given).pl()
+    return ask(project.con, name, given)
 
 
 def sums(rows: pl.DataFrame, *keys: str) -> pl.DataFrame:
@@ -345,8 +352,8 @@ def test_a_query_of_the_target_follows_it(project: Project) -> None:
             " facility_drg_year JOIN features USING (year, facility_id, apr_drg_code)"
         ).pl()
         con.execute("CREATE TABLE features AS FROM panel")
-        naive = run_query(con, load_query(QUERIES, "naive_forecast"), {}).pl()
-        found = run_query(con, load_query(QUERIES, "feature_correlations"), {}).pl()
+        naive = ask(con, "naive_forecast", {})
+        found = ask(con, "feature_correlations", {})
     known = panel.drop_nulls("sum_discharges_lag1").filter(year=2017)
     error = known["sum_discharges"] - known["sum_discharges_lag1"]
     last = naive.filter(year=2017, forecast="last_year")
