@@ -55,6 +55,7 @@ def _load(
             from pipeline.modeling.tune import model_config
 
             model_config(settings, model)  # before anything is computed
+    options.keep_found(settings.pipeline, profile, overrides)
     return settings, model or settings.modeling.model
 
 

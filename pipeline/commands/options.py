@@ -244,15 +244,23 @@ def settings(profile: str | None, overrides: tuple[str, ...]) -> "Settings":
     refuse_misspelt(profile, overrides)
     root = project_root()
     with doing("loading settings and libraries"):
-        from pipeline.plan.content import Memo
-        from pipeline.plan.found import keeping
         from pipeline.plan.settings import load_settings
 
         found = load_settings(root, profile=profile, overrides=overrides)
-    if not found.environment:
-        memo = Memo(root, "stages", profile, overrides)
-        click.get_current_context().with_resource(keeping(memo))
+    keep_found(found, profile, overrides)
     return found
+
+
+def keep_found(
+    settings: "Settings", profile: str | None, overrides: tuple[str, ...]
+) -> None:
+    """Keep what the command finds out of stages and modules, if words alone decide."""
+    from pipeline.plan.content import Memo
+    from pipeline.plan.found import keeping
+
+    if not settings.environment:
+        memo = Memo(settings.root, "stages", profile, overrides)
+        click.get_current_context().with_resource(keeping(memo))
 
 
 def refuse_misspelt(profile: str | None, overrides: tuple[str, ...]) -> None:

@@ -25,7 +25,7 @@ from pipeline.files.manifest import changes, manifest_changes
 from pipeline.files.state import State
 from pipeline.log import LOG
 from pipeline.modeling.models import libraries_of
-from pipeline.plan.code import imports_of, meaning_of, source_of
+from pipeline.plan.code import hash_of_meaning, imports_of, source_of
 
 FORMAT = 4
 """Counts the changes to these records; those of another format are not read."""
@@ -216,15 +216,10 @@ def _code_of(module: str, kinds: frozenset[str]) -> dict[str, str]:
     modules = [module, *(f"pipeline/modeling/models/{kind}.py" for kind in kinds)]
     used = {name for root in modules for name in imports_of(root)}
     return {
-        name: _hash_of_meaning(source_of(name))
+        name: hash_of_meaning(source_of(name))
         for name in sorted(used)
         if "/modeling/" in name
     }
-
-
-@cache
-def _hash_of_meaning(source: str) -> str:
-    return hashlib.sha256(meaning_of(source).encode()).hexdigest()[:16]
 
 
 def versions(kinds: Collection[str]) -> dict[str, str]:

@@ -20,6 +20,9 @@ _RACY_NS = 2_000_000_000
 IMPORTS: dict[str, list[str]] = {}
 """Of modules, by the hash of their text: see `pipeline.plan.found`."""
 
+MEANINGS: dict[str, str] = {}
+"""The hashes of modules' meanings, by those of their text, as above."""
+
 _OWN = "transforms"  # as of `pipeline.transforms`, which would import Polars
 
 
@@ -67,6 +70,15 @@ def _modules(project: Path | None) -> dict[str, Path]:
 def meaning_of(source: str) -> str:
     """Write a module's code anew, without comments, docstrings and layout."""
     return ast.unparse(_WithoutDocstrings().visit(ast.parse(source)))
+
+
+def hash_of_meaning(source: str) -> str:
+    """Hash a module's code but for comments, docstrings and layout."""
+    key = hashlib.sha256(source.encode()).hexdigest()
+    if key not in MEANINGS:
+        meaning = meaning_of(source).encode()
+        MEANINGS[key] = hashlib.sha256(meaning).hexdigest()[:16]
+    return MEANINGS[key]
 
 
 class _WithoutDocstrings(ast.NodeTransformer):

@@ -22,12 +22,13 @@ def ask(load: Load) -> tuple[object, ...]:
     composed = check(settings)
     store = open_store(settings.root)
     wanted = look(settings, composed, store, [], fetched=True)
-    return composed.lineage(), wanted.fingerprints, wanted.code_elsewhere
+    meaning = code.hash_of_meaning(code.source_of("pipeline/run/run.py"))
+    return composed.lineage(), wanted.fingerprints, wanted.code_elsewhere, meaning
 
 
 def forget() -> None:
     """Be a process that begins."""
-    for table in (plan.EDGES, needs.NEEDS, code.IMPORTS):
+    for table in (plan.EDGES, needs.NEEDS, code.IMPORTS, code.MEANINGS):
         table.clear()
 
 
