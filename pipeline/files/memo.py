@@ -21,9 +21,9 @@ _MOST = 64
 def recall(path: Path, type_: type[_Value]) -> _Value | None:
     """Return what was kept; None where it is absent, damaged or of another type."""
     try:
-        content = path.read_bytes()
+        content = path.read_bytes() if path.is_file() else b""
         seal, body = content[:4], content[4:]
-        if seal != _seal(body):
+        if seal != _seal(path, body):
             return None
         return msgspec.msgpack.decode(body, type=type_)
     except (OSError, msgspec.MsgspecError):
@@ -36,7 +36,7 @@ def remember(path: Path, value: Any) -> None:
     try:
         body = msgspec.msgpack.encode(value)
         path.parent.mkdir(exist_ok=True)
-        partial.write_bytes(_seal(body) + body)
+        partial.write_bytes(_seal(path, body) + body)
         partial.replace(path)
         _forget_oldest(path.parent)
     # A whole number of more than 64 bits is no value that can be kept.
@@ -45,13 +45,14 @@ def remember(path: Path, value: Any) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _seal(body: bytes) -> bytes:
-    """Return the checksum of some bytes, as bytes."""
-    return zlib.crc32(body).to_bytes(4, "big")
+def _seal(path: Path, body: bytes) -> bytes:
+    """Return the checksum of name and bytes: no file stands for another."""
+    return zlib.crc32(body, zlib.crc32(path.name.encode())).to_bytes(4, "big")
 
 
 def _forget_oldest(folder: Path) -> None:
     """Remove what is too much."""
-    files = sorted(folder.iterdir(), key=lambda path: path.lstat().st_mtime_ns)
+    files = [path for path in folder.iterdir() if not path.is_dir()]
+    files.sort(key=lambda path: path.lstat().st_mtime_ns)
     for path in files[:-_MOST]:
         path.unlink(missing_ok=True)

@@ -36,17 +36,29 @@ def files_below(folder: Path, *suffixes: str) -> list[Path]:
 
     What an editor hides there, and what is no file, is left out.
     """
-    found: list[Path] = []
+    return sorted(
+        path
+        for path in paths_below(folder)
+        if path.name.endswith(suffixes)
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+def paths_below(folder: Path) -> Iterator[Path]:
+    """List a folder and all that is below it, but what Python compiled.
+
+    Links are followed. A folder that was met before is named again, as it may be a
+    link, but not what it holds.
+    """
     seen: set[str] = set()
     for here, folders, names in os.walk(folder, followlinks=True):
+        yield Path(here)
         real = os.path.realpath(here)
-        folders[:] = [] if real in seen else sorted(folders)
-        if real not in seen:
-            seen.add(real)
-            visible = (name for name in names if not name.startswith("."))
-            paths = (Path(here, name) for name in visible if name.endswith(suffixes))
-            found += [path for path in paths if path.is_file()]
-    return sorted(found)
+        is_new = real not in seen
+        seen.add(real)
+        folders[:] = sorted({*folders} - {"__pycache__"}) if is_new else []
+        yield from (Path(here, name) for name in names if is_new)
 
 
 def code_hashes(project: Path | None = None) -> dict[str, str]:
@@ -198,16 +210,15 @@ def unfollowed_imports(names: Iterable[str], project: Path | None = None) -> lis
 def uses_libraries_only(project: Path) -> bool:
     """Tell whether a project's own code needs no code that is elsewhere.
 
-    Apart from itself, the package and libraries; as far as its imports tell.
+    Apart from itself, the package and libraries; as far as its imports tell. What is
+    not there may be, the next time.
     """
     own = (_OWN, "sources")
     files = [path for folder in own for path in files_below(project / folder, ".py")]
     try:
         for text in map(_text, files):
-            names = _imported(text, "")
-            if _made_up_imports(ast.parse(text)) or not all(
-                name.partition(".")[0] in own or _is_installed(name) for name in names
-            ):
+            tops = {name.partition(".")[0] for name in _imported(text, "")} - {*own}
+            if _made_up_imports(ast.parse(text)) or not all(map(_is_installed, tops)):
                 return False
     except (SyntaxError, ValueError):  # nobody can import that
         return False
@@ -278,7 +289,7 @@ def _is_installed(name: str) -> bool:
         return True
     origin = _origin_of(name)[0]
     if origin is None:
-        return True
+        return False
     file = origin.resolve()
     return any(
         file.is_relative_to(folder)

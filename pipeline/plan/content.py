@@ -6,50 +6,46 @@ command that is given the same; see `pipeline.files.memo`.
 """
 
 import hashlib
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from pipeline.files import memo
 from pipeline.files.state import State
-from pipeline.plan.code import PACKAGE, files_below, uses_libraries_only
+from pipeline.plan.code import PACKAGE, files_below, paths_below, uses_libraries_only
 from pipeline.process import STARTED_NS
 
 _Value = TypeVar("_Value")
 
-_CODE = (".py", ".so", ".pyd", ".yaml")
-_FOLDERS = {"configs": (".yaml",), "transforms": _CODE, "sources": _CODE}
-"""What says what a project is."""
+_FOLDERS = ("configs", "transforms", "sources")
+"""What says what a project is: all that is in them, as own code may read it."""
 
 _SETTLED_NS = 2_000_000_000
 """By how much files must be older than the process: see `forget_racy_bytecode`."""
 
 
-def key(root: Path, words: Iterable[str], package: str) -> str:
+def key(root: Path, words: Iterable[str], package: str) -> str | None:
     """Hash all that decides what a command computes, apart from the data.
 
     `package` is what `package_hash` gives. Values of the environment are not in it.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be read.
+    None where a file cannot be read: whoever needs it says so.
     """
-    return _hash([str(root), package, *words], _of_project(root))
+    paths = _of_project(root)
+    links = [(str(p), os.path.realpath(p)) for p in paths if p.is_symlink()]
+    files = [path for path in paths if path.is_file()]
+    try:
+        return _hash([str(root), package, *words], links, files)
+    except OSError:
+        return None
 
 
 def package_hash() -> str:
     """Hash the package, Python, and which versions of libraries are installed."""
-    libraries = [
-        path.name
-        for folder in dict.fromkeys(map(Path, sys.path))
-        if folder.is_dir()
-        for path in folder.iterdir()
-        if path.suffix in (".dist-info", ".egg-info")
-    ]
-    return _hash([sys.version, *sorted(libraries)], _of_package())
+    return _hash([sys.version, *sorted(_libraries())], [], _of_package())
 
 
 _package_at_first = cache(package_hash)
@@ -69,7 +65,7 @@ class Memo:
 
     def recall(self, type_: type[_Value]) -> _Value | None:
         """Return what is kept, if there is."""
-        path = self._path if self._folder.exists() else None
+        path = self._path if self._folder.parent.exists() else None
         return memo.recall(path, type_) if path else None
 
     def remember(self, value: object) -> None:
@@ -78,59 +74,75 @@ class Memo:
         Where a file was touched since this process began, it may have loaded another;
         and what the project's own code uses of code elsewhere may change unseen.
         """
+        path = self._path
         is_sure = _is_settled(self._root) and uses_libraries_only(self._root)
-        if is_sure and self._path:
-            memo.remember(self._path, value)
+        if path and is_sure and path == self._path_now():
+            memo.remember(path, value)
 
     @cached_property
     def _path(self) -> Path | None:
+        """Name the file as of when it was first looked for."""
+        return self._path_now()
+
+    def _path_now(self) -> Path | None:
         """Name the file; None where one that decides cannot be read."""
-        try:
-            name = key(self._root, self._words, _package_at_first())
-        except OSError:
-            return None  # whoever needs the file says so
-        return self._folder / f"{self._kind}-{name[:32]}"
+        name = key(self._root, self._words, _package_at_first())
+        return self._folder / f"{self._kind}-{name[:32]}" if name else None
 
 
 def words_of(profile: str | None, overrides: Iterable[str]) -> tuple[str, ...]:
     """Write a profile and words of the command line as words."""
-    return ("--profile", profile or "", *overrides)
+    return (f"--profile={profile!r}", *overrides)
+
+
+def _libraries() -> Iterator[str]:
+    """Name what is installed where this process looks for modules."""
+    for folder in dict.fromkeys(map(Path, sys.path)):
+        with suppress(OSError):  # nothing is imported from there either
+            for path in folder.iterdir():
+                if path.suffix in (".dist-info", ".egg-info"):
+                    yield path.name
 
 
 def _of_package() -> list[Path]:
-    return files_below(PACKAGE, *_CODE)
+    return files_below(PACKAGE, ".py", ".so", ".pyd", ".yaml")
 
 
 def _of_project(root: Path) -> list[Path]:
-    return [
+    """List files, folders and links, but what an editor hides among settings."""
+    return sorted(
         path
-        for folder, suffixes in _FOLDERS.items()
-        for path in files_below(root / folder, *suffixes)
-    ]
+        for folder in _FOLDERS
+        for path in paths_below(root / folder)
+        if folder != "configs" or not path.name.startswith(".")
+    )
 
 
-def _hash(words: Iterable[str], files: Iterable[Path]) -> str:
-    """Hash words, names and bytes of files, none to be mistaken for another."""
-    digest = hashlib.sha256(repr([*words]).encode())
+def _hash(
+    words: Iterable[str], links: Iterable[tuple[str, str]], files: Iterable[Path]
+) -> str:
+    """Hash words, links, names and bytes of files, none to be mistaken for another."""
+    digest = hashlib.sha256(repr(([*words], [*links])).encode())
     for path in files:
         content = path.read_bytes()
-        digest.update(f"{path}\0{len(content)}\0".encode())
+        digest.update(b"%s\0%d\0" % (os.fsencode(path), len(content)))
         digest.update(content)
     return digest.hexdigest()
 
 
 def _is_settled(root: Path) -> bool:
-    """Tell whether no file or folder has changed since shortly before the process."""
+    """Tell whether nothing has changed since shortly before the process.
+
+    No file, no folder, where what comes and goes shows, and no link.
+    """
     latest = STARTED_NS - _SETTLED_NS
-    return all(
-        max(stat.st_mtime_ns, stat.st_ctime_ns) < latest
-        for path in _touched(root)
-        for stat in [path.stat()]
-    )
-
-
-def _touched(root: Path) -> Iterator[Path]:
-    """List files and the folders they are in, where a change of them shows."""
-    files = [*_of_project(root), *_of_package()]
-    yield from files
-    yield from {path.parent for path in files}
+    package = _of_package()
+    folders = {root, *(path.parent for path in package)}
+    try:
+        return all(
+            max(stat.st_mtime_ns, stat.st_ctime_ns) < latest
+            for path in (*folders, *package, *_of_project(root))
+            for stat in (path.stat(), path.lstat())
+        )
+    except OSError:  # a link that leads nowhere
+        return False

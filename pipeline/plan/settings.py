@@ -31,7 +31,7 @@ from pipeline.config import (
     yaml_files,
 )
 from pipeline.contracts.contract import Contract
-from pipeline.errors import ConfigError, nearest
+from pipeline.errors import ConfigError, mask_tree, nearest
 from pipeline.files.shared import Shared
 from pipeline.lineage.graph import SOURCE
 from pipeline.log import LOG
@@ -316,7 +316,7 @@ class Settings:
 class _Composed(msgspec.Struct, frozen=True):
     """A configuration as it was composed, before types are looked at.
 
-    It is kept only where nothing in it came from the environment or was masked.
+    It is kept only where nothing in it came from the environment or is masked.
     """
 
     layers: list[Layer]
@@ -325,6 +325,15 @@ class _Composed(msgspec.Struct, frozen=True):
     said: Layer | None
     """What columns mean."""
     resolved: Resolved
+
+    @property
+    def may_be_kept(self) -> bool:
+        """Tell whether no layer has what is masked, overridden by another or not."""
+        layers = [*self.layers, *([self.said] if self.said else [])]
+        return not self.resolved.environment and all(
+            mask_tree(tree) == tree
+            for tree in (self.resolved.tree, *(layer.tree for layer in layers))
+        )
 
 
 def load_settings(
@@ -349,8 +358,7 @@ def load_settings(
     kept = memo.recall(_Composed)
     composed = kept or _compose(root, profile, overrides, below() if below else ())
     settings = _decode(root, profile, composed)
-    resolved = composed.resolved
-    if kept is None and resolved.tree == resolved.shown and not resolved.environment:
+    if kept is None and composed.may_be_kept:
         memo.remember(composed)
         if not overrides:
             sections = _sections_of(settings.tree)

@@ -54,7 +54,8 @@ def outline(
     ConfigError, SchemaError
         If the settings or the plan are wrong.
     """
-    kept = kept_outline(root, profile, overrides)
+    memo = _memo(root, profile, overrides)
+    kept = memo.recall(Outline)
     if kept is not None:
         return kept
     settings = load()
@@ -62,7 +63,7 @@ def outline(
 
     made = outline_of(settings, check(settings))
     if not settings.environment:
-        _memo(root, profile, overrides).remember(made)
+        memo.remember(made)
     return made
 
 

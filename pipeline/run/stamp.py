@@ -47,7 +47,7 @@ class Stamp(msgspec.Struct, frozen=True):
         return "\n".join([*lines, "nothing to do", *([left] if self.kept else [])])
 
 
-def read_stamp(root: Path, wanted: str) -> Stamp | None:
+def read_stamp(root: Path, wanted: str | None) -> Stamp | None:
     """Read the stamp of a key; None if anything it saw is otherwise now."""
     state = State(root)
     stamp = read_sealed(state.stamp, Stamp)

@@ -53,6 +53,6 @@ def start(
     # What the environment says decides, too, and no name of what is kept tells of it.
     with nullcontext() if settings.environment else keeping(memo):
         report = run(settings, selection)
-    if is_plain and stamp_key == key(root, words, package_hash()):
+    if is_plain and stamp_key and stamp_key == key(root, words, package_hash()):
         stamp(report, stamp_key)
     return report

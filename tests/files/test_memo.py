@@ -28,13 +28,26 @@ def test_a_value_is_kept_as_it_was_and_never_as_another(tmp_path: Path) -> None:
     assert memo.recall(path, dict) == VALUE
 
 
+def test_what_is_kept_stands_for_no_other(tmp_path: Path) -> None:
+    one, other = tmp_path / "memo" / "one", tmp_path / "memo" / "other"
+    memo.remember(one, VALUE)
+    other.write_bytes(one.read_bytes())
+    assert memo.recall(one, dict) == VALUE
+    assert memo.recall(other, dict) is None
+    other.unlink()
+    os.mkfifo(other)
+    assert memo.recall(other, dict) is None  # and does not wait for a writer
+
+
 def test_the_oldest_go(tmp_path: Path) -> None:
+    (tmp_path / "memo" / "folder").mkdir(parents=True)
+    os.utime(tmp_path / "memo" / "folder", (0, 0))
     paths = [tmp_path / "memo" / str(i) for i in range(70)]
     for i, path in enumerate(paths):
         memo.remember(path, i)
         os.utime(path, (i, i))
     left = {path.name for path in (tmp_path / "memo").iterdir()}
-    assert left == {str(i) for i in range(6, 70)}
+    assert left == {"folder", *(str(i) for i in range(6, 70))}
 
 
 @pytest.mark.parametrize("value", [2**70, {"a": 2**70}])

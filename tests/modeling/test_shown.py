@@ -68,6 +68,25 @@ def test_mistakes_are_said_each_time(kept: Path, word: str) -> None:
     assert not kinds(kept)
 
 
+@pytest.mark.parametrize("profile", [None, "local"])
+def test_no_secret_that_is_overridden_is_written(
+    kept: Path, later: Callable[[], None], profile: str | None
+) -> None:
+    configs = kept / "configs"
+    (configs / "sources" / "pg.yaml").write_text(
+        "kind: sql\nuri: postgresql://bob:hush-1234@db/h\nquery: select 1\n"
+    )
+    (configs / "profiles").mkdir(exist_ok=True)
+    (configs / "profiles" / "local.yaml").write_text("source: {uri: 'sqlite:///y'}\n")
+    later()
+    words = ("source=pg", *([] if profile else ["source.uri=sqlite:///y"]))
+    for load in (configuration, load_settings):
+        load(kept, profile=profile, overrides=words)
+    assert kinds(kept) == {"shown"}
+    for path in (kept / ".pipeline").rglob("*"):
+        assert path.is_dir() or b"hush-1234" not in path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("word", "left"),
     [

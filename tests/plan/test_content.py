@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +40,8 @@ def memo_of(root: Path, *words: str, profile: str | None = None) -> Memo:
         "transforms/_helper.py",
         "sources/dice.py",
         "sources/dice.yaml",
+        "sources/sides.txt",
+        "sources/.sides",
     ],
 )
 def test_each_file_of_a_project_counts(kept: Path, name: str) -> None:
@@ -54,9 +57,84 @@ def test_each_file_of_a_project_counts(kept: Path, name: str) -> None:
     assert memo_of(kept).recall(str) == "kept"
 
 
+@pytest.fixture
+def linked(kept: Path) -> Path:
+    """A folder of configs/ that is a link to one that comes before it."""
+    for name in ("dev", "prod"):
+        folder = kept / "configs" / "env" / name
+        folder.mkdir(parents=True)
+        (folder / "csv.yaml").write_text(f"path: {name}.csv\n")
+    link = kept / "configs" / "shared"
+    link.symlink_to("env/dev")
+    return link
+
+
+def test_a_link_counts_with_where_it_leads(
+    kept: Path, linked: Path, later: Callable[[], None]
+) -> None:
+    assert memo_of(kept).recall(str) is None
+    later()
+    memo_of(kept).remember("of dev")
+    linked.unlink()
+    linked.symlink_to("env/prod")
+    assert memo_of(kept).recall(str) is None
+    linked.unlink()
+    linked.symlink_to("env/dev")
+    assert memo_of(kept).recall(str) == "of dev"
+
+
+@pytest.mark.parametrize("name", ["configs", "configs/shared"])
+def test_a_link_swapped_since_the_process_began_is_noticed(
+    kept: Path,
+    linked: Path,
+    later: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    if name == "configs":
+        (kept / name).rename(kept / "config_of_dev")
+        linked = kept / name
+        linked.symlink_to("config_of_dev")
+    target = linked.readlink()
+    later()
+    linked.unlink()
+    linked.symlink_to(target)
+    began = linked.lstat().st_ctime_ns + 10**9
+    monkeypatch.setattr(content, "STARTED_NS", began)
+    real = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> object:
+        """Show all others as older: where it leads and what it is in need not tell."""
+        found = real(path, follow_symlinks=follow_symlinks)
+        is_link = path == linked and not follow_symlinks
+        old = SimpleNamespace(st_mode=found.st_mode, st_mtime_ns=0, st_ctime_ns=0)
+        return found if is_link else old
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "stat", stat)
+        memo_of(kept).remember("of a mix")
+    assert memo_of(kept).recall(str) is None
+
+
+def test_what_was_edited_between_is_kept_as_neither(
+    kept: Path, later: Callable[[], None]
+) -> None:
+    memo = memo_of(kept, "a=1")
+    assert memo.recall(str) is None
+    path = kept / "configs" / "pipeline.yaml"
+    before = path.read_bytes()
+    path.write_bytes(before + b"\n")
+    later()
+    memo.remember("of before")
+    assert memo_of(kept, "a=1").recall(str) is None
+    path.write_bytes(before)
+    assert memo_of(kept, "a=1").recall(str) is None
+
+
 def test_words_count_each_for_itself(kept: Path) -> None:
     assert memo_of(kept, "a=1").recall(str) is None
     assert memo_of(kept, profile="other").recall(str) is None
+    assert memo_of(kept, profile="").recall(str) is None
     package = package_hash()
     assert key(kept, ("a", "b"), package) != key(kept, ("ab",), package)
 
@@ -96,6 +174,7 @@ def test_what_may_have_been_loaded_before_an_edit_is_not_kept(
     "code",
     [
         "import of_elsewhere",
+        "try:\n    from not_there_yet import X\nexcept ImportError:\n    X = 1",
         "from importlib import import_module as load\nload('of_' + 'elsewhere')",
         "import",
     ],

@@ -24,8 +24,9 @@ def settled(project: Path, later: Callable[[], None]) -> Path:
     return project
 
 
-def key(root: Path) -> str:
-    return content.key(root, ("--profile", "", *SOURCE), content.package_hash())
+def key(root: Path) -> str | None:
+    words = content.words_of(None, SOURCE)
+    return content.key(root, words, content.package_hash())
 
 
 def test_nothing_to_do_imports_no_dataframes(settled: Path) -> None:
@@ -159,6 +160,30 @@ def test_what_an_editor_hides_does_not_break_a_stamp(project: Path) -> None:
     (project / "configs" / ".#pipeline.yaml").symlink_to("me@host.1234")
     (project / "configs" / "folder.yaml").mkdir()
     assert key(project) == before
+
+
+def test_a_file_that_nobody_reads_need_not_be_readable(
+    settled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unused = settled / "configs" / "unused.yaml"
+    unused.write_text("panel: {}\n")
+    read = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path == unused:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for command in (["plan"], ["run", "--dry-run"], ["run"]):
+        result = invoke(settled, *command, *SOURCE)
+        assert result.exit_code == 0, result.output
+        assert "nothing to do" in result.stdout
+
+
+def test_an_empty_profile_is_not_none(settled: Path) -> None:
+    result = invoke(settled, "run", "--profile", "", *SOURCE)
+    assert (result.exit_code, "found ''" in result.stderr) == (2, True)
 
 
 def test_file_written_a_moment_ago_is_not_stamped(project: Path) -> None:
