@@ -137,7 +137,7 @@ def _is_settled(root: Path) -> bool:
     """
     latest = STARTED_NS - _SETTLED_NS
     package = _of_package()
-    folders = {root, *(path.parent for path in package)}
+    folders = {path.parent for path in package}
     try:
         return all(
             max(stat.st_mtime_ns, stat.st_ctime_ns) < latest
