@@ -452,7 +452,7 @@ def test_folder_of_parts_that_cannot_be_written_is_named_before_any_work(
         (str(file), "Not a directory"),
         ("/proc/here", "No such file"),
         ("s3://bucket/jobs", "(?i)no.*bucket|not found"),
-        ("s3://a bucket/jobs", "syntax error"),
+        ("s3://a bucket/jobs", "cannot be written"),
     ):
         with pytest.raises(SnapshotError, match=fault) as caught:
             make(small, "engine.partitions=3", f"engine.folder={folder}")
