@@ -49,7 +49,6 @@ FEW_ROWS = Path("tests/golden/raw.csv")
 """As the profile `ci` names it."""
 
 N_ROUNDS = 8
-N_STARTS = 2
 N_FILES = 300
 _ASKED_S = 3
 IMPORTS = (
@@ -218,7 +217,7 @@ def many(bench: Workbench) -> Sampler:
         one_pass = run(bench.csv, "engine.partitions=1")
         return {name: {ONE_PASS: run(*there[name]) / one_pass} for name in wanted}
 
-    return Sampler(tuple(there), take)
+    return Sampler(tuple(there), take, fewest=2)
 
 
 def of_what_is_there(bench: Workbench) -> Sampler:
@@ -245,7 +244,7 @@ def of_what_is_there(bench: Workbench) -> Sampler:
                 found[name] = {BARE: cpu_s / bare.cpu_s}
         return found
 
-    return Sampler(tuple(asked), take, fewest=3)
+    return Sampler(tuple(asked), take, fewest=2)
 
 
 def asks(project: Path) -> dict[str, tuple[str, ...]]:
@@ -266,18 +265,15 @@ def commands(bench: Workbench) -> Sampler:
     asked = asks(bench.project)
 
     def take(wanted: Sequence[str]) -> dict[str, Sample]:
-        bare_s = 0.0
-        seconds = dict.fromkeys(wanted, 0.0)
-        for _ in range(N_STARTS):
-            bare_s += run_process("-c", IMPORTS)[1].cpu_s
-            for name in wanted:
-                words = ("-m", "pipeline", *asked[name])
-                # A mistake's exit code is an answer, too.
-                done = run_process(
-                    *words, cwd=bench.project, env=TWO_THREADS, codes=(0, 1, 2)
-                )
-                seconds[name] += done[1].cpu_s
-        return {name: {PYTHON: taken / bare_s} for name, taken in seconds.items()}
+        bare_s = run_process("-c", IMPORTS)[1].cpu_s
+        found: dict[str, Sample] = {}
+        for name in wanted:
+            words = ("-m", "pipeline", *asked[name])
+            # A mistake's exit code is an answer, too.
+            codes = (0, 1, 2)
+            done = run_process(*words, cwd=bench.project, env=TWO_THREADS, codes=codes)
+            found[name] = {PYTHON: done[1].cpu_s / bare_s}
+        return found
 
     return Sampler(tuple(asked), take)
 
@@ -305,7 +301,7 @@ def modeling(bench: Workbench) -> Sampler:
                 found[SERVING] = {PYTHON: asked.cpu_s / imports.cpu_s}
         return {name: found[name] for name in wanted}
 
-    return Sampler((PIPELINE, SERVING), take, fewest=3)
+    return Sampler((PIPELINE, SERVING), take, fewest=2)
 
 
 def structure(bench: Workbench, *words: str) -> dict[str, float]:
