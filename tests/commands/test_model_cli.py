@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
+import click
 import pytest
 
 from pipeline.commands import model_cli
@@ -65,11 +66,12 @@ def test_trials_are_those_of_the_study_and_the_model_is_the_default_one(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    settings, model = model_cli._load(None, (*SOURCE, "trials=7"))
+    with click.Context(model_cli.tune):
+        settings, model = model_cli._load(None, (*SOURCE, "trials=7"))
+        _, named = model_cli._load(None, ("ridge", *SOURCE))
     assert settings.modeling.study.trials == 7
     assert model == settings.modeling.model
-    _, model = model_cli._load(None, ("ridge", *SOURCE))
-    assert model == "ridge"
+    assert named == "ridge"
 
 
 TITLE = "m: version 2 (naive, a baseline)"
