@@ -75,7 +75,8 @@ def settle(
     held = {name: list(taken) for name, taken in samples.items()}
     while True:
         findings = {
-            name: decide(taken, ratios[name], allowance) for name, taken in held.items()
+            name: decide(taken, ratios[name], allowance, sampler.most)
+            for name, taken in held.items()
         }
         unclear = [n for n, found in findings.items() if found.verdict == "unclear"]
         if not unclear:

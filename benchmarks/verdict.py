@@ -45,7 +45,7 @@ class Finding:
     """What is said of a figure."""
 
     verdict: Literal["same", "slower", "faster", "unclear"]
-    """Unclear only while fewer than ``MOST`` processes were looked at."""
+    """Unclear only while more processes may be looked at."""
     change: Change
     against: dict[str, Change]
     """Per reference, to see which of them moved."""
@@ -73,10 +73,11 @@ def decide(
     samples: Sequence[Mapping[str, float]],
     accepted: Mapping[str, float],
     allowance: float = 1,
+    at_most: int = MOST,
 ) -> Finding:
     """Decide from the processes so far, each with a figure against each reference.
 
-    The tolerance is taken `allowance` times.
+    The tolerance is taken `allowance` times; nothing is unclear of so many processes.
     """
     n = len(samples)
     most = 1 + allowance * (TOLERANCE if len(accepted) > 1 else TOLERANCE_OF_ONE)
@@ -88,7 +89,7 @@ def decide(
         [*map(statistics.geometric_mean, zip(*factors.values(), strict=True))]
     )
     if found.factor > most:
-        is_clear = found.lower > most or n >= MOST
+        is_clear = found.lower > most or n >= at_most
         verdict = "slower" if is_clear else "unclear"
     else:
         verdict = "faster" if found.upper < 1 / most else "same"
