@@ -58,7 +58,8 @@ def _of_size(size: float, n_runs: int, folder: Path) -> Iterator[BenchmarkFigure
     if size == 1:
         part = folder / "part.csv"
         words = ("-m", "benchmarks.prepare", "cut", csv, part, "60")
-        cpu_s = timed(ORIGIN, part).cpu_s / float(run_process(*words)[0])
+        share = float(run_process(*words)[0])
+        cpu_s = timed(ORIGIN, part).cpu_s / share
         yield BenchmarkFigure(
             task=FEATURES,
             contender=ORIGIN,
