@@ -5,6 +5,7 @@ writes the values as text, as it knows all of its types; only Parquet needs Arro
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -74,6 +75,7 @@ class Query:
 
     con: _Connection
     sql: str
+    """Begins with an empty line: see `_by_its_lines`."""
     values: _Values | None
     """Of its ``$name`` parameters."""
     columns: Sequence[str]
@@ -81,7 +83,7 @@ class Query:
 
     def over(self, expressions: str, rest: str = "") -> str:
         """Write a query over its rows, in their order."""
-        return f"SELECT {expressions} FROM (\n{self.sql}\n) AS result {rest}"
+        return f"SELECT {expressions} FROM ({self.sql}) AS result {rest}"
 
     def fetchall(self, expressions: str = "*", rest: str = "") -> list[Any]:
         """Run it, or what is written `over` it, and fetch all."""
@@ -94,7 +96,7 @@ def plan(con: _Connection, sql: str, values: _Values | None = None) -> Query:
     EXPLAIN is run: it cannot be part of another query.
     """
     try:
-        found = con.execute(f"DESCRIBE {sql}", values).fetchall()
+        return _planned(con, f"\n{sql}\n", values)
     except duckdb.InterruptException:
         raise
     except duckdb.Error:
@@ -103,6 +105,11 @@ def plan(con: _Connection, sql: str, values: _Values | None = None) -> Query:
         plans = dict(zip(_EXPLAINED, map(list, zip(*rows, strict=True)), strict=True))
         listed = ", ".join(f"unnest(${name}) AS {name}" for name in _EXPLAINED)
         return Query(con, f"SELECT {listed}", plans, _EXPLAINED, ["VARCHAR"] * 2)
+
+
+def _planned(con: _Connection, sql: str, values: _Values | None) -> Query:
+    """Ask DuckDB for the columns of a query."""
+    found = con.execute(f"DESCRIBE {sql}", values).fetchall()
     names, types = ([row[i] for row in found] for i in (0, 1))
     return Query(con, sql, values, names, types)
 
@@ -138,7 +145,7 @@ def write_result(
             with _whole(output) as file:
                 _WRITERS[format_](query, file)
     except (duckdb.Error, _FailedQuery) as error:
-        raise QueryError(f"sql: {error}") from error
+        raise QueryError(f"sql: {_by_its_lines(error)}") from error
     except BrokenPipeError:  # whoever was reading has seen enough
         raise
     except OSError as error:
@@ -198,11 +205,24 @@ def to_frame(query: Query) -> "pl.DataFrame":
     try:
         return _relation(query).pl()
     except duckdb.Error as error:
-        raise QueryError(f"sql: {error}") from error
+        raise QueryError(f"sql: {_by_its_lines(error)}") from error
 
 
 class _FailedQuery(Exception):
     """What DuckDB says of a statement that fails while its rows are fetched."""
+
+
+def _by_its_lines(error: Exception) -> str:
+    """Say where a query fails by its own lines: what is written `over` it is one more.
+
+    As wide as it was, for the mark below.
+    """
+    return re.sub(
+        r"(?s)(.*\n)LINE (\d+):",
+        lambda found: f"{found[1]}LINE {int(found[2]) - 1}:".ljust(len(found[0])),
+        str(error),
+        count=1,
+    )
 
 
 def _show(query: Query, keys: Collection[str], *, is_vertical: bool) -> None:
@@ -297,7 +317,7 @@ def _relation(query: Query) -> Any:
 
 def _unique(query: Query) -> Query:
     """Give columns of the same name others, as DuckDB does."""
-    return plan(query.con, query.over("*"), query.values)
+    return _planned(query.con, query.over("*"), query.values)
 
 
 def _batches(relation: Any) -> Iterator[Any]:

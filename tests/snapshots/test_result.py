@@ -114,6 +114,24 @@ def test_statement_that_fails_on_its_way_leaves_the_file_as_it_was(
     assert path.read_bytes() != b"before"
 
 
+@pytest.mark.parametrize("n_above", [0, 9])
+@pytest.mark.parametrize("format_", ["table", "csv", "json", "parquet"])
+def test_where_a_statement_fails_is_said_by_its_own_lines(
+    tmp_path: Path, format_: str, n_above: int
+) -> None:
+    sql = "SELECT 1, " + "\n" * n_above + "x::INT AS x FROM (VALUES ('nine')) AS t(x)"
+    with duckdb.connect() as con:
+        with pytest.raises(duckdb.Error) as expected:
+            con.execute(sql).fetchall()
+        output = None if format_ == "table" else tmp_path / f"out.{format_}"
+        with pytest.raises(QueryError, match=f"LINE {n_above + 1}: ") as error:
+            write_result(plan(con, sql), None, output)
+    excerpt, mark = str(expected.value).splitlines()[-2:]
+    found, found_mark = str(error.value).splitlines()[-2:]
+    assert found.split(maxsplit=2) == excerpt.split(maxsplit=2)
+    assert found[found_mark.index("^") :] == excerpt[mark.index("^") :]
+
+
 def test_link_that_leads_nowhere_is_said(tmp_path: Path) -> None:
     loop = tmp_path / "loop.csv"
     loop.symlink_to(loop)
