@@ -123,12 +123,13 @@ def n_of(n: int, noun: str) -> str:
 
 
 def hide(value: object, shown: str = MASK) -> None:
-    """Keep a value out of all texts from here on."""
-    if isinstance(value, str) and len(value) >= _SHORTEST:
+    """Keep a text, or a number, out of all texts from here on."""
+    text = str(value) if isinstance(value, str | int | float) else ""
+    if len(text) >= _SHORTEST:
         import json
 
-        _hidden[value] = shown
-        _hidden[json.dumps(value)[1:-1]] = shown
+        _hidden[text] = shown
+        _hidden[json.dumps(text)[1:-1]] = shown
 
 
 def masked(text: str) -> str:
@@ -153,7 +154,9 @@ def mask_tree(tree: Any, name: str = "") -> Any:
             }
         case list():
             return [mask_tree(item, name) for item in cast("list[Any]", tree)]
-        case str() if re.search(_CREDENTIAL, name) and not tree.startswith("${"):
+        case bool() | None:
+            return tree
+        case _ if re.search(_CREDENTIAL, name) and not str(tree).startswith("${"):
             hide(tree)
             return MASK
         case str():

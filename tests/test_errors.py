@@ -27,12 +27,13 @@ def test_a_value_of_the_environment_is_shown_by_its_name(
         "b": "${a}",
         "c": ["${oc.env:TOKEN_OF_TEST}", 1],
         "d": "${oc.decode:${oc.env:NO_SUCH_OF_TEST,7}}",
-        "e": {"f": "${ oc.env:TOKEN_OF_TEST }", "g": "plain"},
+        "e": {"f": "${ oc.env:TOKEN_OF_TEST }", "g": "plain", "password": 1234567},
     }
     found = resolve(merge([Layer("a", tree)]), [Layer("a", tree)])
     assert found.tree["b"] == f"x/{SECRET}/y"
     assert found.tree["d"] == 7
-    assert found.shown == tree
+    assert found.shown == tree | {"e": {**tree["e"], "password": "***"}}
+    assert masked("no 1234567 of them") == "no *** of them"
     assert found.environment == {"TOKEN_OF_TEST", "NO_SUCH_OF_TEST"}
     assert masked(f"no file x/{SECRET}/y") == "no file ${a}"
     address = "cannot open https://me:abc@host/x?access_token=def&a=1"
@@ -45,6 +46,7 @@ def test_a_value_of_the_environment_is_shown_by_its_name(
     [
         *(("spark.hadoop.fs.s3a.secret.key", "abc", "***"), ("api_key", "abc", "***")),
         *(("db_password", "abc", "***"), ("AccessKeyId", "abc", "***")),
+        *(("password", 1234, "***"), ("token", 1.5, "***"), ("token", True, True)),
         *(("key", "abc", "abc"), ("keep", "abc", "abc"), ("api_key", None, None)),
         ("url", "https://me:abc@host/x?a=1", "https://***@host/x?a=1"),
         ("url", "https://host/x?token=abc&b=2", "https://host/x?token=***&b=2"),
