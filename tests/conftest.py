@@ -69,8 +69,9 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let it be two seconds later where files are looked at, without a pause.
 
     Until a second is over, a file may change without another time. What a process has
-    loaded is of before it began.
+    loaded is of before it began, and of the files that are there.
     """
+    monkeypatch.setattr(content, "forget_racy_modules", lambda: False)
 
     def later() -> None:
         clock = SimpleNamespace(time_ns=lambda: time.time_ns() + 2 * 10**9)

@@ -281,9 +281,9 @@ def outline(profile: str | None, overrides: tuple[str, ...]) -> "Outline":
 
 def forget_racy_modules() -> None:
     """Let no cached module of ours stand for one that was edited since."""
-    from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+    from pipeline.plan.code import forget_racy_modules as forget
 
-    forget_racy_bytecode(PACKAGE)
+    forget()
 
 
 def last_snapshot(run: "RunRecord") -> str:

@@ -105,23 +105,47 @@ class _WithoutDocstrings(ast.NodeTransformer):
                 return node
 
 
-def forget_racy_bytecode(folder: Path) -> None:
-    """Remove cached modules that an edit within their second would have left in place.
+def forget_racy_bytecode(folder: Path) -> bool:
+    """Remove cached modules that an edit may have left in place; tell if any was there.
 
     Python compares whole seconds and sizes, so that of two edits in one second, which
-    scripts make, the second would not be seen.
+    scripts make, the second would not be seen, nor one that keeps time and size.
     """
+    found = False
     for cached in folder.rglob("__pycache__/*.pyc"):
         source = cached.parent.parent / f"{cached.name.partition('.')[0]}.py"
-        if not source.exists() or _ns_later(cached, source) < _RACY_NS:
+        if source.exists() and _is_racy(cached, source):
             # A folder that cannot be written holds no new edits either.
             with suppress(OSError):
-                cached.unlink(missing_ok=True)
+                cached.unlink()
+                found = True
+    return found
 
 
-def _ns_later(path: Path, other: Path) -> int:
-    """Return how much later than another a file was written, in nanoseconds."""
-    return path.stat().st_mtime_ns - other.stat().st_mtime_ns
+def _is_racy(cached: Path, source: Path) -> bool:
+    """Tell whether Python takes a cached module that may be of another source.
+
+    No edit leaves the time of the inode's change as it was.
+    """
+    made, of = cached.stat(), source.stat()
+    is_later = made.st_mtime_ns - of.st_mtime_ns >= _RACY_NS
+    if is_later and made.st_ctime_ns > of.st_ctime_ns:
+        return False
+    known = (int(of.st_mtime), of.st_size)
+    with cached.open("rb") as file:
+        return file.read(16)[8:] == b"".join(
+            (n & 0xFFFF_FFFF).to_bytes(4, "little") for n in known
+        )
+
+
+@cache
+def forget_racy_modules() -> bool:
+    """Let no cached module of ours stand for one that was edited since.
+
+    True if one has: this process may have loaded it, and nothing that it finds out may
+    be kept as of the code that is there.
+    """
+    return forget_racy_bytecode(PACKAGE)
 
 
 def source_of(name: str) -> str:

@@ -16,7 +16,13 @@ from typing import TypeVar
 
 from pipeline.files import memo
 from pipeline.files.state import State
-from pipeline.plan.code import PACKAGE, files_below, paths_below, uses_libraries_only
+from pipeline.plan.code import (
+    PACKAGE,
+    files_below,
+    forget_racy_modules,
+    paths_below,
+    uses_libraries_only,
+)
 from pipeline.process import STARTED_NS
 
 _Value = TypeVar("_Value")
@@ -71,11 +77,16 @@ class Memo:
     def remember(self, value: object) -> None:
         """Keep a value that nothing else decides: no data, and no environment.
 
-        Where a file was touched since this process began, it may have loaded another;
-        and what the project's own code uses of code elsewhere may change unseen.
+        Where a file was touched since this process began, or a cached module was as old
+        as its file, it may have loaded another; and what the project's own code uses of
+        code elsewhere may change unseen.
         """
         path = self._path
-        is_sure = _is_settled(self._root) and uses_libraries_only(self._root)
+        is_sure = (
+            not forget_racy_modules()
+            and _is_settled(self._root)
+            and uses_libraries_only(self._root)
+        )
         if path and is_sure and path == self._path_now():
             memo.remember(path, value)
 

@@ -4,7 +4,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.plan.code import PACKAGE, forget_racy_bytecode
+from pipeline.plan.code import forget_racy_modules
 from pipeline.plan.content import Memo, key, package_hash, words_of
 from pipeline.plan.wiring import Selection
 from pipeline.progress import doing
@@ -30,7 +30,7 @@ def start(
     None if a single stage is chosen and publishes nothing: nothing is run then.
     Only a run of everything looks for such a stamp, and leaves one.
     """
-    forget_racy_bytecode(PACKAGE)
+    is_stale = forget_racy_modules()
     is_plain = not (to or from_ or only or force)
     words = words_of(profile, overrides)
     stamp_key = key(root, words, package_hash())
@@ -53,6 +53,7 @@ def start(
     # What the environment says decides, too, and no name of what is kept tells of it.
     with nullcontext() if settings.environment else keeping(memo):
         report = run(settings, selection)
-    if is_plain and stamp_key and stamp_key == key(root, words, package_hash()):
+    is_same = stamp_key == key(root, words, package_hash()) and not is_stale
+    if is_plain and stamp_key and is_same:
         stamp(report, stamp_key)
     return report

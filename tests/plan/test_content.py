@@ -170,6 +170,14 @@ def test_what_may_have_been_loaded_before_an_edit_is_not_kept(
     assert memo_of(kept).recall(str) is None
 
 
+def test_what_may_be_of_bytecode_as_old_as_its_file_is_not_kept(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "forget_racy_modules", lambda: True)
+    memo_of(kept, "a=1").remember("of before")
+    assert memo_of(kept, "a=1").recall(str) is None
+
+
 @pytest.mark.parametrize(
     "code",
     [
