@@ -7,6 +7,7 @@ import glob
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TypeAlias
 
 import msgspec
@@ -145,17 +146,7 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     # Path.glob takes no absolute pattern.
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
     found = sorted({root / name for name in names})  # `**/**` finds them twice
-    for name in found:
-        if not name.exists():
-            raise SourceError(
-                f"{name}: is a link to what is not there\n"
-                f"found: {name.readlink()}\nhint: bring that back, or remove the link"
-            )
-        if not name.is_file() and not name.is_dir():
-            raise SourceError(
-                f"{name}: is no regular file\nhint: write what it gives to a file"
-            )
-    files = tuple(file for file in found if file.is_file())
+    files = tuple(filter(_is_file, found))
     if not files:
         folder = next(
             p for p in literal.parents if p.is_dir() and not glob.has_magic(str(p))
@@ -165,6 +156,24 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     for file in files:
         _refuse_odd(str(file))
     return files
+
+
+def _is_file(path: Path) -> bool:
+    """Tell a file from a folder; a SourceError if it is neither."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        if path.exists():
+            raise
+        raise SourceError(
+            f"{path}: is a link to what is not there\n"
+            f"found: {path.readlink()}\nhint: bring that back, or remove the link"
+        ) from None
+    if not S_ISREG(mode) and not S_ISDIR(mode):
+        raise SourceError(
+            f"{path}: is no regular file\nhint: write what it gives to a file"
+        )
+    return S_ISREG(mode)
 
 
 def _refuse_odd(path: str) -> None:
@@ -177,7 +186,7 @@ def shown(path: SourceFile, root: Path) -> str:
     """Name a file as users of the project do: relative to its folder if below it."""
     if isinstance(path, RemoteFile):
         return path.uri
-    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+    return path.as_posix().removeprefix(f"{root.as_posix().rstrip('/')}/")
 
 
 def stat_of(path: SourceFile, root: Path) -> FileStat:

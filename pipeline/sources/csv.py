@@ -7,13 +7,20 @@ way becomes null, so the first pass only says *that* something is wrong; a secon
 
 import math
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, islice
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -33,7 +40,8 @@ from pipeline.sources.columns import (
 from pipeline.sources.csv_file import Head, explain, read_heads, read_records
 from pipeline.sources.csv_text import readable_copy
 from pipeline.sources.dialect import Dialect, Written
-from pipeline.sources.notation import Cells, find_notation
+from pipeline.sources.notation import Cells, Found, find_notation
+from pipeline.sources.parsed import LEAST_BYTES
 from pipeline.sources.scan import (
     FILE,
     OVERFLOW,
@@ -78,27 +86,27 @@ def scan_csv(
     file and record order; blank lines are none.
     """
     files = find_local(config.path, root)
-    groups = _groups(read_heads(files, config), config)
-    cells = _first_cells(config, groups)
-    by_commas = all(heads[0].written.separator == "," for _, heads in groups)
-    place = partial(_place_of, groups)
-    found = find_notation(config, cells, place, by_commas=by_commas)
-    cleaned = {
-        name
-        for name, declared in found.columns.items()
-        if is_checked(declared)
-        and (repair or _needs_cleaning(declared, cells[name], found.notation))
-    }
-    reading = _Reading(found.columns, found.notation, cleaned, config.nulls, repair)
+    all_heads = read_heads(files, config)
+    groups, found, unclean = _look_at(all_heads, config)
     pieces = [
         (places, some) for places, group in groups for some in _cut(group, streams)
     ]
-    heads = {shown(head.file, root): head for _, group in groups for head in group}
+    heads = {shown(head.file, root): head for head in all_heads}
+    count = count_lines
     if streams == "stand-ins":
-        copies = {head.file: Path(f"0{_copied(head)}") for head in heads.values()}
+        copies = {head.file: Path(f"0{_copied(head)}") for head in all_heads}
         pieces = [(places, some[:1]) for places, some in pieces]
     else:
-        copies = {head.file: _readable(head, root) for head in heads.values()}
+        copies = {head.file: _readable(head, root) for head in all_heads}
+        if _are_small(all_heads):
+            count = _count_lines_of_small
+    cleaned = {
+        name
+        for name, declared in found.columns.items()
+        if name in unclean or (repair and is_checked(declared))
+    }
+    nulls = config.nulls
+    reading = _Reading(found.columns, found.notation, cleaned, nulls, repair, count)
     return Scan(
         tuple(_scan_files(some, places, reading, copies) for places, some in pieces),
         files,
@@ -131,6 +139,40 @@ def _groups(heads: Sequence[Head], config: CsvSource) -> list[_Group]:
     return groups
 
 
+class _Look(NamedTuple):
+    """What the heads of a source's files tell of how they are to be read."""
+
+    groups: list[_Group]
+    found: Found
+    unclean: set[str]
+    """Columns that must be read as text and cleaned."""
+
+
+_looks: dict[str, tuple[list[Head], _Look]] = {}
+"""The last of each source: a run scans it more than once."""
+
+
+def _look_at(heads: list[Head], config: CsvSource) -> _Look:
+    """Find out how files are written."""
+    how = repr(config)
+    last = _looks.get(how)
+    if last is None or last[0] != heads:
+        groups = _groups(heads, config)
+        cells = _first_cells(config, groups)
+        by_commas = all(of[0].written.separator == "," for _, of in groups)
+        place = partial(_place_of, groups)
+        found = find_notation(config, cells, place, by_commas=by_commas)
+        unclean = {
+            name
+            for name, declared in found.columns.items()
+            if is_checked(declared)
+            and _needs_cleaning(declared, cells[name], found.notation)
+        }
+        last = heads, _Look(groups, found, unclean)
+        _looks[how] = last
+    return last[1]
+
+
 @dataclass(frozen=True)
 class _Reading:
     """How the files of a source are read."""
@@ -141,6 +183,8 @@ class _Reading:
     """Columns that are read as text."""
     nulls: Sequence[str]
     repair: bool
+    count: Callable[[list[Path]], pl.LazyFrame]
+    """Counts their lines."""
 
 
 def diagnose(
@@ -220,7 +264,7 @@ def _scan_files(
         tuple(named),
         exact=repair,
         most_rows=_most_rows(heads, places, columns),
-        lines=count_lines(named),
+        lines=reading.count(named),
         header_lines=sum(head.lines for head in heads),
     )
 
@@ -371,6 +415,29 @@ def count_lines(files: list[Path]) -> pl.LazyFrame:
         truncate_ragged_lines=True,
     )
     return lines.select(lines=pl.len())
+
+
+def _are_small(heads: Sequence[Head]) -> bool:
+    """Tell whether Polars would take longer to open files than to count their lines."""
+    n_bytes = sum(head.n_bytes for head in heads)
+    is_packed = any(head.is_packed for head in heads)
+    return n_bytes < LEAST_BYTES * len(heads) and not is_packed
+
+
+def _count_lines_of_small(files: list[Path]) -> pl.LazyFrame:
+    """Count at once what `count_lines` counts, of files that are not packed."""
+    n_lines = sum(map(_n_lines, files))
+    return pl.LazyFrame({"lines": [n_lines]}, schema={"lines": pl.get_index_type()})
+
+
+def _n_lines(file: Path) -> int:
+    """Count the lines of a file; the last need not have an end."""
+    n_lines, last = 0, b""
+    with file.open("rb", buffering=0) as content:
+        while block := content.read(LEAST_BYTES):
+            n_lines += block.count(b"\n")
+            last = block[-1:]
+    return n_lines + (last not in (b"", b"\n"))
 
 
 def _lines_of(head: Head, records: pl.Series) -> list[int | None]:

@@ -36,10 +36,11 @@ class Head:
     """The beginning of a file: column names, lines they take, first records.
 
     The last record may be cut short. ``n_bytes`` is the file's length, as it lies on
-    the disk, where it may be packed.
+    the disk, where it may be packed; ``config`` is what was said of it.
     """
 
     file: Path
+    config: Dialect
     n_bytes: int
     is_packed: bool
     written: Written
@@ -53,8 +54,9 @@ class Head:
             yield record[position] if position < len(record) else None
 
 
-_heads: dict[tuple[object, ...], Head] = {}
-"""Those read last, of files as they were: a run looks at them more than once."""
+_heads: dict[str, dict[tuple[object, ...], Head]] = {}
+"""Those read last of each source, of files as they were: a run looks at them more than
+once."""
 
 
 def read_heads(files: Sequence[Path], config: Dialect) -> list[Head]:
@@ -62,14 +64,14 @@ def read_heads(files: Sequence[Path], config: Dialect) -> list[Head]:
     share = _ALL_HEADS_BYTES // max(len(files), 1)
     n_bytes = min(_HEAD_BYTES, max(_LEAST_HEAD_BYTES, share))
     how = repr(config)
+    known = _heads.get(how, {})
     heads: dict[tuple[object, ...], Head] = {}
     for file in files:
         stat = file.stat()
         times = (stat.st_mtime_ns, stat.st_ctime_ns)
-        of = (file, stat.st_ino, stat.st_size, *times, how, n_bytes)
-        heads[of] = _heads.get(of) or read_head(file, config, n_bytes)
-    _heads.clear()
-    _heads.update(heads)
+        of = (file, stat.st_ino, stat.st_size, *times, n_bytes)
+        heads[of] = known.get(of) or read_head(file, config, n_bytes)
+    _heads[how] = heads
     return [*heads.values()]
 
 
@@ -122,7 +124,7 @@ def read_head(file: Path, config: Dialect, n_bytes: int = _HEAD_BYTES) -> Head:
         config.skip_footer,
         layout.above,
     )
-    return Head(file, length, is_packed, written, names, layout.lines, records)
+    return Head(file, config, length, is_packed, written, names, layout.lines, records)
 
 
 def _decoded(head: bytes, encoding: str, *, is_whole: bool) -> str:

@@ -6,10 +6,11 @@ It is asked for one field behind the last column, and makes null of a blank one:
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from pipeline.errors import SourceError
-from pipeline.sources.csv_file import Head, read_records
+from pipeline.sources.csv_file import Head, read_head, read_records
 from pipeline.sources.dialect import SEPARATORS
 
 _LF, _CR = b"\n\r"
@@ -23,9 +24,6 @@ class Widths:
 
     def __init__(self, head: Head) -> None:
         self._head = head
-        self._n_usual = usual_width(head)
-        self._least = len(head.names) + (self._n_usual > len(head.names))
-        """Separators of the shortest record that may be hidden."""
         self._separator = head.written.separator.encode()
         self._quote = (head.written.quote or "").encode()
         mark, quote = map(re.escape, (self._separator, self._quote or b'"'))
@@ -73,13 +71,27 @@ class Widths:
         is_quoted = self._quote and self._quote in text
         if is_quoted and (counts(self._quote) % 2).any():
             return True
-        long = np.flatnonzero(counts(self._separator) >= self._least)
+        n_separators = counts(self._separator)
+        long = np.flatnonzero(n_separators >= len(self._head.names))
+        if long.size:
+            long = long[n_separators[long] >= self._least]
         if is_quoted and long.size:
             fewer = self._quoted.sub(b"x", b"\n" + text)[1:]
             if fewer != text:
                 return self._is_odd(fewer)
         lines = text.split(b"\n") if long.size else []
         return any(_has_blank_field(lines[i] + b"\n", self._separator) for i in long)
+
+    @cached_property
+    def _n_usual(self) -> int:
+        """Fields of a record; looked up only where one has more than the header."""
+        return usual_width(self._head)
+
+    @property
+    def _least(self) -> int:
+        """Separators of the shortest record that may be hidden."""
+        n = len(self._head.names)
+        return n + (self._n_usual > n)
 
     def _is_hidden(self, record: Sequence[str]) -> bool:
         """Tell whether Polars shows nothing of what a record has too much."""
@@ -114,7 +126,9 @@ def usual_width(head: Head) -> int:
     As where each ends with a separator, and the header does not.
     """
     n = len(head.names)
-    records = head.records[:-1] or head.records  # the last may be cut short
+    # Of one of many files, few records have been read; the last may be cut short.
+    records = read_head(head.file, head.config).records
+    records = records[:-1] or records
     widths = {len(record) for record in records if len(record) >= n}
     return widths.pop() if len(widths) == 1 else n
 

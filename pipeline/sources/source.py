@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.files.local import FileContent, SourceFile
+from pipeline.files.local import FileContent, SourceFile, find_local
 from pipeline.files.remote import is_remote
 from pipeline.sources import excel, json_lines, parquet
 from pipeline.sources.columns import (
@@ -22,7 +22,7 @@ from pipeline.sources.columns import (
     is_unformatted,
 )
 from pipeline.sources.csv import CsvSource, scan_csv
-from pipeline.sources.csv_file import read_head
+from pipeline.sources.csv_file import read_head, read_heads
 from pipeline.sources.csv_guard import refuse_unsound
 from pipeline.sources.dialect import Dialect
 from pipeline.sources.download import DownloadSource, download, download_path
@@ -259,12 +259,11 @@ def columns_in(
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:
     """Look at the bytes of files that were never read, as `refuse_unsound` does."""
-    given = reads(config, root)
-    if isinstance(given, CsvSource):
-        for file in files:
-            assert isinstance(file, Path)
-            head = read_head(file, given)
-            refuse_unsound(file, head.written, head)
+    given, wanted = reads(config, root), {*files}
+    if isinstance(given, CsvSource) and wanted:
+        for head in read_heads(find_local(given.path, root), given):
+            if head.file in wanted:
+                refuse_unsound(head.file, head.written, head)
 
 
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
