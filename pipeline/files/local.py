@@ -6,6 +6,7 @@ Imports no dataframes, so that a run with nothing to do stays fast.
 import glob
 import time
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TypeAlias
@@ -145,7 +146,8 @@ def find_local(path: str, root: Path) -> tuple[Path, ...]:
     # Only the path is a pattern, the project's own folder may hold brackets; and
     # Path.glob takes no absolute pattern.
     names = glob.glob(path, root_dir=root, recursive=True)  # noqa: PTH207
-    found = sorted({root / name for name in names})  # `**/**` finds them twice
+    # `**/**` finds them twice.
+    found = sorted({root / name for name in names}, key=attrgetter("parts"))
     files = tuple(filter(_is_file, found))
     if not files:
         folder = next(

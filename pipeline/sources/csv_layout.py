@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -77,7 +78,7 @@ def find_layout(text: str, config: Dialect) -> Layout:
     declared names: the first line that is not blank, commas and `"` where several do.
     A csv.Error if the header's line has no end, or there is none and two fit.
     """
-    choices = _choices(config)
+    choices = _choices(config.quote, config.separator)
     if config.comment is not None:
         text = _uncommented(text, config.comment, choices[0].quote)
     if not config.header:
@@ -104,12 +105,13 @@ def find_layout(text: str, config: Dialect) -> Layout:
     )
 
 
-def _choices(config: Dialect) -> list[Written]:
+@cache
+def _choices(quote: str | None, separator: str | None) -> Sequence[Written]:
     """List what fields may be separated and quoted by, the most usual first."""
     return [
-        Written(separator=separator, quote=None if quote == "none" else quote)
-        for quote in ([config.quote] if config.quote else ['"', "'"])
-        for separator in ([config.separator] if config.separator else SEPARATORS)
+        Written(separator=mark, quote=None if by == "none" else by)
+        for by in ([quote] if quote else ['"', "'"])
+        for mark in ([separator] if separator else SEPARATORS)
     ]
 
 

@@ -15,7 +15,7 @@ from pipeline.sources.dialect import SEPARATORS
 
 _LF, _CR = b"\n\r"
 
-_SMALL = 1 << 16
+_SMALL = 1 << 14
 """Bytes that are looked at before NumPy is imported."""
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline.errors import ConfigError, SourceError
-from pipeline.files.local import FileContent, SourceFile, find_local
+from pipeline.files.local import FileContent, SourceFile
 from pipeline.files.remote import is_remote
 from pipeline.sources import excel, json_lines, parquet
 from pipeline.sources.columns import (
@@ -259,11 +259,10 @@ def columns_in(
 
 def guard(files: Iterable[SourceFile], config: SourceConfig, root: Path) -> None:
     """Look at the bytes of files that were never read, as `refuse_unsound` does."""
-    given, wanted = reads(config, root), {*files}
-    if isinstance(given, CsvSource) and wanted:
-        for head in read_heads(find_local(given.path, root), given):
-            if head.file in wanted:
-                refuse_unsound(head.file, head.written, head)
+    given = reads(config, root)
+    if isinstance(given, CsvSource):
+        for head in read_heads([f for f in files if isinstance(f, Path)], given):
+            refuse_unsound(head.file, head.written, head)
 
 
 def read(config: SourceConfig, root: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
