@@ -98,7 +98,7 @@ def scan_csv(
         pieces = [(places, some[:1]) for places, some in pieces]
     else:
         copies = {head.file: _readable(head, root) for head in all_heads}
-        if _are_small(all_heads):
+        if _are_many_small(all_heads):
             count = _count_lines_of_small
     cleaned = {
         name
@@ -417,11 +417,11 @@ def count_lines(files: list[Path]) -> pl.LazyFrame:
     return lines.select(lines=pl.len())
 
 
-def _are_small(heads: Sequence[Head]) -> bool:
+def _are_many_small(heads: Sequence[Head]) -> bool:
     """Tell whether Polars would take longer to open files than to count their lines."""
     n_bytes = sum(head.n_bytes for head in heads)
     is_packed = any(head.is_packed for head in heads)
-    return n_bytes < LEAST_BYTES * len(heads) and not is_packed
+    return len(heads) > 1 and n_bytes < LEAST_BYTES * len(heads) and not is_packed
 
 
 def _count_lines_of_small(files: list[Path]) -> pl.LazyFrame:

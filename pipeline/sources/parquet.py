@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from urllib.parse import unquote
 
 import polars as pl
 
 from pipeline.errors import SourceError
 from pipeline.files import parquet
-from pipeline.files.local import SourceFile, find_files, shown
+from pipeline.files.local import FileStat, SourceFile, find_files, shown, stat_of
+from pipeline.files.remote import is_remote
 from pipeline.panel.composed import composed
 from pipeline.sources.cells import can_be, parse_typed
 from pipeline.sources.columns import (
@@ -71,16 +72,12 @@ def scan_parquet(
     those of a CSV file are. The raw cells are kept: the first pass is exact.
     """
     files = find_files(config.path, root)
-    layouts = list(_layouts(files, config, root))
-    groups = [
-        (layout, [file for _, file in group])
-        for layout, group in groupby(layouts, key=itemgetter(0))
-    ]
-    columns = _found(config.columns, layouts)
+    groups = _look_at(files, config, root)
+    columns = _found(config.columns, [group.layout for group in groups])
     found = [
-        _scan_files(some, layout, columns, root, streams)
-        for layout, group in groups
-        for some in (cut(group, _size, _PIECE) if streams == "pieces" else [group])
+        _scan_files(some, columns, root, streams)
+        for group in groups
+        for some in (_cut(group) if streams == "pieces" else [group])
     ]
     if not any(stream.most_rows for stream in found):
         raise SourceError(
@@ -89,6 +86,61 @@ def scan_parquet(
         )
     # A Parquet file has rows, no lines.
     return Scan(tuple(found), files, lambda _, records: records + 1, diagnose)
+
+
+class _Group(NamedTuple):
+    """Files that follow one another, of which the declared columns stand alike."""
+
+    layout: _Layout
+    files: list[SourceFile]
+    n_rows: int
+
+
+_looks: dict[str, tuple[list[FileStat], list[_Group]]] = {}
+"""The last of each source on this machine: a run scans it more than once."""
+
+
+def _look_at(
+    files: Sequence[SourceFile], config: ParquetSource, root: Path
+) -> list[_Group]:
+    """Put files together by what their footers say."""
+    how = repr((config, root))
+    is_here = not is_remote(config.path)
+    seen = [stat_of(file, root) for file in files] if is_here else []
+    last = _looks.get(how)
+    if last is None or last[0] != seen:
+        layouts = _layouts(files, config, root)
+        groups = [
+            _group(layout, [file for _, file in group])
+            for layout, group in groupby(layouts, key=itemgetter(0))
+        ]
+        if not is_here:
+            return groups
+        last = _looks[how] = seen, groups
+    return last[1]
+
+
+def _group(layout: _Layout, files: list[SourceFile]) -> _Group:
+    """Count the rows of files; a SourceError if one cannot be read."""
+    paths = [str(file) for file in files]
+    counted = parquet.scan_parquet(paths, schema=_schema(layout)).select(pl.len())
+    try:
+        n_rows = counted.collect(engine="streaming").item()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise diagnose(files) or _unreadable(files[0], error) from error
+    return _Group(layout, files, n_rows)
+
+
+def _cut(group: _Group) -> Iterator[_Group]:
+    """Cut files into those of a task each."""
+    for some in cut(group.files, _size, _PIECE):
+        is_whole = len(some) == len(group.files)
+        yield group if is_whole else _group(group.layout, some)
+
+
+def _schema(layout: _Layout) -> dict[str, pl.DataType]:
+    """Give the columns that are in the files."""
+    return {found: dtype for _, found, dtype in layout if dtype is not None}
 
 
 def dtypes_in(file: SourceFile, root: Path) -> dict[str, pl.DataType]:
@@ -153,12 +205,12 @@ def _of_folder(key: str, files: Iterable[SourceFile], root: Path) -> pl.Expr:
 
 
 def _found(
-    columns: Mapping[str, Declared], layouts: Iterable[tuple[_Layout, SourceFile]]
+    columns: Mapping[str, Declared], layouts: Iterable[_Layout]
 ) -> dict[str, Declared]:
     """Tell which datetimes have a zone, by the files' dtypes."""
     zoned = {
         name
-        for layout, _ in layouts
+        for layout in layouts
         for name, _, dtype in layout
         if isinstance(dtype, pl.Datetime) and dtype.time_zone
     }
@@ -174,27 +226,20 @@ def _size(file: SourceFile) -> int:
 
 
 def _scan_files(
-    files: Sequence[SourceFile],
-    layout: _Layout,
+    group: _Group,
     columns: Mapping[str, Declared],
     root: Path,
     streams: Streams,
 ) -> Stream:
     """Scan files whose declared columns agree, and parse their rows."""
-    schema = {found: dtype for _, found, dtype in layout if dtype is not None}
+    layout, files, n_rows = group
     keys = [found for _, found, dtype in layout if dtype is None]
-    paths = [str(file) for file in files]
-    try:
-        counted = parquet.scan_parquet(paths, schema=schema).select(pl.len())
-        n_rows = counted.collect(engine="streaming").item()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise diagnose(files) or _unreadable(files[0], error) from error
     is_real = streams != "stand-ins"
     # Values of folders are content: no hash of the files tells them.
     of_folders = [[_partition(file, root)[key] for key in keys] for file in files]
     lf = parquet.scan_parquet(
-        paths if is_real else [f"0{of_folders if keys else ''}"],
-        schema=schema,
+        [*map(str, files)] if is_real else [f"0{of_folders if keys else ''}"],
+        schema=_schema(layout),
         row_index_name=RECORD,
         include_file_paths=FILE,
     )
@@ -243,7 +288,7 @@ def good_table(table: pl.DataFrame, config: DeclaredColumns) -> pl.DataFrame | N
     layout = tuple((name, table.columns[i], dtypes[i]) for name, i in found.items())
     if not all(can_be(dtype, config.columns[name]) for name, _, dtype in layout):
         return None
-    columns = tuple(_found(config.columns, [(layout, Path())]).items())
+    columns = tuple(_found(config.columns, [layout]).items())
     read = _read_table(table, layout, columns)
     return read.drop(GOOD) if read[GOOD].all() else None
 
