@@ -79,11 +79,12 @@ def scan_csv(
 ) -> Scan:
     """Scan CSV files into the declared columns, as `pipeline.sources.scan` does.
 
-    Reads only the head of each file, and finds out how it is written; one that Polars
-    cannot read is copied, once. A column of which a head needs cleaning (``$361.00``,
-    ``"8,375.41"``) is read as text and cleaned, in all files, and so is every one that
-    is no number, or whose nulls may be good; the others are read typed. Rows are in
-    file and record order; blank lines are none.
+    Reads only the head of each file, and finds out how it is written; where many are
+    small, it counts their lines, too. One that Polars cannot read is copied, once. A
+    column of which a head needs cleaning (``$361.00``, ``"8,375.41"``) is read as text
+    and cleaned, in all files, and so is every one that is no number, or whose nulls may
+    be good; the others are read typed. Rows are in file and record order; blank lines
+    are none.
     """
     files = find_local(config.path, root)
     all_heads = read_heads(files, config)

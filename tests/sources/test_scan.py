@@ -181,6 +181,56 @@ def test_file_that_a_pattern_finds_twice_is_read_once(
     assert rows.rows() == [(2009, "a", 1.0)]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=repr)
+def test_as_many_records_as_lines_are_in_many_small_files(
+    end: str, tmp_path: Path, write: Write
+) -> None:
+    for number in range(N_FILES):
+        write(f"Year,Other\n2009,x{end}", f"in/{number:02}.csv")
+    config = CsvSource(path="in/*.csv", columns={"Year": "code"})
+    rows, suspect = pl.collect_all(scan_csv(config, tmp_path).frames())
+    assert rows["Year"].to_list() == [2009] * N_FILES
+    assert suspect.is_empty()
+
+
+def test_rows_that_a_quote_swallows_in_one_of_many_small_files_are_set_aside(
+    tmp_path: Path, write: Write
+) -> None:
+    for number in range(N_FILES):
+        write("Year,A,B\n2009,x,y\n", f"in/{number:02}.csv")
+    write('Year,A,B\n2009,x,y\n2010,"x,y\n2011,x",y\n', "in/21.csv")
+    config = CsvSource(path="in/*.csv", columns={"Year": "code"})
+    rows, bad = sources.read(config, tmp_path)
+    assert rows["Year"].to_list() == [2009] * N_FILES
+    assert bad.select("file", "line").rows() == [("in/21.csv", 3)]
+
+
+def test_field_that_would_not_show_in_one_of_many_small_files_is_refused(
+    tmp_path: Path, write: Write
+) -> None:
+    for number in range(N_FILES):
+        write("Year,A\n2009,\n2009,x\n", f"in/{number:02}.csv")
+    file = write("Year,A\n2009,\n2009,x,,z\n", "in/21.csv")
+    config = CsvSource(path="in/*.csv", columns={"Year": "code"})
+    with pytest.raises(SourceError) as caught:
+        sources.read(config, tmp_path)
+    assert str(caught.value).startswith(f"{file}:3: a row has more fields than")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_file_that_was_written_anew_is_looked_at_anew(
+    kind: str, tmp_path: Path, write: Write
+) -> None:
+    config: Config = write_csv(write) if kind == "csv" else write_parquet(tmp_path)
+    sources.read(config, tmp_path)
+    file = tmp_path / "in" / f"21.{kind}"
+    other = frame_of(21).select(pl.col("Cost").cast(pl.String), "Name", "Year")
+    other.write_csv(file) if kind == "csv" else other.write_parquet(file)
+    rows, bad = sources.read(config, tmp_path)
+    assert_frame_equal(rows, expected(), check_exact=True)
+    assert bad.is_empty()
+
+
 def test_parquet_file_without_rows_among_others_gives_none(tmp_path: Path) -> None:
     config = write_parquet(tmp_path)
     frame_of(0).clear().write_parquet(tmp_path / "in" / "20.parquet")
