@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
     from optuna.trial import FrozenTrial
 
+    from pipeline.modeling.data import Features
     from pipeline.modeling.evaluate import Evaluation
     from pipeline.modeling.forecast import Forecast
     from pipeline.modeling.promote import Promotion
@@ -74,12 +75,14 @@ def tune(profile: str | None, words: tuple[str, ...]) -> None:
     options.say(f"next:\n  just train {model}")
 
 
-def _tune(settings: "ModelingSettings", model: str) -> None:
+def _tune(
+    settings: "ModelingSettings", model: str, features: "Features | None" = None
+) -> None:
     """Run a study, and say what comes of it."""
     from pipeline.modeling.tune import tune
 
     unit = settings.modeling.unit
-    tuning = tune(settings, model, lambda trial: _print_trial(trial, unit))
+    tuning = tune(settings, model, lambda trial: _print_trial(trial, unit), features)
     outcomes.keep_study(settings.root, model, tuning)
     _print_tuning(tuning, unit)
 
@@ -344,12 +347,14 @@ def promote(
     options.say("next:\n  just forecast")
 
 
-def _challenge(settings: "ModelingSettings", model: str) -> None:
+def _challenge(
+    settings: "ModelingSettings", model: str, features: "Features | None" = None
+) -> None:
     """Promote a model, or a baseline where there would be no champion at all."""
     from pipeline.modeling.promote import promote_first
     from pipeline.modeling.registry.registry import champion
 
-    for promotion in promote_first(settings, model):
+    for promotion in promote_first(settings, model, features):
         outcomes.keep_promotion(settings.root, promotion)
         _print_promotion(promotion)
     if champion(settings) is None:
@@ -615,23 +620,25 @@ def _scores_said(
 def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     """Do all of it that is stale: run, tune, train, evaluate, promote, forecast."""
     with doing("loading settings and libraries"):
+        from pipeline.modeling.audit.guard import learnable_features
         from pipeline.modeling.evaluate import evaluate as evaluate_model
         from pipeline.modeling.registry.registry import require_same_question
-        from pipeline.modeling.train import train as train_model
+        from pipeline.modeling.train import train_on
         from pipeline.modeling.tune import tunable
 
     settings, model = _load(profile, words)
     require_same_question(settings)
+    features = learnable_features(settings)
     for name in tunable(settings, model):
-        _tune(settings, name)
-    training = train_model(settings, model)
+        _tune(settings, name, features)
+    training = train_on(settings, model, features)
     outcomes.keep_training(settings.root, training)
     _print_training(training, settings.modeling.unit)
     _say_scored(settings)
-    evaluation = evaluate_model(settings, model)
+    evaluation = evaluate_model(settings, model, features)
     outcomes.keep_evaluation(settings.root, evaluation)
     _print_evaluation(evaluation, settings.modeling)
-    _challenge(settings, model)
+    _challenge(settings, model, features)
     _forecast(settings)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from pipeline.files.state import State
+from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.slices import resampling_of
@@ -40,7 +41,10 @@ def compare_models(settings: ModelingSettings, models: Sequence[str]) -> Compari
     modeling = settings.modeling
     for model in models:
         model_config(settings, model)  # before any is trained
-    judged = {model: evaluate(settings, model) for model in dict.fromkeys(models)}
+    features = learnable_features(settings)
+    judged = {
+        model: evaluate(settings, model, features) for model in dict.fromkeys(models)
+    }
     figures = pl.concat(
         evaluation.table("evaluation").filter(model=model)
         for model, evaluation in judged.items()

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -60,11 +60,23 @@ class Features:
     """The run that published it."""
     on_trust: tuple[str, ...] = ()
     """What of them no audit proves, in words."""
+    _read: dict[tuple[str, ...], pl.DataFrame] = field(
+        default_factory=dict[tuple[str, ...], pl.DataFrame],
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
-        """Read all rows, sorted by their key, as their order changes a model."""
+        """Read all rows, sorted by their key, as their order changes a model.
+
+        That is done once: a study and four models learn of the same rows.
+        """
         self.require_columns(modeling)
-        return read_parquet(self.path).sort(modeling.key)
+        key = (*modeling.key,)
+        if key not in self._read:
+            self._read[key] = read_parquet(self.path).sort(key)
+        return self._read[key]
 
     def periods(self, modeling: Modeling) -> pl.DataFrame:
         """Read the column of the periods, each once."""

@@ -15,7 +15,7 @@ from pipeline.files.parquet import read_parquet
 from pipeline.log import LOG
 from pipeline.modeling.audit.guard import learnable_features
 from pipeline.modeling.candidates import candidates
-from pipeline.modeling.data import Window, cut, windows_of
+from pipeline.modeling.data import Features, Window, cut, windows_of
 from pipeline.modeling.judge.comparison import compare
 from pipeline.modeling.judge.metrics import measure, naive_errors
 from pipeline.modeling.judge.occurrence import measure_occurrence
@@ -82,15 +82,18 @@ class Evaluation:
 
 
 @doing("evaluating")
-def evaluate(settings: ModelingSettings, model: str) -> Evaluation:
+def evaluate(
+    settings: ModelingSettings, model: str, features: Features | None = None
+) -> Evaluation:
     """Judge a model on the test periods, unless it has been; trains it if need be.
 
+    Features that are not given are brought up to date, as `learnable_features` does.
     So are its baselines trained, and each one's figures are in its run of MLflow's. Of
     several windows, each one's periods are judged by the models of that window.
     """
     modeling = settings.modeling
     names = _rivals(modeling, model)
-    features = learnable_features(settings)
+    features = features or learnable_features(settings)
     windows = windows_of(features.periods(modeling), modeling)
     training = train_on(settings, model, features)
     rivals = [train_on(settings, name, features) for name in names]

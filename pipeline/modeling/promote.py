@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import cut, read_rows
+from pipeline.modeling.data import Features, cut, read_rows
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.forecast import withdraw_another
@@ -82,7 +82,11 @@ class Promotion:
 
 
 def promote(
-    settings: ModelingSettings, model: str, *, withdraw: bool = True
+    settings: ModelingSettings,
+    model: str,
+    features: Features | None = None,
+    *,
+    withdraw: bool = True,
 ) -> Promotion:
     """Register a model as challenger, and make it champion if it has earned it.
 
@@ -98,27 +102,29 @@ def promote(
     The catalog shows it then; unless `withdraw` is off, as where a forecast follows at
     once, it shows the forecast of another version no more.
     """
-    promotion = _promote(settings, model)
+    promotion = _promote(settings, model, features)
     publish_models(settings)
     is_new = withdraw and promotion.is_champion
     is_withdrawn = is_new and withdraw_another(settings)
     return replace(promotion, is_withdrawn=is_withdrawn)
 
 
-def promote_first(settings: ModelingSettings, model: str) -> Iterator[Promotion]:
+def promote_first(
+    settings: ModelingSettings, model: str, features: Features | None = None
+) -> Iterator[Promotion]:
     """Promote a model, and if that leaves no champion at all, the best baseline, too.
 
     A baseline is what one would forecast by without a model. No forecast is withdrawn:
     one follows.
     """
-    promotion = promote(settings, model, withdraw=False)
+    promotion = promote(settings, model, features, withdraw=False)
     yield promotion
     if champion(settings) is None:
         best = _incumbent(
             settings.modeling, promotion.comparison.filter(slice_by="all")
         )
         if best in settings.modeling.baselines:
-            yield promote(settings, best, withdraw=False)
+            yield promote(settings, best, features, withdraw=False)
 
 
 def demote(settings: ModelingSettings) -> tuple[Version, Version, bool]:
@@ -131,10 +137,12 @@ def demote(settings: ModelingSettings) -> tuple[Version, Version, bool]:
     return was, now, withdraw_another(settings)
 
 
-def _promote(settings: ModelingSettings, model: str) -> Promotion:
+def _promote(
+    settings: ModelingSettings, model: str, features: Features | None
+) -> Promotion:
     """Decide, and register."""
     require_same_question(settings)
-    evaluation = evaluate(settings, model)
+    evaluation = evaluate(settings, model, features)
     before = champion(settings)
     comparison = evaluation.table("comparison")
     modeling = settings.modeling

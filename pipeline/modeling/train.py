@@ -165,7 +165,7 @@ def _fit(
         predictor = replace(predictor, occurrence=calibrated(fitted, unseen))
     fit_s = time.perf_counter() - started
     y = target_of(valid_rows, modeling.target)
-    error = y - predictor.predict(valid_rows)["prediction"].to_numpy()
+    error = y - predictor.point(valid_rows)
     with new_folder(model_folder(settings.root, model, wanted)) as partial:
         (partial / "predictor").mkdir()
         predictor.save(partial / "predictor")

@@ -81,15 +81,17 @@ def tune(
     settings: ModelingSettings,
     model: str,
     on_trial: "Callable[[FrozenTrial], None] | None" = None,
+    features: Features | None = None,
 ) -> Tuning:
     """Run a model's study to its number of trials, or go on where it was stopped.
 
-    `on_trial` is called with each trial that ends.
+    `on_trial` is called with each trial that ends. Features that are not given are
+    brought up to date, as `learnable_features` does.
     If a trial fails, what is done stays done.
     """
     from pipeline.modeling.study.study import best_trial, read_trials, run_study
 
-    features = learnable_features(settings)
+    features = features or learnable_features(settings)
     modeling, config = settings.modeling, model_config(settings, model)
     if not config.space:
         raise ConfigError(

@@ -72,7 +72,7 @@ def pack(
     (folder / "predictor").mkdir()
     with doing("training on all periods"):
         refit(settings, training).save(folder / "predictor")
-    learned = training.features.read(modeling)[modeling.time].sort()
+    learned = training.features.periods(modeling)[modeling.time]
     bundled = BundleRecord(
         model=record.model,
         fingerprint=record.fingerprint,
@@ -88,7 +88,7 @@ def pack(
         cluster=modeling.cluster,
         n_clusters=0,
         largest=_largest(rows),
-        fitted_through=written(learned.to_list()[-1]),
+        fitted_through=written(learned.sort().to_list()[-1]),
         totals=totals,
     )
     (folder / "bundle.json").write_bytes(msgspec.json.encode(bundled))
