@@ -51,7 +51,7 @@ completion shell: env
 [group('setup')]
 spark-env: env
     @if ! cmp -s requirements-spark.lock .venv/requirements-spark.lock; then \
-        uv pip install --python .venv --quiet --require-hashes --requirements requirements-spark.lock; \
+        uv pip install --python .venv --quiet --require-hashes ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode} --requirements requirements-spark.lock; \
         cp requirements-spark.lock .venv/requirements-spark.lock; \
     fi
 

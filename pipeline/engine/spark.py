@@ -3,6 +3,9 @@
 What is handed to Spark are numbers: a task reads and writes the parts' folder itself,
 with the functions a single machine uses. So no row passes through the JVM, a task that
 is done twice does no harm, and the rounds take care of what must be known of all rows.
+
+Numbers need no frames of Spark's: its SQL alone takes Java longer to start than all
+else of it.
 """
 
 import hashlib
@@ -19,8 +22,7 @@ import sys
 import threading
 import time
 import uuid
-import warnings
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -49,6 +51,11 @@ _CONFIG = {
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
 
+# Java hands on numbers, for seconds: to compile its code well takes longer. A cluster's
+# options are its own.
+_JAVA = "-XX:+IgnoreUnrecognizedVMOptions -XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+_LOCAL = {f"spark.{who}.extraJavaOptions": _JAVA for who in ("driver", "executor")}
+
 _CAUSES = (
     r"^(?:Caused by|Exception in thread \"main\"):? (.+)$",
     r"^Error occurred during initialization of VM\n(.+)$",
@@ -70,17 +77,17 @@ def on_spark(
     A ClusterError, before anything is computed, if Spark, Java or the master is
     missing, or a worker has other versions or does not see the folder.
     """
-    with open_session(engine, log) as session:
-        cluster = _Cluster(session, log, root)
+    with open_context(engine, log) as context:
+        cluster = _Cluster(context, log, root)
         _require_same_workers(cluster, folder)
         yield cluster.run, cluster.n_at_once
 
 
 @dataclass(frozen=True)
 class _Cluster:
-    """A session, and where Spark says what it has to say."""
+    """Spark's context, and where it says what it has to say."""
 
-    session: Any
+    context: Any
     log: Path
     root: Path
     """Of the project."""
@@ -88,7 +95,7 @@ class _Cluster:
     @property
     def n_at_once(self) -> int:
         """Parts that it does at once, as far as its workers have come forward."""
-        return int(self.session.sparkContext.defaultParallelism)
+        return int(self.context.defaultParallelism)
 
     def run(self, what: str, todo: Todo, of: int) -> None:
         """Do what is left of a round."""
@@ -117,17 +124,8 @@ class _Cluster:
         A ClusterError if a task fails as often as Spark tries; a PolarsError if that is
         what it failed with, so that the source is looked at.
         """
-
-        def work(batches: Iterator[Any]) -> Iterator[Any]:
-            arrow = import_module("pyarrow")
-            for batch in batches:
-                texts = [do(i) for i in batch.column("id").to_pylist()]
-                yield arrow.RecordBatch.from_pydict({"text": texts})
-
-        numbers = self.session.range(0, n, 1, n)
         try:
-            with warnings.catch_warnings(action="ignore", category=FutureWarning):
-                rows = self._collect(numbers.mapInArrow(work, "text string"))
+            return self._collect(self.context.parallelize(range(n), n).map(do))
         except Exception as error:
             found = fault(error)
             if found.startswith("polars.exceptions."):
@@ -137,26 +135,25 @@ class _Cluster:
                 f"hint: nothing was published; {hint}; Spark's own words are in"
                 f" {self.log}"
             ) from error
-        return [row["text"] for row in rows]
 
-    def _collect(self, df: Any) -> list[Any]:
+    def _collect(self, texts: Any) -> list[str]:
         """Collect, in a thread: Ctrl-C amid a word with Java would end up as its error.
 
         The thread ends once Spark's job does, so that is cancelled: it and no other of
-        the session, which may be the user's.
+        the context, which may be the user's.
         """
-        context, group = self.session.sparkContext, uuid.uuid4().hex
+        group = uuid.uuid4().hex
 
-        def collect() -> list[Any]:
-            context.setJobGroup(group, "pipeline")
-            return df.collect()
+        def collect() -> list[str]:
+            self.context.setJobGroup(group, "pipeline")
+            return texts.collect()
 
         with ThreadPoolExecutor(1) as pool:
-            rows = pool.submit(collect)
+            found = pool.submit(collect)
             try:
-                return rows.result()
+                return found.result()
             except KeyboardInterrupt:
-                context.cancelJobGroup(group)
+                self.context.cancelJobGroup(group)
                 raise
 
 
@@ -205,29 +202,29 @@ def _versions(root: Path) -> dict[str, str]:
 
 
 @contextmanager
-def open_session(engine: EngineSettings, log: Path) -> Generator[Any]:
+def open_context(engine: EngineSettings, log: Path) -> Generator[Any]:
     """Open a session; one that this process has open already is used, and left open.
 
-    Yields a ``pyspark.sql.SparkSession``; `log` receives what Spark's processes on this
+    Yields its ``pyspark.SparkContext``; `log` receives what Spark's processes on this
     machine write to their standard error.
     """
-    sql = _require_pyspark()
-    there = sql.SparkSession.getActiveSession()
+    spark = _require_pyspark()
+    there = spark.SparkContext._active_spark_context
     if there is not None:
         _require_master(there, engine.master)
         yield there
         return
     _require_java()
     _require_answer(engine.master)
-    session = _start(sql, engine, log)
+    context = _start(spark, engine, log)
     # What Spark's Python side has no logger for would reach the terminal.
     handler = logging.FileHandler(log)
     logging.getLogger().addHandler(handler)
     try:
-        yield session
+        yield context
     finally:
         with suppress(Exception):
-            session.stop()
+            context.stop()
         logging.getLogger().removeHandler(handler)
         handler.close()
 
@@ -257,9 +254,7 @@ def _cause(log: Path) -> str:
 def _require_pyspark() -> Any:
     """Import Spark's Python package, late: few runs need it."""
     try:
-        # The warning is of pandas 3.
-        with warnings.catch_warnings(action="ignore", category=FutureWarning):
-            return import_module("pyspark.sql")
+        return import_module("pyspark")
     except ImportError as error:
         raise ClusterError(
             "engine=spark: pyspark is not installed\nfound: "
@@ -267,9 +262,9 @@ def _require_pyspark() -> Any:
         ) from error
 
 
-def _require_master(session: Any, master: str) -> None:
+def _require_master(context: Any, master: str) -> None:
     """Refuse an open session of another cluster, as a process has one at a time."""
-    found = session.sparkContext.master
+    found = context.master
     if found != master:
         raise ClusterError(
             f"engine.master: expected {master}\n"
@@ -320,20 +315,19 @@ def _require_answer(master: str) -> None:
         )
 
 
-def _start(sql: Any, engine: EngineSettings, log: Path) -> Any:
-    """Start a session, and the Java process that has it."""
+def _start(spark: Any, engine: EngineSettings, log: Path) -> Any:
+    """Start a context, and the Java process that has it."""
+    settings = {**_CONFIG, **engine.spark}
     if engine.master.startswith("local"):
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = sql.SparkSession.builder.master(engine.master).appName("pipeline")
-    for name, value in {**_CONFIG, **engine.spark}.items():
+        settings = {**_LOCAL, **settings}
+    conf = spark.SparkConf().setMaster(engine.master).setAppName("pipeline")
+    for name, value in settings.items():
         text = str(value)
-        builder = builder.config(
-            name, text.lower() if isinstance(value, bool) else text
-        )
+        conf.set(name, text.lower() if isinstance(value, bool) else text)
     try:
-        quiet = warnings.catch_warnings(action="ignore", category=FutureWarning)
-        with _output_to(log), _own_interrupt(), quiet:
-            return builder.getOrCreate()
+        with _output_to(log), _own_interrupt():
+            return spark.SparkContext(conf=conf)
     except Exception as error:
         raise ClusterError(
             f"engine=spark: no session on {engine.master}\n"
