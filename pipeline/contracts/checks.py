@@ -149,10 +149,11 @@ def sample_failures(
 
 def outcomes_of(checks: Sequence[Check], counts: pl.DataFrame) -> list[Outcome]:
     """Tell which checks passed, by what `count_failures` gives."""
-    n_failures = counts.row(0, named=True) if checks else {}
+    # Others of its columns may hold long lists.
+    n_failures = counts.select(c.name for c in checks).row(0) if checks else ()
     return [
-        Outcome(c.name, c.severity, c.description, int(n_failures[c.name]))
-        for c in checks
+        Outcome(c.name, c.severity, c.description, int(n))
+        for c, n in zip(checks, n_failures, strict=True)
     ]
 
 

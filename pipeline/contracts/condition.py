@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, cast
 
 import polars as pl
@@ -36,6 +37,13 @@ def parse_condition(sql: str, schema: pl.Schema) -> pl.Expr:
         If it does not parse, names absent columns or none, is not Boolean, looks at
         other rows or other tables, or can fail on some values.
     """
+    return _parsed(sql, tuple(schema.items()))
+
+
+@lru_cache(maxsize=256)
+def _parsed(sql: str, columns: tuple[tuple[str, pl.DataType], ...]) -> pl.Expr:
+    """Parse a condition once: a run holds its snapshots to it several times."""
+    schema = pl.Schema(columns)
     word = _SUBQUERY.search(sql)
     if word:
         raise ValueError(f"expected a condition on one row, found '{word[0]}'")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec, resolve_name
+from operator import attrgetter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -36,13 +37,15 @@ def files_below(folder: Path, *suffixes: str) -> list[Path]:
 
     What an editor hides there, and what is no file, is left out.
     """
-    return sorted(
-        path
-        for path in paths_below(folder)
-        if path.name.endswith(suffixes)
-        and not path.name.startswith(".")
-        and path.is_file()
+    found = (
+        Path(here, name)
+        for here, names in _walk(folder)
+        for name in names
+        if name.endswith(suffixes)
+        and not name.startswith(".")
+        and os.path.isfile(f"{here}/{name}")  # noqa: PTH113 - a tenth of the time
     )
+    return sorted(found, key=attrgetter("parts"))
 
 
 def paths_below(folder: Path) -> Iterator[Path]:
@@ -51,14 +54,20 @@ def paths_below(folder: Path) -> Iterator[Path]:
     Links are followed. A folder that was met before is named again, as it may be a
     link, but not what it holds.
     """
+    for here, names in _walk(folder):
+        yield Path(here)
+        yield from (Path(here, name) for name in names)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield folders and the names of what is in them, as `paths_below` lists it."""
     seen: set[str] = set()
     for here, folders, names in os.walk(folder, followlinks=True):
-        yield Path(here)
         real = os.path.realpath(here)
         is_new = real not in seen
         seen.add(real)
         folders[:] = sorted({*folders} - {"__pycache__"}) if is_new else []
-        yield from (Path(here, name) for name in names if is_new)
+        yield here, names if is_new else []
 
 
 def code_hashes(project: Path | None = None) -> dict[str, str]:

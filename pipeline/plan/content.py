@@ -54,7 +54,7 @@ def package_hash() -> str:
     return _hash([sys.version, *sorted(_libraries())], [], _of_package())
 
 
-_package_at_first = cache(package_hash)
+package_at_first = cache(package_hash)
 """The modules that a process has loaded do not change with their files."""
 
 
@@ -97,7 +97,7 @@ class Memo:
 
     def _path_now(self) -> Path | None:
         """Name the file; None where one that decides cannot be read."""
-        name = key(self._root, self._words, _package_at_first())
+        name = key(self._root, self._words, package_at_first())
         return self._folder / f"{self._kind}-{name[:32]}" if name else None
 
 

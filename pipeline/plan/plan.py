@@ -15,6 +15,9 @@ from pipeline.plan.wiring import Wiring
 EDGES: dict[str, list[Edge]] = {}
 """Of stages, by all that decides them: see `pipeline.plan.found`."""
 
+KEEPS_ROWS: dict[str, bool] = {}
+"""Whether stages have as many rows as their first input, as above."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -101,16 +104,22 @@ class Plan:
 
     def _keeps_rows(self, name: str) -> bool:
         """Tell whether a stage has as many rows as its first input."""
-        stage = self.nodes[name].stage
-        frames = [never_read(self.schema(given)) for given in stage.inputs]
-        return has_as_many_rows(stage.apply(*frames), frames[0])
+        stage, key = self.nodes[name].stage, self._key(name)
+        if key not in KEEPS_ROWS:
+            frames = [never_read(self.schema(given)) for given in stage.inputs]
+            KEEPS_ROWS[key] = has_as_many_rows(stage.apply(*frames), frames[0])
+        return KEEPS_ROWS[key]
+
+    def _key(self, name: str) -> str:
+        """Write all that decides what a stage does."""
+        stage, digest = self.nodes[name].stage, self.nodes[name].digest
+        schemas = tuple((of, tuple(self.schema(of).items())) for of in stage.inputs)
+        return repr((ir.VERSION, name, digest, schemas))
 
     def edges(self, name: str) -> list[Edge]:
         """Tell which columns of its inputs the columns of a stage depend on."""
-        stage, digest = self.nodes[name].stage, self.nodes[name].digest
+        stage, key = self.nodes[name].stage, self._key(name)
         inputs = [(given, self.schema(given)) for given in stage.inputs]
-        schemas = tuple((given, tuple(schema.items())) for given, schema in inputs)
-        key = repr((ir.VERSION, name, digest, schemas))
         if key not in EDGES:
             EDGES[key] = trace_function(stage.apply, inputs, stage=name)
         return EDGES[key]

@@ -5,7 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.plan.code import forget_racy_modules
-from pipeline.plan.content import Memo, key, package_hash, words_of
+from pipeline.plan.content import (
+    Memo,
+    key,
+    package_at_first,
+    package_hash,
+    words_of,
+)
 from pipeline.plan.wiring import Selection
 from pipeline.progress import doing
 from pipeline.run.outline import kept_outline
@@ -31,14 +37,15 @@ def start(
     Only a run of everything looks for such a stamp, and leaves one.
     """
     is_stale = forget_racy_modules()
-    is_plain = not (to or from_ or only or force)
+    names_stages = bool(to or from_ or only)
+    is_plain = not (names_stages or force)
     words = words_of(profile, overrides)
-    stamp_key = key(root, words, package_hash())
+    stamp_key = key(root, words, package_at_first())
     if is_plain and (stamped := read_stamp(root, stamp_key)):
         return stamped.run_id
 
     selection = Selection(to, from_, only, force)
-    if not is_plain and (kept := kept_outline(root, profile, overrides)):
+    if names_stages and (kept := kept_outline(root, profile, overrides)):
         selection.stages(kept.wiring)  # refuses names that are not there
     with doing("loading settings and libraries"):
         from pipeline.plan.found import keeping
@@ -53,7 +60,11 @@ def start(
     # What the environment says decides, too, and no name of what is kept tells of it.
     with nullcontext() if settings.environment else keeping(memo):
         report = run(settings, selection)
-    is_same = stamp_key == key(root, words, package_hash()) and not is_stale
-    if is_plain and stamp_key and is_same:
+    if (
+        is_plain
+        and stamp_key
+        and not is_stale
+        and stamp_key == key(root, words, package_hash())
+    ):
         stamp(report, stamp_key)
     return report

@@ -49,9 +49,8 @@ def write_catalog(path: Path, store: Store, runs: Sequence[RunRecord]) -> None:
     Views name the store's objects by their absolute paths; runs that are kept get some.
     """
     kept = kept_runs(runs)
-    objects = {
-        s.object: read_object(store, *s.object) for run in runs for s in run.snapshots
-    }
+    shown = {s.object for run in runs for s in run.snapshots}
+    objects = {object_: read_object(store, *object_) for object_ in shown}
     # A few thousand short rows: threads cost more than they do.
     with duckdb.connect(config={"threads": 1}) as con:
         # Making a view reads its object's footer, and many runs share an object.

@@ -23,12 +23,20 @@ def ask(load: Load) -> tuple[object, ...]:
     store = open_store(settings.root)
     wanted = look(settings, composed, store, [], fetched=True)
     meaning = code.hash_of_meaning(code.source_of("pipeline/run/run.py"))
-    return composed.lineage(), wanted.fingerprints, wanted.code_elsewhere, meaning
+    alike = composed.alike(composed.nodes)
+    return (
+        composed.lineage(),
+        alike,
+        wanted.fingerprints,
+        wanted.code_elsewhere,
+        meaning,
+    )
 
 
 def forget() -> None:
     """Be a process that begins."""
-    for table in (plan.EDGES, needs.NEEDS, code.IMPORTS, code.MEANINGS):
+    tables = (plan.EDGES, plan.KEEPS_ROWS, needs.NEEDS, code.IMPORTS, code.MEANINGS)
+    for table in tables:
         table.clear()
 
 
@@ -56,7 +64,10 @@ def test_what_is_kept_is_not_found_out_again(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError
 
-    for what in ("plan.plan.trace_function", "plan.needs._is_same", "plan.code.ast"):
+    for what in (
+        *("plan.plan.trace_function", "plan.plan.has_as_many_rows"),
+        *("plan.needs._is_same", "plan.code.ast"),
+    ):
         monkeypatch.setattr(f"pipeline.{what}", refuse)
     assert ask_with_kept(load, project) == kept
 
