@@ -38,7 +38,7 @@ env:
 [group('setup')]
 dev-env: env
     @if ! cmp -s requirements-dev.lock .venv/requirements-dev.lock; then \
-        uv pip install --python .venv --quiet --require-hashes --compile-bytecode --requirements requirements-dev.lock; \
+        uv pip install --python .venv --quiet --require-hashes ${PYTHONDONTWRITEBYTECODE:+--compile-bytecode} --requirements requirements-dev.lock; \
         cp requirements-dev.lock .venv/requirements-dev.lock; \
     fi
 

@@ -1,9 +1,11 @@
+import gc
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import duckdb  # noqa: F401  # connections can do then what tests ask of them
 import pytest
 from hypothesis import settings
 
@@ -15,6 +17,9 @@ from pipeline.plan.settings import Settings, load_settings
 settings.register_profile("quick", deadline=None)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
+
+# As a command does: most of what tests make goes by itself.
+gc.set_threshold(50_000)
 
 ROOT = Path(__file__).parents[1]
 PROJECT = ROOT / "tests" / "project"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -37,6 +38,7 @@ MODULES = {
 }
 
 
+@cache
 def imported(path: Path, *, at_run_time: bool = False) -> set[str]:
     """Names a module imports: at once, late, or for types only."""
     names: set[str] = set()

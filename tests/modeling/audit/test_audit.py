@@ -20,6 +20,8 @@ from tests.modeling.shops import shops
 OPEN = "drop_non_lag_columns.columns=${panel.values}"
 """Lets what else is of its period through."""
 
+SLOW = pytest.mark.slow
+
 COUNTS = {"facility_drg_count", "year_drg_count", "ratio_drg_facility_vs_year"}
 
 
@@ -68,9 +70,12 @@ def test_the_leaks_of_the_origin_are_exactly_these(
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("yearly_discharge_bin.lag=0", {"yearly_discharge_bin"}),
-        ("ratio_drg_facility_vs_year.lag=0", COUNTS),
-        ("lag_columns.by=row", set()),
+        # As the leaks of the origin.
+        pytest.param(
+            "yearly_discharge_bin.lag=0", {"yearly_discharge_bin"}, marks=SLOW
+        ),
+        pytest.param("ratio_drg_facility_vs_year.lag=0", COUNTS, marks=SLOW),
+        pytest.param("lag_columns.by=row", set(), marks=SLOW),
         # The first year has features then, and decides by itself which DRGs are rare.
         ("rolling_columns.drop_nulls=false", {ROWS}),
         # DRGs that later years make rare are counted no more in earlier ones.
