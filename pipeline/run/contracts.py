@@ -77,9 +77,12 @@ def hold(
     shutil.rmtree(folder, ignore_errors=True)
     messages: list[str] = []
     for name, found in outcomes.items():
+        broken = [outcome for outcome in found if not outcome.passed]
+        if not broken:
+            continue
         lf = scan_parquet(files[name])
         n_rows = lf.select(pl.len()).collect().item()
-        for outcome in (o for o in found if not o.passed):
+        for outcome in broken:
             level = WARNING if outcome.severity == "warn" else DEBUG
             text = f"{name}: {describe_outcome(outcome, n_rows)}"
             of = fields(
@@ -89,7 +92,7 @@ def hold(
                 n_failures=outcome.n_failures,
             )
             LOG.log(level, text, extra=of)
-        failed = [o for o in found if not o.passed and o.severity == "error"]
+        failed = [outcome for outcome in broken if outcome.severity == "error"]
         if failed:
             samples = _keep_samples(settings, plan, name, failed, lf, folder)
             stage = plan.snapshots[name].stage.name
