@@ -105,6 +105,14 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def settled(project: Path, later: Callable[[], None]) -> Path:
+    """A project with state, whose files are older than the process."""
+    (project / ".pipeline").mkdir()
+    later()
+    return project
+
+
+@pytest.fixture
 def load(project: Path) -> Callable[..., Settings]:
     """Load the settings of `project`, reading its data/raw.csv."""
 

@@ -136,17 +136,30 @@ def show(
     names = options.names_in(columns)
     root = options.project_root()
     refuse_unknown(root, profile, overrides, stage, filter(None, names))
+    is_table = output is None and format_ in (None, "table", "vertical")
+    if limit is None and is_table and not (stats or against):
+        limit = 20
+    if not (stats or against or output):
+        from pipeline.run.kept_rows import show_kept
+
+        kept = show_kept(root, profile, overrides, stage, where, names, limit)
+        if kept:
+            from pipeline.snapshots.result import write_arrow
+
+            found, key, said = kept
+            write_arrow(found, format_, None, keys=key)
+            if not is_quiet():
+                click.echo(said, err=True)
+            return
     settings = options.settings(profile, overrides)
     from pipeline.plan.output import refuse_sources
+    from pipeline.run.kept_rows import keep
     from pipeline.run.rows import look_now
     from pipeline.run.show import Asked, diff_against, show_figures
     from pipeline.run.show import show as show_rows
 
     if output:
         refuse_sources(output, settings)
-    is_table = output is None and format_ in (None, "table", "vertical")
-    if limit is None and is_table and not (stats or against):
-        limit = 20
     now, asked = look_now(settings), Asked(where, names, limit)
     if against:
         from pipeline.snapshots.diff.report import show as show_diff
@@ -165,6 +178,7 @@ def show(
     write_frame(made.rows, format_, output, keys=rows.key)
     if not is_quiet():
         click.echo(made.said, err=True)
+    keep(now, rows, profile, overrides, stage)
 
 
 @click.command()

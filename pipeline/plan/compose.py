@@ -178,7 +178,7 @@ def digest_of(lf: pl.LazyFrame, transform: Transform) -> str:
         )
     # Such a function is written as its name or its bytecode, without what it calls.
     code = ""
-    if any(mark in plan for mark in _FUNCTIONS):
+    if runs_python(plan):
         of = transform.project
         if places := unfollowed_imports([transform.file], of):
             raise SchemaError(
@@ -188,6 +188,11 @@ def digest_of(lf: pl.LazyFrame, transform: Transform) -> str:
             )
         code = str(code_hashes(of) | code_elsewhere([transform.file], of))
     return hashlib.sha256(plan + code.encode()).hexdigest()
+
+
+def runs_python(plan: bytes) -> bool:
+    """Tell whether a plan that Polars wrote runs Python functions, or a plugin's."""
+    return any(mark in plan for mark in _FUNCTIONS)
 
 
 def _schema_error(

@@ -6,16 +6,20 @@ asked of the rows is left to Polars, which alone knows what may be done before a
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
 
 from pipeline import sources
-from pipeline.errors import PipelineError, SourceError
+from pipeline.engine.parts.declared import split_of
+from pipeline.engine.parts.layout import makes_anew
+from pipeline.errors import ConfigError, PipelineError, SourceError, some
 from pipeline.files.local import find_files
 from pipeline.files.parquet import scan_parquet
 from pipeline.log import LOG
+from pipeline.panel.split import ROW_WISE
 from pipeline.plan.compose import compose_again
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import SOURCE, Settings
@@ -25,6 +29,9 @@ from pipeline.snapshots.lease import hold
 from pipeline.snapshots.records import RunRecord
 from pipeline.snapshots.store import Store, object_fault, open_store, read_runs
 from pipeline.sources.scan import Scan
+
+_FEW, _LOOKED_AT = 1_000, 1 << 16
+"""Rows of which the first of a stage are made, about and at most."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,49 @@ class StageRows:
     """Those that are read."""
     scan: Scan | None
     """The source, if it is read."""
+    plan: Plan | None = None
+    """What is done to them; None if nothing is."""
+
+    @property
+    def origin(self) -> str:
+        """What they are made of, in words."""
+        snapshots = [path.parent.name for path in self.starts.values()]
+        if self.name in self.starts:
+            return f"snapshot {snapshots[0]}"
+        if self.name in self.sources:
+            return "as in its files"
+        return f"computed from {some([*snapshots, *self.sources])}"
+
+    @property
+    def ordered(self) -> pl.LazyFrame:
+        """They in the order of their key, if there is one."""
+        return self.lf if self.is_sorted or not self.key else self.lf.sort(self.key)
+
+    @cached_property
+    def first(self) -> pl.LazyFrame | None:
+        """Some that come first in that order, if they can be made of less; else None.
+
+        That is where one snapshot begins with the same column, and all stages behind it
+        keep the rows together that agree in it.
+        """
+        if self.plan is None or self.sources or len(self.starts) != 1:
+            return None
+        [(start, path)] = self.starts.items()
+        column = self.plan.nodes[start].stage.key[0]
+        between = self.plan.upstream([self.name], [start])
+        if self.key[:1] != (column,) or not all(
+            _keeps_together(self.plan, name, column) for name in between
+        ):
+            return None
+        given = scan_parquet(path)
+        values = given.select(column).head(_LOOKED_AT).collect().to_series()
+        runs = values.rle_id()
+        n = int((runs <= runs[_FEW]).sum()) if len(runs) > _FEW else len(runs)
+        if n == len(runs):  # as far as one sees
+            return None
+        few = {start: given.head(n)}
+        again = compose_again(self.plan, self.plan.source, few)
+        return again.lf(self.name).sort(self.key)
 
 
 def stage_rows(settings: Settings, stage: str) -> pl.LazyFrame:
@@ -136,7 +186,20 @@ def rows_from(
     if is_sorted and name not in starts:
         lf = lf.sort(key)
     read = tuple(source for source in plan.sources if source in given)
-    return StageRows(name, lf, key, is_sorted, n_rows, starts, read, scan)
+    of = None if name in (*starts, *read) else plan
+    return StageRows(name, lf, key, is_sorted, n_rows, starts, read, scan, of)
+
+
+def _keeps_together(plan: Plan, name: str, column: str) -> bool:
+    """Tell whether rows of a stage are made of those that agree in a column."""
+    try:
+        split = split_of(plan.nodes[name].stage)
+    except ConfigError:  # it does not say
+        return False
+    if column in split.keys and split.fact is None:
+        return True
+    is_there = column in plan.schema(name)
+    return split == ROW_WISE and is_there and not makes_anew(plan, name, split, column)
 
 
 def _key(plan: Plan, name: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from pipeline.panel.unique import repeated
 from pipeline.plan.plan import Plan
 from pipeline.plan.settings import recorded_settings
 from pipeline.run.freshness import look
+from pipeline.run.kept_rows import counted
 from pipeline.run.outline import require_columns
 from pipeline.run.rows import (
     Now,
@@ -64,9 +65,7 @@ class Asked:
         ConfigError
             If the expression is none of one row, or names a column that is not there.
         """
-        lf = rows.lf if self.where is None else _where(rows, self.where)
-        if rows.key and not rows.is_sorted:
-            lf = lf.sort(rows.key)
+        lf = rows.ordered if self.where is None else _where(rows, self.where)
         if self.limit is not None:
             lf = lf.head(min(self.limit, _MOST_ROWS))
         return lf.select(_known(rows, self.columns)) if self.columns else lf
@@ -82,14 +81,15 @@ class Shown:
 
 def show(rows: StageRows, asked: Asked) -> Shown:
     """Collect what is asked for of the rows after a stage."""
-    found = _collect(rows, asked.of(rows))
-    n, n_all = found.height, rows.n_rows if asked.where is None else None
-    is_cut = asked.limit is not None and n == asked.limit and n != n_all
-    count = n_of(n, "row")
-    if is_cut:
-        first = "the first row" if n == 1 else f"the first {n:,} rows"
-        count = first + (f" of {n_all:,}" if n_all else "")
-    return Shown(found, f"{rows.name}: {count}, {_origin(rows)}")
+    found = None
+    if asked.limit and rows.first is not None:
+        few = replace(rows, lf=rows.first, is_sorted=True)
+        found = _collect(rows, asked.of(few))
+    if found is None or found.height != asked.limit:
+        found = _collect(rows, asked.of(rows))
+    n_all = rows.n_rows if asked.where is None else None
+    n, limit = found.height, asked.limit
+    return Shown(found, counted(rows.name, n, limit, n_all, rows.origin))
 
 
 def show_figures(rows: StageRows, asked: Asked) -> Shown:
@@ -113,7 +113,7 @@ def show_figures(rows: StageRows, asked: Asked) -> Shown:
         schema_overrides=dict.fromkeys((*_QUANTILE_NAMES, "mean"), pl.Float64)
         | {"distinct": pl.Int64},
     )
-    said = f"{rows.name}: {n_of(profile.n_rows, 'row')}, {_origin(rows)}"
+    said = f"{rows.name}: {n_of(profile.n_rows, 'row')}, {rows.origin}"
     if is_large(profile.n_rows):
         said += (
             "; distinct is estimated (standard error 7 %), quantiles are of a sample"
@@ -157,8 +157,8 @@ def diff_against(now: Now, stage: str, run: str, asked: Asked) -> tuple[str, Dif
                 _of_both(asked, rows, other, key).of(rows).sink_parquet(file)
         found = diff(*files, key)
     made = "" if then.name in then.starts else "today's code, "
-    was = f"{before.run_id} ({made}{_origin(then)})"
-    return f"{after.name}: {was} -> now ({_origin(after)})", found
+    was = f"{before.run_id} ({made}{then.origin})"
+    return f"{after.name}: {was} -> now ({after.origin})", found
 
 
 def _of_both(
@@ -235,7 +235,7 @@ def _where(rows: StageRows, where: str) -> pl.LazyFrame:
             "hint: an SQL expression of one row, as of the transformation `filter`: a"
             " name with blanks stands in double quotes, a text in single ones"
         ) from error
-    return rows_where(rows.lf, Filter(where=where))
+    return rows_where(rows.ordered, Filter(where=where))
 
 
 def _typed(where: str, schema: pl.Schema) -> str:
@@ -256,16 +256,6 @@ def _known(rows: StageRows, columns: Sequence[str]) -> list[str]:
 def _found(rows: StageRows) -> str:
     """List the columns there are."""
     return f"found in {rows.name}: {', '.join(rows.lf.collect_schema())}"
-
-
-def _origin(rows: StageRows) -> str:
-    """Say what rows are made of."""
-    snapshots = [path.parent.name for path in rows.starts.values()]
-    if rows.name in rows.starts:
-        return f"snapshot {snapshots[0]}"
-    if rows.name in rows.sources:
-        return "as in its files"
-    return f"computed from {some([*snapshots, *rows.sources])}"
 
 
 def _collect(rows: StageRows, lf: pl.LazyFrame) -> pl.DataFrame:

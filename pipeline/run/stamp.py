@@ -16,7 +16,7 @@ from pipeline.files.checksum import checksum, read_sealed, write_sealed
 from pipeline.files.local import FileStat, find_files, stat_of
 from pipeline.files.state import State
 from pipeline.plan.code import identity
-from pipeline.plan.content import key, package_hash, words_of
+from pipeline.plan.content import key, package_at_first, words_of
 from pipeline.snapshots.linked import is_as_published, is_run_id, run_of
 
 
@@ -81,7 +81,7 @@ def read_stamp(root: Path, wanted: str | None) -> Stamp | None:
 
 def stamped(root: Path, profile: str | None, overrides: Iterable[str]) -> Stamp | None:
     """Read the stamp of all that is wanted now; see `read_stamp`."""
-    return read_stamp(root, key(root, words_of(profile, overrides), package_hash()))
+    return read_stamp(root, key(root, words_of(profile, overrides), package_at_first()))
 
 
 def write_stamp(root: Path, stamp: Stamp) -> None:

@@ -178,9 +178,20 @@ def write_frame(
     keys: Collection[str] = (),
 ) -> None:
     """Print a frame, or write it to a file; see `write_result`."""
+    write_arrow(_as_arrow(df), format_, output, keys=keys)
+
+
+def write_arrow(
+    rows: object,
+    format_: str | None,
+    output: Path | None,
+    *,
+    keys: Collection[str] = (),
+) -> None:
+    """Print a table or stream of Arrow, or write it to a file; see `write_result`."""
     import_module("duckdb")  # gives connections what reads Arrow
     with duckdb.connect() as con:
-        con.register("frame", _as_arrow(df))
+        con.register("frame", rows)
         write_result(plan(con, "FROM frame"), format_, output, keys=keys)
 
 

@@ -1,8 +1,5 @@
 """The configuration as it is shown: worked out once, and without secrets."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,15 +8,7 @@ import pytest
 from pipeline.errors import ConfigError
 from pipeline.modeling.shown import configuration
 from pipeline.plan.settings import load_settings
-from tests.conftest import ROOT
-
-
-@pytest.fixture
-def kept(project: Path, later: Callable[[], None]) -> Path:
-    """A project whose files are older than the process."""
-    (project / ".pipeline").mkdir()
-    later()
-    return project
+from tests.commands.conftest import invoke_lightly
 
 
 def kinds(root: Path) -> set[str]:
@@ -28,51 +17,36 @@ def kinds(root: Path) -> set[str]:
     return {path.name.partition("-")[0] for path in files}
 
 
-def test_what_did_not_change_is_shown_without_a_library(kept: Path) -> None:
+def test_what_did_not_change_is_shown_without_a_library(settled: Path) -> None:
     words = ("lag_columns.periods=3",)
-    shown = configuration(kept, overrides=words)
+    shown = configuration(settled, overrides=words)
     assert "periods: 3" in shown
-    assert kinds(kept) == {"shown", "modeling"}
-    code = (
-        "import sys; from pipeline.commands.cli import main\n"
-        f"main(['config', *{words}], standalone_mode=False)\n"
-        "slow = {'polars', 'numpy', 'duckdb', 'omegaconf', 'yaml'}\n"
-        "assert not slow & {*sys.modules}, slow & {*sys.modules}\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=kept,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == shown
+    assert kinds(settled) == {"shown", "modeling"}
+    assert invoke_lightly(settled, ("config", *words)) == [f"0 {shown} "]
 
 
-def test_settings_that_are_kept_are_those_that_were_composed(kept: Path) -> None:
+def test_settings_that_are_kept_are_those_that_were_composed(settled: Path) -> None:
     words = ("notify.limit_s=7", "engine.spark={a.b: .inf, c: '1', d: 2.50}")
-    first, again = (load_settings(kept, overrides=words) for _ in range(2))
-    assert kinds(kept) == {"settings"}
+    first, again = (load_settings(settled, overrides=words) for _ in range(2))
+    assert kinds(settled) == {"settings"}
     assert repr(again) == repr(first)
     assert again.tree == first.tree
     assert again.layers == first.layers
 
 
 @pytest.mark.parametrize("word", ["perods=2", "periods=two"])
-def test_mistakes_are_said_each_time(kept: Path, word: str) -> None:
+def test_mistakes_are_said_each_time(settled: Path, word: str) -> None:
     for _ in range(2):
         with pytest.raises(ConfigError, match="1 mistake"):
-            configuration(kept, overrides=(f"lag_columns.{word}",))
-    assert not kinds(kept)
+            configuration(settled, overrides=(f"lag_columns.{word}",))
+    assert not kinds(settled)
 
 
 @pytest.mark.parametrize("profile", [None, "local"])
 def test_no_secret_that_is_overridden_is_written(
-    kept: Path, later: Callable[[], None], profile: str | None
+    settled: Path, later: Callable[[], None], profile: str | None
 ) -> None:
-    configs = kept / "configs"
+    configs = settled / "configs"
     (configs / "sources" / "pg.yaml").write_text(
         "kind: sql\nuri: postgresql://bob:hush-1234@db/h\nquery: select 1\n"
     )
@@ -81,9 +55,9 @@ def test_no_secret_that_is_overridden_is_written(
     later()
     words = ("source=pg", *([] if profile else ["source.uri=sqlite:///y"]))
     for load in (configuration, load_settings):
-        load(kept, profile=profile, overrides=words)
-    assert kinds(kept) == {"shown"}
-    for path in (kept / ".pipeline").rglob("*"):
+        load(settled, profile=profile, overrides=words)
+    assert kinds(settled) == {"shown"}
+    for path in (settled / ".pipeline").rglob("*"):
         assert path.is_dir() or b"hush-1234" not in path.read_bytes()
 
 
@@ -95,13 +69,13 @@ def test_no_secret_that_is_overridden_is_written(
     ],
 )
 def test_no_secret_is_written(
-    kept: Path, monkeypatch: pytest.MonkeyPatch, word: str, left: set[str]
+    settled: Path, monkeypatch: pytest.MonkeyPatch, word: str, left: set[str]
 ) -> None:
     monkeypatch.setenv("SECRET_OF_TEST", "hush-1234")
-    shown = [configuration(kept, overrides=(word,)) for _ in range(2)]
+    shown = [configuration(settled, overrides=(word,)) for _ in range(2)]
     assert shown[0] == shown[1]
     assert "hush-1234" not in shown[0]
-    assert "hush-1234" in str(load_settings(kept, overrides=(word,)).tree)
-    assert kinds(kept) == left
-    for path in (kept / ".pipeline").rglob("*"):
+    assert "hush-1234" in str(load_settings(settled, overrides=(word,)).tree)
+    assert kinds(settled) == left
+    for path in (settled / ".pipeline").rglob("*"):
         assert path.is_dir() or b"hush-1234" not in path.read_bytes()

@@ -1,9 +1,6 @@
 """What is told of a plan without it, and that it is told as it is."""
 
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +10,7 @@ from pipeline.plan.settings import Settings
 from pipeline.plan.wiring import Selection
 from pipeline.run.outline import Outline, describe, outline_of
 from pipeline.run.run import check
-from tests.commands.conftest import SOURCE, invoke
-from tests.conftest import ROOT
+from tests.commands.conftest import SOURCE, invoke, invoke_lightly, told
 
 
 @pytest.fixture
@@ -43,40 +39,21 @@ MISTAKES = [
 
 
 def test_what_is_kept_is_told_without_a_dataframe_as_it_was(
-    project: Path, later: Callable[[], None]
+    settled: Path,
 ) -> None:
-    later()
-    assert invoke(project, "run", *SOURCE).exit_code == 0
-    stamp = project / ".pipeline" / "stamp.json"
+    assert invoke(settled, "run", *SOURCE).exit_code == 0
+    stamp = settled / ".pipeline" / "stamp.json"
     stamp.rename(stamp.with_suffix(".away"))
     before: list[str] = []
     for words in (*QUESTIONS, *MISTAKES):
-        shutil.rmtree(project / ".pipeline" / "memo", ignore_errors=True)
-        told = invoke(project, *words)
-        assert (told.exit_code, told.stderr) == (0, "") or words in MISTAKES
-        before.append(f"{told.exit_code} {told.stdout} {told.stderr}")
+        shutil.rmtree(settled / ".pipeline" / "memo", ignore_errors=True)
+        found = invoke(settled, *words)
+        assert (found.exit_code, found.stderr) == (0, "") or words in MISTAKES
+        before.append(told(found))
     assert "nothing to do" in before[0]
-    assert invoke(project, *QUESTIONS[0]).exit_code == 0
+    assert invoke(settled, *QUESTIONS[0]).exit_code == 0
     stamp.with_suffix(".away").rename(stamp)
-    code = (
-        "import sys; from click.testing import CliRunner\n"
-        "from pipeline.commands.cli import main\n"
-        f"for words in {[*QUESTIONS, *MISTAKES]}:\n"
-        "    told = CliRunner().invoke(main, words)\n"
-        "    print(f'{told.exit_code} {told.stdout} {told.stderr}', end='\\0')\n"
-        "slow = {'polars', 'numpy', 'duckdb', 'omegaconf', 'yaml'}\n"
-        "assert not slow & {*sys.modules}, slow & {*sys.modules}\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\0")[:-1] == before
+    assert invoke_lightly(settled, *QUESTIONS, *MISTAKES) == before
 
 
 @pytest.mark.usefixtures("wide")

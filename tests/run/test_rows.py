@@ -16,6 +16,7 @@ from pipeline import sources
 from pipeline.errors import ConfigError, SourceError
 from pipeline.plan.compose import compose_again, compose_declared
 from pipeline.plan.settings import load_settings
+from pipeline.run import rows
 from pipeline.run.rows import Now, look_now, stage_rows
 from pipeline.snapshots.lease import is_held
 from pipeline.snapshots.store import open_store, writing
@@ -44,6 +45,21 @@ def test_rows_of_stages_are_those_of_the_whole_plan(shop: Shop, now: Now) -> Non
 def test_rows_of_what_is_published_are_the_snapshot(shop: Shop, now: Now) -> None:
     for name in ("sales", "features"):
         assert_frame_equal(now.rows(name).lf.collect(), shop.rows(name))
+
+
+def test_the_first_rows_are_those_that_come_first_of_all(
+    now: Now, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "_FEW", 5)
+    told: set[str] = set()
+    for name in now.wanted.plan.nodes:
+        of = now.rows(name)
+        if of.first is not None:
+            found, every = of.first.collect(), of.ordered.collect()
+            assert 5 < found.height < every.height
+            assert_frame_equal(found, every.head(found.height))
+            told.add(name)
+    assert told == {"joined", "lagged", "rowwise", "grown", "rolled"}
 
 
 def test_a_filter_leaves_the_rows_as_they_are(now: Now) -> None:
