@@ -55,6 +55,8 @@ class State:
         """The pages that `just docs` writes."""
         self.memo = folder / "memo"
         """What was worked out of configuration and code alone, by their content."""
+        self.places = folder / "places"
+        """Copies of sources with the lines of their rows, by their content."""
         self.benchmarks = folder / "benchmarks"
         """One record per run of ``just bench``."""
 

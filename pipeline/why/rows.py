@@ -22,6 +22,7 @@ from pipeline.panel.split import Split
 from pipeline.plan.plan import Node, Plan
 from pipeline.plan.settings import Settings
 from pipeline.sources.located import PLACE, locate
+from pipeline.why.places import Places
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Rows:
     """As the runs have counted them."""
     exact: bool
     """Whether the sources' cells must be mended as they are read."""
+    places: Places
     _read: list[tuple[str, Where, pl.DataFrame]] = field(default_factory=list)
 
     def read(self, stage: str, where: Where, columns: Collection[str]) -> pl.DataFrame:
@@ -186,7 +188,9 @@ class Rows:
             is_wider = wider.items() <= where.items()
             if name == source and is_wider and {*names} <= {*found.columns}:
                 return found.filter(test).select(*names, *PLACE)
-        config = self.settings.sources[source]
-        found = locate(config, self.settings.root, test, names, exact=self.exact)
+        found = None if self.exact else self.places.locate(source, test, names)
+        if found is None:
+            config, root = self.settings.sources[source], self.settings.root
+            found = locate(config, root, test, names, exact=self.exact)
         self._read.append((source, where, found))
         return found

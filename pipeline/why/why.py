@@ -18,6 +18,7 @@ from pipeline.snapshots.records import FORECASTS, QUARANTINE, RunRecord, Snapsho
 from pipeline.snapshots.store import Store, read_object
 from pipeline.why.aside import set_aside
 from pipeline.why.back import Back, Step
+from pipeline.why.places import Places
 from pipeline.why.rows import Rows
 
 
@@ -374,4 +375,5 @@ def rows_of(settings: Settings, plan: Plan, store: Store, run: RunRecord) -> Row
         if snapshot.stage in plan.nodes and not snapshot.is_left_behind
     }
     n_rows = {stage.name: stage.n_rows for stage in run.stages}
-    return Rows(settings, plan, there, n_rows, exact=bool(run.n_bad_rows))
+    places = Places(settings, {file.stat.path: file.sha256 for file in run.files})
+    return Rows(settings, plan, there, n_rows, bool(run.n_bad_rows), places)
