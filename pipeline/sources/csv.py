@@ -40,6 +40,7 @@ from pipeline.sources.columns import (
 from pipeline.sources.csv_file import Head, explain, read_heads, read_records
 from pipeline.sources.csv_text import readable_copy
 from pipeline.sources.dialect import Dialect, Written
+from pipeline.sources.lasts import Lasts
 from pipeline.sources.notation import Cells, Found, find_notation
 from pipeline.sources.parsed import LEAST_BYTES
 from pipeline.sources.scan import (
@@ -149,8 +150,7 @@ class _Look(NamedTuple):
     """Columns that must be read as text and cleaned."""
 
 
-_looks: dict[str, tuple[list[Head], _Look]] = {}
-"""The last of each source: a run scans it more than once."""
+_looks = Lasts[tuple[list[Head], _Look]]()
 
 
 def _look_at(heads: list[Head], config: CsvSource) -> _Look:

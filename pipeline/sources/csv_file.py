@@ -17,6 +17,7 @@ from pipeline.errors import SourceError
 from pipeline.sources.csv_layout import find_encoding, find_layout, reader_of
 from pipeline.sources.csv_text import is_packed, open_text, open_unpacked
 from pipeline.sources.dialect import Dialect, Written
+from pipeline.sources.lasts import Lasts
 
 _HEAD_BYTES = 1 << 18
 _ALL_HEADS_BYTES = 1 << 20
@@ -54,9 +55,8 @@ class Head:
             yield record[position] if position < len(record) else None
 
 
-_heads: dict[str, dict[tuple[object, ...], Head]] = {}
-"""Those read last of each source, of files as they were: a run looks at them more than
-once."""
+_heads = Lasts[dict[tuple[object, ...], Head]]()
+"""Those of files as they were."""
 
 
 def read_heads(files: Sequence[Path], config: Dialect) -> list[Head]:

@@ -24,6 +24,7 @@ from pipeline.sources.columns import (
     is_open,
     with_offset,
 )
+from pipeline.sources.lasts import Lasts
 from pipeline.sources.scan import (
     FILE,
     GOOD,
@@ -96,8 +97,8 @@ class _Group(NamedTuple):
     n_rows: int
 
 
-_looks: dict[str, tuple[list[FileStat], list[_Group]]] = {}
-"""The last of each source on this machine: a run scans it more than once."""
+_looks = Lasts[tuple[list[FileStat], list[_Group]]]()
+"""Of files on this machine."""
 
 
 def _look_at(
