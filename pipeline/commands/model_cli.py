@@ -395,11 +395,11 @@ def forecast(profile: str | None, overrides: tuple[str, ...]) -> None:
     _forecast(settings)
 
 
-def _forecast(settings: "ModelingSettings") -> None:
+def _forecast(settings: "ModelingSettings", features: "Features | None" = None) -> None:
     """Publish a forecast, and say of what."""
     from pipeline.modeling.forecast import forecast
 
-    made = forecast(settings)
+    made = forecast(settings, features)
     outcomes.keep_forecast(settings.root, made)
     _print_forecast(made)
 
@@ -639,7 +639,7 @@ def pipeline(profile: str | None, words: tuple[str, ...]) -> None:
     outcomes.keep_evaluation(settings.root, evaluation)
     _print_evaluation(evaluation, settings.modeling)
     _challenge(settings, model, features)
-    _forecast(settings)
+    _forecast(settings, features)
 
 
 @click.command()

@@ -60,12 +60,12 @@ class Features:
     """The run that published it."""
     on_trust: tuple[str, ...] = ()
     """What of them no audit proves, in words."""
-    _read: dict[tuple[str, ...], pl.DataFrame] = field(
-        default_factory=dict[tuple[str, ...], pl.DataFrame],
-        init=False,
+    _read: dict[str | tuple[str, ...], pl.DataFrame] = field(
+        default_factory=dict[str | tuple[str, ...], pl.DataFrame],
         repr=False,
         compare=False,
     )
+    """What was read of them; copies share it."""
 
     def read(self, modeling: Modeling) -> pl.DataFrame:
         """Read all rows, sorted by their key, as their order changes a model.
@@ -77,6 +77,12 @@ class Features:
         if key not in self._read:
             self._read[key] = read_parquet(self.path).sort(key)
         return self._read[key]
+
+    def source(self, settings: Settings) -> pl.DataFrame:
+        """Read the good rows of the source that they are made of, once, too."""
+        if SOURCE not in self._read:
+            self._read[SOURCE] = read_rows(settings)
+        return self._read[SOURCE]
 
     def periods(self, modeling: Modeling) -> pl.DataFrame:
         """Read the column of the periods, each once."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.errors import ModelError
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import current_features, read_rows
+from pipeline.modeling.data import Features, current_features
 from pipeline.modeling.judge.totals import forecast_totals
 from pipeline.modeling.monitor.kept import keep_forecast
 from pipeline.modeling.records import fingerprint
@@ -55,19 +55,21 @@ class Forecast:
     is_new: bool
 
 
-def forecast(settings: ModelingSettings) -> Forecast:
+def forecast(settings: ModelingSettings, features: Features | None = None) -> Forecast:
     """Forecast with the champion, unless its forecast of these rows is published.
 
     It is kept until its periods have come. Without a champion that can use the rows,
-    nothing is published.
+    nothing is published. Of features that are given, the source is not read again,
+    as long as they are up to date.
     """
     version = champion(settings)
     if version is None:
         if read_runs(open_store(settings.root)):
             publish_models(settings)  # the registry may be lost, and the catalog not
         raise _no_champion(settings)
-    features = current_features(settings)
-    store = open_store(settings.root)
+    now, store = current_features(settings), open_store(settings.root)
+    if features is None or features.run_id != now.run_id:
+        features = now
     published = {s.name: s for s in read_runs(store)[-1].snapshots}
     wanted = _fingerprint(version, settings, published)
     path = store.object(PREDICTIONS, wanted)
@@ -79,7 +81,7 @@ def forecast(settings: ModelingSettings) -> Forecast:
         return Forecast(version, features.run_id, there, is_new=False)
     modeling, made = settings.modeling, None
     if not is_there:
-        rows = read_rows(settings.pipeline)
+        rows = features.source(settings.pipeline)
         made = forecast_apart(settings, version, rows, alone=True)
         made = _tables(made, version, modeling)
     try:

@@ -13,7 +13,7 @@ from pipeline.errors import ModelError
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
 from pipeline.files.parquet import read_parquet
-from pipeline.modeling.data import Features, cut, read_rows
+from pipeline.modeling.data import Features, cut
 from pipeline.modeling.evaluate import Evaluation, evaluate
 from pipeline.modeling.fit.amount import amount
 from pipeline.modeling.forecast import withdraw_another
@@ -222,7 +222,8 @@ def _against_champion(
     features = evaluation.training.features.read(modeling)
     newest, *older = cut(features, evaluation.windows)
     judged = own.join(newest.test, on=modeling.key, how="semi")
-    rows, periods = read_rows(settings.pipeline), judged[modeling.time].unique().sort()
+    rows = evaluation.training.features.source(settings.pipeline)
+    periods = judged[modeling.time].unique().sort()
     before.hold()
     try:
         made = backtest_apart(settings, before, rows, periods)

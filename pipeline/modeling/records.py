@@ -97,6 +97,8 @@ class EvaluationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes of all that is beside it."""
 
 
+_ROOM = "pipeline/modeling/"
+
 _Record = TypeVar("_Record", TrainingRecord, EvaluationRecord)
 
 
@@ -214,12 +216,9 @@ def fingerprint(module: str, *parts: Any, kinds: Collection[str]) -> str:
 def _code_of(module: str, kinds: frozenset[str]) -> dict[str, str]:
     """Hash modules and what they import of modelling."""
     modules = [module, *(f"pipeline/modeling/models/{kind}.py" for kind in kinds)]
-    used = {name for root in modules for name in imports_of(root)}
-    return {
-        name: hash_of_meaning(source_of(name))
-        for name in sorted(used)
-        if "/modeling/" in name
-    }
+    # Through other rooms only `pipeline/__init__` leads back, which names all of it.
+    used = {name for root in modules for name in imports_of(root, in_=_ROOM)}
+    return {name: hash_of_meaning(source_of(name)) for name in sorted(used)}
 
 
 def versions(kinds: Collection[str]) -> dict[str, str]:

@@ -167,12 +167,14 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def imports_of(name: str, project: Path | None = None) -> set[str]:
+def imports_of(name: str, project: Path | None = None, *, in_: str = "") -> set[str]:
     """List the modules that one needs, itself among them, named as of `code_hashes`.
 
-    A package's ``__init__`` counts where it is imported.
+    A package's ``__init__`` counts where it is imported. Only what is in a folder is
+    followed, if one is named.
     """
-    return _reached(name, _modules(project))
+    known = _modules(project)
+    return _reached(name, {n: known[n] for n in known if n.startswith(in_)})
 
 
 def _reached(name: str, known: Mapping[str, Path]) -> set[str]:

@@ -10,9 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -22,6 +24,7 @@ from click.testing import CliRunner, Result
 from pipeline.commands.cli import main
 from pipeline.files.checksum import write_sealed
 from pipeline.files.manifest import hashes
+from pipeline.modeling import data
 from pipeline.modeling.records import EvaluationRecord, read_record
 from pipeline.modeling.tracking.tracking import environment, store_uri
 from tests.conftest import GOLDEN
@@ -69,8 +72,23 @@ def test_all_is_done_at_once_and_the_second_time_nothing(
     Path("configs/models/weak.yaml").write_text(WEAK)
     words = ("pipeline", "ridge", *LENIENT, "modeling.baselines=[weak]")
     words += ("trials=2",)
+    looked: Counter[str] = Counter()
+
+    def counted(name: str) -> None:
+        function = getattr(data, name)
+
+        def counting(*words: Any) -> Any:
+            looked[name] += 1
+            return function(*words)
+
+        monkeypatch.setattr(data, name, counting)
+
+    counted("run")
+    counted("read_rows")
     first = empty(*words)
     assert first.exit_code == 0, first.output
+    # The data are looked at for all that learns, and once more for the forecast.
+    assert looked == {"run": 2, "read_rows": 1}
     lines = first.output
     for part in (
         "2 trials, 2 new",

@@ -9,6 +9,7 @@ from mlflow.pyfunc import load_model
 
 from pipeline.errors import ModelError
 from pipeline.files.manifest import hashes, manifest_changes, write_manifest
+from pipeline.modeling import records
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.evaluate import evaluate
 from pipeline.modeling.forecast import champion_of
@@ -16,6 +17,7 @@ from pipeline.modeling.records import damaged_models
 from pipeline.modeling.registry.apart import forecast_apart
 from pipeline.modeling.score import score
 from pipeline.modeling.train import train
+from pipeline.plan import code
 from pipeline.snapshots.store import open_store, read_runs
 from tests.conftest import GOLDEN
 from tests.modeling.conftest import Load, champion_folder
@@ -45,6 +47,24 @@ def kinds_of(root: Path) -> list[Path]:
         if "__pycache__" not in path.parts and path.parent != state / "models"
     }
     return list(kinds.values())
+
+
+def test_a_training_counts_what_it_learns_by_and_not_what_comes_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def edited(*names: str) -> str:
+        def source_of(name: str) -> str:
+            return code.source_of(name) + "\nedited = 1" * name.endswith(names)
+
+        monkeypatch.setattr(records, "source_of", source_of)
+        records._code_of.cache_clear()
+        return records.fingerprint("pipeline/modeling/train.py", kinds=["ridge"])
+
+    as_it_is = edited("/none.py")
+    for learned_by in ("/train.py", "/predictor.py", "/fit/design.py", "/ridge.py"):
+        assert edited(learned_by) != as_it_is
+    assert edited("/forecast.py", "/pack.py", "/score.py", "/lightgbm.py") == as_it_is
+    records._code_of.cache_clear()
 
 
 @pytest.mark.parametrize(

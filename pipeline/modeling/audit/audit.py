@@ -78,7 +78,12 @@ class Audit:
     """What is made before the rows have a period, where no future can be changed."""
 
 
-def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
+def audit(
+    settings: ModelingSettings,
+    source: pl.DataFrame | None = None,
+    *,
+    most_rows: int | None = None,
+) -> Audit:
     """Change the future, cut it off, shuffle and rename: no feature may differ.
 
     For every period t that has features, of many `MOST_PERIODS`, two other worlds are
@@ -92,12 +97,12 @@ def audit(settings: ModelingSettings, *, most_rows: int | None = None) -> Audit:
     period.
 
     Of more than `most_rows` rows, some clusters are looked at. The rows are the
-    source's, or of the first stage where they have a period. The source is made or
-    fetched if it is not there; snapshots are neither read nor written, and every run
-    finds the same.
+    source's, or of the first stage where they have a period. The source is read, and
+    made or fetched if it is not there, unless its rows are given; snapshots are neither
+    read nor written, and every run finds the same.
     """
     modeling = settings.modeling
-    ground, part = _some_clusters(ground_of(settings), modeling, most_rows)
+    ground, part = _some_clusters(ground_of(settings, source), modeling, most_rows)
     world = real_world(ground)
     times, present = (df[modeling.time].unique().sort().to_list() for df in world)
     if not times or len(present) < 2:

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import msgspec
+import polars as pl
 
 from pipeline import sources
 from pipeline.errors import ModelError
@@ -66,7 +67,7 @@ def without_leaks(
     """Refuse features of a run that leak; give them with what no audit proves."""
     features.require_columns(settings.modeling)
     of = _fingerprint(settings, run.fingerprints)
-    found = _read(settings, of) or _audited_once(settings, of)
+    found = _read(settings, of) or _audited_once(settings, features, of)
     allowed = settings.modeling.leaks
     leaks = [leak for leak in found.leaks if leak.column not in allowed]
     if leaks:
@@ -110,7 +111,7 @@ def audit_all(settings: ModelingSettings) -> Audit:
     wanted = look(settings.pipeline, plan, store, read_runs(store), fetched=True)
     of = _fingerprint(settings, wanted.fingerprints.snapshots)
     found = _read(settings, of)
-    return found if found and found.part == 1 else _audit(settings, of, None)
+    return found if found and found.part == 1 else _audit(settings, of)
 
 
 def _fingerprint(settings: ModelingSettings, snapshots: Mapping[str, str]) -> str:
@@ -141,7 +142,7 @@ def _read(settings: ModelingSettings, of: str) -> Audit | None:
     return there.audit if there else None
 
 
-def _audited_once(settings: ModelingSettings, of: str) -> Audit:
+def _audited_once(settings: ModelingSettings, features: Features, of: str) -> Audit:
     """Look at some clusters, unless another process that trains does so already."""
     path = _path(settings, of)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,13 +151,19 @@ def _audited_once(settings: ModelingSettings, of: str) -> Audit:
         if found := _read(settings, of):
             return found
         LOG.info("looking whether features know their own period")
-        return _audit(settings, of, MOST_ROWS)
+        source = features.source(settings.pipeline)
+        return _audit(settings, of, source, MOST_ROWS)
 
 
 @doing("auditing the features")
-def _audit(settings: ModelingSettings, of: str, most_rows: int | None) -> Audit:
+def _audit(
+    settings: ModelingSettings,
+    of: str,
+    source: pl.DataFrame | None = None,
+    most_rows: int | None = None,
+) -> Audit:
     """Look, and keep what was found."""
-    found = audit(settings, most_rows=most_rows)
+    found = audit(settings, source, most_rows=most_rows)
     path = _path(settings, of)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_sealed(path, AuditRecord(of, found))

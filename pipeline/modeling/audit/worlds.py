@@ -118,16 +118,18 @@ class Ground:
         return self.horizon.known_features(panel, self.rest)
 
 
-def ground_of(settings: ModelingSettings) -> Ground:
+def ground_of(settings: ModelingSettings, source: pl.DataFrame | None = None) -> Ground:
     """Stand on the first rows, on the way to the panel, that say time and entity.
 
-    Those of other sources are the same in all worlds.
+    Those of other sources are the same in all worlds. The source is read unless its
+    rows are given.
     """
     pipeline, modeling = settings.pipeline, settings.modeling
     plan = check(pipeline)
     panel = plan.snapshots[modeling.panel].stage.name
     plan = compose_again(plan, plan.source, read_others(pipeline))
-    source, lineage = read_rows(pipeline), plan.lineage()
+    source = read_rows(pipeline) if source is None else source
+    lineage = plan.lineage()
     horizon = horizon_of(modeling, plan.schema(panel).names())
     rest = horizon.rest(plan.lf(panel), pipeline.stages, plan.others)
     for at in (SOURCE, *plan.upstream([panel])):

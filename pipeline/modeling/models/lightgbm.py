@@ -1,6 +1,7 @@
 """Boosted trees, or a forest of them, with trees for both ends of the interval."""
 
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,20 @@ class LightGBM:
             (folder / f"{name}.txt").write_text(text)
 
 
+def import_alone() -> None:
+    """Import LightGBM without what it takes if it is there: a second, and no use."""
+    if "lightgbm" in sys.modules:
+        return
+    absent = [name for name in ("pandas", "sklearn") if name not in sys.modules]
+    for name in absent:
+        sys.modules[name] = None  # pyright: ignore[reportArgumentType]
+    try:
+        import lightgbm  # pyright: ignore[reportUnusedImport] # noqa: F401
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
 def _predict(booster: "Booster", X: Design) -> Array:
     """Predict with a booster."""
     return booster.predict(X.values)  # pyright: ignore[reportReturnType] # dense input
@@ -125,6 +140,7 @@ def _train(
     It knows features by their positions: LightGBM refuses names with characters such as
     commas and brackets.
     """
+    import_alone()
     import lightgbm
 
     given = msgspec.to_builtins(params)
@@ -202,6 +218,7 @@ def _dataset(
     values: Matrix, categories: Sequence[int], params: dict[str, Any]
 ) -> "Dataset":
     """Make LightGBM's own of a matrix."""
+    import_alone()
     import lightgbm
 
     labels = np.zeros(len(values))  # it refuses to go without
@@ -212,6 +229,7 @@ def _dataset(
 
 def load(folder: Path) -> LightGBM:
     """Read the boosters."""
+    import_alone()
     import lightgbm
 
     return LightGBM(

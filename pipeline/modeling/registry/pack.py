@@ -1,6 +1,7 @@
 """Pack a trained model as a bundle: see `pipeline.modeling.bundle.bundle`."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,12 @@ import polars.selectors as cs
 from pipeline.errors import ModelError
 from pipeline.lineage.graph import origins
 from pipeline.modeling.bundle.bundle import Bundle, BundleRecord, load_bundle
-from pipeline.modeling.data import read_others, read_rows
+from pipeline.modeling.data import read_others
 from pipeline.modeling.fit.intervals import TotalCalibrations
 from pipeline.modeling.horizon import horizon_of
 from pipeline.modeling.settings import ModelingSettings
 from pipeline.modeling.training import Training, refit
-from pipeline.panel.periods import written
+from pipeline.panel.periods import Time, written
 from pipeline.plan.settings import SOURCE
 from pipeline.progress import doing
 from pipeline.run.contracts import compile_checks
@@ -60,7 +61,7 @@ def pack(
     columns: dict[str, Declared] = {
         name: kind for name, kind in kinds.items() if name in names
     }
-    rows = read_rows(settings.pipeline).select(list(columns))
+    rows = training.features.source(settings.pipeline).select(list(columns))
     if rows.is_empty():
         raise ModelError("bundle: the source has no rows to forecast from")
     stages = list(plan.upstream([features]))
@@ -146,26 +147,29 @@ def _needed_periods(bundle: Bundle, panel: pl.DataFrame) -> pl.DataFrame:
     time = bundle.record.horizon.time
     wanted = bundle.next_features(panel.lazy())
 
-    def without(panel: pl.DataFrame, periods: pl.Series) -> pl.DataFrame | None:
-        fewer = panel.filter(~pl.col(time).is_in(periods.implode()))
-        is_enough = fewer.height and bundle.next_features(fewer.lazy()).equals(wanted)
-        return fewer if is_enough else None
+    def of(periods: tuple[Time, ...]) -> pl.DataFrame:
+        named = pl.Series(periods, dtype=panel.schema[time])
+        return panel.filter(pl.col(time).is_in(named.implode()))
 
-    periods, size = panel[time].unique().sort(descending=True), 1
-    while size < len(periods) // 2:
-        fewer = without(panel, periods[size:-1])
-        if fewer is not None:
-            panel = fewer
+    @cache
+    def is_enough(periods: tuple[Time, ...]) -> bool:
+        return bundle.next_features(of(periods).lazy()).equals(wanted)
+
+    kept, size = (*panel[time].unique().sort(descending=True),), 1
+    while size < len(kept) // 2:
+        if is_enough(fewer := (*kept[:size], kept[-1])):
+            kept = fewer
             break
         size *= 2
-    size = panel[time].n_unique() // 2
-    while size > panel[time].n_unique() // 8:
-        periods = panel[time].unique().sort(descending=True)
+    size = len(kept) // 2
+    while size > len(kept) // 8:
+        periods = kept
         for start in range(1, len(periods), size):
-            fewer = without(panel, periods[start : start + size])
-            panel = panel if fewer is None else fewer
+            out = periods[start : start + size]
+            if is_enough(fewer := tuple(t for t in kept if t not in out)):
+                kept = fewer
         size //= 2
-    return panel
+    return of(kept)
 
 
 def without_places(settings: ModelingSettings) -> dict[str, object]:

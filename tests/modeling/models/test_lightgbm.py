@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import lightgbm
 import msgspec
 import numpy as np
@@ -7,6 +10,17 @@ from pipeline.modeling.fit.design import Design
 from pipeline.modeling.fit.target import Array
 from pipeline.modeling.models import Regressor, load_kind
 from tests.modeling.kinds import TAILS, rows
+
+
+def test_to_fit_takes_no_pandas_and_no_scikit_learn() -> None:
+    """They take seconds to import; what else needs them gets them all the same."""
+    told = (
+        "import sys; from tests.modeling.kinds import fitted\n"
+        "fitted('lightgbm'), fitted('ridge')\n"
+        "assert not {'pandas', 'sklearn'} & {*sys.modules}\n"
+        "import pandas, sklearn.isotonic\n"
+    )
+    subprocess.run([sys.executable, "-c", told], check=True)
 
 
 def test_trees_find_what_they_are_given() -> None:
