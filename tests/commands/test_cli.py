@@ -107,8 +107,14 @@ start()
 
 
 def test_a_command_ends_at_once_and_loses_nothing() -> None:
-    words = [sys.executable, "-c", ENDS]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS],
+        cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (
         3,
         "thread\nregistered\n",

@@ -48,12 +48,21 @@ def test_pieces_give_what_one_look_gives(
 
 
 @pytest.mark.parametrize(
-    ("key", "n_slices"),
-    [(["year", "unit"], 9), (["year", "unit"], 2), (["unit", "year"], 9), (["x"], 9)],
+    ("key", "n_slices", "is_sorted"),
+    [
+        (["year", "unit"], 9, False),
+        (["year", "unit"], 2, True),
+        (["unit", "year"], 9, False),
+        (["x"], 9, True),
+    ],
     ids=["slices", "too many", "one behind the other", "not of the column"],
 )
 def test_parts_come_in_the_order_of_a_key(
-    key: list[str], n_slices: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    key: list[str],
+    n_slices: int,
+    is_sorted: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(assemble, "_N_SLICES", n_slices)
     rows = pl.DataFrame(
@@ -71,6 +80,7 @@ def test_parts_come_in_the_order_of_a_key(
         sink_arrow(lf, files[-1]).collect()
     found = assemble.in_order(files, key, "unit", tmp_path / "sorted.arrow")
     assert found.equals(rows.sort(key))
+    assert (tmp_path / "sorted.arrow").exists() == is_sorted
 
 
 def test_parts_without_rows_are_a_snapshot_without_rows(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What is said of forecasts and of the champion can be read at a glance."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,3 +74,12 @@ def test_a_period_that_was_never_forecast_is_said(modeling: Modeling) -> None:
     found = replace(NOTHING, scores=scores(1), never_forecast=["2019"])
     lines = list(describe_monitoring(found, modeling))
     assert "year 2019 was never forecast: nothing of it is scored" in lines
+
+
+def test_scores_are_shown_without_the_champion() -> None:
+    loaded = {"mlflow", "lightgbm", "optuna", "pipeline.modeling.monitor.monitor"}
+    code = (
+        "import sys; from pipeline.modeling.monitor.report import describe_scores\n"
+        f"assert not {loaded} & {{*sys.modules}}, {loaded} & {{*sys.modules}}\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

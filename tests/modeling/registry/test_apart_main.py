@@ -74,14 +74,26 @@ def test_what_the_bundle_refuses_is_its_message_and_an_exit_code(
     assert not made.exists()
 
 
-def test_it_loads_neither_mlflow_nor_what_lightgbm_does_without() -> None:
+APART = """
+import sys
+from types import SimpleNamespace as Bundle
+
+from pipeline.modeling.bundle import bundle
+from pipeline.modeling.registry.apart_main import main
+
+bundle.load_bundle = lambda *_: Bundle(forecast=lambda rows, alone: rows)
+main("/code", "/bundle", "alone", *sys.argv[1:])
+assert "lightgbm" in sys.modules
+assert not {"mlflow", "pandas", "sklearn"} & {*sys.modules}
+import pandas
+"""
+
+
+def test_it_loads_neither_mlflow_nor_what_lightgbm_does_without(tmp_path: Path) -> None:
     """What else the bundle imports, as a kind of its own may, is there all the same."""
-    told = (
-        "import sys; from pipeline.modeling.registry.apart_main import *\n"
-        "from pipeline.modeling.registry import apart_main\n"
-        "apart_main.import_lightgbm_alone()\n"
-        "assert 'lightgbm' in sys.modules\n"
-        "assert not {'mlflow', 'pandas', 'sklearn'} & {*sys.modules}\n"
-        "import pandas\n"
-    )
-    subprocess.run([sys.executable, "-c", told], check=True)
+    rows, made, others = (tmp_path / name for name in ("rows", "made", "others"))
+    pl.DataFrame({"x": [1]}).write_parquet(rows)
+    others.mkdir()
+    words = [sys.executable, "-c", APART, made, others, rows]
+    subprocess.run(words, check=True)
+    assert pl.read_parquet(made).rows() == [(1,)]

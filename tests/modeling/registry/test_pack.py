@@ -1,10 +1,13 @@
 """What is packed is text, names no place, and holds what is needed only."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 
 from pipeline.modeling.bundle.bundle import stages_of
+from pipeline.modeling.registry import pack
 from pipeline.modeling.registry.pack import without_places
 from pipeline.modeling.registry.registry import REQUIREMENTS
 from pipeline.modeling.settings import load_modeling
@@ -44,3 +47,22 @@ def test_the_context_holds_the_years_that_are_needed_only(packed: Packed) -> Non
     context = pl.read_parquet(packed.bundle.folder / "context.parquet")
     # 2009 tells which categories are rare, the last two the rest.
     assert context["year"].unique().sort().to_list() == [2009, 2016, 2017]
+
+
+NEEDED_PERIODS = pack._needed_periods  # what tests of bundles do without
+
+
+def test_periods_that_are_needed_are_found_by_few_rows() -> None:
+    asked: list[int] = []
+
+    def next_features(lf: pl.LazyFrame) -> pl.DataFrame:
+        panel = lf.collect()
+        asked.append(panel.height)
+        return panel.filter(pl.col("t").is_in([0, 97, 98, 99]))
+
+    record = SimpleNamespace(horizon=SimpleNamespace(time="t"))
+    bundle: Any = SimpleNamespace(record=record, next_features=next_features)
+    panel = pl.DataFrame({"t": range(100)})
+    kept = NEEDED_PERIODS(bundle, panel)
+    assert kept["t"].to_list() == [0, 97, 98, 99]
+    assert sum(asked) < 1.5 * panel.height  # as a whole one says what is wanted
