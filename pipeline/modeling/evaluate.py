@@ -37,7 +37,6 @@ from pipeline.modeling.tracking.tracking import (
     Figures,
     log_evaluation,
     log_figures,
-    tracking,
 )
 from pipeline.modeling.train import train_on, train_windows
 from pipeline.modeling.training import Training
@@ -147,8 +146,7 @@ def evaluate(
         odds = measure_occurrence(tables[_CANDIDATES], how)
         tables["evaluation"] = pl.concat([odds, tables["evaluation"]])
     figures = _figures_of(tables["evaluation"], model)
-    with tracking(settings) as store:
-        known = {v.fingerprint: v.number for v in versions(store, modeling.name)}
+    known = {v.fingerprint: v.number for v in versions(settings.root, modeling.name)}
     card = Card(
         modeling=modeling,
         record=training.record,

@@ -17,7 +17,6 @@ from pipeline.modeling.contributions import Contribution, Explained, explained
 from pipeline.modeling.data import read_rows
 from pipeline.modeling.registry.registry import Version, bundle_of, versions
 from pipeline.modeling.settings import STEP, Modeling, ModelingSettings
-from pipeline.modeling.tracking.tracking import tracking
 from pipeline.snapshots.records import PREDICTIONS, RunRecord
 from pipeline.snapshots.store import Store
 from pipeline.why.show import lines, plain, table
@@ -137,9 +136,7 @@ def _features(
 
 def _version(settings: ModelingSettings, number: int) -> Version:
     """Find the version that made a forecast; a ModelError if it is gone or changed."""
-    with tracking(settings) as tracked:
-        found = versions(tracked, settings.modeling.name)
-    for version in found:
+    for version in versions(settings.root, settings.modeling.name):
         if version.number == number:
             version.hold()
             return version

@@ -67,8 +67,7 @@ class Story(NamedTuple):
 
 def names(settings: ModelingSettings) -> dict[str, int]:
     """Say who is champion and who challenger."""
-    with tracking(settings) as store:
-        return aliases(store, settings.modeling.name)
+    return aliases(settings.root, settings.modeling.name)
 
 
 @pytest.fixture(scope="module")
@@ -225,16 +224,15 @@ def test_the_same_training_makes_no_second_version(story: Story) -> None:
     assert story.promotions[4].is_champion
     assert story.named[4] == story.named[3]
     settings = load_in(story.root)
-    with tracking(settings) as store:
-        found = versions(store, settings.modeling.name)
+    found = versions(settings.root, settings.modeling.name)
     assert sorted(version.number for version in found) == [1, 2, 3]
 
 
 def test_a_rollback_goes_back_step_by_step(story: Story, tmp_path: Path) -> None:
     shutil.copytree(story.root, tmp_path, dirs_exist_ok=True, symlinks=True)
     settings = load_in(tmp_path)
-    with tracking(settings) as store:
-        by_number = {v.number: v for v in versions(store, settings.modeling.name)}
+    found = versions(settings.root, settings.modeling.name)
+    by_number = {version.number: version for version in found}
     now = Decision(datetime.now(UTC), against=3, reasons=[])
     decide(settings, by_number[1], now)
     assert names(settings) == {CHAMPION: 1}
@@ -318,8 +316,7 @@ def test_a_champion_of_another_source_is_not_compared_with(copied: Load) -> None
         )
         assert re.fullmatch(expected, str(error.value))
     assert names(settings) == {CHAMPION: 1}
-    with tracking(settings) as store:
-        assert len(versions(store, settings.modeling.name)) == 1
+    assert len(versions(settings.root, settings.modeling.name)) == 1
     assert not list(settings.root.glob(".pipeline/models/last_value/*/*/champion*"))
 
 

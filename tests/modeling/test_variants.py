@@ -11,7 +11,6 @@ from pipeline.modeling.data import published_features
 from pipeline.modeling.predictor import load_predictor
 from pipeline.modeling.records import all_trainings
 from pipeline.modeling.registry.registry import versions
-from pipeline.modeling.tracking.tracking import tracking
 from pipeline.modeling.variants import PRESENT, Ranking, gone_columns, rank_variants
 from pipeline.snapshots.store import open_store, read_runs
 from pipeline.snapshots.variants import find_variant, read_variants
@@ -100,8 +99,7 @@ def test_nothing_is_published_or_registered_and_models_are_kept(
 ) -> None:
     store, settings = open_store(root), load_in(root)
     assert len(read_runs(store)) == 1
-    with tracking(settings) as mlflow:
-        assert not [*versions(mlflow, settings.modeling.name)]
+    assert versions(root, settings.modeling.name) == []
     there = {t.created_at for _, t in all_trainings(root)}
     again = rank(root)
     assert again.table.equals(ranking.table)

@@ -7,9 +7,8 @@ import polars as pl
 
 from pipeline.files.parquet import read_parquet
 from pipeline.modeling.records import all_trainings, read_evaluation
-from pipeline.modeling.registry.registry import Version, aliases, versions
+from pipeline.modeling.registry.registry import aliases, versions
 from pipeline.modeling.settings import ModelingSettings
-from pipeline.modeling.tracking.tracking import is_made, tracking
 from pipeline.progress import doing
 from pipeline.snapshots.publish import contribute
 from pipeline.snapshots.store import open_store
@@ -20,12 +19,9 @@ def publish_models(settings: ModelingSettings) -> None:
     """Make the catalog of the newest run again, with all models there are."""
     trainings = all_trainings(settings.root)
     names = {settings.modeling.name, *(t.modeling["name"] for _, t in trainings)}
-    registered: dict[str, Version] = {}
-    named: dict[str, dict[str, int]] = {}
-    if is_made(settings.root):
-        with tracking(settings) as tracked:
-            registered = {v.fingerprint: v for n in names for v in versions(tracked, n)}
-            named = {name: aliases(tracked, name) for name in names}
+    root = settings.root
+    registered = {v.fingerprint: v for n in names for v in versions(root, n)}
+    named = {name: aliases(root, name) for name in names}
     models: list[dict[str, Any]] = []
     figures, differences = [pl.DataFrame()], [pl.DataFrame()]
     for folder, training in trainings:

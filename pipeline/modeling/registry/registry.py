@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import polars as pl
@@ -143,8 +143,7 @@ def register(
 
 def require_same_question(settings: ModelingSettings) -> list[Version]:
     """Return the versions of the model's name, or raise what `register` would."""
-    with tracking(settings) as store:
-        found = versions(store, settings.modeling.name)
+    found = versions(settings.root, settings.modeling.name)
     for version in found:
         _require_same_question(version, settings.modeling)
     return found
@@ -159,14 +158,9 @@ def champion(settings: ModelingSettings) -> Version | None:
         If it answers another question than the settings ask, or no promotion made it
         champion.
     """
-    if not is_made(settings.root):
-        return None
-    name = settings.modeling.name
-    numbers, found = registered(settings.root, name)
-    for number, model_id, tags in found:
-        if number == numbers.get(CHAMPION):
-            folder = artifacts_of(settings.root, model_id)
-            version = _version(name, number, tags, folder)
+    root, name = settings.root, settings.modeling.name
+    for version in versions(root, name):
+        if version.number == aliases(root, name).get(CHAMPION):
             _require_same_question(version, settings.modeling)
             _require_promoted(version)
             return version
@@ -211,7 +205,7 @@ def decide(settings: ModelingSettings, version: Version, decision: Decision) -> 
         replaced = str(decision.against or "")
         client.set_model_version_tag(name, number, _REPLACED, replaced)
         client.set_registered_model_alias(name, CHAMPION, number)
-        if aliases(store, name).get(CHALLENGER) == version.number:
+        if aliases(settings.root, name).get(CHALLENGER) == version.number:
             client.delete_registered_model_alias(name, CHALLENGER)
 
 
@@ -230,15 +224,15 @@ def roll_back(settings: ModelingSettings) -> tuple[Version, Version]:
             f"{settings.modeling.name}: no champion to roll back\n"
             "hint: `just promote` makes one"
         )
+    found = {version.number: version for version in versions(settings.root, now.name)}
+    before = found.get(now.replaced)
+    if before is None:
+        raise ModelError(
+            f"{now.name}: version {now.number} is the first champion, expected one"
+            " before it to go back to\n"
+            "hint: `just promote` puts a better model in its place"
+        )
     with tracking(settings) as store:
-        found = {version.number: version for version in versions(store, now.name)}
-        before = found.get(now.replaced)
-        if before is None:
-            raise ModelError(
-                f"{now.name}: version {now.number} is the first champion, expected one"
-                " before it to go back to\n"
-                "hint: `just promote` puts a better model in its place"
-            )
         # It may have been promoted again since then, and refused.
         decision = before.decision or Decision(datetime.now(UTC), None, [])
         at = {"decided_at": datetime.now(UTC), "against": now.number}
@@ -274,16 +268,12 @@ def bundle_of(version: Version) -> Path:
     return version.folder / "artifacts" / "bundle"
 
 
-def versions(store: Tracking, name: str) -> list[Version]:
-    """List the versions of a registered model, in no order."""
+def versions(root: Path, name: str) -> list[Version]:
+    """List the versions of a registered model, in no order; none without a store."""
+    found = registered(root, name)[1] if is_made(root) else []
     return [
-        _version(
-            name,
-            int(found.version),
-            found.tags,
-            _folder_of(store, str(found.source).rpartition("/")[2]),
-        )
-        for found in store.client.search_model_versions(f"name = '{name}'")
+        _version(name, number, tags, artifacts_of(root, model_id))
+        for number, model_id, tags in found
     ]
 
 
@@ -306,16 +296,9 @@ def _told(tag: str | None, type_: type[_Told]) -> _Told | None:
     return msgspec.json.decode(tag, type=type_) if tag else None
 
 
-def _folder_of(store: Tracking, model_id: str) -> Path:
-    """Find what MLflow keeps of a model, wherever the project is now."""
-    return store.artifacts / "models" / model_id / "artifacts"
-
-
-def aliases(store: Tracking, name: str) -> dict[str, int]:
+def aliases(root: Path, name: str) -> dict[str, int]:
     """Return the number of the version that each alias names."""
-    found = store.client.search_registered_models(f"name = '{name}'")
-    named = cast("dict[str, str]", found[0].aliases) if found else {}
-    return {alias: int(number) for alias, number in named.items()}
+    return registered(root, name)[0] if is_made(root) else {}
 
 
 def _code_paths(root: Path) -> list[str]:
@@ -368,13 +351,14 @@ def _log(
         if not store.client.search_registered_models(f"name = '{name}'"):
             store.client.create_registered_model(name)
         model_id = str(info.model_id)
-        folder = _folder_of(store, model_id)
+        folder = artifacts_of(settings.root, model_id)
         forget_compiled(folder)
         tags[_MANIFEST] = write_manifest(folder)
         made = store.client.create_model_version(
             name, info.model_uri, run_id=run_id, model_id=model_id, tags=tags
         )
-        return next(v for v in versions(store, name) if v.number == int(made.version))
+        found = versions(settings.root, name)
+        return next(v for v in found if v.number == int(made.version))
 
 
 def _signature(given: pl.DataFrame, made: pl.DataFrame) -> "ModelSignature":

@@ -181,6 +181,21 @@ def is_logged(root: Path, run_id: str) -> bool:
         )
 
 
+def _mirrored(root: Path, study: str) -> set[str]:
+    """Name what of a study the store has whole, without MLflow: trials, and `_ALL`."""
+    select = (
+        "SELECT trial.value FROM runs"
+        " JOIN tags AS trial ON trial.run_uuid = runs.run_uuid AND trial.key = ?"
+        " JOIN tags AS study ON study.run_uuid = runs.run_uuid AND study.key = ?"
+        " WHERE study.value = ? AND status = ? AND lifecycle_stage = 'active'"
+    )
+    with _opened(root) as connection:
+        if connection is None:
+            return set()
+        found = connection.execute(select, (_TRIAL, _STUDY, study, _FINISHED))
+        return {trial for (trial,) in found}
+
+
 class Registered(NamedTuple):
     """A version of a registered model."""
 
@@ -254,6 +269,8 @@ def log_study(
     What is there already is left, what a crash left unfinished is finished.
     """
     metric = settings.modeling.metric
+    if _mirrored(settings.root, name) >= {_ALL, *(str(t.number) for t in trials)}:
+        return
     with tracking(settings) as store:
         client, experiment = store.client, store.experiment
         found = client.search_runs(
@@ -262,8 +279,6 @@ def log_study(
         runs = {run.data.tags.get(_TRIAL): run for run in found}
         done = {key for key, run in runs.items() if run.info.status == _FINISHED}
         new = [trial for trial in trials if str(trial.number) not in done]
-        if _ALL in done and not new:
-            return
         tags = {_STUDY: name, "model": model, **_asked(settings.modeling)}
         parent = runs.get(_ALL)
         if parent is None:

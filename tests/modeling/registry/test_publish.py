@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb  # noqa: F401 - connections give relations by it
 import polars as pl
 import pytest
 
