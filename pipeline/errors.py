@@ -156,8 +156,11 @@ def mask_tree(tree: Any, name: str = "") -> Any:
             return [mask_tree(item, name) for item in cast("list[Any]", tree)]
         case bool() | None:
             return tree
-        case _ if re.search(_CREDENTIAL, name) and not str(tree).startswith("${"):
+        case str() if re.search(_CREDENTIAL, name) and not tree.startswith("${"):
             hide(tree)
+            return MASK
+        case int() | float() if re.search(f"{_CREDENTIAL}$", name):
+            hide(tree)  # but no count, as of max_tokens
             return MASK
         case str():
             return _without_passwords(tree)

@@ -47,6 +47,7 @@ def test_a_value_of_the_environment_is_shown_by_its_name(
         *(("spark.hadoop.fs.s3a.secret.key", "abc", "***"), ("api_key", "abc", "***")),
         *(("db_password", "abc", "***"), ("AccessKeyId", "abc", "***")),
         *(("password", 1234, "***"), ("token", 1.5, "***"), ("token", True, True)),
+        *(("max_tokens", 500, 500), ("password_length", 8, 8)),
         *(("key", "abc", "abc"), ("keep", "abc", "abc"), ("api_key", None, None)),
         ("url", "https://me:abc@host/x?a=1", "https://***@host/x?a=1"),
         ("url", "https://host/x?token=abc&b=2", "https://host/x?token=***&b=2"),

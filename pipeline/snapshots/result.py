@@ -75,7 +75,7 @@ class Query:
 
     con: _Connection
     sql: str
-    """Begins with an empty line: see `_by_its_lines`."""
+    """Begins with an empty line, which is not counted where it fails."""
     values: _Values | None
     """Of its ``$name`` parameters."""
     columns: Sequence[str]
@@ -90,13 +90,17 @@ class Query:
         return self.con.execute(self.over(expressions, rest), self.values).fetchall()
 
 
-def plan(con: _Connection, sql: str, values: _Values | None = None) -> Query:
+def plan(
+    con: _Connection, sql: str, values: _Values | None = None, n_above: int = 0
+) -> Query:
     """Let DuckDB plan a query that only reads; a `duckdb.Error` says what is wrong.
 
-    EXPLAIN is run: it cannot be part of another query.
+    If it fails later, lines are counted from so many above it. EXPLAIN is run: it
+    cannot be part of another query.
     """
+    above = "\n" * (1 + n_above)
     try:
-        return _planned(con, f"\n{sql}\n", values)
+        return _planned(con, f"{above}{sql}\n", values)
     except duckdb.InterruptException:
         raise
     except duckdb.Error:
@@ -145,7 +149,7 @@ def write_result(
             with _whole(output) as file:
                 _WRITERS[format_](query, file)
     except (duckdb.Error, _FailedQuery) as error:
-        raise QueryError(f"sql: {_by_its_lines(error)}") from error
+        raise QueryError(f"sql: {moved(str(error), -1)}") from error
     except BrokenPipeError:  # whoever was reading has seen enough
         raise
     except OSError as error:
@@ -216,24 +220,23 @@ def to_frame(query: Query) -> "pl.DataFrame":
     try:
         return _relation(query).pl()
     except duckdb.Error as error:
-        raise QueryError(f"sql: {_by_its_lines(error)}") from error
+        raise QueryError(f"sql: {moved(str(error), -1)}") from error
 
 
 class _FailedQuery(Exception):
     """What DuckDB says of a statement that fails while its rows are fetched."""
 
 
-def _by_its_lines(error: Exception) -> str:
-    """Say where a query fails by its own lines: what is written `over` it is one more.
-
-    As wide as it was, for the mark below.
-    """
-    return re.sub(
-        r"(?s)(.*\n)LINE (\d+):",
-        lambda found: f"{found[1]}LINE {int(found[2]) - 1}:".ljust(len(found[0])),
-        str(error),
-        count=1,
-    )
+def moved(message: str, n_lines: int) -> str:
+    """Let a message say a line so many further down, its mark still below the place."""
+    found = re.search(r"(?s).*\n(LINE (\d+):)[^\n]*\n", message)
+    if not found:
+        return message
+    start, end = found.span(1)
+    line = f"LINE {int(found[2]) + n_lines}:".ljust(end - start)
+    wider = " " * (len(line) - (end - start))
+    excerpt = message[end : found.end()]
+    return f"{message[:start]}{line}{excerpt}{wider}{message[found.end() :]}"
 
 
 def _show(query: Query, keys: Collection[str], *, is_vertical: bool) -> None:

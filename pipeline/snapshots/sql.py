@@ -21,7 +21,7 @@ from pipeline.snapshots.core import duckdb
 from pipeline.snapshots.publish import is_current, renew_catalog
 from pipeline.snapshots.queries import NamedQuery, Parameter
 from pipeline.snapshots.records import FORECASTS, RunRecord
-from pipeline.snapshots.result import Query, plan
+from pipeline.snapshots.result import Query, moved, plan
 from pipeline.snapshots.store import (
     WAIT_S,
     Store,
@@ -212,15 +212,17 @@ def select(
             f"sql: expected one SELECT, found {', '.join(found) or 'nothing'}\n"
             "hint: snapshots are read-only; change the pipeline to change them"
         )
-    query = _without_end(statements[0].query)
+    query, n_above = _without_end(statements[0].query), _n_lines_above(sql)
     try:
-        return plan(con, query, values)
-    except duckdb.Error as error:
-        raise _refused(con, error) from error
+        return plan(con, query, values, n_above)
+    except duckdb.Error as error:  # which knows of the statement alone
+        raise _refused(con, error, n_above) from error
 
 
-def _refused(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> QueryError:
-    """Say what DuckDB found wrong, and where to look."""
+def _refused(
+    con: duckdb.DuckDBPyConnection, error: duckdb.Error, n_above: int = 0
+) -> QueryError:
+    """Say what DuckDB found wrong below so many lines, and where to look."""
     for name in FORECASTS:
         if f"Table with name {name} does not exist" in str(error):
             return QueryError(
@@ -229,7 +231,8 @@ def _refused(con: duckdb.DuckDBPyConnection, error: duckdb.Error) -> QueryError:
             )
     hint = "\nhint: `just sql 'show tables'` lists what there is"
     is_of_names = isinstance(error, duckdb.CatalogException | duckdb.BinderException)
-    return QueryError(f"sql: {_ours(con, str(error))}{hint if is_of_names else ''}")
+    said = _ours(con, moved(str(error), n_above))
+    return QueryError(f"sql: {said}{hint if is_of_names else ''}")
 
 
 def _ours(con: duckdb.DuckDBPyConnection, text: str) -> str:
@@ -300,6 +303,17 @@ def _without_end(sql: str) -> str:
         elif kind != duckdb.token_type.comment:
             break
     return text.decode()
+
+
+def _n_lines_above(sql: str) -> int:
+    """Count the lines above a statement, which DuckDB takes for no part of it."""
+    text = sql.encode()
+    starts = (
+        start
+        for start, kind in duckdb.tokenize(sql)
+        if kind != duckdb.token_type.comment and text[start : start + 1] != b";"
+    )
+    return text[: next(starts)].count(b"\n")
 
 
 def run_query(

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import polars as pl
+import polars.selectors as cs
 
 from pipeline.errors import some
 from pipeline.lineage.graph import Column, Edge
@@ -306,8 +307,9 @@ class Back:
                     self._follow_decided(given, rows, joined or used)
 
     def _told(self, node: Node, groups: Sequence[str], target: _Target) -> pl.DataFrame:
-        """Give what all rows tell a stage, of the groups that rows are of."""
+        """Give what all rows tell a stage, of the groups that rows are of, in order."""
         told = self.rows.fact(node.stage.name).collect()
+        told = told.sort(~cs.nested())
         if groups and {*groups} <= {*target.rows.columns}:
             asked = target.rows.select(groups).unique()
             told = told.join(asked, on=groups, how="semi", nulls_equal=True)

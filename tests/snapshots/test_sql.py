@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from pipeline.errors import QueryError
+from pipeline.snapshots.result import write_result
 from pipeline.snapshots.sql import connect, select
 from pipeline.snapshots.store import open_store
 
@@ -111,6 +112,36 @@ def test_what_looks_like_a_query_and_is_none_fails(
     with pytest.raises(QueryError, match=r"^sql: "):
         select(con, sql.format(file=file)).fetchall()
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("sql", "line"),
+    [
+        ("from nowhere", 1),
+        ("\n\nselect yeer\nfrom discharges", 3),
+        ("-- é\n/* select\nyeer */ select year,\nyeer from discharges -- end", 4),
+        ("-- select yeer from discharges\nselect yeer from discharges;", 2),
+        (";" + "\n" * 9 + "select\nyeer from discharges", 11),
+        ("-- why\nexplain select yeer from discharges", 2),
+    ],
+)
+def test_a_mistake_is_said_by_its_line_in_the_text(
+    con: duckdb.DuckDBPyConnection, sql: str, line: int
+) -> None:
+    with pytest.raises(QueryError, match=f"LINE {line}: ") as error:
+        select(con, sql)
+    lines = str(error.value).splitlines()
+    mark = next(i for i, text in enumerate(lines) if text.strip(" ^") == "" and text)
+    wrong = lines[mark - 1][lines[mark].index("^") :]
+    assert wrong.startswith(("nowhere", "yeer"))
+
+
+def test_a_value_that_does_not_fit_is_said_by_its_line_in_the_text(
+    con: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    query = select(con, "-- why\n\nselect facility_name\n::int from discharges")
+    with pytest.raises(QueryError, match="LINE 4: "):
+        write_result(query, None, tmp_path / "found.csv")
 
 
 def test_bytes_that_are_no_text_are_named(con: duckdb.DuckDBPyConnection) -> None:
